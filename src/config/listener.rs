@@ -1,0 +1,214 @@
+//! `[[listener]]`: an address where clients come in, and what a connection may cost.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{ByteRate, ByteSize, Duration};
+
+/// An address where clients come in.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Listener {
+    /// The name that logs, metrics and routes use; by default the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `"IP:PORT"`, `"[::]:PORT"` (IPv6 and IPv4), `"unix:/PATH"`, or `"systemd:NAME"` for a passed socket.
+    pub address: String,
+    /// TLS on this listener: `"self-signed"`, or a table with certificates; clear text without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// HTTP/2 without TLS by prior knowledge (h2c), on a clear listener.
+    pub h2c: bool,
+    /// Answer every request with a redirect to `https://` on this port of the same host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_to_https: Option<u16>,
+    /// Send `Strict-Transport-Security` with this age on every answer of a TLS listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hsts: Option<Duration>,
+    /// Addresses (CIDR) whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
+    pub trusted_proxies: Vec<String>,
+    /// Connections at a time; more wait in the kernel's queue.
+    pub max_connections: u32,
+    /// Size of a request's head (request line and header fields).
+    pub max_header_size: ByteSize,
+    /// Number of header fields in a request.
+    pub max_headers: u16,
+    /// Length of the request line; a longer one is 414.
+    pub max_request_line: ByteSize,
+    /// Size of a request's body; a larger one is 413. Without it, as large as the origin takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_body_size: Option<ByteSize>,
+    /// A body that arrives slower than this, over the time of `timeout.body`, is cut with 408.
+    pub min_body_rate: ByteRate,
+    /// How long a client may take for each step.
+    pub timeout: ListenerTimeout,
+    /// Limits of HTTP/2.
+    pub http2: Http2,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            name: None,
+            address: "0.0.0.0:8080".into(),
+            tls: None,
+            h2c: false,
+            redirect_to_https: None,
+            hsts: None,
+            trusted_proxies: Vec::new(),
+            max_connections: 65_536,
+            max_header_size: ByteSize::kib(32),
+            max_headers: 100,
+            max_request_line: ByteSize::kib(8),
+            max_body_size: None,
+            min_body_rate: ByteRate(240),
+            timeout: ListenerTimeout::default(),
+            http2: Http2::default(),
+        }
+    }
+}
+
+/// How long a client may take for each step.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ListenerTimeout {
+    /// From the connection to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From a request's first byte to the end of its head.
+    pub header: Duration,
+    /// The time over which a request body's rate is measured.
+    pub body: Duration,
+    /// An answer of which the client takes nothing for so long is cut.
+    pub write: Duration,
+    /// A connection without a request is closed after this time.
+    pub keep_alive: Duration,
+}
+
+impl Default for ListenerTimeout {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::secs(10),
+            header: Duration::secs(10),
+            body: Duration::secs(20),
+            write: Duration::secs(60),
+            keep_alive: Duration::secs(75),
+        }
+    }
+}
+
+/// Limits of HTTP/2 on a listener.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Http2 {
+    /// Streams at a time on a connection.
+    pub max_streams: u32,
+    /// Streams that the peer reset and that were not yet looked at, before the connection is closed.
+    pub max_pending_resets: u32,
+    /// Streams that we reset for the peer's mistakes, before the connection is closed.
+    pub max_resets: u32,
+    /// How many bytes of a body a client may send on a stream before it is asked for more.
+    pub window: ByteSize,
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self {
+            max_streams: 128,
+            max_pending_resets: 20,
+            max_resets: 128,
+            window: ByteSize::kib(256),
+        }
+    }
+}
+
+/// TLS on a listener: the word `"self-signed"`, or a table.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Tls {
+    /// `"self-signed"`: a certificate made by Janua and kept in the state directory, for development.
+    Word(TlsWord),
+    /// Certificates from files.
+    Files(TlsFiles),
+}
+
+/// The words that stand for a way to have certificates.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsWord {
+    /// A certificate made by Janua and kept in the state directory, for development.
+    SelfSigned,
+}
+
+/// TLS with certificates from files; the name a client asks for (SNI) picks one.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TlsFiles {
+    /// The certificates; the first one is for clients that ask for no name, or an unknown one.
+    pub certificates: Vec<Certificate>,
+    /// The oldest version spoken: `"1.2"` or `"1.3"`.
+    pub min_version: TlsVersion,
+    /// Protocols offered by ALPN, best first.
+    pub alpn: Alpn,
+    /// Ask clients for a certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientCertificates>,
+}
+
+/// A certificate chain and its key, PEM.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Certificate {
+    /// The certificate and its chain, PEM.
+    pub cert: PathBuf,
+    /// The private key, PEM (PKCS#8, PKCS#1 or SEC1).
+    pub key: PathBuf,
+}
+
+/// A TLS version.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum TlsVersion {
+    /// TLS 1.2
+    #[default]
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// TLS 1.3
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// Protocols offered by ALPN, best first.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Alpn(pub Vec<Protocol>);
+
+impl Default for Alpn {
+    fn default() -> Self {
+        Self(vec![Protocol::Http2, Protocol::Http1])
+    }
+}
+
+/// A protocol name of ALPN.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Protocol {
+    /// HTTP/2
+    #[serde(rename = "h2")]
+    Http2,
+    /// HTTP/1.1
+    #[serde(rename = "http/1.1")]
+    Http1,
+}
+
+/// Certificates asked of clients (mutual TLS).
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ClientCertificates {
+    /// The authorities (PEM) that may have signed a client's certificate.
+    pub ca: PathBuf,
+    /// Revoked certificates (PEM CRLs).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl: Option<PathBuf>,
+    /// `true` lets clients without a certificate in; one that is shown must be good all the same.
+    #[serde(default)]
+    pub optional: bool,
+}

@@ -1,0 +1,191 @@
+//! What the operator wrote: plain data, as the TOML says it, with every default in sight.
+//!
+//! In: files. Out: [`Config`], and where in the files each value stands. Nothing here is compiled,
+//! opened or resolved; that is `snapshot`'s part. Each field's comment is the one-line description
+//! that the JSON Schema and `config/reference.toml` carry, so write it for the operator.
+
+mod listener;
+mod route;
+mod upstream;
+mod value;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    listener::{
+        Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout, Protocol, Tls,
+        TlsFiles, TlsVersion, TlsWord,
+    },
+    route::{
+        Condition, Expect, HeaderRules, Redirect, RegexCondition, Respond, Route, RouteTimeout,
+        Test, To,
+    },
+    upstream::{
+        Balance, Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
+        UpstreamTimeout, UpstreamTls,
+    },
+    value::{ByteRate, ByteSize, Duration, OneOrMany, Secret, check_format},
+};
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// More files to read, relative to this one: `["conf.d/*.toml"]`, in the order of their names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// The process.
+    pub server: Server,
+    /// The daemon's own log and the access log.
+    pub log: Log,
+    /// The operator's door: health, metrics, reload.
+    pub admin: Admin,
+    /// Addresses where clients come in; by default one, `0.0.0.0:8080`.
+    pub listener: Vec<Listener>,
+    /// Origins by name.
+    pub upstream: BTreeMap<String, Upstream>,
+    /// Which requests go where.
+    pub route: Vec<Route>,
+    /// Requests and what must come of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub test: Vec<Test>,
+}
+
+/// The process.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Server {
+    /// Threads that carry traffic; by default one for each core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u16>,
+    /// Where Janua keeps what must survive a restart; by default `/var/lib/janua`.
+    pub state: PathBuf,
+    /// Reload when a configuration file changes.
+    pub watch: bool,
+    /// What happens between SIGTERM and the end.
+    pub drain: Drain,
+    /// What `Via` and `Server` call this gateway.
+    pub name: String,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            state: "/var/lib/janua".into(),
+            watch: false,
+            drain: Drain::default(),
+            name: "janua".into(),
+        }
+    }
+}
+
+/// What happens between SIGTERM and the end.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Drain {
+    /// How long `/readyz` says no while new connections are still taken.
+    pub announce: Duration,
+    /// How long running requests and tunnels may go on after that, before they are cut.
+    pub timeout: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { announce: Duration::secs(0), timeout: Duration::secs(30) }
+    }
+}
+
+/// The daemon's own log and the access log.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Log {
+    /// What the daemon says of itself: `"error"`, `"warn"`, `"info"`, `"debug"`, or a filter by module.
+    pub level: String,
+    /// The daemon's log on standard error: as text, as JSON, or text on a terminal and JSON elsewhere.
+    pub format: LogFormat,
+    /// The access log: a line for each request as JSON or text, by where it goes (`"auto"`), or none.
+    pub access: AccessLog,
+    /// The access log's file; standard output without it. Opened anew on SIGHUP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_file: Option<PathBuf>,
+    /// Query parameters whose values are left out of the log; `["*"]` leaves out all.
+    pub redact_query: OneOrMany<String>,
+    /// Memory for lines not yet written; when it is full, lines are dropped and counted.
+    pub buffer: ByteSize,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            format: LogFormat::Auto,
+            access: AccessLog::Auto,
+            access_file: None,
+            redact_query: OneOrMany(
+                [
+                    "access_token",
+                    "api_key",
+                    "apikey",
+                    "code",
+                    "key",
+                    "password",
+                    "secret",
+                    "sig",
+                    "token",
+                ]
+                .map(String::from)
+                .to_vec(),
+            ),
+            buffer: ByteSize::kib(8192),
+        }
+    }
+}
+
+/// The form of the daemon's log.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// A line of text.
+    Text,
+    /// A JSON object on a line.
+    Json,
+}
+
+/// The form of the access log.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessLog {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// A JSON object on a line.
+    Json,
+    /// A line of text.
+    Text,
+    /// None.
+    Off,
+}
+
+/// The operator's door: health, metrics, reload.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Admin {
+    /// `"unix:/PATH"`, `"IP:PORT"`, or `"off"`. An address other than loopback needs a `token`.
+    pub address: String,
+    /// What a request must bring as `Authorization: Bearer TOKEN`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: "unix:/run/janua/admin.sock".into(), token: None }
+    }
+}

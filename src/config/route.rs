@@ -1,0 +1,215 @@
+//! `[[route]]`: which requests, and where they go. `[[test]]`: what must come of it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{ByteSize, Duration, OneOrMany};
+
+/// Which requests, and where they go. The most specific route wins, wherever it stands in the file.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Route {
+    /// The name that logs, metrics and tests use; by default host and path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Only on these listeners; by default on all.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    pub listener: OneOrMany<String>,
+    /// `"api.example.com"`, `"*.example.com"` (any depth); one or several; by default any host.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    pub host: OneOrMany<String>,
+    /// `"/exact"`, `"/orders/{id}"` (one segment), `"/files/{rest*}"` (the rest); by default any path.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    pub path: OneOrMany<String>,
+    /// `["GET", "POST"]`; by default any method. `GET` brings `HEAD` along.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    pub methods: OneOrMany<String>,
+    /// Header fields that must be there: `{ x-version = "2" }`, `{ x-debug = true }`, `{ a = { regex = "^b" } }`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Condition>,
+    /// Query parameters that must be there, as `headers`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, Condition>,
+    /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`.
+    pub to: To,
+    /// Take this off the front of the path before it goes on: `"/api"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strip_prefix: Option<String>,
+    /// Put this in front of the path, after `strip-prefix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub add_prefix: Option<String>,
+    /// The path and query that go on, from variables: `"/items/{path.id}?from={request.host}"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<String>,
+    /// Changes to the request's header fields.
+    #[serde(skip_serializing_if = "HeaderRules::is_empty")]
+    pub request_headers: HeaderRules,
+    /// Changes to the answer's header fields.
+    #[serde(skip_serializing_if = "HeaderRules::is_empty")]
+    pub response_headers: HeaderRules,
+    /// Size of a request's body on this route, instead of the listener's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_body_size: Option<ByteSize>,
+    /// Times on this route, instead of the upstream's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<RouteTimeout>,
+    /// `false` leaves this route's requests out of the access log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<bool>,
+}
+
+/// Times on one route, instead of the upstream's.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouteTimeout {
+    /// From the request sent to the answer's head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte: Option<Duration>,
+    /// Between two pieces of an answer's body or, in a tunnel, without a byte either way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Duration>,
+    /// From the first try to the end of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<Duration>,
+}
+
+/// What a header field or query parameter must be.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Condition {
+    /// `true`: there, whatever its value. `false`: not there.
+    Present(bool),
+    /// Exactly this value.
+    Equals(String),
+    /// One that matches.
+    Regex(RegexCondition),
+}
+
+/// A condition by regular expression.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegexCondition {
+    /// Searched for in the value; anchor it with `^` and `$`.
+    pub regex: String,
+}
+
+/// Where a route's requests go.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum To {
+    /// An upstream's name, a URL (`"http://127.0.0.1:3000"`), or `"echo"`.
+    Name(String),
+    /// A redirect.
+    Redirect(Redirect),
+    /// A fixed answer.
+    Respond(Respond),
+}
+
+impl Default for To {
+    fn default() -> Self {
+        Self::Name(String::new())
+    }
+}
+
+/// A redirect.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Redirect {
+    /// The `Location`, from variables: `"https://new.example.com{request.uri}"`.
+    pub redirect: String,
+    /// 301, 302, 303, 307 or 308.
+    #[serde(default = "permanent")]
+    pub status: u16,
+}
+
+const fn permanent() -> u16 {
+    308
+}
+
+/// A fixed answer.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Respond {
+    /// The status, 200 to 599.
+    pub status: u16,
+    /// The body, from variables.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// The body's type.
+    #[serde(default = "plain", skip_serializing_if = "String::is_empty")]
+    pub content_type: String,
+}
+
+fn plain() -> String {
+    "text/plain; charset=utf-8".into()
+}
+
+/// Changes to header fields, in the order `remove`, `set`, `add`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HeaderRules {
+    /// Take these away.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    pub remove: OneOrMany<String>,
+    /// Set these to a value from variables, in place of what was there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
+    /// Add these beside what is there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub add: BTreeMap<String, String>,
+}
+
+impl HeaderRules {
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+    }
+}
+
+/// A request, and what must come of it; `janua check` and every reload run it, without any origin.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Test {
+    /// What it shows; by default the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `"GET https://api.example.com/orders/7"`.
+    pub request: String,
+    /// Header fields of the request.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The client's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The listener that takes it; by default the first that fits the URL's scheme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+/// What must come of a test's request; what is not named is not looked at.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expect {
+    /// The route that takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The status, where Janua answers by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The reason of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The upstream it goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// The path and query that the origin sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Header fields that the origin sees or, where Janua answers by itself, the client.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Condition>,
+}

@@ -1,0 +1,197 @@
+//! `[upstream.NAME]`: the origins behind a name, and how Janua talks to them.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Duration, OneOrMany};
+
+/// The origins behind a name, and how Janua talks to them.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Upstream {
+    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or `{ url, weight }`; one or several.
+    pub endpoints: OneOrMany<Endpoint>,
+    /// How an endpoint is chosen.
+    pub balance: Balance,
+    /// The protocol spoken to the endpoints.
+    pub protocol: UpstreamProtocol,
+    /// The `Host` that endpoints see: `"pass"` (what the client asked for), `"endpoint"`, or a name.
+    pub host: HostHeader,
+    /// TLS to `https` endpoints.
+    pub tls: UpstreamTls,
+    /// How long an endpoint may take for each step.
+    pub timeout: UpstreamTimeout,
+    /// Connections kept open for the next request.
+    pub keep_alive: KeepAlive,
+}
+
+/// An endpoint: its URL, or a table with its URL and weight.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Endpoint {
+    /// The URL alone; the weight is 1.
+    Url(String),
+    /// The URL and more.
+    Table(EndpointTable),
+}
+
+impl Endpoint {
+    /// The URL as it was written.
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Url(url) => url,
+            Self::Table(table) => &table.url,
+        }
+    }
+
+    /// The weight, 1 unless said.
+    pub fn weight(&self) -> u16 {
+        match self {
+            Self::Url(_) => 1,
+            Self::Table(table) => table.weight,
+        }
+    }
+}
+
+/// An endpoint with a weight.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EndpointTable {
+    /// `"http://HOST:PORT"`, `"https://HOST"` or `"unix:/PATH"`.
+    pub url: String,
+    /// Its share of requests beside the others; 0 takes none.
+    #[serde(default = "one")]
+    pub weight: u16,
+}
+
+const fn one() -> u16 {
+    1
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// Each in turn, by weight.
+    #[default]
+    RoundRobin,
+}
+
+/// The protocol spoken to endpoints.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1 in clear; over TLS what ALPN says.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// HTTP/1.1 only.
+    #[serde(rename = "http/1.1")]
+    Http1,
+    /// HTTP/2 only; in clear by prior knowledge (h2c).
+    #[serde(rename = "h2")]
+    Http2,
+}
+
+/// The `Host` that an endpoint sees.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum HostHeader {
+    /// What the client asked for.
+    #[default]
+    Pass,
+    /// The endpoint's own name and port, from its URL.
+    Endpoint,
+    /// This name.
+    Name(String),
+}
+
+impl From<String> for HostHeader {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "pass" => Self::Pass,
+            "endpoint" => Self::Endpoint,
+            _ => Self::Name(text),
+        }
+    }
+}
+
+impl From<HostHeader> for String {
+    fn from(value: HostHeader) -> Self {
+        match value {
+            HostHeader::Pass => "pass".into(),
+            HostHeader::Endpoint => "endpoint".into(),
+            HostHeader::Name(name) => name,
+        }
+    }
+}
+
+/// TLS to `https` endpoints.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct UpstreamTls {
+    /// The authorities (PEM) to trust; by default the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The name to ask for and to verify; by default the host of the endpoint's URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// The certificate (PEM) to show to the endpoint, with `key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// The key (PEM) of `cert`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// `false` takes any certificate: anybody on the way can read and change everything.
+    pub verify: bool,
+}
+
+impl Default for UpstreamTls {
+    fn default() -> Self {
+        Self { ca: None, server_name: None, cert: None, key: None, verify: true }
+    }
+}
+
+/// How long an endpoint may take for each step.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct UpstreamTimeout {
+    /// To take a connection, TLS included.
+    pub connect: Duration,
+    /// From the request sent to the answer's head.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer's body or, in a tunnel, without a byte either way.
+    pub idle: Duration,
+    /// From the first try to the end of the answer; without it, as long as bytes flow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<Duration>,
+}
+
+impl Default for UpstreamTimeout {
+    fn default() -> Self {
+        Self {
+            connect: Duration::secs(5),
+            first_byte: Duration::secs(60),
+            idle: Duration::secs(60),
+            total: None,
+        }
+    }
+}
+
+/// Connections kept open for the next request.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct KeepAlive {
+    /// Idle connections kept for each endpoint by each worker; 0 keeps none.
+    pub max_idle: u32,
+    /// An idle connection is closed after this time.
+    pub idle: Duration,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self { max_idle: 512, idle: Duration::secs(55) }
+    }
+}

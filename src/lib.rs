@@ -1,0 +1,3 @@
+//! Janua, a reverse proxy and API gateway.
+pub mod config;
+pub mod reject;

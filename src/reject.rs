@@ -1,0 +1,144 @@
+//! Every way a request ends early: one closed list.
+//!
+//! Each has a status, a stable reason and a sentence for the client. The reason is the same word in
+//! the answer, the access log, the metrics and `janua explain`; none of it tells anything of the
+//! inside. What a client sees is made from this in one place, `chain::answer`. To add a way, add a
+//! line to the table below; nothing matches on it with `_`.
+
+use http::StatusCode;
+
+/// Makes the enum and its tables from one list, so that they cannot disagree.
+macro_rules! rejects {
+    ($($(#[$doc:meta])* $name:ident = $status:literal $reason:literal $detail:literal;)*) => {
+        /// A way a request ends early.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[repr(u8)]
+        pub enum Reject {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reject {
+            /// All of them, in the order of the list, so that `ALL[r as usize] == r`.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The status, as a number.
+            pub const fn code(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// The reason: a stable word for answers, logs, metrics and `explain`.
+            pub const fn reason(self) -> &'static str {
+                match self { $(Self::$name => $reason,)* }
+            }
+
+            /// A sentence for the client; it tells nothing of the inside.
+            pub const fn detail(self) -> &'static str {
+                match self { $(Self::$name => $detail,)* }
+            }
+        }
+    };
+}
+
+rejects! {
+    /// The request line is not `METHOD SP TARGET SP VERSION`.
+    RequestLine = 400 "request.line" "The request line is malformed.";
+    /// The target is not one that a proxy can take.
+    RequestTarget = 400 "request.target" "The request target is malformed.";
+    /// A header field is malformed: its name, its value, folded, or its line end.
+    RequestHeader = 400 "request.header" "A header field is malformed.";
+    /// `Host` is missing, repeated, malformed or not what the target says.
+    RequestHost = 400 "request.host" "The Host header field is missing, repeated or malformed.";
+    /// The length of the body is ambiguous or malformed.
+    RequestFraming = 400 "request.framing" "The length of the request body is ambiguous or malformed.";
+    /// A chunk of a chunked body is malformed.
+    RequestChunk = 400 "request.chunk" "The chunked request body is malformed.";
+    /// The body ended before its length.
+    RequestIncomplete = 400 "request.incomplete" "The request ended before its body was complete.";
+    /// CONNECT, or an upgrade that is never passed on.
+    MethodRefused = 405 "request.method" "This method is not allowed here.";
+    /// The head, or a part of the body, took too long.
+    RequestTimeout = 408 "timeout.request" "The request took too long to arrive.";
+    /// The body came slower than the minimum rate.
+    BodyTimeout = 408 "timeout.request_body" "The request body arrived too slowly.";
+    /// The body is larger than the limit.
+    BodyTooLarge = 413 "request.body_too_large" "The request body is too large.";
+    /// The request line is longer than the limit.
+    TargetTooLong = 414 "request.line_too_long" "The request line is too long.";
+    /// An `Expect` other than `100-continue`.
+    Expectation = 417 "request.expectation" "The expectation cannot be met.";
+    /// A request for a name that this connection's certificate is not about.
+    Misdirected = 421 "request.misdirected" "This connection does not serve the requested host.";
+    /// The head is larger than the limit.
+    HeaderTooLarge = 431 "request.header_too_large" "The request header is too large.";
+    /// There are more header fields than the limit.
+    TooManyHeaders = 431 "request.too_many_headers" "The request has too many header fields.";
+    /// An HTTP version that is not spoken.
+    RequestVersion = 505 "request.version" "This HTTP version is not supported.";
+
+    /// No route takes this request.
+    NoRoute = 404 "no_route" "There is nothing here.";
+    /// A route takes this path, but not by this method.
+    MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here.";
+
+    /// None of the upstream's endpoints may be used.
+    NoEndpoint = 503 "upstream.no_endpoint" "The service is not available.";
+    /// The endpoint's name does not resolve.
+    Resolve = 503 "upstream.resolve" "The service is not available.";
+    /// The endpoint refused the connection.
+    ConnectRefused = 502 "upstream.connect_refused" "The service is not available.";
+    /// The endpoint could not be reached.
+    ConnectFailed = 502 "upstream.connect_failed" "The service is not available.";
+    /// The TLS handshake with the endpoint failed.
+    UpstreamTls = 502 "upstream.tls" "The service is not available.";
+    /// The endpoint closed or reset the connection before it answered.
+    UpstreamReset = 502 "upstream.reset" "The service ended the connection before it answered.";
+    /// The endpoint's answer is not one that HTTP allows.
+    UpstreamProtocol = 502 "upstream.protocol" "The service gave an invalid answer.";
+    /// The endpoint took too long to take a connection.
+    ConnectTimeout = 504 "timeout.connect" "The service took too long to answer.";
+    /// The endpoint took too long to begin its answer.
+    FirstByteTimeout = 504 "timeout.first_byte" "The service took too long to answer.";
+    /// The endpoint's answer, or a tunnel, stood still for too long.
+    IdleTimeout = 504 "timeout.idle" "The service took too long to go on.";
+    /// The whole exchange took too long.
+    TotalTimeout = 504 "timeout.total" "The service took too long to answer.";
+
+    /// The client went away before it had its answer. Nobody sees the status; it is nginx's word.
+    ClientGone = 499 "client.gone" "The client closed the connection.";
+    /// The client took nothing of its answer for too long.
+    WriteTimeout = 499 "timeout.write" "The client took its answer too slowly.";
+    /// The gateway is shutting down.
+    Draining = 503 "server.draining" "The service is shutting down.";
+    /// A fault of Janua's own.
+    Internal = 500 "internal" "The gateway failed.";
+}
+
+impl Reject {
+    /// The status.
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The way with this reason, if there is one.
+    pub fn by_reason(reason: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reject| reject.reason() == reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_its_own_word_and_every_status_is_an_error() {
+        let reasons: HashSet<_> = Reject::ALL.iter().map(|reject| reject.reason()).collect();
+        assert_eq!(reasons.len(), Reject::ALL.len());
+        for (index, reject) in Reject::ALL.iter().enumerate() {
+            assert_eq!(*reject as usize, index);
+            assert!(reject.status().is_client_error() || reject.status().is_server_error());
+            assert_eq!(Reject::by_reason(reject.reason()), Some(*reject));
+        }
+    }
+}
