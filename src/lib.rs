@@ -1,3 +1,5 @@
 //! Janua, a reverse proxy and API gateway.
 pub mod config;
+pub mod message;
 pub mod reject;
+pub mod worker;

@@ -1,0 +1,271 @@
+//! A request's body on its way to the origin: counted, bounded, and never waited for too long.
+//!
+//! It streams; nothing here holds more than the piece in hand. How slow a client may be is a rate
+//! over a window of *waiting for it*: time in which the origin took nothing does not count.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::{
+    reject::Reject,
+    worker::{Clock, Deadline},
+};
+
+/// What a request's body may be.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// Bytes in all.
+    pub size: u64,
+    /// Bytes a second, over `window`.
+    pub rate: u64,
+    /// The time over which the rate is measured.
+    pub window: Duration,
+}
+
+/// Why a request's body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is larger than the limit.
+    #[error("the request body is larger than the limit")]
+    TooLarge,
+    /// It comes slower than the limit.
+    #[error("the request body arrives too slowly")]
+    TooSlow,
+    /// The client's connection broke, or what came on it was malformed.
+    #[error("the client's connection broke")]
+    Client(#[source] hyper::Error),
+}
+
+impl BodyError {
+    /// How the request ends for it.
+    pub const fn reject(&self) -> Reject {
+        match self {
+            Self::TooLarge => Reject::BodyTooLarge,
+            Self::TooSlow => Reject::BodyTimeout,
+            Self::Client(_) => Reject::RequestIncomplete,
+        }
+    }
+}
+
+/// A request's body on its way to the origin.
+pub enum RequestBody {
+    /// None.
+    Empty,
+    /// One that Janua made.
+    Full(Bytes),
+    /// The client's.
+    Client(Box<ClientBody>),
+}
+
+/// A body that a client sends.
+pub struct ClientBody {
+    incoming: Incoming,
+    limits: BodyLimits,
+    received: Arc<AtomicU64>,
+    patience: Patience,
+}
+
+impl RequestBody {
+    /// The body of a client's request, within limits; `received` counts its bytes.
+    pub fn from_client(
+        incoming: Incoming,
+        limits: BodyLimits,
+        clock: &Clock,
+    ) -> (Self, Option<Arc<AtomicU64>>) {
+        if incoming.is_end_stream() {
+            return (Self::Empty, None);
+        }
+        let received = Arc::new(AtomicU64::new(0));
+        let patience = Patience::new(clock, limits);
+        let body = ClientBody { incoming, limits, received: received.clone(), patience };
+        (Self::Client(Box::new(body)), Some(received))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(_) => match std::mem::replace(&mut *self, Self::Empty) {
+                Self::Full(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                _ => Poll::Ready(None),
+            },
+            Self::Client(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Client(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Client(body) => body.incoming.size_hint(),
+        }
+    }
+}
+
+impl ClientBody {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            return self.patience.poll(cx).map(|()| Some(Err(BodyError::TooSlow)));
+        };
+        let frame = match frame {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Client(error)))),
+            Some(Ok(frame)) => frame,
+        };
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        self.patience.received(length);
+        let before = self.received.fetch_add(length, Relaxed);
+        if before + length > self.limits.size {
+            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "Empty",
+            Self::Full(_) => "Full",
+            Self::Client(_) => "Client",
+        })
+    }
+}
+
+/// Measures a rate over windows of waiting. Costs nothing until something has to be waited for.
+struct Patience {
+    clock: Clock,
+    window: Duration,
+    /// Bytes that a window must bring.
+    enough: u64,
+    deadline: Option<Deadline>,
+    /// Bytes in this window.
+    bytes: u64,
+    /// When the last bytes came, if nothing was waited for since.
+    idle_since: Option<u64>,
+}
+
+impl Patience {
+    fn new(clock: &Clock, limits: BodyLimits) -> Self {
+        let enough = limits.rate.saturating_mul(limits.window.as_secs().max(1));
+        let clock = clock.clone();
+        Self { clock, window: limits.window, enough, deadline: None, bytes: 0, idle_since: None }
+    }
+
+    fn received(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        self.idle_since = Some(self.clock.now());
+    }
+
+    /// Ready when a window of waiting brought too little.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.enough == 0 {
+            return Poll::Pending;
+        }
+        let deadline = self.deadline.get_or_insert_with(|| Deadline::new(&self.clock, self.window));
+        if let Some(since) = self.idle_since.take() {
+            // From then until now nobody waited for the client.
+            deadline.postpone(Duration::from_millis(self.clock.now().saturating_sub(since)));
+        }
+        while deadline.poll(cx).is_ready() {
+            if self.bytes < self.enough {
+                return Poll::Ready(());
+            }
+            self.bytes = 0;
+            deadline.reset(self.window);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    fn patience(rate: u64) -> Patience {
+        let clock = Clock::new();
+        tokio::spawn(clock.clone().run());
+        let limits = BodyLimits { size: 0, rate, window: Duration::from_secs(10) };
+        Patience::new(&clock, limits)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_nothing_is_cut_after_one_window() {
+        let mut patience = patience(100);
+        let start = Instant::now();
+        poll_fn(|cx| patience.poll(cx)).await;
+        let took = start.elapsed().as_secs_f32();
+        assert!((10.0..10.2).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_at_the_rate_goes_on_and_one_below_it_is_cut() {
+        for (every_second, cut) in [(101, false), (99, true)] {
+            let mut patience = patience(100);
+            let mut was_cut = false;
+            for _ in 0..60 {
+                patience.received(every_second);
+                let waited = async {
+                    tokio::select! {
+                        () = poll_fn(|cx| patience.poll(cx)) => true,
+                        () = sleep(Duration::from_secs(1)) => false,
+                    }
+                };
+                was_cut |= waited.await;
+            }
+            assert_eq!(was_cut, cut, "{every_second} bytes a second");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_origin_is_not_held_against_the_client() {
+        let mut patience = patience(100);
+        // Something has to keep the clock ticking while nobody waits for the body.
+        let mut other = Deadline::new(&patience.clock, Duration::from_secs(1_000));
+        poll_fn(|cx| {
+            assert!(other.poll(cx).is_pending());
+            assert!(patience.poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        patience.received(1);
+        sleep(Duration::from_secs(300)).await;
+        let start = Instant::now();
+        poll_fn(|cx| patience.poll(cx)).await;
+        assert!(start.elapsed() >= Duration::from_secs(9), "{:?}", start.elapsed());
+    }
+}

@@ -1,0 +1,226 @@
+//! Where a request came from, and how the origin is told.
+//!
+//! A trusted peer's word counts: `X-Forwarded-For` is walked from the right, past trusted addresses,
+//! to the first one that is not; that is the client. Anybody else's fields were taken off before
+//! (`headers::strip_request`). What the origin reads is always ours, in both dialects only where it
+//! is asked for: `X-Forwarded-For`, `-Proto`, `-Host`, and RFC 7239's `Forwarded`.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
+use ipnet::IpNet;
+
+use super::client::{Client, Scheme};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// A set of networks.
+#[derive(Clone, Debug, Default)]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    /// The networks of a list of `10.0.0.0/8`, `2001:db8::/32` or single addresses.
+    ///
+    /// # Errors
+    /// The index of the first entry that is neither, and what is wrong with it.
+    pub fn parse<S: AsRef<str>>(list: &[S]) -> Result<Self, (usize, String)> {
+        let parse = |(index, text): (usize, &S)| {
+            let text = text.as_ref();
+            let net = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            net.map_err(|_| (index, format!("`{text}` is not an address or network")))
+        };
+        list.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether the address is in one of them.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.0.iter().any(|net| net.contains(&ip))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The client's address: the peer's, unless trusted proxies stand between.
+///
+/// An entry that is no address ends the walk: what stands left of it was said by somebody who is not
+/// trusted to speak. Then the last good address, from the right, is the client's.
+pub fn client_address(client: &Client, headers: &HeaderMap, trusted: &Networks) -> Option<IpAddr> {
+    let peer = client.ip();
+    if !client.trusted {
+        return peer;
+    }
+    let mut address = peer;
+    for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
+        let Ok(value) = value.to_str() else { return address };
+        for entry in value.rsplit(',') {
+            let Some(ip) = parse_entry(entry.trim()) else { return address };
+            address = Some(ip);
+            if !trusted.contains(ip) {
+                return address;
+            }
+        }
+    }
+    address
+}
+
+/// An entry of `X-Forwarded-For`: an address, also with a port as some proxies write it.
+fn parse_entry(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(ip, _)| ip);
+    bare.unwrap_or(entry)
+        .parse()
+        .or_else(|_| entry.parse::<std::net::SocketAddr>().map(|address| address.ip()))
+        .ok()
+        .map(|ip: IpAddr| ip.to_canonical())
+}
+
+/// Tells the origin where the request came from.
+///
+/// `headers` hold the forwarded fields of a trusted peer, or none. `host` is what the client asked for.
+pub fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: Option<&HeaderValue>) {
+    let earlier = if client.trusted { join(headers, &X_FORWARDED_FOR) } else { None };
+    let chain = match &earlier {
+        None => client.peer_text.clone(),
+        Some(earlier) => extend(earlier, &client.peer_text),
+    };
+    headers.insert(X_FORWARDED_FOR, chain);
+    if !(client.trusted && headers.contains_key(X_FORWARDED_PROTO)) {
+        headers.insert(X_FORWARDED_PROTO, proto(client.scheme));
+    }
+    if let Some(host) = host
+        && !(client.trusted && headers.contains_key(X_FORWARDED_HOST))
+    {
+        headers.insert(X_FORWARDED_HOST, host.clone());
+    }
+    // The standard's field is kept up where a trusted proxy uses it; it is not begun by us, so that
+    // an origin never has to choose between two truths.
+    if let Some(earlier) = join(headers, &FORWARDED) {
+        headers.insert(FORWARDED, forwarded_element(&earlier, client, host));
+    }
+}
+
+fn proto(scheme: Scheme) -> HeaderValue {
+    match scheme {
+        Scheme::Http => HeaderValue::from_static("http"),
+        Scheme::Https => HeaderValue::from_static("https"),
+    }
+}
+
+/// All values of a field in one.
+fn join(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?.clone();
+    Some(values.fold(first, |joined, next| extend(&joined, next)))
+}
+
+fn extend(earlier: &HeaderValue, next: &HeaderValue) -> HeaderValue {
+    let joined = [earlier.as_bytes(), b", ", next.as_bytes()].concat();
+    // Both were values before; a list of them is one too.
+    HeaderValue::from_bytes(&joined).unwrap_or_else(|_| next.clone())
+}
+
+/// RFC 7239 section 4: an element of ours behind the earlier ones.
+fn forwarded_element(
+    earlier: &HeaderValue,
+    client: &Client,
+    host: Option<&HeaderValue>,
+) -> HeaderValue {
+    let node = match client.ip() {
+        Some(IpAddr::V4(ip)) => ip.to_string(),
+        Some(IpAddr::V6(ip)) => format!("\"[{ip}]\""),
+        None => "unknown".into(),
+    };
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let element = format!("for={node};host=\"{host}\";proto={}", client.scheme.as_str());
+    match HeaderValue::try_from(element) {
+        Ok(element) => extend(earlier, &element),
+        Err(_) => earlier.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::{Clock, Worker};
+
+    fn client(peer: &str, trusted: bool) -> Client {
+        let worker = Worker { index: 0, clock: Clock::new() };
+        Client::new(Some(format!("{peer}:999").parse().unwrap()), None, trusted, worker)
+    }
+
+    fn fields(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_client_is_the_first_from_the_right_that_nobody_trusts() {
+        let trusted = Networks::parse(&["10.0.0.0/8", "192.0.2.1"]).unwrap();
+        for (chain, expected) in [
+            (vec!["203.0.113.7"], "203.0.113.7"),
+            (vec!["6.6.6.6, 203.0.113.7"], "203.0.113.7"),
+            (vec!["6.6.6.6, 203.0.113.7, 10.1.1.1 , 192.0.2.1"], "203.0.113.7"),
+            (vec!["6.6.6.6", "203.0.113.7, 10.1.1.1"], "203.0.113.7"),
+            (vec!["203.0.113.7:5555"], "203.0.113.7"),
+            (vec!["[2001:db8::7]:443"], "2001:db8::7"),
+            (vec!["2001:db8::7"], "2001:db8::7"),
+            (vec!["::ffff:203.0.113.7"], "203.0.113.7"),
+            (vec!["6.6.6.6, garbage, 10.1.1.1"], "10.1.1.1"),
+            (vec!["6.6.6.6, , 10.1.1.1"], "10.1.1.1"),
+            (vec![""], "10.0.0.1"),
+            (vec!["10.2.2.2, 10.1.1.1"], "10.2.2.2"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in &chain {
+                headers.append(X_FORWARDED_FOR, HeaderValue::from_static(value));
+            }
+            let address = client_address(&client("10.0.0.1", true), &headers, &trusted);
+            assert_eq!(address.unwrap().to_string(), expected, "{chain:?}");
+            let address = client_address(&client("198.51.100.1", false), &headers, &trusted);
+            assert_eq!(address.unwrap().to_string(), "198.51.100.1", "a stranger's {chain:?}");
+        }
+    }
+
+    #[test]
+    fn the_origin_is_told_the_whole_chain() {
+        let host = HeaderValue::from_static("api.example.com");
+        let mut headers = fields(&[
+            ("x-forwarded-for", "203.0.113.7"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "outer.example.com"),
+            ("forwarded", "for=203.0.113.7"),
+        ]);
+        set_forwarded(&mut headers, &client("10.0.0.1", true), Some(&host));
+        assert_eq!(headers["x-forwarded-for"], "203.0.113.7, 10.0.0.1");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["x-forwarded-host"], "outer.example.com");
+        let expected = "for=203.0.113.7, for=10.0.0.1;host=\"api.example.com\";proto=http";
+        assert_eq!(headers["forwarded"], expected);
+    }
+
+    #[test]
+    fn without_a_trusted_proxy_the_origin_is_told_what_the_socket_shows() {
+        let host = HeaderValue::from_static("api.example.com");
+        let mut headers = HeaderMap::new();
+        set_forwarded(&mut headers, &client("198.51.100.1", false), Some(&host));
+        assert_eq!(headers["x-forwarded-for"], "198.51.100.1");
+        assert_eq!(headers["x-forwarded-proto"], "http");
+        assert_eq!(headers["x-forwarded-host"], "api.example.com");
+        assert!(!headers.contains_key("forwarded"));
+    }
+
+    #[test]
+    fn an_entry_that_is_no_network_is_named() {
+        let error = Networks::parse(&["10.0.0.0/8", "10.0.0.0/33"]).unwrap_err();
+        assert_eq!(error, (1, "`10.0.0.0/33` is not an address or network".into()));
+        assert!(Networks::parse(&["::1", "2001:db8::/32"]).is_ok());
+    }
+}

@@ -1,0 +1,277 @@
+//! Header fields that are about one connection, and fields that mimic others.
+//!
+//! RFC 9110 section 7.6.1: a proxy takes off `Connection`, what it names, and the fields that are
+//! known to be about one hop. Beyond that nothing passes that an origin may mistake for framing or
+//! for what a gateway says of the client: CGI-like origins read `X_Forwarded_For` as
+//! `X-Forwarded-For`, so the underscored twins of such fields go too.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Version,
+    header::{CONNECTION, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
+};
+
+/// What [`strip_request`] took off and the chain may put back in its own words.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The protocol that the client wants to upgrade to, unless it is one that never passes.
+    pub upgrade: Option<HeaderValue>,
+    /// The client takes trailers (`TE: trailers`).
+    pub trailers: bool,
+    /// The client waits for `100 Continue`, or (`Some(false)`) expects something nobody can meet.
+    pub expect: Option<bool>,
+}
+
+/// What is to be done with a field of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// It passes.
+    EndToEnd,
+    /// It never passes.
+    Drop,
+    /// It never passes from a client that is not trusted.
+    Forwarded,
+}
+
+/// Takes off what must not pass to the origin, and says what there was of it.
+///
+/// `trusted` clients keep their `Forwarded` and `X-Forwarded-*` fields.
+pub fn strip_request(headers: &mut HeaderMap, version: Version, trusted: bool) -> Kept {
+    let mut kept = Kept::default();
+    // Most requests carry one or two such fields; the names are collected first since a map cannot
+    // be changed while it is walked. An empty vector does not allocate.
+    let mut gone: Vec<HeaderName> = Vec::new();
+    for name in headers.keys() {
+        match classify(name.as_str()) {
+            Class::EndToEnd => {}
+            Class::Forwarded if trusted => {}
+            Class::Drop | Class::Forwarded => gone.push(name.clone()),
+        }
+    }
+    if gone.is_empty() {
+        return kept;
+    }
+    if let Some(value) = headers.get(EXPECT) {
+        kept.expect = Some(value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    }
+    kept.trailers = tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers"));
+    if version == Version::HTTP_11 {
+        kept.upgrade = wants_upgrade(headers);
+    }
+    strip_nominated(headers);
+    for name in gone {
+        headers.remove(name);
+    }
+    kept
+}
+
+/// Takes off what must not pass to the client.
+pub fn strip_response(headers: &mut HeaderMap) {
+    strip_nominated(headers);
+    for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE, TE] {
+        headers.remove(name);
+    }
+    for name in ["keep-alive", "proxy-connection"] {
+        headers.remove(name);
+    }
+}
+
+/// The protocol of a request for an upgrade, if it is one that may pass.
+///
+/// `h2c` never passes: the origin would speak HTTP/2 on a connection whose requests nobody checks.
+pub fn wants_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let value = headers.get(UPGRADE)?;
+    let asked = tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
+    let mut protocols = value.to_str().ok()?.split(',').map(str::trim);
+    let safe = protocols.all(|protocol| {
+        let name = protocol.split('/').next().unwrap_or(protocol);
+        !["h2c", "h2", "http", "tls"].iter().any(|never| name.eq_ignore_ascii_case(never))
+    });
+    (asked && safe && headers.get_all(UPGRADE).iter().count() == 1).then(|| value.clone())
+}
+
+/// Takes off the fields that `Connection` names.
+fn strip_nominated(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        .filter(|token| !is_protected(token))
+        .filter_map(|token| token.parse().ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+/// Fields that `Connection` cannot take off: without them the message is another one.
+fn is_protected(name: &str) -> bool {
+    ["host", "content-length", "content-type", "content-encoding", "content-range"]
+        .iter()
+        .any(|protected| name.eq_ignore_ascii_case(protected))
+}
+
+/// The members of a field whose value is a list of tokens.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+/// Decides by the name alone. Runs over every field of every request, so the first letter decides
+/// for nearly all of them.
+fn classify(name: &str) -> Class {
+    match name.as_bytes().first() {
+        Some(b'c' | b'e' | b'h' | b'k' | b'p' | b't' | b'u') => match name {
+            "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "proxy-authorization"
+            | "expect" => return Class::Drop,
+            _ => {}
+        },
+        Some(b'x') if name.starts_with("x-forwarded-") || name == "x-real-ip" => {
+            return Class::Forwarded;
+        }
+        Some(b'f') if name == "forwarded" => return Class::Forwarded,
+        _ => {}
+    }
+    if name.contains('_') && mimics(name) { Class::Drop } else { Class::EndToEnd }
+}
+
+/// Whether a name with underscores reads like one that decides something.
+fn mimics(name: &str) -> bool {
+    let dashed = name.replace('_', "-");
+    dashed.starts_with("x-forwarded-")
+        || dashed.starts_with("x-janua-")
+        || matches!(
+            dashed.as_str(),
+            "authorization"
+                | "connection"
+                | "content-length"
+                | "cookie"
+                | "forwarded"
+                | "host"
+                | "proxy-authorization"
+                | "transfer-encoding"
+                | "x-real-ip"
+                | "x-request-id"
+                | "upgrade"
+                | "te"
+                | "trailer"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn what_is_about_one_connection_never_passes_to_the_origin() {
+        for field in [
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "transfer-encoding",
+            "upgrade",
+            "http2-settings",
+            "proxy-authorization",
+            "expect",
+            "content_length",
+            "transfer_encoding",
+            "x_forwarded_for",
+            "x-forwarded_for",
+            "forwarded_",
+            "x_real_ip",
+        ] {
+            let mut headers = map(&[("accept", "*/*"), (field, "x")]);
+            strip_request(&mut headers, Version::HTTP_11, true);
+            let passes = field == "forwarded_";
+            assert_eq!(headers.contains_key(field), passes, "{field}");
+            assert!(headers.contains_key("accept"), "{field} took accept along");
+        }
+    }
+
+    #[test]
+    fn what_connection_names_goes_with_it_but_not_what_makes_the_message() {
+        let mut headers = map(&[
+            ("connection", "close, X-Secret , host,content-length"),
+            ("x-secret", "1"),
+            ("host", "a"),
+            ("content-length", "3"),
+        ]);
+        strip_request(&mut headers, Version::HTTP_11, false);
+        assert_eq!(names(&headers), ["content-length", "host"]);
+    }
+
+    #[test]
+    fn forwarded_fields_pass_from_trusted_clients_only() {
+        let fields =
+            [("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4"), ("x-real-ip", "1")];
+        let mut headers = map(&fields);
+        strip_request(&mut headers, Version::HTTP_11, true);
+        assert_eq!(headers.len(), 3);
+        strip_request(&mut headers, Version::HTTP_11, false);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn an_upgrade_is_seen_only_where_it_may_pass() {
+        for (fields, upgrade) in [
+            (vec![("connection", "Upgrade"), ("upgrade", "websocket")], Some("websocket")),
+            (vec![("connection", "keep-alive, upgrade"), ("upgrade", "foo/2")], Some("foo/2")),
+            (vec![("upgrade", "websocket")], None),
+            (vec![("connection", "upgrade"), ("upgrade", "h2c")], None),
+            (vec![("connection", "upgrade"), ("upgrade", "websocket, h2c")], None),
+            (vec![("connection", "upgrade"), ("upgrade", "HTTP/2.0")], None),
+            (vec![("connection", "upgrade"), ("upgrade", "TLS/1.2")], None),
+        ] {
+            let kept = strip_request(&mut map(&fields), Version::HTTP_11, false);
+            assert_eq!(kept.upgrade.as_ref().map(|v| v.to_str().unwrap()), upgrade, "{fields:?}");
+            let kept = strip_request(&mut map(&fields), Version::HTTP_10, false);
+            assert_eq!(kept.upgrade, None, "HTTP/1.0 has no upgrades");
+        }
+    }
+
+    #[test]
+    fn expectations_and_trailers_are_noted() {
+        let mut headers = map(&[("expect", "100-Continue"), ("te", "gzip, trailers")]);
+        let kept = strip_request(&mut headers, Version::HTTP_11, false);
+        assert_eq!(kept, Kept { upgrade: None, trailers: true, expect: Some(true) });
+        assert!(headers.is_empty());
+        let kept = strip_request(&mut map(&[("expect", "tea")]), Version::HTTP_11, false);
+        assert_eq!(kept.expect, Some(false));
+    }
+
+    #[test]
+    fn an_answer_loses_what_was_about_the_origins_connection() {
+        let mut headers = map(&[
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("transfer-encoding", "chunked"),
+            ("content-type", "text/plain"),
+            ("trailer", "grpc-status"),
+        ]);
+        strip_response(&mut headers);
+        assert_eq!(names(&headers), ["content-type", "trailer"]);
+    }
+}

@@ -1,0 +1,18 @@
+//! Requests and answers as every stage sees them: bodies, header rules of HTTP itself, who the client is.
+//!
+//! What a proxy must do to any message, whatever the route: hop-by-hop fields, `X-Forwarded-*`,
+//! bodies that count. Nothing here knows of routes, upstreams or configuration.
+
+mod body;
+mod client;
+mod forwarded;
+mod headers;
+mod request_id;
+
+pub use self::{
+    body::{BodyError, BodyLimits, RequestBody},
+    client::{Client, ClientState, Scheme, TlsFacts},
+    forwarded::{Networks, client_address, set_forwarded},
+    headers::{Kept, strip_request, strip_response, wants_upgrade},
+    request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
+};
