@@ -2,4 +2,6 @@
 pub mod config;
 pub mod message;
 pub mod reject;
+pub mod stream;
+pub mod upstream;
 pub mod worker;

@@ -16,3 +16,29 @@ pub struct Worker {
     /// Its clock.
     pub clock: Clock,
 }
+
+/// A value for each worker, apart in memory, so that no worker's writes disturb another's.
+#[derive(Debug)]
+pub struct PerWorker<T>(Box<[Padded<T>]>);
+
+/// Two cache lines: processors fetch them in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Padded<T>(T);
+
+impl<T> PerWorker<T> {
+    /// A value for each of so many workers; at least one.
+    pub fn new(workers: usize, make: impl Fn(usize) -> T) -> Self {
+        Self((0..workers.max(1)).map(|index| Padded(make(index))).collect())
+    }
+
+    /// A worker's own. When there are more workers than values, some share one.
+    pub fn of(&self, worker: usize) -> &T {
+        &self.0[worker % self.0.len()].0
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|padded| &padded.0)
+    }
+}

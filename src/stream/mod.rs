@@ -1,0 +1,84 @@
+//! A stream of bytes to a client or an origin: TCP or Unix, in clear or over TLS, as one type.
+//!
+//! One type means one copy of the HTTP code for all of them; the choice costs a predictable branch
+//! for each read or write.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::TlsStream;
+
+/// A stream in clear.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+/// A stream, in clear or over TLS.
+#[derive(Debug)]
+pub enum Stream {
+    /// In clear.
+    Clear(Socket),
+    /// Over TLS. Boxed: its state is some kilobytes, and it must not weigh on streams in clear.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// Passes every call on to the variant's own stream.
+macro_rules! delegate {
+    ($type:ident { $($variant:ident),* }) => {
+        impl AsyncRead for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_read(cx, buf),)* }
+            }
+        }
+
+        impl AsyncWrite for $type {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_write(cx, buf),)* }
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $(Self::$variant(io) => Pin::new(io).poll_write_vectored(cx, bufs),)*
+                }
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                match self { $(Self::$variant(io) => io.is_write_vectored(),)* }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_flush(cx),)* }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_shutdown(cx),)* }
+            }
+        }
+    };
+}
+
+delegate!(Socket { Tcp, Unix });
+delegate!(Stream { Clear, Tls });

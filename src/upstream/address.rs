@@ -1,0 +1,152 @@
+//! An endpoint's URL: what it says of where to connect and how.
+
+use std::{fmt, net::IpAddr, path::PathBuf};
+
+use http::HeaderValue;
+
+/// Where an endpoint is and whether TLS is spoken there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Address {
+    /// Where to connect.
+    pub place: Place,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
+    /// Its name and port as `Host` says them.
+    pub authority: HeaderValue,
+}
+
+/// Where to connect.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// An IP address and a port.
+    Ip(IpAddr, u16),
+    /// A name to be resolved, and a port.
+    Name(Box<str>, u16),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Reads `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/PATH`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        if let Some(path) = url.strip_prefix("unix:") {
+            return unix(url, path);
+        }
+        let uri: http::Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
+        let tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            Some(other) => {
+                return Err(format!("`{other}` is not spoken; write http://, https:// or unix:/"));
+            }
+            None => return Err(format!("`{url}` needs http://, https:// or unix:/ in front")),
+        };
+        let authority = uri.authority().ok_or_else(|| format!("`{url}` names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err("an endpoint's URL must not carry a user or password".into());
+        }
+        if uri.path_and_query().is_some_and(|rest| rest.as_str() != "/") {
+            let rest =
+                uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
+            return Err(format!(
+                "an endpoint has no path; take `{rest}` off, and use the route's `add-prefix` for it"
+            ));
+        }
+        let port = match authority.port() {
+            Some(port) => port.as_u16(),
+            None if authority.as_str().ends_with(':')
+                || authority.as_str().len() > authority.host().len() =>
+            {
+                return Err(format!("`{authority}` has no valid port"));
+            }
+            None if tls => 443,
+            None => 80,
+        };
+        let host = authority.host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let place = match bare.parse::<IpAddr>() {
+            Ok(ip) => Place::Ip(ip, port),
+            Err(_) if host.is_empty() || host.starts_with('[') => {
+                return Err(format!("`{host}` is not a host"));
+            }
+            Err(_) => Place::Name(host.into(), port),
+        };
+        let authority = HeaderValue::from_str(authority.as_str())
+            .map_err(|_| format!("`{authority}` is not a host"))?;
+        Ok(Self { place, tls, authority })
+    }
+
+    /// The host alone, as TLS verifies it.
+    pub fn host(&self) -> String {
+        match &self.place {
+            Place::Ip(ip, _) => ip.to_string(),
+            Place::Name(name, _) => name.to_string(),
+            Place::Unix(_) => "localhost".into(),
+        }
+    }
+}
+
+fn unix(url: &str, path: &str) -> Result<Address, String> {
+    if !path.starts_with('/') {
+        return Err(format!("`{url}` needs an absolute path: unix:/run/app.sock"));
+    }
+    let place = Place::Unix(path.into());
+    Ok(Address { place, tls: false, authority: HeaderValue::from_static("localhost") })
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        match &self.place {
+            Place::Ip(ip, port) => {
+                write!(f, "{scheme}://{}", std::net::SocketAddr::new(*ip, *port))
+            }
+            Place::Name(name, port) => write!(f, "{scheme}://{name}:{port}"),
+            Place::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_endpoint_may_be() {
+        for (url, shown) in [
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+            ("http://orders", "http://orders:80"),
+            ("https://orders.example.com/", "https://orders.example.com:443"),
+            ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+            ("http://[::1]", "http://[::1]:80"),
+            ("unix:/run/app.sock", "unix:/run/app.sock"),
+        ] {
+            assert_eq!(Address::parse(url).unwrap().to_string(), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_it_may_not_be_is_said() {
+        for (url, message) in [
+            ("", "is not a URL"),
+            ("127.0.0.1:3000", "needs http://"),
+            ("orders", "needs http://"),
+            ("ftp://orders", "`ftp` is not spoken"),
+            ("http://user:secret@orders", "must not carry a user"),
+            ("http://orders/api", "add-prefix"),
+            ("http://orders?x=1", "has no path"),
+            ("http://orders:99999", "no valid port"),
+            ("http://orders:", "no valid port"),
+            ("http://:80", "is not a"),
+            ("unix:run/app.sock", "absolute path"),
+            ("http://or ders", "is not a URL"),
+        ] {
+            let error = Address::parse(url).expect_err(url);
+            assert!(error.contains(message), "{url}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

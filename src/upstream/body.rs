@@ -1,0 +1,161 @@
+//! An answer's body on its way from the origin: it streams, it is not waited for without end, and
+//! when it is over it gives its connection back.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::{
+    endpoint::Endpoint,
+    pool::{Http1, StreamLease},
+};
+use crate::{
+    reject::Reject,
+    worker::{Deadline, Worker},
+};
+
+/// Why an answer's body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// The origin was silent for too long.
+    #[error("the origin was silent for too long")]
+    Idle,
+    /// The whole exchange took too long.
+    #[error("the exchange took too long")]
+    Total,
+    /// The origin's connection broke, or what came on it was malformed.
+    #[error("the origin's connection broke")]
+    Origin(#[source] hyper::Error),
+}
+
+impl AnswerError {
+    /// How the request ends for it.
+    pub const fn reject(&self) -> Reject {
+        match self {
+            Self::Idle => Reject::IdleTimeout,
+            Self::Total => Reject::TotalTimeout,
+            Self::Origin(_) => Reject::UpstreamReset,
+        }
+    }
+}
+
+/// The connection that an answer comes on.
+#[derive(Debug)]
+pub(super) enum Lease {
+    /// Goes back to its pool when the body is over; is closed when the body is dropped before.
+    Http1 { sender: Http1, endpoint: Arc<Endpoint>, worker: Worker },
+    /// Counts itself out when it is dropped.
+    Http2 { _stream: StreamLease },
+}
+
+impl Lease {
+    fn give_back(self) {
+        if let Self::Http1 { sender, endpoint, worker } = self {
+            endpoint.put(sender, &worker);
+        }
+    }
+}
+
+/// An answer's body.
+pub struct AnswerBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    /// How long the origin may be silent.
+    idle: Duration,
+    silence: Option<Deadline>,
+    /// Whether the origin is being waited for.
+    waiting: bool,
+    worker: Worker,
+    total: Option<Deadline>,
+}
+
+impl AnswerBody {
+    pub(super) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        worker: &Worker,
+        idle: Duration,
+        total: Option<Deadline>,
+    ) -> Self {
+        let mut lease = Some(lease);
+        if incoming.is_end_stream() {
+            lease.take().into_iter().for_each(Lease::give_back);
+        }
+        let worker = worker.clone();
+        Self { incoming, lease, idle, silence: None, waiting: false, worker, total }
+    }
+
+    /// Ready when the origin was silent for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<AnswerError> {
+        if let Some(total) = &mut self.total
+            && total.poll(cx).is_ready()
+        {
+            return Poll::Ready(AnswerError::Total);
+        }
+        let idle = self.idle;
+        let silence = match &mut self.silence {
+            Some(silence) => {
+                if !self.waiting {
+                    silence.reset(idle);
+                }
+                silence
+            }
+            None => self.silence.insert(Deadline::new(&self.worker.clock, idle)),
+        };
+        self.waiting = true;
+        silence.poll(cx).map(|()| AnswerError::Idle)
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Pending => this.poll_silence(cx).map(|error| Some(Err(error))),
+            Poll::Ready(Some(Ok(frame))) => {
+                this.waiting = false;
+                // With a known length the last frame is the end: nobody will ask again.
+                if this.incoming.is_end_stream() {
+                    this.lease.take().into_iter().for_each(Lease::give_back);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.lease = None;
+                Poll::Ready(Some(Err(AnswerError::Origin(error))))
+            }
+            Poll::Ready(None) => {
+                this.lease.take().into_iter().for_each(Lease::give_back);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerBody").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}

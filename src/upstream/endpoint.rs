@@ -1,0 +1,256 @@
+//! One origin: where it is, its connections, and one attempt to have a request answered there.
+
+use std::{fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use http::{
+    HeaderValue, Request, Response, Uri, Version,
+    header::HOST,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use hyper::{body::Incoming, client::conn::TrySendError};
+
+use super::{
+    Call,
+    address::Address,
+    body::{AnswerBody, Lease},
+    connect::{Connection, Tls, connect},
+    failure::Failure,
+    pool::{Http1, Http2, Pool, StreamLease},
+    resolve::Resolved,
+};
+use crate::{
+    config::{KeepAlive, UpstreamProtocol as Protocol},
+    message::RequestBody,
+    reject::Reject,
+    worker::{Clock, Deadline, PerWorker, Worker},
+};
+
+/// One origin.
+pub struct Endpoint {
+    /// Its URL, as logs show it.
+    pub name: Arc<str>,
+    pub(super) address: Address,
+    pub(super) protocol: Protocol,
+    pub(super) tls: Option<Tls>,
+    pub(super) keep_alive: KeepAlive,
+    pub(super) resolved: Resolved,
+    pub(super) pools: PerWorker<Pool>,
+}
+
+/// An attempt that came to nothing, and the request, if no part of it was sent.
+pub(super) struct Attempt {
+    pub(super) failure: Failure,
+    pub(super) request: Option<Request<RequestBody>>,
+}
+
+impl From<Failure> for Attempt {
+    fn from(failure: Failure) -> Self {
+        Self { failure, request: None }
+    }
+}
+
+type Sent = Result<Response<AnswerBody>, Attempt>;
+
+impl Endpoint {
+    /// Has a request answered here: on a connection that waits, or on a new one.
+    ///
+    /// `request` is in origin form, with `Host`.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        mut request: Request<RequestBody>,
+        call: &mut Call<'_>,
+    ) -> Sent {
+        let clock = &call.worker.clock;
+        let pool = self.pools.of(call.worker.index);
+        if self.protocol != Protocol::Http2 {
+            let oldest = millis(self.keep_alive.idle);
+            while let Some(sender) = pool.take(clock.now(), oldest) {
+                match self.send_http1(sender, request, call).await {
+                    // Closed by the origin while it waited, and nothing was sent: the next one.
+                    Err(Attempt { request: Some(unsent), .. }) => request = unsent,
+                    sent => return sent,
+                }
+            }
+        }
+        while call.upgrade.is_none()
+            && let Some((sender, stream)) = pool.share(clock.now())
+        {
+            let connection = stream.connection();
+            match self.send_http2(sender, stream, request, call).await {
+                Err(Attempt { request: Some(unsent), .. }) => request = unsent,
+                sent => return sent,
+            }
+            pool.forget(&connection);
+        }
+        self.send_on_new(request, call).await
+    }
+
+    async fn send_on_new(
+        self: &Arc<Self>,
+        request: Request<RequestBody>,
+        call: &mut Call<'_>,
+    ) -> Sent {
+        let worker = call.worker;
+        let pool = self.pools.of(worker.index);
+        // Only HTTP/2 gains from waiting for another's connection.
+        let turn = match self.protocol {
+            Protocol::Http2 => {
+                let turn = pool.connecting.lock().await;
+                if let Some((sender, stream)) = pool.share(worker.clock.now()) {
+                    drop(turn);
+                    return self.send_http2(sender, stream, request, call).await;
+                }
+                Some(turn)
+            }
+            Protocol::Auto | Protocol::Http1 => None,
+        };
+        let connecting = connect(&self.address, &self.resolved, self.tls.as_ref(), self.protocol);
+        let connection = match within(&worker.clock, call.timeout.connect, connecting).await {
+            Some(Ok(connection)) => connection,
+            Some(Err(failure)) => return Err(self.unsent(failure, request)),
+            None => return Err(self.unsent(Failure::new(Reject::ConnectTimeout), request)),
+        };
+        match connection {
+            Connection::Http1(sender) => self.send_http1(sender, request, call).await,
+            Connection::Http2(sender, streams) => {
+                let stream = pool.add(sender.clone(), streams, worker.clock.now());
+                drop(turn);
+                self.send_http2(sender, stream, request, call).await
+            }
+        }
+    }
+
+    fn unsent(&self, failure: Failure, request: Request<RequestBody>) -> Attempt {
+        Attempt { failure: failure.at(&self.name), request: Some(request) }
+    }
+
+    async fn send_http1(
+        self: &Arc<Self>,
+        mut sender: Http1,
+        mut request: Request<RequestBody>,
+        call: &mut Call<'_>,
+    ) -> Sent {
+        *request.version_mut() = Version::HTTP_11;
+        let answer = self.answer(sender.try_send_request(request), call).await?;
+        let lease = Lease::Http1 { sender, endpoint: self.clone(), worker: call.worker.clone() };
+        Ok(self.open(answer, lease, call))
+    }
+
+    async fn send_http2(
+        self: &Arc<Self>,
+        mut sender: Http2,
+        stream: StreamLease,
+        mut request: Request<RequestBody>,
+        call: &mut Call<'_>,
+    ) -> Sent {
+        let host = request.headers_mut().remove(HOST);
+        let target = request.uri().path_and_query().cloned();
+        let uri = absolute(self.address.tls, host.as_ref(), target);
+        *request.uri_mut() = uri.map_err(|error| self.malformed(error))?;
+        *request.version_mut() = Version::HTTP_2;
+        let answer = self.answer(sender.try_send_request(request), call).await;
+        let answer = answer.map_err(|mut attempt| {
+            // Back in origin form, for another try.
+            if let (Some(request), Some(host)) = (&mut attempt.request, host) {
+                let target = request.uri().path_and_query().cloned();
+                *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
+                request.headers_mut().insert(HOST, host);
+            }
+            attempt
+        })?;
+        Ok(self.open(answer, Lease::Http2 { _stream: stream }, call))
+    }
+
+    /// Waits for the answer's head.
+    async fn answer(
+        &self,
+        exchange: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+        call: &mut Call<'_>,
+    ) -> Result<Response<Incoming>, Attempt> {
+        let mut exchange = pin!(exchange);
+        let mut patience = Deadline::new(&call.worker.clock, call.timeout.first_byte);
+        let total = &mut call.total;
+        let answer = poll_fn(|cx| {
+            if let Poll::Ready(answer) = exchange.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answer));
+            }
+            if let Some(total) = total
+                && total.poll(cx).is_ready()
+            {
+                return Poll::Ready(Err(Reject::TotalTimeout));
+            }
+            patience.poll(cx).map(|()| Err(Reject::FirstByteTimeout))
+        });
+        match answer.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(mut error)) => {
+                let request = error.take_message();
+                let failure = Failure::from_exchange(error.into_error()).at(&self.name);
+                Err(Attempt { failure, request })
+            }
+            Err(reject) => Err(Failure::new(reject).at(&self.name).into()),
+        }
+    }
+
+    fn open(
+        &self,
+        answer: Response<Incoming>,
+        lease: Lease,
+        call: &mut Call<'_>,
+    ) -> Response<AnswerBody> {
+        let (idle, total) = (call.timeout.idle, call.total.take());
+        answer.map(|incoming| AnswerBody::new(incoming, lease, call.worker, idle, total))
+    }
+
+    fn malformed(&self, error: http::Error) -> Failure {
+        Failure::caused(Reject::RequestTarget, error).at(&self.name)
+    }
+
+    /// Takes an HTTP/1 connection back.
+    pub(super) fn put(&self, sender: Http1, worker: &Worker) {
+        let most = self.keep_alive.max_idle as usize;
+        self.pools.of(worker.index).put(sender, worker.clock.now(), most);
+    }
+
+    /// Closes a worker's connections that were idle for too long.
+    pub(super) fn reap(&self, worker: &Worker) {
+        let oldest = millis(self.keep_alive.idle);
+        self.pools.of(worker.index).reap(worker.clock.now(), oldest);
+    }
+}
+
+/// The absolute form of a target, as HTTP/2 needs it.
+fn absolute(
+    tls: bool,
+    host: Option<&HeaderValue>,
+    target: Option<PathAndQuery>,
+) -> Result<Uri, http::Error> {
+    let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
+    let host = host.map(HeaderValue::as_bytes).unwrap_or_default();
+    Uri::builder()
+        .scheme(scheme)
+        .authority(Authority::try_from(host)?)
+        .path_and_query(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
+        .build()
+}
+
+fn millis(duration: crate::config::Duration) -> u64 {
+    u64::try_from(duration.0.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a future comes to, or nothing if that takes too long.
+async fn within<F: Future>(clock: &Clock, after: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut deadline = Deadline::new(clock, after);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => deadline.poll(cx).map(|()| None),
+    })
+    .await
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("name", &self.name).finish_non_exhaustive()
+    }
+}

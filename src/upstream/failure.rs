@@ -1,0 +1,73 @@
+//! How an attempt to reach an origin fails: a reason for the client, details for the log.
+
+use std::{error::Error as StdError, io, sync::Arc};
+
+use crate::{message::BodyError, reject::Reject};
+
+/// Why there is no answer from the origin.
+#[derive(Debug)]
+pub struct Failure {
+    /// How the request ends for it.
+    pub reject: Reject,
+    /// The endpoint that was tried last, as its URL says.
+    pub endpoint: Option<Arc<str>>,
+    /// What the system or library said. For the log only.
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure without an endpoint or a cause.
+    pub const fn new(reject: Reject) -> Self {
+        Self { reject, endpoint: None, source: None }
+    }
+
+    /// A failure for this cause.
+    pub fn caused(reject: Reject, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { reject, endpoint: None, source: Some(source.into()) }
+    }
+
+    /// The same at this endpoint.
+    pub fn at(self, endpoint: &Arc<str>) -> Self {
+        Self { endpoint: Some(endpoint.clone()), ..self }
+    }
+
+    /// What a connect came to.
+    pub fn from_connect(error: io::Error) -> Self {
+        let reject = match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Reject::ConnectRefused,
+            io::ErrorKind::TimedOut => Reject::ConnectTimeout,
+            _ => Reject::ConnectFailed,
+        };
+        Self::caused(reject, error)
+    }
+
+    /// What sending a request, or waiting for its answer, came to.
+    pub fn from_exchange(error: hyper::Error) -> Self {
+        if let Some(body) = find::<BodyError>(&error) {
+            return Self::caused(body.reject(), error);
+        }
+        let reset = find::<io::Error>(&error).is_some()
+            || error.is_incomplete_message()
+            || error.is_canceled()
+            || error.is_closed();
+        let reject = match find::<h2::Error>(&error) {
+            Some(h2) if h2.is_io() || h2.is_go_away() || h2.is_reset() => Reject::UpstreamReset,
+            Some(_) => Reject::UpstreamProtocol,
+            None if reset => Reject::UpstreamReset,
+            None => Reject::UpstreamProtocol,
+        };
+        Self::caused(reject, error)
+    }
+}
+
+/// The first error of this type in a chain of causes.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
