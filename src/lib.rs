@@ -3,5 +3,6 @@ pub mod config;
 pub mod message;
 pub mod reject;
 pub mod stream;
+pub mod tls;
 pub mod upstream;
 pub mod worker;

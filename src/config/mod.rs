@@ -5,6 +5,8 @@
 //! that the JSON Schema and `config/reference.toml` carry, so write it for the operator.
 
 mod listener;
+mod path;
+mod problem;
 mod route;
 mod upstream;
 mod value;
@@ -19,6 +21,8 @@ pub use self::{
         Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout, Protocol, Tls,
         TlsFiles, TlsVersion, TlsWord,
     },
+    path::Path,
+    problem::{Problem, Problems, Severity},
     route::{
         Condition, Expect, HeaderRules, Redirect, RegexCondition, Respond, Route, RouteTimeout,
         Test, To,
