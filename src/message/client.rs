@@ -1,14 +1,22 @@
 //! Who is at the other end of a client's connection, and how that connection stands.
 //!
 //! [`Client`] is made once for a connection and shared by its requests: what every request needs of
-//! it (the address as a header value, the scheme) is ready made.
+//! it (the address as a header value, the scheme) is ready made. It lives as long as anything goes on
+//! with that client, tunnels included, so [`Clients`] can say who is there and tell them to go.
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU8, AtomicU32, Ordering::Relaxed},
+    },
+    task::Waker,
 };
 
 use http::HeaderValue;
+use parking_lot::Mutex;
+use slab::Slab;
+use tokio::sync::Notify;
 
 use crate::{reject::Reject, worker::Worker};
 
@@ -44,7 +52,7 @@ pub struct TlsFacts {
     pub certificate: Option<Box<[u8]>>,
 }
 
-/// A client's connection: the facts that do not change.
+/// A client's connection: the facts that do not change, and how it stands.
 #[derive(Debug)]
 pub struct Client {
     /// The address that the socket shows; none for a Unix socket.
@@ -55,12 +63,15 @@ pub struct Client {
     pub scheme: Scheme,
     /// The facts of its TLS, if any.
     pub tls: Option<TlsFacts>,
+    /// The listener it came in at.
+    pub listener: usize,
     /// Whether the peer is one whose word about others counts.
     pub trusted: bool,
     /// The worker that carries it.
     pub worker: Worker,
     /// How it stands.
     pub state: ClientState,
+    seat: Option<Seat>,
 }
 
 impl Client {
@@ -68,6 +79,7 @@ impl Client {
     pub fn new(
         peer: Option<SocketAddr>,
         tls: Option<TlsFacts>,
+        listener: usize,
         trusted: bool,
         worker: Worker,
     ) -> Self {
@@ -77,13 +89,26 @@ impl Client {
             .and_then(|peer| HeaderValue::try_from(peer.ip().to_string()).ok())
             .unwrap_or(HeaderValue::from_static("unknown"));
         let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
-        Self { peer, peer_text, scheme, tls, trusted, worker, state: ClientState::default() }
+        let state = ClientState::default();
+        Self { peer, peer_text, scheme, tls, listener, trusted, worker, state, seat: None }
     }
 
     /// The peer's IP address, none for a Unix socket.
     pub fn ip(&self) -> Option<IpAddr> {
         self.peer.map(|peer| peer.ip())
     }
+}
+
+/// What a connection is told to do.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum Signal {
+    /// Nothing: go on.
+    GoOn,
+    /// Finish what was begun, take nothing new.
+    Drain,
+    /// End now.
+    Cut,
 }
 
 /// How a connection stands; written by its reader and its requests, read by whoever watches it.
@@ -93,6 +118,10 @@ pub struct ClientState {
     in_flight: AtomicU32,
     /// One more than the number of the `Reject` that ends the connection; 0 for none.
     refusal: AtomicU8,
+    signal: AtomicU8,
+    /// The task that drives the connection.
+    driver: Mutex<Option<Waker>>,
+    cut: Notify,
 }
 
 impl ClientState {
@@ -121,6 +150,91 @@ impl ClientState {
         let number = self.refusal.load(Relaxed);
         number.checked_sub(1).map(|index| Reject::ALL[usize::from(index)])
     }
+
+    /// What the connection is told to do.
+    pub fn signal(&self) -> Signal {
+        match self.signal.load(Relaxed) {
+            0 => Signal::GoOn,
+            1 => Signal::Drain,
+            _ => Signal::Cut,
+        }
+    }
+
+    /// Tells the connection what to do; never less than it was told before.
+    pub fn tell(&self, signal: Signal) {
+        self.signal.fetch_max(signal as u8, Relaxed);
+        if signal == Signal::Cut {
+            self.cut.notify_waiters();
+        }
+        self.wake();
+    }
+
+    /// Wakes the task that drives the connection.
+    pub fn wake(&self) {
+        if let Some(waker) = &*self.driver.lock() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Says which task drives the connection.
+    pub fn driven_by(&self, waker: &Waker) {
+        *self.driver.lock() = Some(waker.clone());
+    }
+
+    /// Waits until the connection is told to end.
+    pub async fn cut(&self) {
+        let told = self.cut.notified();
+        if self.signal() != Signal::Cut {
+            told.await;
+        }
+    }
+}
+
+/// The clients of one worker.
+#[derive(Clone, Debug, Default)]
+pub struct Clients(Arc<Mutex<Slab<Weak<Client>>>>);
+
+/// A client's place among the clients; it is free again when the client is gone.
+#[derive(Debug)]
+struct Seat {
+    clients: Clients,
+    place: usize,
+}
+
+impl Clients {
+    /// Takes a client in.
+    pub fn seat(&self, mut client: Client) -> Arc<Client> {
+        let mut seats = self.0.lock();
+        let entry = seats.vacant_entry();
+        client.seat = Some(Seat { clients: self.clone(), place: entry.key() });
+        let client = Arc::new(client);
+        entry.insert(Arc::downgrade(&client));
+        client
+    }
+
+    /// How many are there.
+    pub fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    /// Whether nobody is there.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tells those that came in at a listener of whom `leaves` says so, and how many they were.
+    pub fn tell(&self, signal: Signal, leaves: impl Fn(usize) -> bool) -> usize {
+        // A client that is dropped takes the lock: none may be, while it is held.
+        let clients: Vec<_> = self.0.lock().iter().filter_map(|(_, weak)| weak.upgrade()).collect();
+        let told = clients.iter().filter(|client| leaves(client.listener));
+        told.map(|client| client.state.tell(signal)).count()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.clients.0.lock().remove(self.place);
+    }
 }
 
 #[cfg(test)]
@@ -128,13 +242,16 @@ mod tests {
     use super::*;
     use crate::worker::Clock;
 
+    fn worker() -> Worker {
+        Worker { index: 0, clock: Clock::new() }
+    }
+
     #[test]
     fn an_ipv4_client_on_an_ipv6_socket_is_shown_as_ipv4() {
-        let worker = Worker { index: 0, clock: Clock::new() };
         let peer = "[::ffff:192.0.2.7]:4000".parse().unwrap();
-        let client = Client::new(Some(peer), None, false, worker.clone());
+        let client = Client::new(Some(peer), None, 0, false, worker());
         assert_eq!(client.peer_text, "192.0.2.7");
-        assert_eq!(Client::new(None, None, false, worker).peer_text, "unknown");
+        assert_eq!(Client::new(None, None, 0, false, worker()).peer_text, "unknown");
     }
 
     #[test]
@@ -144,5 +261,28 @@ mod tests {
         state.refuse(Reject::RequestLine);
         state.refuse(Reject::RequestTimeout);
         assert_eq!(state.refusal(), Some(Reject::RequestLine));
+    }
+
+    #[test]
+    fn a_connection_is_never_told_less_than_before() {
+        let state = ClientState::default();
+        assert_eq!(state.signal(), Signal::GoOn);
+        state.tell(Signal::Cut);
+        state.tell(Signal::Drain);
+        assert_eq!(state.signal(), Signal::Cut);
+    }
+
+    #[test]
+    fn only_clients_of_the_listeners_that_leave_are_told() {
+        let clients = Clients::default();
+        let seat = |listener| clients.seat(Client::new(None, None, listener, false, worker()));
+        let (stays, leaves) = (seat(1), seat(2));
+        assert_eq!(clients.tell(Signal::Drain, |listener| listener == 2), 1);
+        assert_eq!(stays.state.signal(), Signal::GoOn);
+        assert_eq!(leaves.state.signal(), Signal::Drain);
+        drop(leaves);
+        assert_eq!(clients.len(), 1);
+        drop(stays);
+        assert!(clients.is_empty());
     }
 }

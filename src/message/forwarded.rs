@@ -150,7 +150,7 @@ mod tests {
 
     fn client(peer: &str, trusted: bool) -> Client {
         let worker = Worker { index: 0, clock: Clock::new() };
-        Client::new(Some(format!("{peer}:999").parse().unwrap()), None, trusted, worker)
+        Client::new(Some(format!("{peer}:999").parse().unwrap()), None, 0, trusted, worker)
     }
 
     fn fields(fields: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -30,6 +30,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     pub(super) config: Arc<rustls::ClientConfig>,
+    /// The same, offering HTTP/1.1 only.
+    pub(super) config_http1: Arc<rustls::ClientConfig>,
     pub(super) name: ServerName<'static>,
 }
 
@@ -53,7 +55,11 @@ pub(super) async fn connect(
     let (stream, http2) = match tls {
         None => (Stream::Clear(socket), protocol == Protocol::Http2),
         Some(tls) => {
-            let connector = TlsConnector::from(tls.config.clone());
+            let config = match protocol {
+                Protocol::Http1 => &tls.config_http1,
+                Protocol::Auto | Protocol::Http2 => &tls.config,
+            };
+            let connector = TlsConnector::from(config.clone());
             let stream = connector.connect(tls.name.clone(), socket).await;
             let stream = stream.map_err(|error| Failure::caused(Reject::UpstreamTls, error))?;
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -11,15 +11,15 @@ use hyper::{body::Incoming, client::conn::TrySendError};
 
 use super::{
     Call,
-    address::Address,
     body::{AnswerBody, Lease},
+    compile::Settings,
     connect::{Connection, Tls, connect},
     failure::Failure,
     pool::{Http1, Http2, Pool, StreamLease},
     resolve::Resolved,
 };
 use crate::{
-    config::{KeepAlive, UpstreamProtocol as Protocol},
+    config::UpstreamProtocol as Protocol,
     message::RequestBody,
     reject::Reject,
     worker::{Clock, Deadline, PerWorker, Worker},
@@ -29,10 +29,8 @@ use crate::{
 pub struct Endpoint {
     /// Its URL, as logs show it.
     pub name: Arc<str>,
-    pub(super) address: Address,
-    pub(super) protocol: Protocol,
+    pub(super) settings: Settings,
     pub(super) tls: Option<Tls>,
-    pub(super) keep_alive: KeepAlive,
     pub(super) resolved: Resolved,
     pub(super) pools: PerWorker<Pool>,
 }
@@ -62,8 +60,8 @@ impl Endpoint {
     ) -> Sent {
         let clock = &call.worker.clock;
         let pool = self.pools.of(call.worker.index);
-        if self.protocol != Protocol::Http2 {
-            let oldest = millis(self.keep_alive.idle);
+        if self.settings.protocol != Protocol::Http2 {
+            let oldest = millis(self.settings.keep_alive.idle);
             while let Some(sender) = pool.take(clock.now(), oldest) {
                 match self.send_http1(sender, request, call).await {
                     // Closed by the origin while it waited, and nothing was sent: the next one.
@@ -93,7 +91,7 @@ impl Endpoint {
         let worker = call.worker;
         let pool = self.pools.of(worker.index);
         // Only HTTP/2 gains from waiting for another's connection.
-        let turn = match self.protocol {
+        let turn = match self.settings.protocol {
             Protocol::Http2 => {
                 let turn = pool.connecting.lock().await;
                 if let Some((sender, stream)) = pool.share(worker.clock.now()) {
@@ -104,7 +102,12 @@ impl Endpoint {
             }
             Protocol::Auto | Protocol::Http1 => None,
         };
-        let connecting = connect(&self.address, &self.resolved, self.tls.as_ref(), self.protocol);
+        let protocol = match call.upgrade {
+            Some(_) => Protocol::Http1,
+            None => self.settings.protocol,
+        };
+        let connecting =
+            connect(&self.settings.address, &self.resolved, self.tls.as_ref(), protocol);
         let connection = match within(&worker.clock, call.timeout.connect, connecting).await {
             Some(Ok(connection)) => connection,
             Some(Err(failure)) => return Err(self.unsent(failure, request)),
@@ -145,7 +148,7 @@ impl Endpoint {
     ) -> Sent {
         let host = request.headers_mut().remove(HOST);
         let target = request.uri().path_and_query().cloned();
-        let uri = absolute(self.address.tls, host.as_ref(), target);
+        let uri = absolute(self.settings.address.tls, host.as_ref(), target);
         *request.uri_mut() = uri.map_err(|error| self.malformed(error))?;
         *request.version_mut() = Version::HTTP_2;
         let answer = self.answer(sender.try_send_request(request), call).await;
@@ -208,13 +211,13 @@ impl Endpoint {
 
     /// Takes an HTTP/1 connection back.
     pub(super) fn put(&self, sender: Http1, worker: &Worker) {
-        let most = self.keep_alive.max_idle as usize;
+        let most = self.settings.keep_alive.max_idle as usize;
         self.pools.of(worker.index).put(sender, worker.clock.now(), most);
     }
 
     /// Closes a worker's connections that were idle for too long.
     pub(super) fn reap(&self, worker: &Worker) {
-        let oldest = millis(self.keep_alive.idle);
+        let oldest = millis(self.settings.keep_alive.idle);
         self.pools.of(worker.index).reap(worker.clock.now(), oldest);
     }
 }

@@ -7,12 +7,14 @@
 
 mod address;
 mod body;
+mod compile;
 mod connect;
 mod endpoint;
 mod failure;
 mod pool;
 mod resolve;
 mod round_robin;
+mod tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -131,7 +133,7 @@ impl Upstream {
     fn set_host(&self, request: &mut Request<RequestBody>, endpoint: &Endpoint) {
         let host = match &self.host {
             Host::Pass if request.headers().contains_key(HOST) => return,
-            Host::Pass | Host::Endpoint => endpoint.address.authority.clone(),
+            Host::Pass | Host::Endpoint => endpoint.settings.address.authority.clone(),
             Host::Name(name) => name.clone(),
         };
         request.headers_mut().insert(HOST, host);

@@ -15,7 +15,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use parking_lot::Mutex;
@@ -32,6 +32,8 @@ struct Shared {
     start: Instant,
     /// Milliseconds since `start` at the last tick.
     now: AtomicU64,
+    /// Milliseconds since 1970 at `start`, as of the last tick: the wall clock may be set.
+    wall: AtomicU64,
     ticking: AtomicBool,
     wake: Notify,
     table: Mutex<Table>,
@@ -54,6 +56,7 @@ impl Clock {
         Self(Arc::new(Shared {
             start: Instant::now(),
             now: AtomicU64::new(0),
+            wall: AtomicU64::new(wall()),
             ticking: AtomicBool::new(false),
             wake: Notify::new(),
             table: Mutex::default(),
@@ -63,6 +66,13 @@ impl Clock {
     /// Milliseconds since the clock was made, as of the last tick.
     pub fn now(&self) -> u64 {
         self.0.now.load(Relaxed)
+    }
+
+    /// Milliseconds since 1970 at a moment that was read from the system's clock: one reading serves
+    /// for latencies and for the log.
+    pub fn wall(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.0.start).as_millis();
+        self.0.wall.load(Relaxed) + u64::try_from(since).unwrap_or(0)
     }
 
     /// Ticks for ever, while there are deadlines. To be spawned once on the worker's runtime.
@@ -94,6 +104,7 @@ impl Shared {
     fn read(&self) -> u64 {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(FREE - 1);
         self.now.store(now, Relaxed);
+        self.wall.store(wall().saturating_sub(now), Relaxed);
         now
     }
 
@@ -141,6 +152,12 @@ impl Shared {
         table.wakers[slot] = None;
         table.free.push(slot);
     }
+}
+
+/// Milliseconds since 1970.
+fn wall() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(0)
 }
 
 /// The clock may be a tick behind, so a tick is added: never early.

@@ -1,0 +1,170 @@
+//! From `[upstream.NAME]` to an [`Upstream`], keeping what did not change.
+//!
+//! An endpoint whose URL, protocol, TLS and pool settings are as before is the same endpoint: its
+//! connections go on over a reload. Nothing is resolved or connected here.
+
+use std::{fmt, sync::Arc};
+
+use http::HeaderValue;
+
+use super::{
+    Host, Timeouts, Upstream, address::Address, connect::Tls, endpoint::Endpoint, pool::Pool,
+    resolve::Resolved, round_robin::RoundRobin, tls::TlsToOrigin,
+};
+use crate::{
+    config::{self, HostHeader, Path, Problem, Problems, RouteTimeout, UpstreamTimeout},
+    worker::PerWorker,
+};
+
+/// What an endpoint's connections depend on: while it is equal, they may live on.
+#[derive(Clone, PartialEq)]
+pub(super) struct Settings {
+    pub(super) address: Address,
+    pub(super) protocol: config::UpstreamProtocol,
+    pub(super) keep_alive: config::KeepAlive,
+    tls: config::UpstreamTls,
+    /// What the files of `tls` held.
+    tls_digest: u64,
+}
+
+impl Upstream {
+    /// Compiles `[upstream.NAME]` at `at`; endpoints that did not change are taken from `previous`.
+    ///
+    /// Adds to `problems` and returns nothing when something is wrong.
+    pub fn compile(
+        name: &str,
+        upstream: &config::Upstream,
+        workers: usize,
+        previous: Option<&Self>,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let list = at.key("endpoints");
+        if upstream.endpoints.is_empty() {
+            let problem = Problem::error(list, "an upstream needs at least one endpoint");
+            problems.push(problem.help("endpoints = [\"http://127.0.0.1:3000\"]"));
+            return None;
+        }
+        let host = host(&upstream.host, &at.key("host"), problems);
+        let addresses = addresses(upstream, &list, problems);
+        let https = addresses.iter().flatten().any(|address| address.tls);
+        let tls = TlsToOrigin::compile(upstream, https, &at.key("tls"), problems);
+        let (host, tls, addresses) = (host?, tls?, addresses?);
+        let endpoint = |address: Address| {
+            let settings = Settings {
+                address,
+                protocol: upstream.protocol,
+                keep_alive: upstream.keep_alive.clone(),
+                tls: upstream.tls.clone(),
+                tls_digest: tls.digest,
+            };
+            let same = |known: &&Arc<Endpoint>| known.settings == settings;
+            match previous.and_then(|previous| previous.endpoints.iter().find(same)) {
+                Some(known) => Ok(known.clone()),
+                None => Endpoint::new(settings, &tls, workers).map(Arc::new),
+            }
+        };
+        let endpoints = addresses.into_iter().enumerate().map(|(index, address)| {
+            endpoint(address).map_err(|message| Problem::error(list.index(index), message))
+        });
+        let endpoints: Vec<_> = endpoints.map(|endpoint| problems.keep(endpoint)).collect();
+        let weights: Vec<u16> = upstream.endpoints.iter().map(config::Endpoint::weight).collect();
+        Some(Self {
+            name: name.into(),
+            endpoints: endpoints.into_iter().collect::<Option<_>>()?,
+            timeout: Timeouts::new(&upstream.timeout),
+            host,
+            balance: RoundRobin::new(&weights, workers),
+        })
+    }
+}
+
+fn addresses(
+    upstream: &config::Upstream,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<Vec<Address>> {
+    let parse = |(index, endpoint): (usize, &config::Endpoint)| {
+        let address = Address::parse(endpoint.url());
+        problems.keep(address.map_err(|message| Problem::error(at.index(index), message)))
+    };
+    let addresses: Vec<_> = upstream.endpoints.iter().enumerate().map(parse).collect();
+    let addresses: Vec<Address> = addresses.into_iter().collect::<Option<_>>()?;
+    for (index, address) in addresses.iter().enumerate() {
+        if let Some(first) = addresses[..index].iter().position(|other| other == address) {
+            let problem = Problem::error(at.index(index), format!("`{address}` is named twice"));
+            problems.push(
+                problem
+                    .also(at.index(first), "first here")
+                    .help("give it a weight instead: { url = \"..\", weight = 2 }"),
+            );
+        }
+    }
+    Some(addresses)
+}
+
+fn host(host: &HostHeader, at: &Path, problems: &mut Problems) -> Option<Host> {
+    match host {
+        HostHeader::Pass => Some(Host::Pass),
+        HostHeader::Endpoint => Some(Host::Endpoint),
+        HostHeader::Name(name) => {
+            let valid = name.parse::<http::uri::Authority>().is_ok() && !name.contains('@');
+            let value = HeaderValue::from_str(name).ok().filter(|_| valid).map(Host::Name);
+            let problem = || {
+                Problem::error(at.clone(), format!("`{name}` is not a host"))
+                    .help("write \"pass\", \"endpoint\" or a name like \"api.internal:8080\"")
+            };
+            problems.keep(value.ok_or_else(problem))
+        }
+    }
+}
+
+impl Endpoint {
+    fn new(settings: Settings, tls: &TlsToOrigin, workers: usize) -> Result<Self, String> {
+        let tls = match settings.address.tls {
+            false => None,
+            true => Some(Tls {
+                config: tls.config.clone(),
+                config_http1: tls.config_http1.clone(),
+                name: tls.server_name(&settings.address)?,
+            }),
+        };
+        Ok(Self {
+            name: settings.address.to_string().into(),
+            settings,
+            tls,
+            resolved: Resolved::default(),
+            pools: PerWorker::new(workers, |_| Pool::default()),
+        })
+    }
+}
+
+impl Timeouts {
+    /// An upstream's times.
+    pub fn new(timeout: &UpstreamTimeout) -> Self {
+        Self {
+            connect: timeout.connect.0,
+            first_byte: timeout.first_byte.0,
+            idle: timeout.idle.0,
+            total: timeout.total.map(|total| total.0),
+        }
+    }
+
+    /// The same, but for what a route says.
+    #[must_use]
+    pub fn or(self, route: Option<&RouteTimeout>) -> Self {
+        let Some(route) = route else { return self };
+        Self {
+            connect: self.connect,
+            first_byte: route.first_byte.map_or(self.first_byte, |time| time.0),
+            idle: route.idle.map_or(self.idle, |time| time.0),
+            total: route.total.map(|time| time.0).or(self.total),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("address", &self.address).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,200 @@
+//! TLS towards origins: whom to trust, what to show, what to offer.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, OnceLock},
+};
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+
+use super::address::Address;
+use crate::config::{self, Path, Problem, Problems, UpstreamProtocol};
+
+/// TLS of an upstream's `https` endpoints.
+pub(super) struct TlsToOrigin {
+    pub(super) config: Arc<ClientConfig>,
+    /// The same, offering HTTP/1.1 only: for requests that upgrade.
+    pub(super) config_http1: Arc<ClientConfig>,
+    /// Changes when a file changes.
+    pub(super) digest: u64,
+    name: Option<ServerName<'static>>,
+}
+
+impl TlsToOrigin {
+    /// Reads and checks all that an upstream's `tls` at `at` names; whether an endpoint speaks TLS or
+    /// not, a file that is named must be there.
+    pub(super) fn compile(
+        upstream: &config::Upstream,
+        needed: bool,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let tls = &upstream.tls;
+        let mut digest = DefaultHasher::new();
+        let authorities = authorities(tls, needed, at, &mut digest);
+        let identity = identity(tls, at, &mut digest);
+        let name = tls.server_name.as_ref().map(|name| {
+            let valid = ServerName::try_from(name.clone());
+            let message = format!("`{name}` is not a server name");
+            valid.map_err(|_| Problem::error(at.key("server-name"), message))
+        });
+        let (authorities, identity, name) =
+            (problems.keep(authorities), problems.keep(identity), problems.keep(name.transpose()));
+        let config = client_config(tls, authorities?, identity?);
+        let config = config.map_err(|error| Problem::error(at.clone(), error.to_string()));
+        let mut config = problems.keep(config)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let config_http1 = Arc::new(config.clone());
+        config.alpn_protocols = match upstream.protocol {
+            UpstreamProtocol::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            UpstreamProtocol::Http1 => vec![b"http/1.1".to_vec()],
+            UpstreamProtocol::Http2 => vec![b"h2".to_vec()],
+        };
+        Some(Self { config: Arc::new(config), config_http1, digest: digest.finish(), name: name? })
+    }
+
+    /// The name to ask an endpoint for and to verify.
+    pub(super) fn server_name(&self, address: &Address) -> Result<ServerName<'static>, String> {
+        match &self.name {
+            Some(name) => Ok(name.clone()),
+            None => ServerName::try_from(address.host())
+                .map_err(|_| format!("`{}` is not a name that TLS can verify", address.host())),
+        }
+    }
+}
+
+/// The authorities to trust: a file's, or the system's.
+fn authorities(
+    tls: &config::UpstreamTls,
+    needed: bool,
+    at: &Path,
+    digest: &mut DefaultHasher,
+) -> Result<Arc<RootCertStore>, Problem> {
+    let Some(path) = &tls.ca else {
+        return Ok(if needed { system_roots() } else { Arc::new(RootCertStore::empty()) });
+    };
+    let problem = |message: String| Problem::error(at.key("ca"), message);
+    let text = read(path, digest).map_err(problem)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate =
+            certificate.map_err(|_| problem(format!("`{}` is not valid PEM", path.display())))?;
+        roots.add(certificate).map_err(|error| {
+            problem(format!("`{}` holds no usable authority: {error}", path.display()))
+        })?;
+    }
+    if roots.is_empty() {
+        return Err(problem(format!("`{}` holds no certificate", path.display())));
+    }
+    Ok(Arc::new(roots))
+}
+
+/// The system's authorities, read once: it is a big file, and it changes with the system only.
+fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let load = || {
+        let mut roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        Arc::new(roots)
+    };
+    ROOTS.get_or_init(load).clone()
+}
+
+type Identity = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;
+
+/// The certificate to show.
+fn identity(
+    tls: &config::UpstreamTls,
+    at: &Path,
+    digest: &mut DefaultHasher,
+) -> Result<Identity, Problem> {
+    let (cert, key) = match (&tls.cert, &tls.key) {
+        (None, None) => return Ok(None),
+        (Some(cert), Some(key)) => (cert, key),
+        (Some(_), None) => return Err(Problem::error(at.key("cert"), "`cert` needs a `key`")),
+        (None, Some(_)) => return Err(Problem::error(at.key("key"), "`key` needs a `cert`")),
+    };
+    let text = read(cert, digest).map_err(|message| Problem::error(at.key("cert"), message))?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
+    if chain.is_empty() {
+        let message = format!("`{}` holds no certificate", cert.display());
+        return Err(Problem::error(at.key("cert"), message));
+    }
+    let text = read(key, digest).map_err(|message| Problem::error(at.key("key"), message))?;
+    let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
+        Problem::error(at.key("key"), format!("`{}` holds no private key", key.display()))
+    })?;
+    Ok(Some((chain, key)))
+}
+
+fn read(path: &std::path::Path, digest: &mut DefaultHasher) -> Result<Vec<u8>, String> {
+    let text = std::fs::read(path)
+        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    text.hash(digest);
+    Ok(text)
+}
+
+fn client_config(
+    tls: &config::UpstreamTls,
+    authorities: Arc<RootCertStore>,
+    identity: Identity,
+) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?;
+    let builder = if tls.verify {
+        builder.with_root_certificates(authorities)
+    } else {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+    };
+    match identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key),
+    }
+}
+
+/// `verify = false`: takes any certificate. The handshake's signature is still checked, so that what
+/// is wrong with a connection is at least not broken TLS.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
