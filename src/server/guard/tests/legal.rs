@@ -1,0 +1,81 @@
+//! What is odd, and legal: it goes through.
+
+use super::{Outcome, WIDE, feed_every_way};
+
+/// Whole messages without a fault, and how many there are.
+const CASES: &[(&str, &[u8], u64)] = &[
+    ("plain", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("nothing at all", b"", 0),
+    ("an empty line alone", b"\r\n", 0),
+    ("an empty line first", b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("an empty line after a body", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 2),
+    ("HTTP/1.0", b"GET / HTTP/1.0\r\n\r\n", 1),
+    ("HTTP/1.0 with Host", b"GET / HTTP/1.0\r\nHost: a\r\n\r\n", 1),
+    ("HTTP/1.0 with a body", b"POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nok", 1),
+    ("an unknown method", b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("a lower case method", b"get / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("a method of all signs", b"!#$%&'*+-.^_`|~09aZ / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("a long method", b"VERSION-CONTROL-AND-MORE / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("a method that begins like CONNECT", b"CONNECTED /a HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("CONNECT", b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 1),
+    ("CONNECT to IPv6", b"CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n", 1),
+    ("absolute", b"GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("absolute, https, upper case", b"GET HTTPS://A:8443/b HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("absolute without a path", b"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("absolute with a query alone", b"GET http://a?b HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("absolute with an empty port", b"GET http://a:/ HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("absolute with IPv6", b"GET http://[2001:db8::1]:80/ HTTP/1.1\r\nHost: b\r\n\r\n", 1),
+    ("an empty query", b"GET /? HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("a query with questions", b"GET /a?b?c=/d?e HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("double slashes and dots", b"GET //a/../b//./c HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("percent-encoding, good and bad", b"GET /%C3%A4%zz% HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("raw brackets in the path", b"GET /[a]|{b}^\\ HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("raw brackets in the query", b"GET /a?q[]=1|2&x={y}^`\\ HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("raw JSON in the path", b"GET /{\"a\":[1]} HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("all that a path may have", b"GET /-._~!$&'()*+,;=:@ HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ("an empty Host", b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 1),
+    ("a Host of spaces", b"GET / HTTP/1.1\r\nHost: \t \r\n\r\n", 1),
+    ("a Host without a space", b"GET / HTTP/1.1\r\nHost:a\r\n\r\n", 1),
+    ("a Host with spaces around", b"GET / HTTP/1.1\r\nHost: \t a.example:80 \t\r\n\r\n", 1),
+    ("a Host with an underscore", b"GET / HTTP/1.1\r\nHost: my_host.local\r\n\r\n", 1),
+    ("a Host with a final dot", b"GET / HTTP/1.1\r\nHost: a.example.\r\n\r\n", 1),
+    ("a Host with an empty port", b"GET / HTTP/1.1\r\nHost: a:\r\n\r\n", 1),
+    ("a Host with the largest port", b"GET / HTTP/1.1\r\nHost: a:065535\r\n\r\n", 1),
+    ("a Host with IPv4", b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n", 1),
+    ("a Host with IPv6", b"GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", 1),
+    ("a Host with mapped IPv4", b"GET / HTTP/1.1\r\nHost: [::ffff:192.0.2.1]\r\n\r\n", 1),
+    ("a Host with the longest IPv6", b"GET / HTTP/1.1\r\nHost: [1:2:3:4:5:6:7::]\r\n\r\n", 1),
+    ("names in any case", b"GET / HTTP/1.1\r\nhOsT: a\r\nCONTENT-LENGTH: 0\r\n\r\n", 1),
+    ("names of all signs", b"GET / HTTP/1.1\r\nHost: a\r\n!#$%&'*+-.^_`|~09aZ: b\r\n\r\n", 1),
+    ("names that only look like framing", b"GET / HTTP/1.1\r\nHost: a\r\ncontent_length: x\r\nTransfer-Encodin: y\r\nTransfer-Encodings: z\r\nHosts: q\r\n\r\n", 1),
+    ("empty values", b"GET / HTTP/1.1\r\nHost: a\r\nX:\r\nY: \r\nZ: \t\r\n\r\n", 1),
+    ("values with tabs and colons", b"GET / HTTP/1.1\r\nHost: a\r\nX: a\tb: \"c\"\t\r\n\r\n", 1),
+    ("values beyond ASCII", b"GET / HTTP/1.1\r\nHost: a\r\nX: \x80\xFF \xC3\xA4\xE2\x82\xAC\r\n\r\n", 1),
+    ("a field often", b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\nX: a\r\nX: b\r\n\r\n", 1),
+    ("a long value", b"GET / HTTP/1.1\r\nHost: a\r\nCookie: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n", 1),
+    ("a length of 0", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 1),
+    ("a length with zeros", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0000000000000000000000003\r\n\r\nabc", 1),
+    ("a length with spaces around", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\t 3 \t\r\n\r\nabc", 1),
+    ("GET with a body", b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n\0\r\n", 1),
+    ("a body that looks like a request", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n", 1),
+    ("chunked", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 1),
+    ("chunked in any case", b"POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding:\tCHUNKED \r\n\r\n0\r\n\r\n", 1),
+    ("chunk sizes in any case", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1a\r\nabcdefghijklmnopqrstuvwxyz\r\n1A\r\nabcdefghijklmnopqrstuvwxyz\r\n000000000000000A\r\n0123456789\r\n0000\r\n\r\n", 1),
+    ("chunk data of line ends", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n", 1),
+    ("extensions", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b;c=\"d \t\xFF\"\r\nok\r\n0;last\r\n\r\n", 1),
+    ("extensions with white space", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2 \t; a = b\r\nok\r\n0\r\n\r\n", 1),
+    ("trailers", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n0\r\nX: a\r\nY:\r\n\r\n", 1),
+    ("Expect", b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na", 1),
+    ("an upgrade", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 1),
+    ("a pipeline", b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nokPOST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nGET /d HTTP/1.0\r\n\r\n", 4),
+    ("CONNECT in a pipeline", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 2),
+];
+
+#[test]
+fn what_is_odd_but_legal_goes_through() {
+    assert!(CASES.len() >= 40);
+    for &(name, bytes, messages) in CASES {
+        assert_eq!(feed_every_way(name, bytes, &WIDE), Outcome::idle(messages), "{name}");
+    }
+}

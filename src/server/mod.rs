@@ -1,0 +1,6 @@
+//! Sockets in, HTTP out.
+//!
+//! In: bytes from clients. Out: requests for the chain, and its answers back. What a request means
+//! is not decided here.
+
+pub mod guard;
