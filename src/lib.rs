@@ -2,6 +2,7 @@
 pub mod config;
 pub mod message;
 pub mod reject;
+pub mod route;
 pub mod server;
 pub mod stream;
 pub mod tls;

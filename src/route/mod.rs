@@ -1,0 +1,247 @@
+//! The route table: which of the operator's routes takes a request.
+//!
+//! In: rules, once; then what a request is about. Out: the one target whose route is the most
+//! specific, with its path parameters; or that only the method was wrong; or nothing. Pure: it knows
+//! no sockets, no policy and not what a target is, and it refuses nothing; the chain does that.
+//!
+//! # Which route wins
+//!
+//! The order of the rules never matters. What matters, in this order:
+//!
+//! 1. **Host**: an exact one, then `*.` with the most labels, then any. A host *owns* a path as soon
+//!    as one of its routes (on this listener) is for that path. Less specific hosts are then not
+//!    asked, even if the conditions of the owner's routes fail: else a request could dodge
+//!    `api.example.com`'s policy by a method or a header that its route does not want. A path that
+//!    none of its routes is for goes on to the next host, so that a route for
+//!    `/.well-known/{rest*}` on any host does what it says.
+//! 2. **Path**, segment by segment from the left: literal, then `{param}`, then `{rest*}`. Where the
+//!    conditions of the best fail, the next best of the same host is asked.
+//! 3. **Demands**, that is listeners, methods, header and query conditions together: a route comes
+//!    before another if the other would take every request that it takes (`"2"` before "present",
+//!    `GET` before any method, two conditions before one of them). Two routes of which neither
+//!    comes before the other, and which some request would fit both, are a **tie**: an error at load.
+//!    A header field or parameter that is repeated satisfies a condition if one of its values does;
+//!    here it counts as occurring once, so `"1"` and `"2"` exclude each other. Who sends both is
+//!    answered by the route whose value sorts first.
+//!
+//! `GET` brings `HEAD` along, unless another route on the same host and path names `HEAD` and takes
+//! the request.
+//!
+//! # What is compared
+//!
+//! Hosts without case, port and final dot. Paths in the normal form of [`path::normalise`], with
+//! case, with empty segments (`/a` is not `/a/`, nor `//a`). The caller has to refuse dot segments
+//! ([`path::has_dot_segment`]) before it asks, and sends the origin the path as it came.
+
+mod compile;
+mod condition;
+mod demand;
+mod explain;
+mod hash;
+mod host;
+mod methods;
+mod order;
+mod params;
+pub mod path;
+mod pattern;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::ops::ControlFlow;
+
+use http::{HeaderMap, Method};
+
+use self::{
+    demand::Demand,
+    host::Host,
+    params::Spans,
+    pattern::Pattern,
+    tree::{Forest, Tree},
+};
+pub use self::{
+    demand::{Failure, Listeners},
+    explain::{Candidate, Verdict},
+    params::Params,
+};
+use crate::config;
+
+/// One route as the table takes it.
+#[derive(Clone, Debug)]
+pub struct Rule<'a, T> {
+    /// What messages call it.
+    pub name: &'a str,
+    /// The listeners it is for.
+    pub listeners: Listeners,
+    /// Its hosts, paths, methods and conditions; nothing else of it is looked at.
+    pub route: &'a config::Route,
+    /// What it leads to.
+    pub target: T,
+}
+
+/// Something wrong with a rule.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RouteProblem {
+    /// The rule's index.
+    pub rule: usize,
+    /// The key that it is about, as it is written in the file.
+    pub key: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'q> {
+    /// The index of the listener where it came in.
+    pub listener: usize,
+    /// Its host, with or without a port.
+    pub host: Option<&'q str>,
+    /// Its path as it came, without the query and without dot segments.
+    pub path: &'q str,
+    /// Its query, without the `?`.
+    pub query: Option<&'q str>,
+    /// Its method.
+    pub method: &'q Method,
+    /// Its header fields.
+    pub headers: &'q HeaderMap,
+}
+
+/// What the table says of a request.
+#[derive(Clone, Debug)]
+pub enum Found<'t, 'q, T> {
+    /// A route takes it.
+    Route {
+        /// What the route leads to.
+        target: &'t T,
+        /// The route's index among the rules.
+        rule: usize,
+        /// The path's parameters.
+        params: Params<'t, 'q>,
+    },
+    /// Routes take it but for its method.
+    MethodNotAllowed {
+        /// The methods that they take, sorted: the answer's `Allow`.
+        allowed: Vec<Method>,
+    },
+    /// No route takes it.
+    None,
+}
+
+/// A pair of a rule's hosts and paths.
+#[derive(Clone, Debug)]
+struct Entry {
+    rule: usize,
+    host: Host,
+    path: Pattern,
+}
+
+impl Entry {
+    /// Host and path, for messages.
+    fn what(&self) -> String {
+        match (&self.host, &*self.path.text) {
+            (Host::Any, "*") => "any host and path".into(),
+            (Host::Any, path) => path.into(),
+            (host, "*") => host.to_string(),
+            (host, path) => format!("{host}{path}"),
+        }
+    }
+}
+
+/// All routes, compiled.
+#[derive(Debug)]
+pub struct RouteTable<T> {
+    forest: Forest,
+    /// The most specific first; those of one host and path shape are neighbours.
+    entries: Vec<Entry>,
+    /// By rule.
+    demands: Vec<Demand>,
+    /// By rule.
+    targets: Vec<T>,
+    findings: Vec<RouteProblem>,
+}
+
+impl<T> RouteTable<T> {
+    /// Compiles rules.
+    ///
+    /// # Errors
+    /// All that is wrong with them: patterns, conditions, and only if those are right, ties.
+    pub fn compile(rules: Vec<Rule<'_, T>>) -> Result<Self, Vec<RouteProblem>> {
+        compile::compile(rules)
+    }
+
+    /// What is allowed but surely not meant: routes that never take a request.
+    pub fn findings(&self) -> &[RouteProblem] {
+        &self.findings
+    }
+
+    /// The targets, by rule.
+    pub fn targets(&self) -> &[T] {
+        &self.targets
+    }
+
+    /// The route that takes a request.
+    ///
+    /// Costs the length of host and path, plus the conditions of routes that have those in common.
+    /// Nothing is allocated unless the path is spelled oddly or the method is refused.
+    pub fn find<'t, 'q>(&'t self, query: &Query<'q>) -> Found<'t, 'q, T> {
+        let host = query.host.map(host::normalise);
+        let path = path::normalise(query.path);
+        for tree in self.forest.of(host.as_deref()) {
+            let mut spans = Spans::default();
+            let mut owns = false;
+            let taken = tree.walk(&path, &mut spans, &mut |mut leaf| {
+                let takes = |at: &usize| match self.demand(*at).failing(query) {
+                    None => true,
+                    Some(failure) => {
+                        owns |= failure != Failure::Listener;
+                        false
+                    }
+                };
+                leaf.find(takes).map_or(ControlFlow::Continue(()), ControlFlow::Break)
+            });
+            if let ControlFlow::Break(at) = taken {
+                let Entry { rule, path: pattern, .. } = &self.entries[at];
+                let params = Params::new(&pattern.names, path, spans);
+                return Found::Route { target: &self.targets[*rule], rule: *rule, params };
+            }
+            if owns {
+                return self.refuse(tree, &path, query);
+            }
+        }
+        Found::None
+    }
+
+    /// Every route with what it makes of a request, the most specific first; a route with several
+    /// hosts or paths is there for each pair of them.
+    pub fn explain(&self, query: &Query<'_>) -> Vec<Candidate<'_>> {
+        explain::explain(self, query)
+    }
+
+    /// What to say of a request that no route of its host takes: whether it was the method alone.
+    #[cold]
+    fn refuse<'q>(&self, tree: &Tree, path: &str, query: &Query<'q>) -> Found<'_, 'q, T> {
+        let mut allowed: Vec<Method> = Vec::new();
+        let ControlFlow::Continue(()) = tree.walk(path, &mut Spans::default(), &mut |leaf| {
+            for demand in leaf.map(|at| self.demand(at)) {
+                if demand.listeners.take(query.listener)
+                    && demand.failing_condition(query).is_none()
+                {
+                    allowed.extend(demand.methods.list().cloned());
+                }
+            }
+            ControlFlow::<std::convert::Infallible>::Continue(())
+        });
+        allowed.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        allowed.dedup();
+        if allowed.is_empty() { Found::None } else { Found::MethodNotAllowed { allowed } }
+    }
+
+    /// The demand of an entry's rule.
+    #[inline]
+    fn demand(&self, entry: usize) -> &Demand {
+        &self.demands[self.entries[entry].rule]
+    }
+}
