@@ -1,6 +1,7 @@
 //! Janua, a reverse proxy and API gateway.
 pub mod config;
 pub mod message;
+pub mod metrics;
 pub mod reject;
 pub mod route;
 pub mod server;

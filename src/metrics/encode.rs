@@ -1,0 +1,207 @@
+//! The page: every family, its name, its help, and where its numbers are.
+//!
+//! In: a [`Registry`] and what only others know ([`Outside`]). Out: text of the type
+//! [`CONTENT_TYPE`]. It reads cells and asks nothing of the system, so a scrape cannot block. Names
+//! start with `janua_`, units are seconds and bytes, counts end in `_total`.
+
+use std::fmt::Display;
+
+use super::{
+    ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics, UpstreamMetrics,
+    exposition::{Kind, Page},
+};
+
+/// The media type of [`Registry::encode`]'s text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the page tells and this module cannot know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outside {
+    /// Access-log lines that were never written.
+    pub log_lines_dropped: u64,
+    /// Writes of the access log that failed.
+    pub log_write_errors: u64,
+    /// Open file descriptors, from [`open_files`](super::open_files).
+    pub open_files: Option<u64>,
+}
+
+impl Registry {
+    /// The page.
+    pub fn encode(&self, outside: &Outside) -> String {
+        let mut page = Page::default();
+        process(&mut page, &self.process, outside);
+        let mut expiry = page.family(
+            "janua_certificate_expiry_timestamp_seconds",
+            Kind::Gauge,
+            "When the certificate ends, in seconds since 1970.",
+        );
+        for (name, end) in &self.certificates {
+            expiry.sample(&[("certificate", name)], end);
+        }
+        listeners(&mut page, &self.listeners);
+        routes(&mut page, &self.routes);
+        upstreams(&mut page, &self.upstreams);
+        page.finish()
+    }
+}
+
+fn process(page: &mut Page, process: &ProcessMetrics, outside: &Outside) {
+    let version = env!("CARGO_PKG_VERSION");
+    page.family("janua_build_info", Kind::Gauge, "Always 1; the build is in the labels.")
+        .sample(&[("version", version)], 1);
+    page.family("janua_start_time_seconds", Kind::Gauge, "Start, in seconds since 1970.")
+        .sample(&[], process.started);
+    if let Some(count) = outside.open_files {
+        page.family("janua_open_fds", Kind::Gauge, "Open file descriptors.").sample(&[], count);
+    }
+    let mut reloads = page.family("janua_config_reloads_total", Kind::Counter, "Reloads.");
+    reloads.sample(&[("outcome", "ok")], process.reloads.get());
+    reloads.sample(&[("outcome", "failed")], process.reloads_failed.get());
+    page.family(
+        "janua_config_last_reload_successful",
+        Kind::Gauge,
+        "1 if the last load of the configuration took effect, else 0.",
+    )
+    .sample(&[], process.last_reload_ok.get());
+    page.family(
+        "janua_config_last_reload_success_timestamp_seconds",
+        Kind::Gauge,
+        "When the configuration in use was loaded, in seconds since 1970.",
+    )
+    .sample(&[], process.last_success.get());
+    page.family(
+        "janua_access_log_lines_dropped_total",
+        Kind::Counter,
+        "Access-log lines that were never written.",
+    )
+    .sample(&[], outside.log_lines_dropped);
+    page.family(
+        "janua_access_log_write_errors_total",
+        Kind::Counter,
+        "Writes of the access log that failed.",
+    )
+    .sample(&[], outside.log_write_errors);
+}
+
+fn listeners(page: &mut Page, all: &Named<ListenerMetrics>) {
+    type Listener = ListenerMetrics;
+    let mut one = |name, kind, help, read: fn(&Listener) -> i128| {
+        simple(page, (name, kind, help), "listener", all, read);
+    };
+    one(
+        "janua_listener_connections_accepted_total",
+        Kind::Counter,
+        "Connections that were accepted.",
+        |listener| listener.sum(|shard| shard.accepted.get()).into(),
+    );
+    one(
+        "janua_listener_connections_active",
+        Kind::Gauge,
+        "Connections that are open.",
+        |listener| listener.sum(|shard| shard.active.get()).into(),
+    );
+    one(
+        "janua_listener_connections_refused_total",
+        Kind::Counter,
+        "Connections that were closed at once.",
+        |listener| listener.sum(|shard| shard.refused.get()).into(),
+    );
+    let mut family =
+        page.family("janua_listener_handshakes_total", Kind::Counter, "TLS handshakes.");
+    for (name, listener) in all {
+        let ok = listener.sum(|shard| shard.handshakes.get());
+        let failed = listener.sum(|shard| shard.handshakes_failed.get());
+        family.sample(&[("listener", name), ("outcome", "ok")], ok);
+        family.sample(&[("listener", name), ("outcome", "failed")], failed);
+    }
+    let requests = ("janua_listener_requests_total", "Requests by protocol.");
+    by_word(page, requests, ("listener", "protocol"), all, Listener::requests);
+}
+
+fn routes(page: &mut Page, all: &Named<RouteMetrics>) {
+    let requests = ("janua_requests_total", "Finished requests by class of status.");
+    by_word(page, requests, ("route", "status"), all, RouteMetrics::requests);
+    let rejects = ("janua_rejects_total", "Requests that were refused, by reason.");
+    by_word(page, rejects, ("route", "reason"), all, RouteMetrics::rejects);
+    let mut latency = page.family(
+        "janua_request_duration_seconds",
+        Kind::Histogram,
+        "From a request's first byte to its answer's last.",
+    );
+    for (name, route) in all {
+        latency.histogram(&[("route", name)], &route.latency());
+    }
+    let bytes = ("janua_request_bytes_total", Kind::Counter, "Bytes of requests' bodies.");
+    simple(page, bytes, "route", all, RouteMetrics::bytes_in);
+    let bytes = ("janua_response_bytes_total", Kind::Counter, "Bytes of answers' bodies.");
+    simple(page, bytes, "route", all, RouteMetrics::bytes_out);
+}
+
+fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {
+    let mut one = |name, kind, help, read: fn(&UpstreamMetrics) -> i128| {
+        simple(page, (name, kind, help), "upstream", all, read);
+    };
+    one("janua_upstream_connections", Kind::Gauge, "Connections that are open.", |upstream| {
+        upstream.sum(|shard| shard.connections.get()).into()
+    });
+    one(
+        "janua_upstream_connections_idle",
+        Kind::Gauge,
+        "Connections that wait for a request.",
+        |upstream| upstream.sum(|shard| shard.idle.get()).into(),
+    );
+    one("janua_upstream_connects_total", Kind::Counter, "Connections made.", |upstream| {
+        upstream.sum(|shard| shard.connects.get()).into()
+    });
+    one("janua_upstream_retries_total", Kind::Counter, "Requests sent once more.", |upstream| {
+        upstream.sum(|shard| shard.retries.get()).into()
+    });
+    one(
+        "janua_upstream_requests_in_flight",
+        Kind::Gauge,
+        "Requests that are not yet answered.",
+        |upstream| upstream.sum(|shard| shard.in_flight.get()).into(),
+    );
+    let failures = ("janua_upstream_connect_failures_total", "Failed connections, by reason.");
+    by_word(page, failures, ("upstream", "reason"), all, UpstreamMetrics::failures);
+    let mut up = page.family(
+        "janua_upstream_endpoint_up",
+        Kind::Gauge,
+        "1 while the endpoint may be used, else 0.",
+    );
+    for (name, upstream) in all {
+        for (endpoint, value) in upstream.endpoints() {
+            up.sample(&[("upstream", name), ("endpoint", &endpoint)], value);
+        }
+    }
+}
+
+/// A family with one series for each name.
+fn simple<T, N: Display>(
+    page: &mut Page,
+    (name, kind, help): (&'static str, Kind, &str),
+    label: &str,
+    all: &Named<T>,
+    read: impl Fn(&T) -> N,
+) {
+    let mut family = page.family(name, kind, help);
+    for (value, thing) in all {
+        family.sample(&[(label, value)], read(thing));
+    }
+}
+
+/// A family of counters with one series for each name and word.
+fn by_word<'a, T: 'a, I: Iterator<Item = (&'static str, u64)>>(
+    page: &mut Page,
+    (name, help): (&'static str, &str),
+    (label, word_label): (&str, &str),
+    all: &'a Named<T>,
+    read: impl Fn(&'a T) -> I,
+) {
+    let mut family = page.family(name, Kind::Counter, help);
+    for (value, thing) in all {
+        for (word, count) in read(thing) {
+            family.sample(&[(label, value), (word_label, word)], count);
+        }
+    }
+}

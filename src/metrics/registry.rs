@@ -1,0 +1,142 @@
+//! [`Registry`]: the series of one snapshot, by name.
+//!
+//! In: the names of a new configuration and the registry of the old one. Out: for each name an `Arc`
+//! that the data plane keeps beside the thing it counts. A name that stays keeps its `Arc`, so its
+//! counts go on; a name that goes takes its series along, and no other series moves. Requests that
+//! still run on a retired snapshot count on in the same place as long as the name is there.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, UpstreamMetrics};
+
+/// The name under which requests count that no route takes.
+pub const NO_ROUTE: &str = "-";
+
+/// Things by name. Since a name is there once, so is its series.
+pub type Named<T> = BTreeMap<Box<str>, Arc<T>>;
+
+/// The series of one snapshot.
+#[derive(Debug)]
+pub struct Registry {
+    pub(super) process: Arc<ProcessMetrics>,
+    pub(super) listeners: Named<ListenerMetrics>,
+    pub(super) routes: Named<RouteMetrics>,
+    pub(super) upstreams: Named<UpstreamMetrics>,
+    /// When each certificate ends, in seconds since 1970.
+    pub(super) certificates: BTreeMap<Box<str>, i64>,
+}
+
+impl Registry {
+    /// What counts for the whole process.
+    pub fn process(&self) -> &ProcessMetrics {
+        &self.process
+    }
+}
+
+/// A registry while its snapshot is compiled. If that fails it is dropped, and nothing has changed.
+#[derive(Debug)]
+pub struct Loading<'a> {
+    previous: Option<&'a Registry>,
+    workers: usize,
+    reasons: Labels,
+    next: Registry,
+}
+
+impl<'a> Loading<'a> {
+    /// The first registry of a process that started at `started`, in seconds since 1970.
+    pub fn first(workers: usize, reasons: Labels, started: i64) -> Self {
+        Self::new(None, workers, reasons, Arc::new(ProcessMetrics::new(started)))
+    }
+
+    /// The one after `previous`. `workers` may differ: what is kept counts right with any number.
+    pub fn after(previous: &'a Registry, workers: usize, reasons: Labels) -> Self {
+        Self::new(Some(previous), workers, reasons, Arc::clone(&previous.process))
+    }
+
+    fn new(
+        previous: Option<&'a Registry>,
+        workers: usize,
+        reasons: Labels,
+        process: Arc<ProcessMetrics>,
+    ) -> Self {
+        let next = Registry {
+            process,
+            listeners: Named::new(),
+            routes: Named::new(),
+            upstreams: Named::new(),
+            certificates: BTreeMap::new(),
+        };
+        let mut loading = Self { previous, workers, reasons, next };
+        loading.route(NO_ROUTE);
+        loading
+    }
+
+    /// The counts of the listener with this name.
+    pub fn listener(&mut self, name: &str) -> Arc<ListenerMetrics> {
+        let old = self.previous.map(|previous| &previous.listeners);
+        keep(&mut self.next.listeners, old, name, || ListenerMetrics::new(self.workers))
+    }
+
+    /// The counts of the route with this name; those of no route are under [`NO_ROUTE`].
+    pub fn route(&mut self, name: &str) -> Arc<RouteMetrics> {
+        let old = self.previous.map(|previous| &previous.routes);
+        let make = || RouteMetrics::new(self.workers, self.reasons);
+        keep(&mut self.next.routes, old, name, make)
+    }
+
+    /// The counts of the upstream with this name.
+    pub fn upstream(&mut self, name: &str) -> Arc<UpstreamMetrics> {
+        let old = self.previous.map(|previous| &previous.upstreams);
+        let make = || UpstreamMetrics::new(self.workers, self.reasons);
+        keep(&mut self.next.upstreams, old, name, make)
+    }
+
+    /// Says when the certificate with this name ends, in seconds since 1970.
+    pub fn certificate(&mut self, name: &str, expiry: i64) {
+        self.next.certificates.insert(name.into(), expiry);
+    }
+
+    /// The registry, complete.
+    pub fn finish(self) -> Registry {
+        self.next
+    }
+}
+
+/// The one with this name: already in `new`, else from `old`, else made.
+fn keep<T>(
+    new: &mut Named<T>,
+    old: Option<&Named<T>>,
+    name: &str,
+    make: impl FnOnce() -> T,
+) -> Arc<T> {
+    let kept = || old.and_then(|old| old.get(name)).map(Arc::clone);
+    let entry = new.entry(name.into());
+    Arc::clone(entry.or_insert_with(|| kept().unwrap_or_else(|| Arc::new(make()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_stays_keeps_its_counts_and_one_that_goes_takes_them_along() {
+        let mut loading = Loading::first(2, &[], 0);
+        let (stays, goes) = (loading.route("stays"), loading.route("goes"));
+        let first = loading.finish();
+
+        let mut loading = Loading::after(&first, 8, &[]);
+        assert!(Arc::ptr_eq(&loading.route("stays"), &stays));
+        assert!(Arc::ptr_eq(&loading.route("stays"), &stays), "asked twice, there once");
+        let fresh = loading.route("fresh");
+        let second = loading.finish();
+        assert_eq!(
+            second.routes.keys().map(|name| &**name).collect::<Vec<_>>(),
+            [NO_ROUTE, "fresh", "stays"]
+        );
+
+        let mut loading = Loading::after(&second, 8, &[]);
+        assert!(!Arc::ptr_eq(&loading.route("goes"), &goes), "it starts from nothing");
+        assert!(Arc::ptr_eq(&loading.route("fresh"), &fresh));
+        assert!(Arc::ptr_eq(&loading.finish().process, &first.process));
+    }
+}
