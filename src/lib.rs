@@ -6,6 +6,7 @@ pub mod reject;
 pub mod route;
 pub mod server;
 pub mod stream;
+pub mod telemetry;
 pub mod tls;
 pub mod upstream;
 pub mod worker;
