@@ -40,15 +40,14 @@ pub(super) fn check(config: &Config) -> Problems {
 
 /// The listeners' names; one without a name has its address for one.
 fn listeners(listeners: &[Listener]) -> Vec<(&str, Path)> {
-    let named = |(at, listener)| {
-        let Listener { name, address, .. } = listener;
+    let names = listeners.iter().enumerate().map(|(at, listener)| {
         let path = Path::root().key("listener").index(at);
-        match name {
+        match &listener.name {
             Some(name) => (name.as_str(), path.key("name")),
-            None => (address.as_str(), path.key("address")),
+            None => (listener.address.as_str(), path.key("address")),
         }
-    };
-    listeners.iter().enumerate().map(named).collect()
+    });
+    names.collect()
 }
 
 fn routes(config: &Config) -> impl Iterator<Item = (&str, Path)> {
