@@ -13,19 +13,23 @@ use super::value::{ByteRate, ByteSize, Duration};
 pub struct Listener {
     /// The name that logs, metrics and routes use; by default the address.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"public")]
     pub name: Option<String>,
     /// `"IP:PORT"`, `"[::]:PORT"` (IPv6 and IPv4), `"unix:/PATH"`, or `"systemd:NAME"` for a passed socket.
     pub address: String,
     /// TLS on this listener: `"self-signed"`, or a table with certificates; clear text without it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"self-signed")]
     pub tls: Option<Tls>,
     /// HTTP/2 without TLS by prior knowledge (h2c), on a clear listener.
     pub h2c: bool,
     /// Answer every request with a redirect to `https://` on this port of the same host.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 443)]
     pub redirect_to_https: Option<u16>,
     /// Send `Strict-Transport-Security` with this age on every answer of a TLS listener.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"365d")]
     pub hsts: Option<Duration>,
     /// Addresses (CIDR) whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<String>,
@@ -39,6 +43,7 @@ pub struct Listener {
     pub max_request_line: ByteSize,
     /// Size of a request's body; a larger one is 413. Without it, as large as the origin takes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"64MiB")]
     pub max_body_size: Option<ByteSize>,
     /// A body that arrives slower than this, over the time of `timeout.body`, is cut with 408.
     pub min_body_rate: ByteRate,
@@ -161,8 +166,10 @@ pub struct TlsFiles {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Certificate {
     /// The certificate and its chain, PEM.
+    #[schemars(example = &"/etc/janua/tls/site.pem")]
     pub cert: PathBuf,
     /// The private key, PEM (PKCS#8, PKCS#1 or SEC1).
+    #[schemars(example = &"/etc/janua/tls/site.key")]
     pub key: PathBuf,
 }
 
@@ -204,9 +211,11 @@ pub enum Protocol {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ClientCertificates {
     /// The authorities (PEM) that may have signed a client's certificate.
+    #[schemars(example = &"/etc/janua/tls/clients.pem")]
     pub ca: PathBuf,
     /// Revoked certificates (PEM CRLs).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/tls/clients.crl")]
     pub crl: Option<PathBuf>,
     /// `true` lets clients without a certificate in; one that is shown must be good all the same.
     #[serde(default)]

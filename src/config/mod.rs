@@ -4,12 +4,26 @@
 //! opened or resolved; that is `snapshot`'s part. Each field's comment is the one-line description
 //! that the JSON Schema and `config/reference.toml` carry, so write it for the operator.
 
+mod check;
+mod finding;
+mod include;
 mod listener;
+mod load;
+mod names;
+mod nearest;
 mod path;
 mod problem;
+mod reference;
+mod report;
 mod route;
+mod schema;
+mod show;
+mod source;
+mod syntax;
+mod tree;
 mod upstream;
 mod value;
+mod vars;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -21,17 +35,24 @@ pub use self::{
         Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout, Protocol, Tls,
         TlsFiles, TlsVersion, TlsWord,
     },
+    load::Loaded,
+    nearest::nearest,
     path::Path,
     problem::{Problem, Problems, Severity},
+    reference::reference,
+    report::Report,
     route::{
         Condition, Expect, HeaderRules, Redirect, RegexCondition, Respond, Route, RouteTimeout,
         Test, To,
     },
+    schema::{KeyInfo, keys, schema},
+    show::show,
     upstream::{
         Balance, Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,
     },
-    value::{ByteRate, ByteSize, Duration, OneOrMany, Secret, check_format},
+    value::{ByteRate, ByteSize, Duration, OneOrMany, Secret, SecretSource, check_format},
+    vars::{Env, environment},
 };
 
 /// A whole configuration.
@@ -40,6 +61,7 @@ pub use self::{
 pub struct Config {
     /// More files to read, relative to this one: `["conf.d/*.toml"]`, in the order of their names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = ["conf.d/*.toml"])]
     pub include: Vec<String>,
     /// The process.
     pub server: Server,
@@ -64,6 +86,7 @@ pub struct Config {
 pub struct Server {
     /// Threads that carry traffic; by default one for each core.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 4)]
     pub workers: Option<u16>,
     /// Where Janua keeps what must survive a restart; by default `/var/lib/janua`.
     pub state: PathBuf,
@@ -115,6 +138,7 @@ pub struct Log {
     pub access: AccessLog,
     /// The access log's file; standard output without it. Opened anew on SIGHUP.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/var/log/janua/access.log")]
     pub access_file: Option<PathBuf>,
     /// Query parameters whose values are left out of the log; `["*"]` leaves out all.
     pub redact_query: OneOrMany<String>,

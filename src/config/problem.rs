@@ -4,8 +4,7 @@
 //! with the lines they are about. A problem knows no file: features find it in plain values and
 //! give the value's [`Path`]; only the loader, which reads text, points at bytes.
 
-use super::path::Path;
-type Span = ();
+use super::{path::Path, source::Span};
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

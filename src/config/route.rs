@@ -10,38 +10,50 @@ use super::value::{ByteSize, Duration, OneOrMany};
 /// Which requests, and where they go. The most specific route wins, wherever it stands in the file.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(extend("required" = ["to"]))]
 pub struct Route {
     /// The name that logs, metrics and tests use; by default host and path.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"orders")]
     pub name: Option<String>,
     /// Only on these listeners; by default on all.
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = &"public")]
     pub listener: OneOrMany<String>,
     /// `"api.example.com"`, `"*.example.com"` (any depth); one or several; by default any host.
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = &"api.example.com")]
     pub host: OneOrMany<String>,
     /// `"/exact"`, `"/orders/{id}"` (one segment), `"/files/{rest*}"` (the rest); by default any path.
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = &"/orders/{id}")]
     pub path: OneOrMany<String>,
     /// `["GET", "POST"]`; by default any method. `GET` brings `HEAD` along.
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["GET", "POST"])]
     pub methods: OneOrMany<String>,
     /// Header fields that must be there: `{ x-version = "2" }`, `{ x-debug = true }`, `{ a = { regex = "^b" } }`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("x-version", "2")]))]
     pub headers: BTreeMap<String, Condition>,
     /// Query parameters that must be there, as `headers`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("debug", true)]))]
     pub query: BTreeMap<String, Condition>,
     /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`.
+    #[schemars(example = &"http://127.0.0.1:3000")]
     pub to: To,
     /// Take this off the front of the path before it goes on: `"/api"`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/api")]
     pub strip_prefix: Option<String>,
     /// Put this in front of the path, after `strip-prefix`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/v1")]
     pub add_prefix: Option<String>,
     /// The path and query that go on, from variables: `"/items/{path.id}?from={request.host}"`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/items/{path.id}?from={request.host}")]
     pub rewrite: Option<String>,
     /// Changes to the request's header fields.
     #[serde(skip_serializing_if = "HeaderRules::is_empty")]
@@ -51,12 +63,14 @@ pub struct Route {
     pub response_headers: HeaderRules,
     /// Size of a request's body on this route, instead of the listener's.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1MiB")]
     pub max_body_size: Option<ByteSize>,
     /// Times on this route, instead of the upstream's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<RouteTimeout>,
     /// `false` leaves this route's requests out of the access log.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = false)]
     pub log: Option<bool>,
 }
 
@@ -66,12 +80,15 @@ pub struct Route {
 pub struct RouteTimeout {
     /// From the request sent to the answer's head.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"5m")]
     pub first_byte: Option<Duration>,
     /// Between two pieces of an answer's body or, in a tunnel, without a byte either way.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1h")]
     pub idle: Option<Duration>,
     /// From the first try to the end of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"30s")]
     pub total: Option<Duration>,
 }
 
@@ -92,6 +109,7 @@ pub enum Condition {
 #[serde(deny_unknown_fields)]
 pub struct RegexCondition {
     /// Searched for in the value; anchor it with `^` and `$`.
+    #[schemars(example = &"^2[.]")]
     pub regex: String,
 }
 
@@ -118,6 +136,7 @@ impl Default for To {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Redirect {
     /// The `Location`, from variables: `"https://new.example.com{request.uri}"`.
+    #[schemars(example = &"https://new.example.com{request.uri}")]
     pub redirect: String,
     /// 301, 302, 303, 307 or 308.
     #[serde(default = "permanent")]
@@ -133,9 +152,11 @@ const fn permanent() -> u16 {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Respond {
     /// The status, 200 to 599.
+    #[schemars(example = 503)]
     pub status: u16,
     /// The body, from variables.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(example = &"Back at noon.")]
     pub body: String,
     /// The body's type.
     #[serde(default = "plain", skip_serializing_if = "String::is_empty")]
@@ -152,12 +173,15 @@ fn plain() -> String {
 pub struct HeaderRules {
     /// Take these away.
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["x-powered-by"])]
     pub remove: OneOrMany<String>,
     /// Set these to a value from variables, in place of what was there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("x-client", "{client.ip}")]))]
     pub set: BTreeMap<String, String>,
     /// Add these beside what is there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("vary", "origin")]))]
     pub add: BTreeMap<String, String>,
 }
 
@@ -171,20 +195,26 @@ impl HeaderRules {
 /// A request, and what must come of it; `janua check` and every reload run it, without any origin.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(extend("required" = ["request"]))]
 pub struct Test {
     /// What it shows; by default the request.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"an order is found")]
     pub name: Option<String>,
     /// `"GET https://api.example.com/orders/7"`.
+    #[schemars(example = &"GET https://api.example.com/orders/7")]
     pub request: String,
     /// Header fields of the request.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("x-version", "2")]))]
     pub headers: BTreeMap<String, String>,
     /// The client's address.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"203.0.113.7")]
     pub from: Option<String>,
     /// The listener that takes it; by default the first that fits the URL's scheme.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"public")]
     pub listener: Option<String>,
     /// What must come of it.
     pub expect: Expect,
@@ -196,20 +226,26 @@ pub struct Test {
 pub struct Expect {
     /// The route that takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"orders")]
     pub route: Option<String>,
     /// The status, where Janua answers by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 200)]
     pub status: Option<u16>,
     /// The reason of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"no_route")]
     pub reason: Option<String>,
     /// The upstream it goes to.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"orders")]
     pub upstream: Option<String>,
     /// The path and query that the origin sees.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/orders/7")]
     pub path: Option<String>,
     /// Header fields that the origin sees or, where Janua answers by itself, the client.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("x-client", true)]))]
     pub headers: BTreeMap<String, Condition>,
 }

@@ -10,8 +10,10 @@ use super::value::{Duration, OneOrMany};
 /// The origins behind a name, and how Janua talks to them.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(extend("required" = ["endpoints"]))]
 pub struct Upstream {
     /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or `{ url, weight }`; one or several.
+    #[schemars(example = ["http://127.0.0.1:3000"])]
     pub endpoints: OneOrMany<Endpoint>,
     /// How an endpoint is chosen.
     pub balance: Balance,
@@ -60,6 +62,7 @@ impl Endpoint {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EndpointTable {
     /// `"http://HOST:PORT"`, `"https://HOST"` or `"unix:/PATH"`.
+    #[schemars(example = &"http://127.0.0.1:3000")]
     pub url: String,
     /// Its share of requests beside the others; 0 takes none.
     #[serde(default = "one")]
@@ -134,15 +137,19 @@ impl From<HostHeader> for String {
 pub struct UpstreamTls {
     /// The authorities (PEM) to trust; by default the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/tls/origin-ca.pem")]
     pub ca: Option<PathBuf>,
     /// The name to ask for and to verify; by default the host of the endpoint's URL.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"origin.example.com")]
     pub server_name: Option<String>,
     /// The certificate (PEM) to show to the endpoint, with `key`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/tls/janua.pem")]
     pub cert: Option<PathBuf>,
     /// The key (PEM) of `cert`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/tls/janua.key")]
     pub key: Option<PathBuf>,
     /// `false` takes any certificate: anybody on the way can read and change everything.
     pub verify: bool,
@@ -166,6 +173,7 @@ pub struct UpstreamTimeout {
     pub idle: Duration,
     /// From the first try to the end of the answer; without it, as long as bytes flow.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"2m")]
     pub total: Option<Duration>,
 }
 

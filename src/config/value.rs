@@ -5,7 +5,7 @@
 //! states its grammar in its JSON Schema `format`, and [`check_format`] is how the loader finds every
 //! bad value in a file at once instead of the first.
 
-use std::{borrow::Cow, fmt, str::FromStr, time::Duration as StdDuration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr, time::Duration as StdDuration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -270,6 +270,7 @@ impl<T> From<OneOrMany<T>> for Many<T> {
 #[serde(untagged)]
 pub enum Secret {
     /// The text itself.
+    #[schemars(extend("writeOnly" = true))]
     Literal(String),
     /// From an environment variable or a file.
     From(SecretSource),
@@ -280,8 +281,10 @@ pub enum Secret {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum SecretSource {
     /// An environment variable.
+    #[schemars(example = BTreeMap::from([("env", "JANUA_SECRET")]))]
     Env(String),
     /// A file; a newline at its end is taken off.
+    #[schemars(example = BTreeMap::from([("file", "/run/secrets/janua")]))]
     File(std::path::PathBuf),
 }
 

@@ -1,0 +1,135 @@
+//! From files to a [`Config`]: read, parse, fill in, unite, check, deserialise.
+//!
+//! In: the path of a file, or a text. Out: [`Loaded`], or a [`Report`] of everything that is wrong with
+//! what was written. Whether the values make sense together is only half looked at (names, findings);
+//! whether they can be put to work is `snapshot`'s part, which reports through [`Loaded::report`].
+
+use std::{path::Path as FsPath, sync::Arc};
+
+use serde::Deserialize as _;
+use toml::{
+    Spanned,
+    de::{DeTable, Deserializer},
+};
+
+use super::{
+    Config,
+    check::check,
+    finding,
+    include::Files,
+    names,
+    path::Path,
+    problem::{Problem, Problems},
+    report::Report,
+    schema::schema,
+    source::Sources,
+    syntax,
+    tree::{Adopt, index, unite},
+    vars::Env,
+};
+
+/// A configuration that fits its schema, and where it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the operator wrote, with every default. Files that it includes are part of it.
+    pub config: Config,
+    sources: Arc<Sources>,
+    problems: Problems,
+}
+
+impl Loaded {
+    /// Reads a file and those that it includes.
+    ///
+    /// # Errors
+    /// Everything that is wrong with what the files say.
+    pub fn read(path: &FsPath, env: Env<'_>) -> Result<Self, Report> {
+        let mut files = Files::new(env);
+        files.read(path);
+        load(files)
+    }
+
+    /// Takes a text as a configuration; `name` stands in messages where a file's name would.
+    ///
+    /// # Errors
+    /// Everything that is wrong with what the text says.
+    pub fn parse(name: &str, text: &str, env: Env<'_>) -> Result<Self, Report> {
+        let mut files = Files::new(env);
+        files.take(name, text);
+        load(files)
+    }
+
+    /// A report of these problems and of those that the configuration has by itself: names that do
+    /// not match, things to look at. Without any of them, an empty one.
+    pub fn report(&self, problems: Problems) -> Report {
+        let all = self.problems.iter().cloned().chain(problems).collect();
+        Report::new(Arc::clone(&self.sources), all)
+    }
+
+    /// Every file that was read, for a watcher.
+    pub fn files(&self) -> impl Iterator<Item = &FsPath> {
+        self.sources.files().iter().filter_map(|file| file.path.as_deref())
+    }
+}
+
+fn load(files: Files<'_>) -> Result<Loaded, Report> {
+    let Files { env, mut sources, mut problems, .. } = files;
+    let merged = merge(&sources, env, &mut problems);
+    let places = index(&merged.tree);
+    let checked = check(&merged.tree, &schema(), &sources);
+    // A tree that is half understood lacks keys that somebody wrote: what it seems to say is noise.
+    if merged.is_whole {
+        // Nor is there anything to say of a string whose variable is missing.
+        let told: Vec<_> = problems.iter().filter_map(|problem| problem.span.clone()).collect();
+        let is_new = |problem: &Problem| problem.span.as_ref().is_none_or(|at| !told.contains(at));
+        problems.extend(checked.problems.into_iter().filter(is_new));
+    }
+    let config = if problems.has_errors() { Err(None) } else { deserialise(merged.tree) };
+    sources.set_index(places);
+    sources.hide(checked.secrets);
+    let sources = Arc::new(sources);
+    match config {
+        Ok(config) => {
+            problems.extend(names::check(&config));
+            problems.extend(finding::check(&config));
+            Ok(Loaded { config, sources, problems })
+        }
+        Err(problem) => {
+            problems.extend(problem);
+            Err(Report::new(sources, problems))
+        }
+    }
+}
+
+/// All files in one tree.
+struct Merged<'s> {
+    tree: DeTable<'s>,
+    /// Whether every file's syntax was understood.
+    is_whole: bool,
+}
+
+fn merge<'s>(sources: &'s Sources, env: Env<'_>, problems: &mut Problems) -> Merged<'s> {
+    let mut merged = Merged { tree: DeTable::new(), is_whole: true };
+    for file in sources.files() {
+        let (root, errors) = DeTable::parse_recoverable(file.text());
+        merged.is_whole &= errors.is_empty();
+        problems.extend(syntax::problems(errors, file));
+        let mut root = root.into_inner();
+        // It has been followed: the files are part of this tree.
+        root.remove("include");
+        let root = Adopt { base: file.base(), env, problems }.table(root, &Path::root());
+        unite(&mut merged.tree, root, &Path::root(), problems);
+    }
+    merged
+}
+
+fn deserialise(tree: DeTable<'_>) -> Result<Config, Option<Problem>> {
+    let root = Spanned::new(0..0, tree);
+    // The check has let it through, so this can only be a type whose schema promises too much.
+    Config::deserialize(Deserializer::from(root)).map_err(|error| {
+        let problem = Problem::error(Path::root(), error.message());
+        Some(match error.span() {
+            Some(span) => problem.at(span),
+            None => problem,
+        })
+    })
+}
