@@ -3,14 +3,14 @@
 //! In: keys and positions, one after the other. Out: a [`Path`] to print and to look up in the files
 //! that were read. A path may name what nobody wrote (a default, a missing key); it knows no file.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, iter, sync::Arc};
 
 /// The place of a value: `route[2].to`, `upstream.orders.endpoints[0]`.
 ///
 /// Built from the root down, and cheap to branch: `let route = Path::root().key("route").index(2)`,
 /// then `route.key("to")` and `route.key("path")`.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Path(Vec<Step>);
+pub struct Path(Arc<[Step]>);
 
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Step {
@@ -20,8 +20,8 @@ enum Step {
 
 impl Path {
     /// The whole configuration.
-    pub const fn root() -> Self {
-        Self(Vec::new())
+    pub fn root() -> Self {
+        Self::default()
     }
 
     /// The value of a key in the table at this path.
@@ -39,7 +39,7 @@ impl Path {
     /// What this path's value stands in; the root stands in nothing.
     pub fn parent(&self) -> Option<Self> {
         let (_, parents) = self.0.split_last()?;
-        Some(Self(parents.to_vec()))
+        Some(Self(parents.into()))
     }
 
     /// Whether this is the whole configuration.
@@ -48,10 +48,7 @@ impl Path {
     }
 
     fn step(&self, step: Step) -> Self {
-        let mut steps = Vec::with_capacity(self.0.len() + 1);
-        steps.extend_from_slice(&self.0);
-        steps.push(step);
-        Self(steps)
+        Self(self.0.iter().cloned().chain(iter::once(step)).collect())
     }
 }
 

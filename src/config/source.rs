@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn a_secret_is_blacked_out_and_nothing_moves() {
         let (mut sources, base) = two();
-        sources.hide(vec![base + 4..base + 12]);
+        let secret = base + 4..base + 12;
+        sources.hide(vec![secret]);
         assert_eq!(sources.shown(&sources.files()[1]), "y = ********\n");
         assert_eq!(sources.shown(&sources.files()[0]), "x = 1\nß = 2");
     }

@@ -327,3 +327,72 @@ impl Serialize for Secret {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn units_add_up() {
+        for (text, millis) in [
+            ("0s", 0),
+            ("250ms", 250),
+            ("1h30m", 5_400_000),
+            ("1m1m", 120_000),
+            ("30d", 2_592_000_000),
+        ] {
+            assert_eq!(text.parse::<Duration>().unwrap().0.as_millis(), millis, "{text}");
+        }
+        for (text, bytes) in [("0B", 0), ("16KiB", 16_384), ("1kB", 1_000), ("2GB", 2_000_000_000)]
+        {
+            assert_eq!(text.parse::<ByteSize>().unwrap().0, bytes, "{text}");
+        }
+        assert_eq!("1MiB/s".parse::<ByteRate>().unwrap().0, 1 << 20);
+    }
+
+    #[test]
+    fn what_has_no_unit_or_a_wrong_one_is_refused() {
+        for text in
+            ["", "5", "s", "5 s", "-5s", "5.5s", "5S", "5w", "1h30", "99999999999999999999s"]
+        {
+            assert!(text.parse::<Duration>().is_err(), "{text}");
+        }
+        for text in ["", "5", "B", "5 B", "-5B", "5.5MiB", "5mb", "5M", "2000TiB", "1MiB/s"] {
+            assert!(text.parse::<ByteSize>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_print_in_the_largest_unit_that_fits() {
+        for (bytes, text) in
+            [(0, "0B"), (1, "1B"), (1 << 20, "1MiB"), (1_000, "1kB"), (1_536, "1536B")]
+        {
+            assert_eq!(ByteSize(bytes).to_string(), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn durations_come_back(millis in 0_u64..=3_153_600_000_000) {
+            let duration = Duration(StdDuration::from_millis(millis));
+            prop_assert_eq!(duration.to_string().parse(), Ok(duration));
+        }
+
+        #[test]
+        fn sizes_and_rates_come_back(bytes in 0_u64..=1 << 50, shift in 0_u32..50) {
+            let size = ByteSize(bytes >> shift << shift);
+            prop_assert_eq!(size.to_string().parse(), Ok(size));
+            let rate = ByteRate(size.0);
+            prop_assert_eq!(rate.to_string().parse(), Ok(rate));
+        }
+
+        #[test]
+        fn no_text_panics(text in "[0-9]{0,22}[a-zA-Zµ ]{0,3}[0-9]{0,3}.{0,4}") {
+            for format in ["duration", "byte-size", "byte-rate", "unknown"] {
+                let _ = check_format(format, &text);
+            }
+        }
+    }
+}

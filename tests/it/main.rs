@@ -1,3 +1,6 @@
 //! Janua from the outside: one binary for all integration tests, a module for each subject.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
 mod config;
+mod reference;

@@ -250,6 +250,10 @@ fn brackets(
         DeValue::Table(_) if has("array") && header.starts_with('[') => {
             Some(format!("write `[[{path}]]`, with two brackets"))
         }
+        // A table that is only there because of one further down, as in `[listener.tls]`.
+        DeValue::Table(_) if has("array") && !header.starts_with('{') => {
+            Some(format!("begin with `[[{path}]]`; what follows belongs to it"))
+        }
         DeValue::Array(_) if has("object") && header.starts_with("[[") => {
             let named = branches.iter().any(|branch| branch.values().is_some());
             let name = if named { ".NAME" } else { "" };
