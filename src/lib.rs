@@ -3,6 +3,7 @@ pub mod config;
 pub mod message;
 pub mod metrics;
 pub mod reject;
+pub mod rewrite;
 pub mod route;
 pub mod server;
 pub mod stream;

@@ -92,6 +92,20 @@ pub struct RouteProblem {
     pub help: Option<String>,
 }
 
+/// The parameters that a route's path has, whichever of its patterns a request fits: what templates
+/// may ask for. A pattern that is wrong has none; [`RouteTable::compile`] reports it.
+pub fn parameters(route: &config::Route) -> Vec<Box<str>> {
+    let mut patterns = route.path.iter().map(|text| match Pattern::parse(text) {
+        Ok(pattern) => pattern.names.into_vec(),
+        Err(_) => Vec::new(),
+    });
+    let mut names = patterns.next().unwrap_or_default();
+    for others in patterns {
+        names.retain(|name| others.contains(name));
+    }
+    names
+}
+
 /// What a request is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'q> {

@@ -4,7 +4,10 @@ mod reference;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::{Candidate, Failure, Found, Listeners, Query, RouteProblem, RouteTable, Rule, Verdict};
+use super::{
+    Candidate, Failure, Found, Listeners, Query, RouteProblem, RouteTable, Rule, Verdict,
+    parameters,
+};
 use crate::config;
 
 /// A route as a file says it, on one line: `path = "/a", methods = ["GET"]`.
@@ -397,6 +400,19 @@ fn every_problem_is_reported_with_its_key() {
     assert_eq!(about, [(0, "host"), (0, "path"), (1, "methods"), (1, "headers"), (1, "query")]);
     let same = compile(&[("a", r#"path = ["/{x}", "/{y}"]"#)]).expect_err("twice");
     assert_eq!(same[0].message, "`/{x}` and `/{y}` are the same in `a`");
+}
+
+#[test]
+fn templates_may_ask_for_the_parameters_that_every_path_has() {
+    for (text, names) in [
+        ("", &[] as &[&str]),
+        (r#"path = "/{a}/{b*}""#, &["a", "b"]),
+        (r#"path = ["/{a}/{b}", "/x/{b*}"]"#, &["b"]),
+        (r#"path = ["/{a}", "/"]"#, &[]),
+    ] {
+        let own = parameters(&route(text));
+        assert!(own.iter().map(|name| &**name).eq(names.iter().copied()), "{text}: {own:?}");
+    }
 }
 
 #[test]

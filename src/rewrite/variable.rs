@@ -1,0 +1,167 @@
+//! The variables of templates.
+//!
+//! In: a name, once; then what is known of a request. Out: the variable's value, made safe for where
+//! it goes. A variable that a request has no value for is empty.
+
+use std::{fmt, io::Write, net::IpAddr};
+
+use http::{HeaderMap, HeaderName, Method};
+
+use super::form::{Form, Kind};
+
+/// What is known of a request. All of it is as the client sent it, before any rule changed it.
+#[derive(Clone, Copy)]
+pub struct Variables<'a> {
+    /// `{request.method}`
+    pub method: &'a Method,
+    /// `{request.scheme}`: `http` or `https`.
+    pub scheme: &'a str,
+    /// `{request.host}`, without its port, so that `https://{request.host}{request.uri}` is right
+    /// whatever port the request came in at.
+    pub host: &'a str,
+    /// `{request.path}`, as it came, and the first part of `{request.uri}`.
+    pub path: &'a str,
+    /// `{request.query}`, without the `?`, and the second part of `{request.uri}`.
+    pub query: Option<&'a str>,
+    /// `{request.id}`
+    pub id: &'a str,
+    /// `{request.header.NAME}`: the first field of that name.
+    pub headers: &'a HeaderMap,
+    /// `{client.ip}`
+    pub client: IpAddr,
+    /// `{route}`: the route's name.
+    pub route: &'a str,
+    /// `{path.NAME}`: a path parameter, percent-encoded as paths are.
+    pub params: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
+}
+
+impl fmt::Debug for Variables<'_> {
+    /// Leaves out the header fields: there are secrets among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Variables")
+            .field("method", self.method)
+            .field("host", &self.host)
+            .field("path", &self.path)
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A variable, by its name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Variable {
+    ClientIp,
+    Header(HeaderName),
+    Host,
+    Id,
+    Method,
+    Param(Box<str>),
+    Path,
+    Query,
+    Route,
+    Scheme,
+    Uri,
+}
+
+/// The variables whose names are fixed.
+static FIXED: [(&str, Variable); 9] = [
+    ("client.ip", Variable::ClientIp),
+    ("request.host", Variable::Host),
+    ("request.id", Variable::Id),
+    ("request.method", Variable::Method),
+    ("request.path", Variable::Path),
+    ("request.query", Variable::Query),
+    ("request.scheme", Variable::Scheme),
+    ("request.uri", Variable::Uri),
+    ("route", Variable::Route),
+];
+
+impl Variable {
+    /// Reads a name; `params` are those that the route's path has.
+    ///
+    /// # Errors
+    /// What is wrong, and what was probably meant.
+    pub(super) fn parse(
+        name: &str,
+        params: &[impl AsRef<str>],
+    ) -> Result<Self, (String, Option<String>)> {
+        if let Some((_, variable)) = FIXED.iter().find(|(fixed, _)| *fixed == name) {
+            return Ok(variable.clone());
+        }
+        if let Some(field) = name.strip_prefix("request.header.") {
+            return field
+                .parse()
+                .map(Self::Header)
+                .map_err(|_| (format!("`{field}` is not a header field's name"), None));
+        }
+        if let Some(param) = name.strip_prefix("path.") {
+            if params.iter().any(|own| own.as_ref() == param) {
+                return Ok(Self::Param(param.into()));
+            }
+            let message = format!("the route's path has no parameter `{param}`");
+            return Err((message, nearest(name, params).or_else(|| only_params(params))));
+        }
+        Err((format!("there is no variable `{name}`"), nearest(name, params).or_else(list)))
+    }
+
+    /// Writes the value, safe for the form.
+    pub(super) fn write(&self, form: Form, of: &Variables<'_>, out: &mut Vec<u8>) {
+        let (kind, value) = match self {
+            Self::ClientIp => {
+                // Digits, letters, dots and colons are safe everywhere; a vector takes all writes.
+                let _ = write!(out, "{}", of.client);
+                return;
+            }
+            Self::Header(name) => {
+                let value = of.headers.get(name).map(http::HeaderValue::as_bytes);
+                return form.write(Kind::Text, value.unwrap_or_default(), out);
+            }
+            Self::Host => (Kind::Host, of.host),
+            Self::Id => (Kind::Text, of.id),
+            Self::Method => (Kind::Text, of.method.as_str()),
+            Self::Param(name) => (Kind::Uri, (of.params)(name).unwrap_or_default()),
+            Self::Path => (Kind::Uri, of.path),
+            Self::Query => (Kind::Uri, of.query.unwrap_or_default()),
+            Self::Route => (Kind::Text, of.route),
+            Self::Scheme => (Kind::Text, of.scheme),
+            Self::Uri => {
+                form.write(Kind::Uri, of.path.as_bytes(), out);
+                if let Some(query) = of.query {
+                    out.push(b'?');
+                    form.write(Kind::Uri, query.as_bytes(), out);
+                }
+                return;
+            }
+        };
+        form.write(kind, value.as_bytes(), out);
+    }
+}
+
+/// "Did you mean", if a name is near enough to be meant.
+fn nearest(name: &str, params: &[impl AsRef<str>]) -> Option<String> {
+    let params = params.iter().map(|param| format!("path.{}", param.as_ref()));
+    let known = FIXED.iter().map(|(fixed, _)| (*fixed).to_owned()).chain(params);
+    known
+        .map(|known| (strsim::osa_distance(name, &known), known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 5)
+        .min()
+        .map(|(_, known)| format!("did you mean `{{{known}}}`?"))
+}
+
+fn only_params(params: &[impl AsRef<str>]) -> Option<String> {
+    let names: Vec<String> =
+        params.iter().map(|param| format!("`{{path.{}}}`", param.as_ref())).collect();
+    Some(if names.is_empty() {
+        "every path of the route has to have it, like `path = \"/orders/{id}\"`".into()
+    } else {
+        format!("there is {}; every path of the route has to have it", names.join(", "))
+    })
+}
+
+fn list() -> Option<String> {
+    let names: Vec<&str> = FIXED.iter().map(|(name, _)| *name).collect();
+    Some(format!(
+        "there are {}, request.header.NAME and path.NAME; for a brace write `{{{{`",
+        names.join(", ")
+    ))
+}
