@@ -4,7 +4,7 @@
 //! not part of it (RFC 9110, 4.2.4). Nobody is looked up, and an address is not computed: only its
 //! letters are checked.
 
-use super::octets::HOST;
+use super::octets::{self, HOST};
 
 /// Where in the authority the next byte stands.
 #[derive(Clone, Copy, Default)]
@@ -39,6 +39,11 @@ impl Authority {
             }
             _ => None,
         }
+    }
+
+    /// How many of the bytes that come next only make a name longer.
+    pub(super) fn name_run(self, next: &[u8]) -> usize {
+        if matches!(self, Self::Name) { octets::run(next, &HOST) } else { 0 }
     }
 
     /// Whether nothing has come.

@@ -80,7 +80,11 @@ impl Facts {
 
     /// A field begins: what its value must look like.
     pub(super) fn begin(&mut self, name: &[u8]) -> Result<Value, Reject> {
-        match (Name::of(name), self.section) {
+        let name = Name::of(name);
+        if matches!(name, Name::Other) {
+            return Ok(Value::Any);
+        }
+        match (name, self.section) {
             (Name::Other, _) => Ok(Value::Any),
             (Name::Host, Section::Head) if !self.host => {
                 self.host = true;

@@ -25,7 +25,7 @@ pub(super) struct Fields {
 }
 
 /// Where the next byte stands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum Place {
     /// At the beginning of a line.
     Start,
@@ -40,22 +40,35 @@ enum Place {
 }
 
 impl Fields {
-    pub(super) fn new(max_fields: u16) -> Self {
-        let (name, value) = (Word::default(), Value::Any);
-        Self { place: Place::Start, name, value, left: max_fields }
+    pub(super) const fn new() -> Self {
+        Self { place: Place::Start, name: Word::new(), value: Value::Any, left: 0 }
+    }
+
+    /// Another section begins.
+    pub(super) const fn clear(&mut self, max_fields: u16) {
+        self.place = Place::Start;
+        self.left = max_fields;
     }
 
     pub(super) fn advance(&mut self, input: &mut Input<'_>, facts: &mut Facts) -> Step<()> {
         loop {
-            let next = match self.place {
-                Place::Start => self.start(input)?,
-                Place::Name => self.name(input, facts)?,
-                Place::Value => self.value(input, facts)?,
-                Place::Lf => line_feed(input)?.map(|()| Place::Start),
-                Place::LastLf => return line_feed(input),
-            };
-            let Some(next) = next else { return Ok(None) };
-            self.place = next;
+            if self.place == Place::Start {
+                let Some(place) = self.start(input)? else { return Ok(None) };
+                self.place = place;
+            }
+            if self.place == Place::Name {
+                let Some(()) = self.name(input, facts)? else { return Ok(None) };
+                self.place = Place::Value;
+            }
+            if self.place == Place::Value {
+                let Some(()) = self.value(input, facts)? else { return Ok(None) };
+                self.place = Place::Lf;
+            }
+            let Some(()) = input.one(b'\n', Reject::RequestHeader)? else { return Ok(None) };
+            if self.place == Place::LastLf {
+                return Ok(Some(()));
+            }
+            self.place = Place::Start;
         }
     }
 
@@ -68,13 +81,13 @@ impl Fields {
             }
             Some(_) => {
                 self.left = self.left.checked_sub(1).ok_or(Reject::TooManyHeaders)?;
-                self.name = Word::default();
+                self.name.clear();
                 Ok(Some(Place::Name))
             }
         }
     }
 
-    fn name(&mut self, input: &mut Input<'_>, facts: &mut Facts) -> Step<Place> {
+    fn name(&mut self, input: &mut Input<'_>, facts: &mut Facts) -> Step<()> {
         let piece = input.run(&TOKEN);
         let Some(byte) = input.peek() else {
             self.name.add(piece);
@@ -89,30 +102,20 @@ impl Fields {
         }
         input.skip(1);
         self.value = facts.begin(self.name.join(piece))?;
-        Ok(Some(Place::Value))
+        Ok(Some(()))
     }
 
-    fn value(&mut self, input: &mut Input<'_>, facts: &mut Facts) -> Step<Place> {
-        self.value.take(input.value_run())?;
-        match input.peek() {
-            None => Ok(None),
-            Some(b'\r') => {
-                input.skip(1);
-                facts.end(&self.value)?;
-                Ok(Some(Place::Lf))
-            }
-            Some(_) => Err(Reject::RequestHeader),
+    fn value(&mut self, input: &mut Input<'_>, facts: &mut Facts) -> Step<()> {
+        let piece = input.value_run();
+        // Nearly every field is one that does not matter.
+        let matters = !matches!(self.value, Value::Any);
+        if matters {
+            self.value.take(piece)?;
         }
-    }
-}
-
-fn line_feed(input: &mut Input<'_>) -> Step<()> {
-    match input.peek() {
-        None => Ok(None),
-        Some(b'\n') => {
-            input.skip(1);
-            Ok(Some(()))
+        let Some(()) = input.one(b'\r', Reject::RequestHeader)? else { return Ok(None) };
+        if matters {
+            facts.end(&self.value)?;
         }
-        Some(_) => Err(Reject::RequestHeader),
+        Ok(Some(()))
     }
 }

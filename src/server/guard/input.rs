@@ -30,14 +30,35 @@ impl<'a> Input<'a> {
         self.rest = self.rest.get(count..).unwrap_or_default();
     }
 
+    /// Skips these bytes, if they come next.
+    pub(super) fn skip_prefix<const N: usize>(&mut self, prefix: &[u8; N]) -> bool {
+        let is_next = self.rest.first_chunk() == Some(prefix);
+        if is_next {
+            self.skip(N);
+        }
+        is_next
+    }
+
+    /// Skips one byte that must come next.
+    pub(super) fn one(&mut self, byte: u8, otherwise: Reject) -> Step<()> {
+        match self.peek() {
+            None => Ok(None),
+            Some(next) if next == byte => {
+                self.skip(1);
+                Ok(Some(()))
+            }
+            Some(_) => Err(otherwise),
+        }
+    }
+
     /// Takes the bytes from here on that are in the set.
     pub(super) fn run(&mut self, set: &Octets) -> &'a [u8] {
         self.take(octets::run(self.rest, set))
     }
 
-    /// Skips the bytes from here on that are in the set.
+    /// Skips the bytes from here on that are in the set; there may be many.
     pub(super) fn skip_run(&mut self, set: &Octets) {
-        self.skip(octets::run(self.rest, set));
+        self.skip(octets::long_run(self.rest, set));
     }
 
     /// Takes the bytes from here on that may stand in a field's value.

@@ -20,7 +20,7 @@ enum Element {
     /// Nothing of it has come.
     Empty,
     /// So many bytes, which are the word's first ones.
-    Like(usize),
+    Like(u8),
     /// The word and a space; nothing more may come.
     Word,
     /// It is not the word.
@@ -32,12 +32,17 @@ impl List {
         Self { word, element: Element::Empty, has_word: false, has_other: false }
     }
 
-    pub(super) fn take(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
+    pub(super) fn take(&mut self, mut bytes: &[u8]) {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            bytes = rest;
             match byte {
                 b',' => self.end_element(),
                 b' ' | b'\t' => self.take_space(),
                 _ => self.take_letter(byte),
+            }
+            if matches!(self.element, Element::Other) {
+                let end = rest.iter().position(|&byte| byte == b',').unwrap_or(rest.len());
+                bytes = rest.get(end..).unwrap_or_default();
             }
         }
     }
@@ -52,16 +57,16 @@ impl List {
         let at = match self.element {
             Element::Empty => 0,
             Element::Like(length) => length,
-            Element::Word | Element::Other => self.word.len(),
+            Element::Word | Element::Other => u8::MAX,
         };
-        let is_next = self.word.get(at) == Some(&byte.to_ascii_lowercase());
+        let is_next = self.word.get(usize::from(at)) == Some(&byte.to_ascii_lowercase());
         self.element = if is_next { Element::Like(at + 1) } else { Element::Other };
     }
 
     fn take_space(&mut self) {
         self.element = match self.element {
             Element::Empty => Element::Empty,
-            Element::Like(length) if length == self.word.len() => Element::Word,
+            Element::Like(length) if usize::from(length) == self.word.len() => Element::Word,
             Element::Word => Element::Word,
             Element::Like(_) | Element::Other => Element::Other,
         };
@@ -70,7 +75,7 @@ impl List {
     fn end_element(&mut self) {
         match self.element {
             Element::Empty => {}
-            Element::Like(length) if length == self.word.len() => self.has_word = true,
+            Element::Like(length) if usize::from(length) == self.word.len() => self.has_word = true,
             Element::Word => self.has_word = true,
             Element::Like(_) | Element::Other => self.has_other = true,
         }

@@ -87,6 +87,8 @@ pub struct Refused {
 /// The client's half of one HTTP/1 connection, as far as it has come.
 pub struct Guard {
     state: State,
+    line: Line,
+    fields: Fields,
     facts: Facts,
     next: Next,
     /// How many bytes the head or the trailers may still have.
@@ -98,13 +100,16 @@ pub struct Guard {
 }
 
 /// What the next byte belongs to.
+///
+/// The line's and the fields' own state is not in here: it is cleared in place, for moving it would
+/// cost as much as looking at a field.
 enum State {
     Idle(Blank),
-    Line(Line),
-    Fields(Fields),
+    Line,
+    Fields,
     Length(u64),
     Chunks(Chunks),
-    Trailers(Fields),
+    Trailers,
     Hold,
     Tunnel,
     Refused(Reject),
@@ -140,6 +145,8 @@ impl Guard {
     pub const fn new() -> Self {
         Self {
             state: State::Idle(Blank::Allowed),
+            line: Line::new(),
+            fields: Fields::new(),
             facts: Facts::new(http::Version::HTTP_11),
             next: Next::Message,
             section_left: 0,
@@ -183,8 +190,8 @@ impl Guard {
     pub const fn phase(&self) -> Phase {
         match self.state {
             State::Idle(_) => Phase::Idle,
-            State::Line(_) | State::Fields(_) => Phase::Head,
-            State::Length(_) | State::Chunks(_) | State::Trailers(_) => Phase::Body,
+            State::Line | State::Fields => Phase::Head,
+            State::Length(_) | State::Chunks(_) | State::Trailers => Phase::Body,
             State::Hold => Phase::Upgrade,
             State::Tunnel => Phase::Tunnel,
             State::Refused(_) => Phase::Refused,
@@ -234,20 +241,23 @@ impl Guard {
                 Some(()) => self.begin_head(limits),
                 None => return Ok(None),
             },
-            State::Line(line) => {
+            State::Line => {
                 let line = |input: &mut Input<'_>| {
                     let over = Reject::TargetTooLong;
-                    input.bounded(&mut self.line_left, over, |input| line.advance(input))
+                    input.bounded(&mut self.line_left, over, |input| self.line.advance(input))
                 };
                 let Some(version) = input.bounded(left, over, line)? else { return Ok(None) };
                 self.facts = Facts::new(version);
-                self.state = State::Fields(Fields::new(limits.max_headers));
+                self.fields.clear(limits.max_headers);
+                self.state = State::Fields;
             }
-            State::Fields(fields) => {
-                let facts = &mut self.facts;
-                match input.bounded(left, over, |input| fields.advance(input, facts))? {
-                    Some(()) => self.end_head()?,
-                    None => return Ok(None),
+            State::Fields | State::Trailers => {
+                let fields = |input: &mut Input<'_>| self.fields.advance(input, &mut self.facts);
+                let Some(()) = input.bounded(left, over, fields)? else { return Ok(None) };
+                if matches!(self.state, State::Fields) {
+                    self.end_head()?;
+                } else {
+                    self.end_message();
                 }
             }
             State::Length(left) => {
@@ -261,13 +271,6 @@ impl Guard {
                 Some(()) => self.begin_trailers(limits),
                 None => return Ok(None),
             },
-            State::Trailers(fields) => {
-                let facts = &mut self.facts;
-                match input.bounded(left, over, |input| fields.advance(input, facts))? {
-                    Some(()) => self.end_message(),
-                    None => return Ok(None),
-                }
-            }
             State::Hold => return Ok(None),
             State::Tunnel => {
                 input.skip(input.len());
@@ -282,7 +285,8 @@ impl Guard {
         const LINE_END: usize = 2;
         self.section_left = limits.max_header_size;
         self.line_left = limits.max_request_line.min(LONGEST_LINE) + LINE_END;
-        self.state = State::Line(Line::default());
+        self.line.clear();
+        self.state = State::Line;
     }
 
     fn end_head(&mut self) -> Result<(), Reject> {
@@ -299,7 +303,8 @@ impl Guard {
 
     fn begin_trailers(&mut self, limits: &Limits) {
         self.section_left = limits.max_header_size;
-        self.state = State::Trailers(Fields::new(limits.max_headers));
+        self.fields.clear(limits.max_headers);
+        self.state = State::Trailers;
     }
 
     const fn end_message(&mut self) {

@@ -37,9 +37,20 @@ pub(super) static QUERY: Octets = alphanumeric_and(b"!$%&'()*+,-./:;=?@[\\]^_`{|
 /// takes no `%`, and a comma is how two `Host` fields look when somebody joined them.
 pub(super) static HOST: Octets = alphanumeric_and(b"!$&'()*+-.;=_~");
 
-/// How many of the first bytes are in the set.
+/// How many of the first bytes are in the set; for short runs.
 pub(super) fn run(bytes: &[u8], set: &Octets) -> usize {
     bytes.iter().position(|&byte| !set[usize::from(byte)]).unwrap_or(bytes.len())
+}
+
+/// How many of the first bytes are in the set; for long runs: one branch for eight look-ups.
+pub(super) fn long_run(bytes: &[u8], set: &Octets) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    let all_in = |word: &&[u8; 8]| {
+        let count: u8 = word.iter().map(|&byte| u8::from(set[usize::from(byte)])).sum();
+        count == 8
+    };
+    let sure = words.iter().take_while(all_in).count() * 8;
+    sure + run(bytes.get(sure..).unwrap_or_default(), set)
 }
 
 /// How many of the first bytes may stand in a field's value: VCHAR, obs-text, SP and HTAB
@@ -58,6 +69,7 @@ pub(super) fn value_run(bytes: &[u8]) -> usize {
 }
 
 /// How many of the first bytes are no control (0x00 to 0x1F, 0x7F), eight at a time.
+#[inline(never)]
 fn printable_run(bytes: &[u8]) -> usize {
     let (words, tail) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
@@ -70,15 +82,15 @@ fn printable_run(bytes: &[u8]) -> usize {
     words.len() * 8 + end
 }
 
-/// Marks the bytes that are controls; the lowest mark is exact, a higher one may be false.
+/// Marks the bytes that are controls, each in its own high bit.
 ///
-/// A byte below n borrows when n is subtracted, which sets its high bit; a borrow disturbs only the
-/// bytes above it. DEL is the byte that becomes zero, that is below 1, when 0x7F is taken out.
+/// Without its high bit no byte is above 0x7F, so what is added here never carries into the next one:
+/// 0x60 reaches the high bit from 0x20 up, and 1 reaches it from 0x7F, which is DEL.
 const fn controls(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-    let without_del = word ^ (ONES * 0x7F);
-    let is_del = without_del.wrapping_sub(ONES) & !without_del;
-    (below_space | is_del) & HIGH
+    const HIGH: u64 = 0x80 * ONES;
+    let low = word & !HIGH;
+    let printable = low + 0x60 * ONES;
+    let delete = low + ONES;
+    (!printable | delete) & !word & HIGH
 }

@@ -14,7 +14,7 @@ use crate::reject::Reject;
 /// Both schemes; the `s` may be left out.
 const SCHEME: &[u8] = b"https://";
 /// Where the `s` stands in it.
-const SCHEME_S: usize = 4;
+const SCHEME_S: u8 = 4;
 
 /// Where in the target the next byte stands.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ pub(super) enum Target {
     /// In a query.
     Query,
     /// In `http://` or `https://`, before this byte of [`SCHEME`].
-    Scheme(usize),
+    Scheme(u8),
     /// In the authority of the absolute form.
     Absolute(Authority),
     /// In the authority that is all of CONNECT's target.
@@ -65,10 +65,13 @@ impl Target {
             (Self::Start, b'h' | b'H') => Some(Self::Scheme(1)),
             (Self::Path, b'?') => Some(Self::Query),
             (Self::Scheme(SCHEME_S), b':') => Some(Self::Scheme(SCHEME_S + 2)),
-            (Self::Scheme(at), _) if SCHEME.get(at) == Some(&byte.to_ascii_lowercase()) => {
-                let is_last = at + 1 == SCHEME.len();
-                Some(if is_last { Self::Absolute(Authority::Empty) } else { Self::Scheme(at + 1) })
-            }
+            (Self::Scheme(at), _) => match SCHEME.get(usize::from(at)..) {
+                Some([want]) if *want == byte => Some(Self::Absolute(Authority::Empty)),
+                Some([want, ..]) if *want == byte.to_ascii_lowercase() => {
+                    Some(Self::Scheme(at + 1))
+                }
+                _ => None,
+            },
             (Self::Absolute(authority), b'/') if authority.is_whole() => Some(Self::Path),
             (Self::Absolute(authority), b'?') if authority.is_whole() => Some(Self::Query),
             (Self::Absolute(authority), _) => authority.with(byte).map(Self::Absolute),

@@ -42,6 +42,11 @@ impl Value {
 pub(super) trait Shape {
     /// Takes one byte, unless it may not stand here.
     fn take(&mut self, byte: u8) -> bool;
+
+    /// How many of the bytes that come next it would take without becoming another.
+    fn run(&self, _next: &[u8]) -> usize {
+        0
+    }
 }
 
 /// One thing, with optional white space around it and none within.
@@ -62,19 +67,23 @@ enum Place {
 }
 
 impl<T: Shape> Single<T> {
-    fn take(&mut self, bytes: &[u8]) -> bool {
-        bytes.iter().all(|&byte| match (byte, self.place) {
-            (b' ' | b'\t', Place::Before | Place::After) => true,
-            (b' ' | b'\t', Place::Within) => {
-                self.place = Place::After;
-                true
+    fn take(&mut self, mut bytes: &[u8]) -> bool {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            bytes = rest;
+            match (byte, self.place) {
+                (b' ' | b'\t', Place::Before | Place::After) => {}
+                (b' ' | b'\t', Place::Within) => self.place = Place::After,
+                (_, Place::After) => return false,
+                (_, Place::Before | Place::Within) => {
+                    self.place = Place::Within;
+                    if !self.thing.take(byte) {
+                        return false;
+                    }
+                    bytes = rest.get(self.thing.run(rest)..).unwrap_or_default();
+                }
             }
-            (_, Place::After) => false,
-            (_, Place::Before | Place::Within) => {
-                self.place = Place::Within;
-                self.thing.take(byte)
-            }
-        })
+        }
+        true
     }
 }
 
@@ -83,6 +92,10 @@ impl Shape for Authority {
         let next = self.with(byte);
         *self = next.unwrap_or(*self);
         next.is_some()
+    }
+
+    fn run(&self, next: &[u8]) -> usize {
+        self.name_run(next)
     }
 }
 

@@ -4,7 +4,6 @@
 //! A word that arrives whole is not copied.
 
 /// The pieces of a word so far.
-#[derive(Clone, Copy, Default)]
 pub(super) struct Word {
     length: usize,
     bytes: [u8; Self::KEPT],
@@ -14,6 +13,15 @@ impl Word {
     /// One more than `transfer-encoding`, the longest word that matters, so that what is cut here
     /// equals none of them.
     const KEPT: usize = 18;
+
+    pub(super) const fn new() -> Self {
+        Self { length: 0, bytes: [0; Self::KEPT] }
+    }
+
+    /// Forgets the word; the next piece is another word's first.
+    pub(super) const fn clear(&mut self) {
+        self.length = 0;
+    }
 
     /// Adds a piece; the next one comes with other bytes.
     pub(super) fn add(&mut self, piece: &[u8]) {
