@@ -29,12 +29,12 @@ fn table(routes: &[config::Route]) -> RouteTable<usize> {
         .unwrap_or_else(|problems| unreachable!("{:?}", problems.first()))
 }
 
-fn query<'q>(host: &'q str, path: &'q str, headers: &'q HeaderMap) -> Query<'q> {
+fn query<'q>(host: &'q str, path: &'q str, headers: &'q HeaderMap) -> Query<'q, 'q> {
     Query { listener: 0, host: Some(host), path, query: None, method: &Method::GET, headers }
 }
 
 /// Puts all queries, one after the other, so that a large table does not sit in the caches whole.
-fn all(table: &RouteTable<usize>, queries: &[Query<'_>], next: &mut usize) -> usize {
+fn all(table: &RouteTable<usize>, queries: &[Query<'_, '_>], next: &mut usize) -> usize {
     *next = (*next + 1) % queries.len();
     match table.find(black_box(&queries[*next])) {
         Found::Route { rule, .. } => rule,

@@ -1,11 +1,17 @@
 //! Janua, a reverse proxy and API gateway.
+pub mod access;
+pub mod auth;
+pub mod cache;
+pub mod chain;
 pub mod config;
+pub mod limit;
 pub mod message;
 pub mod metrics;
 pub mod reject;
 pub mod rewrite;
 pub mod route;
 pub mod server;
+pub mod snapshot;
 pub mod stream;
 pub mod telemetry;
 pub mod tls;

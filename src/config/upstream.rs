@@ -29,6 +29,13 @@ pub struct Upstream {
     pub keep_alive: KeepAlive,
 }
 
+impl Upstream {
+    /// The upstream that a URL alone stands for: one endpoint, and every default.
+    pub fn to_url(url: &str) -> Self {
+        Self { endpoints: OneOrMany(vec![Endpoint::Url(url.into())]), ..Self::default() }
+    }
+}
+
 /// An endpoint: its URL, or a table with its URL and weight.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(untagged)]

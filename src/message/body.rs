@@ -94,6 +94,15 @@ impl RequestBody {
     }
 }
 
+impl RequestBody {
+    /// Holds a client's body to so many bytes.
+    pub fn bound(&mut self, size: u64) {
+        if let Self::Client(body) = self {
+            body.limits.size = size;
+        }
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;

@@ -27,8 +27,8 @@ pub struct Variables<'a> {
     pub id: &'a str,
     /// `{request.header.NAME}`: the first field of that name.
     pub headers: &'a HeaderMap,
-    /// `{client.ip}`
-    pub client: IpAddr,
+    /// `{client.ip}`; a client at a Unix socket has none.
+    pub client: Option<IpAddr>,
     /// `{route}`: the route's name.
     pub route: &'a str,
     /// `{path.NAME}`: a path parameter, percent-encoded as paths are.
@@ -109,7 +109,9 @@ impl Variable {
         let (kind, value) = match self {
             Self::ClientIp => {
                 // Digits, letters, dots and colons are safe everywhere; a vector takes all writes.
-                let _ = write!(out, "{}", of.client);
+                if let Some(ip) = of.client {
+                    let _ = write!(out, "{ip}");
+                }
                 return;
             }
             Self::Header(name) => {

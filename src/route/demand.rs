@@ -126,7 +126,7 @@ impl Demand {
 
     /// The first thing that is not as demanded.
     #[inline]
-    pub(super) fn failing(&self, query: &Query<'_>) -> Option<Failure<'_>> {
+    pub(super) fn failing(&self, query: &Query<'_, '_>) -> Option<Failure<'_>> {
         if !self.listeners.take(query.listener) {
             Some(Failure::Listener)
         } else if !self.methods.take(query.method) {
@@ -138,7 +138,7 @@ impl Demand {
 
     /// The first condition, on the header or the query, that does not hold.
     #[inline]
-    pub(super) fn failing_condition(&self, query: &Query<'_>) -> Option<Failure<'_>> {
+    pub(super) fn failing_condition(&self, query: &Query<'_, '_>) -> Option<Failure<'_>> {
         let header = self.headers.failing(query.headers).map(Failure::Header);
         header.or_else(|| self.query.failing(query.query).map(Failure::Query))
     }

@@ -108,13 +108,13 @@ pub fn parameters(route: &config::Route) -> Vec<Box<str>> {
 
 /// What a request is about.
 #[derive(Clone, Copy, Debug)]
-pub struct Query<'q> {
+pub struct Query<'q, 'p> {
     /// The index of the listener where it came in.
     pub listener: usize,
     /// Its host, with or without a port.
     pub host: Option<&'q str>,
     /// Its path as it came, without the query and without dot segments.
-    pub path: &'q str,
+    pub path: &'p str,
     /// Its query, without the `?`.
     pub query: Option<&'q str>,
     /// Its method.
@@ -196,11 +196,18 @@ impl<T> RouteTable<T> {
         &self.targets
     }
 
+    /// The same table with other targets, if there is one for each.
+    pub fn try_map<U>(self, map: impl FnMut(T) -> Option<U>) -> Option<RouteTable<U>> {
+        let Self { forest, entries, demands, targets, findings } = self;
+        let targets = targets.into_iter().map(map).collect::<Option<_>>()?;
+        Some(RouteTable { forest, entries, demands, targets, findings })
+    }
+
     /// The route that takes a request.
     ///
     /// Costs the length of host and path, plus the conditions of routes that have those in common.
     /// Nothing is allocated unless the path is spelled oddly or the method is refused.
-    pub fn find<'t, 'q>(&'t self, query: &Query<'q>) -> Found<'t, 'q, T> {
+    pub fn find<'t, 'p>(&'t self, query: &Query<'_, 'p>) -> Found<'t, 'p, T> {
         let host = query.host.map(host::normalise);
         let path = path::normalise(query.path);
         for tree in self.forest.of(host.as_deref()) {
@@ -230,13 +237,13 @@ impl<T> RouteTable<T> {
 
     /// Every route with what it makes of a request, the most specific first; a route with several
     /// hosts or paths is there for each pair of them.
-    pub fn explain(&self, query: &Query<'_>) -> Vec<Candidate<'_>> {
+    pub fn explain(&self, query: &Query<'_, '_>) -> Vec<Candidate<'_>> {
         explain::explain(self, query)
     }
 
     /// What to say of a request that no route of its host takes: whether it was the method alone.
     #[cold]
-    fn refuse<'q>(&self, tree: &Tree, path: &str, query: &Query<'q>) -> Found<'_, 'q, T> {
+    fn refuse<'p>(&self, tree: &Tree, path: &str, query: &Query<'_, 'p>) -> Found<'_, 'p, T> {
         let mut allowed: Vec<Method> = Vec::new();
         let ControlFlow::Continue(()) = tree.walk(path, &mut Spans::default(), &mut |leaf| {
             for demand in leaf.map(|at| self.demand(at)) {

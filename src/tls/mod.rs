@@ -56,7 +56,7 @@ impl ServerTls {
     /// Adds to `problems` and returns nothing when something is wrong.
     pub fn compile(
         tls: &config::Tls,
-        state: &FilePath,
+        state: Option<&FilePath>,
         tickets: &Tickets,
         at: &Path,
         problems: &mut Problems,

@@ -8,10 +8,11 @@ use std::{
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::Path as FilePath,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{Certificate, CertificateParams, DnType, KeyPair};
+use rustls_pki_types::PrivateKeyDer;
 
 use super::certificate::{Loaded, read_certificates, read_key};
 
@@ -19,10 +20,12 @@ const NAMES: [&str; 4] = ["localhost", "*.localhost", "127.0.0.1", "::1"];
 const DAYS: u64 = 365;
 const RENEW: i64 = 30 * 86_400;
 
-/// The certificate of the state directory, made if there is none or it is about to end.
-pub(super) fn load_or_make(state: &FilePath) -> Result<Loaded, String> {
-    let (cert, key) = (state.join("self-signed.pem"), state.join("self-signed.key"));
+/// The certificate of the state directory, made if there is none or it is about to end; without a
+/// directory, one for the moment.
+pub(super) fn load_or_make(state: Option<&FilePath>) -> Result<Loaded, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let Some(state) = state else { return make(now)?.load() };
+    let (cert, key) = (state.join("self-signed.pem"), state.join("self-signed.key"));
     if cert.exists() && key.exists() {
         let kept = read_certificates(&cert)
             .and_then(|chain| read_key(&key).and_then(|key| Loaded::new(chain, &key)));
@@ -33,21 +36,35 @@ pub(super) fn load_or_make(state: &FilePath) -> Result<Loaded, String> {
             return Ok(kept);
         }
     }
-    make(&cert, &key, now)
+    let made = make(now)?;
+    write(&key, &made.pair.serialize_pem(), 0o600)?;
+    write(&cert, &made.certificate.pem(), 0o644)?;
+    made.load()
 }
 
-fn make(cert: &FilePath, key: &FilePath, now: u64) -> Result<Loaded, String> {
+struct Made {
+    certificate: Certificate,
+    pair: KeyPair,
+}
+
+impl Made {
+    fn load(&self) -> Result<Loaded, String> {
+        let key = PrivateKeyDer::try_from(self.pair.serialize_der())?;
+        Loaded::new(vec![self.certificate.der().clone()], &key)
+    }
+}
+
+fn make(now: u64) -> Result<Made, String> {
     let failed = |error: rcgen::Error| format!("cannot make a certificate: {error}");
+    let moment = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
     let pair = KeyPair::generate().map_err(failed)?;
     let mut params = CertificateParams::new(NAMES.map(String::from)).map_err(failed)?;
-    params.distinguished_name.push(rcgen::DnType::CommonName, "Janua, self-signed");
-    let end = UNIX_EPOCH + std::time::Duration::from_secs(now + DAYS * 86_400);
-    params.not_before = (UNIX_EPOCH + std::time::Duration::from_secs(now - 3_600)).into();
-    params.not_after = end.into();
-    let made = params.self_signed(&pair).map_err(failed)?;
-    write(key, &pair.serialize_pem(), 0o600)?;
-    write(cert, &made.pem(), 0o644)?;
-    Loaded::new(read_certificates(cert)?, &read_key(key)?)
+    params.distinguished_name.push(DnType::CommonName, "Janua, self-signed");
+    // An hour for clocks that are behind.
+    params.not_before = moment(now.saturating_sub(3_600)).into();
+    params.not_after = moment(now + DAYS * 86_400).into();
+    let certificate = params.self_signed(&pair).map_err(failed)?;
+    Ok(Made { certificate, pair })
 }
 
 /// Writes a file whole or not at all.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::{self, HostHeader, Path, Problem, Problems, RouteTimeout, UpstreamTimeout},
+    metrics::UpstreamMetrics,
     worker::PerWorker,
 };
 
@@ -36,6 +37,7 @@ impl Upstream {
         upstream: &config::Upstream,
         workers: usize,
         previous: Option<&Self>,
+        metrics: Arc<UpstreamMetrics>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
@@ -45,6 +47,8 @@ impl Upstream {
             problems.push(problem.help("endpoints = [\"http://127.0.0.1:3000\"]"));
             return None;
         }
+        // A URL that stands for a whole upstream is at fault itself.
+        let list = if upstream.endpoints.0 == [config::Endpoint::Url(name.into())] { at.clone() } else { list };
         let host = host(&upstream.host, &at.key("host"), problems);
         let addresses = addresses(upstream, &list, problems);
         let https = addresses.iter().flatten().any(|address| address.tls);
@@ -75,6 +79,7 @@ impl Upstream {
             timeout: Timeouts::new(&upstream.timeout),
             host,
             balance: RoundRobin::new(&weights, workers),
+            metrics,
         })
     }
 }

@@ -29,6 +29,7 @@ pub use self::{
 use self::{endpoint::Attempt, round_robin::RoundRobin};
 use crate::{
     message::RequestBody,
+    metrics::UpstreamMetrics,
     reject::Reject,
     worker::{Deadline, Worker},
 };
@@ -42,6 +43,8 @@ pub struct Upstream {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// How long they may take.
     pub timeout: Timeouts,
+    /// What happened here.
+    pub metrics: Arc<UpstreamMetrics>,
     host: Host,
     balance: RoundRobin,
 }

@@ -79,7 +79,7 @@ impl Request {
         }
     }
 
-    fn query(&self) -> Query<'_> {
+    fn query(&self) -> Query<'_, '_> {
         Query {
             listener: self.listener,
             host: self.host.as_deref(),

@@ -5,7 +5,7 @@
 //! as integers (`_us`), because a float costs more to write and loses more to read.
 
 use super::{
-    Record, Redaction, address,
+    Record, Redaction, address, client,
     escape::{Json, escape},
     integer,
     timestamp::timestamp,
@@ -17,7 +17,7 @@ pub fn write_json(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>)
     timestamp(record.time, out);
     string(b"\",\"id\":\"", record.id, out);
     out.extend_from_slice(b",\"client\":\"");
-    address(record.client, out);
+    client(record.client, out);
     if let Some(peer) = record.other_peer() {
         out.extend_from_slice(b"\",\"peer\":\"");
         address(peer, out);

@@ -26,10 +26,10 @@ pub struct Record<'a> {
     pub time: u64,
     /// The request's id.
     pub id: &'a [u8],
-    /// The client, as trusted peers tell it.
-    pub client: IpAddr,
+    /// The client, as trusted peers tell it; none at a Unix socket.
+    pub client: Option<IpAddr>,
     /// The other end of the connection; it stands in the line only if it is not the client.
-    pub peer: IpAddr,
+    pub peer: Option<IpAddr>,
     /// The listener's name.
     pub listener: &'a str,
     /// `HTTP/1.1` and the like.
@@ -91,12 +91,20 @@ impl Record<'_> {
 
     /// The other end of the connection, if it is not the client.
     fn other_peer(&self) -> Option<IpAddr> {
-        (self.peer != self.client).then_some(self.peer)
+        self.peer.filter(|peer| self.client != Some(*peer))
     }
 }
 
 fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// A client at a Unix socket has no address.
+fn client(client: Option<IpAddr>, out: &mut Vec<u8>) {
+    match client {
+        Some(ip) => address(ip, out),
+        None => out.extend_from_slice(b"unix"),
+    }
 }
 
 fn address(address: IpAddr, out: &mut Vec<u8>) {

@@ -4,7 +4,7 @@
 //! is known as `key=value`. Words hold no spaces and quoted values no quotes, so the line splits.
 
 use super::{
-    Record, Redaction, address,
+    Record, Redaction, address, client,
     escape::{Quoted, Word, escape},
     integer,
     timestamp::timestamp,
@@ -23,7 +23,7 @@ pub enum Paint {
 pub fn write_text(record: &Record<'_>, redaction: &Redaction, paint: Paint, out: &mut Vec<u8>) {
     timestamp(record.time, out);
     out.push(b' ');
-    address(record.client, out);
+    client(record.client, out);
     out.push(b' ');
     word(record.method, out);
     out.push(b' ');

@@ -1,0 +1,182 @@
+//! Stage 11: the answer's body on its way to the client, and answers that say why there is none.
+//!
+//! [`problem`] is the one place where a [`Reject`] becomes an answer: RFC 9457's
+//! `application/problem+json`, or a page where the client asks for one. Neither shows anything but
+//! the reason, its sentence and the request's id.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response,
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE},
+};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::exchange::Exchange;
+use crate::{
+    reject::Reject,
+    upstream::{AnswerBody, AnswerError},
+};
+
+/// Where an answer's body comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// There is none.
+    Empty,
+    /// Janua made it.
+    Made(Bytes),
+    /// The origin.
+    Origin(AnswerBody),
+}
+
+impl From<Bytes> for Source {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::Empty } else { Self::Made(bytes) }
+    }
+}
+
+/// Why an answer broke off.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer broke off")]
+pub struct BrokenOff(#[source] AnswerError);
+
+/// An answer's body on its way to the client. The exchange ends with it.
+#[derive(Debug)]
+pub struct Body {
+    source: Source,
+    exchange: Option<Box<Exchange>>,
+}
+
+impl Body {
+    pub(super) fn new(source: Source, exchange: Option<Box<Exchange>>) -> Self {
+        Self { source, exchange }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let this = &mut *self;
+        let frame = match &mut this.source {
+            Source::Empty => return Poll::Ready(None),
+            Source::Made(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.source = Source::Empty;
+                Frame::data(bytes)
+            }
+            Source::Origin(body) => match Pin::new(body).poll_frame(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(Some(Err(error))) => {
+                    if let Some(exchange) = &mut this.exchange {
+                        exchange.reject = Some(error.reject());
+                    }
+                    return Poll::Ready(Some(Err(BrokenOff(error))));
+                }
+            },
+        };
+        if let (Some(exchange), Some(data)) = (&mut this.exchange, frame.data_ref()) {
+            exchange.sent += data.len() as u64;
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Empty => true,
+            Source::Made(_) => false,
+            Source::Origin(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Empty => SizeHint::with_exact(0),
+            Source::Made(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Origin(body) => body.size_hint(),
+        }
+    }
+}
+
+/// The answer that says why a request ends early.
+pub fn problem(
+    reject: Reject,
+    accept: Option<&HeaderValue>,
+    id: &HeaderValue,
+) -> Response<Bytes> {
+    let id = id.to_str().unwrap_or_default();
+    let (kind, body) = if prefers_html(accept) {
+        ("text/html; charset=utf-8", page(reject, id))
+    } else {
+        ("application/problem+json", json(reject, id))
+    };
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = reject.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if closes(reject) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// After these it is not known where the next request would begin, or it is not wanted.
+const fn closes(reject: Reject) -> bool {
+    matches!(
+        reject,
+        Reject::RequestLine
+            | Reject::RequestHeader
+            | Reject::RequestFraming
+            | Reject::RequestChunk
+            | Reject::RequestIncomplete
+            | Reject::RequestTimeout
+            | Reject::BodyTimeout
+            | Reject::BodyTooLarge
+            | Reject::Draining
+    )
+}
+
+/// Whether `Accept` names HTML, and no JSON before it.
+fn prefers_html(accept: Option<&HeaderValue>) -> bool {
+    let types = accept.and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let name = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    types
+        .split(',')
+        .map(name)
+        .find(|name| name == "text/html" || name.ends_with("json"))
+        .is_some_and(|name| name == "text/html")
+}
+
+/// Nothing in it needs escaping: reasons and sentences are ours, and so is the grammar of an id.
+fn json(reject: Reject, id: &str) -> String {
+    let (code, reason, detail) = (reject.code(), reject.reason(), reject.detail());
+    let title = reject.status().canonical_reason().unwrap_or("Error");
+    format!(
+        "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{code},\
+         \"detail\":\"{detail}\",\"reason\":\"{reason}\",\"request_id\":\"{id}\"}}\n"
+    )
+}
+
+fn page(reject: Reject, id: &str) -> String {
+    let (code, reason, detail) = (reject.code(), reject.reason(), reject.detail());
+    let title = reject.status().canonical_reason().unwrap_or("Error");
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{code} {title}</title>\n\
+         <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:15vh auto;\
+         padding:0 1em;color:#222}}small{{color:#666}}</style>\n\
+         <h1>{code} {title}</h1>\n<p>{detail}</p>\n<p><small>{reason} &middot; {id}</small></p>\n"
+    )
+}
+

@@ -1,0 +1,230 @@
+//! The facts of one request and its answer, from the first byte to the last.
+//!
+//! Made when the head was read, it goes with the request through the stages and then with the
+//! answer's body to its end, where it counts and logs. Stages add what they find out and read what
+//! others did; nothing here decides anything.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{ACCEPT, ALLOW, REFERER, USER_AGENT},
+    request::Parts,
+};
+use tokio::time::Instant;
+
+use super::{
+    answer::{self, Body, Source},
+    tunnel::Tunnel,
+};
+use crate::{
+    message::{
+        Client, REQUEST_ID, acceptable_request_id, client_address, new_request_id,
+    },
+    metrics::Finished,
+    reject::Reject,
+    route::Query,
+    snapshot::{Listener, Route, Snapshot},
+    upstream::Endpoint,
+};
+
+/// The facts of one request and its answer.
+pub struct Exchange {
+    /// The world it lives in, from start to end.
+    pub world: Arc<Snapshot>,
+    /// Where it came in.
+    pub listener: Arc<Listener>,
+    /// Whose it is.
+    pub client: Arc<Client>,
+    /// The client's address, as trusted peers tell it.
+    pub client_ip: Option<IpAddr>,
+    /// What the client asked for.
+    pub host: Option<HeaderValue>,
+    pub(super) started: Instant,
+    pub(super) method: Method,
+    pub(super) target: Uri,
+    pub(super) version: Version,
+    pub(super) id: HeaderValue,
+    pub(super) accept: Option<HeaderValue>,
+    pub(super) agent: Option<HeaderValue>,
+    pub(super) referer: Option<HeaderValue>,
+    /// The number of the rule that takes it.
+    pub(super) rule: Option<usize>,
+    pub(super) endpoint: Option<Arc<Endpoint>>,
+    pub(super) tries: u32,
+    /// Microseconds from sending the request on to its answer's head.
+    pub(super) first_byte: Option<u64>,
+    /// Bytes of the request's body so far, if it has one.
+    pub(super) received: Option<Arc<AtomicU64>>,
+    pub(super) sent: u64,
+    pub(super) status: Option<StatusCode>,
+    pub(super) reject: Option<Reject>,
+    /// The tunnel that opens when the answer is sent.
+    pub(super) tunnel: Option<Tunnel>,
+}
+
+impl Exchange {
+    /// A request whose head was read.
+    pub(super) fn begin<B>(
+        world: Arc<Snapshot>,
+        listener: Arc<Listener>,
+        client: Arc<Client>,
+        request: &Request<B>,
+    ) -> Box<Self> {
+        client.state.begin();
+        let started = Instant::now();
+        let given = request.headers().get(REQUEST_ID);
+        let id = match given.filter(|id| client.trusted && acceptable_request_id(id)) {
+            Some(id) => id.clone(),
+            None => new_request_id(client.worker.clock.wall(started)),
+        };
+        Box::new(Self {
+            client_ip: client_address(&client, request.headers(), &listener.trusted),
+            world,
+            listener,
+            client,
+            host: None,
+            started,
+            method: request.method().clone(),
+            target: request.uri().clone(),
+            version: request.version(),
+            id,
+            accept: request.headers().get(ACCEPT).cloned(),
+            agent: None,
+            referer: None,
+            rule: None,
+            endpoint: None,
+            tries: 0,
+            first_byte: None,
+            received: None,
+            sent: 0,
+            status: None,
+            reject: None,
+            tunnel: None,
+        })
+    }
+
+    /// Notes what a valid request is called.
+    pub(super) fn name(&mut self, host: Option<HeaderValue>, head: &Parts) {
+        self.host = host;
+        if self.world.access_log.is_on() {
+            self.agent = head.headers.get(USER_AGENT).cloned();
+            self.referer = head.headers.get(REFERER).cloned();
+        }
+    }
+
+    /// What the route table is asked.
+    pub(super) fn query<'q, 'p>(
+        &'q self,
+        target: &'p Uri,
+        method: &'q Method,
+        headers: &'q HeaderMap,
+    ) -> Query<'q, 'p>
+    where
+        'p: 'q,
+    {
+        Query {
+            listener: self.listener.id,
+            host: self.host.as_ref().and_then(|host| host.to_str().ok()),
+            path: target.path(),
+            query: target.query(),
+            method,
+            headers,
+        }
+    }
+
+    /// Notes the rule that takes the request.
+    pub(super) fn take(&mut self, rule: usize) {
+        self.rule = Some(rule);
+    }
+
+    /// The route that takes the request, once it is known.
+    pub(super) fn route(&self) -> Option<&Route> {
+        self.rule.map(|rule| &self.world.routes.targets()[rule])
+    }
+
+    /// The answer to a method that no route takes, with those that are taken.
+    pub(super) fn method_not_allowed(
+        &mut self,
+        allowed: &[Method],
+    ) -> Result<Response<Source>, Reject> {
+        let list: Vec<_> = allowed.iter().map(Method::as_str).collect();
+        let mut response = self.problem(Reject::MethodNotAllowed);
+        if let Ok(list) = HeaderValue::try_from(list.join(", ")) {
+            response.headers_mut().insert(ALLOW, list);
+        }
+        Ok(response)
+    }
+
+    /// The answer that says why a request ends early.
+    pub(super) fn problem(&mut self, reject: Reject) -> Response<Source> {
+        self.reject = Some(reject);
+        answer::problem(reject, self.accept.as_ref(), &self.id).map(Source::from)
+    }
+
+    /// Sends an answer; from here on the exchange goes with its body.
+    pub(super) fn answer(mut self: Box<Self>, mut response: Response<Source>) -> Response<Body> {
+        self.status = Some(response.status());
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, self.id.clone());
+        if let Some(hsts) = &self.listener.hsts {
+            headers.insert(http::header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        match self.tunnel.take() {
+            None => response.map(|source| Body::new(source, Some(self))),
+            Some(tunnel) => {
+                tokio::spawn(tunnel.run(self));
+                response.map(|source| Body::new(source, None))
+            }
+        }
+    }
+
+    /// Sends the answer that says why the request ends early.
+    pub(super) fn refuse(mut self: Box<Self>, reject: Reject) -> Response<Body> {
+        let response = self.problem(reject);
+        self.answer(response)
+    }
+
+    fn end(&mut self) {
+        self.client.state.end();
+        let micros = self.started.elapsed().as_micros();
+        let finished = Finished {
+            status: self.status.map(|status| status.as_u16()),
+            micros: u64::try_from(micros).unwrap_or(u64::MAX),
+            bytes_in: self.received.as_ref().map_or(0, |received| received.load(Relaxed)),
+            bytes_out: self.sent,
+        };
+        let worker = self.client.worker.index;
+        let metrics = self.route().map_or(&self.world.no_route, |route| &route.metrics);
+        metrics.finish(worker, &finished);
+        if let Some(reject) = self.reject {
+            metrics.reject(worker, reject as usize);
+        }
+        if self.world.access_log.is_on() && self.route().is_none_or(|route| route.log) {
+            self.world.access_log.write(worker, &self.record(&finished));
+        }
+    }
+}
+
+impl Drop for Exchange {
+    /// However it ends, it ends once: a client that goes away drops its requests.
+    fn drop(&mut self) {
+        if self.status.is_none() && self.reject.is_none() {
+            self.reject = Some(Reject::ClientGone);
+        }
+        self.end();
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("id", &self.id).finish_non_exhaustive()
+    }
+}

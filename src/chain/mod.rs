@@ -1,0 +1,91 @@
+//! The chain: what every request goes through, in this order, and nothing else.
+//!
+//! In: a request as the server read it. Out: an answer; there always is one. [`run`] is the list of
+//! stages. A stage either hands on what the next ones need, as a value, or ends the request with a
+//! [`Reject`], which becomes an answer in one place, [`answer`]. The route is *found* early, since it
+//! says which policy applies; that there is none is *said* only where its turn is, so that a stranger
+//! learns nothing of routes behind authentication.
+//!
+//! Stages of one request run on one worker, one after the other; nothing here blocks.
+
+mod answer;
+mod echo;
+mod exchange;
+mod forward;
+mod prepare;
+mod record;
+mod tunnel;
+mod validate;
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+pub use self::{
+    answer::{Body, BrokenOff, problem},
+    exchange::Exchange,
+    validate::valid_authority,
+};
+use crate::{
+    auth::Identity,
+    limit,
+    message::Client,
+    reject::Reject,
+    route::Found,
+    snapshot::{Listener, Snapshot},
+};
+
+/// Answers a request.
+pub async fn serve(
+    world: Arc<Snapshot>,
+    listener: Arc<Listener>,
+    client: Arc<Client>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let mut exchange = Exchange::begin(world.clone(), listener, client, &request);
+    match run(&world, &mut exchange, request).await {
+        Ok(response) => exchange.answer(response),
+        Err(reject) => exchange.refuse(reject),
+    }
+}
+
+/// The stages.
+async fn run(
+    world: &Snapshot,
+    exchange: &mut Exchange,
+    request: Request<Incoming>,
+) -> Result<Response<answer::Source>, Reject> {
+    // 1 validate: framing, Host, target, sizes
+    let (mut request, kept) = validate::validate(exchange, request)?;
+    // 2 find the route; no effect yet
+    let target = request.uri().clone();
+    let method = request.method().clone();
+    let found = world.routes.find(&exchange.query(&target, &method, request.headers()));
+    if let Found::Route { target: route, rule, .. } = &found {
+        exchange.take(*rule);
+        // 3 access: IP and header lists
+        route.access.admit(exchange.client_ip, request.headers())?;
+        // 4 identify: who is it
+        let who: Identity = route.auth.identify(request.headers()).await?;
+        // 5 authorize: may they
+        route.auth.authorize(&who)?;
+        // 6 limit: rate, concurrency, quota; it may wait
+        route.limit.take(limit::Key::Ip(exchange.client_ip)).await?;
+    }
+    // 7 match: that there is no route is said only now
+    let (route, params) = match found {
+        Found::Route { target, params, .. } => (target, params),
+        Found::MethodNotAllowed { allowed } => return exchange.method_not_allowed(&allowed),
+        Found::None => return Err(Reject::NoRoute),
+    };
+    // 8 prepare: sizes of this route, rewriting, header fields for the origin
+    let changes = prepare::prepare(exchange, route, &params, &kept, &mut request)?;
+    // 9 lookup: the cache
+    let _miss = route.cache.lookup(&request);
+    // 10 forward: pick an endpoint, send, try again where that is safe
+    let mut response = forward::forward(exchange, route, &params, kept, request).await?;
+    // 11 answer: header fields for the client; the body streams on, counted
+    changes.apply(response.headers_mut());
+    Ok(response)
+}

@@ -1,0 +1,111 @@
+//! Stage 8: the request as the origin will see it.
+//!
+//! In: a valid request and its route. Out: the same request with the route's path and header fields,
+//! and what Janua says of the client. Our own fields come last, so that nothing a client or a rule
+//! put there survives.
+
+use http::{
+    HeaderMap, HeaderValue, Request, Uri, Version,
+    header::{TE, VIA},
+};
+use http_body::Body as _;
+
+use super::exchange::Exchange;
+use crate::{
+    message::{Kept, REQUEST_ID, RequestBody, set_forwarded},
+    reject::Reject,
+    rewrite::{Changes, Variables},
+    route::Params,
+    snapshot::Route,
+};
+
+/// Makes a request ready to go; gives back what is to be done to the answer.
+pub(super) fn prepare<'r>(
+    exchange: &Exchange,
+    route: &'r Route,
+    params: &Params<'_, '_>,
+    kept: &Kept,
+    request: &mut Request<RequestBody>,
+) -> Result<Changes<'r>, Reject> {
+    bound_body(exchange, route, request)?;
+    let scope = Scope { exchange, route, params };
+    let headers = request.headers();
+    let (rewritten, changes, answer) = scope.with(headers, |variables| {
+        (
+            route.rewrite.apply(variables),
+            route.request_headers.render(variables),
+            route.response_headers.render(variables),
+        )
+    });
+    if let Some(target) = rewritten? {
+        *request.uri_mut() = Uri::from(target);
+    }
+    let version = request.version();
+    let headers = request.headers_mut();
+    changes.apply(headers);
+    headers.insert(REQUEST_ID, exchange.id.clone());
+    set_forwarded(headers, &exchange.client, exchange.host.as_ref());
+    append_via(headers, &exchange.world.via[usize::from(version >= Version::HTTP_2)]);
+    if kept.trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    Ok(answer)
+}
+
+/// Holds the request to the body's size that its route allows: at once if it tells its size, else as
+/// it comes.
+fn bound_body(
+    exchange: &Exchange,
+    route: &Route,
+    request: &mut Request<RequestBody>,
+) -> Result<(), Reject> {
+    let most = route.max_body_size.unwrap_or(exchange.listener.body.size);
+    if request.body().size_hint().lower() > most {
+        return Err(Reject::BodyTooLarge);
+    }
+    request.body_mut().bound(most);
+    Ok(())
+}
+
+/// RFC 9110 section 7.6.3.
+fn append_via(headers: &mut HeaderMap, via: &HeaderValue) {
+    headers.append(VIA, via.clone());
+}
+
+/// What templates of a route may look at.
+pub(super) struct Scope<'a> {
+    pub(super) exchange: &'a Exchange,
+    pub(super) route: &'a Route,
+    pub(super) params: &'a Params<'a, 'a>,
+}
+
+impl Scope<'_> {
+    /// Calls `render` with the variables of this request.
+    pub(super) fn with<T>(
+        &self,
+        headers: &HeaderMap,
+        render: impl FnOnce(&Variables<'_>) -> T,
+    ) -> T {
+        let Self { exchange, route, params } = self;
+        let host = exchange.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        render(&Variables {
+            method: &exchange.method,
+            scheme: exchange.client.scheme.as_str(),
+            host: without_port(host),
+            path: exchange.target.path(),
+            query: exchange.target.query(),
+            id: exchange.id.to_str().unwrap_or_default(),
+            headers,
+            client: exchange.client_ip,
+            route: &route.name,
+            params: &|name| params.get(name),
+        })
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}

@@ -1,0 +1,175 @@
+//! Stage 1: a request that means one thing, in one form, whatever protocol it came by.
+//!
+//! In: what hyper parsed; for HTTP/1 the guard has seen every byte of it before. Out: a request in
+//! origin form with a `Host`, without hop-by-hop fields, its body counted and bounded; and what was
+//! taken off. RFC 9112 section 3.2 (targets), RFC 9113 section 8.3 (pseudo-header fields).
+
+use std::borrow::Cow;
+
+use http::{
+    HeaderValue, Method, Request, Uri, Version,
+    header::HOST,
+    uri::{Authority, PathAndQuery},
+};
+use hyper::{body::Incoming, ext::Protocol};
+
+use super::exchange::Exchange;
+use crate::{
+    message::{BodyLimits, Kept, RequestBody, strip_request},
+    reject::Reject,
+    route::path,
+};
+
+/// Brings a request into its one form.
+pub(super) fn validate(
+    exchange: &mut Exchange,
+    request: Request<Incoming>,
+) -> Result<(Request<RequestBody>, Kept), Reject> {
+    let (mut head, body) = request.into_parts();
+    // RFC 8441: an upgrade by HTTP/2. Any other CONNECT would make us an open proxy.
+    let connect = head.extensions.get::<Protocol>().map(|protocol| {
+        HeaderValue::from_str(protocol.as_str()).map_err(|_| Reject::RequestHeader)
+    });
+    if head.method == Method::CONNECT && connect.is_none() {
+        return Err(Reject::MethodRefused);
+    }
+    let host = host(&head.uri, &head.headers)?;
+    head.uri = target(&head.uri, &head.method)?;
+    if let Some(host) = &host {
+        head.headers.insert(HOST, host.clone());
+    }
+    let mut kept = strip_request(&mut head.headers, head.version, exchange.client.trusted);
+    if kept.expect == Some(false) {
+        return Err(Reject::Expectation);
+    }
+    if let Some(protocol) = connect {
+        kept.upgrade = Some(protocol?);
+    }
+    exchange.name(host, &head);
+    // The bound on its size is the route's, which is not known yet; `prepare` sets it.
+    let limits = BodyLimits { size: u64::MAX, ..exchange.listener.body };
+    let (body, received) =
+        RequestBody::from_client(body, limits, &exchange.client.worker.clock);
+    exchange.received = received;
+    Ok((Request::from_parts(head, body), kept))
+}
+
+/// What the client asks for: the target's authority where it has one, else `Host`.
+fn host(uri: &Uri, headers: &http::HeaderMap) -> Result<Option<HeaderValue>, Reject> {
+    let mut fields = headers.get_all(HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() || field.is_some_and(|host| !valid_authority(host.as_bytes())) {
+        return Err(Reject::RequestHost);
+    }
+    let Some(authority) = uri.authority() else { return Ok(field.cloned()) };
+    if !valid_authority(authority.as_str().as_bytes()) {
+        return Err(Reject::RequestHost);
+    }
+    // Two names for one request are a way to be routed by one and served by the other.
+    if field.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())) {
+        return Err(Reject::RequestHost);
+    }
+    match field {
+        Some(field) => Ok(Some(field.clone())),
+        None => HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| Reject::RequestHost),
+    }
+}
+
+/// Whether this is `host` or `host:port`, without a user. Empty is what HTTP/1.0 may have.
+pub fn valid_authority(text: &[u8]) -> bool {
+    text.is_empty() || !text.contains(&b'@') && Authority::try_from(text).is_ok()
+}
+
+/// The target in origin form, without dot segments, or `*`.
+fn target(uri: &Uri, method: &Method) -> Result<Uri, Reject> {
+    let Some(target) = uri.path_and_query() else {
+        // `GET http://example.com`: RFC 9112 section 3.2.1 has it as `/`.
+        return Ok(Uri::from_static("/"));
+    };
+    match target.path() {
+        "*" if method == Method::OPTIONS => return Ok(Uri::from(target.clone())),
+        path if !path.starts_with('/') => return Err(Reject::RequestTarget),
+        _ => {}
+    }
+    if !path::has_dot_segment(target.path()) {
+        return match uri.authority() {
+            None => Ok(uri.clone()),
+            Some(_) => Ok(Uri::from(target.clone())),
+        };
+    }
+    let mut resolved = resolve_dots(target.path());
+    if let Some(query) = target.query() {
+        resolved.push('?');
+        resolved.push_str(query);
+    }
+    PathAndQuery::try_from(resolved).map(Uri::from).map_err(|_| Reject::RequestTarget)
+}
+
+/// RFC 3986 section 5.2.4, also for dots that are written `%2e`: an origin would resolve them, so
+/// the route has to be found for what the origin will serve.
+fn resolve_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match &*dots(segment) {
+            "." if last => kept.push(""),
+            "." => {}
+            ".." => {
+                kept.pop();
+                if last {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+fn dots(segment: &str) -> Cow<'_, str> {
+    if segment.len() <= 6 { path::normalise(segment) } else { Cow::Borrowed(segment) }
+}
+
+/// Whether a request came by a protocol in which an upgrade is answered with 101.
+pub(super) fn answers_101(version: Version) -> bool {
+    version < Version::HTTP_2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dot_segments_are_resolved_as_the_origin_would() {
+        for (path, resolved) in [
+            ("/a/./b", "/a/b"),
+            ("/a/../b", "/b"),
+            ("/../../etc", "/etc"),
+            ("/a/b/..", "/a/"),
+            ("/a/.", "/a/"),
+            ("/..", "/"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/a/.%2e/b?x=/../y", "/b?x=/../y"),
+            ("/a//../b", "/a/b"),
+            ("/a/..%2fb", "/a/..%2fb"),
+            ("/...", "/..."),
+        ] {
+            let uri = target(&path.parse().unwrap(), &Method::GET).unwrap();
+            assert_eq!(uri.to_string(), resolved, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_target_has_one_form() {
+        for (method, uri, expected) in [
+            (Method::GET, "http://a.example/x?y", Ok("/x?y")),
+            (Method::GET, "http://a.example", Ok("/")),
+            (Method::OPTIONS, "*", Ok("*")),
+            (Method::GET, "*", Err(Reject::RequestTarget)),
+        ] {
+            let target = target(&uri.parse().unwrap(), &method).map(|uri| uri.to_string());
+            assert_eq!(target.as_deref(), expected.as_ref().map(|ok| *ok), "{method} {uri}");
+        }
+    }
+}

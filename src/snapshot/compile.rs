@@ -1,0 +1,317 @@
+//! From a `Config` and the snapshot before it to a new [`Snapshot`], or to everything that is wrong.
+//!
+//! Each feature compiles its own section; here sections are joined and names are looked up. Nothing
+//! of the world before is changed, so that a failure leaves no trace.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use http::HeaderValue;
+
+use super::{Listener, Purpose, Route, Snapshot, route};
+use crate::{
+    config::{self, Config, Path, Problem, Problems},
+    metrics::{self, Loading},
+    reject::Reject,
+    route::{Listeners, RouteTable, Rule},
+    telemetry::{self, AccessLog, Format, Losses, Options, Redaction, Sink},
+    tls::Tickets,
+    upstream::Upstream,
+};
+
+/// Reasons by number, for the metrics.
+const REASONS: &[&str] = &{
+    let mut reasons = [""; Reject::ALL.len()];
+    let mut index = 0;
+    while index < reasons.len() {
+        reasons[index] = Reject::ALL[index].reason();
+        index += 1;
+    }
+    reasons
+};
+
+impl Snapshot {
+    /// Compiles a configuration. What did not change since `previous` is taken over from it.
+    ///
+    /// Gives back the snapshot and what somebody should look at.
+    ///
+    /// # Errors
+    /// Everything that is wrong, and what somebody should look at.
+    pub fn compile(
+        config: Config,
+        purpose: Purpose,
+        previous: Option<&Self>,
+    ) -> Result<(Self, Problems), Problems> {
+        let mut problems = Problems::new();
+        let workers = workers(&config);
+        let mut metrics = match previous {
+            Some(previous) => Loading::after(&previous.metrics, workers, REASONS),
+            None => Loading::first(workers, REASONS, now()),
+        };
+        let tickets = match previous {
+            Some(previous) => Some(previous.tickets.clone()),
+            None => problems
+                .keep(Tickets::new().map_err(|message| Problem::error(Path::root(), message))),
+        };
+        let via = via(&config, &mut problems);
+        let listeners = tickets.as_ref().map(|tickets| {
+            listeners(&config, purpose, tickets, previous, &mut metrics, &mut problems)
+        });
+        let upstreams = upstreams(&config, workers, previous, &mut metrics, &mut problems);
+        let listeners = listeners.unwrap_or_default();
+        let routes = routes(&config, &listeners, &upstreams, &mut metrics, &mut problems);
+        let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
+        let access_log = access_log(&config, purpose, workers, previous, &losses, &mut problems);
+        check_admin(&config.admin, &mut problems);
+        let (Some(tickets), Some(via), Some(routes), Some(access_log)) =
+            (tickets, via, routes, access_log)
+        else {
+            return Err(problems);
+        };
+        if problems.has_errors() {
+            return Err(problems);
+        }
+        let no_route = metrics.route(metrics::NO_ROUTE);
+        let snapshot = Self {
+            config,
+            listeners,
+            upstreams: upstreams.into_values().flatten().collect(),
+            routes,
+            metrics: metrics.finish(),
+            no_route,
+            access_log,
+            losses,
+            via,
+            tickets,
+            workers,
+            generation: previous.map_or(1, |previous| previous.generation + 1),
+        };
+        Ok((snapshot, problems))
+    }
+}
+
+/// Threads that carry traffic.
+fn workers(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    config.server.workers.map_or_else(cores, |workers| usize::from(workers.max(1)))
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn via(config: &Config, problems: &mut Problems) -> Option<[HeaderValue; 2]> {
+    let name = &config.server.name;
+    let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    let value = |version| HeaderValue::try_from(format!("{version} {name}")).ok().filter(|_| token);
+    let values = value("1.1").zip(value("2")).map(<[_; 2]>::from);
+    let problem = || {
+        Problem::error(Path::root().key("server").key("name"), format!("`{name}` is not a name"))
+            .help("letters, digits, `-`, `.` and `_`")
+    };
+    problems.keep(values.ok_or_else(problem))
+}
+
+/// The listeners; without any, the one on `0.0.0.0:8080`.
+fn listeners(
+    config: &Config,
+    purpose: Purpose,
+    tickets: &Tickets,
+    previous: Option<&Snapshot>,
+    metrics: &mut Loading<'_>,
+    problems: &mut Problems,
+) -> Vec<Arc<Listener>> {
+    let at = Path::root().key("listener");
+    let default = [config::Listener::default()];
+    let written = if config.listener.is_empty() { &default[..] } else { &config.listener[..] };
+    let mut compiled: Vec<Arc<Listener>> = Vec::new();
+    for (index, listener) in written.iter().enumerate() {
+        let at = at.index(index);
+        let name = listener.name.as_deref().unwrap_or(&listener.address);
+        let known = previous.and_then(|previous| {
+            previous.listeners.iter().find(|known| *known.name == *name).map(|known| &**known)
+        });
+        let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
+        let made = Listener::compile(listener, state, tickets, known, metrics, &at, problems);
+        let Some(made) = made else { continue };
+        if let Some(first) = compiled.iter().position(|other| other.bind == made.bind) {
+            let problem = Problem::error(at.key("address"), format!("`{}` is taken", made.bind));
+            problems.push(problem.also(Path::root().key("listener").index(first), "by this listener"));
+        }
+        compiled.push(Arc::new(made));
+    }
+    compiled
+}
+
+/// Upstreams by name; none for a name whose section is wrong, so that routes to it are not called
+/// dangling too.
+pub(super) type Upstreams = BTreeMap<String, Option<Arc<Upstream>>>;
+
+fn upstreams(
+    config: &Config,
+    workers: usize,
+    previous: Option<&Snapshot>,
+    metrics: &mut Loading<'_>,
+    problems: &mut Problems,
+) -> Upstreams {
+    let known = |name: &str| {
+        let upstreams = previous.map(|previous| &previous.upstreams[..]).unwrap_or_default();
+        upstreams.iter().find(|known| *known.name == *name).map(|known| &**known)
+    };
+    let mut compiled = Upstreams::new();
+    for (name, upstream) in &config.upstream {
+        let at = Path::root().key("upstream").key(name.clone());
+        if ["echo", "mock"].contains(&name.as_str()) || name.contains("://") {
+            let message = format!("an upstream cannot be called `{name}`: `to` means something else by it");
+            problems.push(Problem::error(at.clone(), message));
+        }
+        let counters = metrics.upstream(name);
+        let made = Upstream::compile(name, upstream, workers, known(name), counters, &at, problems);
+        compiled.insert(name.clone(), made.map(Arc::new));
+    }
+    // Those that a route names by URL: one for each URL, with every default.
+    for (index, route) in config.route.iter().enumerate() {
+        let config::To::Name(url) = &route.to else { continue };
+        if !(url.contains("://") || url.starts_with("unix:")) || compiled.contains_key(url) {
+            continue;
+        }
+        let upstream = config::Upstream::to_url(url);
+        let at = Path::root().key("route").index(index).key("to");
+        let counters = metrics.upstream(url);
+        let made = Upstream::compile(url, &upstream, workers, known(url), counters, &at, problems);
+        compiled.insert(url.clone(), made.map(Arc::new));
+    }
+    compiled
+}
+
+fn routes(
+    config: &Config,
+    listeners: &[Arc<Listener>],
+    upstreams: &Upstreams,
+    metrics: &mut Loading<'_>,
+    problems: &mut Problems,
+) -> Option<RouteTable<Route>> {
+    let at = Path::root().key("route");
+    if config.route.is_empty() {
+        let problem = Problem::error(at, "there is no route, so every request would be refused");
+        problems.push(problem.help("the smallest gateway is:\n[[route]]\nto = \"http://127.0.0.1:3000\""));
+        return None;
+    }
+    let names = route::names(&config.route);
+    let mut rules = Vec::new();
+    for (index, (route, name)) in config.route.iter().zip(&names).enumerate() {
+        let made = Route::compile(route, name, upstreams, metrics, &at.index(index), problems);
+        let ids = |name: &String| {
+            listeners.iter().find(|known| *known.name == **name).map(|known| known.id)
+        };
+        let on = match route.listener.is_empty() {
+            true => Listeners::All,
+            false => Listeners::Only(route.listener.iter().filter_map(ids).collect()),
+        };
+        rules.push((route, name, on, made));
+    }
+    // A rule whose target is wrong takes part all the same, so that its ties are found now too.
+    let rules = rules.into_iter().map(|(route, name, listeners, target)| Rule {
+        name,
+        listeners,
+        route,
+        target,
+    });
+    match RouteTable::compile(rules.collect()) {
+        Ok(table) => {
+            for finding in table.findings() {
+                let path = at.index(finding.rule).key(finding.key);
+                let problem = Problem::finding(path, finding.message.clone());
+                problems.push(match &finding.help {
+                    Some(help) => problem.help(help.clone()),
+                    None => problem,
+                });
+            }
+            table.try_map(|target| target)
+        }
+        Err(wrong) => {
+            problems.extend(wrong.into_iter().map(|wrong| {
+                let problem = Problem::error(at.index(wrong.rule).key(wrong.key), wrong.message);
+                match wrong.help {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                }
+            }));
+            None
+        }
+    }
+}
+
+/// The access log; the one before if nothing of it changed.
+fn access_log(
+    config: &Config,
+    purpose: Purpose,
+    workers: usize,
+    previous: Option<&Snapshot>,
+    losses: &Arc<Losses>,
+    problems: &mut Problems,
+) -> Option<Arc<AccessLog>> {
+    let at = Path::root().key("log");
+    if let Err(error) = telemetry::check_level(&config.log.level) {
+        problems.push(Problem::error(at.key("level"), error.to_string()));
+    }
+    let format = match config.log.access {
+        config::AccessLog::Off => return Some(Arc::new(AccessLog::off())),
+        config::AccessLog::Auto => Format::Auto,
+        config::AccessLog::Json => Format::Json,
+        config::AccessLog::Text => Format::Text,
+    };
+    if purpose == Purpose::Look {
+        return Some(Arc::new(AccessLog::off()));
+    }
+    let options = Options {
+        sink: config.log.access_file.clone().map_or(Sink::Stdout, Sink::File),
+        format,
+        redaction: Redaction::new(config.log.redact_query.iter()),
+        workers,
+        buffer: config.log.buffer.as_usize(),
+    };
+    if let Some(previous) = previous
+        && previous.access_log.options() == Some(&options)
+    {
+        return Some(previous.access_log.clone());
+    }
+    let opened = AccessLog::open(options, losses.clone());
+    let opened = opened.map_err(|error| Problem::error(at.key("access-file"), error.to_string()));
+    problems.keep(opened).map(Arc::new)
+}
+
+/// An admin door that others can reach needs a token.
+fn check_admin(admin: &config::Admin, problems: &mut Problems) {
+    let at = Path::root().key("admin");
+    if admin.address == "off" {
+        return;
+    }
+    match admin.address.parse() {
+        Ok(super::Bind::Tcp(address)) if !address.ip().is_loopback() && admin.token.is_none() => {
+            let problem = Problem::error(at.key("address"), "others can reach this address");
+            problems.push(problem.help("set `admin.token`, or use loopback or a Unix socket"));
+        }
+        Ok(super::Bind::Systemd(_)) => {
+            problems.push(Problem::error(at.key("address"), "the admin door has no passed sockets"));
+        }
+        Ok(_) => {}
+        Err(message) => {
+            let problem = Problem::error(at.key("address"), message);
+            problems.push(problem.help("or \"off\""));
+        }
+    }
+    if let Some(token) = &admin.token {
+        match token.reveal() {
+            Ok(token) if token.len() < 16 => {
+                problems.push(Problem::error(at.key("token"), "a token has at least 16 characters"));
+            }
+            Ok(_) => {}
+            Err(message) => problems.push(Problem::error(at.key("token"), message)),
+        }
+    }
+}

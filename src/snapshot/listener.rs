@@ -1,0 +1,201 @@
+//! A listener, ready for connections.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path as FilePath, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use http::HeaderValue;
+use tokio::sync::Semaphore;
+
+use crate::{
+    config::{self, ListenerTimeout, Path, Problem, Problems},
+    message::{BodyLimits, Networks},
+    metrics::{self, ListenerMetrics},
+    tls::{ServerTls, Tickets},
+};
+
+/// Where a listener listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Bind {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A socket that the service manager passes, by its name there.
+    Systemd(String),
+}
+
+/// An address where clients come in, ready for connections.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its number: the same over reloads while its name is the same, never used again.
+    pub id: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it listens.
+    pub bind: Bind,
+    /// Its TLS, if it is not in clear.
+    pub tls: Option<ServerTls>,
+    /// Whether HTTP/2 may begin without TLS.
+    pub h2c: bool,
+    /// Requests are redirected to `https` on this port.
+    pub redirect_to_https: Option<u16>,
+    /// The value of `Strict-Transport-Security`.
+    pub hsts: Option<HeaderValue>,
+    /// Whose word about others counts.
+    pub trusted: Networks,
+    /// What a request's head may be: bytes, fields, bytes of its first line.
+    pub head: HeadLimits,
+    /// What a request's body may be.
+    pub body: BodyLimits,
+    /// How long a client may take for each step.
+    pub timeout: ListenerTimeout,
+    /// Limits of HTTP/2.
+    pub http2: config::Http2,
+    /// A permit for each connection that may be open.
+    pub connections: Arc<Semaphore>,
+    /// What happened here.
+    pub metrics: Arc<ListenerMetrics>,
+    max_connections: u32,
+}
+
+/// What a request's head may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HeadLimits {
+    /// Bytes.
+    pub size: usize,
+    /// Fields.
+    pub fields: u16,
+    /// Bytes of the request line.
+    pub line: usize,
+}
+
+impl Listener {
+    /// Compiles a `[[listener]]` at `at`; `previous` is the one of the same name before. `state` is
+    /// where a self-signed certificate is kept, if it may be.
+    pub(super) fn compile(
+        listener: &config::Listener,
+        state: Option<&FilePath>,
+        tickets: &Tickets,
+        previous: Option<&Self>,
+        metrics: &mut metrics::Loading<'_>,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let name: Arc<str> = listener.name.as_deref().unwrap_or(&listener.address).into();
+        let bind = listener.address.parse();
+        let bind = bind.map_err(|message| Problem::error(at.key("address"), message));
+        let trusted = Networks::parse(&listener.trusted_proxies).map_err(|(index, message)| {
+            Problem::error(at.key("trusted-proxies").index(index), message)
+        });
+        let tls = listener.tls.as_ref();
+        let tls = tls.map(|tls| ServerTls::compile(tls, state, tickets, &at.key("tls"), problems));
+        check_words(listener, at, problems);
+        let (bind, trusted) = (problems.keep(bind), problems.keep(trusted));
+        let tls = match tls {
+            Some(None) => return None,
+            tls => tls.flatten(),
+        };
+        for expiry in tls.iter().flat_map(|tls| &tls.expiries) {
+            metrics.certificate(&expiry.name, expiry.not_after);
+        }
+        let most = listener.max_connections;
+        let connections = match previous {
+            Some(previous) if previous.max_connections == most => previous.connections.clone(),
+            _ => Arc::new(Semaphore::new(most as usize)),
+        };
+        Some(Self {
+            id: previous.map_or_else(next_id, |previous| previous.id),
+            bind: bind?,
+            tls,
+            h2c: listener.h2c,
+            redirect_to_https: listener.redirect_to_https,
+            hsts: listener.hsts.and_then(hsts),
+            trusted: trusted?,
+            head: HeadLimits {
+                size: listener.max_header_size.as_usize(),
+                fields: listener.max_headers,
+                line: listener.max_request_line.as_usize(),
+            },
+            body: BodyLimits {
+                size: listener.max_body_size.map_or(u64::MAX, |size| size.0),
+                rate: listener.min_body_rate.0,
+                window: listener.timeout.body.0,
+            },
+            timeout: listener.timeout.clone(),
+            http2: listener.http2.clone(),
+            connections,
+            metrics: metrics.listener(&name),
+            max_connections: most,
+            name,
+        })
+    }
+}
+
+/// Keys that say nothing together.
+fn check_words(listener: &config::Listener, at: &Path, problems: &mut Problems) {
+    let clear = listener.tls.is_none();
+    for (key, wrong, message) in [
+        ("hsts", clear && listener.hsts.is_some(), "`hsts` needs `tls`: browsers ignore it in clear"),
+        ("h2c", !clear && listener.h2c, "`h2c` is HTTP/2 without TLS; with `tls`, ALPN decides"),
+        (
+            "redirect-to-https",
+            !clear && listener.redirect_to_https.is_some(),
+            "`redirect-to-https` is for a listener in clear",
+        ),
+        ("max-connections", listener.max_connections == 0, "no connection could come in"),
+        ("max-headers", listener.max_headers == 0, "no request could come in: `Host` is a header"),
+    ] {
+        if wrong {
+            problems.push(Problem::error(at.key(key), message));
+        }
+    }
+    if listener.max_header_size < listener.max_request_line {
+        let message = "the head cannot be smaller than its first line, `max-request-line`";
+        problems.push(Problem::error(at.key("max-header-size"), message));
+    }
+}
+
+fn next_id() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    NEXT.fetch_add(1, Relaxed)
+}
+
+fn hsts(age: config::Duration) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("max-age={}; includeSubDomains", age.0.as_secs())).ok()
+}
+
+impl std::str::FromStr for Bind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path.starts_with('/') {
+                true => Ok(Self::Unix(path.into())),
+                false => Err(format!("`{text}` needs an absolute path: unix:/run/janua.sock")),
+            };
+        }
+        if let Some(name) = text.strip_prefix("systemd:") {
+            return Ok(Self::Systemd(name.into()));
+        }
+        text.parse().map(Self::Tcp).map_err(|_| {
+            format!("`{text}` is not an address; write \"0.0.0.0:8080\", \"[::]:8080\" or \"unix:/PATH\"")
+        })
+    }
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
+        }
+    }
+}

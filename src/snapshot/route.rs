@@ -1,0 +1,227 @@
+//! A route, ready for requests: what is done to them and where they go.
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::{HeaderValue, StatusCode};
+
+use super::compile::Upstreams;
+use crate::{
+    access::Access,
+    auth::Auth,
+    cache::Cache,
+    config::{self, Path, Problem, Problems},
+    limit::Limiter,
+    metrics::{Loading, RouteMetrics},
+    rewrite::{FieldValue, Form, HeaderRules, PathRewrite, RewriteProblem, Template, TemplateProblem},
+    route,
+    upstream::{Timeouts, Upstream},
+};
+
+/// A route, ready for requests.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Who may come in.
+    pub access: Access,
+    /// Who it has to be.
+    pub auth: Auth,
+    /// How much.
+    pub limit: Limiter,
+    /// What is kept.
+    pub cache: Cache,
+    /// Where requests go.
+    pub target: Target,
+    /// What becomes of the path.
+    pub rewrite: PathRewrite,
+    /// What becomes of a request's header fields.
+    pub request_headers: HeaderRules,
+    /// What becomes of an answer's header fields.
+    pub response_headers: HeaderRules,
+    /// Bytes of a request's body, instead of the listener's.
+    pub max_body_size: Option<u64>,
+    /// Whether its requests are in the access log.
+    pub log: bool,
+    /// What happened here.
+    pub metrics: Arc<RouteMetrics>,
+}
+
+/// Where requests go.
+#[derive(Debug)]
+pub enum Target {
+    /// To an upstream.
+    Upstream {
+        /// Which.
+        upstream: Arc<Upstream>,
+        /// Its times, and the route's own.
+        timeout: Timeouts,
+    },
+    /// Somewhere else, says Janua.
+    Redirect {
+        /// Where.
+        location: FieldValue,
+        /// How.
+        status: StatusCode,
+    },
+    /// Nowhere: Janua answers.
+    Respond {
+        /// The status.
+        status: StatusCode,
+        /// The body.
+        body: Template,
+        /// The body's type; none without a body.
+        content_type: Option<HeaderValue>,
+    },
+    /// Nowhere: Janua says what it got.
+    Echo,
+}
+
+impl Route {
+    /// Compiles a `[[route]]` at `at`.
+    pub(super) fn compile(
+        route: &config::Route,
+        name: &str,
+        upstreams: &Upstreams,
+        metrics: &mut Loading<'_>,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let params = route::parameters(route);
+        let target = target(route, &params, upstreams, at, problems);
+        let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
+        let mut rules = |rules: &config::HeaderRules, key: &'static str| {
+            kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
+        };
+        let request_headers = rules(&route.request_headers, "request-headers");
+        let response_headers = rules(&route.response_headers, "response-headers");
+        Some(Self {
+            name: name.into(),
+            access: Access::default(),
+            auth: Auth::default(),
+            limit: Limiter::default(),
+            cache: Cache::default(),
+            target: target?,
+            rewrite: rewrite?,
+            request_headers: request_headers?,
+            response_headers: response_headers?,
+            max_body_size: route.max_body_size.map(|size| size.0),
+            log: route.log != Some(false),
+            metrics: metrics.route(name),
+        })
+    }
+}
+
+/// The names of routes: as written, or host, path and methods. Two of the same become different.
+pub(super) fn names(routes: &[config::Route]) -> Vec<String> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let name = |route: &config::Route| {
+        let join = |list: &[String], none: &str| match list {
+            [] => none.to_owned(),
+            list => list.join(","),
+        };
+        let name = route.name.clone().unwrap_or_else(|| {
+            let place = join(&route.host, "") + &join(&route.path, "");
+            match (place.is_empty(), route.methods.is_empty()) {
+                (true, true) => "default".to_owned(),
+                (true, false) => join(&route.methods, ""),
+                (false, true) => place,
+                (false, false) => format!("{} {place}", join(&route.methods, "")),
+            }
+        });
+        let count = seen.entry(name.clone()).or_default();
+        *count += 1;
+        if *count == 1 { name } else { format!("{name} #{count}") }
+    };
+    routes.iter().map(name).collect()
+}
+
+fn target(
+    route: &config::Route,
+    params: &[Box<str>],
+    upstreams: &Upstreams,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<Target> {
+    let at = at.key("to");
+    match &route.to {
+        config::To::Name(name) if name == "echo" => Some(Target::Echo),
+        config::To::Name(name) => {
+            let upstream = problems.keep(upstreams.get(name).ok_or_else(|| dangling(name, upstreams, &at)))?;
+            let upstream = upstream.clone()?;
+            let timeout = upstream.timeout.or(route.timeout.as_ref());
+            Some(Target::Upstream { upstream, timeout })
+        }
+        config::To::Redirect(redirect) => {
+            let location = FieldValue::compile_uri(&redirect.redirect, params)
+                .map_err(|problem| template(problem, at.key("redirect")));
+            let status = match redirect.status {
+                301 | 302 | 303 | 307 | 308 => StatusCode::from_u16(redirect.status).ok(),
+                _ => None,
+            };
+            let problem = || Problem::error(at.key("status"), format!("{} is not a redirect's status", redirect.status))
+                .help("301, 302, 303, 307 or 308");
+            let status = problems.keep(status.ok_or_else(problem));
+            Some(Target::Redirect { location: problems.keep(location)?, status: status? })
+        }
+        config::To::Respond(respond) => {
+            let body = Template::compile(&respond.body, form(&respond.content_type), params)
+                .map_err(|problem| template(problem, at.key("body")));
+            let status = Some(respond.status).filter(|status| (200..600).contains(status));
+            let problem = || Problem::error(at.key("status"), format!("{} is not a status of an answer", respond.status))
+                .help("200 to 599");
+            let status = problems.keep(status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(problem));
+            let kind = HeaderValue::from_str(&respond.content_type)
+                .map_err(|_| Problem::error(at.key("content-type"), "not a content type"));
+            let (body, kind) = (problems.keep(body)?, problems.keep(kind)?);
+            let content_type = (!respond.body.is_empty()).then_some(kind);
+            Some(Target::Respond { status: status?, body, content_type })
+        }
+    }
+}
+
+/// What a body of this type has to be safe for.
+fn form(content_type: &str) -> Form {
+    if content_type.starts_with("text/html") { Form::Html } else { Form::Text }
+}
+
+fn dangling(name: &str, upstreams: &Upstreams, at: &Path) -> Problem {
+    if name.is_empty() {
+        let problem = Problem::error(at.clone(), "a route needs somewhere to go");
+        return problem.help("to = \"http://127.0.0.1:3000\", or the name of an upstream");
+    }
+    let problem = Problem::error(at.clone(), format!("there is no upstream `{name}`"));
+    match config::nearest(name, upstreams.keys().map(String::as_str)) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None if name.contains(':') => problem.help("a URL begins with http://, https:// or unix:/"),
+        None => problem.help(format!("add [upstream.{name}], or write a URL")),
+    }
+}
+
+fn template(problem: TemplateProblem, at: Path) -> Problem {
+    let made = Problem::error(at, problem.message);
+    match problem.help {
+        Some(help) => made.help(help),
+        None => made,
+    }
+}
+
+fn kept<T>(
+    result: Result<T, Vec<RewriteProblem>>,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<T> {
+    let wrong = match result {
+        Ok(value) => return Some(value),
+        Err(wrong) => wrong,
+    };
+    problems.extend(wrong.into_iter().map(|wrong| {
+        let at = at.key(wrong.key);
+        let at = wrong.field.map_or(at.clone(), |field| at.key(field));
+        let problem = Problem::error(at, wrong.message);
+        match wrong.help {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    }));
+    None
+}
