@@ -109,11 +109,7 @@ impl HttpBody for Body {
 }
 
 /// The answer that says why a request ends early.
-pub fn problem(
-    reject: Reject,
-    accept: Option<&HeaderValue>,
-    id: &HeaderValue,
-) -> Response<Bytes> {
+pub fn problem(reject: Reject, accept: Option<&HeaderValue>, id: &HeaderValue) -> Response<Bytes> {
     let id = id.to_str().unwrap_or_default();
     let (kind, body) = if prefers_html(accept) {
         ("text/html; charset=utf-8", page(reject, id))
@@ -150,7 +146,8 @@ const fn closes(reject: Reject) -> bool {
 /// Whether `Accept` names HTML, and no JSON before it.
 fn prefers_html(accept: Option<&HeaderValue>) -> bool {
     let types = accept.and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let name = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let name =
+        |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     types
         .split(',')
         .map(name)
@@ -179,4 +176,3 @@ fn page(reject: Reject, id: &str) -> String {
          <h1>{code} {title}</h1>\n<p>{detail}</p>\n<p><small>{reason} &middot; {id}</small></p>\n"
     )
 }
-

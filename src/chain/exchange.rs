@@ -25,9 +25,7 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
-    message::{
-        Client, REQUEST_ID, acceptable_request_id, client_address, new_request_id,
-    },
+    message::{InFlight, REQUEST_ID, acceptable_request_id, client_address, new_request_id},
     metrics::Finished,
     reject::Reject,
     route::Query,
@@ -42,7 +40,7 @@ pub struct Exchange {
     /// Where it came in.
     pub listener: Arc<Listener>,
     /// Whose it is.
-    pub client: Arc<Client>,
+    pub client: InFlight,
     /// The client's address, as trusted peers tell it.
     pub client_ip: Option<IpAddr>,
     /// What the client asked for.
@@ -75,10 +73,9 @@ impl Exchange {
     pub(super) fn begin<B>(
         world: Arc<Snapshot>,
         listener: Arc<Listener>,
-        client: Arc<Client>,
+        client: InFlight,
         request: &Request<B>,
     ) -> Box<Self> {
-        client.state.begin();
         let started = Instant::now();
         let given = request.headers().get(REQUEST_ID);
         let id = match given.filter(|id| client.trusted && acceptable_request_id(id)) {
@@ -180,6 +177,7 @@ impl Exchange {
         match self.tunnel.take() {
             None => response.map(|source| Body::new(source, Some(self))),
             Some(tunnel) => {
+                self.client.state.switch();
                 tokio::spawn(tunnel.run(self));
                 response.map(|source| Body::new(source, None))
             }
@@ -193,7 +191,6 @@ impl Exchange {
     }
 
     fn end(&mut self) {
-        self.client.state.end();
         let micros = self.started.elapsed().as_micros();
         let finished = Finished {
             status: self.status.map(|status| status.as_u16()),

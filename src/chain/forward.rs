@@ -4,12 +4,18 @@
 //! answers by itself.
 
 use http::{
-    Request, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode,
     header::{CONTENT_TYPE, LOCATION},
 };
 use tokio::time::Instant;
 
-use super::{answer::Source, echo, exchange::Exchange, prepare::Scope, tunnel};
+use super::{
+    answer::Source,
+    echo,
+    exchange::Exchange,
+    prepare::{Scope, without_port},
+    tunnel,
+};
 use crate::{
     message::{Kept, RequestBody, strip_response},
     reject::Reject,
@@ -51,6 +57,20 @@ pub(super) async fn forward(
     }
 }
 
+/// The redirect of a listener in clear to the one with TLS.
+pub(super) fn to_https(exchange: &Exchange, port: u16) -> Response<Source> {
+    let host = exchange.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = without_port(host);
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    let location = format!("https://{host}{port}{}", exchange.target);
+    let mut response = Response::new(Source::Empty);
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
 async fn to_upstream(
     exchange: &mut Exchange,
     upstream: &Upstream,
@@ -58,10 +78,10 @@ async fn to_upstream(
     kept: Kept,
     mut request: Request<RequestBody>,
 ) -> Result<Response<Source>, Reject> {
-    let client = exchange.client.clone();
+    let worker = exchange.client.worker.clone();
     let upgrade = kept.upgrade.map(|protocol| tunnel::ask(&mut request, protocol));
     let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
-    let mut call = Call::new(&client.worker, timeout, protocol);
+    let mut call = Call::new(&worker, timeout, protocol);
     let answer = upstream.forward(request, &mut call).await;
     exchange.tries = call.tries;
     let answer = answer.map_err(|failure| explain(exchange, upstream, failure))?;

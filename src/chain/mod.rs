@@ -15,6 +15,7 @@ mod forward;
 mod prepare;
 mod record;
 mod tunnel;
+mod unread;
 mod validate;
 
 use std::sync::Arc;
@@ -23,14 +24,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub use self::{
-    answer::{Body, BrokenOff, problem},
+    answer::{Body, BrokenOff},
     exchange::Exchange,
-    validate::valid_authority,
+    unread::refuse_unread,
 };
 use crate::{
     auth::Identity,
     limit,
-    message::Client,
+    message::InFlight,
     reject::Reject,
     route::Found,
     snapshot::{Listener, Snapshot},
@@ -40,7 +41,7 @@ use crate::{
 pub async fn serve(
     world: Arc<Snapshot>,
     listener: Arc<Listener>,
-    client: Arc<Client>,
+    client: InFlight,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let mut exchange = Exchange::begin(world.clone(), listener, client, &request);
@@ -58,6 +59,9 @@ async fn run(
 ) -> Result<Response<answer::Source>, Reject> {
     // 1 validate: framing, Host, target, sizes
     let (mut request, kept) = validate::validate(exchange, request)?;
+    if let Some(port) = exchange.listener.redirect_to_https {
+        return Ok(forward::to_https(exchange, port));
+    }
     // 2 find the route; no effect yet
     let target = request.uri().clone();
     let method = request.method().clone();

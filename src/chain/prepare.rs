@@ -103,7 +103,8 @@ impl Scope<'_> {
     }
 }
 
-fn without_port(host: &str) -> &str {
+/// A host without its port.
+pub(super) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,

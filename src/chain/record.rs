@@ -24,7 +24,11 @@ impl Exchange {
             peer: self.client.ip(),
             listener: &self.listener.name,
             protocol: protocol(self.version),
-            tls: self.client.tls.as_ref().map(|tls| Tls { version: tls.version, cipher: tls.cipher }),
+            tls: self
+                .client
+                .tls
+                .as_ref()
+                .map(|tls| Tls { version: tls.version, cipher: tls.cipher }),
             method: self.method.as_str().as_bytes(),
             host: self.host.as_ref().map(HeaderValue::as_bytes).unwrap_or_default(),
             path: self.target.path().as_bytes(),
@@ -55,4 +59,3 @@ fn protocol(version: Version) -> &'static str {
         _ => "HTTP/1.1",
     }
 }
-

@@ -97,12 +97,12 @@ impl Tunnel {
     /// Carries bytes until the tunnel ends, counts them, and ends the exchange.
     pub(super) async fn run(self, mut exchange: Box<Exchange>) {
         let activity = Activity::new(&exchange.client.worker.clock);
-        let connection = exchange.client.clone();
-        exchange.reject = tokio::select! {
+        let ended = tokio::select! {
             carried = self.carry(&activity) => carried.err(),
             () = activity.silence(self.idle) => Some(Reject::IdleTimeout),
-            () = connection.state.cut() => Some(Reject::Draining),
+            () = exchange.client.state.cut() => Some(Reject::Draining),
         };
+        exchange.reject = ended;
         exchange.sent = activity.written.load(Relaxed);
         exchange.received = Some(Arc::new(AtomicU64::new(activity.read.load(Relaxed))));
     }

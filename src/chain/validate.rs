@@ -33,6 +33,14 @@ pub(super) fn validate(
     if head.method == Method::CONNECT && connect.is_none() {
         return Err(Reject::MethodRefused);
     }
+    // For HTTP/1 the guard has held these bounds already; HTTP/2 knows only one for all fields.
+    let limits = &exchange.listener.head;
+    if head.headers.len() > usize::from(limits.fields) {
+        return Err(Reject::TooManyHeaders);
+    }
+    if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.line) {
+        return Err(Reject::TargetTooLong);
+    }
     let host = host(&head.uri, &head.headers)?;
     head.uri = target(&head.uri, &head.method)?;
     if let Some(host) = &host {
@@ -48,8 +56,7 @@ pub(super) fn validate(
     exchange.name(host, &head);
     // The bound on its size is the route's, which is not known yet; `prepare` sets it.
     let limits = BodyLimits { size: u64::MAX, ..exchange.listener.body };
-    let (body, received) =
-        RequestBody::from_client(body, limits, &exchange.client.worker.clock);
+    let (body, received) = RequestBody::from_client(body, limits, &exchange.client.worker.clock);
     exchange.received = received;
     Ok((Request::from_parts(head, body), kept))
 }
@@ -66,17 +73,21 @@ fn host(uri: &Uri, headers: &http::HeaderMap) -> Result<Option<HeaderValue>, Rej
         return Err(Reject::RequestHost);
     }
     // Two names for one request are a way to be routed by one and served by the other.
-    if field.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())) {
+    if field
+        .is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
+    {
         return Err(Reject::RequestHost);
     }
     match field {
         Some(field) => Ok(Some(field.clone())),
-        None => HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| Reject::RequestHost),
+        None => {
+            HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| Reject::RequestHost)
+        }
     }
 }
 
 /// Whether this is `host` or `host:port`, without a user. Empty is what HTTP/1.0 may have.
-pub fn valid_authority(text: &[u8]) -> bool {
+fn valid_authority(text: &[u8]) -> bool {
     text.is_empty() || !text.contains(&b'@') && Authority::try_from(text).is_ok()
 }
 

@@ -23,6 +23,12 @@ impl Duration {
     }
 }
 
+impl From<StdDuration> for Duration {
+    fn from(duration: StdDuration) -> Self {
+        Self(duration)
+    }
+}
+
 impl FromStr for Duration {
     type Err = String;
 

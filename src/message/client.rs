@@ -8,7 +8,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Weak,
-        atomic::{AtomicU8, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed},
     },
     task::Waker,
 };
@@ -93,9 +93,33 @@ impl Client {
         Self { peer, peer_text, scheme, tls, listener, trusted, worker, state, seat: None }
     }
 
+    /// Counts a request that begins, until what this gives back is dropped.
+    pub fn begin(self: &Arc<Self>) -> InFlight {
+        self.state.in_flight.fetch_add(1, Relaxed);
+        InFlight(self.clone())
+    }
+
     /// The peer's IP address, none for a Unix socket.
     pub fn ip(&self) -> Option<IpAddr> {
         self.peer.map(|peer| peer.ip())
+    }
+}
+
+/// A client with a request in flight.
+#[derive(Debug)]
+pub struct InFlight(Arc<Client>);
+
+impl std::ops::Deref for InFlight {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.state.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -119,22 +143,14 @@ pub struct ClientState {
     /// One more than the number of the `Reject` that ends the connection; 0 for none.
     refusal: AtomicU8,
     signal: AtomicU8,
+    /// Whether the last request asked for an upgrade and has it.
+    switched: AtomicBool,
     /// The task that drives the connection.
     driver: Mutex<Option<Waker>>,
     cut: Notify,
 }
 
 impl ClientState {
-    /// Counts a request that begins.
-    pub fn begin(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
-    }
-
-    /// Counts an answer that ended.
-    pub fn end(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
-    }
-
     /// Requests begun whose answers have not ended.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
@@ -149,6 +165,16 @@ impl ClientState {
     pub fn refusal(&self) -> Option<Reject> {
         let number = self.refusal.load(Relaxed);
         number.checked_sub(1).map(|index| Reject::ALL[usize::from(index)])
+    }
+
+    /// Notes that the connection becomes a tunnel.
+    pub fn switch(&self) {
+        self.switched.store(true, Relaxed);
+    }
+
+    /// Whether the connection becomes a tunnel, or is one.
+    pub fn switched(&self) -> bool {
+        self.switched.load(Relaxed)
     }
 
     /// What the connection is told to do.

@@ -11,7 +11,7 @@ mod request_id;
 
 pub use self::{
     body::{BodyError, BodyLimits, RequestBody},
-    client::{Client, ClientState, Clients, Scheme, Signal, TlsFacts},
+    client::{Client, ClientState, Clients, InFlight, Scheme, Signal, TlsFacts},
     forwarded::{Networks, client_address, set_forwarded},
     headers::{Kept, strip_request, strip_response, wants_upgrade},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},

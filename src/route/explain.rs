@@ -45,7 +45,10 @@ pub struct Candidate<'t> {
 }
 
 /// Explains; see [`RouteTable::explain`].
-pub(super) fn explain<'t, T>(table: &'t RouteTable<T>, query: &Query<'_, '_>) -> Vec<Candidate<'t>> {
+pub(super) fn explain<'t, T>(
+    table: &'t RouteTable<T>,
+    query: &Query<'_, '_>,
+) -> Vec<Candidate<'t>> {
     let host = query.host.map(host::normalise);
     let path = path::normalise(query.path);
     let trees: Vec<&Tree> = table.forest.of(host.as_deref()).collect();

@@ -106,7 +106,8 @@ fn now() -> i64 {
 
 fn via(config: &Config, problems: &mut Problems) -> Option<[HeaderValue; 2]> {
     let name = &config.server.name;
-    let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    let token =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
     let value = |version| HeaderValue::try_from(format!("{version} {name}")).ok().filter(|_| token);
     let values = value("1.1").zip(value("2")).map(<[_; 2]>::from);
     let problem = || {
@@ -140,7 +141,8 @@ fn listeners(
         let Some(made) = made else { continue };
         if let Some(first) = compiled.iter().position(|other| other.bind == made.bind) {
             let problem = Problem::error(at.key("address"), format!("`{}` is taken", made.bind));
-            problems.push(problem.also(Path::root().key("listener").index(first), "by this listener"));
+            problems
+                .push(problem.also(Path::root().key("listener").index(first), "by this listener"));
         }
         compiled.push(Arc::new(made));
     }
@@ -166,7 +168,8 @@ fn upstreams(
     for (name, upstream) in &config.upstream {
         let at = Path::root().key("upstream").key(name.clone());
         if ["echo", "mock"].contains(&name.as_str()) || name.contains("://") {
-            let message = format!("an upstream cannot be called `{name}`: `to` means something else by it");
+            let message =
+                format!("an upstream cannot be called `{name}`: `to` means something else by it");
             problems.push(Problem::error(at.clone(), message));
         }
         let counters = metrics.upstream(name);
@@ -198,7 +201,9 @@ fn routes(
     let at = Path::root().key("route");
     if config.route.is_empty() {
         let problem = Problem::error(at, "there is no route, so every request would be refused");
-        problems.push(problem.help("the smallest gateway is:\n[[route]]\nto = \"http://127.0.0.1:3000\""));
+        problems.push(
+            problem.help("the smallest gateway is:\n[[route]]\nto = \"http://127.0.0.1:3000\""),
+        );
         return None;
     }
     let names = route::names(&config.route);
@@ -297,7 +302,8 @@ fn check_admin(admin: &config::Admin, problems: &mut Problems) {
             problems.push(problem.help("set `admin.token`, or use loopback or a Unix socket"));
         }
         Ok(super::Bind::Systemd(_)) => {
-            problems.push(Problem::error(at.key("address"), "the admin door has no passed sockets"));
+            problems
+                .push(Problem::error(at.key("address"), "the admin door has no passed sockets"));
         }
         Ok(_) => {}
         Err(message) => {
@@ -308,7 +314,8 @@ fn check_admin(admin: &config::Admin, problems: &mut Problems) {
     if let Some(token) = &admin.token {
         match token.reveal() {
             Ok(token) if token.len() < 16 => {
-                problems.push(Problem::error(at.key("token"), "a token has at least 16 characters"));
+                problems
+                    .push(Problem::error(at.key("token"), "a token has at least 16 characters"));
             }
             Ok(_) => {}
             Err(message) => problems.push(Problem::error(at.key("token"), message)),

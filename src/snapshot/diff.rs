@@ -32,12 +32,13 @@ impl Diff {
             let name = |listener: &crate::config::Listener| {
                 listener.name.clone().unwrap_or_else(|| listener.address.clone())
             };
-            named("listener", config.listener.iter().map(|listener| (name(listener), listener.clone())))
+            named(
+                "listener",
+                config.listener.iter().map(|listener| (name(listener), listener.clone())),
+            )
         };
         diff.compare(&listeners(before), &listeners(after));
-        let upstreams = |config: &Config| {
-            named("upstream", config.upstream.clone())
-        };
+        let upstreams = |config: &Config| named("upstream", config.upstream.clone());
         diff.compare(&upstreams(before), &upstreams(after));
         let routes = |config: &Config| {
             named("route", super::route::names(&config.route).into_iter().zip(config.route.clone()))
@@ -73,7 +74,8 @@ impl fmt::Display for Diff {
         if self.is_empty() {
             return f.write_str("nothing changed");
         }
-        let lists = [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)];
+        let lists =
+            [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)];
         let mut first = true;
         for (word, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
             let separator = if std::mem::take(&mut first) { "" } else { "; " };

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Where a listener listens.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Bind {
     /// An IP address and a port.
     Tcp(SocketAddr),
@@ -142,7 +142,11 @@ impl Listener {
 fn check_words(listener: &config::Listener, at: &Path, problems: &mut Problems) {
     let clear = listener.tls.is_none();
     for (key, wrong, message) in [
-        ("hsts", clear && listener.hsts.is_some(), "`hsts` needs `tls`: browsers ignore it in clear"),
+        (
+            "hsts",
+            clear && listener.hsts.is_some(),
+            "`hsts` needs `tls`: browsers ignore it in clear",
+        ),
         ("h2c", !clear && listener.h2c, "`h2c` is HTTP/2 without TLS; with `tls`, ALPN decides"),
         (
             "redirect-to-https",

@@ -12,7 +12,9 @@ use crate::{
     config::{self, Path, Problem, Problems},
     limit::Limiter,
     metrics::{Loading, RouteMetrics},
-    rewrite::{FieldValue, Form, HeaderRules, PathRewrite, RewriteProblem, Template, TemplateProblem},
+    rewrite::{
+        FieldValue, Form, HeaderRules, PathRewrite, RewriteProblem, Template, TemplateProblem,
+    },
     route,
     upstream::{Timeouts, Upstream},
 };
@@ -146,7 +148,8 @@ fn target(
     match &route.to {
         config::To::Name(name) if name == "echo" => Some(Target::Echo),
         config::To::Name(name) => {
-            let upstream = problems.keep(upstreams.get(name).ok_or_else(|| dangling(name, upstreams, &at)))?;
+            let upstream =
+                problems.keep(upstreams.get(name).ok_or_else(|| dangling(name, upstreams, &at)))?;
             let upstream = upstream.clone()?;
             let timeout = upstream.timeout.or(route.timeout.as_ref());
             Some(Target::Upstream { upstream, timeout })
@@ -158,8 +161,13 @@ fn target(
                 301 | 302 | 303 | 307 | 308 => StatusCode::from_u16(redirect.status).ok(),
                 _ => None,
             };
-            let problem = || Problem::error(at.key("status"), format!("{} is not a redirect's status", redirect.status))
-                .help("301, 302, 303, 307 or 308");
+            let problem = || {
+                Problem::error(
+                    at.key("status"),
+                    format!("{} is not a redirect's status", redirect.status),
+                )
+                .help("301, 302, 303, 307 or 308")
+            };
             let status = problems.keep(status.ok_or_else(problem));
             Some(Target::Redirect { location: problems.keep(location)?, status: status? })
         }
@@ -167,9 +175,16 @@ fn target(
             let body = Template::compile(&respond.body, form(&respond.content_type), params)
                 .map_err(|problem| template(problem, at.key("body")));
             let status = Some(respond.status).filter(|status| (200..600).contains(status));
-            let problem = || Problem::error(at.key("status"), format!("{} is not a status of an answer", respond.status))
-                .help("200 to 599");
-            let status = problems.keep(status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(problem));
+            let problem = || {
+                Problem::error(
+                    at.key("status"),
+                    format!("{} is not a status of an answer", respond.status),
+                )
+                .help("200 to 599")
+            };
+            let status = problems.keep(
+                status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(problem),
+            );
             let kind = HeaderValue::from_str(&respond.content_type)
                 .map_err(|_| Problem::error(at.key("content-type"), "not a content type"));
             let (body, kind) = (problems.keep(body)?, problems.keep(kind)?);

@@ -48,7 +48,11 @@ impl Upstream {
             return None;
         }
         // A URL that stands for a whole upstream is at fault itself.
-        let list = if upstream.endpoints.0 == [config::Endpoint::Url(name.into())] { at.clone() } else { list };
+        let list = if upstream.endpoints.0 == [config::Endpoint::Url(name.into())] {
+            at.clone()
+        } else {
+            list
+        };
         let host = host(&upstream.host, &at.key("host"), problems);
         let addresses = addresses(upstream, &list, problems);
         let https = addresses.iter().flatten().any(|address| address.tls);

@@ -82,6 +82,8 @@ pub struct Refused {
     pub accepted: usize,
     /// Why.
     pub reject: Reject,
+    /// Whether it is the body of a message whose head has gone on.
+    pub in_body: bool,
 }
 
 /// The client's half of one HTTP/1 connection, as far as it has come.
@@ -177,7 +179,7 @@ impl Guard {
                     let in_body = self.phase() == Phase::Body;
                     let accepted = if in_body { fresh.len() - input.len() } else { message };
                     self.state = State::Refused(reject);
-                    return Err(Refused { accepted, reject });
+                    return Err(Refused { accepted, reject, in_body });
                 }
             }
             if matches!(self.state, State::Idle(Blank::Allowed)) {

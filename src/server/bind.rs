@@ -1,0 +1,162 @@
+//! Sockets that listen: bound by control, one for each worker, before anything is promised.
+//!
+//! TCP: one socket for each worker with `SO_REUSEPORT`, so that the kernel spreads connections and
+//! no worker is woken for another's. Since that option would also let a second gateway share the port
+//! unseen, the address is first tried without it. Unix sockets, and sockets that the service manager
+//! passed, are shared by the workers.
+
+use std::{
+    fs, io,
+    net::{SocketAddr, TcpListener},
+    os::unix::{
+        fs::FileTypeExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::Path as FilePath,
+};
+
+use listenfd::ListenFd;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::snapshot::Bind;
+
+/// The kernel's queue of connections that were not yet accepted; it caps this by `somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// A socket that listens, not yet in any runtime.
+#[derive(Debug)]
+pub(super) enum Listening {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Binds an address for so many workers.
+///
+/// # Errors
+/// What the system says; the address is not in it.
+pub(super) fn bind(bind: &Bind, passed: &Passed, workers: usize) -> io::Result<Vec<Listening>> {
+    match bind {
+        Bind::Tcp(address) => {
+            drop(tcp(*address, false)?);
+            more_tcp(*address, workers)
+        }
+        Bind::Unix(path) => {
+            remove_stale(path)?;
+            let first = UnixListener::bind(path)?;
+            first.set_nonblocking(true)?;
+            share(Listening::Unix(first), workers)
+        }
+        Bind::Systemd(name) => share(passed.named(name)?, workers),
+    }
+}
+
+/// More sockets on an address that is bound already, for more workers.
+pub(super) fn more(bound: &Bind, one: &Listening, workers: usize) -> io::Result<Vec<Listening>> {
+    match bound {
+        Bind::Tcp(address) => more_tcp(*address, workers),
+        Bind::Unix(_) | Bind::Systemd(_) => (0..workers).map(|_| one.try_clone()).collect(),
+    }
+}
+
+fn more_tcp(address: SocketAddr, workers: usize) -> io::Result<Vec<Listening>> {
+    let first = tcp(address, true)?;
+    // Port 0 is one port for all of them.
+    let address = first.local_addr()?;
+    let mut all = vec![Listening::Tcp(first)];
+    for _ in 1..workers {
+        all.push(Listening::Tcp(tcp(address, true)?));
+    }
+    Ok(all)
+}
+
+fn tcp(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // `[::]` is for IPv4 too, as in nginx's `ipv6only=off` and everybody's expectation.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(reuse_port)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A socket file that nobody listens on any more is in the way of the next one.
+fn remove_stale(path: &FilePath) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of this name"))
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => Err(io::ErrorKind::AddrInUse.into()),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    }
+}
+
+fn share(first: Listening, workers: usize) -> io::Result<Vec<Listening>> {
+    let mut all = Vec::with_capacity(workers);
+    for _ in 1..workers {
+        all.push(first.try_clone()?);
+    }
+    all.push(first);
+    Ok(all)
+}
+
+impl Listening {
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
+            Self::Unix(socket) => socket.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// The address, for a port that the system chose.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(socket) => socket.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+/// Sockets that the service manager passed (`sd_listen_fds(3)`), by name. They stay open, so that a
+/// listener can go and come again.
+#[derive(Debug, Default)]
+pub struct Passed(Vec<(String, Listening)>);
+
+impl Passed {
+    /// Takes them from the environment. To be called once, before there are threads.
+    pub fn from_environment() -> Self {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let mut names = names.split(':').map(String::from);
+        let mut fds = ListenFd::from_env();
+        let mut passed = Vec::new();
+        for index in 0..fds.len() {
+            // What systemd calls a socket without a name.
+            let name = names.next().filter(|name| !name.is_empty()).unwrap_or("unknown".into());
+            let tcp = fds.take_tcp_listener(index).ok().flatten().map(Listening::Tcp);
+            let unix = || fds.take_unix_listener(index).ok().flatten().map(Listening::Unix);
+            passed.extend(tcp.or_else(unix).map(|socket| (name, socket)));
+        }
+        Self(passed)
+    }
+
+    fn named(&self, name: &str) -> io::Result<Listening> {
+        let Some((_, socket)) = self.0.iter().find(|(known, _)| known == name) else {
+            let known: Vec<_> = self.0.iter().map(|(known, _)| known.as_str()).collect();
+            let message = match known.is_empty() {
+                true => "the service manager passed no sockets".to_owned(),
+                false => format!("the service manager passed {}", known.join(", ")),
+            };
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        };
+        let socket = socket.try_clone()?;
+        match &socket {
+            Listening::Tcp(socket) => socket.set_nonblocking(true)?,
+            Listening::Unix(socket) => socket.set_nonblocking(true)?,
+        }
+        Ok(socket)
+    }
+}

@@ -1,0 +1,332 @@
+//! One connection, from the accepted socket to its end: TLS, the protocol, deadlines, drain.
+//!
+//! One code for every kind of stream; ALPN, or the first bytes where h2c is allowed, decide the
+//! protocol. The driver polls hyper's connection and, beside it, one deadline that it moves along
+//! lazily: a request sets no timer.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use http::{Request, Response, Version};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{io::AsyncReadExt, sync::OwnedSemaphorePermit};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    guard::{Guard, Limits, Phase, Preface, h2_preface},
+    watched::{Http1, Standing, Watched},
+};
+use crate::{
+    chain,
+    config::{self, ListenerTimeout},
+    message::{Client, Clients, Signal, TlsFacts},
+    metrics::Protocol,
+    reject::Reject,
+    snapshot::{Listener, World},
+    stream::{Socket, Stream},
+    worker::{Deadline, Worker},
+};
+
+/// How long a refused client may take to read its answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long after it began a connection is looked at first, and how often while requests run. No
+/// deadline is met later than this after its time.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// What a connection needs of where it came in.
+pub(super) struct Site {
+    pub(super) world: Arc<World>,
+    pub(super) listener: Arc<Listener>,
+    pub(super) clients: Clients,
+    pub(super) worker: Worker,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(
+    site: Site,
+    socket: Socket,
+    peer: Option<SocketAddr>,
+    permit: OwnedSemaphorePermit,
+) {
+    let Some((stream, tls, http2)) = handshake(&site, socket).await else { return };
+    let trusted = peer.is_some_and(|peer| site.listener.trusted.contains(peer.ip()));
+    let client = Client::new(peer, tls, site.listener.id, trusted, site.worker.clone());
+    let client = site.clients.seat(client);
+    let mut stream = stream;
+    let mut held = Vec::new();
+    let http2 = http2 || site.listener.h2c && sniff(&site, &mut stream, &mut held).await;
+    let metrics = site.listener.metrics.clone();
+    let shard = metrics.at(site.worker.index);
+    shard.active.inc();
+    if http2 {
+        serve_http2(&site, stream, held, client).await;
+    } else {
+        serve_http1(&site, stream, held, client).await;
+    }
+    shard.active.dec();
+    drop(permit);
+}
+
+/// The TLS handshake, if there is to be one: the stream, its facts, and whether HTTP/2 was agreed.
+async fn handshake(site: &Site, socket: Socket) -> Option<(Stream, Option<TlsFacts>, bool)> {
+    let Some(tls) = &site.listener.tls else { return Some((Stream::Clear(socket), None, false)) };
+    let shard = site.listener.metrics.at(site.worker.index);
+    let patience = site.listener.timeout.handshake.0;
+    let mut deadline = Deadline::new(&site.worker.clock, patience);
+    let mut accept = TlsAcceptor::from(tls.config.clone()).accept(socket);
+    let accepted = poll_fn(|cx| match Pin::new(&mut accept).poll(cx) {
+        Poll::Ready(accepted) => Poll::Ready(accepted),
+        Poll::Pending => deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+    });
+    match accepted.await {
+        Ok(stream) => {
+            shard.handshakes.inc();
+            let (_, connection) = stream.get_ref();
+            let facts = facts(connection);
+            let http2 = connection.alpn_protocol() == Some(b"h2");
+            Some((Stream::Tls(Box::new(stream.into())), Some(facts), http2))
+        }
+        Err(error) => {
+            shard.handshakes_failed.inc();
+            tracing::debug!(listener = &*site.listener.name, %error, "no TLS handshake");
+            None
+        }
+    }
+}
+
+fn facts(connection: &rustls::ServerConnection) -> TlsFacts {
+    let version = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "",
+    };
+    let suite = connection.negotiated_cipher_suite();
+    let cipher = suite.and_then(|suite| suite.suite().as_str()).unwrap_or_default();
+    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+    TlsFacts {
+        version,
+        cipher,
+        server_name: connection.server_name().map(Into::into),
+        certificate: certificate.map(|certificate| certificate.as_ref().into()),
+    }
+}
+
+/// Whether a connection in clear begins with HTTP/2; what was read to find out is in `held`.
+async fn sniff(site: &Site, stream: &mut Stream, held: &mut Vec<u8>) -> bool {
+    let mut deadline = Deadline::new(&site.worker.clock, site.listener.timeout.header.0);
+    loop {
+        match h2_preface(held) {
+            Preface::Yes => return true,
+            Preface::No => return false,
+            Preface::Maybe => {}
+        }
+        let mut read = std::pin::pin!(stream.read_buf(held));
+        let read = poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
+            Poll::Pending => deadline.poll(cx).map(|()| 0),
+        });
+        if read.await == 0 {
+            return false;
+        }
+    }
+}
+
+/// Answers one request: in the world that holds now, by the rules that its listener has in it.
+fn answer(
+    world: &World,
+    listener: &Arc<Listener>,
+    client: &Arc<Client>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<chain::Body>, Infallible>> + use<> {
+    let client = client.begin();
+    let snapshot = world.load();
+    let listener = snapshot.listener(client.listener).unwrap_or(listener).clone();
+    let protocol = match request.version() {
+        Version::HTTP_10 => Protocol::Http10,
+        Version::HTTP_2 => Protocol::Http2,
+        _ => Protocol::Http11,
+    };
+    listener.metrics.at(client.worker.index).request(protocol);
+    async move { Ok(chain::serve(snapshot, listener, client, request).await) }
+}
+
+async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {
+    let Site { world, listener, .. } = site;
+    let standing = Arc::new(Standing::default());
+    let refused = (world.clone(), listener.clone(), client.clone());
+    let refuse = move |reject| {
+        let (world, listener, client) = &refused;
+        chain::refuse_unread(&world.load(), listener, client, reject)
+    };
+    let limits = Limits {
+        max_header_size: listener.head.size,
+        max_headers: listener.head.fields,
+        max_request_line: listener.head.line,
+    };
+    let http1 = Http1 { guard: Guard::new(), limits, refuse: Box::new(refuse) };
+    let io = Watched::new(stream, client.clone(), standing.clone(), held, Some(http1));
+    let (world, own) = (world.clone(), listener.clone());
+    let caller = client.clone();
+    let service = service_fn(move |request| answer(&world, &own, &caller, request));
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None);
+    // hyper's own bounds lie above the guard's, so that it is always the guard who refuses. Up to
+    // 100 fields it needs no memory of its own for them.
+    builder.max_buf_size((limits.max_header_size + 8192).max(64 << 10));
+    if limits.max_headers > 100 {
+        builder.max_headers(usize::from(limits.max_headers));
+    }
+    let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
+    let driver = Driver::new(&site.listener, client, standing);
+    driver.drive(connection, |connection| connection.graceful_shutdown()).await;
+}
+
+async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {
+    let Site { world, listener, .. } = site;
+    let standing = Arc::new(Standing::default());
+    let io = Watched::new(stream, client.clone(), standing.clone(), held, None);
+    let (world, own) = (world.clone(), listener.clone());
+    let caller = client.clone();
+    let service = service_fn(move |request| answer(&world, &own, &caller, request));
+    let limits = &listener.http2;
+    let window = u32::try_from(limits.window.0).unwrap_or(u32::MAX).clamp(65_535, (1 << 31) - 1);
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .max_concurrent_streams(limits.max_streams)
+        .max_pending_accept_reset_streams(limits.max_pending_resets as usize)
+        .max_local_error_reset_streams(limits.max_resets as usize)
+        .max_header_list_size(u32::try_from(listener.head.size).unwrap_or(u32::MAX))
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window.saturating_mul(4).min((1 << 31) - 1))
+        .enable_connect_protocol();
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    let driver = Driver::new(&site.listener, client, standing);
+    driver.drive(connection, |connection| connection.graceful_shutdown()).await;
+}
+
+/// Drives a connection of either protocol.
+struct Driver {
+    timeout: ListenerTimeout,
+    client: Arc<Client>,
+    standing: Arc<Standing>,
+    deadline: Deadline,
+    /// When the last request ended; none while one runs.
+    quiet_since: Option<u64>,
+    draining: bool,
+}
+
+/// What becomes of a connection when its deadline has come.
+enum Patience {
+    /// It is looked at again after this time.
+    Left(Duration),
+    /// It had its time without a request: it is closed, after what may have begun just now.
+    Finish,
+    /// Its client is too slow, and told so.
+    Refuse(Reject),
+    /// It ends.
+    Over,
+}
+
+impl Driver {
+    fn new(listener: &Listener, client: Arc<Client>, standing: Arc<Standing>) -> Self {
+        let clock = &client.worker.clock;
+        let (deadline, quiet_since) = (Deadline::new(clock, FIRST_LOOK), Some(clock.now()));
+        let timeout = listener.timeout.clone();
+        Self { timeout, client, standing, deadline, quiet_since, draining: false }
+    }
+
+    async fn drive<C>(mut self, connection: C, finish: impl Fn(Pin<&mut C>))
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let mut connection = pin!(connection);
+        let mut known = false;
+        poll_fn(|cx| {
+            if !known {
+                known = true;
+                self.client.state.driven_by(cx.waker());
+            }
+            match self.client.state.signal() {
+                Signal::GoOn => {}
+                Signal::Drain if self.draining => {}
+                Signal::Drain => {
+                    self.draining = true;
+                    finish(connection.as_mut());
+                }
+                Signal::Cut => return Poll::Ready(()),
+            }
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            self.note_quiet();
+            while self.deadline.poll(cx).is_ready() {
+                match self.patience() {
+                    Patience::Left(time) => self.deadline.reset(time),
+                    Patience::Finish => {
+                        self.deadline.reset(LINGER);
+                        finish(connection.as_mut());
+                        cx.waker().wake_by_ref();
+                    }
+                    Patience::Refuse(reject) => {
+                        self.client.state.refuse(reject);
+                        self.standing.refuse(self.client.worker.clock.now());
+                        self.deadline.reset(LINGER);
+                        cx.waker().wake_by_ref();
+                    }
+                    Patience::Over => return Poll::Ready(()),
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn note_quiet(&mut self) {
+        if self.client.state.in_flight() > 0 {
+            self.quiet_since = None;
+        } else if self.quiet_since.is_none() {
+            self.quiet_since = Some(self.client.worker.clock.now());
+        }
+    }
+
+    /// Looks at how the connection stands.
+    fn patience(&self) -> Patience {
+        let now = self.client.worker.clock.now();
+        let left = |since: u64, allowed: config::Duration| {
+            allowed.0.checked_sub(Duration::from_millis(now.saturating_sub(since)))
+        };
+        if let Some(since) = self.standing.stuck() {
+            return match left(since, self.timeout.write) {
+                Some(time) => Patience::Left(time),
+                None => Patience::Over,
+            };
+        }
+        let (phase, since) = self.standing.phase();
+        match (phase, self.quiet_since) {
+            (Phase::Refused, _) => {
+                left(since, LINGER.into()).map_or(Patience::Over, Patience::Left)
+            }
+            (Phase::Head, _) => left(since, self.timeout.header)
+                .map_or(Patience::Refuse(Reject::RequestTimeout), Patience::Left),
+            (_, Some(since)) => {
+                left(since, self.timeout.keep_alive).map_or(Patience::Finish, Patience::Left)
+            }
+            // A request runs: its own deadlines hold.
+            (_, None) => Patience::Left(FIRST_LOOK),
+        }
+    }
+}
