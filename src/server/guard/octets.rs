@@ -69,7 +69,6 @@ pub(super) fn value_run(bytes: &[u8]) -> usize {
 }
 
 /// How many of the first bytes are no control (0x00 to 0x1F, 0x7F), eight at a time.
-#[inline(never)]
 fn printable_run(bytes: &[u8]) -> usize {
     let (words, tail) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
