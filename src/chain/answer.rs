@@ -109,7 +109,11 @@ impl HttpBody for Body {
 }
 
 /// The answer that says why a request ends early.
-pub fn problem(reject: Reject, accept: Option<&HeaderValue>, id: &HeaderValue) -> Response<Bytes> {
+pub(super) fn problem(
+    reject: Reject,
+    accept: Option<&HeaderValue>,
+    id: &HeaderValue,
+) -> Response<Bytes> {
     let id = id.to_str().unwrap_or_default();
     let (kind, body) = if prefers_html(accept) {
         ("text/html; charset=utf-8", page(reject, id))

@@ -4,7 +4,7 @@
 //! answers by itself.
 
 use http::{
-    HeaderValue, Request, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode, Version,
     header::{CONTENT_TYPE, LOCATION},
 };
 use tokio::time::Instant;
@@ -102,6 +102,8 @@ async fn to_upstream(
         _ => {}
     }
     strip_response(response.headers_mut());
+    // The answer is ours, whatever version the origin spoke (RFC 9110 section 2.5).
+    *response.version_mut() = Version::HTTP_11;
     Ok(response.map(Source::Origin))
 }
 
