@@ -14,17 +14,15 @@ const HIDDEN: &[u8] = b"***";
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Redaction {
     all: bool,
-    /// In lower case.
+    /// Folded.
     names: Box<[Box<[u8]>]>,
 }
 
 impl Redaction {
     /// Hides the values of these parameters; `*` among them hides all.
     pub fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
-        let mut names: Vec<Box<[u8]>> = names
-            .into_iter()
-            .map(|name| name.as_ref().to_ascii_lowercase().into_bytes().into())
-            .collect();
+        let mut names: Vec<Box<[u8]>> =
+            names.into_iter().map(|name| name.as_ref().bytes().map(folded).collect()).collect();
         let all = names.iter().any(|name| &**name == b"*");
         names.sort();
         names.dedup();
@@ -81,16 +79,22 @@ impl Redaction {
         if self.all {
             return has_value || !name.is_empty();
         }
-        has_value && self.names.iter().any(|hidden| same(name, hidden))
+        if !has_value {
+            return false;
+        }
+        if name.contains(&b'%') {
+            let same = |hidden: &[u8]| percent_decode(name).map(folded).eq(hidden.iter().copied());
+            return self.names.iter().any(|hidden| same(hidden));
+        }
+        let same = |hidden: &[u8]| name.iter().zip(hidden).all(|(raw, byte)| folded(*raw) == *byte);
+        self.names.iter().any(|hidden| name.len() == hidden.len() && same(hidden))
     }
 }
 
-/// Whether `raw`, once decoded, is `name`, which is in lower case.
-fn same(raw: &[u8], name: &[u8]) -> bool {
-    // A `+` that was encoded is no space, but it is none in any name worth hiding either.
-    percent_decode(raw)
-        .map(|byte| if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() })
-        .eq(name.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }))
+/// In lower case, and a space for a `+`. A `+` that was encoded is no space, but a name worth hiding
+/// has neither.
+fn folded(byte: u8) -> u8 {
+    if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
 }
 
 #[cfg(test)]
