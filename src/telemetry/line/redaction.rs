@@ -41,7 +41,9 @@ impl Redaction {
 
     /// Writes a URL: its user's part is cut off, and all behind a `?` or `#` is read as a query.
     pub(super) fn url<S: Style>(&self, url: &[u8], out: &mut Vec<u8>) {
-        let start = url.windows(2).position(|pair| pair == b"//").map_or(0, |at| at + 2);
+        // Only the first of these may begin the authority: a `//` further on is part of a value.
+        let mark = url.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'@'));
+        let start = mark.filter(|at| url[*at..].starts_with(b"//")).map_or(0, |at| at + 2);
         let (scheme, rest) = url.split_at(start);
         // Up to the first slash, whatever stands in between: a password may hold a raw `?`.
         let authority = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
@@ -141,6 +143,9 @@ mod tests {
             ("https://me:p?w#d@a.example", "https://***@a.example"),
             ("//me@a", "//***@a"),
             ("/x@y?token=1", "/x@y?token=***"),
+            ("/x?token=1//2", "/x?token=***"),
+            ("me:pw@a.example//x", "***@a.example//x"),
+            ("https://a.example?token=1//me@b", "https://a.example?token=***"),
         ] {
             let mut out = Vec::new();
             redaction.url::<Word>(url.as_bytes(), &mut out);
