@@ -6,14 +6,18 @@
 //! says which policy applies; that there is none is *said* only where its turn is, so that a stranger
 //! learns nothing of routes behind authentication.
 //!
+//! [`plan`] goes through the same stages without sending anything, for `explain` and tests.
+//!
 //! Stages of one request run on one worker, one after the other; nothing here blocks.
 
 mod answer;
 mod echo;
 mod exchange;
 mod forward;
+mod plan;
 mod prepare;
 mod record;
+mod stage;
 mod tunnel;
 mod unread;
 mod validate;
@@ -26,6 +30,8 @@ use hyper::body::{Body as _, Incoming};
 pub use self::{
     answer::{Body, BrokenOff},
     exchange::Exchange,
+    plan::{Answer, Outcome, Plan, SAMPLE_ID, Step, plan},
+    stage::Stage,
     unread::refuse_unread,
 };
 use crate::{
