@@ -15,9 +15,10 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::{ACCEPT, ALLOW, REFERER, USER_AGENT},
+    header::{ACCEPT, ALLOW, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
     request::Parts,
 };
+use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
@@ -25,7 +26,10 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
-    message::{InFlight, REQUEST_ID, acceptable_request_id, client_address, new_request_id},
+    message::{
+        BodyLimits, InFlight, REQUEST_ID, RequestBody, acceptable_request_id, client_address,
+        new_request_id,
+    },
     metrics::Finished,
     reject::Reject,
     route::Query,
@@ -66,6 +70,8 @@ pub struct Exchange {
     pub(super) reject: Option<Reject>,
     /// The tunnel that opens when the answer is sent.
     pub(super) tunnel: Option<Tunnel>,
+    /// Whether this is a dry run, which nobody counts and logs.
+    pub(super) rehearsed: bool,
 }
 
 impl Exchange {
@@ -105,6 +111,7 @@ impl Exchange {
             status: None,
             reject: None,
             tunnel: None,
+            rehearsed: false,
         })
     }
 
@@ -115,6 +122,15 @@ impl Exchange {
             self.agent = head.headers.get(USER_AGENT).cloned();
             self.referer = head.headers.get(REFERER).cloned();
         }
+    }
+
+    /// Takes in the request's body, counted and watched. The bound on its size is the route's, which
+    /// is not known yet.
+    pub(super) fn receive(&mut self, body: Incoming) -> RequestBody {
+        let limits = BodyLimits { size: u64::MAX, ..self.listener.body };
+        let (body, received) = RequestBody::from_client(body, limits, &self.client.worker.clock);
+        self.received = received;
+        body
     }
 
     /// What the route table is asked.
@@ -166,14 +182,18 @@ impl Exchange {
         answer::problem(reject, self.accept.as_ref(), &self.id).map(Source::from)
     }
 
+    /// Puts into an answer what every answer has.
+    pub(super) fn sign(&self, headers: &mut HeaderMap) {
+        headers.insert(REQUEST_ID, self.id.clone());
+        if let Some(hsts) = &self.listener.hsts {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+    }
+
     /// Sends an answer; from here on the exchange goes with its body.
     pub(super) fn answer(mut self: Box<Self>, mut response: Response<Source>) -> Response<Body> {
         self.status = Some(response.status());
-        let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, self.id.clone());
-        if let Some(hsts) = &self.listener.hsts {
-            headers.insert(http::header::STRICT_TRANSPORT_SECURITY, hsts.clone());
-        }
+        self.sign(response.headers_mut());
         match self.tunnel.take() {
             None => response.map(|source| Body::new(source, Some(self))),
             Some(tunnel) => {
@@ -216,7 +236,9 @@ impl Drop for Exchange {
         if self.status.is_none() && self.reject.is_none() {
             self.reject = Some(Reject::ClientGone);
         }
-        self.end();
+        if !self.rehearsed {
+            self.end();
+        }
     }
 }
 

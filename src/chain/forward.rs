@@ -4,7 +4,7 @@
 //! answers by itself.
 
 use http::{
-    HeaderValue, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONTENT_TYPE, LOCATION},
 };
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     message::{Kept, RequestBody, strip_response},
     reject::Reject,
+    rewrite::{FieldValue, Template},
     route::Params,
     snapshot::{Route, Target},
     upstream::{Call, Failure, Timeouts, Upstream},
@@ -38,23 +39,44 @@ pub(super) async fn forward(
             to_upstream(exchange, upstream, *timeout, kept, request).await
         }
         Target::Redirect { location, status } => {
-            let location = scope.with(request.headers(), |variables| location.render(variables));
-            let mut response = Response::new(Source::Empty);
-            *response.status_mut() = *status;
-            response.headers_mut().insert(LOCATION, location);
-            Ok(response)
+            Ok(redirect(&scope, request.headers(), location, *status))
         }
         Target::Respond { status, body, content_type } => {
-            let body = scope.with(request.headers(), |variables| body.render(variables));
-            let mut response = Response::new(Source::from(body));
-            *response.status_mut() = *status;
-            if let Some(kind) = content_type {
-                response.headers_mut().insert(CONTENT_TYPE, kind.clone());
-            }
-            Ok(response)
+            Ok(respond(&scope, request.headers(), *status, body, content_type.as_ref()))
         }
         Target::Echo => Ok(echo::echo(exchange, &request)),
     }
+}
+
+/// The answer of `to = { redirect = .. }`.
+pub(super) fn redirect(
+    scope: &Scope<'_>,
+    headers: &HeaderMap,
+    location: &FieldValue,
+    status: StatusCode,
+) -> Response<Source> {
+    let location = scope.with(headers, |variables| location.render(variables));
+    let mut response = Response::new(Source::Empty);
+    *response.status_mut() = status;
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// The answer of `to = { status = .. }`.
+pub(super) fn respond(
+    scope: &Scope<'_>,
+    headers: &HeaderMap,
+    status: StatusCode,
+    body: &Template,
+    content_type: Option<&HeaderValue>,
+) -> Response<Source> {
+    let body = scope.with(headers, |variables| body.render(variables));
+    let mut response = Response::new(Source::from(body));
+    *response.status_mut() = status;
+    if let Some(kind) = content_type {
+        response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    }
+    response
 }
 
 /// The redirect of a listener in clear to the one with TLS.

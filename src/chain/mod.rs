@@ -6,14 +6,18 @@
 //! says which policy applies; that there is none is *said* only where its turn is, so that a stranger
 //! learns nothing of routes behind authentication.
 //!
+//! [`plan`] goes through the same stages without sending anything, for `explain` and tests.
+//!
 //! Stages of one request run on one worker, one after the other; nothing here blocks.
 
 mod answer;
 mod echo;
 mod exchange;
 mod forward;
+mod plan;
 mod prepare;
 mod record;
+mod stage;
 mod tunnel;
 mod unread;
 mod validate;
@@ -21,11 +25,13 @@ mod validate;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 pub use self::{
     answer::{Body, BrokenOff},
     exchange::Exchange,
+    plan::{Answer, Outcome, Plan, SAMPLE_ID, Step, plan},
+    stage::Stage,
     unread::refuse_unread,
 };
 use crate::{
@@ -58,20 +64,21 @@ async fn run(
     request: Request<Incoming>,
 ) -> Result<Response<answer::Source>, Reject> {
     // 1 validate: framing, Host, target, sizes
-    let (mut request, kept) = validate::validate(exchange, request)?;
+    let (mut head, body) = request.into_parts();
+    let kept = validate::validate(exchange, &mut head)?;
+    let mut body = exchange.receive(body);
     if let Some(port) = exchange.listener.redirect_to_https {
         return Ok(forward::to_https(exchange, port));
     }
     // 2 find the route; no effect yet
-    let target = request.uri().clone();
-    let method = request.method().clone();
-    let found = world.routes.find(&exchange.query(&target, &method, request.headers()));
+    let (target, method) = (head.uri.clone(), head.method.clone());
+    let found = world.routes.find(&exchange.query(&target, &method, &head.headers));
     if let Found::Route { target: route, rule, .. } = &found {
         exchange.take(*rule);
         // 3 access: IP and header lists
-        route.access.admit(exchange.client_ip, request.headers())?;
+        route.access.admit(exchange.client_ip, &head.headers)?;
         // 4 identify: who is it
-        let who: Identity = route.auth.identify(request.headers()).await?;
+        let who: Identity = route.auth.identify(&head.headers).await?;
         // 5 authorize: may they
         route.auth.authorize(&who)?;
         // 6 limit: rate, concurrency, quota; it may wait
@@ -84,7 +91,9 @@ async fn run(
         Found::None => return Err(Reject::NoRoute),
     };
     // 8 prepare: sizes of this route, rewriting, header fields for the origin
-    let changes = prepare::prepare(exchange, route, &params, &kept, &mut request)?;
+    body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
+    let changes = prepare::prepare(exchange, route, &params, &kept, &mut head)?;
+    let request = Request::from_parts(head, body);
     // 9 lookup: the cache
     let _miss = route.cache.lookup(&request);
     // 10 forward: pick an endpoint, send, try again where that is safe

@@ -139,7 +139,8 @@ impl Upstream {
         Err(last.unwrap_or(Failure::new(Reject::NoEndpoint)))
     }
 
-    fn set_host(&self, request: &mut Request<RequestBody>, endpoint: &Endpoint) {
+    /// Names the host that the endpoint is to see.
+    pub fn set_host<B>(&self, request: &mut Request<B>, endpoint: &Endpoint) {
         let host = match &self.host {
             Host::Pass if request.headers().contains_key(HOST) => return,
             Host::Pass | Host::Endpoint => endpoint.settings.address.authority.clone(),
