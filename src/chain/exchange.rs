@@ -15,7 +15,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version,
-    header::{ACCEPT, ALLOW, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
+    header::{ACCEPT, ALLOW, CONNECTION, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
     request::Parts,
 };
 use hyper::body::Incoming;
@@ -179,7 +179,12 @@ impl Exchange {
     /// The answer that says why a request ends early.
     pub(super) fn problem(&mut self, reject: Reject) -> Response<Source> {
         self.reject = Some(reject);
-        answer::problem(reject, self.accept.as_ref(), &self.id).map(Source::from)
+        let mut response = answer::problem(reject, self.accept.as_ref(), &self.id);
+        if self.client.state.refusal() == Some(reject) {
+            // What the guard refuses ends the connection, whatever the reason.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.map(Source::from)
     }
 
     /// Puts into an answer what every answer has.

@@ -119,7 +119,11 @@ impl std::ops::Deref for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.state.in_flight.fetch_sub(1, Relaxed);
+        let state = &self.0.state;
+        if state.in_flight.fetch_sub(1, Relaxed) == 1 && state.awaited.load(Relaxed) {
+            state.awaited.store(false, Relaxed);
+            state.wake();
+        }
     }
 }
 
@@ -140,6 +144,8 @@ pub enum Signal {
 pub struct ClientState {
     /// Requests begun whose answers have not ended.
     in_flight: AtomicU32,
+    /// Whether the driver is to be woken when none is in flight any more.
+    awaited: AtomicBool,
     /// One more than the number of the `Reject` that ends the connection; 0 for none.
     refusal: AtomicU8,
     signal: AtomicU8,
@@ -154,6 +160,15 @@ impl ClientState {
     /// Requests begun whose answers have not ended.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// Whether no request is in flight; if one is, the driver is woken when that has changed.
+    pub fn is_quiet(&self) -> bool {
+        let quiet = self.in_flight() == 0;
+        if !quiet {
+            self.awaited.store(true, Relaxed);
+        }
+        quiet
     }
 
     /// Notes why the connection ends; the first reason stays.

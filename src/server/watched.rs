@@ -179,8 +179,7 @@ impl Watched {
                 Ending::Waits(found) => {
                     // hyper has given all of the earlier answers to the socket once it comes here
                     // again with none in flight and none stuck.
-                    let quiet =
-                        self.client.state.in_flight() == 0 && self.standing.stuck().is_none();
+                    let quiet = self.client.state.is_quiet() && self.standing.stuck().is_none();
                     if !(quiet && *found) {
                         if quiet {
                             *found = true;
@@ -257,10 +256,10 @@ impl AsyncRead for Watched {
             if http1.guard.phase() == Phase::Upgrade {
                 if this.client.state.switched() {
                     http1.guard.tunnel();
-                } else if this.client.state.in_flight() == 0 {
+                } else if this.client.state.is_quiet() {
                     http1.guard.resume();
                 } else {
-                    // hyper comes again when the request is answered, the tunnel when it opens.
+                    // The request's end wakes hyper; the tunnel comes by itself when it opens.
                     return Poll::Pending;
                 }
             }
