@@ -16,7 +16,7 @@ use hyper::ext::Protocol;
 
 use super::exchange::Exchange;
 use crate::{
-    message::{Kept, strip_request},
+    message::{Kept, join_cookies, strip_request},
     reject::Reject,
     route::path,
 };
@@ -44,6 +44,9 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
         head.headers.insert(HOST, host.clone());
     }
     let mut kept = strip_request(&mut head.headers, head.version, exchange.client.trusted);
+    if head.version == Version::HTTP_2 {
+        join_cookies(&mut head.headers);
+    }
     if kept.expect == Some(false) {
         return Err(Reject::Expectation);
     }

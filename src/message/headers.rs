@@ -7,7 +7,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
-    header::{CONNECTION, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
 /// What [`strip_request`] took off and the chain may put back in its own words.
@@ -72,6 +72,18 @@ pub fn strip_response(headers: &mut HeaderMap) {
     }
     for name in ["keep-alive", "proxy-connection"] {
         headers.remove(name);
+    }
+}
+
+/// Puts the cookies that HTTP/2 may send in pieces back into one field (RFC 9113 section 8.2.3):
+/// origins that speak HTTP/1.1 read one.
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let pieces: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() > 1
+        // Values joined by what may stand in one are one.
+        && let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
     }
 }
 

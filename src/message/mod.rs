@@ -13,6 +13,6 @@ pub use self::{
     body::{BodyError, BodyLimits, RequestBody},
     client::{Client, ClientState, Clients, InFlight, Scheme, Signal, TlsFacts},
     forwarded::{Networks, client_address, set_forwarded},
-    headers::{Kept, strip_request, strip_response, wants_upgrade},
+    headers::{Kept, join_cookies, strip_request, strip_response, wants_upgrade},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
 };

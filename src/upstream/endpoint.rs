@@ -11,9 +11,10 @@ use std::{
 
 use http::{
     HeaderValue, Request, Response, Uri, Version,
-    header::HOST,
+    header::{HOST, TRANSFER_ENCODING},
     uri::{Authority, PathAndQuery, Scheme},
 };
+use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::TrySendError};
 
 use super::{
@@ -112,6 +113,12 @@ impl Endpoint {
     async fn send_http1(&self, mut sender: Http1, call: &mut Call<'_>) -> Sent {
         let Some(mut request) = call.request.take() else { return Err(sent_already()) };
         *request.version_mut() = Version::HTTP_11;
+        let body = request.body();
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            // Without it hyper takes a GET to have no body, and drops what there is.
+            let chunked = HeaderValue::from_static("chunked");
+            request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+        }
         let sent = pin!(sender.try_send_request(request));
         let answer = self.answer(sent, call).await?;
         let pool = self.pools.of(call.worker.index).clone();
@@ -126,6 +133,7 @@ impl Endpoint {
         call: &mut Call<'_>,
     ) -> Sent {
         let Some(mut request) = call.request.take() else { return Err(sent_already()) };
+        request.headers_mut().remove(TRANSFER_ENCODING);
         let host = request.headers_mut().remove(HOST);
         let target = request.uri().path_and_query().cloned();
         let uri = absolute(self.settings.address.tls, host.as_ref(), target);

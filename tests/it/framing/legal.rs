@@ -75,6 +75,7 @@ const CASES: &[Case] = &[
     case("chunk sizes in any form", "POST / HTTP/1.1", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0000a\r\n0123456789\r\nB\r\n0123456789a\r\n000\r\n\r\n").body(b"01234567890123456789a"),
     case("chunk extensions do not pass", "POST / HTTP/1.1", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b;c=\"d\"\r\nok\r\n0;last\r\n\r\n").body(b"ok"),
     case("chunks full of line ends", "POST / HTTP/1.1", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n").body(b"\r\n0\r\n\r\n"),
+    case("GET with a chunked body", "GET / HTTP/1.1", b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").fields(&[("transfer-encoding", "chunked")]).body(b"hello"),
     case("an empty chunked body", "POST / HTTP/1.1", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     case("a length named in Connection stays", "POST / HTTP/1.1", b"POST / HTTP/1.1\r\nHost: a\r\nConnection: content-length, host\r\nContent-Length: 2\r\n\r\nok").fields(&[("content-length", "2"), ("host", "a"), ("connection", ABSENT)]).body(b"ok"),
     case("a field that mimics framing does not pass", "POST / HTTP/1.1", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\nContent_Length: 99\r\nContent-Length: 1\r\n\r\nx").fields(&[("transfer_encoding", ABSENT), ("content_length", ABSENT), ("content-length", "1")]).body(b"x"),

@@ -107,6 +107,10 @@ impl Frames {
         self.0.send(bytes).await;
     }
 
+    pub(crate) async fn half_close(&mut self) {
+        self.0.half_close().await;
+    }
+
     /// The next frame; none when the connection has ended.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         let head = self.0.try_exactly(9).await?;
