@@ -17,6 +17,9 @@ use crate::{
 /// How often idle connections to origins are looked through.
 const REAP: Duration = Duration::from_secs(5);
 
+/// How long clients that were cut may take to be gone.
+const CUT: Duration = Duration::from_millis(500);
+
 /// What control tells a worker.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -83,7 +86,16 @@ async fn run(
                 let (lens, clients) = (lens.clone(), clients.clone());
                 tokio::spawn(accept(socket, entrance, lens, clients, worker.clone()));
             }
-            Command::Stop => return,
+            Command::Stop => {
+                // Who was cut says so in the log, and this thread's end would be the end of that.
+                let gone = async {
+                    while !clients.is_empty() {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                let _ = tokio::time::timeout(CUT, gone).await;
+                return;
+            }
         }
     }
 }
