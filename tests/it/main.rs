@@ -5,4 +5,5 @@
 mod config;
 mod framing;
 mod reference;
+mod reload;
 mod support;

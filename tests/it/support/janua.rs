@@ -63,6 +63,16 @@ impl Setup {
         self.start_in(Arc::new(home)).await
     }
 
+    /// Tries to start; what is wrong.
+    pub(crate) async fn fails_to_start(self) -> Report {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("janua.toml");
+        std::fs::write(&file, self.text(home.path())).unwrap();
+        let started = Gateway::start(Source::File(file), Passed::default(), None).await;
+        assert!(started.is_err(), "it started");
+        started.err().unwrap()
+    }
+
     /// Starts in a directory that was there before.
     pub(crate) async fn start_in(self, home: Arc<TempDir>) -> Janua {
         let file = home.path().join("janua.toml");

@@ -1,0 +1,533 @@
+//! A configuration is loaded again, or the gateway ends: what runs goes on, what is new holds at
+//! once, and nobody notices anything in between.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use http::Request;
+use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet};
+
+use crate::support::{Client, Janua, Origin, Setup, http2::Http2, soon, until};
+
+/// A second listener; another address, since a port that the system chooses is one for each.
+const SECOND: &str = "[[listener]]\nname = \"second\"\naddress = \"127.0.0.2:0\"\n";
+
+/// What opens a tunnel.
+const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: websocket\r\n";
+
+/// An origin that answers as often as it was allowed to.
+async fn held() -> (Origin, Arc<Semaphore>) {
+    let may = Arc::new(Semaphore::new(0));
+    let known = may.clone();
+    let origin = Origin::script(move |mut peer| {
+        let may = known.clone();
+        async move {
+            while peer.request().await.is_some() {
+                may.acquire().await.unwrap().forget();
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            }
+        }
+    });
+    (origin.await, may)
+}
+
+/// An origin that opens tunnels and says something for each line.
+async fn tunnels() -> Origin {
+    Origin::script(|mut peer| async move {
+        peer.request().await;
+        let switch = "HTTP/1.1 101 Switching Protocols\r\n";
+        peer.send(format!("{switch}{UPGRADE}\r\n")).await;
+        while peer.expect("\n").await {
+            peer.send("heard\n").await;
+        }
+    })
+    .await
+}
+
+async fn open_tunnel(address: SocketAddr) -> Client {
+    let mut client = Client::connect(address).await;
+    client.send(format!("GET /ws HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n")).await;
+    assert_eq!(client.head().await.status(), 101);
+    assert_tunnel(&mut client).await;
+    client
+}
+
+async fn assert_tunnel(client: &mut Client) {
+    client.send("hello\n").await;
+    client.expect("heard\n").await;
+}
+
+/// Sends a request whose answer is awaited later, and waits until the origin has it.
+async fn begin(address: SocketAddr, origin: &Origin) -> Client {
+    let before = origin.requests().len();
+    let mut client = Client::connect(address).await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    until("the request at the origin", || origin.requests().len() > before).await;
+    client
+}
+
+/// Nobody listens there any more. Who came while it was given up may still have been let in.
+async fn assert_refuses(address: SocketAddr) {
+    soon("refusal of connections", async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+// --- Under load ---
+
+/// Sends requests until told to stop; says how many. Anything but an answer fails the test.
+type Load = JoinSet<usize>;
+
+fn drive(load: &mut Load, address: SocketAddr, stop: &Arc<AtomicBool>) {
+    let stopped = || {
+        let stop = stop.clone();
+        move || stop.load(Relaxed)
+    };
+    let done = stopped();
+    load.spawn(async move {
+        let mut count = 0;
+        let mut client = Client::connect(address).await;
+        while !done() {
+            let answer = client.get("/on-one-connection").await;
+            assert_eq!(answer.status(), 200, "{answer:?}");
+            assert_eq!(answer.field("connection"), None, "the connection is to stay");
+            count += 1;
+        }
+        count
+    });
+    let done = stopped();
+    load.spawn(async move {
+        let mut count = 0;
+        while !done() {
+            let answer = Client::connect(address).await.get("/on-a-connection-each").await;
+            assert_eq!(answer.status(), 200, "{answer:?}");
+            count += 1;
+        }
+        count
+    });
+    let done = stopped();
+    load.spawn(async move {
+        let mut count = 0;
+        let mut http2 = Http2::connect(address).await;
+        while !done() {
+            let (answer, body) = http2.get("http://a.example/by-http2").await;
+            assert_eq!((answer.status().as_u16(), body.len()), (200, 3));
+            count += 1;
+        }
+        count
+    });
+    let done = stopped();
+    load.spawn(async move {
+        let mut count = 0;
+        let mut client = Client::connect(address).await;
+        while !done() {
+            client.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nhel").await;
+            tokio::task::yield_now().await;
+            client.send("lo!").await;
+            assert_eq!(client.answer().await.status(), 200);
+            count += 1;
+        }
+        count
+    });
+}
+
+/// One of two configurations that differ in everything that may change.
+fn changing(turn: usize, origin: &Origin) -> Setup {
+    let second = if turn % 2 == 1 { SECOND } else { "" };
+    let (weight, workers) = (turn % 3 + 1, turn % 3 + 1);
+    Setup::new(format!(
+        "{second}[upstream.u]\nendpoints = [{{ url = \"{}\", weight = {weight} }}]\n\
+         [[route]]\nto = \"u\"\nresponse-headers = {{ set = {{ x-turn = \"{turn}\" }} }}\n",
+        origin.url
+    ))
+    .listener(&format!("h2c = true\nmax-header-size = \"{}KiB\"", 16 + turn % 2))
+    .server(&format!("workers = {workers}"))
+}
+
+#[tokio::test]
+async fn fifty_reloads_under_load_fail_no_request() {
+    let origins = [Origin::named("one").await, Origin::named("two").await];
+    let janua = changing(0, &origins[0]).start().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut load = Load::new();
+    drive(&mut load, janua.address, &stop);
+    let mut client = janua.client().await;
+    for turn in 1..=50 {
+        let changed = janua.reload(&changing(turn, &origins[turn % 2])).await;
+        assert!(changed.is_ok(), "{}", changed.err().unwrap().text(false));
+        let answer = client.get("/").await;
+        let turn = turn.to_string();
+        assert_eq!(answer.field("x-turn"), Some(turn), "what is new holds at once");
+    }
+    stop.store(true, Relaxed);
+    while let Some(count) = soon("the load", load.join_next()).await {
+        assert!(count.unwrap() > 0);
+    }
+}
+
+// --- What a reload leaves alone ---
+
+#[tokio::test]
+async fn connections_of_clients_and_to_origins_outlive_a_reload() {
+    let origin = Origin::ok().await;
+    let janua = Setup::to(&origin.url).start().await;
+    let mut client = janua.client().await;
+    assert_eq!(client.get("/").await.status(), 200);
+    let more = format!("[[route]]\npath = \"/new\"\nto = {{ status = 204 }}\n{}", to(&origin.url));
+    let changed = janua.reload(&Setup::new(more)).await.unwrap();
+    assert_eq!(changed.to_string(), "added route /new");
+    assert_eq!(client.get("/").await.status(), 200);
+    assert_eq!(client.get("/new").await.status(), 204);
+    assert_eq!(origin.connections(), 1, "the pool goes on");
+}
+
+fn to(url: &str) -> String {
+    format!("[[route]]\nto = \"{url}\"\n")
+}
+
+#[tokio::test]
+async fn a_tunnel_survives_reloads_even_of_its_own_route() {
+    let origin = tunnels().await;
+    let janua = Setup::to(&origin.url).start().await;
+    let mut tunnel = open_tunnel(janua.address).await;
+    let gone = Setup::new("[[route]]\nto = { status = 410 }\n");
+    assert!(janua.reload(&gone).await.is_ok());
+    assert_eq!(janua.get("/").await.status(), 410);
+    assert_tunnel(&mut tunnel).await;
+}
+
+#[tokio::test]
+async fn a_request_that_runs_ends_in_the_world_it_began_in() {
+    let (origin, may) = held().await;
+    let before = format!(
+        "[[route]]\nto = \"{}\"\nresponse-headers = {{ set = {{ x-world = \"old\" }} }}\n",
+        origin.url
+    );
+    let janua = Setup::new(before).start().await;
+    let mut client = begin(janua.address, &origin).await;
+    assert!(janua.reload(&Setup::new("[[route]]\nto = { status = 410 }\n")).await.is_ok());
+    may.add_permits(1);
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.field("x-world").as_deref()), (200, Some("old")));
+    assert_eq!(client.get("/").await.status(), 410, "the next one on the same connection");
+}
+
+#[tokio::test]
+async fn a_connection_gets_its_listeners_new_settings() {
+    let origin = Origin::ok().await;
+    let janua = Setup::to(&origin.url).start().await;
+    let mut client = janua.client().await;
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nhello!";
+    client.send(post).await;
+    assert_eq!(client.answer().await.status(), 200);
+    let small = Setup::to(&origin.url).listener("max-body-size = \"5B\"");
+    assert_eq!(janua.reload(&small).await.unwrap().to_string(), "changed listener public");
+    client.send(post).await;
+    client.answer().await.assert_refused(413, "request.body_too_large", "the new limit");
+}
+
+// --- Listeners that come and go ---
+
+#[tokio::test]
+async fn a_new_listener_answers_and_the_old_one_never_notices() {
+    let origin = Origin::ok().await;
+    let janua = Setup::to(&origin.url).start().await;
+    let mut client = janua.client().await;
+    let changed = janua.reload(&Setup::new(format!("{SECOND}{}", to(&origin.url)))).await;
+    assert_eq!(changed.unwrap().to_string(), "added listener second");
+    let second = janua.address_of("second").await;
+    assert_eq!(Client::connect(second).await.get("/").await.status(), 200);
+    assert_eq!(client.get("/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_removed_listener_finishes_what_runs_and_takes_nothing_new() {
+    let (origin, may) = held().await;
+    let janua = Setup::new(format!("{SECOND}{}", to(&origin.url))).start().await;
+    let second = janua.address_of("second").await;
+    let mut idle = Client::connect(second).await;
+    let mut running = begin(second, &origin).await;
+    let mut other = janua.client().await;
+    let changed = janua.reload(&Setup::to(&origin.url)).await.unwrap();
+    assert_eq!(changed.to_string(), "removed listener second");
+    assert_refuses(second).await;
+    assert_eq!(idle.ended().await, "", "an idle connection is closed");
+    assert_eq!(idle.broken, None);
+    may.add_permits(2);
+    let answer = running.answer().await;
+    assert_eq!((answer.status(), &*answer.text()), (200, "ok"));
+    assert_eq!(answer.field("connection").as_deref(), Some("close"), "{answer:?}");
+    assert_eq!(running.ended().await, "");
+    assert_eq!(other.get("/").await.status(), 200, "another listener's connection goes on");
+}
+
+#[tokio::test]
+async fn a_listener_that_comes_back_listens_again() {
+    let origin = Origin::ok().await;
+    let both = Setup::new(format!("{SECOND}{}", to(&origin.url)));
+    let janua = Setup::to(&origin.url).start().await;
+    for _ in 0..5 {
+        janua.reload(&both).await.unwrap();
+        let second = janua.address_of("second").await;
+        assert_eq!(Client::connect(second).await.get("/").await.status(), 200);
+        janua.reload(&Setup::to(&origin.url)).await.unwrap();
+        assert_refuses(second).await;
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket_comes_and_goes_with_its_listener() {
+    let origin = Origin::ok().await;
+    let janua = Setup::to(&origin.url).start().await;
+    let path = janua.path("door.sock");
+    let listener = format!("[[listener]]\naddress = \"unix:{}\"\n", path.display());
+    janua.reload(&Setup::new(format!("{listener}{}", to(&origin.url)))).await.unwrap();
+    assert_eq!(Client::unix(&path).await.get("/").await.status(), 200);
+    janua.reload(&Setup::to(&origin.url)).await.unwrap();
+    assert!(!path.exists());
+}
+
+// --- Workers ---
+
+/// Whether there is a thread of this name; no other test has five workers.
+fn has_thread(name: &str) -> bool {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let name_of = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    };
+    tasks.filter_map(name_of).any(|comm| comm.trim() == name)
+}
+
+#[tokio::test]
+async fn workers_come_and_go() {
+    let origin = Origin::ok().await;
+    let with = |workers| Setup::to(&origin.url).server(&format!("workers = {workers}"));
+    let janua = with(1).start().await;
+    let mut client = janua.client().await;
+    let mut all = Vec::new();
+    for workers in [5, 1, 5] {
+        janua.reload(&with(workers)).await.unwrap();
+        assert_eq!(janua.world().workers, workers);
+        for _ in 0..20 {
+            let mut fresh = janua.client().await;
+            assert_eq!(fresh.get("/").await.status(), 200, "with {workers} workers");
+            all.push(fresh);
+        }
+        assert_eq!(client.get("/").await.status(), 200, "the first worker's connection");
+    }
+    assert!(has_thread("worker-4"));
+}
+
+#[tokio::test]
+#[ignore = "workers are added by a reload, never taken away"]
+async fn a_worker_that_is_too_many_finishes_what_it_has_and_ends() {
+    let (origin, may) = held().await;
+    let with = |workers| Setup::to(&origin.url).server(&format!("workers = {workers}"));
+    let janua = with(5).start().await;
+    let mut running = Vec::new();
+    for _ in 0..20 {
+        running.push(begin(janua.address, &origin).await);
+    }
+    janua.reload(&with(1)).await.unwrap();
+    may.add_permits(running.len());
+    for client in &mut running {
+        assert_eq!(client.answer().await.status(), 200);
+    }
+    until("the end of the other workers", || !has_thread("worker-4")).await;
+    may.add_permits(1);
+    assert_eq!(janua.get("/").await.status(), 200);
+}
+
+// --- What cannot be loaded ---
+
+#[tokio::test]
+async fn a_reload_that_fails_changes_nothing_and_says_why() {
+    let origin = Origin::ok().await;
+    let good = to(&origin.url);
+    let janua = Setup::new(&good).start().await;
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap();
+    let mut client = janua.client().await;
+    for (rest, said) in [
+        ("this is no TOML".to_owned(), "expected"),
+        (format!("{good}tto = 1\n"), "unknown"),
+        ("[[route]]\nto = \"nowhere\"\n".to_owned(), "nowhere"),
+        (format!("[[listener]]\naddress = \"{taken}\"\n{good}"), "cannot listen"),
+        (
+            format!(
+                "[[listener]]\naddress = \"127.0.0.2:0\"\ntls = {{ certificates = [{{ cert = \"/none\", key = \"/none\" }}] }}\n{good}"
+            ),
+            "/none",
+        ),
+        (
+            format!(
+                "[[route]]\npath = \"/x\"\nto = {{ status = 204 }}\n[[route]]\npath = \"/x\"\nto = {{ status = 204 }}\n{good}"
+            ),
+            "/x",
+        ),
+    ] {
+        let generation = janua.world().generation;
+        let failed = janua.reload(&Setup::new(&rest)).await;
+        assert!(failed.is_err(), "{rest}");
+        let text = failed.err().unwrap().text(false);
+        assert!(text.contains(said), "{rest}\n{text}");
+        assert!(text.contains("janua.toml"), "{text}");
+        assert_eq!(janua.world().generation, generation);
+        assert_eq!(client.get("/").await.status(), 200, "after {rest}");
+        assert_eq!(janua.get("/").await.status(), 200, "after {rest}");
+    }
+    std::fs::remove_file(janua.path("janua.toml")).unwrap();
+    assert!(janua.gateway.reload().await.is_err(), "the file is gone");
+    assert_eq!(client.get("/").await.status(), 200);
+}
+
+#[tokio::test]
+#[ignore = "a reload does not run the configuration's own tests"]
+async fn a_reload_whose_own_tests_fail_is_refused() {
+    let good = "[[route]]\nto = { status = 204 }\n";
+    let janua = Setup::new(good).start().await;
+    let test = "[[test]]\nrequest = \"GET http://a.example/\"\nexpect = { status = 404 }\n";
+    let failed = janua.reload(&Setup::new(format!("{good}{test}"))).await;
+    assert!(failed.is_err_and(|report| report.text(false).contains("404")));
+    assert_eq!(janua.get("/").await.status(), 204);
+}
+
+#[tokio::test]
+async fn a_listener_of_a_failed_reload_does_not_stay() {
+    let origin = Origin::ok().await;
+    let janua = Setup::to(&origin.url).start().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listeners = format!(
+        "[[listener]]\naddress = \"{free}\"\n[[listener]]\naddress = \"{}\"\n",
+        taken.local_addr().unwrap()
+    );
+    assert!(janua.reload(&Setup::new(format!("{listeners}{}", to(&origin.url)))).await.is_err());
+    assert_refuses(free).await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_start_says_why_and_leaves_nothing() {
+    let first = Setup::new("[[route]]\nto = { status = 204 }\n").start().await;
+    let same = Setup::new(format!(
+        "[[listener]]\nname = \"second\"\naddress = \"{}\"\n[[route]]\nto = {{ status = 204 }}\n",
+        first.address
+    ));
+    let report = same.fails_to_start().await.text(false);
+    assert!(report.contains("cannot listen") && report.contains("another process"), "{report}");
+    assert_eq!(first.get("/").await.status(), 204);
+}
+
+#[tokio::test]
+async fn a_reload_opens_the_access_log_anew() {
+    let janua = Setup::new("[[route]]\nto = { status = 204 }\n").start().await;
+    janua.get("/before").await;
+    janua.logged("the first line", |line| line["path"] == "/before").await;
+    std::fs::rename(janua.path("access.log"), janua.path("access.log.1")).unwrap();
+    janua.gateway.reload().await.unwrap();
+    janua.get("/after").await;
+    janua.logged("the line after", |line| line["path"] == "/after").await;
+    assert_eq!(janua.log().len(), 1);
+}
+
+// --- The end ---
+
+/// Drains while something else goes on; says whether nothing had to be cut.
+async fn drain_while(janua: &Janua, other: impl Future<Output = ()>) -> bool {
+    let (clean, ()) = soon("drain", async { tokio::join!(janua.gateway.drain(), other) }).await;
+    clean
+}
+
+#[tokio::test]
+async fn a_drain_lets_requests_finish_and_takes_nothing_new() {
+    let (origin, may) = held().await;
+    let janua = Setup::to(&origin.url).start().await;
+    let mut idle = janua.client().await;
+    let mut running = begin(janua.address, &origin).await;
+    let clean = drain_while(&janua, async {
+        assert_refuses(janua.address).await;
+        assert!(!janua.gateway.is_ready());
+        assert_eq!(idle.ended().await, "");
+        may.add_permits(1);
+        let answer = running.answer().await;
+        assert_eq!((answer.status(), &*answer.text()), (200, "ok"));
+        assert_eq!(answer.field("connection").as_deref(), Some("close"), "{answer:?}");
+        assert_eq!(running.ended().await, "");
+    });
+    assert!(clean.await, "nothing had to be cut");
+}
+
+#[tokio::test]
+async fn a_drain_says_goaway_and_lets_streams_finish() {
+    let (origin, may) = held().await;
+    let janua = Setup::to(&origin.url).listener("h2c = true").start().await;
+    let mut http2 = janua.http2().await;
+    let request = Request::get("http://a.example/").body(()).unwrap();
+    let call = http2.begin(request, true).await;
+    until("the request at the origin", || origin.requests().len() == 1).await;
+    let clean = drain_while(&janua, async {
+        assert_refuses(janua.address).await;
+        may.add_permits(1);
+        let (answer, body) = call.answer().await;
+        assert_eq!((answer.status().as_u16(), &*body), (200, &b"ok"[..]));
+        assert!(http2.ended().await.is_ok(), "a graceful end");
+    });
+    assert!(clean.await);
+}
+
+#[tokio::test]
+async fn a_drain_announces_itself_before_it_refuses() {
+    let janua = Setup::new("[[route]]\nto = { status = 204 }\n")
+        .server("drain = { announce = \"1s\" }")
+        .start()
+        .await;
+    let clean = drain_while(&janua, async {
+        until("not ready", || !janua.gateway.is_ready()).await;
+        assert_eq!(janua.get("/").await.status(), 204, "new clients are still taken");
+        assert_refuses(janua.address).await;
+    });
+    assert!(clean.await);
+}
+
+#[tokio::test]
+async fn a_tunnel_lives_through_the_drain_and_is_cut_at_its_end() {
+    let origin = tunnels().await;
+    let setup = Setup::to(&origin.url).server("drain = { timeout = \"300ms\" }");
+    let janua = setup.start().await;
+    let mut tunnel = open_tunnel(janua.address).await;
+    let clean = drain_while(&janua, async {
+        assert_refuses(janua.address).await;
+        assert_tunnel(&mut tunnel).await;
+    });
+    assert!(!clean.await, "the tunnel is still there");
+    let log = janua.path("access.log");
+    let home = janua.home.clone();
+    janua.stop().await;
+    assert_eq!(tunnel.ended().await, "");
+    let line = std::fs::read_to_string(log).unwrap();
+    assert!(line.contains("\"server.draining\"") && line.contains("\"/ws\""), "{line}");
+    drop(home);
+}
+
+#[tokio::test]
+async fn a_request_that_outlives_the_drain_is_cut() {
+    let (origin, _never) = held().await;
+    let setup = Setup::to(&origin.url).server("drain = { timeout = \"200ms\" }");
+    let janua = setup.start().await;
+    let mut running = begin(janua.address, &origin).await;
+    let clean = soon("drain", janua.gateway.drain()).await;
+    assert!(!clean);
+    soon("stop", async { tokio::time::timeout(Duration::from_secs(5), janua.stop()).await })
+        .await
+        .unwrap();
+    assert_eq!(running.ended().await, "");
+}
