@@ -7,3 +7,4 @@ mod framing;
 mod reference;
 mod reload;
 mod support;
+mod tls;

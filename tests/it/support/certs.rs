@@ -8,11 +8,12 @@ use rcgen::{
     date_time_ymd,
 };
 use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
+    ClientConfig, ConfigBuilder, RootCertStore, ServerConfig,
+    client::WantsClientCert,
     crypto::{CryptoProvider, aws_lc_rs},
     server::WebPkiClientVerifier,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
@@ -75,7 +76,7 @@ impl Authority {
         path.display().to_string()
     }
 
-    fn roots(&self) -> Arc<RootCertStore> {
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone()).unwrap();
         Arc::new(roots)
@@ -86,17 +87,22 @@ impl Authority {
         self.client_of(rustls::DEFAULT_VERSIONS).with_no_client_auth()
     }
 
-    /// The same, with a certificate to show.
-    pub(crate) fn client_with(&self, identity: &Identity) -> ClientConfig {
-        let (chain, key) = identity.parts();
-        self.client_of(rustls::DEFAULT_VERSIONS).with_client_auth_cert(chain, key).unwrap()
+    /// A client that trusts a certificate (PEM) that no authority signed.
+    pub(crate) fn client_that_trusts(pem: &str) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+        ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
     }
 
     /// The same, of some versions only.
     pub(crate) fn client_of(
         &self,
         versions: &[&'static rustls::SupportedProtocolVersion],
-    ) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+    ) -> WithoutIdentity {
         ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions)
             .unwrap()
@@ -116,6 +122,9 @@ impl Authority {
     }
 }
 
+/// A client of which it is not yet said whether it shows a certificate.
+type WithoutIdentity = ConfigBuilder<ClientConfig, WantsClientCert>;
+
 /// A certificate and its key.
 pub(crate) struct Identity {
     certificate: Certificate,
@@ -126,6 +135,12 @@ impl Identity {
     fn parts(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let key = PrivateKeyDer::try_from(self.pair.serialize_der()).unwrap();
         (vec![self.certificate.der().clone()], key)
+    }
+
+    /// A client that shows it.
+    pub(crate) fn shown_by(&self, client: WithoutIdentity) -> ClientConfig {
+        let (chain, key) = self.parts();
+        client.with_client_auth_cert(chain, key).unwrap()
     }
 
     pub(crate) fn der(&self) -> &CertificateDer<'static> {
