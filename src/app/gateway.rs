@@ -15,6 +15,7 @@ use std::{
 
 use tokio::{sync::Mutex, time::Instant};
 
+use super::config_tests;
 use crate::{
     config::{self, Loaded, Problem, Problems, Report},
     server::{Passed, Server},
@@ -66,7 +67,7 @@ impl Gateway {
         let loaded = source.load()?;
         let (snapshot, findings) = compile(&loaded, None)?;
         tell(&loaded.report(findings));
-        let world = World::new(Arc::new(snapshot));
+        let world = World::new(snapshot);
         let snapshot = world.load();
         let mut server = Server::new(world.clone(), passed);
         let prepared = server.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
@@ -124,7 +125,6 @@ impl Gateway {
             Ok(compiled) => compiled?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        let snapshot = Arc::new(snapshot);
         let prepared = server.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         tell(&loaded.report(findings));
         before.access_log.reopen();
@@ -181,16 +181,27 @@ impl Gateway {
     }
 }
 
-/// Compiles what was loaded, and runs its own tests.
-pub(super) fn compile(
+/// Compiles what was loaded to serve it, and runs its own tests.
+fn compile(
     loaded: &Loaded,
     previous: Option<&Snapshot>,
-) -> Result<(Snapshot, Problems), Report> {
-    let compiled = Snapshot::compile(loaded.config.clone(), Purpose::Serve, previous);
+) -> Result<(Arc<Snapshot>, Problems), Report> {
+    let (snapshot, mut findings) = compile_for(loaded, Purpose::Serve, previous)?;
+    findings.extend(config_tests::run(&snapshot));
+    if findings.has_errors() { Err(loaded.report(findings)) } else { Ok((snapshot, findings)) }
+}
+
+/// Compiles what was loaded.
+pub(super) fn compile_for(
+    loaded: &Loaded,
+    purpose: Purpose,
+    previous: Option<&Snapshot>,
+) -> Result<(Arc<Snapshot>, Problems), Report> {
+    let compiled = Snapshot::compile(loaded.config.clone(), purpose, previous);
     let (snapshot, findings) = compiled.map_err(|problems| loaded.report(problems))?;
     // Names that do not match are the loader's to find, and it says so only here.
     let report = loaded.report(findings.clone());
-    if report.has_errors() { Err(report) } else { Ok((snapshot, findings)) }
+    if report.has_errors() { Err(report) } else { Ok((Arc::new(snapshot), findings)) }
 }
 
 /// Says what somebody should look at.

@@ -93,7 +93,7 @@ impl Test {
 
 /// Conditions on the values of some names; all have to hold.
 #[derive(Clone, Debug)]
-pub(super) struct Conditions<N>(Box<[(N, Test)]>);
+pub struct Conditions<N>(Box<[(N, Test)]>);
 
 /// Where conditions sort among those that exclude them; see [`Conditions::rank`].
 pub(super) type Rank<'t> = Vec<(&'t str, (u8, &'t [u8]))>;
@@ -145,13 +145,13 @@ impl Conditions<HeaderName> {
     ///
     /// # Errors
     /// What is wrong with the first bad one.
-    pub(super) fn on_headers(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
+    pub fn on_headers(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
         Self::compile(written, |name| name.parse().ok())
     }
 
     /// The name of the first condition that does not hold.
     #[inline]
-    pub(super) fn failing(&self, headers: &HeaderMap) -> Option<&HeaderName> {
+    pub fn failing(&self, headers: &HeaderMap) -> Option<&HeaderName> {
         let fails =
             |(name, test): &&(HeaderName, Test)| !test.holds(headers.get_all(name).into_iter());
         self.0.iter().find(fails).map(|(name, _)| name)
