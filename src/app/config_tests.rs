@@ -162,7 +162,7 @@ impl Check<'_> {
         for (name, condition) in &expect.headers {
             let at = self.at.key("headers").key(name.clone());
             let only = [(name.clone(), condition.clone())].into();
-            match Conditions::on_headers(&only) {
+            match Conditions::on_fields(&only) {
                 Err(message) => self.problems.push(Problem::error(at, message)),
                 Ok(wanted) if wanted.failing(seen).is_some() => {
                     let (wanted, got) = (shown(condition), values(seen, name));

@@ -34,7 +34,6 @@ use crate::{
     reject::Reject,
     route::Query,
     snapshot::{Listener, Route, Snapshot},
-    upstream::Endpoint,
 };
 
 /// The facts of one request and its answer.
@@ -59,7 +58,8 @@ pub struct Exchange {
     pub(super) referer: Option<HeaderValue>,
     /// The number of the rule that takes it.
     pub(super) rule: Option<usize>,
-    pub(super) endpoint: Option<Arc<Endpoint>>,
+    /// The endpoint that answered or was tried last: its place in its upstream.
+    pub(super) endpoint: Option<usize>,
     pub(super) tries: u32,
     /// Microseconds from sending the request on to its answer's head.
     pub(super) first_byte: Option<u64>,

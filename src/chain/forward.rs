@@ -133,14 +133,11 @@ async fn to_upstream(
 fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Failure) -> Reject {
     // What the guard saw in the body says more than that the body broke off.
     let reject = exchange.client.state.refusal().unwrap_or(failure.reject);
-    if let Some(name) = &failure.endpoint {
-        let named = |endpoint: &&std::sync::Arc<crate::upstream::Endpoint>| endpoint.name == *name;
-        exchange.endpoint = upstream.endpoints.iter().find(named).cloned();
-    }
+    exchange.endpoint = failure.endpoint;
     tracing::debug!(
         reason = reject.reason(),
         upstream = &*upstream.name,
-        endpoint = failure.endpoint.as_deref(),
+        endpoint = failure.endpoint.map(|index| &*upstream.endpoints[index].name),
         error = failure.source.as_deref().map(|error| error as &dyn std::error::Error),
         "no answer from the upstream"
     );

@@ -141,11 +141,23 @@ impl<N: AsRef<str> + PartialEq> Conditions<N> {
 }
 
 impl Conditions<HeaderName> {
-    /// Reads conditions on header fields.
+    /// Reads a route's conditions on header fields.
     ///
     /// # Errors
     /// What is wrong with the first bad one.
-    pub fn on_headers(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
+    pub(super) fn on_headers(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
+        // HTTP/2 has no such field, so that a condition on it would hold for some clients only.
+        if let Some(host) = written.keys().find(|name| name.eq_ignore_ascii_case("host")) {
+            return Err(format!("`{host}` is not a condition here; the route's own `host` is"));
+        }
+        Self::on_fields(written)
+    }
+
+    /// Reads conditions on header fields, whatever message they are in.
+    ///
+    /// # Errors
+    /// What is wrong with the first bad one.
+    pub fn on_fields(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
         Self::compile(written, |name| name.parse().ok())
     }
 
@@ -278,6 +290,7 @@ mod tests {
             Conditions::on_headers(&[(name.to_owned(), condition)].into()).err()
         };
         assert!(headers("a b", equals("1")).is_some_and(|says| says.contains("not a field name")));
+        assert!(headers("Host", equals("a")).is_some_and(|says| says.contains("own `host`")));
         assert!(headers("a", regex("(")).is_some_and(|says| says.contains("unclosed group")));
         assert!(headers("a", regex("(a{1000}){1000}")).is_some_and(|says| says.contains("size")));
         let twice = [("A".to_owned(), equals("1")), ("a".to_owned(), equals("2"))].into();

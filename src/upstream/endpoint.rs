@@ -32,7 +32,7 @@ pub struct Endpoint {
     pub(super) settings: Settings,
     pub(super) tls: Option<Tls>,
     pub(super) resolved: Resolved,
-    pub(super) pools: PerWorker<Pool>,
+    pub(super) pools: PerWorker<Arc<Pool>>,
 }
 
 /// An attempt that came to nothing, and the request, if no part of it was sent.
@@ -107,11 +107,15 @@ impl Endpoint {
             None => self.settings.protocol,
         };
         let connecting =
-            connect(&self.settings.address, &self.resolved, self.tls.as_ref(), protocol);
-        let connection = match within(&worker.clock, call.timeout.connect, connecting).await {
-            Some(Ok(connection)) => connection,
-            Some(Err(failure)) => return Err(self.unsent(failure, request)),
-            None => return Err(self.unsent(Failure::new(Reject::ConnectTimeout), request)),
+            connect(&self.settings.address, &self.resolved, self.tls.as_ref(), protocol, pool);
+        let connected = within(&worker.clock, call.timeout.connect, connecting).await;
+        let connected = connected.unwrap_or(Err(Failure::new(Reject::ConnectTimeout)));
+        let connection = match connected {
+            Ok(connection) => connection,
+            Err(failure) => {
+                pool.connect_failed(failure.reject);
+                return Err(Attempt { failure, request: Some(request) });
+            }
         };
         match connection {
             Connection::Http1(sender) => self.send_http1(sender, request, call).await,
@@ -123,10 +127,6 @@ impl Endpoint {
         }
     }
 
-    fn unsent(&self, failure: Failure, request: Request<RequestBody>) -> Attempt {
-        Attempt { failure: failure.at(&self.name), request: Some(request) }
-    }
-
     async fn send_http1(
         self: &Arc<Self>,
         mut sender: Http1,
@@ -135,7 +135,8 @@ impl Endpoint {
     ) -> Sent {
         *request.version_mut() = Version::HTTP_11;
         let answer = self.answer(sender.try_send_request(request), call).await?;
-        let lease = Lease::Http1 { sender, endpoint: self.clone(), worker: call.worker.clone() };
+        let pool = self.pools.of(call.worker.index).clone();
+        let lease = Lease::Http1 { sender, pool, clock: call.worker.clock.clone() };
         Ok(self.open(answer, lease, call))
     }
 
@@ -188,10 +189,10 @@ impl Endpoint {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(mut error)) => {
                 let request = error.take_message();
-                let failure = Failure::from_exchange(error.into_error()).at(&self.name);
+                let failure = Failure::from_exchange(error.into_error());
                 Err(Attempt { failure, request })
             }
-            Err(reject) => Err(Failure::new(reject).at(&self.name).into()),
+            Err(reject) => Err(Failure::new(reject).into()),
         }
     }
 
@@ -202,17 +203,13 @@ impl Endpoint {
         call: &mut Call<'_>,
     ) -> Response<AnswerBody> {
         let (idle, total) = (call.timeout.idle, call.total.take());
-        answer.map(|incoming| AnswerBody::new(incoming, lease, call.worker, idle, total))
+        let clock = &call.worker.clock;
+        let exchange = self.pools.of(call.worker.index).exchange();
+        answer.map(|incoming| AnswerBody::new(incoming, lease, clock, idle, total, exchange))
     }
 
     fn malformed(&self, error: http::Error) -> Failure {
-        Failure::caused(Reject::RequestTarget, error).at(&self.name)
-    }
-
-    /// Takes an HTTP/1 connection back.
-    pub(super) fn put(&self, sender: Http1, worker: &Worker) {
-        let most = self.settings.keep_alive.max_idle as usize;
-        self.pools.of(worker.index).put(sender, worker.clock.now(), most);
+        Failure::caused(Reject::RequestTarget, error)
     }
 
     /// Closes a worker's connections that were idle for too long.

@@ -98,8 +98,8 @@ impl<'a> Call<'a> {
 pub struct Answer {
     /// The answer.
     pub response: Response<AnswerBody>,
-    /// Who gave it.
-    pub endpoint: Arc<Endpoint>,
+    /// Who gave it: the endpoint's place in its upstream.
+    pub endpoint: usize,
 }
 
 impl Upstream {
@@ -118,16 +118,22 @@ impl Upstream {
         let count = self.endpoints.len();
         let mut last = None;
         for offset in 0..count {
-            let endpoint = &self.endpoints[(first + offset) % count];
+            let index = (first + offset) % count;
+            let endpoint = &self.endpoints[index];
+            if offset > 0 {
+                self.metrics.at(call.worker.index).retries.inc();
+            }
             self.set_host(&mut request, endpoint);
             call.tries += 1;
             match endpoint.send(request, call).await {
-                Ok(response) => return Ok(Answer { response, endpoint: endpoint.clone() }),
+                Ok(response) => return Ok(Answer { response, endpoint: index }),
                 Err(Attempt { failure, request: Some(unsent) }) => {
                     request = unsent;
-                    last = Some(failure);
+                    last = Some(Failure { endpoint: Some(index), ..failure });
                 }
-                Err(Attempt { failure, request: None }) => return Err(failure),
+                Err(Attempt { failure, request: None }) => {
+                    return Err(Failure { endpoint: Some(index), ..failure });
+                }
             }
         }
         Err(last.unwrap_or(Failure::new(Reject::NoEndpoint)))
