@@ -65,7 +65,7 @@ impl Gateway {
         log: Option<telemetry::Handle>,
     ) -> Result<Self, Report> {
         let loaded = source.load()?;
-        let (snapshot, findings) = compile(&loaded, None)?;
+        let (snapshot, findings) = compile(&loaded, Purpose::Serve, None)?;
         tell(&loaded.report(findings));
         let world = World::new(snapshot);
         let snapshot = world.load();
@@ -119,7 +119,7 @@ impl Gateway {
         // It reads files and may take a while: not on a thread that others wait for.
         let compiled = tokio::task::spawn_blocking(move || {
             let loaded = source.load()?;
-            compile(&loaded, Some(&known)).map(|compiled| (loaded, compiled))
+            compile(&loaded, Purpose::Serve, Some(&known)).map(|compiled| (loaded, compiled))
         });
         let (loaded, (snapshot, findings)) = match compiled.await {
             Ok(compiled) => compiled?,
@@ -181,18 +181,19 @@ impl Gateway {
     }
 }
 
-/// Compiles what was loaded to serve it, and runs its own tests.
-fn compile(
+/// Compiles what was loaded, and runs its own tests.
+pub(super) fn compile(
     loaded: &Loaded,
+    purpose: Purpose,
     previous: Option<&Snapshot>,
 ) -> Result<(Arc<Snapshot>, Problems), Report> {
-    let (snapshot, mut findings) = compile_for(loaded, Purpose::Serve, previous)?;
+    let (snapshot, mut findings) = compile_untested(loaded, purpose, previous)?;
     findings.extend(config_tests::run(&snapshot));
     if findings.has_errors() { Err(loaded.report(findings)) } else { Ok((snapshot, findings)) }
 }
 
-/// Compiles what was loaded.
-pub(super) fn compile_for(
+/// Compiles what was loaded: whoever asks why a test fails needs the configuration that fails it.
+pub(super) fn compile_untested(
     loaded: &Loaded,
     purpose: Purpose,
     previous: Option<&Snapshot>,

@@ -11,12 +11,12 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Source,
-    gateway::compile_for,
+    gateway::compile_untested,
     question::{Question, Words},
 };
 use crate::{
     chain::{Outcome, Plan},
-    config::Report,
+    config::{self, Report},
     route::{Candidate, Failure, Verdict},
     snapshot::{Purpose, Snapshot},
     upstream::Upstream,
@@ -62,7 +62,7 @@ pub struct Explanation {
 /// What is wrong with the configuration or the words.
 pub fn explain(source: &Source, arguments: &Arguments) -> Result<Explanation, Unexplained> {
     let loaded = source.load().map_err(Unexplained::Config)?;
-    let compiled = compile_for(&loaded, Purpose::Look, None);
+    let compiled = compile_untested(&loaded, Purpose::Look, None);
     let (world, _findings) = compiled.map_err(Unexplained::Config)?;
     let field = |line: &'_ String| match line.split_once(':') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
@@ -108,7 +108,9 @@ impl Explanation {
         let written = self.world.config.upstream.get(&*upstream.name);
         // Those that a route names by URL have one endpoint, which has every turn.
         let weight = |index| {
-            written.and_then(|written| written.endpoints.get(index)).map_or(1, |at| at.weight())
+            written
+                .and_then(|written| written.endpoints.get(index))
+                .map_or(1, config::Endpoint::weight)
         };
         let endpoints = upstream.endpoints.iter().enumerate();
         endpoints.map(|(index, endpoint)| (&*endpoint.name, weight(index))).collect()
