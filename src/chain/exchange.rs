@@ -14,7 +14,7 @@ use std::{
 };
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version,
     header::{ACCEPT, ALLOW, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
     request::Parts,
 };
@@ -33,13 +33,13 @@ use crate::{
     metrics::Finished,
     reject::Reject,
     route::Query,
-    snapshot::{Listener, Route, Snapshot},
+    snapshot::{Listener, Route, View},
 };
 
 /// The facts of one request and its answer.
 pub struct Exchange {
     /// The world it lives in, from start to end.
-    pub world: Arc<Snapshot>,
+    pub world: Arc<View>,
     /// Where it came in.
     pub listener: Arc<Listener>,
     /// Whose it is.
@@ -76,30 +76,30 @@ pub struct Exchange {
 
 impl Exchange {
     /// A request whose head was read.
-    pub(super) fn begin<B>(
-        world: Arc<Snapshot>,
+    pub(super) fn begin(
+        world: Arc<View>,
         listener: Arc<Listener>,
         client: InFlight,
-        request: &Request<B>,
+        head: &Parts,
     ) -> Box<Self> {
         let started = Instant::now();
-        let given = request.headers().get(REQUEST_ID);
+        let given = head.headers.get(REQUEST_ID);
         let id = match given.filter(|id| client.trusted && acceptable_request_id(id)) {
             Some(id) => id.clone(),
             None => new_request_id(client.worker.clock.wall(started)),
         };
         Box::new(Self {
-            client_ip: client_address(&client, request.headers(), &listener.trusted),
+            client_ip: client_address(&client, &head.headers, &listener.trusted),
             world,
             listener,
             client,
             host: None,
             started,
-            method: request.method().clone(),
-            target: request.uri().clone(),
-            version: request.version(),
+            method: head.method.clone(),
+            target: head.uri.clone(),
+            version: head.version,
             id,
-            accept: request.headers().get(ACCEPT).cloned(),
+            accept: head.headers.get(ACCEPT).cloned(),
             agent: None,
             referer: None,
             rule: None,

@@ -24,9 +24,10 @@ mod validate;
 
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
+use self::forward::Begun;
 pub use self::{
     answer::{Body, BrokenOff},
     exchange::Exchange,
@@ -37,42 +38,48 @@ pub use self::{
 use crate::{
     auth::Identity,
     limit,
-    message::InFlight,
+    message::{InFlight, RequestBody},
     reject::Reject,
     route::Found,
-    snapshot::{Listener, Snapshot},
+    snapshot::{Listener, View},
 };
 
 /// Answers a request.
-pub async fn serve(
-    world: Arc<Snapshot>,
+///
+/// What is given is put where it stays before the future begins: futures are moved about, so this one
+/// is kept small.
+pub fn serve(
+    world: Arc<View>,
     listener: Arc<Listener>,
     client: InFlight,
     request: Request<Incoming>,
-) -> Response<Body> {
-    let mut exchange = Exchange::begin(world.clone(), listener, client, &request);
-    match run(&world, &mut exchange, request).await {
-        Ok(response) => exchange.answer(response),
-        Err(reject) => exchange.refuse(reject),
+) -> impl Future<Output = Response<Body>> + Send {
+    let (mut head, body) = request.into_parts();
+    let mut exchange = Exchange::begin(world, listener, client, &head);
+    let mut body = exchange.receive(body);
+    async move {
+        match run(&mut exchange, &mut head, &mut body).await {
+            Ok(response) => exchange.answer(response),
+            Err(reject) => exchange.refuse(reject),
+        }
     }
 }
 
 /// The stages.
 async fn run(
-    world: &Snapshot,
     exchange: &mut Exchange,
-    request: Request<Incoming>,
+    head: &mut Parts,
+    body: &mut RequestBody,
 ) -> Result<Response<answer::Source>, Reject> {
+    let world = exchange.world.clone();
     // 1 validate: framing, Host, target, sizes
-    let (mut head, body) = request.into_parts();
-    let kept = validate::validate(exchange, &mut head)?;
-    let mut body = exchange.receive(body);
+    let kept = validate::validate(exchange, head)?;
     if let Some(port) = exchange.listener.redirect_to_https {
         return Ok(forward::to_https(exchange, port));
     }
     // 2 find the route; no effect yet
-    let (target, method) = (head.uri.clone(), head.method.clone());
-    let found = world.routes.find(&exchange.query(&target, &method, &head.headers));
+    let target = head.uri.clone();
+    let found = world.routes.find(&exchange.query(&target, &head.method, &head.headers));
     if let Found::Route { target: route, rule, .. } = &found {
         exchange.take(*rule);
         // 3 access: IP and header lists
@@ -92,12 +99,18 @@ async fn run(
     };
     // 8 prepare: sizes of this route, rewriting, header fields for the origin
     body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
-    let changes = prepare::prepare(exchange, route, &params, &kept, &mut head)?;
-    let request = Request::from_parts(head, body);
+    let changes = prepare::prepare(exchange, route, &params, &kept, head)?;
     // 9 lookup: the cache
-    let _miss = route.cache.lookup(&request);
+    let _miss = route.cache.lookup(head);
     // 10 forward: pick an endpoint, send, try again where that is safe
-    let mut response = forward::forward(exchange, route, &params, kept, request).await?;
+    let mut response = match forward::begin(exchange, route, &params, kept.upgrade, head, body) {
+        Begun::Answered(response) => response,
+        Begun::Call { upstream, mut call, upgrade } => {
+            let answer = upstream.forward(&mut call).await;
+            let tries = call.tries;
+            forward::end(exchange, upstream, upgrade, answer, tries)?
+        }
+    };
     // 11 answer: header fields for the client; the body streams on, counted
     changes.apply(response.headers_mut());
     Ok(response)

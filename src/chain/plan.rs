@@ -31,7 +31,7 @@ use crate::{
     reject::Reject,
     rewrite::{Changes, FieldChange},
     route::{Candidate, Found, Params, Query},
-    snapshot::{Bind, Listener, Route, Snapshot, Target},
+    snapshot::{Bind, Listener, Route, Snapshot, Target, View},
     upstream::Upstream,
     worker::{Clock, Worker},
 };
@@ -119,14 +119,17 @@ pub fn plan(
     request: Request<()>,
 ) -> Plan {
     let client = Arc::new(client(listener, from)).begin();
-    let mut exchange = Exchange::begin(world.clone(), listener.clone(), client, &request);
+    let (head, ()) = request.into_parts();
+    let given = head.headers.get(REQUEST_ID).cloned();
+    let view = View::new(world.clone());
+    let mut exchange = Exchange::begin(view, listener.clone(), client, &head);
     exchange.rehearsed = true;
     // It is the client's own name for the request, if that counts.
-    if request.headers().get(REQUEST_ID) != Some(&exchange.id) {
+    if given.as_ref() != Some(&exchange.id) {
         exchange.id = SAMPLE_ID;
     }
     let mut planned = Planned::default();
-    let outcome = run(world, &mut exchange, request.into_parts().0, &mut planned);
+    let outcome = run(world, &mut exchange, head, &mut planned);
     let outcome = outcome.unwrap_or_else(|reject| {
         let answer = exchange.problem(reject);
         planned.refused(&exchange, reject, answer)
@@ -231,13 +234,13 @@ fn finish(
         true => format!("the target stays `{came}`"),
         false => format!("the target `{came}` becomes `{}`", head.uri),
     });
-    let request = Request::from_parts(head, RequestBody::Empty);
-    let _miss = route.cache.lookup(&request);
+    let _miss = route.cache.lookup(&head);
     planned.note("nothing configured");
     let scope = Scope { exchange, route, params };
     let mut answer = match &route.target {
         Target::Upstream { upstream, .. } => {
             planned.note(format!("to the upstream `{}`", upstream.name));
+            let request = Request::from_parts(head, RequestBody::Empty);
             planned.sent = Some(addressed(upstream, kept, request));
             planned.note("the answer goes to the client");
             let changes = list(exchange, changes);
@@ -245,16 +248,16 @@ fn finish(
         }
         Target::Redirect { location, status } => {
             planned.note(format!("nowhere: redirects, {status}"));
-            forward::redirect(&scope, request.headers(), location, *status)
+            forward::redirect(&scope, &head.headers, location, *status)
         }
         Target::Respond { status, body, content_type } => {
             planned.note(format!("nowhere: answers, {status}"));
-            forward::respond(&scope, request.headers(), *status, body, content_type.as_ref())
+            forward::respond(&scope, &head.headers, *status, body, content_type.as_ref())
         }
         Target::Echo => {
             planned.note("nowhere: answers with the request");
-            let answer = echo::echo(exchange, &request);
-            planned.sent = Some(request.map(drop));
+            let answer = echo::echo(exchange, &head);
+            planned.sent = Some(Request::from_parts(head, ()));
             answer
         }
     };

@@ -71,7 +71,7 @@ pub struct AnswerBody {
     /// Whether the origin is being waited for.
     waiting: bool,
     clock: Clock,
-    total: Option<Deadline>,
+    total: Option<Box<Deadline>>,
     _exchange: Counted,
 }
 
@@ -81,7 +81,7 @@ impl AnswerBody {
         lease: Lease,
         clock: &Clock,
         idle: Duration,
-        total: Option<Deadline>,
+        total: Option<Box<Deadline>>,
         exchange: Counted,
     ) -> Self {
         let mut lease = Some(lease);
@@ -91,6 +91,11 @@ impl AnswerBody {
         let clock = clock.clone();
         let (silence, waiting) = (None, false);
         Self { incoming, lease, idle, silence, waiting, clock, total, _exchange: exchange }
+    }
+
+    /// How long the origin may be silent.
+    pub fn idle(&self) -> Duration {
+        self.idle
     }
 
     /// Ready when the origin was silent for too long.

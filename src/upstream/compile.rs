@@ -83,6 +83,7 @@ impl Upstream {
             timeout: Timeouts::new(&upstream.timeout),
             host,
             balance: RoundRobin::new(&weights, workers),
+            weights,
             metrics,
         })
     }
