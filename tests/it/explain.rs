@@ -311,6 +311,7 @@ to = "ORIGIN"
 name = "new-items"
 host = "a.example"
 path = "/items/{id}"
+methods = ["GET", "POST"]
 headers = { x-version = { regex = "^2" } }
 response-headers = { set = { x-route = "new-items" } }
 to = "ORIGIN"
@@ -354,8 +355,11 @@ async fn origin() -> SocketAddr {
                         return;
                     }
                 }
-                let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".as_bytes();
-                stream.write_all(&[answer, &head].concat()).await.unwrap();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    head.len()
+                );
+                stream.write_all(&[answer.as_bytes(), &head].concat()).await.unwrap();
             });
         }
     });
@@ -406,7 +410,8 @@ fn compare_heads(request: &str, json: &Value, got: &str) {
 async fn the_data_plane_does_what_explain_says() {
     let config = AGREEMENT.replace("ORIGIN", &format!("http://{}", origin().await));
     let source = Source::Text("agreement.toml".into(), config.clone());
-    let gateway = Gateway::start(source, Passed::default(), None).await.unwrap();
+    let gateway = Gateway::start(source, Passed::default(), None).await;
+    let gateway = gateway.unwrap_or_else(|report| panic!("{report}"));
     let long = format!("/{}", "x".repeat(300));
     let headers = [
         "",
