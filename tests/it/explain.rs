@@ -1,15 +1,16 @@
 //! `explain`: the winner, why the others are not, what each stage does, and the request as an origin
 //! sees it; and that the data plane does with real requests what it says.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use janua::{
     app::{
         Gateway, Source,
-        explain::{Arguments, Explanation, Unexplained, explain},
+        explain::{Arguments, Explanation, Unexplained, explain, explain_in},
     },
     chain::{Outcome, SAMPLE_ID},
     server::Passed,
+    snapshot::Snapshot,
 };
 use serde_json::Value;
 use tokio::{
@@ -79,6 +80,11 @@ to = "echo"
 "#;
 
 fn ask(config: &str, request: &str) -> Result<Explanation, Unexplained> {
+    explain(&Source::Text("shop.toml".into(), config.into()), &arguments(request))
+}
+
+/// `METHOD URL; from=ADDRESS; listener=NAME; NAME: VALUE`.
+fn arguments(request: &str) -> Arguments {
     let mut words = request.split("; ");
     let (method, url) = words.next().unwrap().split_once(' ').unwrap();
     let mut arguments =
@@ -90,7 +96,7 @@ fn ask(config: &str, request: &str) -> Result<Explanation, Unexplained> {
             _ => arguments.headers.push(word.into()),
         }
     }
-    explain(&Source::Text("shop.toml".into(), config.into()), &arguments)
+    arguments
 }
 
 /// Route and outcome in a few words.
@@ -409,7 +415,7 @@ fn compare_heads(request: &str, json: &Value, got: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_data_plane_does_what_explain_says() {
     let config = AGREEMENT.replace("ORIGIN", &format!("http://{}", origin().await));
-    let source = Source::Text("agreement.toml".into(), config.clone());
+    let source = Source::Text("agreement.toml".into(), config);
     let gateway = Gateway::start(source, Passed::default(), None).await;
     let gateway = gateway.unwrap_or_else(|report| panic!("{report}"));
     let long = format!("/{}", "x".repeat(300));
@@ -451,7 +457,7 @@ async fn the_data_plane_does_what_explain_says() {
                              Host: {host}; Connection: close; {fields}"
                         );
                         let asked = asked.trim_end_matches("; ");
-                        agree(&config, asked, address).await;
+                        agree(gateway.world().load(), asked, address).await;
                         compared += 1;
                     }
                 }
@@ -463,8 +469,8 @@ async fn the_data_plane_does_what_explain_says() {
 }
 
 /// Has one request explained and sends it.
-async fn agree(config: &str, asked: &str, address: SocketAddr) {
-    let explanation = ask(config, asked).expect(asked);
+async fn agree(world: Arc<Snapshot>, asked: &str, address: SocketAddr) {
+    let explanation = explain_in(world, &arguments(asked)).expect(asked);
     let json = explanation.json();
     let mut words = asked.split("; ");
     let mut request = format!("{} HTTP/1.1\r\n", words.next().unwrap());
