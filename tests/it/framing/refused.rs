@@ -68,7 +68,7 @@ const HEADS: &[Case<'_>] = &[
     ("a name beyond ASCII", 400, HEADER, b"GET / HTTP/1.1\r\nHost: a\r\nX\xA0: x\r\n\r\n"),
     ("a space before the first field", 400, HEADER, b"GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
     ("a folded value", 400, HEADER, b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n"),
-    ("a folded length", 400, HEADER, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 5\r\n\r\nhello"),
+    ("a folded length", 400, FRAMING, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 5\r\n\r\nhello"),
     ("a value folded by a tab", 400, HEADER, b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tb\r\n\r\n"),
     ("NUL in a value", 400, HEADER, b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n"),
     ("an escape in a value", 400, HEADER, b"GET / HTTP/1.1\r\nHost: a\r\nX: \x1B[31m\r\n\r\n"),
