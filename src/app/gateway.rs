@@ -5,7 +5,7 @@
 //! old. Up to the swap nothing of the old world is touched, so whatever fails leaves no trace.
 
 use std::{
-    path::{Path as FilePath, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -220,9 +220,4 @@ fn system(error: &std::io::Error) -> Problems {
 fn seconds_since_1970() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// The file that is read when nobody names one.
-pub(super) fn default_path() -> &'static FilePath {
-    FilePath::new("/etc/janua/janua.toml")
 }
