@@ -1,6 +1,7 @@
 //! Process life: the command line on top, and the gateway that it runs.
 
 pub mod config_tests;
+pub mod demo;
 pub mod explain;
 mod gateway;
 mod question;

@@ -1,169 +1,165 @@
-//! An origin of the demo: a small HTTP/1.1 server that shows what reached it.
+//! The demo's origins: small HTTP servers that say who they are and what they got.
 //!
-//! | path             | answer                                              |
-//! |------------------|-----------------------------------------------------|
-//! | `/delay/{ms}`    | as any other, so many milliseconds later            |
-//! | `/echo`          | the request's body, streamed                        |
-//! | `/sse`, `/sse/3` | an event a second, for ever or so many              |
-//! | `/status/{code}` | that status                                         |
-//! | `/ws`            | a WebSocket that says back what it is told          |
-//! | any other        | who answers, and the request's head, as JSON        |
+//! In: a name. Out: an [`Origin`] that serves at a port of 127.0.0.1 until it is dropped. It speaks
+//! HTTP/1.1 in clear and is nobody's model of a web server.
 
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, fmt::Write as _, io, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
 use http::{
     HeaderValue, Request, Response, StatusCode,
-    header::{
-        CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
-    },
+    header::{CACHE_CONTROL, CONTENT_TYPE},
 };
 use http_body::Frame;
-use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use serde_json::{Map, json};
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::websocket;
 
-type Body = UnsyncBoxBody<Bytes, hyper::Error>;
+/// The longest delay that is waited out.
+const LONGEST: Duration = Duration::from_secs(60);
 
-/// Longer nobody waits for `/delay`.
-const LONGEST_DELAY: u64 = 60_000;
+/// Events of `/sse`, and what lies between two of them.
+const EVENTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(300);
 
-/// Starts an origin; it ends with the runtime.
-pub(super) async fn start(name: &'static str) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let service = service_fn(move |request| answer(name, request));
-                    let io = TokioIo::new(stream);
-                    let connection =
-                        http1::Builder::new().serve_connection(io, service).with_upgrades();
-                    // A client that goes away is no news.
-                    tokio::spawn(async { drop(connection.await) });
-                }
-                // No file descriptors left, most likely; some will come back.
-                Err(_) => sleep(Duration::from_millis(100)).await,
-            }
-        }
-    });
-    Ok(address)
+type Body = BoxBody<Bytes, hyper::Error>;
+
+/// An origin that serves until it is dropped.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) address: SocketAddr,
+    _serving: AbortOnDropHandle<()>,
 }
 
-async fn answer(
-    name: &'static str,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let path = request.uri().path().to_owned();
-    let (what, argument) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
-    let mut response = match what {
-        "delay" => {
-            let millis = argument.parse().unwrap_or(0_u64).min(LONGEST_DELAY);
-            sleep(Duration::from_millis(millis)).await;
-            head(name, &request)
+impl Origin {
+    /// Starts an origin.
+    pub(super) async fn start(name: &'static str) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let serving = AbortOnDropHandle::new(tokio::spawn(serve(name, listener)));
+        Ok(Self { address, _serving: serving })
+    }
+}
+
+/// Accepts for ever; connections end with it.
+async fn serve(name: &'static str, listener: TcpListener) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(connections.spawn(connection(name, stream))),
+                // No descriptors left, say: that passes.
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            },
+            Some(_) = connections.join_next() => {}
         }
-        "echo" => echo(request),
-        "sse" => events(argument.parse().ok()),
-        "status" => status(argument),
-        "ws" => open(request),
-        _ => head(name, &request),
+    }
+}
+
+async fn connection(name: &'static str, stream: TcpStream) {
+    let service =
+        service_fn(|request| async move { Ok::<_, Infallible>(answer(name, request).await) });
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // A gateway that closes a connection does what it may.
+    let _ = connection.with_upgrades().await;
+}
+
+/// What an origin answers.
+async fn answer(name: &'static str, request: Request<Incoming>) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let path = path.strip_prefix('/').unwrap_or(&path);
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    let mut response = match (first, rest) {
+        ("who", "") => text(format!("{name}\n")),
+        ("delay", millis) => delayed(name, millis).await,
+        ("status", code) => with_status(name, code),
+        ("echo", "") => echoed(request),
+        ("sse", "") => events(name),
+        ("ws", "") => websocket::accept(request).map(|()| whole("")),
+        _ => text(report(name, &request)),
     };
     response.headers_mut().insert("x-origin", HeaderValue::from_static(name));
-    Ok(response)
+    response
 }
 
-/// Who answers, and the request's head.
-fn head(name: &str, request: &Request<Incoming>) -> Response<Body> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let fields: Map<_, _> = request
-        .headers()
-        .iter()
-        .map(|(field, value)| (field.to_string(), text(value).into()))
-        .collect();
-    let answer = json!({
-        "origin": name,
-        "method": request.method().as_str(),
-        "target": request.uri().to_string(),
-        "headers": fields,
-    });
-    of_type("application/json", full(format!("{answer:#}\n")))
+/// Who it is, and what it got.
+fn report(name: &str, request: &Request<Incoming>) -> String {
+    let (method, target) = (request.method(), request.uri());
+    let mut report = format!("This is {name}. It got {method} {target} with\n");
+    for (name, value) in request.headers() {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let _ = writeln!(report, "  {name}: {value}");
+    }
+    report
 }
 
-fn echo(request: Request<Incoming>) -> Response<Body> {
+async fn delayed(name: &str, millis: &str) -> Response<Body> {
+    let Ok(millis) = millis.parse() else { return wrong("a delay is in milliseconds\n") };
+    let delay = Duration::from_millis(millis).min(LONGEST);
+    tokio::time::sleep(delay).await;
+    text(format!("{name} waited {} ms\n", delay.as_millis()))
+}
+
+fn with_status(name: &str, code: &str) -> Response<Body> {
+    let status = code.parse().ok().filter(|code| (200..600).contains(code));
+    let Some(status) = status.and_then(|code| StatusCode::from_u16(code).ok()) else {
+        return wrong("a status is 200 to 599\n");
+    };
+    let mut response = text(format!("{name} answers {status}\n"));
+    *response.status_mut() = status;
+    response
+}
+
+/// Streams the request's body back while it comes.
+fn echoed(request: Request<Incoming>) -> Response<Body> {
     let kind = request.headers().get(CONTENT_TYPE).cloned();
-    let mut response = Response::new(request.into_body().boxed_unsync());
+    let mut response = Response::new(request.into_body().boxed());
     if let Some(kind) = kind {
         response.headers_mut().insert(CONTENT_TYPE, kind);
     }
     response
 }
 
-/// An event at once and one every second, so many in all.
-fn events(count: Option<u64>) -> Response<Body> {
-    let count = count.unwrap_or(u64::MAX);
-    let next = move |number: u64| async move {
-        if number > count {
+/// Server-sent events, each when its time has come.
+fn events(name: &'static str) -> Response<Body> {
+    let events = stream::unfold(1, move |number| async move {
+        if number > EVENTS {
             return None;
         }
         if number > 1 {
-            sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(PAUSE).await;
         }
-        let event = Bytes::from(format!("data: {number}\n\n"));
-        Some((Ok(Frame::data(event)), number + 1))
-    };
-    let body = StreamBody::new(stream::unfold(1, next));
-    let mut response = of_type("text/event-stream", body.boxed_unsync());
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn status(code: &str) -> Response<Body> {
-    let status = code.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.filter(|status| status.as_u16() >= 200).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut response = of_type("text/plain", full(format!("{status}\n")));
-    *response.status_mut() = status;
-    response
-}
-
-/// Opens a WebSocket, if that is what is asked for.
-fn open(mut request: Request<Incoming>) -> Response<Body> {
-    let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY) else {
-        let mut response = of_type("text/plain", full("a WebSocket is spoken here\n".into()));
-        *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
-        response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-        return response;
-    };
-    let accept = websocket::accept(key.as_bytes());
-    let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(async {
-        if let Ok(stream) = upgraded.await {
-            // A client that goes away is no news.
-            let _ = websocket::echo(TokioIo::new(stream)).await;
-        }
+        let event = format!("id: {number}\ndata: event {number} of {EVENTS} from {name}\n\n");
+        Some((Ok(Frame::data(Bytes::from(event))), number + 1))
     });
-    let mut response = Response::new(full(String::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let mut response = Response::new(BodyExt::boxed(StreamBody::new(events)));
     let headers = response.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    if let Ok(accept) = HeaderValue::try_from(accept) {
-        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-fn full(text: String) -> Body {
-    Full::from(text).map_err(|never: Infallible| match never {}).boxed_unsync()
+fn text(text: String) -> Response<Body> {
+    let mut response = Response::new(whole(text));
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
-fn of_type(kind: &'static str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+fn wrong(message: &'static str) -> Response<Body> {
+    let mut response = text(message.into());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
     response
+}
+
+fn whole(text: impl Into<Bytes>) -> Body {
+    Full::new(text.into()).map_err(|never| match never {}).boxed()
 }
