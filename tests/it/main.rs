@@ -10,6 +10,7 @@
 
 mod config;
 mod config_tests;
+mod demo;
 mod explain;
 mod framing;
 mod reference;
