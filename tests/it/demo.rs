@@ -37,3 +37,41 @@ async fn every_line_shows_what_it_says() {
     demo.stop().await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_can_be_explained_and_read_again() {
+    let demo = demo().await;
+    let asked = explain::Arguments {
+        method: "GET".into(),
+        url: "/api/orders/7".into(),
+        ..explain::Arguments::default()
+    };
+    let explained = explain(&Source::File(demo.file().into()), &asked).unwrap();
+    assert_eq!(explained.route(), Some("orders"));
+
+    let text = std::fs::read_to_string(demo.file()).unwrap();
+    std::fs::write(demo.file(), text.replace("Hello,", "Good day,")).unwrap();
+    demo.gateway().reload().await.unwrap();
+    let hello = demo.tries().into_iter().find(|line| line.title == "Answer").unwrap();
+    assert_eq!(say(&hello.command).await, "Good day, Ada.\n");
+
+    // A mistake changes nothing.
+    std::fs::write(demo.file(), text.replace("to = \"dusk\"", "to = \"dust\"")).unwrap();
+    assert!(demo.gateway().reload().await.is_err());
+    assert_eq!(say(&hello.command).await, "Good day, Ada.\n");
+
+    let folder = demo.file().parent().unwrap().to_owned();
+    demo.stop().await;
+    assert!(!folder.exists(), "{} stays behind", folder.display());
+}
+
+#[test]
+fn the_configuration_is_one_to_begin_with() {
+    let asked = explain::Arguments {
+        method: "GET".into(),
+        url: "https://localhost/who".into(),
+        ..explain::Arguments::default()
+    };
+    let explained = explain(&Source::Text("demo.toml".into(), CONFIG.into()), &asked).unwrap();
+    assert_eq!(explained.route(), Some("front"));
+}

@@ -21,7 +21,7 @@ use self::{folder::Folder, origin::Origin};
 use super::{Gateway, Source};
 use crate::{config::Report, server::Passed, telemetry};
 
-/// The configuration, with addresses that [`written`] replaces by those that there are.
+/// The configuration, with addresses that `written` replaces by those that there are.
 pub const CONFIG: &str = include_str!("demo.toml");
 
 /// Where it listens unless it is told or another process does.
