@@ -5,7 +5,7 @@
 //! old. Up to the swap nothing of the old world is touched, so whatever fails leaves no trace.
 
 use std::{
-    path::{Path as FilePath, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,6 +15,7 @@ use std::{
 
 use tokio::{sync::Mutex, time::Instant};
 
+use super::config_tests;
 use crate::{
     config::{self, Loaded, Problem, Problems, Report},
     server::{Passed, Server},
@@ -64,9 +65,9 @@ impl Gateway {
         log: Option<telemetry::Handle>,
     ) -> Result<Self, Report> {
         let loaded = source.load()?;
-        let (snapshot, findings) = compile(&loaded, None)?;
+        let (snapshot, findings) = compile(&loaded, Purpose::Serve, None)?;
         tell(&loaded.report(findings));
-        let world = World::new(Arc::new(snapshot));
+        let world = World::new(snapshot);
         let snapshot = world.load();
         let mut server = Server::new(world.clone(), passed);
         let prepared = server.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
@@ -118,13 +119,12 @@ impl Gateway {
         // It reads files and may take a while: not on a thread that others wait for.
         let compiled = tokio::task::spawn_blocking(move || {
             let loaded = source.load()?;
-            compile(&loaded, Some(&known)).map(|compiled| (loaded, compiled))
+            compile(&loaded, Purpose::Serve, Some(&known)).map(|compiled| (loaded, compiled))
         });
         let (loaded, (snapshot, findings)) = match compiled.await {
             Ok(compiled) => compiled?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        let snapshot = Arc::new(snapshot);
         let prepared = server.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         tell(&loaded.report(findings));
         before.access_log.reopen();
@@ -184,13 +184,25 @@ impl Gateway {
 /// Compiles what was loaded, and runs its own tests.
 pub(super) fn compile(
     loaded: &Loaded,
+    purpose: Purpose,
     previous: Option<&Snapshot>,
-) -> Result<(Snapshot, Problems), Report> {
-    let compiled = Snapshot::compile(loaded.config.clone(), Purpose::Serve, previous);
+) -> Result<(Arc<Snapshot>, Problems), Report> {
+    let (snapshot, mut findings) = compile_untested(loaded, purpose, previous)?;
+    findings.extend(config_tests::run(&snapshot));
+    if findings.has_errors() { Err(loaded.report(findings)) } else { Ok((snapshot, findings)) }
+}
+
+/// Compiles what was loaded: whoever asks why a test fails needs the configuration that fails it.
+pub(super) fn compile_untested(
+    loaded: &Loaded,
+    purpose: Purpose,
+    previous: Option<&Snapshot>,
+) -> Result<(Arc<Snapshot>, Problems), Report> {
+    let compiled = Snapshot::compile(loaded.config.clone(), purpose, previous);
     let (snapshot, findings) = compiled.map_err(|problems| loaded.report(problems))?;
     // Names that do not match are the loader's to find, and it says so only here.
     let report = loaded.report(findings.clone());
-    if report.has_errors() { Err(report) } else { Ok((snapshot, findings)) }
+    if report.has_errors() { Err(report) } else { Ok((Arc::new(snapshot), findings)) }
 }
 
 /// Says what somebody should look at.
@@ -208,9 +220,4 @@ fn system(error: &std::io::Error) -> Problems {
 fn seconds_since_1970() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// The file that is read when nobody names one.
-pub(super) fn default_path() -> &'static FilePath {
-    FilePath::new("/etc/janua/janua.toml")
 }

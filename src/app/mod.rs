@@ -1,6 +1,10 @@
 //! Process life: the command line on top, and the gateway that it runs.
 
+pub mod config_tests;
+pub mod demo;
+pub mod explain;
 mod gateway;
+mod question;
 
 use std::process::ExitCode;
 
@@ -20,12 +24,10 @@ pub fn main() -> ExitCode {
     runtime.block_on(async {
         match Gateway::start(Source::File(path.into()), passed, log).await {
             Ok(gateway) => {
-                let mut term =
-                    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                    {
-                        Ok(term) => term,
-                        Err(_) => return ExitCode::FAILURE,
-                    };
+                let terminate = tokio::signal::unix::SignalKind::terminate();
+                let Ok(mut term) = tokio::signal::unix::signal(terminate) else {
+                    return ExitCode::FAILURE;
+                };
                 term.recv().await;
                 gateway.drain().await;
                 gateway.stop().await;
