@@ -186,7 +186,8 @@ struct Patience {
 
 impl Patience {
     fn new(clock: &Clock, limits: BodyLimits) -> Self {
-        let enough = limits.rate.saturating_mul(limits.window.as_secs().max(1));
+        let millis = u64::try_from(limits.window.as_millis()).unwrap_or(u64::MAX);
+        let enough = limits.rate.saturating_mul(millis).div_ceil(1_000);
         let clock = clock.clone();
         Self { clock, window: limits.window, enough, deadline: None, bytes: 0, idle_since: None }
     }

@@ -69,7 +69,11 @@ pub(super) async fn serve(
     let client = site.clients.seat(client);
     let mut stream = stream;
     let mut held = Vec::new();
-    let http2 = http2 || site.listener.h2c && sniff(&site, &mut stream, &mut held).await;
+    let http2 = match site.listener.h2c && !http2 {
+        true => sniff(&site, &client, &mut stream, &mut held).await,
+        false => Some(http2),
+    };
+    let Some(http2) = http2 else { return };
     let metrics = site.listener.metrics.clone();
     let shard = metrics.at(site.worker.index);
     shard.active.inc();
@@ -127,22 +131,37 @@ fn facts(connection: &rustls::ServerConnection) -> TlsFacts {
     }
 }
 
-/// Whether a connection in clear begins with HTTP/2; what was read to find out is in `held`.
-async fn sniff(site: &Site, stream: &mut Stream, held: &mut Vec<u8>) -> bool {
-    let mut deadline = Deadline::new(&site.worker.clock, site.listener.timeout.header.0);
+/// Whether a connection in clear begins with HTTP/2; what was read to find out is in `held`. None for
+/// one on which nothing came while it was welcome.
+async fn sniff(
+    site: &Site,
+    client: &Client,
+    stream: &mut Stream,
+    held: &mut Vec<u8>,
+) -> Option<bool> {
+    let timeout = &site.listener.timeout;
+    let mut deadline = Deadline::new(&site.worker.clock, timeout.keep_alive.0);
     loop {
         match h2_preface(held) {
-            Preface::Yes => return true,
-            Preface::No => return false,
+            Preface::Yes => return Some(true),
+            Preface::No => return Some(false),
             Preface::Maybe => {}
         }
-        let mut read = std::pin::pin!(stream.read_buf(held));
-        let read = poll_fn(|cx| match read.as_mut().poll(cx) {
-            Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
-            Poll::Pending => deadline.poll(cx).map(|()| 0),
+        let idle = held.is_empty();
+        let mut read = pin!(stream.read_buf(held));
+        let read = poll_fn(|cx| {
+            client.state.driven_by(cx.waker());
+            match read.as_mut().poll(cx) {
+                Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
+                Poll::Pending if idle && client.state.signal() != Signal::GoOn => Poll::Ready(0),
+                Poll::Pending => deadline.poll(cx).map(|()| 0),
+            }
         });
         if read.await == 0 {
-            return false;
+            return (!held.is_empty()).then_some(false);
+        }
+        if idle {
+            deadline = Deadline::new(&site.worker.clock, timeout.header.0);
         }
     }
 }
@@ -229,6 +248,8 @@ struct Driver {
     /// When the last request ended; none while one runs.
     quiet_since: Option<u64>,
     draining: bool,
+    /// Whether it was asked to finish for having been quiet too long.
+    finishing: bool,
 }
 
 /// What becomes of a connection when its deadline has come.
@@ -248,7 +269,8 @@ impl Driver {
         let clock = &client.worker.clock;
         let (deadline, quiet_since) = (Deadline::new(clock, FIRST_LOOK), Some(clock.now()));
         let timeout = listener.timeout.clone();
-        Self { timeout, client, standing, deadline, quiet_since, draining: false }
+        let (draining, finishing) = (false, false);
+        Self { timeout, client, standing, deadline, quiet_since, draining, finishing }
     }
 
     async fn drive<C>(mut self, connection: C, finish: impl Fn(Pin<&mut C>))
@@ -278,7 +300,10 @@ impl Driver {
             while self.deadline.poll(cx).is_ready() {
                 match self.patience() {
                     Patience::Left(time) => self.deadline.reset(time),
+                    // HTTP/2 finishes when the client plays along; one that is silent does not.
+                    Patience::Finish if self.finishing => return Poll::Ready(()),
                     Patience::Finish => {
+                        self.finishing = true;
                         self.deadline.reset(LINGER);
                         finish(connection.as_mut());
                         cx.waker().wake_by_ref();
@@ -314,7 +339,10 @@ impl Driver {
         if let Some(since) = self.standing.stuck() {
             return match left(since, self.timeout.write) {
                 Some(time) => Patience::Left(time),
-                None => Patience::Over,
+                None => {
+                    self.client.state.refuse(Reject::WriteTimeout);
+                    Patience::Over
+                }
             };
         }
         let (phase, since) = self.standing.phase();
