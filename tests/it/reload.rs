@@ -391,7 +391,6 @@ async fn a_reload_that_fails_changes_nothing_and_says_why() {
 }
 
 #[tokio::test]
-#[ignore = "a reload does not run the configuration's own tests"]
 async fn a_reload_whose_own_tests_fail_is_refused() {
     let good = "[[route]]\nto = { status = 204 }\n";
     let janua = Setup::new(good).start().await;
@@ -530,4 +529,16 @@ async fn a_request_that_outlives_the_drain_is_cut() {
         .await
         .unwrap();
     assert_eq!(running.ended().await, "");
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_clients_that_said_nothing() {
+    let janua = Setup::new("[[route]]\nto = { status = 204 }\n").listener("h2c = true");
+    let janua = janua.start().await;
+    let mut silent = janua.client().await;
+    janua.get("/").await;
+    let clean = drain_while(&janua, async {
+        assert_eq!(silent.ended().await, "");
+    });
+    assert!(clean.await);
 }
