@@ -13,6 +13,7 @@ mod config_tests;
 mod deadlines;
 mod demo;
 mod explain;
+mod forwarding;
 mod framing;
 mod reference;
 mod reload;

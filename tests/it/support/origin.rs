@@ -279,6 +279,14 @@ impl Peer {
         }
     }
 
+    /// What comes next; none at the end.
+    pub(crate) async fn some(&mut self) -> Option<Vec<u8>> {
+        if self.held.is_empty() {
+            self.fill().await?;
+        }
+        Some(std::mem::take(&mut self.held))
+    }
+
     /// Reads until the connection ends.
     pub(crate) async fn ended(&mut self) {
         while self.fill().await.is_some() {}
