@@ -18,7 +18,7 @@ use super::{
     tunnel::{self, Upgrade},
 };
 use crate::{
-    message::{RequestBody, strip_response},
+    message::{RequestBody, keep_one_framing, strip_response},
     reject::Reject,
     rewrite::{FieldValue, Template},
     route::Params,
@@ -91,6 +91,13 @@ pub(super) fn end(
         // An answer that switches to what nobody asked for is no answer.
         let upgrade = upgrade.ok_or(Reject::UpstreamProtocol)?;
         return Ok(tunnel::open(exchange, *upgrade, response));
+    }
+    if upgrade.is_some_and(|upgrade| upgrade.is_connect()) && response.status().is_success() {
+        // Any success would tell the client that its tunnel is open (RFC 8441 section 5).
+        return Err(Reject::UpstreamProtocol);
+    }
+    if !keep_one_framing(response.headers_mut()) {
+        return Err(Reject::UpstreamProtocol);
     }
     strip_response(response.headers_mut());
     // The answer is ours, whatever version the origin spoke (RFC 9110 section 2.5).

@@ -42,7 +42,12 @@ pub(super) fn prepare<'r>(
     changes.apply(headers);
     headers.insert(REQUEST_ID, exchange.id.clone());
     set_forwarded(headers, &exchange.client, exchange.host.as_ref());
-    append_via(headers, &exchange.world.via[usize::from(head.version >= Version::HTTP_2)]);
+    let via = match head.version {
+        Version::HTTP_10 => 0,
+        Version::HTTP_11 => 1,
+        _ => 2,
+    };
+    append_via(headers, &exchange.world.via[via]);
     if kept.trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }

@@ -41,6 +41,13 @@ pub(super) struct Upgrade {
     version: Version,
 }
 
+impl Upgrade {
+    /// Whether it was asked for by CONNECT, so that a success opens it.
+    pub(super) fn is_connect(&self) -> bool {
+        !answers_101(self.version)
+    }
+}
+
 /// Turns a request into one for an upgrade by HTTP/1.1.
 pub(super) fn ask(request: &mut Request<RequestBody>, protocol: HeaderValue) -> Upgrade {
     let version = request.version();

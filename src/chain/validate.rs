@@ -16,7 +16,7 @@ use hyper::ext::Protocol;
 
 use super::exchange::Exchange;
 use crate::{
-    message::{Kept, join_cookies, strip_request},
+    message::{Kept, join_cookies, may_pass, strip_request},
     reject::Reject,
     route::path,
 };
@@ -27,7 +27,8 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
     let connect = head.extensions.get::<Protocol>().map(|protocol| {
         HeaderValue::from_str(protocol.as_str()).map_err(|_| Reject::RequestHeader)
     });
-    if head.method == Method::CONNECT && connect.is_none() {
+    let passes = head.extensions.get::<Protocol>().is_some_and(|name| may_pass(name.as_str()));
+    if head.method == Method::CONNECT && !passes {
         return Err(Reject::MethodRefused);
     }
     // For HTTP/1 the guard has held these bounds already; HTTP/2 knows only one for all fields.

@@ -7,7 +7,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
-    header::{CONNECTION, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
 /// What [`strip_request`] took off and the chain may put back in its own words.
@@ -87,17 +87,31 @@ pub fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// The protocol of a request for an upgrade, if it is one that may pass.
+/// Leaves an answer with one framing (RFC 9112 section 6.3: `Transfer-Encoding` overrides the length);
+/// says whether its body is one that can go on: no coding but `chunked` is taken off on the way here.
+pub fn keep_one_framing(headers: &mut HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return true };
+    let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    headers.remove(CONTENT_LENGTH);
+    chunked
+}
+
+/// Whether `Upgrade` names protocols that may pass.
 ///
-/// `h2c` never passes: the origin would speak HTTP/2 on a connection whose requests nobody checks.
+/// `h2c` never does: the origin would speak HTTP/2 on a connection whose requests nobody checks.
+pub fn may_pass(protocols: &str) -> bool {
+    protocols.split(',').map(str::trim).all(|protocol| {
+        let name = protocol.split('/').next().unwrap_or(protocol);
+        !["h2c", "h2", "http", "tls"].iter().any(|never| name.eq_ignore_ascii_case(never))
+    })
+}
+
+/// The protocol of a request for an upgrade, if it is one that may pass.
 pub fn wants_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let value = headers.get(UPGRADE)?;
     let asked = tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
-    let mut protocols = value.to_str().ok()?.split(',').map(str::trim);
-    let safe = protocols.all(|protocol| {
-        let name = protocol.split('/').next().unwrap_or(protocol);
-        !["h2c", "h2", "http", "tls"].iter().any(|never| name.eq_ignore_ascii_case(never))
-    });
+    let safe = may_pass(value.to_str().ok()?);
     (asked && safe && headers.get_all(UPGRADE).iter().count() == 1).then(|| value.clone())
 }
 

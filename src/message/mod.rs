@@ -13,6 +13,9 @@ pub use self::{
     body::{BodyError, BodyLimits, RequestBody},
     client::{Client, ClientState, Clients, InFlight, Scheme, Signal, TlsFacts},
     forwarded::{Networks, client_address, set_forwarded},
-    headers::{Kept, join_cookies, strip_request, strip_response, wants_upgrade},
+    headers::{
+        Kept, join_cookies, keep_one_framing, may_pass, strip_request, strip_response,
+        wants_upgrade,
+    },
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
 };

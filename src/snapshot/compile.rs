@@ -104,12 +104,13 @@ fn now() -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn via(config: &Config, problems: &mut Problems) -> Option<[HeaderValue; 2]> {
+fn via(config: &Config, problems: &mut Problems) -> Option<[HeaderValue; 3]> {
     let name = &config.server.name;
     let token =
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
     let value = |version| HeaderValue::try_from(format!("{version} {name}")).ok().filter(|_| token);
-    let values = value("1.1").zip(value("2")).map(<[_; 2]>::from);
+    let values = value("1.0").zip(value("1.1")).zip(value("2"));
+    let values = values.map(|((http10, http11), http2)| [http10, http11, http2]);
     let problem = || {
         Problem::error(Path::root().key("server").key("name"), format!("`{name}` is not a name"))
             .help("letters, digits, `-`, `.` and `_`")

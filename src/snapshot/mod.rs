@@ -66,8 +66,8 @@ pub struct Snapshot {
     pub access_log: Arc<AccessLog>,
     /// What the access logs of this process lost.
     pub losses: Arc<Losses>,
-    /// What `Via` says of HTTP/1.1 and HTTP/2 requests.
-    pub via: [HeaderValue; 2],
+    /// What `Via` says of requests by HTTP/1.0, HTTP/1.1 and HTTP/2.
+    pub via: [HeaderValue; 3],
     /// Session tickets.
     pub tickets: tls::Tickets,
     /// Threads that carry traffic.

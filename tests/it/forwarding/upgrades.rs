@@ -73,6 +73,7 @@ async fn a_websocket_works_through_the_gateway() {
         assert!(message.unwrap().is_close());
     }
     soon("the origin's end", origin).await.unwrap();
+    drop(socket);
     let line = janua.logged("the tunnel", |line| line["path"] == "/chat").await;
     assert_eq!(line["status"], 101);
     assert!(line["bytes_in"].as_u64().unwrap() > 170_000, "{line}");
@@ -317,6 +318,18 @@ async fn an_upgrade_by_http2_that_the_origin_refuses_is_a_plain_answer() {
     assert_eq!((answer.status().as_u16(), &*body), (403, &b"no"[..]));
     let (answer, _) = client.get("http://a.example/").await;
     assert_eq!(answer.status(), 403, "the connection goes on");
+}
+
+/// Of a CONNECT any success means that the tunnel is open: a client would take a page for it.
+#[tokio::test]
+async fn an_upgrade_by_http2_that_the_origin_ignores_is_no_success() {
+    let origin = Origin::ok().await;
+    let janua = before(&origin).await;
+    let mut client = janua.http2().await;
+    client.extended_connect().await;
+    let (answer, body) = client.begin(connect("websocket"), false).await.answer().await;
+    let reason = crate::support::message::reason(&body);
+    assert_eq!((answer.status().as_u16(), &*reason), (502, "upstream.protocol"));
 }
 
 #[tokio::test]
