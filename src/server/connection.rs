@@ -248,6 +248,8 @@ struct Driver {
     /// When the last request ended; none while one runs.
     quiet_since: Option<u64>,
     draining: bool,
+    /// Whether the next look is as far off as that of a quiet connection.
+    far: bool,
     /// Whether it was asked to finish for having been quiet too long.
     finishing: bool,
 }
@@ -269,8 +271,8 @@ impl Driver {
         let clock = &client.worker.clock;
         let (deadline, quiet_since) = (Deadline::new(clock, FIRST_LOOK), Some(clock.now()));
         let timeout = listener.timeout.clone();
-        let (draining, finishing) = (false, false);
-        Self { timeout, client, standing, deadline, quiet_since, draining, finishing }
+        let (draining, far, finishing) = (false, false, false);
+        Self { timeout, client, standing, deadline, quiet_since, draining, far, finishing }
     }
 
     async fn drive<C>(mut self, connection: C, finish: impl Fn(Pin<&mut C>))
@@ -297,9 +299,16 @@ impl Driver {
                 return Poll::Ready(());
             }
             self.note_quiet();
+            if self.far && self.is_pressed() {
+                self.far = false;
+                self.deadline.reset(FIRST_LOOK);
+            }
             while self.deadline.poll(cx).is_ready() {
                 match self.patience() {
-                    Patience::Left(time) => self.deadline.reset(time),
+                    Patience::Left(time) => {
+                        self.far = !self.is_pressed();
+                        self.deadline.reset(time);
+                    }
                     // HTTP/2 finishes when the client plays along; one that is silent does not.
                     Patience::Finish if self.finishing => return Poll::Ready(()),
                     Patience::Finish => {
@@ -328,6 +337,13 @@ impl Driver {
         } else if self.quiet_since.is_none() {
             self.quiet_since = Some(self.client.worker.clock.now());
         }
+    }
+
+    /// Whether the client has less time than a quiet one. A request that comes whole, and whose
+    /// answer is taken, presses nobody: it moves no deadline.
+    fn is_pressed(&self) -> bool {
+        matches!(self.standing.phase().0, Phase::Head | Phase::Refused)
+            || self.standing.stuck().is_some()
     }
 
     /// Looks at how the connection stands.

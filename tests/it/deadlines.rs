@@ -118,6 +118,29 @@ async fn the_second_head_on_a_connection_has_its_own_time() {
     assert_eq!(client.ended().await, "");
 }
 
+/// Slowloris, with patience: a head that begins when the connection was quiet for a while has no more
+/// time than any other, and not all that a quiet connection has.
+#[tokio::test]
+async fn a_head_that_begins_late_has_its_time_and_no_more() {
+    let origin = Origin::ok().await;
+    let setup = Setup::new(format!(
+        "[[listener]]\nname = \"clock\"\naddress = \"127.0.0.2:0\"\n\
+         timeout.keep-alive = \"1500ms\"\n[[route]]\nto = \"{}\"\n",
+        origin.url
+    ));
+    let janua = setup.listener("timeout.header = \"200ms\"").start().await;
+    let mut fresh = janua.client().await;
+    let mut used = janua.client().await;
+    assert_eq!(used.get("/").await.status(), 200);
+    wait_for_keep_alive(janua.address_of("clock").await).await;
+    for client in [&mut fresh, &mut used] {
+        client.send("GET / HTTP/1.1\r\nHo").await;
+    }
+    for client in [&mut fresh, &mut used] {
+        client.answer().await.assert_refused(408, "timeout.request", "a late head");
+    }
+}
+
 // --- Between requests ---
 
 #[tokio::test]
