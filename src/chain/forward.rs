@@ -16,6 +16,7 @@ use super::{
     exchange::Exchange,
     prepare::{Scope, without_port},
     tunnel::{self, Upgrade},
+    validate::answers_101,
 };
 use crate::{
     message::{RequestBody, keep_one_framing, strip_response},
@@ -42,22 +43,28 @@ pub(super) fn begin<'r, 'e>(
     upgrade: Option<HeaderValue>,
     head: &mut Parts,
     body: &mut RequestBody,
-) -> Begun<'r, 'e> {
+) -> Result<Begun<'r, 'e>, Reject> {
+    // Any success would tell the client that its tunnel is open (RFC 8441 section 5).
+    let connect = upgrade.is_some() && !answers_101(head.version);
     let scope = Scope { exchange, route, params };
-    Begun::Answered(match &route.target {
+    let answer = match &route.target {
         Target::Upstream { upstream, timeout } => {
             let mut request = take(head, body);
             let upgrade = upgrade.map(|protocol| Box::new(tunnel::ask(&mut request, protocol)));
             let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
             let call = Call::new(request, &exchange.client.worker, *timeout, protocol);
-            return Begun::Call(upstream, call, upgrade);
+            return Ok(Begun::Call(upstream, call, upgrade));
         }
         Target::Redirect { location, status } => redirect(&scope, &head.headers, location, *status),
         Target::Respond { status, body, content_type } => {
             respond(&scope, &head.headers, *status, body, content_type.as_ref())
         }
         Target::Echo => echo::echo(exchange, head),
-    })
+    };
+    match connect && answer.status().is_success() {
+        true => Err(Reject::MethodRefused),
+        false => Ok(Begun::Answered(answer)),
+    }
 }
 
 /// The request of this head and body, which are left empty.
@@ -93,7 +100,6 @@ pub(super) fn end(
         return Ok(tunnel::open(exchange, *upgrade, response));
     }
     if upgrade.is_some_and(|upgrade| upgrade.is_connect()) && response.status().is_success() {
-        // Any success would tell the client that its tunnel is open (RFC 8441 section 5).
         return Err(Reject::UpstreamProtocol);
     }
     if !keep_one_framing(response.headers_mut()) {

@@ -104,7 +104,7 @@ async fn run(
     let _miss = route.cache.lookup(head);
     // 10 forward: pick an endpoint, send, try again where that is safe
     let (upstream, mut call, upgrade) =
-        match forward::begin(exchange, route, &params, kept.upgrade, head, body) {
+        match forward::begin(exchange, route, &params, kept.upgrade, head, body)? {
             Begun::Call(upstream, call, upgrade) => (upstream, call, upgrade),
             Begun::Answered(response) => return Ok(answer::change(response, changes)),
         };

@@ -53,6 +53,8 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
     }
     if let Some(protocol) = connect {
         kept.upgrade = Some(protocol?);
+        // What by HTTP/1.1 is a GET: one route takes it, however it comes.
+        head.method = Method::GET;
     }
     exchange.name(host, head);
     Ok(kept)

@@ -333,6 +333,29 @@ async fn an_upgrade_by_http2_that_the_origin_ignores_is_no_success() {
 }
 
 #[tokio::test]
+async fn an_upgrade_is_a_get_to_routes_however_it_comes() {
+    let origin = shouting().await;
+    let setup = Setup::new(format!(
+        "[[route]]\npath = \"/chat\"\nmethods = \"GET\"\nto = \"{}\"\n\
+         [[route]]\nto = {{ status = 200, body = \"hello\" }}\n",
+        origin.url
+    ));
+    let janua = setup.listener("h2c = true").start().await;
+    assert_eq!(janua.client().await.request("GET /chat", ASKS).await.status(), 101);
+    let mut client = janua.http2().await;
+    client.extended_connect().await;
+    let (answer, _) = client.begin(connect("shout/1"), false).await.head().await.unwrap();
+    assert_eq!(answer.status(), 200);
+
+    // Janua's own answers open no tunnel, and do not seem to.
+    let mut request = connect("shout/1");
+    *request.uri_mut() = "http://a.example/hello".parse().unwrap();
+    let (answer, body) = client.begin(request, false).await.answer().await;
+    let reason = crate::support::message::reason(&body);
+    assert_eq!((answer.status().as_u16(), &*reason), (405, "request.method"));
+}
+
+#[tokio::test]
 async fn h2c_never_passes_by_http2_either() {
     let origin = Origin::ok().await;
     let janua = before(&origin).await;
