@@ -63,6 +63,8 @@ pub(super) async fn serve(
     peer: Option<SocketAddr>,
     permit: OwnedSemaphorePermit,
 ) {
+    // Its deadlines count from here, also when nobody was there before.
+    site.worker.clock.catch_up();
     let Some((stream, tls, http2)) = handshake(&site, socket).await else { return };
     let trusted = peer.is_some_and(|peer| site.listener.trusted.contains(peer.ip()));
     let client = Client::new(peer, tls, site.listener.id, trusted, site.worker.clone());

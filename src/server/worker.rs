@@ -105,6 +105,7 @@ async fn reap(lens: Lens, worker: Worker) {
     let mut interval = tokio::time::interval(REAP);
     loop {
         interval.tick().await;
+        worker.clock.catch_up();
         for upstream in &lens.look().upstreams {
             upstream.reap(&worker);
         }

@@ -68,6 +68,13 @@ impl Clock {
         self.0.now.load(Relaxed)
     }
 
+    /// Brings a clock that stands up to date, where something is to be measured from now on.
+    pub fn catch_up(&self) {
+        if !self.0.ticking.load(Relaxed) {
+            self.0.read();
+        }
+    }
+
     /// Milliseconds since 1970 at a moment that was read from the system's clock: one reading serves
     /// for latencies and for the log.
     pub fn wall(&self, moment: Instant) -> u64 {
@@ -292,6 +299,8 @@ mod tests {
         let clock = ticking();
         tokio::time::sleep(Duration::from_secs(3_600)).await;
         assert!(clock.now() < 1_000, "the clock ticked for nobody: {}", clock.now());
+        clock.catch_up();
+        assert_eq!(clock.now(), 3_600_000);
         let mut deadline = Deadline::new(&clock, Duration::from_secs(1));
         poll_fn(|cx| deadline.poll(cx)).await;
         assert!(clock.now() >= 3_601_000, "{}", clock.now());

@@ -141,6 +141,21 @@ async fn a_head_that_begins_late_has_its_time_and_no_more() {
     }
 }
 
+/// The time before the first byte is nobody's, however long it was.
+#[tokio::test]
+async fn a_client_does_not_pay_for_the_quiet_before_it() {
+    let origin = Origin::ok().await;
+    let keys = "timeout.header = \"2s\"\ntimeout.keep-alive = \"2s\"";
+    let janua = Setup::to(&origin.url).listener(keys).start().await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let (mut late, mut slow) = (janua.client().await, janua.client().await);
+    slow.send("GET / HTTP/1.1\r\nHo").await;
+    tokio::time::sleep(Duration::from_millis(1300)).await;
+    slow.send("st: a\r\n\r\n").await;
+    assert_eq!(slow.answer().await.status(), 200, "half a head was not old");
+    assert_eq!(late.get("/").await.status(), 200, "a new connection was not idle");
+}
+
 // --- Between requests ---
 
 #[tokio::test]
