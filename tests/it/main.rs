@@ -20,3 +20,4 @@ mod reload;
 #[expect(dead_code, reason = "scripted origins and certificates for subjects that come next")]
 mod support;
 mod tls;
+mod upstreams;

@@ -1,0 +1,172 @@
+//! Connections to origins: kept, given up, bounded; and what a broken one does to the next request.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use super::one;
+use crate::support::{Janua, Origin, until};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+async fn all_well(janua: &Janua, count: usize) {
+    let mut client = janua.client().await;
+    for turn in 0..count {
+        let answer = client.get("/").await;
+        assert_eq!((answer.status(), &*answer.text()), (200, "ok"), "{turn}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_by_any_client() {
+    let origin = Origin::ok().await;
+    let janua = one(&origin.url, "").start().await;
+    for _ in 0..5 {
+        all_well(&janua, 4).await;
+    }
+    assert_eq!((origin.connections(), origin.requests().len()), (1, 20));
+}
+
+#[tokio::test]
+async fn an_origin_that_closes_after_each_answer_is_asked_on_a_new_one() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\n\r\nok",
+        "HTTP/1.0 200 OK\r\n\r\nok",
+    ] {
+        let origin = Origin::script(move |mut peer| async move {
+            peer.request().await;
+            peer.send(answer).await;
+        })
+        .await;
+        let janua = one(&origin.url, "").start().await;
+        all_well(&janua, 5).await;
+        assert_eq!(origin.connections(), 5, "{answer}");
+    }
+}
+
+/// The oldest trap of keep-alive: the origin has closed, and says so only now.
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_replaced_unnoticed() {
+    let origin = Origin::script(|mut peer| async move {
+        peer.request().await;
+        peer.send(OK).await;
+    })
+    .await;
+    let janua = one(&origin.url, "").start().await;
+    let mut client = janua.client().await;
+    for turn in 0..50 {
+        match turn % 2 {
+            0 => client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await,
+            _ => client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await,
+        }
+        let answer = client.answer().await;
+        assert_eq!(answer.status(), 200, "{turn}: {answer:?}");
+        until("the origin's end", || origin.open() == 0).await;
+    }
+    assert_eq!(origin.requests().len(), 50, "none was sent twice");
+}
+
+#[tokio::test]
+async fn so_many_idle_connections_are_kept_and_no_more() {
+    for (most, kept) in [(0, 0), (2, 2)] {
+        let may = Arc::new(Semaphore::new(0));
+        let known = may.clone();
+        let origin = Origin::script(move |mut peer| {
+            let may = known.clone();
+            async move {
+                while peer.request().await.is_some() {
+                    may.acquire().await.unwrap().forget();
+                    peer.send(OK).await;
+                }
+            }
+        })
+        .await;
+        let janua = one(&origin.url, &format!("keep-alive.max-idle = {most}")).start().await;
+        let mut clients = JoinSet::new();
+        for _ in 0..4 {
+            let mut client = janua.client().await;
+            clients.spawn(async move { client.get("/").await.status() });
+        }
+        until("all of them at the origin", || origin.requests().len() == 4).await;
+        may.add_permits(100);
+        while let Some(status) = clients.join_next().await {
+            assert_eq!(status.unwrap(), 200);
+        }
+        until("the rest to be closed", || origin.open() == kept).await;
+        all_well(&janua, 3).await;
+        let fresh = if kept == 0 { 3 } else { 0 };
+        assert_eq!(origin.connections(), 4 + fresh);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_for_too_long_is_closed() {
+    let origin = Origin::ok().await;
+    let janua = one(&origin.url, "keep-alive.idle = \"100ms\"").start().await;
+    all_well(&janua, 2).await;
+    assert_eq!(origin.connections(), 1);
+    until("its end", || origin.open() == 0).await;
+    all_well(&janua, 1).await;
+}
+
+/// What an origin says without being asked is nobody's answer.
+#[tokio::test]
+async fn what_comes_behind_an_answer_is_never_another_requests() {
+    let evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    for behind in [evil, "x", "\r\n\r\n", "HTTP/1.1 "] {
+        let origin = Origin::script(move |mut peer| async move {
+            while peer.request().await.is_some() {
+                peer.send(format!("{OK}{behind}")).await;
+            }
+        })
+        .await;
+        let janua = one(&origin.url, "").start().await;
+        for _ in 0..3 {
+            all_well(&janua, 3).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_waits_for_gives_its_connection_up() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = sent.clone();
+    let origin = Origin::script(move |mut peer| {
+        let sent = counter.clone();
+        async move {
+            peer.request().await;
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
+            peer.flood(&[b'x'; 4096], 1_000_000_000, &sent).await;
+        }
+    })
+    .await;
+    let janua = one(&origin.url, "").start().await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.head().await.status(), 200);
+    drop(client);
+    until("the end at the origin", || origin.open() == 0).await;
+    assert!(sent.load(Relaxed) < 1_000_000_000);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_before_its_answer_takes_the_request_along() {
+    let origin = Origin::script(|mut peer| async move {
+        peer.request().await;
+        peer.ended().await;
+    })
+    .await;
+    let janua = one(&origin.url, "").start().await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    until("the request at the origin", || origin.requests().len() == 1).await;
+    drop(client);
+    until("the end at the origin", || origin.open() == 0).await;
+    let line = janua.logged_reason("client.gone").await;
+    assert_eq!(line["path"], "/", "{line}");
+}

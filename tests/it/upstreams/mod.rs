@@ -1,0 +1,30 @@
+//! Origins that are many, slow, broken, gone, or speak otherwise: which one is asked, what becomes of
+//! the request, and by which name it fails.
+
+mod choice;
+mod connections;
+mod deadlines;
+mod faults;
+mod protocols;
+
+use crate::support::Setup;
+
+/// Everything goes to one upstream, with these keys.
+fn upstream(keys: &str) -> Setup {
+    Setup::new(format!("[upstream.u]\n{keys}\n[[route]]\nto = \"u\"\n"))
+}
+
+/// One endpoint, and more keys.
+fn one(url: &str, keys: &str) -> Setup {
+    upstream(&format!("endpoints = \"{url}\"\n{keys}"))
+}
+
+/// An address where nobody listens; it is taken as long as this lives.
+fn nobody() -> (std::net::TcpListener, String) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let taken: std::net::TcpListener = socket.into();
+    let url = format!("http://{}", taken.local_addr().unwrap());
+    (taken, url)
+}

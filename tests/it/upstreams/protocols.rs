@@ -1,0 +1,324 @@
+//! Origins at Unix sockets, over HTTP/2, over TLS: with whom a connection is made, and with whom not.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http::{Request, Version};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioExecutor;
+use rustls::ServerConfig;
+use tokio::{sync::Barrier, task::JoinSet};
+
+use super::one;
+use crate::support::{
+    Janua, Origin,
+    certs::{Authority, Identity},
+    origin::{Peer, Reply, Served, collect, reply},
+    until,
+};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Answers every request on a connection.
+async fn well(mut peer: Peer) {
+    while peer.request().await.is_some() {
+        peer.send(OK).await;
+    }
+}
+
+/// Answers with the version and what was sent.
+async fn told(request: Request<Incoming>) -> Reply {
+    let version = format!("{:?}", request.version());
+    let body = collect(request.into_body()).await;
+    reply([version.as_bytes(), b" ", &body].concat())
+}
+
+// --- Unix sockets ---
+
+#[tokio::test]
+async fn an_origin_may_be_at_a_unix_socket() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("app.sock");
+    let origin = Origin::unix(&path, well);
+    let janua = one(&origin.url, "").start().await;
+    assert_eq!(janua.get("/a").await.text(), "ok");
+    assert_eq!(janua.get("/b").await.text(), "ok");
+    assert_eq!(origin.connections(), 1, "it is kept");
+    assert_eq!(origin.last().values("host"), ["a.example"]);
+    let janua = one(&format!("unix:{}", home.path().join("none.sock").display()), "").start().await;
+    janua.get("/").await.assert_refused(502, "upstream.connect_refused", "nobody is there");
+}
+
+// --- HTTP/2 in clear ---
+
+#[tokio::test]
+async fn an_origin_may_speak_http2_in_clear() {
+    let origin = Served::h2c(told).await;
+    let janua = one(&origin.url, "protocol = \"h2\"").listener("h2c = true").start().await;
+    let mut client = janua.client().await;
+    assert_eq!(client.get("/").await.text(), "HTTP/2.0 ");
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello").await;
+    assert_eq!(client.answer().await.text(), "HTTP/2.0 hello");
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    client.send("3\r\nabc\r\n0\r\n\r\n").await;
+    assert_eq!(client.answer().await.text(), "HTTP/2.0 abc");
+    let mut http2 = janua.http2().await;
+    let (answer, body) = http2.get("http://a.example/").await;
+    assert_eq!((answer.version(), &*body), (Version::HTTP_2, &b"HTTP/2.0 "[..]));
+    assert_eq!(origin.connections(), 1, "one connection for all of them");
+}
+
+/// An origin of two streams at a time that answers to `/all` when six ask for that.
+async fn of_two_streams() -> Served {
+    let all = std::sync::Arc::new(Barrier::new(6));
+    let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    http2.max_concurrent_streams(2);
+    Served::start(None, http2, move |request: Request<Incoming>| {
+        let all = all.clone();
+        async move {
+            if request.uri().path() == "/all" {
+                all.wait().await;
+            }
+            reply("ok")
+        }
+    })
+    .await
+}
+
+async fn assert_six_at_once(janua: &Janua) {
+    let mut clients = JoinSet::new();
+    for _ in 0..6 {
+        let mut client = janua.client().await;
+        clients.spawn(async move { client.get("/all").await });
+    }
+    while let Some(answer) = clients.join_next().await {
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 200, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "before the origin's SETTINGS have come, too many streams are begun, and their refusal is 502"]
+async fn when_streams_run_out_there_is_another_connection() {
+    let origin = of_two_streams().await;
+    let janua = one(&origin.url, "protocol = \"h2\"").start().await;
+    assert_eq!(janua.get("/").await.status(), 200);
+    assert_six_at_once(&janua).await;
+    assert!(origin.connections() >= 3, "{}", origin.connections());
+}
+
+/// RFC 9113, 8.7: a refused stream was not looked at, so it may be begun again.
+#[tokio::test]
+#[ignore = "a stream that the origin refused is 502"]
+async fn a_refused_stream_is_begun_again() {
+    let origin = of_two_streams().await;
+    let janua = one(&origin.url, "protocol = \"h2\"").start().await;
+    assert_six_at_once(&janua).await;
+}
+
+#[tokio::test]
+async fn an_origin_that_does_not_speak_http2_is_502() {
+    let origin = Origin::ok().await;
+    let janua = one(&origin.url, "protocol = \"h2\"").start().await;
+    let answer = janua.get("/").await;
+    assert_eq!(answer.status(), 502, "{answer:?}");
+    assert!(answer.reason().starts_with("upstream."), "{answer:?}");
+}
+
+/// An origin of HTTP/2 that goes away is connected to again.
+#[tokio::test]
+async fn a_connection_of_http2_that_ended_is_replaced() {
+    let first = Served::h2c(told).await;
+    let address = first.url.clone();
+    let janua = one(&address, "protocol = \"h2\"").start().await;
+    let mut client = janua.client().await;
+    assert_eq!(client.get("/").await.status(), 200);
+    drop(first);
+    until("the origin's end", || {
+        std::net::TcpStream::connect(address.trim_start_matches("http://")).is_err()
+    })
+    .await;
+    client.get("/").await.assert_refused(502, "upstream.connect_refused", "it is gone");
+}
+
+// --- TLS ---
+
+/// An authority, and what an origin of its shows.
+struct Site {
+    home: tempfile::TempDir,
+    authority: Authority,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { home: tempfile::tempdir().unwrap(), authority: Authority::new("A") }
+    }
+
+    /// The key that trusts the authority.
+    fn ca(&self) -> String {
+        format!("tls.ca = \"{}\"", self.authority.save(&self.path("ca.pem")))
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        self.authority.issue(1, &[name])
+    }
+}
+
+fn with_alpn(mut config: ServerConfig, protocols: &[&str]) -> ServerConfig {
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config
+}
+
+#[tokio::test]
+async fn an_origin_over_tls_is_verified() {
+    let site = Site::new();
+    let good = Origin::tls(site.identity("localhost").server(), well).await;
+    let misnamed = Origin::tls(site.identity("other.example").server(), well).await;
+    let stranger = Authority::new("S").issue(1, &["localhost"]);
+    let stranger = Origin::tls(stranger.server(), well).await;
+    let clear = Origin::script(|mut peer| async move {
+        peer.send("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+        peer.ended().await;
+    })
+    .await;
+    let clear_url = format!("https://localhost:{}", clear.address.port());
+    let ca = site.ca();
+    for (name, url, keys, works) in [
+        ("a good one", &good.url, ca.clone(), true),
+        ("another name", &misnamed.url, ca.clone(), false),
+        (
+            "another name that is expected",
+            &misnamed.url,
+            format!("{ca}\ntls.server-name = \"other.example\""),
+            true,
+        ),
+        ("an unexpected name", &good.url, format!("{ca}\ntls.server-name = \"x.example\""), false),
+        ("another authority", &stranger.url, ca.clone(), false),
+        ("another authority, unverified", &stranger.url, "tls.verify = false".to_owned(), true),
+        ("another name, unverified", &misnamed.url, "tls.verify = false".to_owned(), true),
+        ("the system's authorities", &good.url, String::new(), false),
+        ("no TLS at all", &clear_url, ca.clone(), false),
+        ("no TLS at all, unverified", &clear_url, "tls.verify = false".to_owned(), false),
+    ] {
+        let janua = one(url, &keys).start().await;
+        let answer = janua.get("/").await;
+        if works {
+            assert_eq!((answer.status(), &*answer.text()), (200, "ok"), "{name}: {answer:?}");
+        } else {
+            answer.assert_refused(502, "upstream.tls", name);
+        }
+    }
+    assert!(!clear.received().contains("HTTP"), "nothing goes in clear");
+}
+
+#[tokio::test]
+async fn alpn_decides_what_is_spoken_to_an_origin() {
+    let site = Site::new();
+    let ca = site.ca();
+    for (offered, keys, expected) in [
+        (&["h2", "http/1.1"][..], "", Some("HTTP/2.0 ")),
+        (&["http/1.1"], "", Some("HTTP/1.1 ")),
+        (&[], "", Some("HTTP/1.1 ")),
+        (&["h2", "http/1.1"], "protocol = \"http/1.1\"", Some("HTTP/1.1 ")),
+        (&["h2", "http/1.1"], "protocol = \"h2\"", Some("HTTP/2.0 ")),
+        (&["http/1.1"], "protocol = \"h2\"", None),
+    ] {
+        let tls = with_alpn(site.identity("localhost").server(), offered);
+        let http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let origin = Served::start(Some(tls), http2, told).await;
+        let janua = one(&origin.url, &format!("{ca}\n{keys}")).start().await;
+        let mut client = janua.client().await;
+        for _ in 0..2 {
+            let answer = client.get("/").await;
+            match expected {
+                Some(text) => assert_eq!(answer.text(), text, "{offered:?} {keys}"),
+                None => answer.assert_refused(502, "upstream.tls", "no protocol in common"),
+            }
+        }
+        if expected.is_some() {
+            assert_eq!(origin.connections(), 1, "{offered:?} {keys}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_goes_by_http1_even_where_http2_is_spoken() {
+    let site = Site::new();
+    let tls = with_alpn(site.identity("localhost").server(), &["h2", "http/1.1"]);
+    let origin = Origin::tls(tls, |mut peer| async move {
+        peer.request().await;
+        peer.send("HTTP/1.1 101 Switching Protocols\r\n").await;
+        peer.send("Connection: upgrade\r\nUpgrade: x\r\n\r\n").await;
+        while peer.expect("\n").await {
+            peer.send("heard\n").await;
+        }
+    })
+    .await;
+    let janua = one(&origin.url, &site.ca()).start().await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").await;
+    assert_eq!(client.head().await.status(), 101);
+    client.send("hello\n").await;
+    client.expect("heard\n").await;
+}
+
+#[tokio::test]
+async fn an_origin_may_ask_for_a_certificate() {
+    let site = Site::new();
+    let tls = site.authority.server_for_clients(&site.identity("localhost"));
+    let origin = Origin::tls(tls, well).await;
+    let shown = site.authority.issue(2, &["janua"]);
+    let key = |name: &str| site.path(name).display().to_string();
+    shown.save(site.home.path(), "janua");
+    let keys = format!(
+        "{}\ntls.cert = \"{}\"\ntls.key = \"{}\"",
+        site.ca(),
+        key("janua.pem"),
+        key("janua.key")
+    );
+    let janua = one(&origin.url, &keys).start().await;
+    assert_eq!(janua.get("/").await.text(), "ok");
+    let janua = one(&origin.url, &site.ca()).start().await;
+    let answer = janua.get("/").await;
+    // With TLS 1.3 the origin's refusal comes after the handshake.
+    assert_eq!(answer.status(), 502, "{answer:?}");
+    assert!(["upstream.tls", "upstream.reset"].contains(&&*answer.reason()), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_new_authority_holds_after_a_reload() {
+    let site = Site::new();
+    let other = Authority::new("B");
+    let origin = Origin::tls(other.issue(1, &["localhost"]).server(), well).await;
+    let setup = one(&origin.url, &site.ca());
+    let janua = setup.clone().start().await;
+    janua.get("/").await.assert_refused(502, "upstream.tls", "the old one");
+    let path: &Path = &site.path("ca.pem");
+    other.save(path);
+    janua.reload(&setup).await.unwrap();
+    assert_eq!(janua.get("/").await.text(), "ok");
+}
+
+#[tokio::test]
+async fn a_large_body_passes_to_and_from_an_origin_over_tls() {
+    let site = Site::new();
+    let tls = with_alpn(site.identity("localhost").server(), &["h2", "http/1.1"]);
+    let http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let origin = Served::start(Some(tls), http2, |request: Request<Incoming>| async {
+        reply(collect(request.into_body()).await)
+    })
+    .await;
+    let janua = one(&origin.url, &site.ca()).start().await;
+    let body = Bytes::from(vec![b'x'; 3 << 20]);
+    let mut client = janua.client().await;
+    client
+        .send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len()))
+        .await;
+    client.send(&body).await;
+    let answer = client.answer().await;
+    assert!(answer.body == body, "{answer:?}");
+}
