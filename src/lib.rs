@@ -1,5 +1,6 @@
 //! Janua, a reverse proxy and API gateway.
 pub mod access;
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod cache;

@@ -1,6 +1,7 @@
 //! Process life: the command line on top, and the gateway that it runs.
 
 mod gateway;
+mod service;
 
 use std::process::ExitCode;
 
