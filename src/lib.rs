@@ -1,4 +1,63 @@
-//! Janua, a reverse proxy and API gateway.
+//! Janua (Latin: door, gateway): a reverse proxy and API gateway. This page is the map of the house.
+//!
+//! # Life of a request
+//!
+//! ```text
+//! accept -> TLS handshake (SNI, ALPN) -> HTTP/1.1 | HTTP/2      server, tls
+//!   1 validate    framing, Host, target, sizes                  server::guard, chain
+//!   2 find        the route (pure, no effect yet)               route
+//!   3 access      IP and header lists                           access
+//!   4 identify    who is it                                     auth
+//!   5 authorize   may it                                        auth
+//!   6 limit       rate, concurrency, quota; may delay           limit
+//!   7 match       no route? only now                            chain
+//!   8 prepare     rewriting, header fields for the origin       rewrite, message
+//!   9 lookup      the cache                                     cache
+//!  10 forward     pick an endpoint, send, retry                 upstream
+//!  11 answer      header fields for the client, count, log      chain, metrics, telemetry
+//! ```
+//!
+//! The list is a function: [`chain::serve`] calls the stages in this order, and reads like it.
+//!
+//! # Three lives
+//!
+//! [`config`] is what the operator wrote: plain data, with the place of every value. [`snapshot`] is
+//! what it means: compiled, immutable, one `Arc`, published by one swap. What has a life of its own
+//! (connections, counters, tickets) hangs in the snapshot by `Arc` and is carried over by name, so a
+//! reload changes what changed and nothing else. [`app::Gateway`] does start and reload in the same
+//! order: read, compile everything, run the configuration's tests, bind what is new, swap, retire.
+//!
+//! # Threads
+//!
+//! *Workers* carry traffic: one thread and one current-thread runtime each ([`server`]), with sockets,
+//! connections to origins and counters of their own, so that a request meets no other core. *Control*
+//! is a small runtime beside them: signals, reload, the admin door. One more thread writes the access
+//! log. Time on a worker is [`worker::Clock`]'s, which costs a load.
+//!
+//! # Ranks
+//!
+//! Imports go to strictly lower ranks, never sideways; `tests/architecture.rs` says so when they don't.
+//!
+//! ```text
+//! 7 app                 process life, the command line
+//! 6 server  admin       sockets in, HTTP out; the operator's door
+//! 5 chain               the list above
+//! 4 snapshot            Config and the snapshot before -> Snapshot
+//! 3 access auth cache limit rewrite route tls upstream      features, strangers to one another
+//! 2 message             what HTTP itself asks of a proxy
+//! 1 metrics stream telemetry                                counters, byte streams, logs
+//! 0 config reject worker                                    leaves
+//! ```
+//!
+//! # Where to add what
+//!
+//! - *A way to refuse*: a line in [`reject`]; the compiler shows the rest.
+//! - *A key*: a documented field in [`config`], its meaning in the feature's own `compile`; then
+//!   `UPDATE=1 cargo test --test it` writes `config/reference.toml` anew.
+//! - *A stage*: a module of rank 3 with a `compile` and one function; a field in [`snapshot::Route`];
+//!   one line in [`chain`].
+//! - *A verb*: a file in [`app`].
+
 pub mod access;
 pub mod admin;
 pub mod app;

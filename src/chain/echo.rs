@@ -3,18 +3,18 @@
 //! To look at header rules, rewriting and forwarded fields without an origin.
 
 use http::{
-    HeaderValue, Request, Response,
+    HeaderValue, Response,
     header::{CACHE_CONTROL, CONTENT_TYPE},
+    request::Parts,
 };
 use serde_json::{Map, Value, json};
 
 use super::{answer::Source, exchange::Exchange};
-use crate::message::RequestBody;
 
 /// The answer: method, target, header fields and route, as JSON. The body is not read.
-pub(super) fn echo(exchange: &Exchange, request: &Request<RequestBody>) -> Response<Source> {
+pub(super) fn echo(exchange: &Exchange, head: &Parts) -> Response<Source> {
     let mut fields = Map::new();
-    for (name, value) in request.headers() {
+    for (name, value) in &head.headers {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         match fields.entry(name.as_str()).or_insert(Value::Null) {
             Value::String(earlier) => *earlier = format!("{earlier}, {value}"),
@@ -22,8 +22,8 @@ pub(super) fn echo(exchange: &Exchange, request: &Request<RequestBody>) -> Respo
         }
     }
     let answer = json!({
-        "method": request.method().as_str(),
-        "target": request.uri().to_string(),
+        "method": head.method.as_str(),
+        "target": head.uri.to_string(),
         "client": exchange.client_ip.map(|ip| ip.to_string()),
         "scheme": exchange.client.scheme.as_str(),
         "route": exchange.route().map(|route| &*route.name),

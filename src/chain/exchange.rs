@@ -14,10 +14,11 @@ use std::{
 };
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::{ACCEPT, ALLOW, REFERER, USER_AGENT},
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version,
+    header::{ACCEPT, ALLOW, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
     request::Parts,
 };
+use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
@@ -25,18 +26,20 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
-    message::{InFlight, REQUEST_ID, acceptable_request_id, client_address, new_request_id},
+    message::{
+        BodyLimits, InFlight, REQUEST_ID, RequestBody, acceptable_request_id, client_address,
+        new_request_id,
+    },
     metrics::Finished,
     reject::Reject,
     route::Query,
-    snapshot::{Listener, Route, Snapshot},
-    upstream::Endpoint,
+    snapshot::{Listener, Route, View},
 };
 
 /// The facts of one request and its answer.
 pub struct Exchange {
     /// The world it lives in, from start to end.
-    pub world: Arc<Snapshot>,
+    pub world: Arc<View>,
     /// Where it came in.
     pub listener: Arc<Listener>,
     /// Whose it is.
@@ -55,7 +58,8 @@ pub struct Exchange {
     pub(super) referer: Option<HeaderValue>,
     /// The number of the rule that takes it.
     pub(super) rule: Option<usize>,
-    pub(super) endpoint: Option<Arc<Endpoint>>,
+    /// The endpoint that answered or was tried last: its place in its upstream.
+    pub(super) endpoint: Option<usize>,
     pub(super) tries: u32,
     /// Microseconds from sending the request on to its answer's head.
     pub(super) first_byte: Option<u64>,
@@ -66,34 +70,36 @@ pub struct Exchange {
     pub(super) reject: Option<Reject>,
     /// The tunnel that opens when the answer is sent.
     pub(super) tunnel: Option<Tunnel>,
+    /// Whether this is a dry run, which nobody counts and logs.
+    pub(super) rehearsed: bool,
 }
 
 impl Exchange {
     /// A request whose head was read.
-    pub(super) fn begin<B>(
-        world: Arc<Snapshot>,
+    pub(super) fn begin(
+        world: Arc<View>,
         listener: Arc<Listener>,
         client: InFlight,
-        request: &Request<B>,
+        head: &Parts,
     ) -> Box<Self> {
         let started = Instant::now();
-        let given = request.headers().get(REQUEST_ID);
+        let given = head.headers.get(REQUEST_ID);
         let id = match given.filter(|id| client.trusted && acceptable_request_id(id)) {
             Some(id) => id.clone(),
             None => new_request_id(client.worker.clock.wall(started)),
         };
         Box::new(Self {
-            client_ip: client_address(&client, request.headers(), &listener.trusted),
+            client_ip: client_address(&client, &head.headers, &listener.trusted),
             world,
             listener,
             client,
             host: None,
             started,
-            method: request.method().clone(),
-            target: request.uri().clone(),
-            version: request.version(),
+            method: head.method.clone(),
+            target: head.uri.clone(),
+            version: head.version,
             id,
-            accept: request.headers().get(ACCEPT).cloned(),
+            accept: head.headers.get(ACCEPT).cloned(),
             agent: None,
             referer: None,
             rule: None,
@@ -105,6 +111,7 @@ impl Exchange {
             status: None,
             reject: None,
             tunnel: None,
+            rehearsed: false,
         })
     }
 
@@ -115,6 +122,15 @@ impl Exchange {
             self.agent = head.headers.get(USER_AGENT).cloned();
             self.referer = head.headers.get(REFERER).cloned();
         }
+    }
+
+    /// Takes in the request's body, counted and watched. The bound on its size is the route's, which
+    /// is not known yet.
+    pub(super) fn receive(&mut self, body: Incoming) -> RequestBody {
+        let limits = BodyLimits { size: u64::MAX, ..self.listener.body };
+        let (body, received) = RequestBody::from_client(body, limits, &self.client.worker.clock);
+        self.received = received;
+        body
     }
 
     /// What the route table is asked.
@@ -166,14 +182,18 @@ impl Exchange {
         answer::problem(reject, self.accept.as_ref(), &self.id).map(Source::from)
     }
 
+    /// Puts into an answer what every answer has.
+    pub(super) fn sign(&self, headers: &mut HeaderMap) {
+        headers.insert(REQUEST_ID, self.id.clone());
+        if let Some(hsts) = &self.listener.hsts {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+    }
+
     /// Sends an answer; from here on the exchange goes with its body.
     pub(super) fn answer(mut self: Box<Self>, mut response: Response<Source>) -> Response<Body> {
         self.status = Some(response.status());
-        let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, self.id.clone());
-        if let Some(hsts) = &self.listener.hsts {
-            headers.insert(http::header::STRICT_TRANSPORT_SECURITY, hsts.clone());
-        }
+        self.sign(response.headers_mut());
         match self.tunnel.take() {
             None => response.map(|source| Body::new(source, Some(self))),
             Some(tunnel) => {
@@ -216,7 +236,9 @@ impl Drop for Exchange {
         if self.status.is_none() && self.reject.is_none() {
             self.reject = Some(Reject::ClientGone);
         }
-        self.end();
+        if !self.rehearsed {
+            self.end();
+        }
     }
 }
 

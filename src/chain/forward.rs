@@ -4,8 +4,9 @@
 //! answers by itself.
 
 use http::{
-    HeaderValue, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONTENT_TYPE, LOCATION},
+    request::Parts,
 };
 use tokio::time::Instant;
 
@@ -14,47 +15,118 @@ use super::{
     echo,
     exchange::Exchange,
     prepare::{Scope, without_port},
-    tunnel,
+    tunnel::{self, Upgrade},
 };
 use crate::{
-    message::{Kept, RequestBody, strip_response},
+    message::{RequestBody, strip_response},
     reject::Reject,
+    rewrite::{FieldValue, Template},
     route::Params,
     snapshot::{Route, Target},
-    upstream::{Call, Failure, Timeouts, Upstream},
+    upstream::{Answer, Call, Failure, Upstream},
 };
 
-/// Sends a request where its route says.
-pub(super) async fn forward(
-    exchange: &mut Exchange,
-    route: &Route,
+/// What becomes of a request.
+pub(super) enum Begun<'r, 'e> {
+    /// It goes nowhere: this is the answer.
+    Answered(Response<Source>),
+    /// It goes to an upstream.
+    Call { upstream: &'r Upstream, call: Call<'e>, upgrade: Option<Box<Upgrade>> },
+}
+
+/// Begins to send a request where its route says. Takes head and body out of their places.
+pub(super) fn begin<'r, 'e>(
+    exchange: &'e Exchange,
+    route: &'r Route,
     params: &Params<'_, '_>,
-    kept: Kept,
-    request: Request<RequestBody>,
-) -> Result<Response<Source>, Reject> {
+    upgrade: Option<HeaderValue>,
+    head: &mut Parts,
+    body: &mut RequestBody,
+) -> Begun<'r, 'e> {
     let scope = Scope { exchange, route, params };
-    match &route.target {
+    Begun::Answered(match &route.target {
         Target::Upstream { upstream, timeout } => {
-            to_upstream(exchange, upstream, *timeout, kept, request).await
+            let mut request = take(head, body);
+            let upgrade = upgrade.map(|protocol| Box::new(tunnel::ask(&mut request, protocol)));
+            let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
+            let call = Call::new(request, &exchange.client.worker, *timeout, protocol);
+            return Begun::Call { upstream, call, upgrade };
         }
-        Target::Redirect { location, status } => {
-            let location = scope.with(request.headers(), |variables| location.render(variables));
-            let mut response = Response::new(Source::Empty);
-            *response.status_mut() = *status;
-            response.headers_mut().insert(LOCATION, location);
-            Ok(response)
-        }
+        Target::Redirect { location, status } => redirect(&scope, &head.headers, location, *status),
         Target::Respond { status, body, content_type } => {
-            let body = scope.with(request.headers(), |variables| body.render(variables));
-            let mut response = Response::new(Source::from(body));
-            *response.status_mut() = *status;
-            if let Some(kind) = content_type {
-                response.headers_mut().insert(CONTENT_TYPE, kind.clone());
-            }
-            Ok(response)
+            respond(&scope, &head.headers, *status, body, content_type.as_ref())
         }
-        Target::Echo => Ok(echo::echo(exchange, &request)),
+        Target::Echo => echo::echo(exchange, head),
+    })
+}
+
+/// The request of this head and body, which are left empty.
+fn take(head: &mut Parts, body: &mut RequestBody) -> Request<RequestBody> {
+    let mut request = Request::new(std::mem::replace(body, RequestBody::Empty));
+    *request.method_mut() = std::mem::take(&mut head.method);
+    *request.uri_mut() = std::mem::take(&mut head.uri);
+    *request.version_mut() = head.version;
+    *request.headers_mut() = std::mem::take(&mut head.headers);
+    *request.extensions_mut() = std::mem::take(&mut head.extensions);
+    request
+}
+
+/// Takes in what an upstream answered, after so many tries.
+pub(super) fn end(
+    exchange: &mut Exchange,
+    upstream: &Upstream,
+    upgrade: Option<Box<Upgrade>>,
+    answer: Result<Answer, Failure>,
+    tries: u32,
+) -> Result<Response<Source>, Reject> {
+    exchange.tries = tries;
+    let Answer { mut response, endpoint } =
+        answer.map_err(|failure| explain(exchange, upstream, failure))?;
+    if exchange.world.access_log.is_on() {
+        let micros = Instant::now().duration_since(exchange.started).as_micros();
+        exchange.first_byte = u64::try_from(micros).ok();
     }
+    exchange.endpoint = Some(endpoint);
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // An answer that switches to what nobody asked for is no answer.
+        let upgrade = upgrade.ok_or(Reject::UpstreamProtocol)?;
+        return Ok(tunnel::open(exchange, *upgrade, response));
+    }
+    strip_response(response.headers_mut());
+    // The answer is ours, whatever version the origin spoke (RFC 9110 section 2.5).
+    *response.version_mut() = Version::HTTP_11;
+    Ok(response.map(Source::Origin))
+}
+
+/// The answer of `to = { redirect = .. }`.
+pub(super) fn redirect(
+    scope: &Scope<'_>,
+    headers: &HeaderMap,
+    location: &FieldValue,
+    status: StatusCode,
+) -> Response<Source> {
+    let location = scope.with(headers, |variables| location.render(variables));
+    let mut response = Response::new(Source::Empty);
+    *response.status_mut() = status;
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// The answer of `to = { status = .. }`.
+pub(super) fn respond(
+    scope: &Scope<'_>,
+    headers: &HeaderMap,
+    status: StatusCode,
+    body: &Template,
+    content_type: Option<&HeaderValue>,
+) -> Response<Source> {
+    let body = scope.with(headers, |variables| body.render(variables));
+    let mut response = Response::new(Source::from(body));
+    *response.status_mut() = status;
+    if let Some(kind) = content_type {
+        response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    }
+    response
 }
 
 /// The redirect of a listener in clear to the one with TLS.
@@ -71,54 +143,15 @@ pub(super) fn to_https(exchange: &Exchange, port: u16) -> Response<Source> {
     response
 }
 
-async fn to_upstream(
-    exchange: &mut Exchange,
-    upstream: &Upstream,
-    timeout: Timeouts,
-    kept: Kept,
-    mut request: Request<RequestBody>,
-) -> Result<Response<Source>, Reject> {
-    let worker = exchange.client.worker.clone();
-    let upgrade = kept.upgrade.map(|protocol| tunnel::ask(&mut request, protocol));
-    let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
-    let mut call = Call::new(&worker, timeout, protocol);
-    let answer = upstream.forward(request, &mut call).await;
-    exchange.tries = call.tries;
-    let answer = answer.map_err(|failure| explain(exchange, upstream, failure))?;
-    if exchange.world.access_log.is_on() {
-        let micros = Instant::now().duration_since(exchange.started).as_micros();
-        exchange.first_byte = u64::try_from(micros).ok();
-    }
-    exchange.endpoint = Some(answer.endpoint);
-    let mut response = answer.response;
-    match upgrade {
-        Some(upgrade) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            return Ok(tunnel::open(exchange, upgrade, response, timeout.idle));
-        }
-        // An answer that switches to what nobody asked for is no answer.
-        None if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            return Err(Reject::UpstreamProtocol);
-        }
-        _ => {}
-    }
-    strip_response(response.headers_mut());
-    // The answer is ours, whatever version the origin spoke (RFC 9110 section 2.5).
-    *response.version_mut() = Version::HTTP_11;
-    Ok(response.map(Source::Origin))
-}
-
 /// Says in the daemon's log what the client is not told, and notes the endpoint for the access log.
 fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Failure) -> Reject {
     // What the guard saw in the body says more than that the body broke off.
     let reject = exchange.client.state.refusal().unwrap_or(failure.reject);
-    if let Some(name) = &failure.endpoint {
-        let named = |endpoint: &&std::sync::Arc<crate::upstream::Endpoint>| endpoint.name == *name;
-        exchange.endpoint = upstream.endpoints.iter().find(named).cloned();
-    }
+    exchange.endpoint = failure.endpoint;
     tracing::debug!(
         reason = reject.reason(),
         upstream = &*upstream.name,
-        endpoint = failure.endpoint.as_deref(),
+        endpoint = failure.endpoint.map(|index| &*upstream.endpoints[index].name),
         error = failure.source.as_deref().map(|error| error as &dyn std::error::Error),
         "no answer from the upstream"
     );

@@ -6,72 +6,86 @@
 //! says which policy applies; that there is none is *said* only where its turn is, so that a stranger
 //! learns nothing of routes behind authentication.
 //!
+//! [`plan`] goes through the same stages without sending anything, for `explain` and tests.
+//!
 //! Stages of one request run on one worker, one after the other; nothing here blocks.
 
 mod answer;
 mod echo;
 mod exchange;
 mod forward;
+mod plan;
 mod prepare;
 mod record;
+mod stage;
 mod tunnel;
 mod unread;
 mod validate;
 
 use std::sync::Arc;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use http::{Request, Response, request::Parts};
+use hyper::body::{Body as _, Incoming};
 
+use self::forward::Begun;
 pub use self::{
     answer::{Body, BrokenOff},
     exchange::Exchange,
+    plan::{Answer, Outcome, Plan, SAMPLE_ID, Step, plan},
+    stage::Stage,
     unread::refuse_unread,
 };
 use crate::{
     auth::Identity,
     limit,
-    message::InFlight,
+    message::{InFlight, RequestBody},
     reject::Reject,
     route::Found,
-    snapshot::{Listener, Snapshot},
+    snapshot::{Listener, View},
 };
 
 /// Answers a request.
-pub async fn serve(
-    world: Arc<Snapshot>,
+///
+/// What is given is put where it stays before the future begins: futures are moved about, so this one
+/// is kept small.
+pub fn serve(
+    world: Arc<View>,
     listener: Arc<Listener>,
     client: InFlight,
     request: Request<Incoming>,
-) -> Response<Body> {
-    let mut exchange = Exchange::begin(world.clone(), listener, client, &request);
-    match run(&world, &mut exchange, request).await {
-        Ok(response) => exchange.answer(response),
-        Err(reject) => exchange.refuse(reject),
+) -> impl Future<Output = Response<Body>> + Send {
+    let (mut head, body) = request.into_parts();
+    let mut exchange = Exchange::begin(world, listener, client, &head);
+    let mut body = exchange.receive(body);
+    async move {
+        match run(&mut exchange, &mut head, &mut body).await {
+            Ok(response) => exchange.answer(response),
+            Err(reject) => exchange.refuse(reject),
+        }
     }
 }
 
 /// The stages.
 async fn run(
-    world: &Snapshot,
     exchange: &mut Exchange,
-    request: Request<Incoming>,
+    head: &mut Parts,
+    body: &mut RequestBody,
 ) -> Result<Response<answer::Source>, Reject> {
+    let world = exchange.world.clone();
     // 1 validate: framing, Host, target, sizes
-    let (mut request, kept) = validate::validate(exchange, request)?;
+    let kept = validate::validate(exchange, head)?;
     if let Some(port) = exchange.listener.redirect_to_https {
         return Ok(forward::to_https(exchange, port));
     }
     // 2 find the route; no effect yet
-    let target = request.uri().clone();
-    let method = request.method().clone();
-    let found = world.routes.find(&exchange.query(&target, &method, request.headers()));
+    let target = head.uri.clone();
+    let found = world.routes.find(&exchange.query(&target, &head.method, &head.headers));
     if let Found::Route { target: route, rule, .. } = &found {
         exchange.take(*rule);
         // 3 access: IP and header lists
-        route.access.admit(exchange.client_ip, request.headers())?;
+        route.access.admit(exchange.client_ip, &head.headers)?;
         // 4 identify: who is it
-        let who: Identity = route.auth.identify(request.headers()).await?;
+        let who: Identity = route.auth.identify(&head.headers).await?;
         // 5 authorize: may they
         route.auth.authorize(&who)?;
         // 6 limit: rate, concurrency, quota; it may wait
@@ -84,11 +98,19 @@ async fn run(
         Found::None => return Err(Reject::NoRoute),
     };
     // 8 prepare: sizes of this route, rewriting, header fields for the origin
-    let changes = prepare::prepare(exchange, route, &params, &kept, &mut request)?;
+    body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
+    let changes = prepare::prepare(exchange, route, &params, &kept, head)?;
     // 9 lookup: the cache
-    let _miss = route.cache.lookup(&request);
+    let _miss = route.cache.lookup(head);
     // 10 forward: pick an endpoint, send, try again where that is safe
-    let mut response = forward::forward(exchange, route, &params, kept, request).await?;
+    let mut response = match forward::begin(exchange, route, &params, kept.upgrade, head, body) {
+        Begun::Answered(response) => response,
+        Begun::Call { upstream, mut call, upgrade } => {
+            let answer = upstream.forward(&mut call).await;
+            let tries = call.tries;
+            forward::end(exchange, upstream, upgrade, answer, tries)?
+        }
+    };
     // 11 answer: header fields for the client; the body streams on, counted
     changes.apply(response.headers_mut());
     Ok(response)

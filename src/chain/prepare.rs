@@ -5,14 +5,14 @@
 //! put there survives.
 
 use http::{
-    HeaderMap, HeaderValue, Request, Uri, Version,
+    HeaderMap, HeaderValue, Uri, Version,
     header::{TE, VIA},
+    request::Parts,
 };
-use http_body::Body as _;
 
 use super::exchange::Exchange;
 use crate::{
-    message::{Kept, REQUEST_ID, RequestBody, set_forwarded},
+    message::{Kept, REQUEST_ID, set_forwarded},
     reject::Reject,
     rewrite::{Changes, Variables},
     route::Params,
@@ -25,12 +25,10 @@ pub(super) fn prepare<'r>(
     route: &'r Route,
     params: &Params<'_, '_>,
     kept: &Kept,
-    request: &mut Request<RequestBody>,
+    head: &mut Parts,
 ) -> Result<Changes<'r>, Reject> {
-    bound_body(exchange, route, request)?;
     let scope = Scope { exchange, route, params };
-    let headers = request.headers();
-    let (rewritten, changes, answer) = scope.with(headers, |variables| {
+    let (rewritten, changes, answer) = scope.with(&head.headers, |variables| {
         (
             route.rewrite.apply(variables),
             route.request_headers.render(variables),
@@ -38,33 +36,23 @@ pub(super) fn prepare<'r>(
         )
     });
     if let Some(target) = rewritten? {
-        *request.uri_mut() = Uri::from(target);
+        head.uri = Uri::from(target);
     }
-    let version = request.version();
-    let headers = request.headers_mut();
+    let headers = &mut head.headers;
     changes.apply(headers);
     headers.insert(REQUEST_ID, exchange.id.clone());
     set_forwarded(headers, &exchange.client, exchange.host.as_ref());
-    append_via(headers, &exchange.world.via[usize::from(version >= Version::HTTP_2)]);
+    append_via(headers, &exchange.world.via[usize::from(head.version >= Version::HTTP_2)]);
     if kept.trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     Ok(answer)
 }
 
-/// Holds the request to the body's size that its route allows: at once if it tells its size, else as
-/// it comes.
-fn bound_body(
-    exchange: &Exchange,
-    route: &Route,
-    request: &mut Request<RequestBody>,
-) -> Result<(), Reject> {
+/// The size that the request's body may have on its route; `least` is what is known to come.
+pub(super) fn body_size(exchange: &Exchange, route: &Route, least: u64) -> Result<u64, Reject> {
     let most = route.max_body_size.unwrap_or(exchange.listener.body.size);
-    if request.body().size_hint().lower() > most {
-        return Err(Reject::BodyTooLarge);
-    }
-    request.body_mut().bound(most);
-    Ok(())
+    if least > most { Err(Reject::BodyTooLarge) } else { Ok(most) }
 }
 
 /// RFC 9110 section 7.6.3.

@@ -14,7 +14,7 @@ impl Exchange {
     pub(super) fn record(&self, finished: &Finished) -> Record<'_> {
         let route = self.route();
         let upstream = route.and_then(|route| match &route.target {
-            Target::Upstream { upstream, .. } => Some(&*upstream.name),
+            Target::Upstream { upstream, .. } => Some(upstream),
             Target::Redirect { .. } | Target::Respond { .. } | Target::Echo => None,
         });
         Record {
@@ -36,8 +36,10 @@ impl Exchange {
             status: finished.status,
             reason: self.reject.map(crate::reject::Reject::reason),
             route: route.map(|route| &*route.name),
-            upstream,
-            endpoint: self.endpoint.as_ref().map(|endpoint| &*endpoint.name),
+            upstream: upstream.map(|upstream| &*upstream.name),
+            endpoint: upstream
+                .zip(self.endpoint)
+                .map(|(upstream, index)| &*upstream.endpoints[index].name),
             user: None,
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
             referer: self.referer.as_ref().map(HeaderValue::as_bytes),

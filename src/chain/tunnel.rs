@@ -69,8 +69,8 @@ pub(super) fn open(
     exchange: &mut Exchange,
     upgrade: Upgrade,
     mut response: Response<AnswerBody>,
-    idle: Duration,
 ) -> Response<Source> {
+    let idle = response.body().idle();
     let origin = hyper::upgrade::on(&mut response);
     let headers = response.headers_mut();
     let chosen = headers.get(UPGRADE).cloned().unwrap_or(upgrade.protocol);

@@ -1,31 +1,28 @@
 //! Stage 1: a request that means one thing, in one form, whatever protocol it came by.
 //!
-//! In: what hyper parsed; for HTTP/1 the guard has seen every byte of it before. Out: a request in
-//! origin form with a `Host`, without hop-by-hop fields, its body counted and bounded; and what was
-//! taken off. RFC 9112 section 3.2 (targets), RFC 9113 section 8.3 (pseudo-header fields).
+//! In: the head that hyper parsed; for HTTP/1 the guard has seen every byte of it before. Out: a head
+//! in origin form with a `Host`, without hop-by-hop fields; and what was taken off. RFC 9112 section
+//! 3.2 (targets), RFC 9113 section 8.3 (pseudo-header fields).
 
 use std::borrow::Cow;
 
 use http::{
-    HeaderValue, Method, Request, Uri, Version,
+    HeaderValue, Method, Uri, Version,
     header::HOST,
+    request::Parts,
     uri::{Authority, PathAndQuery},
 };
-use hyper::{body::Incoming, ext::Protocol};
+use hyper::ext::Protocol;
 
 use super::exchange::Exchange;
 use crate::{
-    message::{BodyLimits, Kept, RequestBody, strip_request},
+    message::{Kept, strip_request},
     reject::Reject,
     route::path,
 };
 
 /// Brings a request into its one form.
-pub(super) fn validate(
-    exchange: &mut Exchange,
-    request: Request<Incoming>,
-) -> Result<(Request<RequestBody>, Kept), Reject> {
-    let (mut head, body) = request.into_parts();
+pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept, Reject> {
     // RFC 8441: an upgrade by HTTP/2. Any other CONNECT would make us an open proxy.
     let connect = head.extensions.get::<Protocol>().map(|protocol| {
         HeaderValue::from_str(protocol.as_str()).map_err(|_| Reject::RequestHeader)
@@ -53,12 +50,8 @@ pub(super) fn validate(
     if let Some(protocol) = connect {
         kept.upgrade = Some(protocol?);
     }
-    exchange.name(host, &head);
-    // The bound on its size is the route's, which is not known yet; `prepare` sets it.
-    let limits = BodyLimits { size: u64::MAX, ..exchange.listener.body };
-    let (body, received) = RequestBody::from_client(body, limits, &exchange.client.worker.clock);
-    exchange.received = received;
-    Ok((Request::from_parts(head, body), kept))
+    exchange.name(host, head);
+    Ok(kept)
 }
 
 /// What the client asks for: the target's authority where it has one, else `Host`.

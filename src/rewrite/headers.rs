@@ -138,6 +138,17 @@ impl HeaderRules {
     }
 }
 
+/// What becomes of a header field.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FieldChange {
+    /// All its values go.
+    Remove,
+    /// This takes the place of its values.
+    Set(HeaderValue),
+    /// This comes beside its values.
+    Add(HeaderValue),
+}
+
 /// Rules with the values for one request.
 #[derive(Debug)]
 pub struct Changes<'r> {
@@ -148,28 +159,38 @@ pub struct Changes<'r> {
 
 impl Changes<'_> {
     /// Changes a map: removes, sets, adds.
+    pub fn apply(self, headers: &mut HeaderMap) {
+        // A map is only ever full, at 32,768 fields, if it came so; the limit on fields is far below.
+        self.each(|name, change| match change {
+            FieldChange::Remove => drop(headers.remove(name)),
+            FieldChange::Set(value) => drop(headers.try_insert(name, value)),
+            FieldChange::Add(value) => drop(headers.try_append(name, value)),
+        });
+    }
+
+    /// Each change, in the order in which they are made.
     ///
     /// Where variables leave nothing of a value, there is no field rather than an empty one, as
     /// nginx has it: `x-user = "{request.header.x-login}"` without a login removes `x-user`.
-    pub fn apply(self, headers: &mut HeaderMap) {
+    #[inline]
+    pub fn each(self, mut change: impl FnMut(&HeaderName, FieldChange)) {
         let mut rendered = self.rendered.into_iter();
         let mut value = |value: &FieldValue| match value {
             FieldValue::Fixed(value) => Some(value.clone()),
             FieldValue::Rendered(_) => rendered.next().filter(|value| !value.is_empty()),
         };
         for name in &self.rules.remove {
-            headers.remove(name);
+            change(name, FieldChange::Remove);
         }
-        // A map is only ever full, at 32,768 fields, if it came so; the limit on fields is far below.
         for (name, rule) in &self.rules.set {
             match value(rule) {
-                Some(value) => drop(headers.try_insert(name, value)),
-                None => drop(headers.remove(name)),
+                Some(value) => change(name, FieldChange::Set(value)),
+                None => change(name, FieldChange::Remove),
             }
         }
         for (name, rule) in &self.rules.add {
             if let Some(value) = value(rule) {
-                drop(headers.try_append(name, value));
+                change(name, FieldChange::Add(value));
             }
         }
     }

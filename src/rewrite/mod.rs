@@ -17,7 +17,7 @@ mod variable;
 
 pub use self::{
     form::Form,
-    headers::{Changes, FieldValue, HeaderRules},
+    headers::{Changes, FieldChange, FieldValue, HeaderRules},
     path::PathRewrite,
     template::{Template, TemplateProblem},
     variable::Variables,

@@ -146,6 +146,10 @@ impl Conditions<HeaderName> {
     /// # Errors
     /// What is wrong with the first bad one.
     pub(super) fn on_headers(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
+        // HTTP/2 has no such field, so that a condition on it would hold for some clients only.
+        if let Some(host) = written.keys().find(|name| name.eq_ignore_ascii_case("host")) {
+            return Err(format!("`{host}` is not a condition here; the route's own `host` is"));
+        }
         Self::compile(written, |name| name.parse().ok())
     }
 
@@ -278,6 +282,7 @@ mod tests {
             Conditions::on_headers(&[(name.to_owned(), condition)].into()).err()
         };
         assert!(headers("a b", equals("1")).is_some_and(|says| says.contains("not a field name")));
+        assert!(headers("Host", equals("a")).is_some_and(|says| says.contains("own `host`")));
         assert!(headers("a", regex("(")).is_some_and(|says| says.contains("unclosed group")));
         assert!(headers("a", regex("(a{1000}){1000}")).is_some_and(|says| says.contains("size")));
         let twice = [("A".to_owned(), equals("1")), ("a".to_owned(), equals("2"))].into();

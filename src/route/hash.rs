@@ -12,8 +12,8 @@ pub(super) type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<F
 /// An odd number without pattern: the fraction of the golden ratio.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Takes eight bytes at a time and folds the product, as wyhash does; 2 ns for a path segment,
-/// where the standard library's keyed hash takes 12.
+/// Takes eight bytes at a time and folds the product, as wyhash does. With the standard library's
+/// keyed hash a whole search took about a fifth longer.
 #[derive(Default)]
 pub(super) struct Fold(u64);
 

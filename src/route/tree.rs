@@ -23,7 +23,7 @@ type Leaf = Range<usize>;
 /// A place in a tree: what may follow after some segments.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    literals: Map<Box<str>, Self>,
+    literals: Literals,
     param: Option<Box<Self>>,
     /// Entries that end here.
     end: Leaf,
@@ -38,7 +38,7 @@ impl Tree {
             [Segment::Rest, ..] => self.rest = leaf,
             [Segment::Param, shape @ ..] => self.param.get_or_insert_default().insert(shape, leaf),
             [Segment::Literal(text), shape @ ..] => {
-                self.literals.entry(text.clone()).or_default().insert(shape, leaf);
+                self.literals.entry(text).insert(shape, leaf);
             }
         }
     }
@@ -95,6 +95,43 @@ impl Tree {
             spans.pop();
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// What follows by its text. Most places have one follower or none; without a map there is less
+/// memory to touch, which is what a look-up in a large table costs.
+#[derive(Debug, Default)]
+enum Literals {
+    #[default]
+    None,
+    One(Box<str>, Box<Tree>),
+    Many(Map<Box<str>, Tree>),
+}
+
+impl Literals {
+    #[inline]
+    fn get(&self, text: &str) -> Option<&Tree> {
+        match self {
+            Self::None => None,
+            Self::One(own, tree) => (**own == *text).then_some(tree),
+            Self::Many(trees) => trees.get(text),
+        }
+    }
+
+    /// The follower of this text, which is made if it is not there.
+    fn entry(&mut self, text: &str) -> &mut Tree {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(text.into(), Box::default()),
+            Self::One(own, tree) if *own != *text => {
+                Self::Many([(own, *tree)].into_iter().collect())
+            }
+            same @ (Self::One(..) | Self::Many(_)) => same,
+        };
+        match self {
+            Self::One(_, tree) => tree,
+            Self::Many(trees) => trees.entry(text.into()).or_default(),
+            Self::None => unreachable!("there is one by now"),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     bind::Listening,
     connection::{self, Site},
 };
-use crate::{message::Clients, snapshot::World, stream::Socket, worker::Worker};
+use crate::{message::Clients, snapshot::Lens, stream::Socket, worker::Worker};
 
 /// How long accepting pauses when the system has nothing left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -70,7 +70,7 @@ impl Listener {
 pub(super) async fn accept(
     socket: Listening,
     entrance: Arc<Entrance>,
-    world: Arc<World>,
+    lens: Lens,
     clients: Clients,
     worker: Worker,
 ) {
@@ -79,7 +79,7 @@ pub(super) async fn accept(
         Err(error) => return tracing::error!(%error, "cannot accept"),
     };
     let mut retired = std::pin::pin!(entrance.retired.notified());
-    let current = || world.load().listener(entrance.listener.load(Relaxed)).cloned();
+    let current = || lens.look().listener(entrance.listener.load(Relaxed)).cloned();
     let Some(mut rules) = current() else { return };
     loop {
         // Nobody closes the semaphore.
@@ -104,7 +104,7 @@ pub(super) async fn accept(
                     permit = other;
                 }
                 let site = Site {
-                    world: world.clone(),
+                    lens: lens.clone(),
                     listener: rules.clone(),
                     clients: clients.clone(),
                     worker: worker.clone(),

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use http::{Request, Response, Version};
 use hyper::{
     body::Incoming,
@@ -35,7 +36,7 @@ use crate::{
     message::{Client, Clients, Signal, TlsFacts},
     metrics::Protocol,
     reject::Reject,
-    snapshot::{Listener, World},
+    snapshot::{Lens, Listener},
     stream::{Socket, Stream},
     worker::{Deadline, Worker},
 };
@@ -49,7 +50,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// What a connection needs of where it came in.
 pub(super) struct Site {
-    pub(super) world: Arc<World>,
+    pub(super) lens: Lens,
     pub(super) listener: Arc<Listener>,
     pub(super) clients: Clients,
     pub(super) worker: Worker,
@@ -147,30 +148,30 @@ async fn sniff(site: &Site, stream: &mut Stream, held: &mut Vec<u8>) -> bool {
 
 /// Answers one request: in the world that holds now, by the rules that its listener has in it.
 fn answer(
-    world: &World,
+    lens: &Lens,
     listener: &Arc<Listener>,
     client: &Arc<Client>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<chain::Body>, Infallible>> + use<> {
     let client = client.begin();
-    let snapshot = world.load();
-    let listener = snapshot.listener(client.listener).unwrap_or(listener).clone();
+    let world = lens.look();
+    let listener = world.listener(client.listener).unwrap_or(listener).clone();
     let protocol = match request.version() {
         Version::HTTP_10 => Protocol::Http10,
         Version::HTTP_2 => Protocol::Http2,
         _ => Protocol::Http11,
     };
     listener.metrics.at(client.worker.index).request(protocol);
-    async move { Ok(chain::serve(snapshot, listener, client, request).await) }
+    chain::serve(world, listener, client, request).map(Ok)
 }
 
 async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {
-    let Site { world, listener, .. } = site;
+    let Site { lens, listener, .. } = site;
     let standing = Arc::new(Standing::default());
-    let refused = (world.clone(), listener.clone(), client.clone());
+    let refused = (lens.clone(), listener.clone(), client.clone());
     let refuse = move |reject| {
-        let (world, listener, client) = &refused;
-        chain::refuse_unread(&world.load(), listener, client, reject)
+        let (lens, listener, client) = &refused;
+        chain::refuse_unread(&lens.look(), listener, client, reject)
     };
     let limits = Limits {
         max_header_size: listener.head.size,
@@ -179,9 +180,9 @@ async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
     };
     let http1 = Http1 { guard: Guard::new(), limits, refuse: Box::new(refuse) };
     let io = Watched::new(stream, client.clone(), standing.clone(), held, Some(http1));
-    let (world, own) = (world.clone(), listener.clone());
+    let (lens, own) = (lens.clone(), listener.clone());
     let caller = client.clone();
-    let service = service_fn(move |request| answer(&world, &own, &caller, request));
+    let service = service_fn(move |request| answer(&lens, &own, &caller, request));
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None);
     // hyper's own bounds lie above the guard's, so that it is always the guard who refuses. Up to
@@ -196,12 +197,12 @@ async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
 }
 
 async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {
-    let Site { world, listener, .. } = site;
+    let Site { lens, listener, .. } = site;
     let standing = Arc::new(Standing::default());
     let io = Watched::new(stream, client.clone(), standing.clone(), held, None);
-    let (world, own) = (world.clone(), listener.clone());
+    let (lens, own) = (lens.clone(), listener.clone());
     let caller = client.clone();
-    let service = service_fn(move |request| answer(&world, &own, &caller, request));
+    let service = service_fn(move |request| answer(&lens, &own, &caller, request));
     let limits = &listener.http2;
     let window = u32::try_from(limits.window.0).unwrap_or(u32::MAX).clamp(65_535, (1 << 31) - 1);
     let mut builder = http2::Builder::new(TokioExecutor::new());

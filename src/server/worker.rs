@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     message::{Clients, Signal},
-    snapshot::World,
+    snapshot::{Lens, World},
     worker::{Clock, Worker},
 };
 
@@ -75,12 +75,13 @@ async fn run(
 ) {
     let worker = Worker { index, clock: Clock::new() };
     tokio::spawn(worker.clock.clone().run());
-    tokio::spawn(reap(world.clone(), worker.clone()));
+    let lens = Lens::new(world);
+    tokio::spawn(reap(lens.clone(), worker.clone()));
     while let Some(command) = commands.recv().await {
         match command {
             Command::Accept(socket, entrance) => {
-                let (world, clients) = (world.clone(), clients.clone());
-                tokio::spawn(accept(socket, entrance, world, clients, worker.clone()));
+                let (lens, clients) = (lens.clone(), clients.clone());
+                tokio::spawn(accept(socket, entrance, lens, clients, worker.clone()));
             }
             Command::Stop => return,
         }
@@ -88,11 +89,11 @@ async fn run(
 }
 
 /// Closes connections to origins that nobody needed for a while.
-async fn reap(world: Arc<World>, worker: Worker) {
+async fn reap(lens: Lens, worker: Worker) {
     let mut interval = tokio::time::interval(REAP);
     loop {
         interval.tick().await;
-        for upstream in &world.load().upstreams {
+        for upstream in &lens.look().upstreams {
             upstream.reap(&worker);
         }
     }

@@ -9,10 +9,20 @@ mod diff;
 mod listener;
 mod route;
 
-use std::sync::Arc;
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
+};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use parking_lot::Mutex;
 
 pub use self::{
     diff::Diff,
@@ -68,22 +78,78 @@ pub struct Snapshot {
 
 /// The snapshot that holds now.
 #[derive(Debug)]
-pub struct World(ArcSwap<Snapshot>);
+pub struct World {
+    now: ArcSwap<Snapshot>,
+    /// The generation of `now`, to be looked at without touching its count of references.
+    generation: AtomicU64,
+}
 
 impl World {
     /// A world that begins with this snapshot.
     pub fn new(snapshot: Arc<Snapshot>) -> Arc<Self> {
-        Arc::new(Self(ArcSwap::new(snapshot)))
+        let generation = AtomicU64::new(snapshot.generation);
+        Arc::new(Self { now: ArcSwap::new(snapshot), generation })
     }
 
     /// The snapshot that holds now.
     pub fn load(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.now.load_full()
     }
 
     /// Makes this the snapshot that holds, and gives back the one before.
     pub fn swap(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        self.0.swap(snapshot)
+        let generation = snapshot.generation;
+        let before = self.now.swap(snapshot);
+        self.generation.store(generation, Release);
+        before
+    }
+}
+
+/// A snapshot as one worker holds it: each request takes and gives back a reference, and a count of
+/// references that all workers share would be passed between their cores for each.
+#[derive(Debug)]
+pub struct View(Arc<Snapshot>);
+
+impl View {
+    /// A view of a snapshot.
+    pub fn new(snapshot: Arc<Snapshot>) -> Arc<Self> {
+        Arc::new(Self(snapshot))
+    }
+}
+
+impl Deref for View {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+/// A worker's eye on the world.
+#[derive(Clone, Debug)]
+pub struct Lens(Arc<(Arc<World>, Mutex<Arc<View>>)>);
+
+impl Lens {
+    /// An eye on a world.
+    pub fn new(world: Arc<World>) -> Self {
+        let view = Mutex::new(View::new(world.load()));
+        Self(Arc::new((world, view)))
+    }
+
+    /// The world itself.
+    pub fn world(&self) -> &World {
+        &self.0.0
+    }
+
+    /// The view of what holds now.
+    pub fn look(&self) -> Arc<View> {
+        let (world, view) = &*self.0;
+        let mut view = view.lock();
+        // A swap that is just under way shows the world before it for one more request.
+        if view.generation != world.generation.load(Acquire) {
+            *view = View::new(world.load());
+        }
+        view.clone()
     }
 }
 

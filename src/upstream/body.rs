@@ -13,13 +13,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{
-    endpoint::Endpoint,
-    pool::{Http1, StreamLease},
-};
+use super::pool::{Counted, Http1, Pool, StreamLease};
 use crate::{
     reject::Reject,
-    worker::{Deadline, Worker},
+    worker::{Clock, Deadline},
 };
 
 /// Why an answer's body broke off.
@@ -51,15 +48,15 @@ impl AnswerError {
 #[derive(Debug)]
 pub(super) enum Lease {
     /// Goes back to its pool when the body is over; is closed when the body is dropped before.
-    Http1 { sender: Http1, endpoint: Arc<Endpoint>, worker: Worker },
+    Http1 { sender: Http1, pool: Arc<Pool>, clock: Clock },
     /// Counts itself out when it is dropped.
     Http2 { _stream: StreamLease },
 }
 
 impl Lease {
     fn give_back(self) {
-        if let Self::Http1 { sender, endpoint, worker } = self {
-            endpoint.put(sender, &worker);
+        if let Self::Http1 { sender, pool, clock } = self {
+            pool.put(sender, clock.now());
         }
     }
 }
@@ -73,24 +70,32 @@ pub struct AnswerBody {
     silence: Option<Deadline>,
     /// Whether the origin is being waited for.
     waiting: bool,
-    worker: Worker,
-    total: Option<Deadline>,
+    clock: Clock,
+    total: Option<Box<Deadline>>,
+    _exchange: Counted,
 }
 
 impl AnswerBody {
     pub(super) fn new(
         incoming: Incoming,
         lease: Lease,
-        worker: &Worker,
+        clock: &Clock,
         idle: Duration,
-        total: Option<Deadline>,
+        total: Option<Box<Deadline>>,
+        exchange: Counted,
     ) -> Self {
         let mut lease = Some(lease);
         if incoming.is_end_stream() {
             lease.take().into_iter().for_each(Lease::give_back);
         }
-        let worker = worker.clone();
-        Self { incoming, lease, idle, silence: None, waiting: false, worker, total }
+        let clock = clock.clone();
+        let (silence, waiting) = (None, false);
+        Self { incoming, lease, idle, silence, waiting, clock, total, _exchange: exchange }
+    }
+
+    /// How long the origin may be silent.
+    pub fn idle(&self) -> Duration {
+        self.idle
     }
 
     /// Ready when the origin was silent for too long.
@@ -108,7 +113,7 @@ impl AnswerBody {
                 }
                 silence
             }
-            None => self.silence.insert(Deadline::new(&self.worker.clock, idle)),
+            None => self.silence.insert(Deadline::new(&self.clock, idle)),
         };
         self.waiting = true;
         silence.poll(cx).map(|()| AnswerError::Idle)

@@ -69,7 +69,7 @@ impl Upstream {
             let same = |known: &&Arc<Endpoint>| known.settings == settings;
             match previous.and_then(|previous| previous.endpoints.iter().find(same)) {
                 Some(known) => Ok(known.clone()),
-                None => Endpoint::new(settings, &tls, workers).map(Arc::new),
+                None => Endpoint::new(settings, &tls, workers, &metrics).map(Arc::new),
             }
         };
         let endpoints = addresses.into_iter().enumerate().map(|(index, address)| {
@@ -83,6 +83,7 @@ impl Upstream {
             timeout: Timeouts::new(&upstream.timeout),
             host,
             balance: RoundRobin::new(&weights, workers),
+            weights,
             metrics,
         })
     }
@@ -129,7 +130,12 @@ fn host(host: &HostHeader, at: &Path, problems: &mut Problems) -> Option<Host> {
 }
 
 impl Endpoint {
-    fn new(settings: Settings, tls: &TlsToOrigin, workers: usize) -> Result<Self, String> {
+    fn new(
+        settings: Settings,
+        tls: &TlsToOrigin,
+        workers: usize,
+        metrics: &Arc<UpstreamMetrics>,
+    ) -> Result<Self, String> {
         let tls = match settings.address.tls {
             false => None,
             true => Some(Tls {
@@ -140,10 +146,12 @@ impl Endpoint {
         };
         Ok(Self {
             name: settings.address.to_string().into(),
-            settings,
             tls,
             resolved: Resolved::default(),
-            pools: PerWorker::new(workers, |_| Pool::default()),
+            pools: PerWorker::new(workers, |worker| {
+                Pool::new(worker, settings.keep_alive.max_idle as usize, metrics.clone())
+            }),
+            settings,
         })
     }
 }

@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     address::{Address, Place},
     failure::Failure,
-    pool::{Http1, Http2, Streams},
+    pool::{Counted, Http1, Http2, Pool, Streams},
     resolve::Resolved,
 };
 use crate::{
@@ -50,6 +50,7 @@ pub(super) async fn connect(
     resolved: &Resolved,
     tls: Option<&Tls>,
     protocol: Protocol,
+    pool: &Arc<Pool>,
 ) -> Result<Connection, Failure> {
     let socket = open(address, resolved).await?;
     let (stream, http2) = match tls {
@@ -70,10 +71,10 @@ pub(super) async fn connect(
             (Stream::Tls(Box::new(stream.into())), http2)
         }
     };
-    speak(stream, http2).await
+    speak(stream, http2, pool.connected()).await
 }
 
-async fn speak(stream: Stream, http2: bool) -> Result<Connection, Failure> {
+async fn speak(stream: Stream, http2: bool, open: Counted) -> Result<Connection, Failure> {
     let failed = |error: hyper::Error| Failure::caused(Reject::ConnectFailed, error);
     let io = TokioIo::new(stream);
     if http2 {
@@ -87,6 +88,7 @@ async fn speak(stream: Stream, http2: bool) -> Result<Connection, Failure> {
         let known = streams.clone();
         // How a connection ends is told by the exchanges on it.
         tokio::spawn(poll_fn(move |cx| {
+            let _ = &open;
             let ended = Pin::new(&mut connection).poll(cx).map(drop);
             known.most.store(connection.current_max_send_streams(), Relaxed);
             ended
@@ -94,7 +96,10 @@ async fn speak(stream: Stream, http2: bool) -> Result<Connection, Failure> {
         Ok(Connection::Http2(sender, streams))
     } else {
         let (sender, connection) = http1::Builder::new().handshake(io).await.map_err(failed)?;
-        tokio::spawn(async move { drop(connection.with_upgrades().await) });
+        tokio::spawn(async move {
+            drop(connection.with_upgrades().await);
+            drop(open);
+        });
         Ok(Connection::Http1(sender))
     }
 }

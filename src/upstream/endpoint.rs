@@ -32,40 +32,25 @@ pub struct Endpoint {
     pub(super) settings: Settings,
     pub(super) tls: Option<Tls>,
     pub(super) resolved: Resolved,
-    pub(super) pools: PerWorker<Pool>,
+    pub(super) pools: PerWorker<Arc<Pool>>,
 }
 
-/// An attempt that came to nothing, and the request, if no part of it was sent.
-pub(super) struct Attempt {
-    pub(super) failure: Failure,
-    pub(super) request: Option<Request<RequestBody>>,
-}
-
-impl From<Failure> for Attempt {
-    fn from(failure: Failure) -> Self {
-        Self { failure, request: None }
-    }
-}
-
-type Sent = Result<Response<AnswerBody>, Attempt>;
+type Sent = Result<Response<AnswerBody>, Failure>;
 
 impl Endpoint {
-    /// Has a request answered here: on a connection that waits, or on a new one.
+    /// Has the call's request answered here: on a connection that waits, or on a new one.
     ///
-    /// `request` is in origin form, with `Host`.
-    pub(super) async fn send(
-        self: &Arc<Self>,
-        mut request: Request<RequestBody>,
-        call: &mut Call<'_>,
-    ) -> Sent {
+    /// The request is in origin form, with `Host`. If it fails and the request is still in the call,
+    /// no part of it was sent.
+    pub(super) async fn send(&self, call: &mut Call<'_>) -> Sent {
         let clock = &call.worker.clock;
         let pool = self.pools.of(call.worker.index);
         if self.settings.protocol != Protocol::Http2 {
             let oldest = millis(self.settings.keep_alive.idle);
             while let Some(sender) = pool.take(clock.now(), oldest) {
-                match self.send_http1(sender, request, call).await {
+                match self.send_http1(sender, call).await {
                     // Closed by the origin while it waited, and nothing was sent: the next one.
-                    Err(Attempt { request: Some(unsent), .. }) => request = unsent,
+                    Err(_) if call.request.is_some() => {}
                     sent => return sent,
                 }
             }
@@ -74,20 +59,16 @@ impl Endpoint {
             && let Some((sender, stream)) = pool.share(clock.now())
         {
             let connection = stream.connection();
-            match self.send_http2(sender, stream, request, call).await {
-                Err(Attempt { request: Some(unsent), .. }) => request = unsent,
+            match self.send_http2(sender, stream, call).await {
+                Err(_) if call.request.is_some() => pool.forget(&connection),
                 sent => return sent,
             }
-            pool.forget(&connection);
         }
-        self.send_on_new(request, call).await
+        // Boxed, since it is rare and large: every request's state would have room for it.
+        Box::pin(self.send_on_new(call)).await
     }
 
-    async fn send_on_new(
-        self: &Arc<Self>,
-        request: Request<RequestBody>,
-        call: &mut Call<'_>,
-    ) -> Sent {
+    async fn send_on_new(&self, call: &mut Call<'_>) -> Sent {
         let worker = call.worker;
         let pool = self.pools.of(worker.index);
         // Only HTTP/2 gains from waiting for another's connection.
@@ -96,7 +77,7 @@ impl Endpoint {
                 let turn = pool.connecting.lock().await;
                 if let Some((sender, stream)) = pool.share(worker.clock.now()) {
                     drop(turn);
-                    return self.send_http2(sender, stream, request, call).await;
+                    return self.send_http2(sender, stream, call).await;
                 }
                 Some(turn)
             }
@@ -107,69 +88,57 @@ impl Endpoint {
             None => self.settings.protocol,
         };
         let connecting =
-            connect(&self.settings.address, &self.resolved, self.tls.as_ref(), protocol);
-        let connection = match within(&worker.clock, call.timeout.connect, connecting).await {
-            Some(Ok(connection)) => connection,
-            Some(Err(failure)) => return Err(self.unsent(failure, request)),
-            None => return Err(self.unsent(Failure::new(Reject::ConnectTimeout), request)),
-        };
+            connect(&self.settings.address, &self.resolved, self.tls.as_ref(), protocol, pool);
+        let connected = within(&worker.clock, call.timeout.connect, connecting).await;
+        let connected = connected.unwrap_or(Err(Failure::new(Reject::ConnectTimeout)));
+        let connection = connected.inspect_err(|failure| pool.connect_failed(failure.reject))?;
         match connection {
-            Connection::Http1(sender) => self.send_http1(sender, request, call).await,
+            Connection::Http1(sender) => self.send_http1(sender, call).await,
             Connection::Http2(sender, streams) => {
                 let stream = pool.add(sender.clone(), streams, worker.clock.now());
                 drop(turn);
-                self.send_http2(sender, stream, request, call).await
+                self.send_http2(sender, stream, call).await
             }
         }
     }
 
-    fn unsent(&self, failure: Failure, request: Request<RequestBody>) -> Attempt {
-        Attempt { failure: failure.at(&self.name), request: Some(request) }
-    }
-
-    async fn send_http1(
-        self: &Arc<Self>,
-        mut sender: Http1,
-        mut request: Request<RequestBody>,
-        call: &mut Call<'_>,
-    ) -> Sent {
+    async fn send_http1(&self, mut sender: Http1, call: &mut Call<'_>) -> Sent {
+        let Some(mut request) = call.request.take() else { return Err(sent_already()) };
         *request.version_mut() = Version::HTTP_11;
         let answer = self.answer(sender.try_send_request(request), call).await?;
-        let lease = Lease::Http1 { sender, endpoint: self.clone(), worker: call.worker.clone() };
+        let pool = self.pools.of(call.worker.index).clone();
+        let lease = Lease::Http1 { sender, pool, clock: call.worker.clock.clone() };
         Ok(self.open(answer, lease, call))
     }
 
     async fn send_http2(
-        self: &Arc<Self>,
+        &self,
         mut sender: Http2,
         stream: StreamLease,
-        mut request: Request<RequestBody>,
         call: &mut Call<'_>,
     ) -> Sent {
+        let Some(mut request) = call.request.take() else { return Err(sent_already()) };
         let host = request.headers_mut().remove(HOST);
         let target = request.uri().path_and_query().cloned();
         let uri = absolute(self.settings.address.tls, host.as_ref(), target);
-        *request.uri_mut() = uri.map_err(|error| self.malformed(error))?;
+        *request.uri_mut() = uri.map_err(|error| Failure::caused(Reject::RequestTarget, error))?;
         *request.version_mut() = Version::HTTP_2;
         let answer = self.answer(sender.try_send_request(request), call).await;
-        let answer = answer.map_err(|mut attempt| {
+        if let (Some(request), Some(host)) = (&mut call.request, host) {
             // Back in origin form, for another try.
-            if let (Some(request), Some(host)) = (&mut attempt.request, host) {
-                let target = request.uri().path_and_query().cloned();
-                *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
-                request.headers_mut().insert(HOST, host);
-            }
-            attempt
-        })?;
-        Ok(self.open(answer, Lease::Http2 { _stream: stream }, call))
+            let target = request.uri().path_and_query().cloned();
+            *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
+            request.headers_mut().insert(HOST, host);
+        }
+        Ok(self.open(answer?, Lease::Http2 { _stream: stream }, call))
     }
 
-    /// Waits for the answer's head.
+    /// Waits for the answer's head. A request that was not sent is put back into the call.
     async fn answer(
         &self,
         exchange: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
         call: &mut Call<'_>,
-    ) -> Result<Response<Incoming>, Attempt> {
+    ) -> Result<Response<Incoming>, Failure> {
         let mut exchange = pin!(exchange);
         let mut patience = Deadline::new(&call.worker.clock, call.timeout.first_byte);
         let total = &mut call.total;
@@ -187,11 +156,10 @@ impl Endpoint {
         match answer.await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(mut error)) => {
-                let request = error.take_message();
-                let failure = Failure::from_exchange(error.into_error()).at(&self.name);
-                Err(Attempt { failure, request })
+                call.request = error.take_message();
+                Err(Failure::from_exchange(error.into_error()))
             }
-            Err(reject) => Err(Failure::new(reject).at(&self.name).into()),
+            Err(reject) => Err(Failure::new(reject)),
         }
     }
 
@@ -202,17 +170,9 @@ impl Endpoint {
         call: &mut Call<'_>,
     ) -> Response<AnswerBody> {
         let (idle, total) = (call.timeout.idle, call.total.take());
-        answer.map(|incoming| AnswerBody::new(incoming, lease, call.worker, idle, total))
-    }
-
-    fn malformed(&self, error: http::Error) -> Failure {
-        Failure::caused(Reject::RequestTarget, error).at(&self.name)
-    }
-
-    /// Takes an HTTP/1 connection back.
-    pub(super) fn put(&self, sender: Http1, worker: &Worker) {
-        let most = self.settings.keep_alive.max_idle as usize;
-        self.pools.of(worker.index).put(sender, worker.clock.now(), most);
+        let clock = &call.worker.clock;
+        let exchange = self.pools.of(call.worker.index).exchange();
+        answer.map(|incoming| AnswerBody::new(incoming, lease, clock, idle, total, exchange))
     }
 
     /// Closes a worker's connections that were idle for too long.
@@ -220,6 +180,11 @@ impl Endpoint {
         let oldest = millis(self.settings.keep_alive.idle);
         self.pools.of(worker.index).reap(worker.clock.now(), oldest);
     }
+}
+
+/// A call is asked to send what it has sent: a fault of ours, and no reason to panic.
+fn sent_already() -> Failure {
+    Failure::caused(Reject::Internal, "the request was sent already")
 }
 
 /// The absolute form of a target, as HTTP/2 needs it.

@@ -1,6 +1,6 @@
 //! How an attempt to reach an origin fails: a reason for the client, details for the log.
 
-use std::{error::Error as StdError, io, sync::Arc};
+use std::{error::Error as StdError, io};
 
 use crate::{message::BodyError, reject::Reject};
 
@@ -9,8 +9,8 @@ use crate::{message::BodyError, reject::Reject};
 pub struct Failure {
     /// How the request ends for it.
     pub reject: Reject,
-    /// The endpoint that was tried last, as its URL says.
-    pub endpoint: Option<Arc<str>>,
+    /// The endpoint that was tried last: its place in its upstream.
+    pub endpoint: Option<usize>,
     /// What the system or library said. For the log only.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -24,11 +24,6 @@ impl Failure {
     /// A failure for this cause.
     pub fn caused(reject: Reject, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { reject, endpoint: None, source: Some(source.into()) }
-    }
-
-    /// The same at this endpoint.
-    pub fn at(self, endpoint: &Arc<str>) -> Self {
-        Self { endpoint: Some(endpoint.clone()), ..self }
     }
 
     /// What a connect came to.

@@ -20,13 +20,13 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, header::HOST};
 
+use self::round_robin::RoundRobin;
 pub use self::{
     address::{Address, Place},
     body::{AnswerBody, AnswerError},
     endpoint::Endpoint,
     failure::Failure,
 };
-use self::{endpoint::Attempt, round_robin::RoundRobin};
 use crate::{
     message::RequestBody,
     metrics::UpstreamMetrics,
@@ -47,6 +47,7 @@ pub struct Upstream {
     pub metrics: Arc<UpstreamMetrics>,
     host: Host,
     balance: RoundRobin,
+    weights: Vec<u16>,
 }
 
 /// How long an origin may take for each step.
@@ -73,6 +74,8 @@ enum Host {
 /// One request's way through an upstream.
 #[derive(Debug)]
 pub struct Call<'a> {
+    /// The request, until it is sent.
+    pub request: Option<Request<RequestBody>>,
     /// The worker that carries it.
     pub worker: &'a Worker,
     /// How long each step may take.
@@ -80,16 +83,21 @@ pub struct Call<'a> {
     /// The protocol to upgrade to; such a request goes by HTTP/1.1.
     pub upgrade: Option<HeaderValue>,
     /// The end of the whole exchange.
-    pub total: Option<Deadline>,
+    pub total: Option<Box<Deadline>>,
     /// Endpoints that were tried.
     pub tries: u32,
 }
 
 impl<'a> Call<'a> {
-    /// A way with these times.
-    pub fn new(worker: &'a Worker, timeout: Timeouts, upgrade: Option<HeaderValue>) -> Self {
-        let total = timeout.total.map(|total| Deadline::new(&worker.clock, total));
-        Self { worker, timeout, upgrade, total, tries: 0 }
+    /// A request's way, with these times. The request is in origin form, with `Host`.
+    pub fn new(
+        request: Request<RequestBody>,
+        worker: &'a Worker,
+        timeout: Timeouts,
+        upgrade: Option<HeaderValue>,
+    ) -> Self {
+        let total = timeout.total.map(|total| Box::new(Deadline::new(&worker.clock, total)));
+        Self { request: Some(request), worker, timeout, upgrade, total, tries: 0 }
     }
 }
 
@@ -98,8 +106,8 @@ impl<'a> Call<'a> {
 pub struct Answer {
     /// The answer.
     pub response: Response<AnswerBody>,
-    /// Who gave it.
-    pub endpoint: Arc<Endpoint>,
+    /// Who gave it: the endpoint's place in its upstream.
+    pub endpoint: usize,
 }
 
 impl Upstream {
@@ -107,33 +115,33 @@ impl Upstream {
     ///
     /// # Errors
     /// Why there is no answer, from the endpoint that was tried last.
-    pub async fn forward(
-        &self,
-        mut request: Request<RequestBody>,
-        call: &mut Call<'_>,
-    ) -> Result<Answer, Failure> {
+    pub async fn forward(&self, call: &mut Call<'_>) -> Result<Answer, Failure> {
         let Some(first) = self.balance.next(call.worker.index) else {
             return Err(Failure::new(Reject::NoEndpoint));
         };
         let count = self.endpoints.len();
-        let mut last = None;
-        for offset in 0..count {
-            let endpoint = &self.endpoints[(first + offset) % count];
-            self.set_host(&mut request, endpoint);
+        let mut last = Failure::new(Reject::NoEndpoint);
+        // From the one whose turn it is; one without weight takes nothing from others either.
+        let others = (first + 1..first + count).map(|index| index % count);
+        let weighty = others.filter(|index| self.weights[*index] > 0);
+        for index in std::iter::once(first).chain(weighty) {
+            let Some(request) = &mut call.request else { break };
+            let endpoint = &self.endpoints[index];
+            self.set_host(request, endpoint);
             call.tries += 1;
-            match endpoint.send(request, call).await {
-                Ok(response) => return Ok(Answer { response, endpoint: endpoint.clone() }),
-                Err(Attempt { failure, request: Some(unsent) }) => {
-                    request = unsent;
-                    last = Some(failure);
-                }
-                Err(Attempt { failure, request: None }) => return Err(failure),
+            if call.tries > 1 {
+                self.metrics.at(call.worker.index).retries.inc();
+            }
+            match endpoint.send(call).await {
+                Ok(response) => return Ok(Answer { response, endpoint: index }),
+                Err(failure) => last = Failure { endpoint: Some(index), ..failure },
             }
         }
-        Err(last.unwrap_or(Failure::new(Reject::NoEndpoint)))
+        Err(last)
     }
 
-    fn set_host(&self, request: &mut Request<RequestBody>, endpoint: &Endpoint) {
+    /// Names the host that the endpoint is to see.
+    pub fn set_host<B>(&self, request: &mut Request<B>, endpoint: &Endpoint) {
         let host = match &self.host {
             Host::Pass if request.headers().contains_key(HOST) => return,
             Host::Pass | Host::Endpoint => endpoint.settings.address.authority.clone(),

@@ -16,14 +16,22 @@ use std::{
 use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 
-use crate::message::RequestBody;
+use crate::{
+    message::RequestBody,
+    metrics::{Gauge, UpstreamMetrics, UpstreamShard},
+    reject::Reject,
+};
 
 pub(super) type Http1 = http1::SendRequest<RequestBody>;
 pub(super) type Http2 = http2::SendRequest<RequestBody>;
 
 /// One worker's connections to one endpoint.
-#[derive(Default)]
 pub(super) struct Pool {
+    /// The worker's number, for the counters.
+    worker: usize,
+    /// Idle connections kept.
+    most: usize,
+    metrics: Arc<UpstreamMetrics>,
     idle: Mutex<Vec<Idle>>,
     shared: Mutex<Vec<Shared>>,
     /// Held while an HTTP/2 connection is made, so that a burst of requests makes one, not one each.
@@ -79,32 +87,89 @@ impl Drop for StreamLease {
     }
 }
 
+/// Something that counts on a worker's gauge until it is dropped.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pool: Arc<Pool>,
+    gauge: fn(&UpstreamShard) -> &Gauge,
+}
+
+impl Counted {
+    fn new(pool: &Arc<Pool>, gauge: fn(&UpstreamShard) -> &Gauge) -> Self {
+        gauge(pool.counters()).inc();
+        Self { pool: pool.clone(), gauge }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.gauge)(self.pool.counters()).dec();
+    }
+}
+
 impl Pool {
+    /// A pool of the worker with this number that keeps so many idle connections.
+    pub(super) fn new(worker: usize, most: usize, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
+        let (idle, shared) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { worker, most, metrics, idle, shared, connecting: Default::default() })
+    }
+
+    /// The worker's counters.
+    pub(super) fn counters(&self) -> &UpstreamShard {
+        self.metrics.at(self.worker)
+    }
+
+    /// Counts an exchange while it runs.
+    pub(super) fn exchange(self: &Arc<Self>) -> Counted {
+        Counted::new(self, |shard| &shard.in_flight)
+    }
+
+    /// Counts a connection that was made, while it is open.
+    pub(super) fn connected(self: &Arc<Self>) -> Counted {
+        self.counters().connects.inc();
+        Counted::new(self, |shard| &shard.connections)
+    }
+
+    /// Counts a connection that could not be made.
+    pub(super) fn connect_failed(&self, reject: Reject) {
+        self.metrics.connect_failed(self.worker, reject as usize);
+    }
+
     /// An idle connection that was not closed, no older than `oldest` milliseconds.
     pub(super) fn take(&self, now: u64, oldest: u64) -> Option<Http1> {
         let mut idle = self.idle.lock();
+        let before = idle.len();
+        let mut found = None;
         while let Some(Idle { sender, since }) = idle.pop() {
             if now.saturating_sub(since) > oldest {
                 // Those below it are older still.
                 idle.clear();
-                return None;
+                break;
             }
             // One that is not ready still carries the rest of an upload whose answer came early.
             if sender.is_ready() {
-                return Some(sender);
+                found = Some(sender);
+                break;
             }
         }
-        None
+        self.count_gone(before - idle.len());
+        found
+    }
+
+    /// Counts idle connections that were taken or given up.
+    fn count_gone(&self, gone: usize) {
+        (0..gone).for_each(|_| self.counters().idle.dec());
     }
 
     /// Takes a connection back, unless there are enough.
-    pub(super) fn put(&self, sender: Http1, now: u64, most: usize) {
+    pub(super) fn put(&self, sender: Http1, now: u64) {
         if sender.is_closed() {
             return;
         }
         let mut idle = self.idle.lock();
-        if idle.len() < most {
+        if idle.len() < self.most {
             idle.push(Idle { sender, since: now });
+            self.counters().idle.inc();
         }
     }
 
@@ -135,7 +200,11 @@ impl Pool {
     /// Closes what has been idle for longer than `oldest` milliseconds.
     pub(super) fn reap(&self, now: u64, oldest: u64) {
         let fresh = |since: u64| now.saturating_sub(since) <= oldest;
-        self.idle.lock().retain(|idle| fresh(idle.since) && !idle.sender.is_closed());
+        let mut idle = self.idle.lock();
+        let before = idle.len();
+        idle.retain(|idle| fresh(idle.since) && !idle.sender.is_closed());
+        self.count_gone(before - idle.len());
+        drop(idle);
         self.shared.lock().retain(|connection| {
             let busy = connection.streams.open.load(Relaxed) > 0;
             !connection.sender.is_closed() && (busy || fresh(connection.used))
@@ -145,6 +214,13 @@ impl Pool {
     /// How many connections wait here: idle ones, shared ones.
     pub(super) fn len(&self) -> (usize, usize) {
         (self.idle.lock().len(), self.shared.lock().len())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let idle = self.idle.get_mut().len();
+        self.count_gone(idle);
     }
 }
 

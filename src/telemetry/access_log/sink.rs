@@ -92,6 +92,12 @@ impl Output {
         }
     }
 
+    /// Whether nothing was written to it yet, as far as the system can tell.
+    pub(super) fn is_empty(&self) -> bool {
+        let (Self::Stdout(file) | Self::File { file, .. }) = self;
+        file.metadata().is_ok_and(|data| data.len() == 0)
+    }
+
     /// Opens the file anew; standard output stays what it is.
     pub(super) fn reopen(&mut self) -> Result<(), OpenError> {
         if let Self::File { file, path } = self {

@@ -196,7 +196,8 @@ impl Rounds {
 
     fn reopen(&mut self) {
         match self.output.reopen() {
-            Ok(()) => self.torn = false,
+            // The half line is in the old file, unless nobody took that away.
+            Ok(()) => self.torn &= !self.output.is_empty(),
             Err(error) => warn!(%error, "the access log goes on in the file it has"),
         }
     }

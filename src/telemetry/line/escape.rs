@@ -6,9 +6,8 @@
 
 /// A form that bytes can be written in.
 pub(super) trait Style {
-    /// The bytes that stand for themselves.
-    const PLAIN: [bool; 256];
-
+    /// Whether a byte stands for itself.
+    fn plain(byte: u8) -> bool;
     /// Writes an ASCII byte that does not stand for itself.
     fn byte(byte: u8, out: &mut Vec<u8>);
     /// Writes a character beyond ASCII that does not stand for itself.
@@ -29,13 +28,12 @@ pub(super) struct Word;
 /// Writes `bytes` in the style `S`.
 pub(super) fn escape<S: Style>(mut bytes: &[u8], out: &mut Vec<u8>) {
     loop {
-        let plain = bytes.iter().position(|byte| !S::PLAIN[usize::from(*byte)]);
-        let Some(plain) = plain else {
-            out.extend_from_slice(bytes);
+        let (plain, rest) = bytes.split_at(plain::<S>(bytes));
+        out.extend_from_slice(plain);
+        if rest.is_empty() {
             return;
-        };
-        out.extend_from_slice(&bytes[..plain]);
-        bytes = &bytes[plain..];
+        }
+        bytes = rest;
         // At least one byte: the one that is not plain.
         let run = bytes.iter().position(u8::is_ascii).unwrap_or(bytes.len());
         if run == 0 {
@@ -45,6 +43,18 @@ pub(super) fn escape<S: Style>(mut bytes: &[u8], out: &mut Vec<u8>) {
         }
         bytes = &bytes[run.max(1)..];
     }
+}
+
+/// How many bytes at the start stand for themselves. Eight at a time without a branch, which the
+/// compiler turns into vector instructions; a table and a branch for each byte took twice as long.
+fn plain<S: Style>(bytes: &[u8]) -> usize {
+    let (chunks, _) = bytes.as_chunks::<8>();
+    let whole = chunks
+        .iter()
+        .take_while(|chunk| chunk.iter().fold(true, |all, byte| all & S::plain(*byte)));
+    let start = whole.count() * 8;
+    let rest = bytes[start..].iter().position(|byte| !S::plain(*byte));
+    rest.map_or(bytes.len(), |at| start + at)
 }
 
 fn beyond_ascii<S: Style>(bytes: &[u8], out: &mut Vec<u8>) {
@@ -68,19 +78,9 @@ fn deceives(char: char) -> bool {
         || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-const fn printable_but(others: &[u8]) -> [bool; 256] {
-    let mut plain = [false; 256];
-    let mut byte = 0x20;
-    while byte < 0x7f {
-        plain[byte] = true;
-        byte += 1;
-    }
-    let mut at = 0;
-    while at < others.len() {
-        plain[others[at] as usize] = false;
-        at += 1;
-    }
-    plain
+/// Printable ASCII but for a quote and a backslash. No `&&`: a branch would undo the vectors.
+fn plain_in_quotes(byte: u8) -> bool {
+    (byte.wrapping_sub(b' ') <= b'~' - b' ') & (byte != b'"') & (byte != b'\\')
 }
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -90,7 +90,9 @@ fn hex(value: u32, digits: u32, out: &mut Vec<u8>) {
 }
 
 impl Style for Json {
-    const PLAIN: [bool; 256] = printable_but(b"\"\\");
+    fn plain(byte: u8) -> bool {
+        plain_in_quotes(byte)
+    }
 
     fn byte(byte: u8, out: &mut Vec<u8>) {
         match byte {
@@ -114,7 +116,9 @@ impl Style for Json {
 }
 
 impl Style for Quoted {
-    const PLAIN: [bool; 256] = printable_but(b"\"\\");
+    fn plain(byte: u8) -> bool {
+        plain_in_quotes(byte)
+    }
 
     fn byte(byte: u8, out: &mut Vec<u8>) {
         match byte {
@@ -138,7 +142,9 @@ impl Style for Quoted {
 }
 
 impl Style for Word {
-    const PLAIN: [bool; 256] = printable_but(b" \"\\");
+    fn plain(byte: u8) -> bool {
+        plain_in_quotes(byte) & (byte != b' ')
+    }
 
     fn byte(byte: u8, out: &mut Vec<u8>) {
         Quoted::byte(byte, out);

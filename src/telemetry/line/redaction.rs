@@ -14,17 +14,15 @@ const HIDDEN: &[u8] = b"***";
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Redaction {
     all: bool,
-    /// In lower case.
+    /// Folded.
     names: Box<[Box<[u8]>]>,
 }
 
 impl Redaction {
     /// Hides the values of these parameters; `*` among them hides all.
     pub fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
-        let mut names: Vec<Box<[u8]>> = names
-            .into_iter()
-            .map(|name| name.as_ref().to_ascii_lowercase().into_bytes().into())
-            .collect();
+        let mut names: Vec<Box<[u8]>> =
+            names.into_iter().map(|name| name.as_ref().bytes().map(folded).collect()).collect();
         let all = names.iter().any(|name| &**name == b"*");
         names.sort();
         names.dedup();
@@ -43,7 +41,9 @@ impl Redaction {
 
     /// Writes a URL: its user's part is cut off, and all behind a `?` or `#` is read as a query.
     pub(super) fn url<S: Style>(&self, url: &[u8], out: &mut Vec<u8>) {
-        let start = url.windows(2).position(|pair| pair == b"//").map_or(0, |at| at + 2);
+        // Only the first of these may begin the authority: a `//` further on is part of a value.
+        let mark = url.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'@'));
+        let start = mark.filter(|at| url[*at..].starts_with(b"//")).map_or(0, |at| at + 2);
         let (scheme, rest) = url.split_at(start);
         // Up to the first slash, whatever stands in between: a password may hold a raw `?`.
         let authority = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
@@ -81,16 +81,22 @@ impl Redaction {
         if self.all {
             return has_value || !name.is_empty();
         }
-        has_value && self.names.iter().any(|hidden| same(name, hidden))
+        if !has_value {
+            return false;
+        }
+        if name.contains(&b'%') {
+            let same = |hidden: &[u8]| percent_decode(name).map(folded).eq(hidden.iter().copied());
+            return self.names.iter().any(|hidden| same(hidden));
+        }
+        let same = |hidden: &[u8]| name.iter().zip(hidden).all(|(raw, byte)| folded(*raw) == *byte);
+        self.names.iter().any(|hidden| name.len() == hidden.len() && same(hidden))
     }
 }
 
-/// Whether `raw`, once decoded, is `name`, which is in lower case.
-fn same(raw: &[u8], name: &[u8]) -> bool {
-    // A `+` that was encoded is no space, but it is none in any name worth hiding either.
-    percent_decode(raw)
-        .map(|byte| if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() })
-        .eq(name.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }))
+/// In lower case, and a space for a `+`. A `+` that was encoded is no space, but a name worth hiding
+/// has neither.
+fn folded(byte: u8) -> u8 {
+    if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
 }
 
 #[cfg(test)]
@@ -137,6 +143,9 @@ mod tests {
             ("https://me:p?w#d@a.example", "https://***@a.example"),
             ("//me@a", "//***@a"),
             ("/x@y?token=1", "/x@y?token=***"),
+            ("/x?token=1//2", "/x?token=***"),
+            ("me:pw@a.example//x", "***@a.example//x"),
+            ("https://a.example?token=1//me@b", "https://a.example?token=***"),
         ] {
             let mut out = Vec::new();
             redaction.url::<Word>(url.as_bytes(), &mut out);

@@ -204,12 +204,12 @@ proptest! {
 
     #[test]
     fn a_hidden_value_is_in_neither_form(
-        before in "[a-z&;=]{0,8}", secret in "SECRET[0-9;#?]{0,6}", after in "[a-z&=]{0,8}",
-        encoded in any::<bool>(),
+        before in "[a-z&;=]{0,8}", secret in "SECRET[0-9;#?@:]{0,6}", after in "[a-z&=]{0,8}",
+        (encoded, tail) in (any::<bool>(), "[/@]{0,3}"), front in "(https://user:SECRET@a/|/x|//a/|a)",
     ) {
         let name = if encoded { "%54oken" } else { "toKEN" };
-        let query = format!("{before}&{name}={secret}&{after}");
-        let referer = format!("https://user:{secret}@a/?{query}");
+        let query = format!("{before}&{name}={secret}{tail}&{after}");
+        let referer = format!("{front}?{query}");
         let record = Record {
             query: Some(query.as_bytes()), referer: Some(referer.as_bytes()), ..record()
         };

@@ -1,0 +1,303 @@
+//! A dry run: what the chain would do with a request, found by the chain's own stages.
+//!
+//! In: a snapshot, a listener, a client's address and a head, from no connection. Out: a [`Plan`]: what
+//! each stage would do, and what comes of the request. Nothing is sent, counted, logged or waited for:
+//! where a stage of [`super::run`] has an effect, here it only says which. Whoever adds a stage there
+//! adds it here; the tests in `tests/it/explain.rs` hold both against each other.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    header::{CONTENT_LENGTH, HOST},
+    request::Parts,
+};
+
+use super::{
+    Stage,
+    answer::Source,
+    echo,
+    exchange::Exchange,
+    forward,
+    prepare::{self, Scope},
+    tunnel, validate,
+};
+use crate::{
+    message::{Client, Kept, REQUEST_ID, RequestBody, TlsFacts},
+    reject::Reject,
+    rewrite::{Changes, FieldChange},
+    route::{Candidate, Found, Params, Query},
+    snapshot::{Bind, Listener, Route, Snapshot, Target, View},
+    upstream::Upstream,
+    worker::{Clock, Worker},
+};
+
+/// The name of every request that is only planned.
+pub const SAMPLE_ID: HeaderValue = HeaderValue::from_static("00000000-0000-7000-8000-000000000000");
+
+/// An answer that Janua gives by itself.
+pub type Answer = Response<Bytes>;
+
+/// What the chain would do with a request.
+#[derive(Debug)]
+pub struct Plan {
+    /// What each stage would do, in order, up to the last one that would have something to do.
+    pub steps: Vec<Step>,
+    /// The request as the first stage leaves it, unless it refuses it.
+    pub valid: Option<Request<()>>,
+    /// The route that takes the request, by its index.
+    pub rule: Option<usize>,
+    /// The request as an origin would see it, if it goes to one or is echoed.
+    pub sent: Option<Request<()>>,
+    /// What comes of it.
+    pub outcome: Outcome,
+    listener: usize,
+}
+
+/// What a stage would do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Step {
+    /// The stage.
+    pub stage: Stage,
+    /// What it would do.
+    pub does: String,
+}
+
+/// What comes of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A stage refuses it.
+    Refused {
+        /// Which stage; the steps end with it.
+        stage: Stage,
+        /// Why.
+        reject: Reject,
+        /// What the client is told.
+        answer: Answer,
+    },
+    /// Janua answers by itself.
+    Answered(Answer),
+    /// It goes to an upstream.
+    Forwarded {
+        /// Which.
+        upstream: Arc<Upstream>,
+        /// What becomes of the answer's header fields.
+        changes: Vec<(HeaderName, FieldChange)>,
+    },
+}
+
+impl Plan {
+    /// The route that takes the request.
+    pub fn route<'w>(&self, world: &'w Snapshot) -> Option<&'w Route> {
+        self.rule.map(|rule| &world.routes.targets()[rule])
+    }
+
+    /// Every route with what it makes of the request; none if it is refused before that is asked.
+    pub fn candidates<'w>(&self, world: &'w Snapshot) -> Vec<Candidate<'w>> {
+        let Some(valid) = &self.valid else { return Vec::new() };
+        let host = valid.headers().get(HOST);
+        world.routes.explain(&Query {
+            listener: self.listener,
+            host: host.and_then(|host| host.to_str().ok()),
+            path: valid.uri().path(),
+            query: valid.uri().query(),
+            method: valid.method(),
+            headers: valid.headers(),
+        })
+    }
+}
+
+/// Plans what to do with a request that a client sends to a listener.
+pub fn plan(
+    world: &Arc<Snapshot>,
+    listener: &Arc<Listener>,
+    from: IpAddr,
+    request: Request<()>,
+) -> Plan {
+    let client = Arc::new(client(listener, from)).begin();
+    let (head, ()) = request.into_parts();
+    let given = head.headers.get(REQUEST_ID).cloned();
+    let view = View::new(world.clone());
+    let mut exchange = Exchange::begin(view, listener.clone(), client, &head);
+    exchange.rehearsed = true;
+    // It is the client's own name for the request, if that counts.
+    if given.as_ref() != Some(&exchange.id) {
+        exchange.id = SAMPLE_ID;
+    }
+    let mut planned = Planned::default();
+    let outcome = run(world, &mut exchange, head, &mut planned);
+    let outcome = outcome.unwrap_or_else(|reject| {
+        let answer = exchange.problem(reject);
+        planned.refused(&exchange, reject, answer)
+    });
+    let Planned { steps, valid, sent } = planned;
+    Plan { steps, valid, rule: exchange.rule, sent, outcome, listener: listener.id }
+}
+
+/// A client that is not there.
+fn client(listener: &Listener, from: IpAddr) -> Client {
+    let peer = match listener.bind {
+        Bind::Unix(_) => None,
+        Bind::Tcp(_) | Bind::Systemd(_) => Some(SocketAddr::new(from, 0)),
+    };
+    let tls = listener.tls.as_ref().map(|_| TlsFacts::default());
+    let trusted = peer.is_some_and(|peer| listener.trusted.contains(peer.ip()));
+    Client::new(peer, tls, listener.id, trusted, Worker { index: 0, clock: Clock::new() })
+}
+
+/// What is planned so far.
+#[derive(Default)]
+struct Planned {
+    steps: Vec<Step>,
+    valid: Option<Request<()>>,
+    sent: Option<Request<()>>,
+}
+
+impl Planned {
+    /// Notes what the next stage does.
+    fn note(&mut self, does: impl Into<String>) {
+        self.steps.push(Step { stage: self.next(), does: does.into() });
+    }
+
+    /// The stage after those noted.
+    fn next(&self) -> Stage {
+        Stage::ALL[self.steps.len().min(Stage::ALL.len() - 1)]
+    }
+
+    fn refused(
+        &mut self,
+        exchange: &Exchange,
+        reject: Reject,
+        answer: Response<Source>,
+    ) -> Outcome {
+        let stage = self.next();
+        self.note(format!("refuses: {} {}", reject.code(), reject.reason()));
+        Outcome::Refused { stage, reject, answer: made(exchange, answer) }
+    }
+}
+
+/// The stages, as [`super::run`] has them.
+fn run(
+    world: &Snapshot,
+    exchange: &mut Exchange,
+    mut head: Parts,
+    planned: &mut Planned,
+) -> Result<Outcome, Reject> {
+    let kept = validate::validate(exchange, &mut head)?;
+    planned.valid = Some(Request::from_parts(head.clone(), ()));
+    if let Some(port) = exchange.listener.redirect_to_https {
+        planned.note(format!("is well-formed; the listener redirects to https, port {port}"));
+        return Ok(Outcome::Answered(made(exchange, forward::to_https(exchange, port))));
+    }
+    planned.note("is well-formed");
+    let (target, method) = (head.uri.clone(), head.method.clone());
+    let found = world.routes.find(&exchange.query(&target, &method, &head.headers));
+    if let Found::Route { target: route, rule, .. } = &found {
+        exchange.take(*rule);
+        planned.note(format!("the route `{}`", route.name));
+        route.access.admit(exchange.client_ip, &head.headers)?;
+        // None of these has anything to configure so far.
+        (0..4).for_each(|_| planned.note("nothing configured"));
+    } else {
+        planned.note("no route; that is said at `match`");
+        (0..4).for_each(|_| planned.note("nothing to ask without a route"));
+    }
+    let (route, params) = match found {
+        Found::Route { target, params, .. } => (target, params),
+        Found::MethodNotAllowed { allowed } => {
+            let answer = exchange.method_not_allowed(&allowed)?;
+            return Ok(planned.refused(exchange, Reject::MethodNotAllowed, answer));
+        }
+        Found::None => return Err(Reject::NoRoute),
+    };
+    planned.note("the route takes it");
+    finish(exchange, route, &params, kept, head, planned)
+}
+
+/// The stages after the route has taken the request.
+fn finish(
+    exchange: &Exchange,
+    route: &Route,
+    params: &Params<'_, '_>,
+    kept: Kept,
+    mut head: Parts,
+    planned: &mut Planned,
+) -> Result<Outcome, Reject> {
+    let came = head.uri.clone();
+    prepare::body_size(exchange, route, announced(&head))?;
+    let changes = prepare::prepare(exchange, route, params, &kept, &mut head)?;
+    planned.note(match came == head.uri {
+        true => format!("the target stays `{came}`"),
+        false => format!("the target `{came}` becomes `{}`", head.uri),
+    });
+    let _miss = route.cache.lookup(&head);
+    planned.note("nothing configured");
+    let scope = Scope { exchange, route, params };
+    let mut answer = match &route.target {
+        Target::Upstream { upstream, .. } => {
+            planned.note(format!("to the upstream `{}`", upstream.name));
+            let request = Request::from_parts(head, RequestBody::Empty);
+            planned.sent = Some(addressed(upstream, kept, request));
+            planned.note("the answer goes to the client");
+            let changes = list(exchange, changes);
+            return Ok(Outcome::Forwarded { upstream: upstream.clone(), changes });
+        }
+        Target::Redirect { location, status } => {
+            planned.note(format!("nowhere: redirects, {status}"));
+            forward::redirect(&scope, &head.headers, location, *status)
+        }
+        Target::Respond { status, body, content_type } => {
+            planned.note(format!("nowhere: answers, {status}"));
+            forward::respond(&scope, &head.headers, *status, body, content_type.as_ref())
+        }
+        Target::Echo => {
+            planned.note("nowhere: answers with the request");
+            let answer = echo::echo(exchange, &head);
+            planned.sent = Some(Request::from_parts(head, ()));
+            answer
+        }
+    };
+    planned.note("goes to the client");
+    changes.apply(answer.headers_mut());
+    Ok(Outcome::Answered(made(exchange, answer)))
+}
+
+/// The size of the body that a head announces.
+fn announced(head: &Parts) -> u64 {
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+/// The request as the first endpoint would see it.
+fn addressed(upstream: &Upstream, kept: Kept, mut request: Request<RequestBody>) -> Request<()> {
+    if let Some(protocol) = kept.upgrade {
+        tunnel::ask(&mut request, protocol);
+    }
+    if let Some(first) = upstream.endpoints.first() {
+        upstream.set_host(&mut request, first);
+    }
+    request.map(drop)
+}
+
+/// What becomes of an origin's header fields: what the route says, and what every answer has.
+fn list(exchange: &Exchange, changes: Changes<'_>) -> Vec<(HeaderName, FieldChange)> {
+    let mut list = Vec::new();
+    changes.each(|name, change| list.push((name.clone(), change)));
+    let mut own = HeaderMap::new();
+    exchange.sign(&mut own);
+    list.extend(own.iter().map(|(name, value)| (name.clone(), FieldChange::Set(value.clone()))));
+    list
+}
+
+/// An answer of Janua's own, as it leaves.
+fn made(exchange: &Exchange, mut answer: Response<Source>) -> Answer {
+    exchange.sign(answer.headers_mut());
+    answer.map(|source| match source {
+        Source::Made(bytes) => bytes,
+        Source::Empty | Source::Origin(_) => Bytes::new(),
+    })
+}
