@@ -129,9 +129,7 @@ fn reloaded(outcome: Result<Diff, Report>, text: bool) -> Answer {
             let body = json!({ "added": added, "changed": changed, "removed": removed });
             made(StatusCode::OK, JSON, format!("{body}\n"))
         }
-        Err(report) if text => {
-            made(StatusCode::UNPROCESSABLE_ENTITY, TEXT, report.text(false))
-        }
+        Err(report) if text => made(StatusCode::UNPROCESSABLE_ENTITY, TEXT, report.text(false)),
         Err(report) => problem(
             StatusCode::UNPROCESSABLE_ENTITY,
             "config.invalid",

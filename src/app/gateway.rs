@@ -18,11 +18,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::service;
+use super::{service, sockets::Sockets, watch::Watched};
 use crate::{
     admin::{self, Door, House},
     config::{self, Loaded, Problem, Problems, Report},
-    server::{Passed, Prepared, Server},
+    server::{Passed, Server},
     snapshot::{Diff, Purpose, Snapshot, World},
     telemetry::{self, Format},
 };
@@ -60,21 +60,6 @@ struct Shared {
     log: Option<telemetry::Handle>,
     ready: Arc<AtomicBool>,
     watched: watch::Sender<Watched>,
-}
-
-/// All that is bound. Whoever changes the world holds this.
-struct Sockets {
-    server: Server,
-    door: Door,
-}
-
-/// What a watcher of files has to look at, as of the last try to load.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Watched {
-    /// Whether anybody wants it.
-    pub(super) wanted: bool,
-    /// Files, and patterns for their names.
-    pub(super) paths: Vec<PathBuf>,
 }
 
 impl Gateway {
@@ -244,8 +229,10 @@ impl Gateway {
         self.0.ready.store(false, Relaxed);
         let mut sockets = self.0.sockets.lock().await;
         sockets.door.close();
-        let mut server =
-            std::mem::replace(&mut sockets.server, Server::new(self.world().clone(), Passed::default()));
+        let mut server = std::mem::replace(
+            &mut sockets.server,
+            Server::new(self.world().clone(), Passed::default()),
+        );
         drop(sockets);
         server.drain();
         let cut = server.clients();
@@ -278,39 +265,6 @@ fn reload_of(shared: Weak<Shared>) -> admin::Reload {
             }
         })
     })
-}
-
-impl Sockets {
-    /// Binds what a snapshot needs and is not bound yet.
-    fn prepare(&self, snapshot: &Snapshot) -> Result<(Prepared, admin::Prepared), Problems> {
-        let mut problems = Problems::new();
-        let door = problems.keep(self.door.prepare(&snapshot.config.admin));
-        match (self.server.prepare(snapshot), door) {
-            (Ok(server), Some(door)) => Ok((server, door)),
-            (server, _) => {
-                problems.extend(server.err().into_iter().flatten());
-                Err(problems)
-            }
-        }
-    }
-
-    /// Makes what is bound what the snapshot says, which by now is the one that holds.
-    async fn commit(
-        &mut self,
-        (server, door): (Prepared, admin::Prepared),
-        snapshot: &Snapshot,
-    ) -> std::io::Result<()> {
-        self.door.commit(door);
-        self.server.commit(server, snapshot).await
-    }
-
-    /// Says where clients come in.
-    fn tell(&self) {
-        for (bind, address) in self.server.addresses() {
-            let address = address.map_or_else(|| bind.to_string(), |address| address.to_string());
-            tracing::info!(%address, "listening");
-        }
-    }
 }
 
 /// Compiles what was loaded, and runs its own tests.

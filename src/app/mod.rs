@@ -2,6 +2,8 @@
 
 mod gateway;
 mod service;
+mod sockets;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,8 @@
 //! In: the turns of process life. Out: datagrams to the socket that `NOTIFY_SOCKET` names, and
 //! nothing at all where there is none. A manager that does not listen is no reason to stop.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState::{self, MonotonicUsec, Ready, Reloading, Status, Stopping, Watchdog};
 
 /// All that must be bound is bound.
@@ -31,7 +33,7 @@ pub(super) fn stopping() {
 /// if it does. A control runtime that hangs says nothing and is restarted.
 pub(super) async fn watchdog() {
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
-    let mut interval = tokio::time::interval(patience / 2);
+    let mut interval = tokio::time::interval((patience / 2).max(Duration::from_millis(1)));
     loop {
         interval.tick().await;
         tell(&[Watchdog]);

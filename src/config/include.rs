@@ -244,8 +244,7 @@ fn expand(pattern: &FsPath) -> Result<Vec<PathBuf>, Problem> {
 /// Whether a path is this one, or one that this pattern stands for.
 pub fn fits(pattern: &FsPath, path: &FsPath) -> bool {
     let name = |path: &FsPath| path.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
-    pattern == path
-        || pattern.parent() == path.parent() && matches(&name(pattern), &name(path))
+    pattern == path || pattern.parent() == path.parent() && matches(&name(pattern), &name(path))
 }
 
 /// Whether a file's name is one that the pattern stands for. Names that begin with a dot are hidden:
