@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{service, sockets::Sockets, watch::Watched};
+use super::{config_tests, service, sockets::Sockets, watch::Watched};
 use crate::{
     admin::{self, Door, House},
     config::{self, Loaded, Problem, Problems, Report},
@@ -75,7 +75,7 @@ impl Gateway {
         let loaded = source.load()?;
         let (snapshot, findings) = compile(&loaded, Purpose::Serve, None)?;
         tell(&loaded.report(findings));
-        let world = World::new(Arc::new(snapshot));
+        let world = World::new(snapshot);
         let gateway = Self(Arc::new_cyclic(|shared| {
             let ready = Arc::new(AtomicBool::new(true));
             let reload = reload_of(shared.clone());
@@ -155,7 +155,6 @@ impl Gateway {
             Ok(compiled) => compiled?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        let snapshot = Arc::new(snapshot);
         let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         tell(&loaded.report(findings));
         self.world().swap(snapshot.clone());
@@ -272,12 +271,23 @@ pub(super) fn compile(
     loaded: &Loaded,
     purpose: Purpose,
     previous: Option<&Snapshot>,
-) -> Result<(Snapshot, Problems), Report> {
+) -> Result<(Arc<Snapshot>, Problems), Report> {
+    let (snapshot, mut findings) = compile_untested(loaded, purpose, previous)?;
+    findings.extend(config_tests::run(&snapshot));
+    if findings.has_errors() { Err(loaded.report(findings)) } else { Ok((snapshot, findings)) }
+}
+
+/// Compiles what was loaded: whoever asks why a test fails needs the configuration that fails it.
+pub(super) fn compile_untested(
+    loaded: &Loaded,
+    purpose: Purpose,
+    previous: Option<&Snapshot>,
+) -> Result<(Arc<Snapshot>, Problems), Report> {
     let compiled = Snapshot::compile(loaded.config.clone(), purpose, previous);
     let (snapshot, findings) = compiled.map_err(|problems| loaded.report(problems))?;
     // Names that do not match are the loader's to find, and it says so only here.
     let report = loaded.report(findings.clone());
-    if report.has_errors() { Err(report) } else { Ok((snapshot, findings)) }
+    if report.has_errors() { Err(report) } else { Ok((Arc::new(snapshot), findings)) }
 }
 
 /// Says what somebody should look at.

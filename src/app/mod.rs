@@ -1,6 +1,9 @@
 //! Process life: the command line on top, and the gateway that it runs.
 
+pub mod config_tests;
+pub mod explain;
 mod gateway;
+mod question;
 mod service;
 mod sockets;
 mod watch;

@@ -93,7 +93,7 @@ impl Test {
 
 /// Conditions on the values of some names; all have to hold.
 #[derive(Clone, Debug)]
-pub(super) struct Conditions<N>(Box<[(N, Test)]>);
+pub struct Conditions<N>(Box<[(N, Test)]>);
 
 /// Where conditions sort among those that exclude them; see [`Conditions::rank`].
 pub(super) type Rank<'t> = Vec<(&'t str, (u8, &'t [u8]))>;
@@ -141,7 +141,7 @@ impl<N: AsRef<str> + PartialEq> Conditions<N> {
 }
 
 impl Conditions<HeaderName> {
-    /// Reads conditions on header fields.
+    /// Reads a route's conditions on header fields.
     ///
     /// # Errors
     /// What is wrong with the first bad one.
@@ -150,12 +150,20 @@ impl Conditions<HeaderName> {
         if let Some(host) = written.keys().find(|name| name.eq_ignore_ascii_case("host")) {
             return Err(format!("`{host}` is not a condition here; the route's own `host` is"));
         }
+        Self::on_fields(written)
+    }
+
+    /// Reads conditions on header fields, whatever message they are in.
+    ///
+    /// # Errors
+    /// What is wrong with the first bad one.
+    pub fn on_fields(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
         Self::compile(written, |name| name.parse().ok())
     }
 
     /// The name of the first condition that does not hold.
     #[inline]
-    pub(super) fn failing(&self, headers: &HeaderMap) -> Option<&HeaderName> {
+    pub fn failing(&self, headers: &HeaderMap) -> Option<&HeaderName> {
         let fails =
             |(name, test): &&(HeaderName, Test)| !test.holds(headers.get_all(name).into_iter());
         self.0.iter().find(fails).map(|(name, _)| name)

@@ -52,17 +52,18 @@ use std::ops::ControlFlow;
 
 use http::{HeaderMap, Method};
 
+pub use self::{
+    condition::Conditions,
+    demand::{Failure, Listeners},
+    explain::{Candidate, Verdict},
+    params::Params,
+};
 use self::{
     demand::Demand,
     host::Host,
     params::Spans,
     pattern::Pattern,
     tree::{Forest, Tree},
-};
-pub use self::{
-    demand::{Failure, Listeners},
-    explain::{Candidate, Verdict},
-    params::Params,
 };
 use crate::config;
 

@@ -3,4 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod config;
+mod config_tests;
+mod explain;
 mod reference;

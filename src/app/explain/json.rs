@@ -1,0 +1,110 @@
+//! An explanation as JSON: the facts of the text, all of them, for programs.
+
+use http::{HeaderMap, Request};
+use serde_json::{Value, json};
+
+use super::Explanation;
+use crate::{
+    chain::{Answer, Outcome},
+    rewrite::FieldChange,
+    route::{Candidate, Verdict},
+};
+
+/// The facts.
+pub(super) fn json(of: &Explanation) -> Value {
+    let (question, plan) = (&of.question, &of.plan);
+    let listener = &question.listener;
+    let candidates = plan.candidates(&of.world);
+    let mut facts = json!({
+        "request": request(&question.request),
+        "from": question.from.to_string(),
+        "listener": {
+            "name": &*listener.name,
+            "address": listener.bind.to_string(),
+            "scheme": if listener.tls.is_some() { "https" } else { "http" },
+            "why": question.why,
+        },
+        "candidates": candidates.iter().map(|one| candidate(of, one)).collect::<Vec<_>>(),
+        "stages": plan.steps.iter().map(|step| json!({
+            "number": step.stage.number(),
+            "name": step.stage.name(),
+            "does": step.does,
+        })).collect::<Vec<_>>(),
+        "route": of.route(),
+        "sent": plan.sent.as_ref().map(request),
+    });
+    facts["outcome"] = match &plan.outcome {
+        Outcome::Refused { stage, reject, answer: refusal } => json!({
+            "is": "refused",
+            "stage": stage.name(),
+            "status": reject.code(),
+            "reason": reject.reason(),
+            "detail": reject.detail(),
+            "answer": answer(refusal),
+        }),
+        Outcome::Answered(made) => json!({
+            "is": "answered",
+            "status": made.status().as_u16(),
+            "answer": answer(made),
+        }),
+        Outcome::Forwarded { upstream, changes } => json!({
+            "is": "forwarded",
+            "upstream": &*upstream.name,
+            "endpoints": of.endpoints(upstream).into_iter()
+                .map(|(url, weight)| json!({ "url": url, "weight": weight }))
+                .collect::<Vec<_>>(),
+            "answer-headers": changes.iter()
+                .map(|(name, change)| changed(name.as_str(), change))
+                .collect::<Vec<_>>(),
+        }),
+    };
+    facts
+}
+
+fn candidate(of: &Explanation, candidate: &Candidate<'_>) -> Value {
+    let verdict = match candidate.verdict {
+        Verdict::Takes => "takes",
+        Verdict::Outranked => "outranked",
+        Verdict::Overruled => "overruled",
+        Verdict::Fails(_) => "fails",
+    };
+    json!({
+        "route": of.name_of(candidate),
+        "host": candidate.host,
+        "path": candidate.path,
+        "verdict": verdict,
+        "why": candidate.verdict.to_string(),
+    })
+}
+
+fn request(request: &Request<()>) -> Value {
+    json!({
+        "method": request.method().as_str(),
+        "target": request.uri().to_string(),
+        "headers": fields(request.headers()),
+    })
+}
+
+fn answer(answer: &Answer) -> Value {
+    json!({
+        "headers": fields(answer.headers()),
+        "body": String::from_utf8_lossy(answer.body()),
+    })
+}
+
+/// Names and values in pairs: a name may be there more than once.
+fn fields(headers: &HeaderMap) -> Value {
+    let pair = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())])
+    };
+    headers.iter().map(pair).collect()
+}
+
+fn changed(name: &str, change: &FieldChange) -> Value {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    match change {
+        FieldChange::Remove => json!({ "change": "remove", "name": name }),
+        FieldChange::Set(value) => json!({ "change": "set", "name": name, "value": text(value) }),
+        FieldChange::Add(value) => json!({ "change": "add", "name": name, "value": text(value) }),
+    }
+}

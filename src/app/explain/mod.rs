@@ -1,0 +1,137 @@
+//! `janua explain`: what becomes of a request, and why.
+//!
+//! In: a configuration and the words of a request. Out: an [`Explanation`], as text for people or JSON for
+//! programs. It is made by the chain's own stages, on a snapshot that nobody serves: offline, without
+//! a socket, and nothing on the disk changes.
+
+mod json;
+mod text;
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    Source,
+    gateway::compile_untested,
+    question::{Question, Words},
+};
+use crate::{
+    chain::{Outcome, Plan},
+    config::{self, Report},
+    route::{Candidate, Failure, Verdict},
+    snapshot::{Purpose, Snapshot},
+    upstream::Upstream,
+};
+
+/// What somebody asks about.
+#[derive(Clone, Debug, Default)]
+pub struct Arguments {
+    /// The method.
+    pub method: String,
+    /// `http://..`, `https://..` or only a path.
+    pub url: String,
+    /// Header fields, each `name: value`.
+    pub headers: Vec<String>,
+    /// The client's address; without it, one that nobody knows.
+    pub from: Option<String>,
+    /// The listener's name; without it, the one that fits the URL.
+    pub listener: Option<String>,
+}
+
+/// Why there is no explanation.
+#[derive(Debug, thiserror::Error)]
+pub enum Unexplained {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(Report),
+    /// The words are.
+    #[error("{0}")]
+    Words(String),
+}
+
+/// What becomes of a request, and why.
+#[derive(Debug)]
+pub struct Explanation {
+    world: Arc<Snapshot>,
+    question: Question,
+    plan: Plan,
+}
+
+/// Explains what becomes of a request.
+///
+/// # Errors
+/// What is wrong with the configuration or the words.
+pub fn explain(source: &Source, arguments: &Arguments) -> Result<Explanation, Unexplained> {
+    let loaded = source.load().map_err(Unexplained::Config)?;
+    let compiled = compile_untested(&loaded, Purpose::Look, None);
+    let (world, _findings) = compiled.map_err(Unexplained::Config)?;
+    let field = |line: &'_ String| match line.split_once(':') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(Unexplained::Words(format!("`{line}` is not `name: value`"))),
+    };
+    let fields = arguments.headers.iter().map(field).collect::<Result<Vec<_>, _>>()?;
+    let words = Words {
+        method: &arguments.method,
+        url: &arguments.url,
+        headers: fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        from: arguments.from.as_deref(),
+        listener: arguments.listener.as_deref(),
+    };
+    let question = Question::read(&words, &world);
+    let question = question.map_err(|wrong| Unexplained::Words(wrong.to_string()))?;
+    let plan = question.plan(&world);
+    Ok(Explanation { world, question, plan })
+}
+
+impl Explanation {
+    /// What becomes of it.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The name of the route that takes it.
+    pub fn route(&self) -> Option<&str> {
+        self.plan.route(&self.world).map(|route| &*route.name)
+    }
+
+    /// The facts as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        json::json(self)
+    }
+
+    /// The name of a candidate's route.
+    fn name_of(&self, candidate: &Candidate<'_>) -> &str {
+        &self.world.routes.targets()[candidate.rule].name
+    }
+
+    /// The endpoints of an upstream, each with its weight.
+    fn endpoints<'a>(&'a self, upstream: &'a Upstream) -> Vec<(&'a str, u16)> {
+        let written = self.world.config.upstream.get(&*upstream.name);
+        // Those that a route names by URL have one endpoint, which has every turn.
+        let weight = |index| {
+            written
+                .and_then(|written| written.endpoints.get(index))
+                .map_or(1, config::Endpoint::weight)
+        };
+        let endpoints = upstream.endpoints.iter().enumerate();
+        endpoints.map(|(index, endpoint)| (&*endpoint.name, weight(index))).collect()
+    }
+
+    /// The upstream that it goes to.
+    fn upstream(&self) -> Option<&Upstream> {
+        match &self.plan.outcome {
+            Outcome::Forwarded { upstream, .. } => Some(upstream),
+            Outcome::Refused { .. } | Outcome::Answered(_) => None,
+        }
+    }
+}
+
+/// Whether a candidate is for this host and path, so that it is worth a look.
+fn is_near(candidate: &Candidate<'_>) -> bool {
+    !matches!(candidate.verdict, Verdict::Fails(Failure::Host | Failure::Path))
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write(self, f)
+    }
+}

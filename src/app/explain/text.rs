@@ -1,0 +1,158 @@
+//! An explanation as text: one screen for a usual configuration.
+//!
+//! What is worth a look begins at the left edge, its facts are aligned below it. A table of routes
+//! that would fill the screen shows only those that are for the request's host and path.
+
+use std::fmt::{self, Formatter, Write as _};
+
+use http::{HeaderMap, HeaderValue, header::HOST};
+
+use super::{Explanation, is_near};
+use crate::{
+    chain::{Answer, Outcome, SAMPLE_ID, Stage},
+    rewrite::FieldChange,
+    route::{Candidate, Verdict},
+};
+
+/// As many routes are shown whatever they are for.
+const FEW: usize = 12;
+
+/// As much of a body is shown.
+const BODY_LINES: usize = 12;
+
+/// Columns are no wider than this; what is longer pushes its own line.
+const WIDEST: usize = 36;
+
+/// Writes an explanation.
+pub(super) fn write(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
+    let (request, listener) = (&of.question.request, &of.question.listener);
+    let host = request.headers().get(HOST).map(text).unwrap_or_default();
+    writeln!(f, "{} {} for {host}, from {}", request.method(), request.uri(), of.question.from)?;
+    let tls = if listener.tls.is_some() { "TLS" } else { "in clear" };
+    writeln!(f, "\nlistener {}", listener.name)?;
+    writeln!(f, "  {}, {tls}: {}", listener.bind, of.question.why)?;
+    routes(of, f)?;
+    stages(of, f)?;
+    upstream(of, f)?;
+    sent(of, f)?;
+    outcome(of, f)
+}
+
+fn routes(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
+    let all = of.plan.candidates(&of.world);
+    if all.is_empty() {
+        return Ok(());
+    }
+    let (total, few) = (all.len(), all.len() <= FEW);
+    let shown: Vec<_> = all.into_iter().filter(|candidate| few || is_near(candidate)).collect();
+    writeln!(f, "\nroutes, the most specific first")?;
+    let widest =
+        |of: &dyn Fn(&Candidate<'_>) -> usize| shown.iter().map(of).max().unwrap_or(0).min(WIDEST);
+    let names = widest(&|candidate| of.name_of(candidate).chars().count());
+    let places = widest(&|candidate| place(candidate).chars().count());
+    for candidate in &shown {
+        let mark = if candidate.verdict == Verdict::Takes { '>' } else { ' ' };
+        let (name, place) = (of.name_of(candidate), place(candidate));
+        let verdict = candidate.verdict;
+        writeln!(f, "{mark} {name:names$}  {place:places$}  {verdict}")?;
+    }
+    match total - shown.len() {
+        0 => Ok(()),
+        more => writeln!(f, "  and {more} more, for another host or path"),
+    }
+}
+
+/// What a candidate is for.
+fn place(candidate: &Candidate<'_>) -> String {
+    match (&*candidate.host, candidate.path) {
+        ("*", "*") => "anything".into(),
+        ("*", path) => path.into(),
+        (host, "*") => host.into(),
+        (host, path) => format!("{host}{path}"),
+    }
+}
+
+fn stages(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
+    writeln!(f, "\nstages")?;
+    for (index, stage) in Stage::ALL.iter().enumerate() {
+        let does = of.plan.steps.get(index).map_or("-", |step| &step.does);
+        writeln!(f, "  {:2} {:10}{does}", stage.number(), stage.name())?;
+    }
+    Ok(())
+}
+
+fn upstream(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
+    let Some(upstream) = of.upstream() else { return Ok(()) };
+    writeln!(f, "\nupstream {}", upstream.name)?;
+    let endpoints = of.endpoints(upstream);
+    let width = endpoints.iter().map(|(url, _)| url.len()).max().unwrap_or(0).min(WIDEST);
+    for (url, weight) in endpoints {
+        writeln!(f, "  {url:width$}  weight {weight}")?;
+    }
+    Ok(())
+}
+
+fn sent(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
+    let Some(sent) = &of.plan.sent else { return Ok(()) };
+    let who = if of.upstream().is_some() { "origin" } else { "echo" };
+    writeln!(f, "\nthe {who} sees\n  {} {} HTTP/1.1", sent.method(), sent.uri())?;
+    fields(sent.headers(), f)
+}
+
+fn outcome(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
+    match &of.plan.outcome {
+        Outcome::Refused { stage, reject, answer: refusal } => {
+            writeln!(f, "\nrefused at {}: {}", stage.name(), reject.reason())?;
+            writeln!(f, "  {} {}", answer_line(refusal), reject.detail())
+        }
+        Outcome::Answered(made) => answer(made, f),
+        Outcome::Forwarded { changes, .. } => {
+            writeln!(f, "\nthe origin's answer, with these header fields changed")?;
+            for (name, change) in changes {
+                match change {
+                    FieldChange::Remove => writeln!(f, "  remove {name}")?,
+                    FieldChange::Set(value) => writeln!(f, "  set    {name}: {}", shown(value))?,
+                    FieldChange::Add(value) => writeln!(f, "  add    {name}: {}", shown(value))?,
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn answer_line(answer: &Answer) -> String {
+    format!("{}:", answer.status())
+}
+
+fn answer(answer: &Answer, f: &mut Formatter<'_>) -> fmt::Result {
+    writeln!(f, "\nJanua answers\n  HTTP/1.1 {}", answer.status())?;
+    fields(answer.headers(), f)?;
+    let body = String::from_utf8_lossy(answer.body());
+    let mut lines = body.lines();
+    if !body.is_empty() {
+        f.write_char('\n')?;
+    }
+    for line in lines.by_ref().take(BODY_LINES) {
+        writeln!(f, "  {line}")?;
+    }
+    match lines.count() {
+        0 => Ok(()),
+        more => writeln!(f, "  and {more} more lines"),
+    }
+}
+
+fn fields(headers: &HeaderMap, f: &mut Formatter<'_>) -> fmt::Result {
+    for (name, value) in headers {
+        writeln!(f, "  {name}: {}", shown(value))?;
+    }
+    Ok(())
+}
+
+/// A value as it would be; of what is different each time, it says so.
+fn shown(value: &HeaderValue) -> String {
+    if *value == SAMPLE_ID { "(a new one for each request)".into() } else { text(value) }
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
