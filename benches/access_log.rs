@@ -18,8 +18,8 @@ fn record() -> Record<'static> {
     Record {
         time: 1_795_491_863_123,
         id: b"0195f7a1-5b1c-7c3e-9d5e-2f6b8a4c1d0e",
-        client: IpAddr::from([203, 0, 113, 77]),
-        peer: IpAddr::from([203, 0, 113, 77]),
+        client: Some(IpAddr::from([203, 0, 113, 77])),
+        peer: Some(IpAddr::from([203, 0, 113, 77])),
         listener: "public",
         protocol: "HTTP/1.1",
         tls: Some(Tls { version: "TLSv1.3", cipher: "TLS13_AES_256_GCM_SHA384" }),

@@ -19,6 +19,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use super::exchange::Exchange;
 use crate::{
     reject::Reject,
+    rewrite::Changes,
     upstream::{AnswerBody, AnswerError},
 };
 
@@ -106,6 +107,12 @@ impl HttpBody for Body {
             Source::Origin(body) => body.size_hint(),
         }
     }
+}
+
+/// An answer with the route's changes.
+pub(super) fn change(mut response: Response<Source>, changes: Changes<'_>) -> Response<Source> {
+    changes.apply(response.headers_mut());
+    response
 }
 
 /// The answer that says why a request ends early.

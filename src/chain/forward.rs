@@ -30,8 +30,8 @@ use crate::{
 pub(super) enum Begun<'r, 'e> {
     /// It goes nowhere: this is the answer.
     Answered(Response<Source>),
-    /// It goes to an upstream.
-    Call { upstream: &'r Upstream, call: Call<'e>, upgrade: Option<Box<Upgrade>> },
+    /// It goes to an upstream, maybe for an upgrade.
+    Call(&'r Upstream, Call<'e>, Option<Box<Upgrade>>),
 }
 
 /// Begins to send a request where its route says. Takes head and body out of their places.
@@ -50,7 +50,7 @@ pub(super) fn begin<'r, 'e>(
             let upgrade = upgrade.map(|protocol| Box::new(tunnel::ask(&mut request, protocol)));
             let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
             let call = Call::new(request, &exchange.client.worker, *timeout, protocol);
-            return Begun::Call { upstream, call, upgrade };
+            return Begun::Call(upstream, call, upgrade);
         }
         Target::Redirect { location, status } => redirect(&scope, &head.headers, location, *status),
         Target::Respond { status, body, content_type } => {

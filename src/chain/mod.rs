@@ -103,15 +103,14 @@ async fn run(
     // 9 lookup: the cache
     let _miss = route.cache.lookup(head);
     // 10 forward: pick an endpoint, send, try again where that is safe
-    let mut response = match forward::begin(exchange, route, &params, kept.upgrade, head, body) {
-        Begun::Answered(response) => response,
-        Begun::Call { upstream, mut call, upgrade } => {
-            let answer = upstream.forward(&mut call).await;
-            let tries = call.tries;
-            forward::end(exchange, upstream, upgrade, answer, tries)?
-        }
-    };
+    let (upstream, mut call, upgrade) =
+        match forward::begin(exchange, route, &params, kept.upgrade, head, body) {
+            Begun::Call(upstream, call, upgrade) => (upstream, call, upgrade),
+            Begun::Answered(response) => return Ok(answer::change(response, changes)),
+        };
+    let answer = upstream.forward(&mut call).await;
+    let tries = call.tries;
+    let response = forward::end(exchange, upstream, upgrade, answer, tries)?;
     // 11 answer: header fields for the client; the body streams on, counted
-    changes.apply(response.headers_mut());
-    Ok(response)
+    Ok(answer::change(response, changes))
 }

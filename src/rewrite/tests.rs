@@ -38,7 +38,7 @@ impl Request {
             query: self.query.as_deref(),
             id: "0af7",
             headers: &self.headers,
-            client: [192, 0, 2, 1].into(),
+            client: Some([192, 0, 2, 1].into()),
             route: "orders",
             params: &|name| match name {
                 "id" => Some("7"),

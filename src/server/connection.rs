@@ -74,7 +74,8 @@ pub(super) async fn serve(
     let shard = metrics.at(site.worker.index);
     shard.active.inc();
     if http2 {
-        serve_http2(&site, stream, held, client).await;
+        // Boxed: its state is larger, and HTTP/1 connections would have room for it too.
+        Box::pin(serve_http2(&site, stream, held, client)).await;
     } else {
         serve_http1(&site, stream, held, client).await;
     }

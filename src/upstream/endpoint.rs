@@ -1,6 +1,13 @@
 //! One origin: where it is, its connections, and one attempt to have a request answered there.
 
-use std::{fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use http::{
     HeaderValue, Request, Response, Uri, Version,
@@ -105,7 +112,8 @@ impl Endpoint {
     async fn send_http1(&self, mut sender: Http1, call: &mut Call<'_>) -> Sent {
         let Some(mut request) = call.request.take() else { return Err(sent_already()) };
         *request.version_mut() = Version::HTTP_11;
-        let answer = self.answer(sender.try_send_request(request), call).await?;
+        let sent = pin!(sender.try_send_request(request));
+        let answer = self.answer(sent, call).await?;
         let pool = self.pools.of(call.worker.index).clone();
         let lease = Lease::Http1 { sender, pool, clock: call.worker.clock.clone() };
         Ok(self.open(answer, lease, call))
@@ -123,7 +131,8 @@ impl Endpoint {
         let uri = absolute(self.settings.address.tls, host.as_ref(), target);
         *request.uri_mut() = uri.map_err(|error| Failure::caused(Reject::RequestTarget, error))?;
         *request.version_mut() = Version::HTTP_2;
-        let answer = self.answer(sender.try_send_request(request), call).await;
+        let sent = pin!(sender.try_send_request(request));
+        let answer = self.answer(sent, call).await;
         if let (Some(request), Some(host)) = (&mut call.request, host) {
             // Back in origin form, for another try.
             let target = request.uri().path_and_query().cloned();
@@ -136,14 +145,15 @@ impl Endpoint {
     /// Waits for the answer's head. A request that was not sent is put back into the call.
     async fn answer(
         &self,
-        exchange: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+        mut sent: Pin<
+            &mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+        >,
         call: &mut Call<'_>,
     ) -> Result<Response<Incoming>, Failure> {
-        let mut exchange = pin!(exchange);
         let mut patience = Deadline::new(&call.worker.clock, call.timeout.first_byte);
         let total = &mut call.total;
         let answer = poll_fn(|cx| {
-            if let Poll::Ready(answer) = exchange.as_mut().poll(cx) {
+            if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
                 return Poll::Ready(Ok(answer));
             }
             if let Some(total) = total

@@ -36,8 +36,8 @@ fn record(id: &str) -> Record<'_> {
     Record {
         time: 0,
         id: id.as_bytes(),
-        client: IpAddr::from([127, 0, 0, 1]),
-        peer: IpAddr::from([127, 0, 0, 1]),
+        client: Some(IpAddr::from([127, 0, 0, 1])),
+        peer: Some(IpAddr::from([127, 0, 0, 1])),
         listener: "public",
         protocol: "HTTP/2",
         tls: None,
