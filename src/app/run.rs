@@ -1,134 +1,124 @@
-//! Process life: start, signals, the end.
+//! The life of the daemon, from the first log line to the exit code.
 //!
-//! In: where the configuration comes from. Out: the code that the process ends with. Signals are
-//! caught before anything is started, so that none of them kills what is half there.
+//! In: where the configuration comes from, sockets that were passed, signals. Out: a gateway that
+//! runs until it is told to end. All of this is control's: one small runtime that carries no traffic,
+//! so a reload or a scrape never waits for a client, nor a client for them.
+//!
+//! The end, in order: readiness fails (`server.drain.announce`), no more connections are taken, what
+//! runs may finish (`server.drain.timeout`), what is left is cut. A second signal cuts at once.
 
-use std::{backtrace::Backtrace, io, panic, time::Duration};
+use std::{io, sync::Arc};
 
-use tokio::{
-    runtime::Builder,
-    signal::unix::{Signal, SignalKind, signal},
+use tokio::sync::Notify;
+
+use super::{
+    Gateway, Source,
+    exit::Exit,
+    service,
+    signals::{Signal, Signals},
+    watch::watch,
 };
+use crate::{config::Report, server::Passed, telemetry};
 
-use super::{Gateway, Source, cli::Exit, service, watch};
-use crate::{
-    server::Passed,
-    telemetry::{self, Format},
-};
+/// Threads of control: one that waits for signals, one for a reload or a scrape meanwhile.
+const THREADS: usize = 2;
 
-/// Threads for everything that is not traffic.
-const CONTROL: usize = 2;
-/// What may still go on when everything has ended: a name that is being resolved, a file being read.
-const LINGER: Duration = Duration::from_millis(500);
+/// Why there was no life.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stillborn {
+    /// The configuration is wrong, or what it asks for cannot be had.
+    #[error("{0}")]
+    Config(Report),
+    /// The system has no thread, or no signals.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
 
 /// Runs a gateway until it is told to end.
-pub(super) fn run(source: Source) -> Exit {
-    // Before there is a thread: it takes the variables that name the sockets out of the environment.
-    let passed = Passed::from_environment();
-    let log = match telemetry::init("info", Format::Auto) {
-        Ok(log) => log,
-        Err(error) => return fail("the log cannot be started", &error),
-    };
-    panic::set_hook(Box::new(|bug| {
-        let trace = Backtrace::capture();
-        tracing::error!(%trace, "a bug in Janua, please report it: {bug}");
-    }));
-    let runtime = Builder::new_multi_thread().worker_threads(CONTROL).enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail("the system has no threads left", &error),
-    };
-    let exit = runtime.block_on(live(source, passed, log));
-    runtime.shutdown_timeout(LINGER);
-    exit
+///
+/// # Errors
+/// It could not start.
+pub(super) fn run(source: Source, passed: Passed) -> Result<Exit, Stillborn> {
+    // Whoever embeds this may have a log of its own.
+    let log = telemetry::init("info", telemetry::Format::Auto).ok();
+    log_panics();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()?;
+    runtime.block_on(live(source, passed, log))
 }
 
-fn fail(what: &str, error: &dyn std::error::Error) -> Exit {
-    tracing::error!(%error, "{what}");
-    Exit::Failed
-}
-
-async fn live(source: Source, passed: Passed, log: telemetry::Handle) -> Exit {
-    let Signals { mut end, hangup, reopen } = match Signals::catch() {
-        Ok(signals) => signals,
-        Err(error) => return fail("signals cannot be caught", &error),
-    };
-    let gateway = match Gateway::start(source, passed, Some(log)).await {
-        Ok(gateway) => gateway,
-        Err(report) => {
-            let _ = report.write_to(&mut io::stderr());
-            return Exit::Config;
-        }
-    };
+async fn live(
+    source: Source,
+    passed: Passed,
+    log: Option<telemetry::Handle>,
+) -> Result<Exit, Stillborn> {
+    let mut signals = Signals::new()?;
+    let gateway = Gateway::start(source, passed, log).await.map_err(Stillborn::Config)?;
     service::ready();
-    let reloading = tokio::spawn(reload_on(hangup, gateway.clone()));
-    let watching = tokio::spawn(watch::watch(gateway.clone()));
-    tokio::spawn(reopen_on(reopen, gateway.clone()));
     tokio::spawn(service::watchdog());
-
-    let name = end.next().await;
-    tracing::info!(signal = name, "the end begins");
-    service::stopping();
-    reloading.abort();
-    watching.abort();
-    tokio::select! {
-        biased;
-        name = end.next() => tracing::warn!(signal = name, "once more: the end comes now"),
-        _ = gateway.drain() => {}
+    tokio::spawn(watch(gateway.clone()));
+    let wish = Arc::new(Notify::new());
+    tokio::spawn(reload(gateway.clone(), wish.clone()));
+    loop {
+        match signals.next().await {
+            Signal::Reload => wish.notify_one(),
+            Signal::Reopen => gateway.reopen_logs(),
+            Signal::End(name) => {
+                tracing::info!("{name}: the end begins");
+                return Ok(end(gateway, signals).await);
+            }
+        }
     }
-    match gateway.stop().await {
-        0 => tracing::info!("ended"),
-        cut => tracing::warn!(cut, "ended, and some connections with it"),
-    }
-    Exit::Ok
 }
 
-async fn reload_on(mut hangup: Signal, gateway: Gateway) {
-    while hangup.recv().await.is_some() {
+/// Reloads whenever somebody wishes it. Beside the signals, so that they are heard meanwhile; wishes
+/// that come while one is granted are one more.
+async fn reload(gateway: Gateway, wish: Arc<Notify>) {
+    loop {
+        wish.notified().await;
         // What was wrong with it is in the log.
         let _ = gateway.reload().await;
     }
 }
 
-async fn reopen_on(mut reopen: Signal, gateway: Gateway) {
-    while reopen.recv().await.is_some() {
-        gateway.reopen_logs();
-        tracing::info!("the logs were opened anew");
+async fn end(gateway: Gateway, mut signals: Signals) -> Exit {
+    service::stopping();
+    tokio::select! {
+        _ = gateway.drain() => {}
+        () = impatience(&gateway, &mut signals) => {}
     }
-}
-
-struct Signals {
-    end: End,
-    hangup: Signal,
-    reopen: Signal,
-}
-
-impl Signals {
-    fn catch() -> io::Result<Self> {
-        let end = End {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-        };
-        let hangup = signal(SignalKind::hangup())?;
-        Ok(Self { end, hangup, reopen: signal(SignalKind::user_defined1())? })
-    }
-}
-
-/// The signals that end a gateway: gently the first time, at once the second.
-struct End {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-}
-
-impl End {
-    /// Waits for one of them and names it.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "TERM",
-            _ = self.interrupt.recv() => "INT",
-            _ = self.quit.recv() => "QUIT",
+    match gateway.stop().await {
+        0 => {
+            tracing::info!("the end: all clients had finished");
+            Exit::Ok
+        }
+        cut => {
+            tracing::warn!(clients = cut, "the end: clients were cut");
+            Exit::Failed
         }
     }
+}
+
+/// Waits for one more signal that wants the end.
+async fn impatience(gateway: &Gateway, signals: &mut Signals) {
+    loop {
+        match signals.next().await {
+            Signal::Reload => tracing::warn!("SIGHUP: no reload, the end has begun"),
+            Signal::Reopen => gateway.reopen_logs(),
+            Signal::End(name) => return tracing::warn!("{name} again: what runs is cut"),
+        }
+    }
+}
+
+/// A panic is a bug, and the log has to say so in its own form. It ends the task it happens in.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let said = panic.payload_as_str().unwrap_or("something that is not text");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(place, "a bug, please report it: {said}\n{backtrace}");
+    }));
 }
