@@ -1,0 +1,1 @@
+//! Malformed and hostile exchanges of HTTP/2, frame by frame.

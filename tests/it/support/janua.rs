@@ -1,0 +1,145 @@
+//! A gateway in this process, on a port that the system chooses, in a directory of its own.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use janua::{
+    app::{Gateway, Source},
+    config::Report,
+    server::Passed,
+    snapshot::{Diff, Snapshot},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Client, http2::Http2, soon, until};
+
+/// A configuration in the making: one listener, `public`, and what a test adds.
+#[derive(Clone, Default)]
+pub(crate) struct Setup {
+    server: String,
+    listener: String,
+    rest: String,
+}
+
+impl Setup {
+    /// With these sections after the listener's.
+    pub(crate) fn new(rest: impl Into<String>) -> Self {
+        Self { rest: rest.into(), ..Self::default() }
+    }
+
+    /// With one route: everything goes to this URL.
+    pub(crate) fn to(url: &str) -> Self {
+        Self::new(format!("[[route]]\nto = \"{url}\"\n"))
+    }
+
+    /// With these keys of the listener.
+    pub(crate) fn listener(mut self, keys: &str) -> Self {
+        self.listener += keys;
+        self.listener += "\n";
+        self
+    }
+
+    /// With these keys of the server.
+    pub(crate) fn server(mut self, keys: &str) -> Self {
+        self.server += keys;
+        self.server += "\n";
+        self
+    }
+
+    fn text(&self, home: &std::path::Path) -> String {
+        let Self { server, listener, rest } = self;
+        let home = home.display();
+        let workers = if server.contains("workers") { "" } else { "workers = 1\n" };
+        format!(
+            "[server]\nstate = \"{home}/state\"\n{workers}{server}\n\
+             [log]\nlevel = \"error\"\naccess = \"json\"\naccess-file = \"{home}/access.log\"\n\
+             [admin]\naddress = \"off\"\n\
+             [[listener]]\nname = \"public\"\naddress = \"127.0.0.1:0\"\n{listener}\n{rest}"
+        )
+    }
+
+    pub(crate) async fn start(self) -> Janua {
+        let home = tempfile::tempdir().unwrap();
+        self.start_in(Arc::new(home)).await
+    }
+
+    /// Starts in a directory that was there before.
+    pub(crate) async fn start_in(self, home: Arc<TempDir>) -> Janua {
+        let file = home.path().join("janua.toml");
+        std::fs::write(&file, self.text(home.path())).unwrap();
+        let started = Gateway::start(Source::File(file), Passed::default(), None).await;
+        assert!(started.is_ok(), "{}", started.err().unwrap().text(false));
+        let gateway = started.ok().unwrap();
+        let address = gateway.address("public").await.unwrap();
+        Janua { gateway, home, address }
+    }
+}
+
+/// A running gateway; it ends when it is dropped.
+pub(crate) struct Janua {
+    pub(crate) gateway: Gateway,
+    pub(crate) home: Arc<TempDir>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Janua {
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    pub(crate) async fn http2(&self) -> Http2 {
+        Http2::connect(self.address).await
+    }
+
+    /// A request on a connection of its own.
+    pub(crate) async fn get(&self, target: &str) -> super::Message {
+        self.client().await.get(target).await
+    }
+
+    /// Where another listener is.
+    pub(crate) async fn address_of(&self, listener: &str) -> SocketAddr {
+        self.gateway.address(listener).await.unwrap()
+    }
+
+    pub(crate) fn world(&self) -> Arc<Snapshot> {
+        self.gateway.world().load()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Writes another configuration and loads it.
+    pub(crate) async fn reload(&self, setup: &Setup) -> Result<Diff, Report> {
+        std::fs::write(self.path("janua.toml"), setup.text(self.home.path())).unwrap();
+        soon("reload", self.gateway.reload()).await
+    }
+
+    /// The lines of the access log so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let log = self.world().access_log.clone();
+        log.settle(Duration::from_secs(2));
+        let text = std::fs::read_to_string(self.path("access.log")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The first line of the access log for which this holds, which has to come soon.
+    pub(crate) async fn logged(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let mut found = None;
+        until(what, || {
+            found = self.log().into_iter().find(&fits);
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+
+    /// Waits until a request was logged with this reason.
+    pub(crate) async fn logged_reason(&self, reason: &str) -> Value {
+        self.logged(reason, |line| line["reason"] == reason).await
+    }
+
+    pub(crate) async fn stop(self) {
+        soon("stop", self.gateway.stop()).await;
+    }
+}
