@@ -3,11 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod config;
-<<<<<<< HEAD
 mod config_tests;
 mod explain;
-=======
 mod framing;
->>>>>>> main
 mod reference;
 mod support;
