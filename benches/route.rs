@@ -116,7 +116,7 @@ fn rewrite(criterion: &mut Criterion) {
         query: Some("a=1"),
         id: "0af7651916cd43dd8448eb211c80319c",
         headers: &headers,
-        client: [192, 0, 2, 1].into(),
+        client: Some([192, 0, 2, 1].into()),
         route: "orders",
         params: &|name| (name == "id").then_some("4711"),
     };
