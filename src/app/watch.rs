@@ -91,7 +91,10 @@ impl Armed {
             Ok(watcher)
         });
         match watcher {
-            Ok(watcher) => Some(Self { paths, _watcher: watcher }),
+            Ok(watcher) => {
+                tracing::debug!(paths = paths.len(), "the configuration's files are watched");
+                Some(Self { paths, _watcher: watcher })
+            }
             Err(error) => {
                 tracing::warn!(%error, "the configuration's files cannot be watched");
                 None

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod admin;
+mod cli;
 mod config;
 mod config_tests;
 mod explain;
 mod framing;
+mod process;
 mod reference;
+mod shipped;
 mod support;

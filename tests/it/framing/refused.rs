@@ -260,9 +260,18 @@ async fn a_body_that_ends_too_early_is_refused_and_the_origin_never_has_a_whole_
     for (name, bytes) in [
         ("a length", &b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello"[..]),
         ("a length, nothing sent", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"),
-        ("within a chunk", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe"),
-        ("no last chunk", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
-        ("within the trailers", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n"),
+        (
+            "within a chunk",
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
+        ),
+        (
+            "no last chunk",
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        ),
+        (
+            "within the trailers",
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n",
+        ),
     ] {
         let mut client = janua.client().await;
         client.send(bytes).await;
@@ -281,14 +290,49 @@ async fn what_is_larger_than_the_limits_is_refused() {
     let many: String = (0..21).map(|n| format!("X-{n}: a\r\n")).collect();
     let chunked = String::from_utf8_lossy(CHUNKED);
     for (name, status, reason, request) in [
-        ("a long target", 414, "request.line_too_long", format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n")),
-        ("a long method", 414, "request.line_too_long", format!("{long} / HTTP/1.1\r\nHost: a\r\n\r\n")),
-        ("a long value", 431, "request.header_too_large", format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}{long}{long}\r\n\r\n")),
-        ("a long name", 431, "request.header_too_large", format!("GET / HTTP/1.1\r\nHost: a\r\n{long}{long}{long}: x\r\n\r\n")),
-        ("many fields", 431, "request.too_many_headers", format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")),
-        ("a long trailer", 431, "request.header_too_large", format!("{chunked}0\r\nX: {long}{long}{long}\r\n\r\n")),
+        (
+            "a long target",
+            414,
+            "request.line_too_long",
+            format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ),
+        (
+            "a long method",
+            414,
+            "request.line_too_long",
+            format!("{long} / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ),
+        (
+            "a long value",
+            431,
+            "request.header_too_large",
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}{long}{long}\r\n\r\n"),
+        ),
+        (
+            "a long name",
+            431,
+            "request.header_too_large",
+            format!("GET / HTTP/1.1\r\nHost: a\r\n{long}{long}{long}: x\r\n\r\n"),
+        ),
+        (
+            "many fields",
+            431,
+            "request.too_many_headers",
+            format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"),
+        ),
+        (
+            "a long trailer",
+            431,
+            "request.header_too_large",
+            format!("{chunked}0\r\nX: {long}{long}{long}\r\n\r\n"),
+        ),
         ("many trailers", 431, "request.too_many_headers", format!("{chunked}0\r\n{many}\r\n")),
-        ("long extensions", 400, CHUNK, format!("{chunked}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(20_000))),
+        (
+            "long extensions",
+            400,
+            CHUNK,
+            format!("{chunked}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(20_000)),
+        ),
     ] {
         assert_refused(&janua, request.as_bytes(), (name, status, reason, b"")).await;
         assert_unharmed(&janua, &origin, name).await;

@@ -56,7 +56,12 @@ impl Client {
     }
 
     /// Sends as much as the other side takes within a moment that nobody reads in; says how much.
-    pub(crate) async fn flood(&mut self, piece: &[u8], most: usize, quiet: std::time::Duration) -> usize {
+    pub(crate) async fn flood(
+        &mut self,
+        piece: &[u8],
+        most: usize,
+        quiet: std::time::Duration,
+    ) -> usize {
         let mut sent = 0;
         while sent < most {
             match tokio::time::timeout(quiet, self.wire.write(piece)).await {

@@ -59,12 +59,8 @@ fn string(bytes: &[u8], block: &mut Vec<u8>) {
 
 /// What every request needs, and more fields.
 pub(crate) fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let mut fields = vec![
-        (":method", "GET"),
-        (":scheme", "http"),
-        (":path", "/"),
-        (":authority", "a.example"),
-    ];
+    let mut fields =
+        vec![(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a.example")];
     fields.extend_from_slice(more);
     fields
 }
