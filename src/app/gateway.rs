@@ -5,7 +5,7 @@
 //! old. Up to the swap nothing of the old world is touched, so whatever fails leaves no trace.
 
 use std::{
-    path::{Path as FilePath, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -72,6 +72,7 @@ impl Gateway {
         passed: Passed,
         log: Option<telemetry::Handle>,
     ) -> Result<Self, Report> {
+        let since = SystemTime::now();
         let loaded = source.load()?;
         let (snapshot, findings) = compile(&loaded, Purpose::Serve, None)?;
         tell(&loaded.report(findings));
@@ -82,7 +83,8 @@ impl Gateway {
             let house = House { world: world.clone(), ready: ready.clone(), reload };
             let server = Server::new(world.clone(), passed);
             let sockets = Mutex::new(Sockets { server, door: Door::new(house) });
-            let watched = watch::Sender::new(Watched::default());
+            let watched = Watched::new(&config::Config::default(), std::iter::empty(), since);
+            let watched = watch::Sender::new(watched);
             Shared { source, world, sockets, log, ready, watched }
         }));
         let snapshot = gateway.world().load();
@@ -93,7 +95,7 @@ impl Gateway {
         committed.map_err(|error| loaded.report(system(&error)))?;
         sockets.tell();
         drop(sockets);
-        gateway.watch(&snapshot.config, loaded.watched(), false);
+        gateway.0.watched.send_replace(Watched::new(&snapshot.config, loaded.watched(), since));
         Ok(gateway)
     }
 
@@ -123,7 +125,8 @@ impl Gateway {
         let mut sockets = self.0.sockets.lock().await;
         service::reloading();
         self.reopen_logs();
-        let reloaded = self.try_reload(&mut sockets).await;
+        let since = SystemTime::now();
+        let reloaded = self.try_reload(&mut sockets, since).await;
         let now = self.world().load();
         match &reloaded {
             Ok(diff) => {
@@ -132,7 +135,8 @@ impl Gateway {
             }
             Err(report) => {
                 now.metrics.process().reload_failed();
-                self.watch(&now.config, report.watched(), true);
+                let watched = Watched::new(&now.config, report.watched(), since);
+                self.0.watched.send_modify(|known| known.extend(watched));
                 tracing::error!(
                     "the reload was refused, nothing has changed:\n{}",
                     report.text(false)
@@ -143,7 +147,7 @@ impl Gateway {
         reloaded
     }
 
-    async fn try_reload(&self, sockets: &mut Sockets) -> Result<Diff, Report> {
+    async fn try_reload(&self, sockets: &mut Sockets, since: SystemTime) -> Result<Diff, Report> {
         let (source, before) = (self.0.source.clone(), self.world().load());
         let known = before.clone();
         // It reads files and may take a while: not on a thread that others wait for.
@@ -162,34 +166,13 @@ impl Gateway {
             tracing::error!(%error, "not all workers could be started");
         }
         self.set_log(&snapshot);
-        self.watch(&snapshot.config, loaded.watched(), false);
+        self.0.watched.send_replace(Watched::new(&snapshot.config, loaded.watched(), since));
         Ok(Diff::between(&before.config, &snapshot.config))
     }
 
     /// Opens the access log's file anew, as after a rotation.
     pub fn reopen_logs(&self) {
         self.world().load().access_log.reopen();
-    }
-
-    /// Notes what a watcher of files has to look at, instead of or beside what it was.
-    fn watch<'a>(
-        &self,
-        config: &config::Config,
-        paths: impl Iterator<Item = &'a FilePath>,
-        beside: bool,
-    ) {
-        let mut paths: Vec<_> = paths.map(PathBuf::from).collect();
-        self.0.watched.send_if_modified(|watched| {
-            if beside {
-                paths.extend(watched.paths.iter().cloned());
-            }
-            paths.sort();
-            paths.dedup();
-            let next = Watched { wanted: config.server.watch, paths };
-            let changed = next != *watched;
-            *watched = next;
-            changed
-        });
     }
 
     fn set_log(&self, snapshot: &Snapshot) {

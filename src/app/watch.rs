@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::gateway::Gateway;
-use crate::config;
+use crate::config::{self, Config};
 
 /// How long nothing must have changed before the files are read.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -28,12 +28,38 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MAX_LINKS: usize = 40;
 
 /// What a watcher of files has to look at, as of the last try to load.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Watched {
     /// Whether anybody wants it.
-    pub(super) wanted: bool,
+    wanted: bool,
     /// Files, and patterns for their names.
-    pub(super) paths: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
+    /// When they began to be read.
+    since: SystemTime,
+}
+
+impl Watched {
+    /// Files that were begun to be read at `since`.
+    pub(super) fn new<'a>(
+        config: &Config,
+        paths: impl Iterator<Item = &'a Path>,
+        since: SystemTime,
+    ) -> Self {
+        let paths = paths.map(PathBuf::from).collect();
+        Self { wanted: config.server.watch, paths, since }
+    }
+
+    /// These too: a load that failed says what it read, and what it did not come to is still of
+    /// interest.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.paths.extend(more.paths.into_iter().filter(|path| !self.paths.contains(path)));
+        self.since = more.since;
+    }
+
+    /// The names whose change matters, absolute; none if nobody wants to know.
+    fn names(&self) -> Option<BTreeSet<PathBuf>> {
+        self.wanted.then(|| self.paths.iter().flat_map(|path| names(path)).collect())
+    }
 }
 
 /// Watches for ever, while and whatever the configuration wants.
@@ -42,10 +68,11 @@ pub(super) async fn watch(gateway: Gateway) {
     let mut watched = gateway.watched();
     let mut armed: Option<Armed> = None;
     loop {
-        let next = Armed::paths(&watched.borrow_and_update());
-        if armed.as_ref().map(|armed| &armed.paths) != next.as_ref() {
+        let Watched { since, .. } = *watched.borrow_and_update();
+        let names = watched.borrow().names();
+        if armed.as_ref().map(|armed| &armed.names) != names.as_ref() {
             // The new watcher before the old one goes: nothing slips through in between.
-            armed = next.and_then(|paths| Armed::new(paths, changed.clone()));
+            armed = names.and_then(|names| Armed::new(names, since, changed.clone()));
         }
         tokio::select! {
             () = changed.notified() => {
@@ -66,25 +93,20 @@ async fn settle(changed: &Notify) {
 
 /// A watcher at work, and what it looks for.
 struct Armed {
-    paths: BTreeSet<PathBuf>,
+    names: BTreeSet<PathBuf>,
     _watcher: RecommendedWatcher,
 }
 
 impl Armed {
-    /// The names whose change matters, absolute; none if nobody wants to know.
-    fn paths(watched: &Watched) -> Option<BTreeSet<PathBuf>> {
-        watched.wanted.then(|| watched.paths.iter().flat_map(|path| names(path)).collect())
-    }
-
-    fn new(paths: BTreeSet<PathBuf>, changed: Arc<Notify>) -> Option<Self> {
-        let ours = paths.clone();
+    fn new(names: BTreeSet<PathBuf>, since: SystemTime, changed: Arc<Notify>) -> Option<Self> {
+        let (ours, on_change) = (names.clone(), changed.clone());
         let on_event = move |event: notify::Result<Event>| {
             if event.map_or(true, |event| matters(&event, &ours)) {
-                changed.notify_one();
+                on_change.notify_one();
             }
         };
         let watcher = notify::recommended_watcher(on_event).and_then(|mut watcher| {
-            let folders: BTreeSet<_> = paths.iter().filter_map(|path| path.parent()).collect();
+            let folders: BTreeSet<_> = names.iter().filter_map(|name| name.parent()).collect();
             for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
                 watcher.watch(folder, RecursiveMode::NonRecursive)?;
             }
@@ -92,8 +114,11 @@ impl Armed {
         });
         match watcher {
             Ok(watcher) => {
-                tracing::debug!(paths = paths.len(), "the configuration's files are watched");
-                Some(Self { paths, _watcher: watcher })
+                // Between the reading and this moment nobody was watching.
+                if names.iter().any(|name| changed_since(name, since)) {
+                    changed.notify_one();
+                }
+                Some(Self { names, _watcher: watcher })
             }
             Err(error) => {
                 tracing::warn!(%error, "the configuration's files cannot be watched");
@@ -101,6 +126,13 @@ impl Armed {
             }
         }
     }
+}
+
+fn changed_since(name: &Path, since: SystemTime) -> bool {
+    // The file system's clock lags behind the system's by some milliseconds.
+    let since = since.checked_sub(Duration::from_millis(20)).unwrap_or(since);
+    let modified = std::fs::symlink_metadata(name).and_then(|found| found.modified());
+    modified.is_ok_and(|modified| modified >= since)
 }
 
 /// Whether an event is about one of the names. Of an overflow nobody knows what it was about.
