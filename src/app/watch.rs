@@ -33,7 +33,7 @@ pub(super) struct Watched {
     /// Whether anybody wants it.
     wanted: bool,
     /// Files, and patterns for their names.
-    paths: Vec<PathBuf>,
+    paths: BTreeSet<PathBuf>,
     /// When they began to be read.
     since: SystemTime,
 }
@@ -52,7 +52,7 @@ impl Watched {
     /// These too: a load that failed says what it read, and what it did not come to is still of
     /// interest.
     pub(super) fn extend(&mut self, more: Self) {
-        self.paths.extend(more.paths.into_iter().filter(|path| !self.paths.contains(path)));
+        self.paths.extend(more.paths);
         self.since = more.since;
     }
 
@@ -129,8 +129,8 @@ impl Armed {
 }
 
 fn changed_since(name: &Path, since: SystemTime) -> bool {
-    // The file system's clock lags behind the system's by some milliseconds.
-    let since = since.checked_sub(Duration::from_millis(20)).unwrap_or(since);
+    // The file system's clock lags behind the system's by up to a tick.
+    let since = since.checked_sub(Duration::from_millis(10)).unwrap_or(since);
     let modified = std::fs::symlink_metadata(name).and_then(|found| found.modified());
     modified.is_ok_and(|modified| modified >= since)
 }

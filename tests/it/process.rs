@@ -3,7 +3,10 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    os::{fd::OwnedFd, unix::net::UnixDatagram},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::symlink, net::UnixDatagram},
+    },
     process::{Command, Stdio},
     time::Instant,
 };
@@ -155,9 +158,8 @@ fn a_socket_that_was_passed_is_taken_over() {
 
 #[test]
 fn a_file_that_changes_is_read_again_if_asked() {
-    let text = ECHO.replace("[log]\n", "[server]\nwatch = true\n[log]\nlevel = \"debug\"\n");
+    let text = format!("[server]\nwatch = true\n{ECHO}");
     let mut daemon = Daemon::start(&text);
-    daemon.until("files are watched");
     daemon.write("= broken");
     daemon.until("the reload was refused");
     // As editors do it: another file in its place.
@@ -166,6 +168,48 @@ fn a_file_that_changes_is_read_again_if_asked() {
     std::fs::rename(&new, daemon.file()).unwrap();
     daemon.until("reloaded");
     assert_eq!(daemon.public.get("/b").0, 200);
+}
+
+#[test]
+fn a_link_that_comes_to_lead_elsewhere_is_a_change() {
+    // As Kubernetes does it: `janua.toml -> ..data/janua.toml`, `..data -> ..1`.
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let text = format!("[server]\nwatch = true\n{ECHO}");
+    for (folder, text) in [("..1", text.clone()), ("..2", text.clone() + MORE)] {
+        std::fs::create_dir(at(folder)).unwrap();
+        std::fs::write(at(folder).join("real.toml"), text).unwrap();
+    }
+    symlink("..1", at("..data")).unwrap();
+    symlink("..data/real.toml", at("link.toml")).unwrap();
+    let (link, new, data) = (at("link.toml"), at("new"), at("..data"));
+    let mut daemon = Daemon::start_in(home, &text, |_| {
+        let mut command = Command::new(JANUA);
+        command.args(["run", "-c"]).arg(link);
+        command
+    });
+    assert_eq!(daemon.public.get("/b").0, 404);
+    symlink("..2", &new).unwrap();
+    std::fs::rename(new, data).unwrap();
+    daemon.until("reloaded: added route /b");
+    assert_eq!(daemon.public.get("/b").0, 200);
+}
+
+#[test]
+fn a_file_that_comes_to_fit_a_pattern_is_a_change() {
+    let text = format!("include = [\"conf.d/*.toml\"]\n[server]\nwatch = true\n{ECHO}");
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("conf.d")).unwrap();
+    let mut daemon = Daemon::start_in(home, &text, |file| {
+        let mut command = Command::new(JANUA);
+        command.args(["run", "-c"]).arg(file);
+        command
+    });
+    let folder = daemon.home.path().join("conf.d");
+    std::fs::write(folder.join("more.toml"), MORE).unwrap();
+    daemon.until("reloaded: added route /b");
+    std::fs::remove_file(folder.join("more.toml")).unwrap();
+    daemon.until("reloaded: removed route /b");
 }
 
 #[test]
