@@ -116,12 +116,49 @@ fn a_file_that_is_missing_or_empty_ends_with_78() {
 }
 
 #[test]
-fn a_port_in_use_ends_with_78_and_names_it() {
+fn a_port_in_use_ends_with_78_and_nothing_is_half_started() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = on(&format!("{GOOD}[[listener]]\naddress = \"{address}\"\n"), &["run"]);
+    let folder = tempfile::tempdir().unwrap();
+    let door = folder.path().join("admin.sock");
+    let text = GOOD.replace("off", &format!("unix:{}", door.display()));
+    let free = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
+    let output = on(&format!("{text}{free}[[listener]]\naddress = \"{address}\"\n"), &["run"]);
     assert_eq!(output.status.code(), Some(78), "{}", err(&output));
     assert!(err(&output).contains(&address), "{}", err(&output));
+    assert!(!err(&output).contains("listening"), "{}", err(&output));
+    assert!(!door.exists(), "the door was left open");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_ends_with_78() {
+    let folder = tempfile::tempdir().unwrap();
+    let nonsense = folder.path().join("nonsense.pem");
+    std::fs::write(&nonsense, "nonsense").unwrap();
+    for path in ["/nonexistent/a.pem", nonsense.to_str().unwrap()] {
+        let tls = format!("{{ certificates = [{{ cert = \"{path}\", key = \"{path}\" }}] }}");
+        let text = format!("{GOOD}[[listener]]\naddress = \"127.0.0.1:0\"\ntls = {tls}\n");
+        for verb in ["check", "run"] {
+            let output = on(&text, &[verb]);
+            assert_eq!(output.status.code(), Some(78), "{verb}: {}", err(&output));
+            assert!(err(&output).contains(path), "{verb}: {}", err(&output));
+        }
+    }
+}
+
+#[test]
+fn check_leaves_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    let text = format!(
+        "[server]\nstate = \"{at}/state\"\n[log]\naccess-file = \"{at}/access.log\"\n\
+         [admin]\naddress = \"unix:{at}/run/admin.sock\"\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n\
+         [[route]]\nto = \"http://no-such-name.invalid\"\n"
+    );
+    let output = on(&text, &["check"]);
+    assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it left something");
 }
 
 #[test]

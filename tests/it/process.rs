@@ -214,7 +214,9 @@ fn a_file_that_comes_to_fit_a_pattern_is_a_change() {
 
 #[test]
 fn running_out_of_descriptors_passes() {
-    let daemon = Daemon::start_in(tempfile::tempdir().unwrap(), ECHO, |file| {
+    // One worker: another could take all there is before the first client's turn comes.
+    let text = format!("[server]\nworkers = 1\n{ECHO}");
+    let daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &text, |file| {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -n 64; exec \"$0\" run -c \"$1\"", JANUA]).arg(file);
         command

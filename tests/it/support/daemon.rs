@@ -157,6 +157,13 @@ impl Daemon {
         self.admin.as_ref().unwrap()
     }
 
+    /// Kills it, and gives back its directory as it left it.
+    pub(crate) fn leave(mut self) -> TempDir {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
+    }
+
     /// Waits for the process's end, which has to come soon: its exit code, and what it had said.
     pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let end = Instant::now() + PATIENCE;
