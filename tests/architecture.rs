@@ -3,6 +3,8 @@
 //! Imports go to strictly lower ranks: so there are no circles, and features do not know each other.
 //! Textual, so it also counts on nothing being exported again from the root.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -163,7 +163,7 @@ fn choose<'w>(
     let port = url.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
     let ip = url.host().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
     let here = listeners.iter().filter(speaks).filter(|listener| port_of(listener) == Some(port));
-    if let Some(here) = here.max_by_key(|listener| (ip.is_some() && ip_of(listener) == ip) as u8) {
+    if let Some(here) = here.min_by_key(|listener| ip.is_none() || ip_of(listener) != ip) {
         return Ok((here, format!("it speaks {scheme} on port {port}")));
     }
     let first = listeners.iter().find(speaks).ok_or_else(|| {

@@ -1,8 +1,8 @@
 //! The chain: what every request goes through, in this order, and nothing else.
 //!
-//! In: a request as the server read it. Out: an answer; there always is one. [`run`] is the list of
+//! In: a request as the server read it. Out: an answer; there always is one. `run` is the list of
 //! stages. A stage either hands on what the next ones need, as a value, or ends the request with a
-//! [`Reject`], which becomes an answer in one place, [`answer`]. The route is *found* early, since it
+//! [`Reject`], which becomes an answer in one place, `answer`. The route is *found* early, since it
 //! says which policy applies; that there is none is *said* only where its turn is, so that a stranger
 //! learns nothing of routes behind authentication.
 //!

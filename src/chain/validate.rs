@@ -32,11 +32,11 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
     }
     // For HTTP/1 the guard has held these bounds already; HTTP/2 knows only one for all fields.
     let limits = &exchange.listener.head;
-    if head.headers.len() > usize::from(limits.fields) {
-        return Err(Reject::TooManyHeaders);
-    }
     if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.line) {
         return Err(Reject::TargetTooLong);
+    }
+    if head.headers.len() > usize::from(limits.fields) {
+        return Err(Reject::TooManyHeaders);
     }
     let host = host(&head.uri, &head.headers)?;
     head.uri = target(&head.uri, &head.method)?;

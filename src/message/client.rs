@@ -119,7 +119,12 @@ impl std::ops::Deref for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.state.in_flight.fetch_sub(1, Relaxed);
+        let state = &self.0.state;
+        state.in_flight.fetch_sub(1, Relaxed);
+        // A refusal waits for the answers before it.
+        if state.refusal.load(Relaxed) > 0 {
+            state.wake();
+        }
     }
 }
 

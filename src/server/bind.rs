@@ -135,7 +135,8 @@ impl Passed {
         let mut passed = Vec::new();
         for index in 0..fds.len() {
             // What systemd calls a socket without a name.
-            let name = names.next().filter(|name| !name.is_empty()).unwrap_or("unknown".into());
+            let name =
+                names.next().filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into());
             let tcp = fds.take_tcp_listener(index).ok().flatten().map(Listening::Tcp);
             let unix = || fds.take_unix_listener(index).ok().flatten().map(Listening::Unix);
             passed.extend(tcp.or_else(unix).map(|socket| (name, socket)));

@@ -194,7 +194,7 @@ async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
     }
     let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     let driver = Driver::new(&site.listener, client, standing);
-    driver.drive(connection, |connection| connection.graceful_shutdown()).await;
+    driver.drive(connection, http1::UpgradeableConnection::graceful_shutdown).await;
 }
 
 async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {
@@ -217,7 +217,7 @@ async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
         .enable_connect_protocol();
     let connection = builder.serve_connection(TokioIo::new(io), service);
     let driver = Driver::new(&site.listener, client, standing);
-    driver.drive(connection, |connection| connection.graceful_shutdown()).await;
+    driver.drive(connection, http2::Connection::graceful_shutdown).await;
 }
 
 /// Drives a connection of either protocol.

@@ -75,7 +75,7 @@ fn write(path: &FilePath, text: &str, mode: u32) -> Result<(), String> {
             path.display()
         )
     };
-    let parent = path.parent().unwrap_or(FilePath::new("."));
+    let parent = path.parent().unwrap_or_else(|| FilePath::new("."));
     fs::create_dir_all(parent).map_err(failed)?;
     let new = path.with_extension("new");
     let mut file = fs::OpenOptions::new()

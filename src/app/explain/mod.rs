@@ -56,7 +56,7 @@ pub struct Explanation {
     plan: Plan,
 }
 
-/// Explains what becomes of a request.
+/// Explains what becomes of a request in a configuration.
 ///
 /// # Errors
 /// What is wrong with the configuration or the words.
@@ -64,6 +64,14 @@ pub fn explain(source: &Source, arguments: &Arguments) -> Result<Explanation, Un
     let loaded = source.load().map_err(Unexplained::Config)?;
     let compiled = compile_untested(&loaded, Purpose::Look, None);
     let (world, _findings) = compiled.map_err(Unexplained::Config)?;
+    explain_in(world, arguments)
+}
+
+/// Explains what becomes of a request in a world, also in one that is served: nothing of it changes.
+///
+/// # Errors
+/// What is wrong with the words.
+pub fn explain_in(world: Arc<Snapshot>, arguments: &Arguments) -> Result<Explanation, Unexplained> {
     let field = |line: &'_ String| match line.split_once(':') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
         None => Err(Unexplained::Words(format!("`{line}` is not `name: value`"))),

@@ -75,8 +75,13 @@ fn place(candidate: &Candidate<'_>) -> String {
 fn stages(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "\nstages")?;
     for (index, stage) in Stage::ALL.iter().enumerate() {
-        let does = of.plan.steps.get(index).map_or("-", |step| &step.does);
-        writeln!(f, "  {:2} {:10}{does}", stage.number(), stage.name())?;
+        let does = match (of.plan.steps.get(index), stage) {
+            (Some(step), _) => &step.does,
+            // Whatever happened before, there is an answer.
+            (None, Stage::Answer) => "goes to the client",
+            (None, _) => "-",
+        };
+        writeln!(f, "  {:2} {:11}{does}", stage.number(), stage.name())?;
     }
     Ok(())
 }
@@ -103,7 +108,9 @@ fn outcome(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
     match &of.plan.outcome {
         Outcome::Refused { stage, reject, answer: refusal } => {
             writeln!(f, "\nrefused at {}: {}", stage.name(), reject.reason())?;
-            writeln!(f, "  {} {}", answer_line(refusal), reject.detail())
+            writeln!(f, "  {}", reject.detail())?;
+            writeln!(f, "\nJanua answers\n  HTTP/1.1 {}", refusal.status())?;
+            fields(refusal.headers(), f)
         }
         Outcome::Answered(made) => answer(made, f),
         Outcome::Forwarded { changes, .. } => {
@@ -118,10 +125,6 @@ fn outcome(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
             Ok(())
         }
     }
-}
-
-fn answer_line(answer: &Answer) -> String {
-    format!("{}:", answer.status())
 }
 
 fn answer(answer: &Answer, f: &mut Formatter<'_>) -> fmt::Result {

@@ -166,7 +166,7 @@ proptest! {
             ("id", lossy(id)), ("method", lossy(method)), ("path", lossy(path)),
             ("host", lossy(record.host())), ("query", lossy(query)), ("user", lossy(user)),
             ("agent", lossy(agent)), ("listener", json!(name)), ("reason", json!(name)),
-            ("client", json!(client.map_or("unix".into(), |ip| ip.to_string()))), ("tries", json!(tries)),
+            ("client", json!(client.map_or_else(|| "unix".into(), |ip| ip.to_string()))), ("tries", json!(tries)),
             ("bytes_in", json!(numbers.0)), ("bytes_out", json!(numbers.1)),
             ("duration_us", json!(numbers.2)),
         ] {

@@ -6,7 +6,7 @@ use std::{
     os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::Instant,
 };
 
@@ -18,6 +18,9 @@ use super::PATIENCE;
 
 /// The program.
 pub(crate) const JANUA: &str = env!("CARGO_BIN_EXE_janua");
+
+/// Lines of a log that no test has asked for yet.
+const LINES: usize = 10_000;
 
 /// Runs a verb to its end.
 pub(crate) fn janua(arguments: &[&str]) -> Output {
@@ -104,7 +107,7 @@ impl Daemon {
     pub(crate) fn spawn(home: TempDir, mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, log) = channel();
+        let (sender, log) = sync_channel(LINES);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let _ = sender.send(line);

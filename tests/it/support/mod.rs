@@ -22,7 +22,7 @@ pub(crate) use self::{
     daemon::{Daemon, Door},
     janua::{Janua, Setup},
     message::Message,
-    origin::{Origin, Peer},
+    origin::Origin,
 };
 
 /// How long anything may take before a test fails for it; these machines are busy.
