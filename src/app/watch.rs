@@ -131,8 +131,10 @@ impl Armed {
 fn changed_since(name: &Path, since: SystemTime) -> bool {
     // The file system's clock lags behind the system's by up to a tick.
     let since = since.checked_sub(Duration::from_millis(10)).unwrap_or(since);
-    let modified = std::fs::symlink_metadata(name).and_then(|found| found.modified());
-    modified.is_ok_and(|modified| modified >= since)
+    // What is gone, or is a pattern, has changed with its folder.
+    let folder = || name.parent().unwrap_or(name).symlink_metadata();
+    let found = name.symlink_metadata().or_else(|_| folder());
+    found.and_then(|found| found.modified()).is_ok_and(|modified| modified >= since)
 }
 
 /// Whether an event is about one of the names. Of an overflow nobody knows what it was about.

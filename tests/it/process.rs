@@ -57,7 +57,9 @@ fn logs_are_opened_anew_on_usr1_and_on_a_refused_reload() {
 fn busy() -> (Daemon, TcpStream, TcpStream) {
     let origin = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = format!("http://{}", origin.local_addr().unwrap());
-    let daemon = Daemon::start(&ECHO.replace("\"echo\"", &format!("\"{to}\"")));
+    // One worker, so that the one that accepts is at work when the signal comes.
+    let text = ECHO.replace("\"echo\"", &format!("\"{to}\""));
+    let daemon = Daemon::start(&format!("[server]\nworkers = 1\n{text}"));
     let Door::Tcp(address) = &daemon.public else { panic!("not TCP") };
     let mut client = TcpStream::connect(address).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
