@@ -28,6 +28,9 @@ pub(super) enum Verb {
     /// Say everything that is wrong with a configuration, and run its tests. Changes nothing.
     #[command(after_help = CHECK)]
     Check(Check),
+    /// Say what would become of a request, and why. Offline: nothing is sent.
+    #[command(after_help = EXPLAIN)]
+    Explain(Explain),
     /// Have the running gateway read its configuration again, and wait for the outcome.
     #[command(after_help = RELOAD)]
     Reload(Reload),
@@ -40,6 +43,12 @@ pub(super) enum Verb {
     /// Put a gateway in front of a URL, without a file.
     #[command(after_help = PROXY)]
     Proxy(Proxy),
+    /// Run a gateway to try, with origins of its own. Needs no file, no network, no privileges.
+    Demo {
+        /// Where to listen in clear, instead of the first free port from 127.0.0.1:8080 on.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
+    },
     /// Ask the running gateway whether it is ready: exit code 0, or 1.
     #[command(after_help = HEALTHCHECK)]
     Healthcheck(AdminDoor),
@@ -108,6 +117,29 @@ pub(super) struct Check {
     pub(super) strict: bool,
 }
 
+/// `janua explain`.
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// The method.
+    pub(super) method: String,
+    /// The URL; or only a path.
+    pub(super) url: String,
+    /// A header field of the request, `NAME: VALUE`; as often as it takes.
+    #[arg(short = 'H', long = "header", value_name = "FIELD")]
+    pub(super) headers: Vec<String>,
+    /// The client's address.
+    #[arg(long, value_name = "IP")]
+    pub(super) from: Option<String>,
+    /// The listener where it comes in, instead of the first that fits the URL.
+    #[arg(long, value_name = "NAME")]
+    pub(super) listener: Option<String>,
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// As one screen of text, or as a JSON object.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Form,
+}
+
 /// `janua reload`.
 #[derive(Args, Debug)]
 pub(super) struct Reload {
@@ -161,6 +193,17 @@ Examples:
   janua check --strict --format json -c new.toml
 
 Exit codes: 0, also with findings; 78 if something is wrong, with --strict also for a finding.";
+
+const EXPLAIN: &str = "\
+It is decided by the same code that carries traffic: the listener, every route with the first \
+condition that it fails, each stage, and the request as the origin would see it.
+
+Examples:
+  janua explain GET https://api.example.com/orders/7
+  janua explain POST /orders -H 'x-version: 2' --from 203.0.113.7 -c new.toml
+
+Exit codes: 0 also if the request would be refused; 2 for words that make no request; 78 if the \
+configuration is at fault.";
 
 const RELOAD: &str = "\
 The gateway is found by the `admin` section of its configuration.

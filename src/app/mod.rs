@@ -2,6 +2,7 @@
 
 mod cli;
 pub mod config_tests;
+pub mod demo;
 mod exit;
 pub mod explain;
 mod gateway;

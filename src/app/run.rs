@@ -9,7 +9,7 @@
 
 use std::{io, sync::Arc};
 
-use tokio::sync::Notify;
+use tokio::{runtime::Runtime, sync::Notify};
 
 use super::{
     Gateway, Source,
@@ -42,12 +42,16 @@ pub(super) fn run(source: Source, passed: Passed) -> Result<Exit, Stillborn> {
     // Whoever embeds this may have a log of its own.
     let log = telemetry::init("info", telemetry::Format::Auto).ok();
     log_panics();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    runtime()?.block_on(live(source, passed, log))
+}
+
+/// The runtime of control.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name("control")
         .enable_all()
-        .build()?;
-    runtime.block_on(live(source, passed, log))
+        .build()
 }
 
 async fn live(

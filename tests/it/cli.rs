@@ -1,11 +1,13 @@
 //! The command line: every verb, and which code it ends with.
 
 use std::{
+    io::{BufRead as _, BufReader},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{
@@ -159,6 +161,30 @@ fn check_leaves_no_trace() {
     let output = on(&text, &["check"]);
     assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it left something");
+}
+
+#[test]
+fn explain_says_where_a_request_goes() {
+    let output = on(GOOD, &["explain", "GET", "/a", "-H", "x-a: b"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("echo"), "{}", out(&output));
+    let output = on(GOOD, &["explain", "GET", "/a", "--format", "json"]);
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(facts.is_object(), "{facts}");
+    assert_eq!(on(GOOD, &["explain", "GET", "/a", "-H", "nonsense"]).status.code(), Some(2));
+    assert_eq!(on(TWO_FAULTS, &["explain", "GET", "/a"]).status.code(), Some(78));
+}
+
+#[test]
+fn demo_prints_what_to_try_and_serves_it() {
+    let mut command = Command::new(JANUA);
+    command.args(["demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+    let mut demo = command.spawn().unwrap();
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let told: Vec<_> = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    assert!(told.iter().any(|line| line.starts_with("curl ")), "{told:#?}");
+    kill_process(Pid::from_child(&demo), Signal::TERM).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod admin;
 mod cli;
 mod config;
 mod config_tests;
+mod demo;
 mod explain;
 mod framing;
 mod process;

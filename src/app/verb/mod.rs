@@ -2,6 +2,8 @@
 
 mod ask;
 mod check;
+mod demo;
+mod explain;
 mod healthcheck;
 mod manual;
 mod proxy;
@@ -25,6 +27,8 @@ impl Cli {
         match self.verb {
             Verb::Run(file) => live(file.source(), passed),
             Verb::Check(arguments) => check::check(&arguments),
+            Verb::Demo { listen } => demo::demo(listen),
+            Verb::Explain(arguments) => explain::explain(arguments),
             Verb::Reload(arguments) => reload::reload(&arguments),
             Verb::Config(Config::Show(file)) => show::config(&file.source()),
             Verb::Schema => show::schema(),

@@ -1,0 +1,212 @@
+//! `janua demo`: a gateway to try, on a configuration of ours and with two origins of ours.
+//!
+//! In: at most an address. Out: a [`Demo`] that serves, and says what to try. It needs no file, no
+//! network and no privileges; what it writes is in a folder that goes with it.
+
+mod folder;
+mod origin;
+mod tries;
+mod websocket;
+
+use std::{
+    fmt, fs, io,
+    net::{SocketAddr, TcpListener},
+    path::{Path as FilePath, PathBuf},
+};
+
+pub use self::tries::Try;
+use self::{folder::Folder, origin::Origin};
+use super::{Gateway, Source};
+use crate::{config::Report, server::Passed, telemetry};
+
+/// The configuration, with addresses that `written` replaces by those that there are.
+pub const CONFIG: &str = include_str!("demo.toml");
+
+/// Where it listens unless it is told or another process does.
+const CLEAR: &str = "127.0.0.1:8080";
+const TLS: &str = "127.0.0.1:8443";
+
+/// Where the embedded configuration has its origins and its folder.
+const DAWN: &str = "127.0.0.1:3001";
+const DUSK: &str = "127.0.0.1:3002";
+const FOLDER: &str = "/tmp/janua-demo";
+
+/// As many ports are tried.
+const PORTS: u16 = 100;
+
+/// What a demo may be told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arguments {
+    /// Where to listen in clear; by default 127.0.0.1:8080, or the next port that is free.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Why there is no demo.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no place for its files.
+    #[error("cannot write to the folder for temporary files: {0}")]
+    Folder(#[source] io::Error),
+    /// There is no place for its origins.
+    #[error("cannot listen at 127.0.0.1: {0}")]
+    Origin(#[source] io::Error),
+    /// There is no place for its clients.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// Where it should have been.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The gateway would not start.
+    #[error(transparent)]
+    Gateway(Report),
+}
+
+/// A gateway to try.
+pub struct Demo {
+    gateway: Gateway,
+    clear: SocketAddr,
+    tls: SocketAddr,
+    file: PathBuf,
+    folder: Folder,
+    _origins: [Origin; 2],
+}
+
+impl Demo {
+    /// Starts a demo. `log` is the daemon's log, if it is this demo's to change.
+    ///
+    /// # Errors
+    /// What is missing; nothing runs then.
+    pub async fn start(
+        arguments: &Arguments,
+        log: Option<telemetry::Handle>,
+    ) -> Result<Self, StartError> {
+        let (clear, tls) = addresses(arguments.listen)?;
+        let dawn = Origin::start("dawn").await.map_err(StartError::Origin)?;
+        let dusk = Origin::start("dusk").await.map_err(StartError::Origin)?;
+        let folder = Folder::new().map_err(StartError::Folder)?;
+        let file = folder.path().join("janua.toml");
+        let text = written(&[
+            (CLEAR, clear.to_string()),
+            (TLS, tls.to_string()),
+            (DAWN, dawn.address.to_string()),
+            (DUSK, dusk.address.to_string()),
+            (FOLDER, quoted(folder.path())),
+        ]);
+        fs::write(&file, text).map_err(StartError::Folder)?;
+        let gateway = Gateway::start(Source::File(file.clone()), Passed::default(), log).await;
+        let gateway = gateway.map_err(StartError::Gateway)?;
+        Ok(Self { gateway, clear, tls, file, folder, _origins: [dawn, dusk] })
+    }
+
+    /// The gateway.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Its configuration.
+    pub fn file(&self) -> &FilePath {
+        &self.file
+    }
+
+    /// What to try with it.
+    pub fn tries(&self) -> Vec<Try> {
+        tries::tries(self.clear, self.tls, self.folder.path())
+    }
+
+    /// Ends it at once: nobody depends on a demo.
+    pub async fn stop(self) {
+        self.gateway.stop().await;
+    }
+}
+
+impl fmt::Display for Demo {
+    /// What to try, a comment and a command each, so that all of it can be pasted into a shell.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (clear, tls) = (tries::reachable(self.clear), tries::reachable(self.tls));
+        writeln!(f, "Janua serves a demo at http://{clear} and https://{tls}. Try:\n")?;
+        for Try { title, command, shows, .. } in self.tries() {
+            writeln!(f, "# {title}: {shows}\n{command}")?;
+        }
+        let (file, process) = (self.file.display(), std::process::id());
+        writeln!(f, "\n# Why a request goes where it goes")?;
+        writeln!(f, "janua explain -c {file} GET http://{clear}/api/orders/7")?;
+        writeln!(f, "# Change the configuration and make it hold; a mistake changes nothing")?;
+        writeln!(f, "${{EDITOR:-vi}} {file} && kill -HUP {process}")?;
+        writeln!(f, "\nCtrl-C ends it. Here is its access log:")
+    }
+}
+
+/// Where to listen, in clear and by TLS: where it was told, or the next ports that are free.
+fn addresses(told: Option<SocketAddr>) -> Result<(SocketAddr, SocketAddr), StartError> {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let (wanted, ports) = told.map_or((usual, PORTS), |told| (told, 1));
+    // Held until both are found, so that they are two.
+    let clear = free(wanted, ports)?;
+    let port = if wanted.port() == 0 { 0 } else { 8443 };
+    let tls = free(SocketAddr::new(wanted.ip(), port), PORTS)?;
+    let address = |listener: TcpListener| {
+        listener.local_addr().map_err(|source| StartError::Listen { address: wanted, source })
+    };
+    Ok((address(clear)?, address(tls)?))
+}
+
+/// The first of so many ports, from this one on, where nobody listens. The gateway's own sockets
+/// would share a port with another gateway's of the same user; this one does not.
+fn free(wanted: SocketAddr, ports: u16) -> Result<TcpListener, StartError> {
+    let (mut address, mut left) = (wanted, ports);
+    loop {
+        left = left.saturating_sub(1);
+        match TcpListener::bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && left > 0 => {
+                address.set_port(address.port().saturating_add(1));
+            }
+            Err(source) => return Err(StartError::Listen { address: wanted, source }),
+        }
+    }
+}
+
+/// The configuration with what there is in place of what it says; one thing in a line.
+fn written(places: &[(&str, String)]) -> String {
+    let line = |line: &str| match places.iter().find(|(from, _)| line.contains(from)) {
+        Some((from, to)) => line.replace(from, to) + "\n",
+        None => line.to_owned() + "\n",
+    };
+    CONFIG.lines().map(line).collect()
+}
+
+/// A path as it stands between the quotes of a configuration's string.
+fn quoted(path: &FilePath) -> String {
+    let path = path.display().to_string();
+    path.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_places_are_in_the_configuration() {
+        let places = [CLEAR, TLS, DAWN, DUSK, FOLDER];
+        let text = written(&places.map(|place| (place, "HERE".into())));
+        assert!(!text.contains("127.0.0.1") && !text.contains("/tmp"), "{text}");
+        assert_eq!(text.matches("HERE").count(), 7, "{text}");
+    }
+
+    #[test]
+    fn a_port_in_use_is_passed_over_unless_it_was_asked_for() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let next = free(address, PORTS).unwrap().local_addr().unwrap();
+        assert!(next.port() > address.port());
+        assert!(matches!(addresses(Some(address)), Err(StartError::Listen { .. })));
+    }
+
+    #[test]
+    fn two_demos_and_two_listeners_have_addresses_of_their_own() {
+        let (clear, tls) = addresses(Some(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
+        assert_ne!(clear, tls);
+    }
+}

@@ -1,0 +1,109 @@
+//! What to try with the demo: ready commands, and what each of them shows.
+//!
+//! In: where the demo is. Out: [`Try`]s in the order they are printed. A feature that has something to
+//! show adds its line to [`TABLE`] and its route to `demo.toml`; `tests/it/demo.rs` runs every line.
+
+use std::{net::SocketAddr, path::Path as FilePath};
+
+/// A command to try.
+#[derive(Clone, Debug)]
+pub struct Try {
+    /// What it is about.
+    pub title: &'static str,
+    /// The command, for a shell.
+    pub command: String,
+    /// What it shows.
+    pub shows: &'static str,
+    /// What its output holds if that is so.
+    pub proof: &'static [&'static str],
+}
+
+/// Title, command, what it shows, what proves it. `HTTP` and `HTTPS` are the demo's two addresses,
+/// `CERT` is the certificate that it made.
+#[rustfmt::skip]
+const TABLE: &[(&str, &str, &str, &[&str])] = &[
+    ("Proxy", "curl -s HTTP/",
+        "an origin says its name and what it got",
+        &["It got GET / with", "x-forwarded-for: 127.0.0.1", "via: 1.1 janua"]),
+    ("Balance", "curl -s 'HTTP/who?[1-4]'",
+        "dawn and dusk take turns",
+        &["dawn\n", "dusk\n"]),
+    ("Route by header", "curl -s -H 'x-version: 2' 'HTTP/who?[1-2]'",
+        "the more specific route wins, it leads to dusk",
+        &["dusk\ndusk\n"]),
+    ("Rewrite", "curl -si HTTP/api/orders/7",
+        "the origin sees no /api, but x-order; you see x-served-by",
+        &["It got GET /orders/7 with", "x-order: 7\n", "x-served-by: orders\r\n"]),
+    ("Answer", "curl -s HTTP/hello/Ada",
+        "Janua answers by itself, from the path",
+        &["Hello, Ada.\n"]),
+    ("Redirect", "curl -si HTTP/old/who",
+        "308 to the new place",
+        &["HTTP/1.1 308 ", "location: /who\r\n"]),
+    ("Mirror", "curl -s -H 'Host: mirror.localhost' HTTP/any/thing",
+        "a route by host; to = \"echo\" shows what an origin would get",
+        &["\"target\": \"/any/thing\"", "\"route\": \"mirror\""]),
+    ("No forgery", "curl -s -H 'X-Forwarded-For: 192.0.2.9' -H 'X_Forwarded_Proto: https' HTTP/",
+        "the origin is told the truth about you",
+        &["  x-forwarded-for: 127.0.0.1\n", "  x-forwarded-proto: http\n"]),
+    ("Refusal", "curl -si HTTP/nowhere",
+        "404 with a reason that is the same in the log, the metrics and `janua explain`",
+        &["HTTP/1.1 404 ", "\"reason\":\"no_route\""]),
+    ("Refusal as a page", "curl -s -H 'Accept: text/html' HTTP/nowhere",
+        "the same for a browser",
+        &["<h1>404 Not Found</h1>", "no_route"]),
+    ("Method", "curl -si -X DELETE HTTP/hello/Ada",
+        "405, and which methods there are",
+        &["HTTP/1.1 405 ", "allow: GET, HEAD\r\n", "method_not_allowed"]),
+    ("Ambiguity", "curl -si -H 'Content-Length: 3' -H 'Transfer-Encoding: chunked' -d abc HTTP/echo",
+        "two lengths for one body smell of smuggling: 400",
+        &["HTTP/1.1 400 ", "request.framing"]),
+    ("Size", "head -c 2000000 /dev/zero | curl -si --data-binary @- HTTP/echo",
+        "413: the route takes 1 MiB; curl asks first and sends nothing",
+        &["HTTP/1.1 413 ", "request.body_too_large"]),
+    ("Timeout", "curl -si HTTP/delay/3000",
+        "the route gives up after a second: 504, and which time it was",
+        &["HTTP/1.1 504 ", "timeout.first_byte"]),
+    ("Status", "curl -si HTTP/status/418",
+        "an origin's own word passes as it is",
+        &["HTTP/1.1 418 ", "x-origin: d"]),
+    ("Streaming", "seq 3 | curl -s -T - HTTP/echo",
+        "an upload of unknown length comes back while it goes",
+        &["1\n2\n3\n"]),
+    ("Events", "curl -sN HTTP/sse",
+        "server-sent events, each as it happens",
+        &["data: event 1 of 5 from d", "data: event 5 of 5 from d"]),
+    ("WebSocket", "curl -siN --max-time 1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' \
+        -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' HTTP/ws",
+        "101; any WebSocket client gets back what it says",
+        &["HTTP/1.1 101 ", "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"]),
+    ("TLS and HTTP/2", "curl -si --http2 --cacert CERT HTTPS/who",
+        "by a certificate made for the occasion, with HSTS",
+        &["HTTP/2 200", "strict-transport-security: max-age=86400"]),
+];
+
+/// What to try with a demo that is there.
+pub(super) fn tries(clear: SocketAddr, tls: SocketAddr, state: &FilePath) -> Vec<Try> {
+    let certificate = state.join("self-signed.pem").display().to_string();
+    let places = [
+        ("CERT", certificate),
+        ("HTTPS", format!("https://{}", reachable(tls))),
+        ("HTTP/", format!("http://{}/", reachable(clear))),
+    ];
+    let command = |text: &str| {
+        places.iter().fold(text.to_owned(), |text, (name, place)| text.replace(name, place))
+    };
+    TABLE
+        .iter()
+        .map(|&(title, text, shows, proof)| Try { title, command: command(text), shows, proof })
+        .collect()
+}
+
+/// Where a client on this machine finds a listener.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    let loopback = match address {
+        SocketAddr::V4(_) => [127, 0, 0, 1].into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    if address.ip().is_unspecified() { SocketAddr::new(loopback, address.port()) } else { address }
+}
