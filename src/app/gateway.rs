@@ -159,6 +159,11 @@ impl Gateway {
             Ok(compiled) => compiled?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
+        // A watched file may change, or a reload have waited, until after the end has begun: what
+        // was let go must not be bound again.
+        if !self.is_ready() {
+            return Err(loaded.report(ending()));
+        }
         let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         tell(&loaded.report(findings));
         self.world().swap(snapshot.clone());
@@ -283,6 +288,10 @@ fn tell(report: &Report) {
 fn system(error: &std::io::Error) -> Problems {
     let message = format!("the system has no threads or sockets left: {error}");
     Problem::error(config::Path::root(), message).into()
+}
+
+fn ending() -> Problems {
+    Problem::error(config::Path::root(), "the gateway is about to end").into()
 }
 
 fn seconds_since_1970() -> i64 {

@@ -106,6 +106,21 @@ fn the_second_signal_cuts() {
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
 }
 
+#[test]
+fn once_the_end_has_begun_nothing_is_reloaded() {
+    let drain = "[server]\nwatch = true\n[server.drain]\nannounce = \"1h\"\n";
+    let text = format!("{drain}{}", ECHO.replace("\"off\"\n[[", "\"unix:HOME/admin.sock\"\n[["));
+    let mut daemon = Daemon::start(&text);
+    daemon.signal(Signal::TERM);
+    daemon.until("the end begins");
+    // The log's line comes before the drain's first step.
+    while daemon.admin().get("/readyz").0 != 503 {}
+    daemon.write(&format!("{text}{MORE}"));
+    let line = daemon.until("the reload was refused");
+    assert!(line.contains("about to end"), "{line}");
+    assert_eq!(daemon.public.get("/b").0, 404);
+}
+
 /// The next message to the service manager with this in it.
 fn told(manager: &UnixDatagram, words: &str) -> String {
     let mut buffer = [0; 4096];

@@ -2,7 +2,9 @@
 
 use crate::{
     app::{Source, cli::Proxy},
-    config::{self, Admin, Config, Endpoint, Listener, OneOrMany, Route, To, Upstream},
+    config::{
+        self, AccessLog, Admin, Config, Endpoint, Listener, Log, OneOrMany, Route, To, Upstream,
+    },
 };
 
 /// The name of its only upstream.
@@ -14,6 +16,8 @@ pub(super) fn source(arguments: &Proxy) -> Source {
     let upstream = Upstream { endpoints: OneOrMany(endpoints), ..Upstream::default() };
     let listener = Listener { address: arguments.listen.to_string(), ..Listener::default() };
     let config = Config {
+        // Whoever types this reads along, through a pipe too.
+        log: Log { access: AccessLog::Text, ..Log::default() },
         admin: Admin { address: "off".into(), ..Admin::default() },
         listener: vec![listener],
         upstream: [(ORIGIN.into(), upstream)].into(),
@@ -56,5 +60,6 @@ mod tests {
         let loaded = source(&arguments).load().unwrap();
         assert_eq!(loaded.config.upstream[ORIGIN].endpoints[1].url(), "http://b/${X}");
         assert_eq!(loaded.config.admin.address, "off");
+        assert_eq!(loaded.config.log.access, AccessLog::Text);
     }
 }
