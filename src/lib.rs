@@ -59,6 +59,7 @@
 //! - *A verb*: a file in [`app`].
 
 pub mod access;
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod cache;

@@ -7,16 +7,20 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
 
-use super::config_tests;
+use super::{config_tests, service, sockets::Sockets, watch::Watched};
 use crate::{
+    admin::{self, Door, House},
     config::{self, Loaded, Problem, Problems, Report},
     server::{Passed, Server},
     snapshot::{Diff, Purpose, Snapshot, World},
@@ -45,13 +49,17 @@ impl Source {
     }
 }
 
-/// A running gateway.
-pub struct Gateway {
+/// A running gateway. Cheap to clone: a clone is the same gateway.
+#[derive(Clone)]
+pub struct Gateway(Arc<Shared>);
+
+struct Shared {
     source: Source,
     world: Arc<World>,
-    server: Mutex<Server>,
+    sockets: Mutex<Sockets>,
     log: Option<telemetry::Handle>,
-    ready: AtomicBool,
+    ready: Arc<AtomicBool>,
+    watched: watch::Sender<Watched>,
 }
 
 impl Gateway {
@@ -64,39 +72,62 @@ impl Gateway {
         passed: Passed,
         log: Option<telemetry::Handle>,
     ) -> Result<Self, Report> {
+        let since = SystemTime::now();
         let loaded = source.load()?;
         let (snapshot, findings) = compile(&loaded, Purpose::Serve, None)?;
         tell(&loaded.report(findings));
         let world = World::new(snapshot);
-        let snapshot = world.load();
-        let mut server = Server::new(world.clone(), passed);
-        let prepared = server.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
-        server.commit(prepared, &snapshot).await.map_err(|error| loaded.report(system(&error)))?;
-        let gateway =
-            Self { source, world, server: Mutex::new(server), log, ready: AtomicBool::new(true) };
+        let gateway = Self(Arc::new_cyclic(|shared| {
+            let ready = Arc::new(AtomicBool::new(true));
+            let reload = reload_of(shared.clone());
+            let house = House { world: world.clone(), ready: ready.clone(), reload };
+            let server = Server::new(world.clone(), passed);
+            let sockets = Mutex::new(Sockets { server, door: Door::new(house) });
+            let watched = Watched::new(&config::Config::default(), std::iter::empty(), since);
+            let watched = watch::Sender::new(watched);
+            Shared { source, world, sockets, log, ready, watched }
+        }));
+        let snapshot = gateway.world().load();
+        let mut sockets = gateway.0.sockets.lock().await;
+        let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         gateway.set_log(&snapshot);
+        let committed = sockets.commit(prepared, &snapshot).await;
+        committed.map_err(|error| loaded.report(system(&error)))?;
+        sockets.tell();
+        drop(sockets);
+        gateway.0.watched.send_replace(Watched::new(&snapshot.config, loaded.watched(), since));
         Ok(gateway)
     }
 
     /// The world.
     pub fn world(&self) -> &Arc<World> {
-        &self.world
+        &self.0.world
     }
 
     /// Whether new clients are welcome.
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Relaxed)
+        self.0.ready.load(Relaxed)
     }
 
-    /// Reads the configuration again and makes it hold.
+    /// What a watcher of files has to look at.
+    pub(super) fn watched(&self) -> watch::Receiver<Watched> {
+        self.0.watched.subscribe()
+    }
+
+    /// Reads the configuration again and makes it hold. The logs' files are opened anew in any case.
+    ///
+    /// To be awaited to its end: what is bound and what holds must not come apart.
     ///
     /// # Errors
     /// Everything that is wrong; the world is as it was.
     pub async fn reload(&self) -> Result<Diff, Report> {
         // One at a time; and nobody drains meanwhile.
-        let mut server = self.server.lock().await;
-        let reloaded = self.try_reload(&mut server).await;
-        let now = self.world.load();
+        let mut sockets = self.0.sockets.lock().await;
+        service::reloading();
+        self.reopen_logs();
+        let since = SystemTime::now();
+        let reloaded = self.try_reload(&mut sockets, since).await;
+        let now = self.world().load();
         match &reloaded {
             Ok(diff) => {
                 now.metrics.process().reloaded(seconds_since_1970());
@@ -104,17 +135,20 @@ impl Gateway {
             }
             Err(report) => {
                 now.metrics.process().reload_failed();
+                let watched = Watched::new(&now.config, report.watched(), since);
+                self.0.watched.send_modify(|known| known.extend(watched));
                 tracing::error!(
                     "the reload was refused, nothing has changed:\n{}",
                     report.text(false)
                 );
             }
         }
+        service::reloaded(reloaded.is_ok());
         reloaded
     }
 
-    async fn try_reload(&self, server: &mut Server) -> Result<Diff, Report> {
-        let (source, before) = (self.source.clone(), self.world.load());
+    async fn try_reload(&self, sockets: &mut Sockets, since: SystemTime) -> Result<Diff, Report> {
+        let (source, before) = (self.0.source.clone(), self.world().load());
         let known = before.clone();
         // It reads files and may take a while: not on a thread that others wait for.
         let compiled = tokio::task::spawn_blocking(move || {
@@ -125,15 +159,25 @@ impl Gateway {
             Ok(compiled) => compiled?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        let prepared = server.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
+        // A watched file may change, or a reload have waited, until after the end has begun: what
+        // was let go must not be bound again.
+        if !self.is_ready() {
+            return Err(loaded.report(ending()));
+        }
+        let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         tell(&loaded.report(findings));
-        before.access_log.reopen();
-        self.world.swap(snapshot.clone());
-        if let Err(error) = server.commit(prepared, &snapshot).await {
+        self.world().swap(snapshot.clone());
+        if let Err(error) = sockets.commit(prepared, &snapshot).await {
             tracing::error!(%error, "not all workers could be started");
         }
         self.set_log(&snapshot);
+        self.0.watched.send_replace(Watched::new(&snapshot.config, loaded.watched(), since));
         Ok(Diff::between(&before.config, &snapshot.config))
+    }
+
+    /// Opens the access log's file anew, as after a rotation.
+    pub fn reopen_logs(&self) {
+        self.world().load().access_log.reopen();
     }
 
     fn set_log(&self, snapshot: &Snapshot) {
@@ -143,7 +187,7 @@ impl Gateway {
             config::LogFormat::Text => Format::Text,
             config::LogFormat::Json => Format::Json,
         };
-        if let Some(handle) = &self.log
+        if let Some(handle) = &self.0.log
             && let Err(error) = handle.change(&log.level, format)
         {
             tracing::warn!(%error, "the log's settings stay as they were");
@@ -151,34 +195,63 @@ impl Gateway {
     }
 
     /// Ends gently: says that it is not ready, takes no more connections, lets finish what runs, and
-    /// cuts what is left after `drain.timeout`. Says whether nothing had to be cut.
+    /// gives up after `drain.timeout`. Says whether nothing is left to be cut.
     pub async fn drain(&self) -> bool {
-        let drain = self.world.load().config.server.drain.clone();
-        self.ready.store(false, Relaxed);
+        let drain = self.world().load().config.server.drain.clone();
+        self.0.ready.store(false, Relaxed);
         tokio::time::sleep(drain.announce.0).await;
-        let mut server = self.server.lock().await;
-        server.drain();
+        let mut sockets = self.0.sockets.lock().await;
+        sockets.server.drain();
+        let clients = sockets.server.clients();
+        tracing::info!(clients, timeout = %drain.timeout, "no more connections are taken");
         let end = Instant::now() + drain.timeout.0;
-        while server.clients() > 0 && Instant::now() < end {
+        while sockets.server.clients() > 0 && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        server.clients() == 0
+        sockets.server.clients() == 0
     }
 
-    /// Ends now, and writes what the access log has left.
-    pub async fn stop(self) {
-        self.server.into_inner().stop().await;
-        let log = self.world.load().access_log.clone();
+    /// Ends now, and writes what the access log has left. Says how many clients had to be cut.
+    pub async fn stop(self) -> usize {
+        self.0.ready.store(false, Relaxed);
+        let mut sockets = self.0.sockets.lock().await;
+        sockets.door.close();
+        let mut server = std::mem::replace(
+            &mut sockets.server,
+            Server::new(self.world().clone(), Passed::default()),
+        );
+        drop(sockets);
+        server.drain();
+        let cut = server.clients();
+        server.stop().await;
+        let log = self.world().load().access_log.clone();
         let _ = tokio::task::spawn_blocking(move || log.finish(Duration::from_secs(2))).await;
+        cut
     }
 
     /// Where clients come in, by the listener's name, with the ports that the system chose.
     pub async fn address(&self, listener: &str) -> Option<std::net::SocketAddr> {
-        let snapshot = self.world.load();
+        let snapshot = self.world().load();
         let listener = snapshot.listeners.iter().find(|known| *known.name == *listener)?;
-        let addresses = self.server.lock().await.addresses();
+        let addresses = self.0.sockets.lock().await.server.addresses();
         addresses.into_iter().find(|(bind, _)| *bind == listener.bind)?.1
     }
+}
+
+/// What the admin door's reload does. It does not keep the gateway alive.
+fn reload_of(shared: Weak<Shared>) -> admin::Reload {
+    Box::new(move || {
+        let shared = shared.upgrade();
+        Box::pin(async move {
+            let Some(shared) = shared else { return Ok(Diff::default()) };
+            // On a task of its own: a client that goes away must not leave it half done.
+            let reload = tokio::spawn(async move { Gateway(shared).reload().await });
+            match reload.await {
+                Ok(reloaded) => reloaded,
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            }
+        })
+    })
 }
 
 /// Compiles what was loaded, and runs its own tests.
@@ -215,6 +288,10 @@ fn tell(report: &Report) {
 fn system(error: &std::io::Error) -> Problems {
     let message = format!("the system has no threads or sockets left: {error}");
     Problem::error(config::Path::root(), message).into()
+}
+
+fn ending() -> Problems {
+    Problem::error(config::Path::root(), "the gateway is about to end").into()
 }
 
 fn seconds_since_1970() -> i64 {

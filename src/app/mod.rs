@@ -1,42 +1,40 @@
 //! Process life: the command line on top, and the gateway that it runs.
 
+mod cli;
 pub mod config_tests;
 pub mod demo;
+mod exit;
 pub mod explain;
 mod gateway;
 mod question;
+mod run;
+mod service;
+mod signals;
+mod sockets;
+mod verb;
+mod watch;
 
 use std::process::ExitCode;
 
-pub use self::gateway::{Gateway, Source};
-use crate::{server::Passed, telemetry};
+use clap::Parser as _;
+
+use self::cli::Cli;
+pub use self::{
+    exit::Exit,
+    gateway::{Gateway, Source},
+};
+use crate::server::Passed;
 
 /// The whole program.
 pub fn main() -> ExitCode {
+    // Before there are threads.
     let passed = Passed::from_environment();
-    let path = std::env::args().nth(3).unwrap_or_default();
-    let log = telemetry::init("info", telemetry::Format::Auto).ok();
-    let Ok(runtime) =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
-    else {
-        return ExitCode::FAILURE;
-    };
-    runtime.block_on(async {
-        match Gateway::start(Source::File(path.into()), passed, log).await {
-            Ok(gateway) => {
-                let terminate = tokio::signal::unix::SignalKind::terminate();
-                let Ok(mut term) = tokio::signal::unix::signal(terminate) else {
-                    return ExitCode::FAILURE;
-                };
-                term.recv().await;
-                gateway.drain().await;
-                gateway.stop().await;
-                ExitCode::SUCCESS
-            }
-            Err(report) => {
-                let _ = report.write_to(&mut std::io::stderr());
-                ExitCode::from(78)
-            }
+    match Cli::try_parse() {
+        Ok(cli) => cli.act(passed).into(),
+        // Also `--help` and `--version`.
+        Err(told) => {
+            let _ = told.print();
+            if told.use_stderr() { Exit::Usage } else { Exit::Ok }.into()
         }
-    })
+    }
 }

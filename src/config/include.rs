@@ -79,6 +79,7 @@ impl<'a> Files<'a> {
     }
 
     fn file(&mut self, path: &FsPath, asker: &Asker) {
+        self.sources.ask(path.to_path_buf());
         let canonical = match fs::canonicalize(path) {
             Ok(canonical) => canonical,
             Err(error) => return self.unreadable(path, &error, asker),
@@ -104,6 +105,8 @@ impl<'a> Files<'a> {
     /// Reads the files that a pattern stands for.
     fn follow(&mut self, file: &FsPath, pattern: &str, asker: &Asker) {
         let pattern = file.parent().unwrap_or_else(|| FsPath::new("")).join(pattern);
+        // A file that comes later may be one that it stands for.
+        self.sources.ask(pattern.clone());
         match expand(&pattern) {
             Ok(paths) => paths.iter().for_each(|path| self.file(path, asker)),
             Err(problem) => self.problems.push(asker.on(problem)),
@@ -236,6 +239,12 @@ fn expand(pattern: &FsPath) -> Result<Vec<PathBuf>, Problem> {
         .collect();
     paths.sort();
     Ok(paths)
+}
+
+/// Whether a path is this one, or one that this pattern stands for.
+pub fn fits(pattern: &FsPath, path: &FsPath) -> bool {
+    let name = |path: &FsPath| path.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
+    pattern == path || pattern.parent() == path.parent() && matches(&name(pattern), &name(path))
 }
 
 /// Whether a file's name is one that the pattern stands for. Names that begin with a dot are hidden:

@@ -4,7 +4,10 @@
 //! what was written. Whether the values make sense together is only half looked at (names, findings);
 //! whether they can be put to work is `snapshot`'s part, which reports through [`Loaded::report`].
 
-use std::{path::Path as FsPath, sync::Arc};
+use std::{
+    path::{Path as FsPath, PathBuf},
+    sync::Arc,
+};
 
 use serde::Deserialize as _;
 use toml::{
@@ -65,9 +68,14 @@ impl Loaded {
         Report::new(Arc::clone(&self.sources), all)
     }
 
-    /// Every file that was read, for a watcher.
+    /// Every file that was read.
     pub fn files(&self) -> impl Iterator<Item = &FsPath> {
         self.sources.files().iter().filter_map(|file| file.path.as_deref())
+    }
+
+    /// What a watcher has to look at: every file, and every pattern that files may come to fit.
+    pub fn watched(&self) -> impl Iterator<Item = &FsPath> {
+        self.sources.asked().iter().map(PathBuf::as_path)
     }
 }
 

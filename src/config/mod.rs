@@ -31,6 +31,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    include::fits,
     listener::{
         Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout, Protocol, Tls,
         TlsFiles, TlsVersion, TlsWord,

@@ -6,7 +6,7 @@
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
-    path::Path as FsPath,
+    path::{Path as FsPath, PathBuf},
     sync::Arc,
 };
 
@@ -46,9 +46,10 @@ impl Report {
         self.problems.has_errors()
     }
 
-    /// Every file that was read, for a watcher: a correction of any of them is worth another try.
-    pub fn files(&self) -> impl Iterator<Item = &FsPath> {
-        self.sources.files().iter().filter_map(|file| file.path.as_deref())
+    /// What a watcher has to look at: a correction of any of these is worth another try. Files that
+    /// are not there are among them.
+    pub fn watched(&self) -> impl Iterator<Item = &FsPath> {
+        self.sources.asked().iter().map(PathBuf::as_path)
     }
 
     /// Writes the text to standard error, say: in colour if that is a terminal and `NO_COLOR` is not set.

@@ -201,8 +201,8 @@ pub struct Test {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"an order is found")]
     pub name: Option<String>,
-    /// `"GET https://api.example.com/orders/7"`.
-    #[schemars(example = &"GET https://api.example.com/orders/7")]
+    /// `"GET http://api.example.com/orders/7"`.
+    #[schemars(example = &"GET http://api.example.com/orders/7")]
     pub request: String,
     /// Header fields of the request.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -15,6 +15,7 @@ pub(super) type Span = Range<usize>;
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     files: Vec<File>,
+    asked: Vec<PathBuf>,
     index: HashMap<Path, Place>,
     secrets: Vec<Span>,
 }
@@ -58,6 +59,16 @@ impl Sources {
         let base = self.files.last().map_or(0, |file| file.base + file.text.len() + 1);
         self.files.push(File { name, path, text, base });
         base
+    }
+
+    /// Remembers a file that was asked for, there or not, or a pattern for the names of files.
+    pub(super) fn ask(&mut self, path: PathBuf) {
+        self.asked.push(path);
+    }
+
+    /// Everything that was asked for.
+    pub(super) fn asked(&self) -> &[PathBuf] {
+        &self.asked
     }
 
     /// Each file, in the order of reading.

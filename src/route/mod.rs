@@ -261,6 +261,16 @@ impl<T> RouteTable<T> {
         if allowed.is_empty() { Found::None } else { Found::MethodNotAllowed { allowed } }
     }
 
+    /// The rules by index, and what they lead to, the most specific first; one with several hosts or
+    /// paths stands where its most specific pair does.
+    pub fn ranking(&self) -> impl Iterator<Item = (usize, &T)> {
+        let mut seen = vec![false; self.targets.len()];
+        let rules = self.entries.iter().map(|entry| entry.rule);
+        rules
+            .filter(move |rule| !std::mem::replace(&mut seen[*rule], true))
+            .map(|rule| (rule, &self.targets[rule]))
+    }
+
     /// The demand of an entry's rule.
     #[inline]
     fn demand(&self, entry: usize) -> &Demand {

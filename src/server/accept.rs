@@ -16,10 +16,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    net::{TcpListener, UnixListener},
-    sync::Notify,
-};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     bind::Listening,
@@ -35,8 +33,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Entrance {
     /// The listener that it belongs to; another, when a reload renames it.
     pub(super) listener: AtomicUsize,
-    /// Told when the address is given up.
-    pub(super) retired: Notify,
+    /// Cancelled when the address is given up. A state, not a signal: a task that has not begun yet
+    /// must see it too.
+    pub(super) retired: CancellationToken,
 }
 
 enum Listener {
@@ -78,7 +77,7 @@ pub(super) async fn accept(
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot accept"),
     };
-    let mut retired = std::pin::pin!(entrance.retired.notified());
+    let mut retired = std::pin::pin!(entrance.retired.cancelled());
     let current = || lens.look().listener(entrance.listener.load(Relaxed)).cloned();
     let Some(mut rules) = current() else { return };
     loop {

@@ -21,7 +21,7 @@ use std::{
     },
 };
 
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 pub use self::bind::Passed;
 use self::{
@@ -99,7 +99,7 @@ impl Server {
             self.add_worker().await?;
         }
         for (bind, listener, sockets) in prepared.0 {
-            let (listener, retired) = (AtomicUsize::new(listener), Notify::new());
+            let (listener, retired) = (AtomicUsize::new(listener), CancellationToken::new());
             let entrance = Arc::new(Entrance { listener, retired });
             let Some(first) = sockets.first() else { continue };
             let socket = first.try_clone()?;
@@ -118,7 +118,7 @@ impl Server {
             match listener {
                 Some(listener) => address.entrance.listener.store(listener.id, Relaxed),
                 None => {
-                    address.entrance.retired.notify_waiters();
+                    address.entrance.retired.cancel();
                     if let Bind::Unix(path) = bind {
                         let _ = std::fs::remove_file(path);
                     }
@@ -145,7 +145,7 @@ impl Server {
     /// Stops accepting, and tells every client to finish what was begun.
     pub fn drain(&mut self) {
         for (bind, address) in self.addresses.drain() {
-            address.entrance.retired.notify_waiters();
+            address.entrance.retired.cancel();
             if let Bind::Unix(path) = bind {
                 let _ = std::fs::remove_file(path);
             }

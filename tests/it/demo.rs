@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, process::Command};
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use janua::app::{
     Source,
     demo::{Arguments, CONFIG, Demo},
     explain::{self, explain},
 };
+use tokio_tungstenite::tungstenite::Message;
 
 async fn demo() -> Demo {
     let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -36,6 +38,24 @@ async fn every_line_shows_what_it_says() {
     }
     demo.stop().await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_gets_back_what_it_says() {
+    let demo = demo().await;
+    let address = demo.gateway().address("clear").await.unwrap();
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let url = format!("ws://{address}/ws");
+    let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+    for message in [Message::text("to and fro"), Message::binary(vec![7; 60_000])] {
+        socket.send(message.clone()).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), message);
+    }
+    socket.send(Message::Ping("p".into())).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::Pong("p".into()));
+    socket.close(None).await.unwrap();
+    assert!(matches!(socket.next().await, Some(Ok(Message::Close(None)))));
+    demo.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,8 @@
     reason = "a test that panics has failed, as it should; its tables are plain tuples"
 )]
 
+mod admin;
+mod cli;
 mod config;
 mod config_tests;
 mod deadlines;
@@ -15,9 +17,10 @@ mod demo;
 mod explain;
 mod forwarding;
 mod framing;
+mod process;
 mod reference;
 mod reload;
-#[expect(dead_code, reason = "scripted origins and certificates for subjects that come next")]
+mod shipped;
 mod support;
 mod tls;
 mod upstreams;

@@ -14,8 +14,6 @@ use std::{
     path::{Path as FilePath, PathBuf},
 };
 
-use tokio::signal::unix::{SignalKind, signal};
-
 pub use self::tries::Try;
 use self::{folder::Folder, origin::Origin};
 use super::{Gateway, Source};
@@ -115,26 +113,6 @@ impl Demo {
     /// What to try with it.
     pub fn tries(&self) -> Vec<Try> {
         tries::tries(self.clear, self.tls, self.folder.path())
-    }
-
-    /// Serves until the process is to end; reads the configuration again at each SIGHUP.
-    ///
-    /// # Errors
-    /// The system gives no signals.
-    pub async fn serve(self) -> io::Result<()> {
-        let mut reload = signal(SignalKind::hangup())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        loop {
-            tokio::select! {
-                // What comes of it is logged.
-                Some(()) = reload.recv() => drop(self.gateway.reload().await),
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-            }
-        }
-        self.stop().await;
-        Ok(())
     }
 
     /// Ends it at once: nobody depends on a demo.

@@ -51,11 +51,6 @@ impl Http2 {
         drop(self.sender);
         soon("end", self.connection).await.unwrap()
     }
-
-    /// Whether the connection has ended.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.connection.is_finished()
-    }
 }
 
 /// A request whose answer is to come.

@@ -6,6 +6,7 @@
 
 pub(crate) mod certs;
 pub(crate) mod client;
+pub(crate) mod daemon;
 pub(crate) mod frames;
 pub(crate) mod http2;
 pub(crate) mod janua;
@@ -18,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use self::{
     client::Client,
+    daemon::{Daemon, Door},
     janua::{Janua, Setup},
     message::Message,
     origin::Origin,

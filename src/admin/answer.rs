@@ -1,0 +1,171 @@
+//! What the door answers: a page for each path.
+//!
+//! In: a request's head. Out: an answer, or a [`Refusal`]. First who asks, then what for: without the
+//! token nobody learns which pages there are, but for the two that say how the process is.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Response, StatusCode,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
+    request::Parts,
+};
+use http_body_util::Full;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    House,
+    refusal::{Refusal, problem},
+    serve::Room,
+};
+use crate::{
+    config::{self, Condition, Report, To},
+    metrics::{self, Outside},
+    snapshot::{Diff, Snapshot},
+};
+
+type Answer = Response<Full<Bytes>>;
+
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The pages.
+#[derive(Clone, Copy, Debug)]
+enum Page {
+    Livez,
+    Readyz,
+    Metrics,
+    Config,
+    Routes,
+    Reload,
+}
+
+impl Page {
+    fn find(path: &str) -> Option<Self> {
+        Some(match path {
+            "/livez" => Self::Livez,
+            "/readyz" => Self::Readyz,
+            "/metrics" => Self::Metrics,
+            "/config" => Self::Config,
+            "/routes" => Self::Routes,
+            "/reload" => Self::Reload,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is there without a token.
+    const fn is_public(self) -> bool {
+        matches!(self, Self::Livez | Self::Readyz)
+    }
+
+    fn admit(self, method: &Method) -> Result<(), Refusal> {
+        match self {
+            Self::Reload if method == Method::POST => Ok(()),
+            Self::Reload => Err(Refusal::Method("POST")),
+            _ if method == Method::GET || method == Method::HEAD => Ok(()),
+            _ => Err(Refusal::Method("GET, HEAD")),
+        }
+    }
+}
+
+/// Answers a request.
+pub(super) async fn answer(room: &Room, request: &Parts) -> Result<Answer, Refusal> {
+    room.names.admit(request)?;
+    let page = Page::find(request.uri.path());
+    if !page.is_some_and(Page::is_public)
+        && let Some(token) = &*room.token.load()
+    {
+        token.admit(request)?;
+    }
+    let page = page.ok_or(Refusal::NotFound)?;
+    page.admit(&request.method)?;
+    let house = &room.house;
+    let ready = house.ready.load(Relaxed);
+    Ok(match page {
+        Page::Livez => made(StatusCode::OK, TEXT, "alive\n".into()),
+        Page::Readyz if ready => made(StatusCode::OK, TEXT, "ready\n".into()),
+        Page::Readyz => made(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
+        Page::Metrics => made(StatusCode::OK, metrics::CONTENT_TYPE, page_of_metrics(house)),
+        Page::Config => {
+            let text = config::show(&house.world.load().config);
+            made(StatusCode::OK, "application/toml", text)
+        }
+        Page::Routes => made(StatusCode::OK, JSON, routes(&house.world.load())),
+        Page::Reload if !ready => return Err(Refusal::Draining),
+        Page::Reload => reloaded((house.reload)().await, prefers_text(request)),
+    })
+}
+
+fn made(status: StatusCode, kind: &'static str, body: String) -> Answer {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn page_of_metrics(house: &House) -> String {
+    let snapshot = house.world.load();
+    snapshot.metrics.encode(&Outside {
+        log_lines_dropped: snapshot.losses.lines(),
+        log_write_errors: snapshot.losses.errors(),
+        open_files: metrics::open_files(),
+    })
+}
+
+fn prefers_text(request: &Parts) -> bool {
+    let accept = request.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.trim_start().starts_with("text/plain"))
+}
+
+fn reloaded(outcome: Result<Diff, Report>, text: bool) -> Answer {
+    match outcome {
+        Ok(diff) if text => made(StatusCode::OK, TEXT, format!("{diff}\n")),
+        Ok(diff) => {
+            let Diff { added, changed, removed } = diff;
+            let body = json!({ "added": added, "changed": changed, "removed": removed });
+            made(StatusCode::OK, JSON, format!("{body}\n"))
+        }
+        Err(report) if text => made(StatusCode::UNPROCESSABLE_ENTITY, TEXT, report.text(false)),
+        Err(report) => problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "config.invalid",
+            "the reload was refused, nothing has changed",
+            Some(report.json()),
+        ),
+    }
+}
+
+/// A route as the page shows it: what it is for, and where it leads.
+#[derive(Serialize)]
+struct Shown<'a> {
+    name: &'a str,
+    listeners: &'a [String],
+    hosts: &'a [String],
+    paths: &'a [String],
+    methods: &'a [String],
+    headers: &'a std::collections::BTreeMap<String, Condition>,
+    query: &'a std::collections::BTreeMap<String, Condition>,
+    to: &'a To,
+}
+
+fn routes(snapshot: &Snapshot) -> String {
+    let shown = snapshot.routes.ranking().filter_map(|(index, target)| {
+        let route = snapshot.config.route.get(index)?;
+        Some(Shown {
+            name: &target.name,
+            listeners: &route.listener,
+            hosts: &route.host,
+            paths: &route.path,
+            methods: &route.methods,
+            headers: &route.headers,
+            query: &route.query,
+            to: &route.to,
+        })
+    });
+    // Plain data into memory: it cannot fail.
+    serde_json::to_string(&shown.collect::<Vec<_>>()).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,135 @@
+//! The door's socket: one listener, on TCP or at a path of the file system.
+//!
+//! In: an address. Out: a socket that listens, and the file that goes with it. A Unix socket is for
+//! its owner alone from its first moment on; so is the directory, if it has to be made.
+
+use std::{
+    fs, io,
+    net::TcpListener,
+    os::unix::{
+        fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
+        net::UnixStream,
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::Mode;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::snapshot::Bind;
+
+/// The kernel's queue of connections that were not yet accepted.
+const BACKLOG: i32 = 64;
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) socket: Listening,
+    /// Where, with the port that the system chose.
+    pub(super) address: Bind,
+    pub(super) file: Option<File>,
+}
+
+/// A socket that listens, not yet in any runtime.
+#[derive(Debug)]
+pub(super) enum Listening {
+    Tcp(TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// The file of a Unix socket; it is removed with this.
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    inode: u64,
+}
+
+/// Binds an address.
+pub(super) fn bind(bind: &Bind) -> io::Result<Bound> {
+    match bind {
+        Bind::Tcp(address) => {
+            let socket = TcpListener::bind(address)?;
+            socket.set_nonblocking(true)?;
+            let address = Bind::Tcp(socket.local_addr()?);
+            Ok(Bound { socket: Listening::Tcp(socket), address, file: None })
+        }
+        Bind::Unix(path) => {
+            let socket = Listening::Unix(unix(path)?);
+            let file = File { path: path.clone(), inode: fs::symlink_metadata(path)?.ino() };
+            Ok(Bound { socket, address: bind.clone(), file: Some(file) })
+        }
+        Bind::Systemd(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+fn unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Before it has a name: the file is made with this mode, so nobody can slip in between.
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A socket file that nobody listens on any more is in the way of the next one.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of this name"))
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => {
+            Err(io::Error::new(io::ErrorKind::AddrInUse, "another gateway listens there"))
+        }
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // Unless it is another's by now.
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_unix_socket_is_for_its_owner_and_goes_with_its_door() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made/admin.sock");
+        let address = Bind::Unix(path.clone());
+        let bound = bind(&address).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+
+        assert_eq!(bind(&address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(bound);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_stale_socket_makes_room_and_a_file_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let bound = bind(&Bind::Unix(path.clone())).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "mine").unwrap();
+        drop(bound);
+        assert!(bind(&Bind::Unix(path.clone())).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+    }
+}

@@ -1,0 +1,55 @@
+//! All that is bound: where clients come in, and the operator's door.
+//!
+//! In: a snapshot. Out: first sockets, bound and silent; then, once that snapshot holds, the same at
+//! work and the old ones closed. What is wrong with both is said together.
+
+use std::io;
+
+use crate::{
+    admin::{self, Door},
+    config::Problems,
+    server::{self, Server},
+    snapshot::Snapshot,
+};
+
+/// What is bound for a snapshot that does not hold yet.
+type Prepared = (server::Prepared, admin::Prepared);
+
+/// All that is bound. Whoever changes the world holds this.
+pub(super) struct Sockets {
+    pub(super) server: Server,
+    pub(super) door: Door,
+}
+
+impl Sockets {
+    /// Binds what a snapshot needs and is not bound yet.
+    pub(super) fn prepare(&self, snapshot: &Snapshot) -> Result<Prepared, Problems> {
+        let mut problems = Problems::new();
+        let door = problems.keep(self.door.prepare(&snapshot.config.admin));
+        match (self.server.prepare(snapshot), door) {
+            (Ok(server), Some(door)) => Ok((server, door)),
+            (server, _) => {
+                problems.extend(server.err().into_iter().flatten());
+                Err(problems)
+            }
+        }
+    }
+
+    /// Makes what is bound what the snapshot says, which by now is the one that holds.
+    pub(super) async fn commit(
+        &mut self,
+        (server, door): Prepared,
+        snapshot: &Snapshot,
+    ) -> io::Result<()> {
+        self.door.commit(door);
+        self.server.commit(server, snapshot).await
+    }
+
+    /// Says where clients come in.
+    pub(super) fn tell(&self) {
+        for (bind, address) in self.server.addresses() {
+            let address = address.map_or_else(|| bind.to_string(), |address| address.to_string());
+            tracing::info!(%address, "listening");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What each verb does. Only here is anything printed; a pipe that nobody reads is no failure.
+
+mod ask;
+mod check;
+mod demo;
+mod explain;
+mod healthcheck;
+mod manual;
+mod proxy;
+mod reload;
+mod show;
+mod version;
+
+use std::io::{self, Write as _};
+
+use super::{
+    Source,
+    cli::{Cli, Config, Verb},
+    exit::Exit,
+    run::{Stillborn, run},
+};
+use crate::{config::Report, server::Passed};
+
+impl Cli {
+    /// Does what was asked for.
+    pub(super) fn act(self, passed: Passed) -> Exit {
+        match self.verb {
+            Verb::Run(file) => live(file.source(), passed),
+            Verb::Check(arguments) => check::check(&arguments),
+            Verb::Demo { listen } => demo::demo(listen),
+            Verb::Explain(arguments) => explain::explain(arguments),
+            Verb::Reload(arguments) => reload::reload(&arguments),
+            Verb::Config(Config::Show(file)) => show::config(&file.source()),
+            Verb::Schema => show::schema(),
+            Verb::Proxy(arguments) => live(proxy::source(&arguments), passed),
+            Verb::Healthcheck(door) => healthcheck::healthcheck(&door),
+            Verb::Version(arguments) => version::version(&arguments),
+            Verb::Completions { shell } => manual::completions(shell),
+            Verb::Man { command } => manual::man(command.as_deref()),
+        }
+    }
+}
+
+fn live(source: Source, passed: Passed) -> Exit {
+    match run(source, passed) {
+        Ok(exit) => exit,
+        Err(Stillborn::Config(report)) => refuse(&report),
+        Err(error @ Stillborn::System(_)) => fail(&error.to_string()),
+    }
+}
+
+/// Prints on standard output.
+fn print(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&error.to_string()),
+        Ok(()) | Err(_) => Exit::Ok,
+    }
+}
+
+/// Says on standard error what did not work.
+fn fail(message: &str) -> Exit {
+    let _ = writeln!(io::stderr().lock(), "error: {message}");
+    Exit::Failed
+}
+
+/// Says on standard error what is wrong with a configuration.
+fn refuse(report: &Report) -> Exit {
+    let _ = report.write_to(&mut io::stderr().lock());
+    Exit::Config
+}

@@ -1,0 +1,44 @@
+//! `janua reload`: the running gateway's reload, and its outcome as this process's own.
+
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
+
+use http::{Method, StatusCode};
+
+use super::{
+    Exit,
+    ask::{Question, Unanswered, ask},
+    fail, print, refuse,
+};
+use crate::app::cli::{Form, Reload};
+
+/// How long a reload may take: it may wait for another one, and names for a slow resolver.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Has the gateway reload.
+pub(super) fn reload(arguments: &Reload) -> Exit {
+    let accept = match arguments.format {
+        Form::Text => "text/plain",
+        Form::Json => "application/json",
+    };
+    let question = Question { method: Method::POST, path: "/reload", accept, patience: PATIENCE };
+    match ask(&arguments.door, &question) {
+        Ok((StatusCode::OK, changes)) => print(&changes),
+        Ok((StatusCode::UNPROCESSABLE_ENTITY, report)) => {
+            match arguments.format {
+                Form::Text => {
+                    let _ = io::stderr().lock().write_all(report.as_bytes());
+                }
+                Form::Json => {
+                    print(&report);
+                }
+            }
+            Exit::Config
+        }
+        Ok((status, text)) => fail(&format!("the gateway says {status}: {}", text.trim())),
+        Err(Unanswered::Config(report)) => refuse(&report),
+        Err(Unanswered::Gateway(why)) => fail(&why),
+    }
+}

@@ -1,0 +1,217 @@
+//! Reloads when a file of the configuration changes (`server.watch`).
+//!
+//! In: what the last load asked for, and events of the file system. Out: reloads. Folders are watched
+//! rather than files, because editors and orchestrators put a new file or link in the old one's place;
+//! events of other files in them are not ours. A change is let settle before it is read.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+use super::gateway::Gateway;
+use crate::config::{self, Config};
+
+/// How long nothing must have changed before the files are read.
+const SETTLE: Duration = Duration::from_millis(300);
+/// How long a change waits at most, whatever still goes on.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Links that lead from a name to a file.
+const MAX_LINKS: usize = 40;
+
+/// What a watcher of files has to look at, as of the last try to load.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    /// Whether anybody wants it.
+    wanted: bool,
+    /// Files, and patterns for their names.
+    paths: BTreeSet<PathBuf>,
+    /// When they began to be read.
+    since: SystemTime,
+}
+
+impl Watched {
+    /// Files that were begun to be read at `since`.
+    pub(super) fn new<'a>(
+        config: &Config,
+        paths: impl Iterator<Item = &'a Path>,
+        since: SystemTime,
+    ) -> Self {
+        let paths = paths.map(PathBuf::from).collect();
+        Self { wanted: config.server.watch, paths, since }
+    }
+
+    /// These too: a load that failed says what it read, and what it did not come to is still of
+    /// interest.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.paths.extend(more.paths);
+        self.since = more.since;
+    }
+
+    /// The names whose change matters, absolute; none if nobody wants to know.
+    fn names(&self) -> Option<BTreeSet<PathBuf>> {
+        self.wanted.then(|| self.paths.iter().flat_map(|path| names(path)).collect())
+    }
+}
+
+/// Watches for ever, while and whatever the configuration wants.
+pub(super) async fn watch(gateway: Gateway) {
+    let changed = Arc::new(Notify::new());
+    let mut watched = gateway.watched();
+    let mut armed: Option<Armed> = None;
+    loop {
+        let Watched { since, .. } = *watched.borrow_and_update();
+        let names = watched.borrow().names();
+        if armed.as_ref().map(|armed| &armed.names) != names.as_ref() {
+            // The new watcher before the old one goes: nothing slips through in between.
+            armed = names.and_then(|names| Armed::new(names, since, changed.clone()));
+        }
+        tokio::select! {
+            () = changed.notified() => {
+                settle(&changed).await;
+                // What was wrong with it is in the log.
+                let _ = gateway.reload().await;
+            }
+            alive = watched.changed() => if alive.is_err() { return },
+        }
+    }
+}
+
+/// Waits until nothing more changes, or for as long as it may.
+async fn settle(changed: &Notify) {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end && timeout(SETTLE, changed.notified()).await.is_ok() {}
+}
+
+/// A watcher at work, and what it looks for.
+struct Armed {
+    names: BTreeSet<PathBuf>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Armed {
+    fn new(names: BTreeSet<PathBuf>, since: SystemTime, changed: Arc<Notify>) -> Option<Self> {
+        let (ours, on_change) = (names.clone(), changed.clone());
+        let on_event = move |event: notify::Result<Event>| {
+            if event.map_or(true, |event| matters(&event, &ours)) {
+                on_change.notify_one();
+            }
+        };
+        let watcher = notify::recommended_watcher(on_event).and_then(|mut watcher| {
+            let folders: BTreeSet<_> = names.iter().filter_map(|name| name.parent()).collect();
+            for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
+                watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            }
+            Ok(watcher)
+        });
+        match watcher {
+            Ok(watcher) => {
+                // Between the reading and this moment nobody was watching.
+                if names.iter().any(|name| changed_since(name, since)) {
+                    changed.notify_one();
+                }
+                Some(Self { names, _watcher: watcher })
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the configuration's files cannot be watched");
+                None
+            }
+        }
+    }
+}
+
+fn changed_since(name: &Path, since: SystemTime) -> bool {
+    // The file system's clock lags behind the system's by up to a tick.
+    let since = since.checked_sub(Duration::from_millis(10)).unwrap_or(since);
+    // What is gone, or is a pattern, has changed with its folder.
+    let folder = || name.parent().unwrap_or(name).symlink_metadata();
+    let found = name.symlink_metadata().or_else(|_| folder());
+    found.and_then(|found| found.modified()).is_ok_and(|modified| modified >= since)
+}
+
+/// Whether an event is about one of the names. Of an overflow nobody knows what it was about.
+fn matters(event: &Event, ours: &BTreeSet<PathBuf>) -> bool {
+    let about_us = |path: &PathBuf| ours.iter().any(|name| config::fits(name, path));
+    match event.kind {
+        EventKind::Access(_) => false,
+        EventKind::Any
+        | EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Remove(_)
+        | EventKind::Other => event.need_rescan() || event.paths.iter().any(about_us),
+    }
+}
+
+/// A path, and every link on the way from it to the file: a change of any of them changes the file.
+fn names(path: &Path) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    let mut next = std::path::absolute(path).ok();
+    while let Some(path) = next.filter(|_| names.len() < MAX_LINKS) {
+        // The first link among the path's ancestors, from the root down.
+        let mut ancestors: Vec<_> = path.ancestors().collect();
+        ancestors.reverse();
+        let link = ancestors.into_iter().find_map(|at| Some((at, std::fs::read_link(at).ok()?)));
+        next = link.as_ref().map(|(at, target)| {
+            let folder = at.parent().unwrap_or(at);
+            let rest = path.strip_prefix(at).unwrap_or_else(|_| Path::new(""));
+            // `join` of an empty rest would end in a slash.
+            let target = folder.join(target);
+            if rest.as_os_str().is_empty() { target } else { target.join(rest) }
+        });
+        let link = link.map(|(at, _)| at.to_path_buf());
+        names.extend(link);
+        names.push(path);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_link_on_the_way_to_a_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let at = |name: &str| folder.join(name);
+        std::fs::create_dir(at("..2026")).unwrap();
+        std::fs::write(at("..2026/janua.toml"), "").unwrap();
+        symlink("..2026", at("..data")).unwrap();
+        symlink("..data/janua.toml", at("janua.toml")).unwrap();
+        let names = names(&at("janua.toml"));
+        for name in ["janua.toml", "..data", "..data/janua.toml", "..2026/janua.toml"] {
+            assert!(names.contains(&at(name)), "{name}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn links_in_a_circle_come_to_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        symlink(&a, &b).unwrap();
+        symlink(&b, &a).unwrap();
+        assert!(names(&a).len() <= MAX_LINKS + 2);
+    }
+
+    #[test]
+    fn only_our_files_matter() {
+        let ours = BTreeSet::from(["/etc/janua/janua.toml".into(), "/etc/janua/*.d".into()]);
+        let event = |path: &str| Event::new(EventKind::Any).add_path(path.into());
+        assert!(matters(&event("/etc/janua/janua.toml"), &ours));
+        assert!(matters(&event("/etc/janua/new.d"), &ours));
+        assert!(!matters(&event("/etc/janua/access.log"), &ours));
+        let mut read = event("/etc/janua/janua.toml");
+        read.kind = EventKind::Access(notify::event::AccessKind::Read);
+        assert!(!matters(&read, &ours));
+    }
+}

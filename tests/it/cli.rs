@@ -1,0 +1,252 @@
+//! The command line: every verb, and which code it ends with.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::{
+    Daemon,
+    daemon::{JANUA, janua},
+};
+
+const GOOD: &str = "[admin]\naddress = \"off\"\n[[route]]\nto = \"echo\"\n";
+const TWO_FAULTS: &str = "[[route]]\nto = \"echo\"\nhots = \"a\"\n[server]\nworkrs = 1\n";
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn file(folder: &Path, text: &str) -> PathBuf {
+    let path = folder.join("janua.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Runs a verb on a configuration of this text.
+fn on(text: &str, verb: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), text);
+    janua(&[verb, &["-c", path.to_str().unwrap()]].concat())
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_ends_with_2() {
+    for arguments in
+        [&[][..], &["rnu"], &["run", "--confg", "x"], &["proxy"], &["completions", "x"]]
+    {
+        let output = janua(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+    }
+    assert!(err(&janua(&["helthcheck"])).contains("'healthcheck'"), "no suggestion");
+}
+
+#[test]
+fn help_documents_the_exit_codes() {
+    let output = janua(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    for words in ["Exit codes", "78", "HUP", "healthcheck", "completions"] {
+        assert!(out(&output).contains(words), "{words}: {}", out(&output));
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let version = format!("janua {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(out(&janua(&["version"])), version);
+    assert_eq!(out(&janua(&["--version"])), version);
+}
+
+#[test]
+fn check_is_silent_when_all_is_well() {
+    let output = on(GOOD, &["check"]);
+    assert_eq!((output.status.code(), out(&output), err(&output)), (Some(0), "".into(), "".into()));
+}
+
+#[test]
+fn check_says_all_that_is_wrong_at_once() {
+    let output = on(TWO_FAULTS, &["check"]);
+    assert_eq!(output.status.code(), Some(78));
+    let said = err(&output);
+    assert!(said.contains("workrs") && said.contains("hots"), "{said}");
+
+    let output = on(TWO_FAULTS, &["check", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(78));
+    let problems: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(problems.as_array().unwrap().len(), 2, "{problems}");
+    assert!(problems[0]["line"].is_number(), "{problems}");
+}
+
+#[test]
+fn a_test_of_the_configuration_that_fails_is_an_error() {
+    let failing = "[[test]]\nrequest = \"GET http://a.example/\"\nexpect = { status = 404 }\n";
+    let output = on(&format!("{GOOD}{failing}"), &["check"]);
+    assert_eq!(output.status.code(), Some(78), "{}", err(&output));
+}
+
+#[test]
+fn a_finding_is_an_error_only_if_asked() {
+    // A literal secret.
+    let text = format!("{GOOD}[[listener]]\naddress = \"127.0.0.1:0\"\n")
+        .replace("[admin]\n", "[admin]\ntoken = \"0123456789abcdef0123456789abcdef\"\n");
+    let output = on(&text, &["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(!err(&output).is_empty(), "a literal secret is no finding");
+    assert!(!err(&output).contains("0123456789abcdef"), "{}", err(&output));
+    assert_eq!(on(&text, &["check", "--strict"]).status.code(), Some(78));
+}
+
+#[test]
+fn a_file_that_is_missing_or_empty_ends_with_78() {
+    for verb in ["check", "run"] {
+        let output = janua(&[verb, "-c", "/nonexistent/janua.toml"]);
+        assert_eq!(output.status.code(), Some(78), "{verb}: {}", err(&output));
+        assert!(err(&output).contains("/nonexistent/janua.toml"), "{}", err(&output));
+        let output = on("", &[verb]);
+        assert_eq!(output.status.code(), Some(78), "{verb}: {}", err(&output));
+        assert!(!err(&output).is_empty());
+    }
+}
+
+#[test]
+fn a_port_in_use_ends_with_78_and_nothing_is_half_started() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let door = folder.path().join("admin.sock");
+    let text = GOOD.replace("off", &format!("unix:{}", door.display()));
+    let free = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
+    let output = on(&format!("{text}{free}[[listener]]\naddress = \"{address}\"\n"), &["run"]);
+    assert_eq!(output.status.code(), Some(78), "{}", err(&output));
+    assert!(err(&output).contains(&address), "{}", err(&output));
+    assert!(!err(&output).contains("listening"), "{}", err(&output));
+    assert!(!door.exists(), "the door was left open");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_ends_with_78() {
+    let folder = tempfile::tempdir().unwrap();
+    let nonsense = folder.path().join("nonsense.pem");
+    std::fs::write(&nonsense, "nonsense").unwrap();
+    for path in ["/nonexistent/a.pem", nonsense.to_str().unwrap()] {
+        let tls = format!("{{ certificates = [{{ cert = \"{path}\", key = \"{path}\" }}] }}");
+        let text = format!("{GOOD}[[listener]]\naddress = \"127.0.0.1:0\"\ntls = {tls}\n");
+        for verb in ["check", "run"] {
+            let output = on(&text, &[verb]);
+            assert_eq!(output.status.code(), Some(78), "{verb}: {}", err(&output));
+            assert!(err(&output).contains(path), "{verb}: {}", err(&output));
+        }
+    }
+}
+
+#[test]
+fn check_leaves_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    let text = format!(
+        "[server]\nstate = \"{at}/state\"\n[log]\naccess-file = \"{at}/access.log\"\n\
+         [admin]\naddress = \"unix:{at}/run/admin.sock\"\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n\
+         [[route]]\nto = \"http://no-such-name.invalid\"\n"
+    );
+    let output = on(&text, &["check"]);
+    assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it left something");
+}
+
+#[test]
+fn explain_says_where_a_request_goes() {
+    let output = on(GOOD, &["explain", "GET", "/a", "-H", "x-a: b"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("echo"), "{}", out(&output));
+    let output = on(GOOD, &["explain", "GET", "/a", "--format", "json"]);
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(facts.is_object(), "{facts}");
+    assert_eq!(on(GOOD, &["explain", "GET", "/a", "-H", "nonsense"]).status.code(), Some(2));
+    assert_eq!(on(TWO_FAULTS, &["explain", "GET", "/a"]).status.code(), Some(78));
+}
+
+#[test]
+fn demo_prints_what_to_try_and_serves_it() {
+    let mut command = Command::new(JANUA);
+    command.args(["demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+    let mut demo = command.spawn().unwrap();
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let told: Vec<_> = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    assert!(told.iter().any(|line| line.starts_with("curl ")), "{told:#?}");
+    kill_process(Pid::from_child(&demo), Signal::TERM).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn config_show_fills_in_and_masks() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let text = GOOD.replace("[admin]\n", &format!("[admin]\ntoken = \"{secret}\"\n"));
+    let output = on(&text, &["config", "show"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("[server.drain]"), "{}", out(&output));
+    assert!(!out(&output).contains(secret));
+    assert_eq!(on(TWO_FAULTS, &["config", "show"]).status.code(), Some(78));
+}
+
+#[test]
+fn what_is_generated_is_what_it_should_be() {
+    let schema: Value = serde_json::from_slice(&janua(&["schema"]).stdout).unwrap();
+    assert!(schema["properties"]["route"].is_object());
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(out(&janua(&["completions", shell])).contains("healthcheck"), "{shell}");
+    }
+    assert!(out(&janua(&["man"])).contains(".TH janua"));
+    assert!(out(&janua(&["man", "check"])).contains("strict"));
+    assert_eq!(janua(&["man", "nothing"]).status.code(), Some(1));
+}
+
+#[test]
+fn reload_and_healthcheck_say_what_the_gateway_says() {
+    let text = "[admin]\naddress = \"unix:HOME/admin.sock\"\n\
+        [[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\nname = \"a\"\nto = \"echo\"\n";
+    let daemon = Daemon::start(text);
+    assert_eq!(daemon.verb("healthcheck").status.code(), Some(0));
+    daemon.write(&format!("{text}[[route]]\nname = \"b\"\npath = \"/b\"\nto = \"echo\"\n"));
+    let output = daemon.verb("reload");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(out(&output), "added route b\n");
+    // What is wrong with the file by now says nothing against the gateway that runs.
+    daemon.write(&format!("{text}[[route]]\nto = \"nobody\"\n"));
+    let output = daemon.verb("reload");
+    assert_eq!(output.status.code(), Some(78));
+    assert!(err(&output).contains("nobody"), "{}", err(&output));
+    assert_eq!(daemon.verb("healthcheck").status.code(), Some(0));
+}
+
+#[test]
+fn without_a_gateway_reload_and_healthcheck_end_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = format!("unix:{}/admin.sock", folder.path().display());
+    for verb in ["reload", "healthcheck"] {
+        let output = on(GOOD, &[verb, "--admin", &door]);
+        assert_eq!(output.status.code(), Some(1), "{verb}: {}", err(&output));
+        assert!(err(&output).contains(&door), "{verb}: {}", err(&output));
+    }
+}
+
+#[test]
+fn proxy_needs_no_file() {
+    let home = tempfile::tempdir().unwrap();
+    let origin = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = format!(":{}", origin.local_addr().unwrap().port());
+    let mut command = Command::new(JANUA);
+    command.args(["proxy", "--to", &to, "--listen", "127.0.0.1:0"]);
+    let daemon = Daemon::spawn(home, command);
+    drop(origin);
+    assert_eq!(daemon.public.get("/").0, 502, "it asked the origin, which is gone");
+}

@@ -1,0 +1,254 @@
+//! Process life: signals, the service manager, the watched file, a system that has nothing left.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::symlink, net::UnixDatagram},
+    },
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use rustix::process::Signal;
+
+use crate::support::{Daemon, Door, PATIENCE, daemon::JANUA};
+
+const ECHO: &str = "[log]\naccess = \"off\"\n[admin]\naddress = \"off\"\n\
+    [[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\npath = \"/a\"\nto = \"echo\"\n";
+const MORE: &str = "[[route]]\npath = \"/b\"\nto = \"echo\"\n";
+
+#[test]
+fn a_hangup_reloads_and_a_fault_changes_nothing() {
+    let mut daemon = Daemon::start(ECHO);
+    assert_eq!(daemon.public.get("/b").0, 404);
+    daemon.write(&format!("{ECHO}{MORE}"));
+    daemon.signal(Signal::HUP);
+    daemon.until("reloaded");
+    assert_eq!(daemon.public.get("/b").0, 200);
+    daemon.write("[[route]]\nto = \"nobody\"\n");
+    daemon.signal(Signal::HUP);
+    let line = daemon.until("the reload was refused");
+    assert!(line.contains("nobody"), "{line}");
+    assert_eq!(daemon.public.get("/b").0, 200);
+}
+
+#[test]
+fn logs_are_opened_anew_on_usr1_and_on_a_refused_reload() {
+    let log = "[log]\naccess = \"json\"\naccess-file = \"HOME/access.log\"\n";
+    let mut daemon = Daemon::start(&ECHO.replace("[log]\naccess = \"off\"\n", log));
+    let path = daemon.home.path().join("access.log");
+    for (turn, signal) in [Signal::USR1, Signal::HUP].into_iter().enumerate() {
+        std::fs::rename(&path, daemon.home.path().join(format!("old.{turn}"))).unwrap();
+        daemon.write("= broken");
+        daemon.signal(signal);
+        let end = Instant::now() + PATIENCE;
+        // The writer opens it before its next line.
+        while !path.exists() {
+            daemon.public.get("/a");
+            assert!(Instant::now() < end, "not opened anew");
+        }
+    }
+    daemon.until("the reload was refused");
+}
+
+/// A gateway in front of an origin that has just got a request and has not answered it yet.
+fn busy() -> (Daemon, TcpStream, TcpStream) {
+    let origin = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = format!("http://{}", origin.local_addr().unwrap());
+    // One worker, so that the one that accepts is at work when the signal comes.
+    let text = ECHO.replace("\"echo\"", &format!("\"{to}\""));
+    let daemon = Daemon::start(&format!("[server]\nworkers = 1\n{text}"));
+    let Door::Tcp(address) = &daemon.public else { panic!("not TCP") };
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
+    let (mut at_origin, _) = origin.accept().unwrap();
+    at_origin.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut head = [0; 4096];
+    assert!(at_origin.read(&mut head).unwrap() > 0);
+    (daemon, client, at_origin)
+}
+
+#[test]
+fn the_first_signal_lets_finish_what_runs() {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
+        let (mut daemon, mut client, mut origin) = busy();
+        daemon.signal(signal);
+        daemon.until("no more connections are taken");
+        let Door::Tcp(address) = &daemon.public else { panic!("not TCP") };
+        // Each worker lets go of its own socket, a moment after the log's line.
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_ok() {
+            assert!(Instant::now() < end, "connections are still taken");
+        }
+        origin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("done"), "{answer}");
+        let (code, said) = daemon.ended();
+        assert_eq!(code, Some(0), "{said}");
+    }
+}
+
+#[test]
+fn the_second_signal_cuts() {
+    let (mut daemon, mut client, _origin) = busy();
+    daemon.signal(Signal::TERM);
+    daemon.until("no more connections are taken");
+    daemon.signal(Signal::TERM);
+    let (code, said) = daemon.ended();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("clients were cut"), "{said}");
+    let mut answer = Vec::new();
+    let _ = client.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+}
+
+#[test]
+fn once_the_end_has_begun_nothing_is_reloaded() {
+    let drain = "[server]\nwatch = true\n[server.drain]\nannounce = \"1h\"\n";
+    let text = format!("{drain}{}", ECHO.replace("\"off\"\n[[", "\"unix:HOME/admin.sock\"\n[["));
+    let mut daemon = Daemon::start(&text);
+    daemon.signal(Signal::TERM);
+    daemon.until("the end begins");
+    // The log's line comes before the drain's first step.
+    while daemon.admin().get("/readyz").0 != 503 {}
+    daemon.write(&format!("{text}{MORE}"));
+    let line = daemon.until("the reload was refused");
+    assert!(line.contains("about to end"), "{line}");
+    assert_eq!(daemon.public.get("/b").0, 404);
+}
+
+/// The next message to the service manager with this in it.
+fn told(manager: &UnixDatagram, words: &str) -> String {
+    let mut buffer = [0; 4096];
+    loop {
+        let length = manager.recv(&mut buffer).unwrap();
+        let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if message.contains(words) {
+            return message;
+        }
+    }
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("notify.sock");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let daemon = Daemon::start_in(home, ECHO, |file| {
+        let mut command = Command::new(JANUA);
+        command.args(["run", "-c"]).arg(file);
+        command.env("NOTIFY_SOCKET", socket).env("WATCHDOG_USEC", "200000");
+        command
+    });
+    told(&manager, "READY=1");
+    told(&manager, "WATCHDOG=1");
+    told(&manager, "WATCHDOG=1");
+    daemon.signal(Signal::HUP);
+    assert!(told(&manager, "RELOADING=1").contains("MONOTONIC_USEC="));
+    told(&manager, "READY=1");
+    daemon.signal(Signal::TERM);
+    told(&manager, "STOPPING=1");
+    assert_eq!(daemon.ended().0, Some(0));
+}
+
+#[test]
+fn a_socket_that_was_passed_is_taken_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let door = Door::Tcp(listener.local_addr().unwrap());
+    // It is the child's standard input until the shell makes it what systemd would have.
+    let script = "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=public \
+        exec \"$0\" run -c \"$1\" 3<&0 </dev/null";
+    let text = ECHO.replace("\"127.0.0.1:0\"", "\"systemd:public\"");
+    let _daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &text, |file| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, JANUA]).arg(file);
+        command.stdin(Stdio::from(OwnedFd::from(listener)));
+        command
+    });
+    assert_eq!(door.get("/a").0, 200);
+}
+
+#[test]
+fn a_file_that_changes_is_read_again_if_asked() {
+    let text = format!("[server]\nwatch = true\n{ECHO}");
+    let mut daemon = Daemon::start(&text);
+    daemon.write("= broken");
+    daemon.until("the reload was refused");
+    // As editors do it: another file in its place.
+    let new = daemon.home.path().join("new");
+    std::fs::write(&new, format!("{text}{MORE}")).unwrap();
+    std::fs::rename(&new, daemon.file()).unwrap();
+    daemon.until("reloaded");
+    assert_eq!(daemon.public.get("/b").0, 200);
+}
+
+#[test]
+fn a_link_that_comes_to_lead_elsewhere_is_a_change() {
+    // As Kubernetes does it: `janua.toml -> ..data/janua.toml`, `..data -> ..1`.
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let text = format!("[server]\nwatch = true\n{ECHO}");
+    for (folder, text) in [("..1", text.clone()), ("..2", text.clone() + MORE)] {
+        std::fs::create_dir(at(folder)).unwrap();
+        std::fs::write(at(folder).join("real.toml"), text).unwrap();
+    }
+    symlink("..1", at("..data")).unwrap();
+    symlink("..data/real.toml", at("link.toml")).unwrap();
+    let (link, new, data) = (at("link.toml"), at("new"), at("..data"));
+    let mut daemon = Daemon::start_in(home, &text, |_| {
+        let mut command = Command::new(JANUA);
+        command.args(["run", "-c"]).arg(link);
+        command
+    });
+    assert_eq!(daemon.public.get("/b").0, 404);
+    symlink("..2", &new).unwrap();
+    std::fs::rename(new, data).unwrap();
+    daemon.until("reloaded: added route /b");
+    assert_eq!(daemon.public.get("/b").0, 200);
+}
+
+#[test]
+fn a_file_that_comes_to_fit_a_pattern_is_a_change() {
+    let text = format!("include = [\"conf.d/*.toml\"]\n[server]\nwatch = true\n{ECHO}");
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("conf.d")).unwrap();
+    let mut daemon = Daemon::start_in(home, &text, |file| {
+        let mut command = Command::new(JANUA);
+        command.args(["run", "-c"]).arg(file);
+        command
+    });
+    let folder = daemon.home.path().join("conf.d");
+    std::fs::write(folder.join("more.toml"), MORE).unwrap();
+    daemon.until("reloaded: added route /b");
+    std::fs::remove_file(folder.join("more.toml")).unwrap();
+    daemon.until("reloaded: removed route /b");
+}
+
+#[test]
+fn running_out_of_descriptors_passes() {
+    // One worker: another could take all there is before the first client's turn comes.
+    let text = format!("[server]\nworkers = 1\n{ECHO}");
+    let daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &text, |file| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n 64; exec \"$0\" run -c \"$1\"", JANUA]).arg(file);
+        command
+    });
+    let Door::Tcp(address) = &daemon.public else { panic!("not TCP") };
+    // More than it can have; those beyond wait in the kernel's queue.
+    let mut clients: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let mut first = clients.remove(0);
+    first.set_read_timeout(Some(PATIENCE)).unwrap();
+    first.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(clients);
+    assert_eq!(daemon.public.get("/a").0, 200);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, Some(0));
+}
