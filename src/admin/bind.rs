@@ -16,7 +16,7 @@ use std::{
 use rustix::fs::Mode;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::snapshot::Bind;
+use crate::{snapshot::Bind, stream::Listening};
 
 /// The kernel's queue of connections that were not yet accepted.
 const BACKLOG: i32 = 64;
@@ -28,13 +28,6 @@ pub(super) struct Bound {
     /// Where, with the port that the system chose.
     pub(super) address: Bind,
     pub(super) file: Option<File>,
-}
-
-/// A socket that listens, not yet in any runtime.
-#[derive(Debug)]
-pub(super) enum Listening {
-    Tcp(TcpListener),
-    Unix(std::os::unix::net::UnixListener),
 }
 
 /// The file of a Unix socket; it is removed with this.

@@ -4,7 +4,7 @@
 //! request and its answer may take, how large it may be. Who comes when all places are taken waits in
 //! the kernel's queue.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -13,7 +13,6 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
@@ -21,11 +20,10 @@ use tokio::{
 use super::{
     House,
     answer::answer,
-    bind::Listening,
     guard::{Names, Token},
     refusal::Refusal,
 };
-use crate::stream::Socket;
+use crate::stream::{Listener, Listening, Socket};
 
 /// Connections at a time.
 const CONNECTIONS: usize = 64;
@@ -47,27 +45,6 @@ pub(super) struct Room {
     pub(super) names: Names,
 }
 
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Listener {
-    fn new(socket: Listening) -> io::Result<Self> {
-        match socket {
-            Listening::Tcp(socket) => TcpListener::from_std(socket).map(Self::Tcp),
-            Listening::Unix(socket) => UnixListener::from_std(socket).map(Self::Unix),
-        }
-    }
-
-    async fn accept(&self) -> io::Result<Socket> {
-        match self {
-            Self::Tcp(listener) => Ok(Socket::Tcp(listener.accept().await?.0)),
-            Self::Unix(listener) => Ok(Socket::Unix(listener.accept().await?.0)),
-        }
-    }
-}
-
 /// Accepts for ever.
 pub(super) async fn accept(socket: Listening, room: Arc<Room>) {
     let listener = match Listener::new(socket) {
@@ -78,8 +55,8 @@ pub(super) async fn accept(socket: Listening, room: Arc<Room>) {
     loop {
         // Nobody closes the semaphore.
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok(stream) => {
+        match poll_fn(|cx| listener.poll_accept(cx)).await {
+            Ok((stream, _)) => {
                 tokio::spawn(connection(stream, room.clone(), place));
             }
             // No descriptors, or a client that gave up: the first passes, the second does not matter.

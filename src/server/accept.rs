@@ -7,23 +7,23 @@
 use std::{
     future::poll_fn,
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
-use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    bind::Listening,
-    connection::{self, Site},
+use super::connection::{self, Site};
+use crate::{
+    message::Clients,
+    snapshot::Lens,
+    stream::{Listener, Listening},
+    worker::Worker,
 };
-use crate::{message::Clients, snapshot::Lens, stream::Socket, worker::Worker};
 
 /// How long accepting pauses when the system has nothing left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -36,33 +36,6 @@ pub(super) struct Entrance {
     /// Cancelled when the address is given up. A state, not a signal: a task that has not begun yet
     /// must see it too.
     pub(super) retired: CancellationToken,
-}
-
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Listener {
-    fn new(socket: Listening) -> io::Result<Self> {
-        match socket {
-            Listening::Tcp(socket) => TcpListener::from_std(socket).map(Self::Tcp),
-            Listening::Unix(socket) => UnixListener::from_std(socket).map(Self::Unix),
-        }
-    }
-
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, Option<SocketAddr>)>> {
-        match self {
-            Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
-                // Without it an answer's last piece waits for the client's acknowledgement.
-                let _ = stream.set_nodelay(true);
-                (Socket::Tcp(stream), Some(peer))
-            }),
-            Self::Unix(listener) => {
-                listener.poll_accept(cx).map_ok(|(stream, _)| (Socket::Unix(stream), None))
-            }
-        }
-    }
 }
 
 /// Accepts until the address is given up, then takes what is already in the queue.
@@ -86,7 +59,7 @@ pub(super) async fn accept(
         let Ok(mut permit) = permits.clone().acquire_owned().await else { return };
         let accepted = poll_fn(|cx| {
             // The queue first: who is in it when the address is given up was let in.
-            if let Poll::Ready(accepted) = listener.poll(cx) {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                 return Poll::Ready(Some(accepted));
             }
             retired.as_mut().poll(cx).map(|()| None)

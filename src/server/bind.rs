@@ -18,17 +18,10 @@ use std::{
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::snapshot::Bind;
+use crate::{snapshot::Bind, stream::Listening};
 
 /// The kernel's queue of connections that were not yet accepted; it caps this by `somaxconn`.
 const BACKLOG: i32 = 4096;
-
-/// A socket that listens, not yet in any runtime.
-#[derive(Debug)]
-pub(super) enum Listening {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
 
 /// Binds an address for so many workers.
 ///
@@ -102,23 +95,6 @@ fn share(first: Listening, workers: usize) -> io::Result<Vec<Listening>> {
     }
     all.push(first);
     Ok(all)
-}
-
-impl Listening {
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
-            Self::Unix(socket) => socket.try_clone().map(Self::Unix),
-        }
-    }
-
-    /// The address, for a port that the system chose.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(socket) => socket.local_addr().ok(),
-            Self::Unix(_) => None,
-        }
-    }
 }
 
 /// Sockets that the service manager passed (`sd_listen_fds(3)`), by name. They stay open, so that a

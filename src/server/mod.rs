@@ -26,13 +26,13 @@ use tokio_util::sync::CancellationToken;
 pub use self::bind::Passed;
 use self::{
     accept::Entrance,
-    bind::Listening,
     worker::{Command, Handle},
 };
 use crate::{
     config::{Path, Problem, Problems},
     message::Signal,
     snapshot::{Bind, Snapshot, World},
+    stream::Listening,
 };
 
 /// The data plane, as control sees it.

@@ -4,13 +4,11 @@ use std::{io, sync::Arc, thread, time::Duration};
 
 use tokio::sync::mpsc;
 
-use super::{
-    accept::{Entrance, accept},
-    bind::Listening,
-};
+use super::accept::{Entrance, accept};
 use crate::{
     message::{Clients, Signal},
     snapshot::{Lens, World},
+    stream::Listening,
     worker::{Clock, Worker},
 };
 

@@ -3,6 +3,8 @@
 //! One type means one copy of the HTTP code for all of them; the choice costs a predictable branch
 //! for each read or write.
 
+mod listener;
+
 use std::{
     io,
     pin::Pin,
@@ -14,6 +16,8 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsStream;
+
+pub use self::listener::{Listener, Listening};
 
 /// A stream in clear.
 #[derive(Debug)]
