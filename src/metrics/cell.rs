@@ -1,7 +1,7 @@
 //! The two cells everything is made of: a [`Counter`] that only grows and a [`Gauge`] that moves.
 //!
 //! All accesses are relaxed: a scrape wants each number, not an order between them. A cell alone is
-//! for rare events; what happens with every request belongs in a [`PerWorker`](super::PerWorker).
+//! for rare events; what happens with every request belongs in a [`PerWorker`](crate::worker::PerWorker).
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -41,7 +41,7 @@ impl Gauge {
         self.0.fetch_add(1, Relaxed);
     }
 
-    /// One less. In a [`PerWorker`](super::PerWorker) this may be another shard than the one that
+    /// One less. In a [`PerWorker`](crate::worker::PerWorker) this may be another shard than the one that
     /// was raised; only the sum means something.
     pub fn dec(&self) {
         self.0.fetch_sub(1, Relaxed);

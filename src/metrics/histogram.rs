@@ -4,7 +4,8 @@
 //! a record is a search over sixteen integers and two relaxed additions. There is no separate count
 //! to keep; it is the sum of the buckets, so `+Inf` and `_count` cannot disagree.
 
-use super::{Counter, PerWorker};
+use super::Counter;
+use crate::worker::PerWorker;
 
 /// The upper ends of the buckets: microseconds, and the same in seconds as the page says it. Steps of
 /// 1, 2.5 and 5 rather than powers of two, because service levels are promised in round numbers.

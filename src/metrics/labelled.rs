@@ -5,7 +5,8 @@
 
 use std::sync::OnceLock;
 
-use super::{Counter, Labels, PerWorker};
+use super::{Counter, Labels};
+use crate::worker::PerWorker;
 
 /// As many counts as fill the alignment, so that a worker's last group is nobody else's line.
 #[derive(Debug, Default)]
@@ -48,7 +49,7 @@ impl Counters {
 
     fn allocate(&self) -> PerWorker<Box<[Group]>> {
         let groups = self.labels.len().div_ceil(GROUP);
-        PerWorker::with(self.workers, || (0..groups).map(|_| Group::default()).collect())
+        PerWorker::with(self.workers, |_| (0..groups).map(|_| Group::default()).collect())
     }
 }
 

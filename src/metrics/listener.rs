@@ -2,7 +2,8 @@
 //!
 //! In: a worker's own events, through [`ListenerMetrics::at`]. Out: sums, for the encoder.
 
-use super::{Counter, Gauge, PerWorker};
+use super::{Counter, Gauge};
+use crate::worker::PerWorker;
 
 /// The connections that came in at an address.
 #[derive(Debug)]

@@ -15,7 +15,6 @@ mod listener;
 mod process;
 mod registry;
 mod route;
-mod shard;
 mod upstream;
 
 pub use self::{
@@ -27,7 +26,6 @@ pub use self::{
     process::{ProcessMetrics, open_files},
     registry::{Loading, NO_ROUTE, Named, Registry},
     route::{Finished, RouteMetrics},
-    shard::PerWorker,
     upstream::{UpstreamMetrics, UpstreamShard},
 };
 

@@ -3,7 +3,8 @@
 //! In: the facts of a finished request, once each; refusals by the index of their reason. Out: sums,
 //! for the encoder. A route that a reload keeps keeps its `RouteMetrics`; see `registry`.
 
-use super::{Counter, Counters, Histogram, Labels, PerWorker, histogram::Distribution};
+use super::{Counter, Counters, Histogram, Labels, histogram::Distribution};
+use crate::worker::PerWorker;
 
 /// The words for [`Finished::status`], by class.
 pub(super) const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];

@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{Counter, Counters, Gauge, Labels, PerWorker};
+use super::{Counter, Counters, Gauge, Labels};
+use crate::worker::PerWorker;
 
 /// The connections to an upstream and what went wrong with them.
 #[derive(Debug)]

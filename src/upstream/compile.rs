@@ -148,7 +148,7 @@ impl Endpoint {
             name: settings.address.to_string().into(),
             tls,
             resolved: Resolved::default(),
-            pools: PerWorker::new(workers, |worker| {
+            pools: PerWorker::with(workers, |worker| {
                 Pool::new(worker, settings.keep_alive.max_idle as usize, metrics.clone())
             }),
             settings,

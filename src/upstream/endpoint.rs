@@ -52,7 +52,7 @@ impl Endpoint {
     /// no part of it was sent.
     pub(super) async fn send(&self, call: &mut Call<'_>) -> Sent {
         let clock = &call.worker.clock;
-        let pool = self.pools.of(call.worker.index);
+        let pool = self.pools.at(call.worker.index);
         if self.settings.protocol != Protocol::Http2 {
             let oldest = millis(self.settings.keep_alive.idle);
             while let Some(sender) = pool.take(clock.now(), oldest) {
@@ -78,7 +78,7 @@ impl Endpoint {
 
     async fn send_on_new(&self, call: &mut Call<'_>) -> Sent {
         let worker = call.worker;
-        let pool = self.pools.of(worker.index);
+        let pool = self.pools.at(worker.index);
         // Only HTTP/2 gains from waiting for another's connection.
         let turn = match self.settings.protocol {
             Protocol::Http2 => {
@@ -121,7 +121,7 @@ impl Endpoint {
         }
         let sent = pin!(sender.try_send_request(request));
         let answer = self.answer(sent, call).await?;
-        let pool = self.pools.of(call.worker.index).clone();
+        let pool = self.pools.at(call.worker.index).clone();
         let lease = Lease::Http1 { sender, pool, clock: call.worker.clock.clone() };
         Ok(self.open(answer, lease, call))
     }
@@ -189,14 +189,14 @@ impl Endpoint {
     ) -> Response<AnswerBody> {
         let (idle, total) = (call.timeout.idle, call.total.take());
         let clock = &call.worker.clock;
-        let exchange = self.pools.of(call.worker.index).exchange();
+        let exchange = self.pools.at(call.worker.index).exchange();
         answer.map(|incoming| AnswerBody::new(incoming, lease, clock, idle, total, exchange))
     }
 
     /// Closes a worker's connections that were idle for too long.
     pub(super) fn reap(&self, worker: &Worker) {
         let oldest = millis(self.settings.keep_alive.idle);
-        self.pools.of(worker.index).reap(worker.clock.now(), oldest);
+        self.pools.at(worker.index).reap(worker.clock.now(), oldest);
     }
 }
 

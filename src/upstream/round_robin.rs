@@ -24,13 +24,13 @@ impl RoundRobin {
     pub(super) fn new(weights: &[u16], workers: usize) -> Self {
         let order = smooth(&reduce(weights));
         let step = order.len() / workers.max(1);
-        let next = PerWorker::new(workers, |worker| AtomicUsize::new(worker * step.max(1)));
+        let next = PerWorker::with(workers, |worker| AtomicUsize::new(worker * step.max(1)));
         Self { order, next }
     }
 
     /// The endpoint whose turn it is; none if all have weight 0.
     pub(super) fn next(&self, worker: usize) -> Option<usize> {
-        let turn = self.next.of(worker).fetch_add(1, Relaxed);
+        let turn = self.next.at(worker).fetch_add(1, Relaxed);
         match self.order.len() {
             0 => None,
             length => Some(usize::from(self.order[turn % length])),

@@ -5,8 +5,12 @@
 //! load; only what is shown to people (latencies) reads the system's clock.
 
 mod clock;
+mod per_worker;
 
-pub use self::clock::{Clock, Deadline, TICK};
+pub use self::{
+    clock::{Clock, Deadline, TICK},
+    per_worker::PerWorker,
+};
 
 /// A worker, as its own tasks know it.
 #[derive(Clone, Debug)]
@@ -15,30 +19,4 @@ pub struct Worker {
     pub index: usize,
     /// Its clock.
     pub clock: Clock,
-}
-
-/// A value for each worker, apart in memory, so that no worker's writes disturb another's.
-#[derive(Debug)]
-pub struct PerWorker<T>(Box<[Padded<T>]>);
-
-/// Two cache lines: processors fetch them in pairs.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Padded<T>(T);
-
-impl<T> PerWorker<T> {
-    /// A value for each of so many workers; at least one.
-    pub fn new(workers: usize, make: impl Fn(usize) -> T) -> Self {
-        Self((0..workers.max(1)).map(|index| Padded(make(index))).collect())
-    }
-
-    /// A worker's own. When there are more workers than values, some share one.
-    pub fn of(&self, worker: usize) -> &T {
-        &self.0[worker % self.0.len()].0
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().map(|padded| &padded.0)
-    }
 }

@@ -1,12 +1,14 @@
 //! [`Lanes`]: a bounded buffer of lines for each worker.
 //!
 //! In: a worker's index and something that formats one line. Out: whole buffers, for the writer. The
-//! lock of a lane is its worker's own; the writer holds it for the exchange of two pointers. As with
-//! the metrics there is one lane more, for whoever is no worker.
+//! lock of a lane is its worker's own; the writer holds it for the exchange of two pointers. There is
+//! one lane more than workers, for whoever is none.
 
 use std::mem;
 
 use parking_lot::Mutex;
+
+use crate::worker::PerWorker;
 
 /// A lane that holds this much asks for the writer instead of waiting for its round.
 const PRESSING: usize = 64 * 1024;
@@ -17,17 +19,12 @@ const SMALLEST: usize = 4 * 1024;
 /// A bounded buffer of lines for each worker.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    lanes: Box<[Lane]>,
+    lanes: PerWorker<Mutex<Queue>>,
     /// Bytes that a lane may hold.
     share: usize,
     /// Bytes at which it asks for the writer.
     pressing: usize,
 }
-
-/// Two lines of cache, because x86 prefetches them in pairs.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Lane(Mutex<Queue>);
 
 #[derive(Debug)]
 struct Queue {
@@ -58,19 +55,17 @@ pub(super) enum Then {
 impl Lanes {
     /// Lanes for `workers`, with `memory` bytes for all of them and the buffer that the writer holds.
     pub(super) fn new(workers: usize, memory: usize) -> Self {
-        let count = workers + 1;
-        let share = (memory / (count + 1)).max(SMALLEST);
-        let lane = |_| {
-            // All of it now, so that a request never waits for a larger buffer to be copied. Pages
-            // that no line has reached cost nothing.
-            Lane(Mutex::new(Queue { lines: Vec::with_capacity(share), open: true }))
-        };
-        Self { lanes: (0..count).map(lane).collect(), share, pressing: PRESSING.min(share / 2) }
+        let share = (memory / (workers + 2)).max(SMALLEST);
+        // All of it now, so that a request never waits for a larger buffer to be copied. Pages that
+        // no line has reached cost nothing.
+        let lane = |_| Mutex::new(Queue { lines: Vec::with_capacity(share), open: true });
+        let lanes = PerWorker::with(workers, lane);
+        Self { lanes, share, pressing: PRESSING.min(share / 2) }
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.lanes.len()
+        self.lanes.iter().count()
     }
 
     /// A buffer to exchange for a lane's.
@@ -80,8 +75,7 @@ impl Lanes {
 
     /// Adds the line that `format` writes, and its end.
     pub(super) fn append(&self, worker: usize, format: impl FnOnce(&mut Vec<u8>)) -> Appended {
-        let lane = &self.lanes[worker.min(self.lanes.len() - 1)];
-        let mut queue = lane.0.lock();
+        let mut queue = self.lanes.at(worker).lock();
         let lines = &mut queue.lines;
         let before = lines.len();
         // Under overload this comes first: a line that cannot fit is not worth formatting.
@@ -105,7 +99,7 @@ impl Lanes {
 
     /// Exchanges a lane's buffer for `spare`, which is empty.
     pub(super) fn take(&self, lane: usize, spare: &mut Vec<u8>, then: Then) {
-        let mut queue = self.lanes[lane].0.lock();
+        let mut queue = self.lanes.at(lane).lock();
         queue.open = then == Then::GoOn;
         mem::swap(&mut queue.lines, spare);
     }

@@ -1,8 +1,8 @@
-//! [`PerWorker`]: a block of cells for each worker, on cache lines of its own.
+//! [`PerWorker`]: a block for each worker, on cache lines of its own.
 //!
 //! In: a worker's index. Out: its block; for a scrape, the sum over all. There is one block more than
 //! workers: every index beyond them lands in it, so a control thread, or a worker that a reload
-//! added after the counters were made, counts slower but never wrong.
+//! added after the blocks were made, is slower but never wrong.
 
 use std::iter::Sum;
 
@@ -11,7 +11,7 @@ use std::iter::Sum;
 #[repr(align(128))]
 struct Padded<T>(T);
 
-/// A block of cells for each worker.
+/// A block for each worker.
 #[derive(Debug)]
 pub struct PerWorker<T> {
     shards: Box<[Padded<T>]>,
@@ -20,14 +20,14 @@ pub struct PerWorker<T> {
 impl<T: Default> PerWorker<T> {
     /// Blocks for the workers `0..workers`, and one for everybody else.
     pub fn new(workers: usize) -> Self {
-        Self::with(workers, T::default)
+        Self::with(workers, |_| T::default())
     }
 }
 
 impl<T> PerWorker<T> {
-    /// As [`PerWorker::new`], with blocks from `make`.
-    pub fn with(workers: usize, make: impl Fn() -> T) -> Self {
-        Self { shards: (0..=workers).map(|_| Padded(make())).collect() }
+    /// As [`PerWorker::new`], with blocks from `make`, which is told whose it is.
+    pub fn with(workers: usize, make: impl Fn(usize) -> T) -> Self {
+        Self { shards: (0..=workers).map(|worker| Padded(make(worker))).collect() }
     }
 
     /// The block of this worker.
@@ -43,19 +43,20 @@ impl<T> PerWorker<T> {
     }
 
     /// The blocks.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.shards.iter().map(|shard| &shard.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
     use super::*;
-    use crate::metrics::{Counter, Gauge};
 
     #[test]
     fn no_two_blocks_share_a_line() {
-        let blocks = PerWorker::<Counter>::new(3);
+        let blocks = PerWorker::<AtomicU64>::new(3);
         let addresses: Vec<_> = blocks.iter().map(|cell| std::ptr::from_ref(cell).addr()).collect();
         assert_eq!(addresses.len(), 4);
         assert!(addresses.windows(2).all(|pair| pair[1] - pair[0] >= 128));
@@ -64,25 +65,31 @@ mod tests {
 
     #[test]
     fn any_index_counts_and_only_the_sum_matters() {
-        let blocks = PerWorker::<(Counter, Gauge)>::new(2);
+        let blocks = PerWorker::<(AtomicU64, AtomicI64)>::new(2);
         for worker in [0, 1, 2, 77, usize::MAX] {
-            blocks.at(worker).0.inc();
-            blocks.at(worker).1.inc();
+            blocks.at(worker).0.fetch_add(1, Relaxed);
+            blocks.at(worker).1.fetch_add(1, Relaxed);
         }
-        (0..5).for_each(|_| blocks.at(0).1.dec());
-        assert_eq!(blocks.sum(|shard| shard.0.get()), 5);
-        assert_eq!(blocks.sum(|shard| shard.1.get()), 0);
+        for _ in 0..5 {
+            blocks.at(0).1.fetch_sub(1, Relaxed);
+        }
+        assert_eq!(blocks.sum(|shard| shard.0.load(Relaxed)), 5);
+        assert_eq!(blocks.sum(|shard| shard.1.load(Relaxed)), 0);
     }
 
     #[test]
     fn counts_of_many_threads_add_up() {
-        let blocks = PerWorker::<Counter>::new(2);
+        let blocks = PerWorker::<AtomicU64>::new(2);
         std::thread::scope(|scope| {
             for worker in 0..4 {
                 let blocks = &blocks;
-                scope.spawn(move || (0..10_000).for_each(|_| blocks.at(worker).inc()));
+                scope.spawn(move || {
+                    for _ in 0..10_000 {
+                        blocks.at(worker).fetch_add(1, Relaxed);
+                    }
+                });
             }
         });
-        assert_eq!(blocks.sum(Counter::get), 40_000);
+        assert_eq!(blocks.sum(|cell| cell.load(Relaxed)), 40_000);
     }
 }
