@@ -56,23 +56,11 @@ pub fn refuse_unread(
             protocol: "HTTP/1.1",
             tls: client.tls.as_ref().map(|tls| Tls { version: tls.version, cipher: tls.cipher }),
             method: b"-",
-            host: b"",
             path: b"-",
-            query: None,
             status: Some(reject.code()),
             reason: Some(reject.reason()),
-            route: None,
-            upstream: None,
-            endpoint: None,
-            user: None,
-            agent: None,
-            referer: None,
-            bytes_in: 0,
             bytes_out,
-            duration: 0,
-            connect: None,
-            first_byte: None,
-            tries: 0,
+            ..Record::default()
         };
         world.access_log.write(client.worker.index, &record);
     }

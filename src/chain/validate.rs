@@ -24,13 +24,12 @@ use crate::{
 /// Brings a request into its one form.
 pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept, Reject> {
     // RFC 8441: an upgrade by HTTP/2. Any other CONNECT would make us an open proxy.
-    let connect = head.extensions.get::<Protocol>().map(|protocol| {
-        HeaderValue::from_str(protocol.as_str()).map_err(|_| Reject::RequestHeader)
-    });
-    let passes = head.extensions.get::<Protocol>().is_some_and(|name| may_pass(name.as_str()));
-    if head.method == Method::CONNECT && !passes {
+    let protocol = head.extensions.get::<Protocol>().map(Protocol::as_str);
+    if head.method == Method::CONNECT && !protocol.is_some_and(may_pass) {
         return Err(Reject::MethodRefused);
     }
+    let connect =
+        protocol.map(|name| HeaderValue::from_str(name).map_err(|_| Reject::RequestHeader));
     // For HTTP/1 the guard has held these bounds already; HTTP/2 knows only one for all fields.
     let limits = &exchange.listener.head;
     if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.line) {

@@ -20,7 +20,7 @@ pub use self::{
 };
 
 /// What is known of a finished request. Bytes are what the client sent, with no promise about them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Record<'a> {
     /// When the request came, in milliseconds since 1970.
     pub time: u64,
