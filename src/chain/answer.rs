@@ -11,13 +11,14 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE},
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::exchange::Exchange;
 use crate::{
+    message::Turn,
     reject::Reject,
     rewrite::Changes,
     upstream::{AnswerBody, AnswerError},
@@ -75,8 +76,16 @@ impl HttpBody for Body {
                 Frame::data(bytes)
             }
             Source::Origin(body) => match Pin::new(body).poll_frame(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    if let Some(exchange) = &this.exchange {
+                        exchange.client.state.set_turn(Turn::Origin);
+                    }
+                    return Poll::Pending;
+                }
+                Poll::Ready(None) => {
+                    this.source = Source::Empty;
+                    return Poll::Ready(None);
+                }
                 Poll::Ready(Some(Ok(frame))) => frame,
                 Poll::Ready(Some(Err(error))) => {
                     if let Some(exchange) = &mut this.exchange {
@@ -86,8 +95,14 @@ impl HttpBody for Body {
                 }
             },
         };
-        if let (Some(exchange), Some(data)) = (&mut this.exchange, frame.data_ref()) {
-            exchange.sent += data.len() as u64;
+        match (&mut this.exchange, frame.data_ref()) {
+            (Some(exchange), Some(data)) => {
+                exchange.client.state.set_turn(Turn::Client(exchange.sent));
+                exchange.sent += data.len() as u64;
+            }
+            (_, Some(_)) => {}
+            // Nothing comes behind trailers, and nobody asks.
+            (_, None) => this.source = Source::Empty,
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -109,17 +124,41 @@ impl HttpBody for Body {
     }
 }
 
+impl Drop for Body {
+    fn drop(&mut self) {
+        let over = self.is_end_stream();
+        if let Some(exchange) = &mut self.exchange {
+            exchange.leave(over);
+        }
+    }
+}
+
+/// Takes the body off an answer of ours that has none: `head` if that was asked for.
+pub(super) fn without_body(response: &mut Response<Source>, head: bool) {
+    let Source::Made(body) = response.body() else { return };
+    let length = body.len();
+    let none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if head && !none {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    if head || none {
+        *response.body_mut() = Source::Empty;
+    }
+}
+
 /// An answer with the route's changes.
 pub(super) fn change(mut response: Response<Source>, changes: Changes<'_>) -> Response<Source> {
     changes.apply(response.headers_mut());
     response
 }
 
-/// The answer that says why a request ends early.
+/// The answer that says why a request ends early; `last` if the connection ends with it, whatever the
+/// reason.
 pub(super) fn problem(
     reject: Reject,
     accept: Option<&HeaderValue>,
     id: &HeaderValue,
+    last: bool,
 ) -> Response<Bytes> {
     let id = id.to_str().unwrap_or_default();
     let (kind, body) = if prefers_html(accept) {
@@ -132,7 +171,7 @@ pub(super) fn problem(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if closes(reject) {
+    if last || closes(reject) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -15,7 +15,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version,
-    header::{ACCEPT, ALLOW, CONNECTION, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
+    header::{ACCEPT, ALLOW, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
     request::Parts,
 };
 use hyper::body::Incoming;
@@ -179,12 +179,9 @@ impl Exchange {
     /// The answer that says why a request ends early.
     pub(super) fn problem(&mut self, reject: Reject) -> Response<Source> {
         self.reject = Some(reject);
-        let mut response = answer::problem(reject, self.accept.as_ref(), &self.id);
-        if self.client.state.refusal() == Some(reject) {
-            // What the guard refuses ends the connection, whatever the reason.
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        response.map(Source::from)
+        // What the guard refuses ends the connection.
+        let last = self.client.state.refusal() == Some(reject);
+        answer::problem(reject, self.accept.as_ref(), &self.id, last).map(Source::from)
     }
 
     /// Puts into an answer what every answer has.
@@ -198,6 +195,7 @@ impl Exchange {
     /// Sends an answer; from here on the exchange goes with its body.
     pub(super) fn answer(mut self: Box<Self>, mut response: Response<Source>) -> Response<Body> {
         self.status = Some(response.status());
+        answer::without_body(&mut response, self.method == Method::HEAD);
         self.sign(response.headers_mut());
         match self.tunnel.take() {
             None => response.map(|source| Body::new(source, Some(self))),
@@ -213,6 +211,14 @@ impl Exchange {
     pub(super) fn refuse(mut self: Box<Self>, reject: Reject) -> Response<Body> {
         let response = self.problem(reject);
         self.answer(response)
+    }
+
+    /// Lets go of the answer, when its body is over or was dropped before.
+    pub(super) fn leave(&mut self, over: bool) {
+        let state = &self.client.state;
+        if !over || state.is_cutting() {
+            self.reject.get_or_insert_with(|| state.broke_off());
+        }
     }
 
     fn end(&mut self) {
@@ -238,8 +244,8 @@ impl Exchange {
 impl Drop for Exchange {
     /// However it ends, it ends once: a client that goes away drops its requests.
     fn drop(&mut self) {
-        if self.status.is_none() && self.reject.is_none() {
-            self.reject = Some(Reject::ClientGone);
+        if self.status.is_none() {
+            self.leave(false);
         }
         if !self.rehearsed {
             self.end();

@@ -23,7 +23,7 @@ pub fn refuse_unread(
 ) -> Vec<u8> {
     let time = client.worker.clock.wall(Instant::now());
     let id = new_request_id(time);
-    let response = answer::problem(reject, None, &id);
+    let response = answer::problem(reject, None, &id, true);
     let mut bytes = format!("{:?} {}\r\n", Version::HTTP_11, response.status()).into_bytes();
     let mut field = |name: &str, value: &[u8]| {
         bytes.extend_from_slice(name.as_bytes());
@@ -31,14 +31,11 @@ pub fn refuse_unread(
         bytes.extend_from_slice(value);
         bytes.extend_from_slice(b"\r\n");
     };
-    for (name, value) in
-        response.headers().iter().filter(|(name, _)| *name != http::header::CONNECTION)
-    {
+    for (name, value) in response.headers() {
         field(name.as_str(), value.as_bytes());
     }
     field(REQUEST_ID.as_str(), id.as_bytes());
     field("content-length", response.body().len().to_string().as_bytes());
-    field("connection", b"close");
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(response.body());
 

@@ -8,7 +8,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::Waker,
 };
@@ -139,6 +139,17 @@ pub enum Signal {
     Cut,
 }
 
+/// For whom an answer waits, as its body saw it when it was polled last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Turn {
+    /// It was not polled.
+    Unknown,
+    /// For more from the origin.
+    Origin,
+    /// For the client to take what it gave; so many bytes were given before that.
+    Client(u64),
+}
+
 /// How a connection stands; written by its reader and its requests, read by whoever watches it.
 #[derive(Debug, Default)]
 pub struct ClientState {
@@ -149,6 +160,10 @@ pub struct ClientState {
     /// One more than the number of the `Reject` that ends the connection; 0 for none.
     refusal: AtomicU8,
     signal: AtomicU8,
+    /// The `Turn` of the stream that is polled now: 0, 1, or 2 more than the bytes.
+    turn: AtomicU64,
+    /// Whether a stream is being cut whose client takes nothing.
+    cutting: AtomicBool,
     /// Whether the last request asked for an upgrade and has it.
     switched: AtomicBool,
     /// The task that drives the connection.
@@ -180,6 +195,48 @@ impl ClientState {
     pub fn refusal(&self) -> Option<Reject> {
         let number = self.refusal.load(Relaxed);
         number.checked_sub(1).map(|index| Reject::ALL[usize::from(index)])
+    }
+
+    /// Why an answer breaks off that nothing else was wrong with.
+    pub fn broke_off(&self) -> Reject {
+        match (self.refusal(), self.signal()) {
+            _ if self.is_cutting() => Reject::WriteTimeout,
+            (Some(refusal), _) => refusal,
+            (None, Signal::Cut) => Reject::Draining,
+            (None, Signal::GoOn | Signal::Drain) => Reject::ClientGone,
+        }
+    }
+
+    /// Notes for whom the stream that is polled now waits. A connection's streams share one worker,
+    /// so there is never more than one.
+    pub fn set_turn(&self, turn: Turn) {
+        let number = match turn {
+            Turn::Unknown => 0,
+            Turn::Origin => 1,
+            Turn::Client(before) => before.saturating_add(2),
+        };
+        self.turn.store(number, Relaxed);
+    }
+
+    /// For whom the stream that was polled last waits.
+    pub fn turn(&self) -> Turn {
+        match self.turn.load(Relaxed) {
+            0 => Turn::Unknown,
+            1 => Turn::Origin,
+            number => Turn::Client(number - 2),
+        }
+    }
+
+    /// Whether a stream is being cut whose client takes nothing.
+    pub fn is_cutting(&self) -> bool {
+        self.cutting.load(Relaxed)
+    }
+
+    /// Cuts one stream, for taking nothing: what it drops knows why.
+    pub fn cut_stream(&self, drop: impl FnOnce()) {
+        self.cutting.store(true, Relaxed);
+        drop();
+        self.cutting.store(false, Relaxed);
     }
 
     /// Notes that the connection becomes a tunnel.

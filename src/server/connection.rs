@@ -22,12 +22,13 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::{io::AsyncReadExt, sync::OwnedSemaphorePermit};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     guard::{Guard, Limits, Phase, Preface, h2_preface},
+    streams::Streams,
     watched::{Http1, Standing, Watched},
 };
 use crate::{
@@ -78,14 +79,13 @@ pub(super) async fn serve(
     let Some(http2) = http2 else { return };
     let metrics = site.listener.metrics.clone();
     let shard = metrics.at(site.worker.index);
-    shard.active.inc();
+    let _active = shard.active.hold();
     if http2 {
         // Boxed: its state is larger, and HTTP/1 connections would have room for it too.
         Box::pin(serve_http2(&site, stream, held, client)).await;
     } else {
         serve_http1(&site, stream, held, client).await;
     }
-    shard.active.dec();
     drop(permit);
 }
 
@@ -227,7 +227,7 @@ async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
     let service = service_fn(move |request| answer(&lens, &own, &caller, request));
     let limits = &listener.http2;
     let window = u32::try_from(limits.window.0).unwrap_or(u32::MAX).clamp(65_535, (1 << 31) - 1);
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Streams::new(client.clone(), listener));
     builder
         .max_concurrent_streams(limits.max_streams)
         .max_pending_accept_reset_streams(limits.max_pending_resets as usize)

@@ -8,6 +8,7 @@ mod accept;
 mod bind;
 mod connection;
 pub mod guard;
+mod streams;
 mod watched;
 mod worker;
 

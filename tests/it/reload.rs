@@ -519,16 +519,31 @@ async fn a_tunnel_lives_through_the_drain_and_is_cut_at_its_end() {
 
 #[tokio::test]
 async fn a_request_that_outlives_the_drain_is_cut() {
-    let (origin, _never) = held().await;
+    let origin = Origin::script(|mut peer| async move {
+        let asked = peer.request().await.unwrap();
+        if asked.line.contains("/half") {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await;
+        }
+        peer.ended().await;
+    })
+    .await;
     let setup = Setup::to(&origin.url).server("drain = { timeout = \"200ms\" }");
     let janua = setup.start().await;
     let mut running = begin(janua.address, &origin).await;
+    let mut answered = janua.client().await;
+    answered.send("GET /half HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    answered.expect("half").await;
     let clean = soon("drain", janua.gateway.drain()).await;
     assert!(!clean);
+    let (log, home) = (janua.path("access.log"), janua.home.clone());
     soon("stop", async { tokio::time::timeout(Duration::from_secs(5), janua.stop()).await })
         .await
         .unwrap();
     assert_eq!(running.ended().await, "");
+    assert_eq!(answered.ended().await, "");
+    let text = std::fs::read_to_string(log).unwrap();
+    assert_eq!(text.matches("\"reason\":\"server.draining\"").count(), 2, "{text}");
+    drop(home);
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Which route takes a request, what becomes of its path and fields, and answers of Janua's own.
 
+use http::Request;
+use serde_json::Value;
+
 use crate::support::{Janua, Origin, Setup};
 
 /// Routes to one origin; `{origin}` is its URL.
@@ -147,6 +150,13 @@ async fn a_fixed_answer_is_what_the_file_says() {
     let head = client.request("HEAD /text", "").await;
     assert_eq!((head.status(), head.field("content-length").as_deref()), (503, Some("24")));
     assert_eq!(client.get("/text").await.status(), 503, "the connection goes on after HEAD");
+    let request = Request::head("http://a.example/text").body(()).unwrap();
+    let (head, body) = janua.http2().await.begin(request, true).await.answer().await;
+    assert_eq!((head.status().as_u16(), body.len()), (503, 0), "no body by HTTP/2 either");
+    assert_eq!(head.headers()["content-length"], "24");
+    for line in janua.log() {
+        assert_eq!(line["reason"], Value::Null, "{line}");
+    }
     assert_eq!(origin.connections(), 0);
 }
 
@@ -249,7 +259,7 @@ async fn nothing_that_a_client_sends_breaks_out_of_a_template() {
 async fn the_echo_shows_what_an_origin_would_see() {
     let (janua, _origin) = gateway("[[route]]\nname = \"e\"\nto = \"echo\"\n").await;
     let answer = janua.client().await.request("GET /x?y", "X-A: 1\r\nX-A: 2\r\n").await;
-    let echo: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    let echo: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(echo["method"], "GET");
     assert_eq!(echo["target"], "/x?y");
     assert_eq!(echo["client"], "127.0.0.1");
