@@ -16,7 +16,7 @@ use rustls_pki_types::PrivateKeyDer;
 
 use super::certificate::{Loaded, read_certificates, read_key};
 
-const NAMES: [&str; 4] = ["localhost", "*.localhost", "127.0.0.1", "::1"];
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 const DAYS: u64 = 365;
 const RENEW: i64 = 30 * 86_400;
 
