@@ -6,17 +6,17 @@
 use std::{
     fs, io,
     net::TcpListener,
-    os::unix::{
-        fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
-        net::UnixStream,
-    },
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::Mode;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::{snapshot::Bind, stream::Listening};
+use crate::{
+    snapshot::Bind,
+    stream::{Listening, remove_stale},
+};
 
 /// The kernel's queue of connections that were not yet accepted.
 const BACKLOG: i32 = 64;
@@ -67,20 +67,6 @@ fn unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
-}
-
-/// A socket file that nobody listens on any more is in the way of the next one.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of this name"))
-        }
-        Ok(_) if UnixStream::connect(path).is_ok() => {
-            Err(io::Error::new(io::ErrorKind::AddrInUse, "another gateway listens there"))
-        }
-        Ok(_) => fs::remove_file(path),
-        Err(_) => Ok(()),
-    }
 }
 
 impl Drop for File {

@@ -15,7 +15,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version,
-    header::{ACCEPT, ALLOW, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
+    header::{ACCEPT, ALLOW, CONNECTION, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
     request::Parts,
 };
 use hyper::body::Incoming;
@@ -27,8 +27,8 @@ use super::{
 };
 use crate::{
     message::{
-        BodyLimits, InFlight, REQUEST_ID, RequestBody, acceptable_request_id, client_address,
-        new_request_id,
+        BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, acceptable_request_id,
+        client_address, new_request_id,
     },
     metrics::Finished,
     reject::Reject,
@@ -197,6 +197,12 @@ impl Exchange {
         self.status = Some(response.status());
         answer::without_body(&mut response, self.method == Method::HEAD);
         self.sign(response.headers_mut());
+        if self.client.state.signal() == Signal::Leave
+            && self.version < Version::HTTP_2
+            && self.tunnel.is_none()
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         match self.tunnel.take() {
             None => response.map(|source| Body::new(source, Some(self))),
             Some(tunnel) => {

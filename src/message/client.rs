@@ -133,6 +133,9 @@ impl Drop for InFlight {
 pub enum Signal {
     /// Nothing: go on.
     GoOn,
+    /// Go on, and end where the client sees it coming: by GOAWAY, or after the next answer, which
+    /// says so. It is welcome elsewhere.
+    Leave,
     /// Finish what was begun, take nothing new.
     Drain,
     /// End now.
@@ -148,6 +151,17 @@ pub enum Turn {
     Origin,
     /// For the client to take what it gave; so many bytes were given before that.
     Client(u64),
+}
+
+impl Signal {
+    fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::GoOn,
+            1 => Self::Leave,
+            2 => Self::Drain,
+            _ => Self::Cut,
+        }
+    }
 }
 
 /// How a connection stands; written by its reader and its requests, read by whoever watches it.
@@ -203,7 +217,7 @@ impl ClientState {
             _ if self.is_cutting() => Reject::WriteTimeout,
             (Some(refusal), _) => refusal,
             (None, Signal::Cut) => Reject::Draining,
-            (None, Signal::GoOn | Signal::Drain) => Reject::ClientGone,
+            (None, Signal::GoOn | Signal::Leave | Signal::Drain) => Reject::ClientGone,
         }
     }
 
@@ -251,11 +265,7 @@ impl ClientState {
 
     /// What the connection is told to do.
     pub fn signal(&self) -> Signal {
-        match self.signal.load(Relaxed) {
-            0 => Signal::GoOn,
-            1 => Signal::Drain,
-            _ => Signal::Cut,
-        }
+        Signal::from_number(self.signal.load(Relaxed))
     }
 
     /// Tells the connection what to do; never less than it was told before.
@@ -290,29 +300,35 @@ impl ClientState {
 
 /// The clients of one worker.
 #[derive(Clone, Debug, Default)]
-pub struct Clients(Arc<Mutex<Slab<Weak<Client>>>>);
+pub struct Clients(Arc<Room>);
 
-/// A client's place among the clients; it is free again when the client is gone.
+#[derive(Debug, Default)]
+struct Room {
+    /// Nobody, as yet, in the seat of a connection that is not known well enough.
+    seats: Mutex<Slab<Weak<Client>>>,
+    /// What everybody was told, and whoever comes is told too.
+    told: AtomicU8,
+    /// Told when nobody is left.
+    emptied: Notify,
+}
+
+/// A place among the clients; it is free again when this is dropped.
 #[derive(Debug)]
-struct Seat {
+pub struct Seat {
     clients: Clients,
     place: usize,
 }
 
 impl Clients {
-    /// Takes a client in.
-    pub fn seat(&self, mut client: Client) -> Arc<Client> {
-        let mut seats = self.0.lock();
-        let entry = seats.vacant_entry();
-        client.seat = Some(Seat { clients: self.clone(), place: entry.key() });
-        let client = Arc::new(client);
-        entry.insert(Arc::downgrade(&client));
-        client
+    /// Keeps a seat for a connection whose client is not known yet.
+    pub fn reserve(&self) -> Seat {
+        let place = self.0.seats.lock().insert(Weak::new());
+        Seat { clients: self.clone(), place }
     }
 
     /// How many are there.
     pub fn len(&self) -> usize {
-        self.0.lock().len()
+        self.0.seats.lock().len()
     }
 
     /// Whether nobody is there.
@@ -320,18 +336,65 @@ impl Clients {
         self.len() == 0
     }
 
+    /// Waits until nobody is there.
+    pub async fn gone(&self) {
+        loop {
+            let emptied = self.0.emptied.notified();
+            if self.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Tells everybody, and whoever comes.
+    pub fn tell_all(&self, signal: Signal) {
+        self.0.told.fetch_max(signal as u8, Relaxed);
+        self.tell(signal, |_| true);
+    }
+
+    /// Has nothing to tell to whoever comes from now on.
+    pub fn welcome(&self) {
+        self.0.told.store(Signal::GoOn as u8, Relaxed);
+    }
+
     /// Tells those that came in at a listener of whom `leaves` says so, and how many they were.
     pub fn tell(&self, signal: Signal, leaves: impl Fn(usize) -> bool) -> usize {
         // A client that is dropped takes the lock: none may be, while it is held.
-        let clients: Vec<_> = self.0.lock().iter().filter_map(|(_, weak)| weak.upgrade()).collect();
+        let clients: Vec<_> =
+            self.0.seats.lock().iter().filter_map(|(_, weak)| weak.upgrade()).collect();
         let told = clients.iter().filter(|client| leaves(client.listener));
         told.map(|client| client.state.tell(signal)).count()
     }
 }
 
+impl Seat {
+    /// Seats the client.
+    pub fn take(self, mut client: Client) -> Arc<Client> {
+        let (clients, place) = (self.clients.clone(), self.place);
+        client.seat = Some(self);
+        let client = Arc::new(client);
+        if let Some(seat) = clients.0.seats.lock().get_mut(place) {
+            *seat = Arc::downgrade(&client);
+        }
+        // Who is told now finds it in its seat, and what was told before is here.
+        match Signal::from_number(clients.0.told.load(Relaxed)) {
+            Signal::GoOn => {}
+            told => client.state.tell(told),
+        }
+        client
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.clients.0.lock().remove(self.place);
+        let mut seats = self.clients.0.seats.lock();
+        seats.remove(self.place);
+        let emptied = seats.is_empty();
+        drop(seats);
+        if emptied {
+            self.clients.0.emptied.notify_waiters();
+        }
     }
 }
 
@@ -373,7 +436,8 @@ mod tests {
     #[test]
     fn only_clients_of_the_listeners_that_leave_are_told() {
         let clients = Clients::default();
-        let seat = |listener| clients.seat(Client::new(None, None, listener, false, worker()));
+        let client = |listener| Client::new(None, None, listener, false, worker());
+        let seat = |listener| clients.reserve().take(client(listener));
         let (stays, leaves) = (seat(1), seat(2));
         assert_eq!(clients.tell(Signal::Drain, |listener| listener == 2), 1);
         assert_eq!(stays.state.signal(), Signal::GoOn);
@@ -381,6 +445,18 @@ mod tests {
         drop(leaves);
         assert_eq!(clients.len(), 1);
         drop(stays);
+        assert!(clients.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_is_not_known_yet_is_waited_for_and_told_what_everybody_was_told() {
+        let clients = Clients::default();
+        let seat = clients.reserve();
+        clients.tell_all(Signal::Drain);
+        let client = seat.take(Client::new(None, None, 0, false, worker()));
+        assert_eq!(client.state.signal(), Signal::Drain);
+        let (gone, ()) = (clients.gone(), tokio::task::yield_now().await);
+        tokio::join!(gone, async move { drop(client) });
         assert!(clients.is_empty());
     }
 }

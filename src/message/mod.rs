@@ -11,7 +11,7 @@ mod request_id;
 
 pub use self::{
     body::{BodyError, BodyLimits, RequestBody},
-    client::{Client, ClientState, Clients, InFlight, Scheme, Signal, TlsFacts, Turn},
+    client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
     forwarded::{Networks, client_address, set_forwarded},
     headers::{
         Kept, join_cookies, keep_one_framing, may_pass, strip_request, strip_response,

@@ -100,12 +100,6 @@ fn listeners(page: &mut Page, all: &Named<ListenerMetrics>) {
         "Connections that are open.",
         |listener| listener.sum(|shard| shard.active.get()).into(),
     );
-    one(
-        "janua_listener_connections_refused_total",
-        Kind::Counter,
-        "Connections that were closed at once.",
-        |listener| listener.sum(|shard| shard.refused.get()).into(),
-    );
     let mut family =
         page.family("janua_listener_handshakes_total", Kind::Counter, "TLS handshakes.");
     for (name, listener) in all {

@@ -18,8 +18,6 @@ pub struct ListenerShard {
     pub accepted: Counter,
     /// Connections that are open. Raised and lowered by the worker that owns the connection.
     pub active: Gauge,
-    /// Connections that were closed at once: by an address rule or because there are too many.
-    pub refused: Counter,
     /// TLS handshakes that succeeded.
     pub handshakes: Counter,
     /// TLS handshakes that did not.

@@ -1,12 +1,13 @@
 //! Accepts connections on one worker at one address.
 //!
 //! When the system has no file descriptors or memory left, accepting pauses and what runs goes on.
-//! When a listener has all its connections, accepting waits for one to end: the rest stay in the
-//! kernel's queue, where they cost us nothing.
+//! When a listener has all its connections, accepting waits for one to end: all but the first of those
+//! that come stay in the kernel's queue, where they cost us nothing.
 
 use std::{
     future::poll_fn,
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -15,6 +16,10 @@ use std::{
     time::Duration,
 };
 
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Site};
@@ -28,20 +33,42 @@ use crate::{
 /// How long accepting pauses when the system has nothing left.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How often it is said that it does.
+const SAY: Duration = Duration::from_secs(10);
+
 /// An address as its accepting tasks share it.
 #[derive(Debug)]
 pub(super) struct Entrance {
     /// The listener that it belongs to; another, when a reload renames it.
     pub(super) listener: AtomicUsize,
+    /// A permit for each connection that may be open.
+    pub(super) connections: Arc<Semaphore>,
     /// Cancelled when the address is given up. A state, not a signal: a task that has not begun yet
     /// must see it too.
     pub(super) retired: CancellationToken,
 }
 
-/// Accepts until the address is given up, then takes what is already in the queue.
+impl Entrance {
+    /// Whether clients come in for this listener still.
+    pub(super) fn is_of(&self, listener: usize) -> bool {
+        self.listener.load(Relaxed) == listener && !self.retired.is_cancelled()
+    }
+
+    /// Waits until there may be one more connection; none when the address is given up.
+    async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            biased;
+            permit = self.connections.clone().acquire_owned() => permit.ok(),
+            () = self.retired.cancelled() => None,
+        }
+    }
+}
+
+/// Accepts until somebody else does, or nobody any more (`taken`), and then what is in the queue.
 pub(super) async fn accept(
     socket: Listening,
     entrance: Arc<Entrance>,
+    taken: CancellationToken,
     lens: Lens,
     clients: Clients,
     worker: Worker,
@@ -50,41 +77,42 @@ pub(super) async fn accept(
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot accept"),
     };
-    let mut retired = std::pin::pin!(entrance.retired.cancelled());
     let current = || lens.look().listener(entrance.listener.load(Relaxed)).cloned();
     let Some(mut rules) = current() else { return };
+    let mut said: Option<Instant> = None;
+    let mut ended = pin!(taken.cancelled());
     loop {
-        // Nobody closes the semaphore.
-        let permits = rules.connections.clone();
-        let Ok(mut permit) = permits.clone().acquire_owned().await else { return };
         let accepted = poll_fn(|cx| {
             // The queue first: who is in it when the address is given up was let in.
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                 return Poll::Ready(Some(accepted));
             }
-            retired.as_mut().poll(cx).map(|()| None)
+            ended.as_mut().poll(cx).map(|()| None)
         });
-        let accepted = accepted.await;
-        // It may have been waited for long: the rules are those of now.
-        rules = current().unwrap_or(rules);
-        match accepted {
+        match accepted.await {
             None => return,
             Some(Ok((socket, peer))) => {
+                let seat = clients.reserve();
+                let Some(permit) = entrance.room().await else { return };
+                // Both may have been waited for long: the rules are those of now.
+                rules = current().unwrap_or(rules);
                 rules.metrics.at(worker.index).accepted.inc();
-                if !Arc::ptr_eq(&permits, &rules.connections) {
-                    let Ok(other) = rules.connections.clone().acquire_owned().await else { return };
-                    permit = other;
-                }
                 let site = Site {
                     lens: lens.clone(),
                     listener: rules.clone(),
-                    clients: clients.clone(),
+                    entrance: entrance.clone(),
                     worker: worker.clone(),
                 };
-                tokio::spawn(connection::serve(site, socket, peer, permit));
+                tokio::spawn(connection::serve(site, socket, peer, seat, permit));
             }
             Some(Err(error)) if is_exhausted(&error) => {
-                tracing::warn!(listener = &*rules.name, %error, "accepting pauses");
+                if taken.is_cancelled() {
+                    return;
+                }
+                if said.is_none_or(|said| said.elapsed() > SAY) {
+                    said = Some(Instant::now());
+                    tracing::warn!(listener = &*rules.name, %error, "accepting pauses");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             // The client gave up between its turn in the queue and ours.

@@ -6,19 +6,18 @@
 //! passed, are shared by the workers.
 
 use std::{
-    fs, io,
+    io,
     net::{SocketAddr, TcpListener},
-    os::unix::{
-        fs::FileTypeExt,
-        net::{UnixListener, UnixStream},
-    },
-    path::Path as FilePath,
+    os::unix::net::UnixListener,
 };
 
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{snapshot::Bind, stream::Listening};
+use crate::{
+    snapshot::Bind,
+    stream::{Listening, remove_stale},
+};
 
 /// The kernel's queue of connections that were not yet accepted; it caps this by `somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -43,11 +42,14 @@ pub(super) fn bind(bind: &Bind, passed: &Passed, workers: usize) -> io::Result<V
     }
 }
 
-/// More sockets on an address that is bound already, for more workers.
-pub(super) fn more(bound: &Bind, one: &Listening, workers: usize) -> io::Result<Vec<Listening>> {
-    match bound {
-        Bind::Tcp(address) => more_tcp(*address, workers),
-        Bind::Unix(_) | Bind::Systemd(_) => (0..workers).map(|_| one.try_clone()).collect(),
+/// More sockets where one is bound already, for more workers.
+pub(super) fn more(bound: &Bind, one: &Listening, count: usize) -> io::Result<Vec<Listening>> {
+    match (bound, one.address()) {
+        // The port that it has, which the system may have chosen.
+        (Bind::Tcp(_), Some(address)) => {
+            (0..count).map(|_| tcp(address, true).map(Listening::Tcp)).collect()
+        }
+        _ => (0..count).map(|_| one.try_clone()).collect(),
     }
 }
 
@@ -74,18 +76,6 @@ fn tcp(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-/// A socket file that nobody listens on any more is in the way of the next one.
-fn remove_stale(path: &FilePath) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of this name"))
-        }
-        Ok(_) if UnixStream::connect(path).is_ok() => Err(io::ErrorKind::AddrInUse.into()),
-        Ok(_) => fs::remove_file(path),
-        Err(_) => Ok(()),
-    }
 }
 
 fn share(first: Listening, workers: usize) -> io::Result<Vec<Listening>> {

@@ -27,6 +27,7 @@ use tokio::{io::AsyncReadExt, sync::OwnedSemaphorePermit};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    accept::Entrance,
     guard::{Guard, Limits, Phase, Preface, h2_preface},
     streams::Streams,
     watched::{Http1, Standing, Watched},
@@ -34,7 +35,7 @@ use super::{
 use crate::{
     chain,
     config::{self, ListenerTimeout},
-    message::{Client, Clients, Signal, TlsFacts},
+    message::{Client, Seat, Signal, TlsFacts},
     metrics::Protocol,
     reject::Reject,
     snapshot::{Lens, Listener},
@@ -53,7 +54,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Site {
     pub(super) lens: Lens,
     pub(super) listener: Arc<Listener>,
-    pub(super) clients: Clients,
+    pub(super) entrance: Arc<Entrance>,
     pub(super) worker: Worker,
 }
 
@@ -62,6 +63,7 @@ pub(super) async fn serve(
     site: Site,
     socket: Socket,
     peer: Option<SocketAddr>,
+    seat: Seat,
     permit: OwnedSemaphorePermit,
 ) {
     // Its deadlines count from here, also when nobody was there before.
@@ -69,7 +71,11 @@ pub(super) async fn serve(
     let Some((stream, tls, http2)) = handshake(&site, socket).await else { return };
     let trusted = peer.is_some_and(|peer| site.listener.trusted.contains(peer.ip()));
     let client = Client::new(peer, tls, site.listener.id, trusted, site.worker.clone());
-    let client = site.clients.seat(client);
+    let client = seat.take(client);
+    if !site.entrance.is_of(site.listener.id) {
+        // It came too late to be told.
+        client.state.tell(Signal::Drain);
+    }
     let mut stream = stream;
     let mut held = Vec::new();
     let http2 = match site.listener.h2c && !http2 {
@@ -155,7 +161,7 @@ async fn sniff(
             client.state.driven_by(cx.waker());
             match read.as_mut().poll(cx) {
                 Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
-                Poll::Pending if idle && client.state.signal() != Signal::GoOn => Poll::Ready(0),
+                Poll::Pending if idle && client.state.signal() >= Signal::Drain => Poll::Ready(0),
                 Poll::Pending => deadline.poll(cx).map(|()| 0),
             }
         });
@@ -214,7 +220,7 @@ async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
         builder.max_headers(usize::from(limits.max_headers));
     }
     let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
-    let driver = Driver::new(&site.listener, client, standing);
+    let driver = Driver::new(&site.listener, client, standing, false);
     driver.drive(connection, http1::UpgradeableConnection::graceful_shutdown).await;
 }
 
@@ -237,7 +243,7 @@ async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
         .initial_connection_window_size(window.saturating_mul(4).min((1 << 31) - 1))
         .enable_connect_protocol();
     let connection = builder.serve_connection(TokioIo::new(io), service);
-    let driver = Driver::new(&site.listener, client, standing);
+    let driver = Driver::new(&site.listener, client, standing, true);
     driver.drive(connection, http2::Connection::graceful_shutdown).await;
 }
 
@@ -246,6 +252,7 @@ struct Driver {
     timeout: ListenerTimeout,
     client: Arc<Client>,
     standing: Arc<Standing>,
+    http2: bool,
     deadline: Deadline,
     /// When the last request ended; none while one runs.
     quiet_since: Option<u64>,
@@ -269,12 +276,12 @@ enum Patience {
 }
 
 impl Driver {
-    fn new(listener: &Listener, client: Arc<Client>, standing: Arc<Standing>) -> Self {
+    fn new(listener: &Listener, client: Arc<Client>, standing: Arc<Standing>, http2: bool) -> Self {
         let clock = &client.worker.clock;
         let (deadline, quiet_since) = (Deadline::new(clock, FIRST_LOOK), Some(clock.now()));
         let timeout = listener.timeout.clone();
         let (draining, far, finishing) = (false, false, false);
-        Self { timeout, client, standing, deadline, quiet_since, draining, far, finishing }
+        Self { timeout, client, standing, http2, deadline, quiet_since, draining, far, finishing }
     }
 
     async fn drive<C>(mut self, connection: C, finish: impl Fn(Pin<&mut C>))
@@ -290,8 +297,10 @@ impl Driver {
             }
             match self.client.state.signal() {
                 Signal::GoOn => {}
-                Signal::Drain if self.draining => {}
-                Signal::Drain => {
+                // By HTTP/1 the next answer says that it is the last.
+                Signal::Leave if !self.http2 => {}
+                Signal::Leave | Signal::Drain if self.draining => {}
+                Signal::Leave | Signal::Drain => {
                     self.draining = true;
                     finish(connection.as_mut());
                 }

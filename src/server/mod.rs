@@ -5,6 +5,7 @@
 //! ([`Server::commit`]). An address that stays keeps its socket, its queue and its connections.
 
 mod accept;
+mod address;
 mod bind;
 mod connection;
 pub mod guard;
@@ -12,23 +13,10 @@ mod streams;
 mod watched;
 mod worker;
 
-use std::{
-    collections::HashMap,
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
-
-use tokio_util::sync::CancellationToken;
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
 pub use self::bind::Passed;
-use self::{
-    accept::Entrance,
-    worker::{Command, Handle},
-};
+use self::{address::Address, worker::Handle};
 use crate::{
     config::{Path, Problem, Problems},
     message::Signal,
@@ -41,16 +29,9 @@ use crate::{
 pub struct Server {
     world: Arc<World>,
     passed: Passed,
+    /// Those that work, and then those that leave or have gone: a worker's number is its place.
     workers: Vec<Handle>,
     addresses: HashMap<Bind, Address>,
-}
-
-/// An address that is bound.
-#[derive(Debug)]
-struct Address {
-    entrance: Arc<Entrance>,
-    /// Kept so that more workers can have a share of it.
-    socket: Listening,
 }
 
 /// Sockets that a new snapshot needs, bound and not yet accepting.
@@ -93,66 +74,70 @@ impl Server {
     /// Makes the data plane what the snapshot says, which by now is the one that holds.
     ///
     /// # Errors
-    /// The system has no thread for another worker; those that run go on.
+    /// The system has no thread or socket for all of it; what there is goes on.
     pub async fn commit(&mut self, prepared: Prepared, snapshot: &Snapshot) -> io::Result<()> {
-        self.retire(snapshot).await;
-        while self.workers.len() < snapshot.workers {
-            self.add_worker().await?;
-        }
+        self.retire(snapshot);
         for (bind, listener, sockets) in prepared.0 {
-            let (listener, retired) = (AtomicUsize::new(listener), CancellationToken::new());
-            let entrance = Arc::new(Entrance { listener, retired });
-            let Some(first) = sockets.first() else { continue };
-            let socket = first.try_clone()?;
-            for (worker, socket) in self.workers.iter().zip(sockets) {
-                worker.send(Command::Accept(socket, entrance.clone())).await;
-            }
-            self.addresses.insert(bind, Address { entrance, socket });
+            self.addresses.insert(bind, Address::new(listener, sockets));
         }
-        Ok(())
+        for listener in &snapshot.listeners {
+            if let Some(address) = self.addresses.get_mut(&listener.bind) {
+                address.hold(listener.id, listener.max_connections);
+            }
+        }
+        let staffed = self.staff(snapshot.workers).await;
+        let working = self.workers.iter().take(snapshot.workers);
+        let working = working.take_while(|worker| worker.works()).count();
+        if working == 0 {
+            return staffed;
+        }
+        for (bind, address) in &mut self.addresses {
+            address.spread(bind, &self.workers[..working]).await?;
+        }
+        // Only now, when others accept in their place.
+        for worker in self.workers.iter().skip(snapshot.workers) {
+            worker.leave().await;
+        }
+        staffed
     }
 
-    /// Lets go of addresses that the snapshot has not, and of workers it has too many of.
-    async fn retire(&mut self, snapshot: &Snapshot) {
+    /// Lets go of addresses that the snapshot has not.
+    fn retire(&mut self, snapshot: &Snapshot) {
         self.addresses.retain(|bind, address| {
-            let listener = snapshot.listeners.iter().find(|listener| listener.bind == *bind);
-            match listener {
-                Some(listener) => address.entrance.listener.store(listener.id, Relaxed),
-                None => {
-                    address.entrance.retired.cancel();
-                    if let Bind::Unix(path) = bind {
-                        let _ = std::fs::remove_file(path);
-                    }
-                }
+            let stays = snapshot.listeners.iter().any(|listener| listener.bind == *bind);
+            if !stays {
+                address.retire(bind);
             }
-            listener.is_some()
+            stays
         });
         for worker in &self.workers {
             worker.clients.tell(Signal::Drain, |listener| snapshot.listener(listener).is_none());
         }
     }
 
-    async fn add_worker(&mut self) -> io::Result<()> {
-        let worker = Handle::start(self.workers.len(), self.world.clone())?;
-        for (bind, address) in &self.addresses {
-            for socket in bind::more(bind, &address.socket, 1)? {
-                worker.send(Command::Accept(socket, address.entrance.clone())).await;
+    /// Has the first so many workers work.
+    async fn staff(&mut self, count: usize) -> io::Result<()> {
+        for index in 0..count {
+            match self.workers.get_mut(index) {
+                Some(worker) if worker.stay() => {}
+                Some(gone) => {
+                    // Two threads of one number would share what is a worker's own.
+                    gone.join().await;
+                    *gone = Handle::start(index, self.world.clone())?;
+                }
+                None => self.workers.push(Handle::start(index, self.world.clone())?),
             }
         }
-        self.workers.push(worker);
         Ok(())
     }
 
     /// Stops accepting, and tells every client to finish what was begun.
     pub fn drain(&mut self) {
         for (bind, address) in self.addresses.drain() {
-            address.entrance.retired.cancel();
-            if let Bind::Unix(path) = bind {
-                let _ = std::fs::remove_file(path);
-            }
+            address.retire(&bind);
         }
         for worker in &self.workers {
-            worker.clients.tell(Signal::Drain, |_| true);
+            worker.clients.tell_all(Signal::Drain);
         }
     }
 
@@ -170,7 +155,7 @@ impl Server {
 
     /// Where it listens, with the ports that the system chose.
     pub fn addresses(&self) -> Vec<(Bind, Option<SocketAddr>)> {
-        let address = |(bind, address): (&Bind, &Address)| (bind.clone(), address.socket.address());
+        let address = |(bind, address): (&Bind, &Address)| (bind.clone(), address.address());
         self.addresses.iter().map(address).collect()
     }
 }

@@ -1,8 +1,17 @@
 //! A worker: one thread, one current-thread runtime, everything that its connections need.
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::accept::{Entrance, accept};
 use crate::{
@@ -21,16 +30,38 @@ const CUT: Duration = Duration::from_millis(500);
 /// What control tells a worker.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Accept here.
-    Accept(Listening, Arc<Entrance>),
+    /// Accept here, until told that another does.
+    Accept(Listening, Arc<Entrance>, CancellationToken),
+    /// Look at the stage.
+    Leave,
     /// End, whatever runs.
     Stop,
+}
+
+/// What is to become of a worker, as it and control agree.
+#[derive(Clone, Debug, Default)]
+struct Stage(Arc<AtomicU8>);
+
+impl Stage {
+    const WORKS: u8 = 0;
+    const LEAVES: u8 = 1;
+    const GONE: u8 = 2;
+
+    fn is(&self, stage: u8) -> bool {
+        self.0.load(Relaxed) == stage
+    }
+
+    /// From one stage to another, if it is still that one.
+    fn pass(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, Relaxed, Relaxed).is_ok()
+    }
 }
 
 /// Control's handle of a worker.
 #[derive(Debug)]
 pub(super) struct Handle {
     pub(super) clients: Clients,
+    stage: Stage,
     commands: mpsc::Sender<Command>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -40,7 +71,8 @@ impl Handle {
     pub(super) fn start(index: usize, world: Arc<World>) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(64);
         let clients = Clients::default();
-        let own = clients.clone();
+        let stage = Stage::default();
+        let (own, known) = (clients.clone(), stage.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             // For names that the system resolves, nothing else.
@@ -48,8 +80,29 @@ impl Handle {
             .build()?;
         let thread = thread::Builder::new()
             .name(format!("worker-{index}"))
-            .spawn(move || runtime.block_on(run(index, world, own, receiver)))?;
-        Ok(Self { clients, commands: sender, thread: Some(thread) })
+            .spawn(move || runtime.block_on(run(index, world, own, known, receiver)))?;
+        Ok(Self { clients, stage, commands: sender, thread: Some(thread) })
+    }
+
+    /// Whether it works and has not been told to leave.
+    pub(super) fn works(&self) -> bool {
+        self.stage.is(Stage::WORKS)
+    }
+
+    /// Has it end once its clients have gone, who are told to. Nobody may come to it any more.
+    pub(super) async fn leave(&self) {
+        if self.stage.pass(Stage::WORKS, Stage::LEAVES) {
+            self.clients.tell_all(Signal::Leave);
+            self.send(Command::Leave).await;
+        }
+    }
+
+    /// Has one that is about to leave stay; says whether it does, or has gone.
+    pub(super) fn stay(&self) -> bool {
+        if self.stage.pass(Stage::LEAVES, Stage::WORKS) {
+            self.clients.welcome();
+        }
+        self.works()
     }
 
     /// Tells the worker; it has room for more commands than there are listeners to change at once.
@@ -60,8 +113,13 @@ impl Handle {
 
     /// Ends the worker and waits for its thread.
     pub(super) async fn stop(mut self) {
-        self.clients.tell(Signal::Cut, |_| true);
+        self.clients.tell_all(Signal::Cut);
         self.send(Command::Stop).await;
+        self.join().await;
+    }
+
+    /// Waits for the end of its thread.
+    pub(super) async fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
@@ -72,29 +130,40 @@ async fn run(
     index: usize,
     world: Arc<World>,
     clients: Clients,
+    stage: Stage,
     mut commands: mpsc::Receiver<Command>,
 ) {
     let worker = Worker { index, clock: Clock::new() };
     tokio::spawn(worker.clock.clone().run());
     let lens = Lens::new(world);
     tokio::spawn(reap(lens.clone(), worker.clone()));
-    while let Some(command) = commands.recv().await {
-        match command {
-            Command::Accept(socket, entrance) => {
-                let (lens, clients) = (lens.clone(), clients.clone());
-                tokio::spawn(accept(socket, entrance, lens, clients, worker.clone()));
+    loop {
+        let command = tokio::select! {
+            command = commands.recv() => command,
+            () = clients.gone(), if stage.is(Stage::LEAVES) => {
+                if stage.pass(Stage::LEAVES, Stage::GONE) {
+                    break;
+                }
+                continue;
             }
-            Command::Stop => {
+        };
+        match command {
+            Some(Command::Accept(socket, entrance, taken)) => {
+                let (lens, clients) = (lens.clone(), clients.clone());
+                let accepting = accept(socket, entrance, taken, lens, clients, worker.clone());
+                tokio::spawn(accepting);
+            }
+            Some(Command::Leave) => {}
+            Some(Command::Stop) | None => {
                 // Who was cut says so in the log, and this thread's end would be the end of that.
-                let gone = async {
-                    while !clients.is_empty() {
-                        tokio::task::yield_now().await;
-                    }
-                };
-                let _ = tokio::time::timeout(CUT, gone).await;
-                return;
+                let _ = tokio::time::timeout(CUT, clients.gone()).await;
+                break;
             }
         }
+    }
+    // Their tasks end with this thread: nobody may find them in the pools.
+    for upstream in &lens.look().upstreams {
+        upstream.close(&worker);
     }
 }
 

@@ -47,9 +47,10 @@ impl Snapshot {
     ) -> Result<(Self, Problems), Problems> {
         let mut problems = Problems::new();
         let workers = workers(&config);
+        let most_workers = previous.map_or(workers, |previous| previous.most_workers.max(workers));
         let mut metrics = match previous {
-            Some(previous) => Loading::after(&previous.metrics, workers, REASONS),
-            None => Loading::first(workers, REASONS, now()),
+            Some(previous) => Loading::after(&previous.metrics, most_workers, REASONS),
+            None => Loading::first(most_workers, REASONS, now()),
         };
         let tickets = match previous {
             Some(previous) => Some(previous.tickets.clone()),
@@ -60,11 +61,12 @@ impl Snapshot {
         let listeners = tickets.as_ref().map(|tickets| {
             listeners(&config, purpose, tickets, previous, &mut metrics, &mut problems)
         });
-        let upstreams = upstreams(&config, workers, previous, &mut metrics, &mut problems);
+        let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
         let listeners = listeners.unwrap_or_default();
         let routes = routes(&config, &listeners, &upstreams, &mut metrics, &mut problems);
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
-        let access_log = access_log(&config, purpose, workers, previous, &losses, &mut problems);
+        let access_log =
+            access_log(&config, purpose, most_workers, previous, &losses, &mut problems);
         check_admin(&config.admin, &mut problems);
         let (Some(tickets), Some(via), Some(routes), Some(access_log)) =
             (tickets, via, routes, access_log)
@@ -87,6 +89,7 @@ impl Snapshot {
             via,
             tickets,
             workers,
+            most_workers,
             generation: previous.map_or(1, |previous| previous.generation + 1),
         };
         Ok((snapshot, problems))

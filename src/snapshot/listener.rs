@@ -11,7 +11,6 @@ use std::{
 };
 
 use http::HeaderValue;
-use tokio::sync::Semaphore;
 
 use crate::{
     config::{self, ListenerTimeout, Path, Problem, Problems},
@@ -58,11 +57,10 @@ pub struct Listener {
     pub timeout: ListenerTimeout,
     /// Limits of HTTP/2.
     pub http2: config::Http2,
-    /// A permit for each connection that may be open.
-    pub connections: Arc<Semaphore>,
+    /// Connections that may be open at a time.
+    pub max_connections: u32,
     /// What happened here.
     pub metrics: Arc<ListenerMetrics>,
-    max_connections: u32,
 }
 
 /// What a request's head may be.
@@ -105,11 +103,6 @@ impl Listener {
         for expiry in tls.iter().flat_map(|tls| &tls.expiries) {
             metrics.certificate(&expiry.name, expiry.not_after);
         }
-        let most = listener.max_connections;
-        let connections = match previous {
-            Some(previous) if previous.max_connections == most => previous.connections.clone(),
-            _ => Arc::new(Semaphore::new(most as usize)),
-        };
         Some(Self {
             id: previous.map_or_else(next_id, |previous| previous.id),
             bind: bind?,
@@ -130,9 +123,8 @@ impl Listener {
             },
             timeout: listener.timeout.clone(),
             http2: listener.http2.clone(),
-            connections,
+            max_connections: listener.max_connections,
             metrics: metrics.listener(&name),
-            max_connections: most,
             name,
         })
     }

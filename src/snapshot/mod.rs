@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub tickets: tls::Tickets,
     /// Threads that carry traffic.
     pub workers: usize,
+    /// The most there were of them in this process. Those that leave may work for long.
+    pub most_workers: usize,
     /// Counts the snapshots of this process, from 1.
     pub generation: u64,
 }

@@ -4,9 +4,10 @@
 //! business of who listens.
 
 use std::{
-    io,
+    fs, io,
     net::{self, SocketAddr},
-    os::unix,
+    os::unix::{self, fs::FileTypeExt as _},
+    path::Path,
     task::{Context, Poll},
 };
 
@@ -41,6 +42,23 @@ impl Listening {
             Self::Tcp(socket) => socket.local_addr().ok(),
             Self::Unix(_) => None,
         }
+    }
+}
+
+/// Removes the file of a Unix socket on which nobody listens any more: it is in the way of the next.
+///
+/// # Errors
+/// Somebody listens there, or it is no socket; a link is none, wherever it leads.
+pub fn remove_stale(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of this name"))
+        }
+        Ok(_) if unix::net::UnixStream::connect(path).is_ok() => {
+            Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there"))
+        }
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
     }
 }
 
@@ -80,5 +98,33 @@ impl Listener {
                 listener.poll_accept(cx).map_ok(|(stream, _)| (Socket::Unix(stream), None))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_that_nobody_has_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        let kind = |name| remove_stale(&path(name)).map_err(|error| error.kind());
+        assert_eq!(kind("nothing"), Ok(()));
+
+        let used = unix::net::UnixListener::bind(path("used")).unwrap();
+        assert_eq!(kind("used"), Err(io::ErrorKind::AddrInUse));
+        drop(used);
+        unix::fs::symlink(path("used"), path("link")).unwrap();
+        assert_eq!(
+            kind("link"),
+            Err(io::ErrorKind::AlreadyExists),
+            "what it leads to is another's"
+        );
+        assert_eq!(kind("used"), Ok(()));
+        assert!(!path("used").exists());
+
+        fs::write(path("file"), "mine").unwrap();
+        assert_eq!(kind("file"), Err(io::ErrorKind::AlreadyExists));
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
-pub use self::listener::{Listener, Listening};
+pub use self::listener::{Listener, Listening, remove_stale};
 
 /// A stream in clear.
 #[derive(Debug)]

@@ -66,7 +66,10 @@ impl Upstream {
                 tls: upstream.tls.clone(),
                 tls_digest: tls.digest,
             };
-            let same = |known: &&Arc<Endpoint>| known.settings == settings;
+            // A connection lives on the worker that made it: no two may share a pool.
+            let same = |known: &&Arc<Endpoint>| {
+                known.settings == settings && known.pools.workers() >= workers
+            };
             match previous.and_then(|previous| previous.endpoints.iter().find(same)) {
                 Some(known) => Ok(known.clone()),
                 None => Endpoint::new(settings, &tls, workers, &metrics).map(Arc::new),

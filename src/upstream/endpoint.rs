@@ -198,6 +198,11 @@ impl Endpoint {
         let oldest = millis(self.settings.keep_alive.idle);
         self.pools.at(worker.index).reap(worker.clock.now(), oldest);
     }
+
+    /// Closes the connections of a worker that ends.
+    pub(super) fn close(&self, worker: &Worker) {
+        self.pools.at(worker.index).close();
+    }
 }
 
 /// A call is asked to send what it has sent: a fault of ours, and no reason to panic.

@@ -154,4 +154,9 @@ impl Upstream {
     pub fn reap(&self, worker: &Worker) {
         self.endpoints.iter().for_each(|endpoint| endpoint.reap(worker));
     }
+
+    /// Closes the connections of a worker that ends.
+    pub fn close(&self, worker: &Worker) {
+        self.endpoints.iter().for_each(|endpoint| endpoint.close(worker));
+    }
 }

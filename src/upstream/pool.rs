@@ -211,6 +211,15 @@ impl Pool {
         });
     }
 
+    /// Closes all that waits here.
+    pub(super) fn close(&self) {
+        let mut idle = self.idle.lock();
+        self.count_gone(idle.len());
+        idle.clear();
+        drop(idle);
+        self.shared.lock().clear();
+    }
+
     /// How many connections wait here: idle ones, shared ones.
     pub(super) fn len(&self) -> (usize, usize) {
         (self.idle.lock().len(), self.shared.lock().len())

@@ -30,10 +30,14 @@ impl<T> PerWorker<T> {
         Self { shards: (0..=workers).map(|worker| Padded(make(worker))).collect() }
     }
 
+    /// How many workers have a block of their own.
+    pub fn workers(&self) -> usize {
+        self.shards.len() - 1
+    }
+
     /// The block of this worker.
     pub fn at(&self, worker: usize) -> &T {
-        let everybody = self.shards.len() - 1;
-        &self.shards[worker.min(everybody)].0
+        &self.shards[worker.min(self.workers())].0
     }
 
     /// What `read` finds in the blocks, added up. Another worker may be counting meanwhile; each cell

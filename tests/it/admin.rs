@@ -104,7 +104,7 @@ fn the_socket_is_its_owners_and_no_two_gateways_share_it() {
     let second = daemon.verb("run");
     assert_eq!(second.status.code(), Some(78));
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(said.contains("another gateway listens there"), "{said}");
+    assert!(said.contains("another process listens there"), "{said}");
     assert_eq!(daemon.admin().get("/readyz").0, 200);
     // What a gateway that was killed leaves behind is no hindrance.
     let home = daemon.leave();

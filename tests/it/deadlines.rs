@@ -551,7 +551,6 @@ async fn connections_beyond_the_limit_wait_until_one_ends() {
 }
 
 #[tokio::test]
-#[ignore = "who waits for a connection's end does not see that there may be more"]
 async fn more_connections_are_let_in_as_soon_as_they_may() {
     let origin = Origin::ok().await;
     let limited = |most: u32| Setup::to(&origin.url).listener(&format!("max-connections = {most}"));
@@ -565,4 +564,38 @@ async fn more_connections_are_let_in_as_soon_as_they_may() {
     janua.reload(&limited(2)).await.unwrap();
     assert_eq!(second.answer().await.status(), 200);
     assert_eq!(first.get("/").await.status(), 200);
+}
+
+/// Those that are there stay, and count.
+#[tokio::test]
+async fn fewer_connections_are_let_in_once_enough_have_ended() {
+    let origin = Origin::ok().await;
+    let limited = |most: u32| Setup::to(&origin.url).listener(&format!("max-connections = {most}"));
+    let janua = limited(3).start().await;
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let mut client = janua.client().await;
+        assert_eq!(client.get("/").await.status(), 200);
+        all.push(client);
+    }
+    janua.reload(&limited(1)).await.unwrap();
+    let mut last = janua.client().await;
+    last.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    while let Some(mut client) = all.pop() {
+        assert_eq!(client.get("/").await.status(), 200);
+        let early = tokio::time::timeout(Duration::from_millis(200), last.head()).await;
+        assert!(early.is_err(), "{early:?}");
+    }
+    assert_eq!(last.answer().await.status(), 200);
+}
+
+/// A worker that waits for a client keeps no place from another worker's.
+#[tokio::test]
+async fn every_worker_has_room_for_the_only_connection() {
+    let origin = Origin::ok().await;
+    let setup = Setup::to(&origin.url).listener("max-connections = 1").server("workers = 3");
+    let janua = setup.start().await;
+    for _ in 0..30 {
+        assert_eq!(janua.get("/").await.status(), 200);
+    }
 }

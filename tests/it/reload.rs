@@ -84,66 +84,80 @@ async fn assert_refuses(address: SocketAddr) {
 
 // --- Under load ---
 
-/// Sends requests until told to stop; says how many. Anything but an answer fails the test.
-type Load = JoinSet<usize>;
+/// Clients that send requests until they are told to stop, and how many each sent. Anything but an
+/// answer fails the test.
+struct Load {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    /// Whether a connection may end where its client sees it coming.
+    may_end: bool,
+    tasks: JoinSet<usize>,
+}
 
-fn drive(load: &mut Load, address: SocketAddr, stop: &Arc<AtomicBool>) {
-    let stopped = || {
-        let stop = stop.clone();
-        move || stop.load(Relaxed)
-    };
-    let done = stopped();
-    load.spawn(async move {
-        let mut count = 0;
-        let mut client = Client::connect(address).await;
-        while !done() {
-            let answer = client.get("/on-one-connection").await;
-            assert_eq!(answer.status(), 200, "{answer:?}");
-            assert_eq!(answer.field("connection"), None, "the connection is to stay");
-            count += 1;
+impl Load {
+    fn on(address: SocketAddr, may_end: bool) -> Self {
+        let (stop, tasks) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+        let mut load = Self { address, stop, may_end, tasks };
+        load.send("GET /on-one-connection HTTP/1.1\r\nHost: a\r\n\r\n", "");
+        load.send("GET /on-a-connection-each HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "");
+        load.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nhel", "lo!");
+        load.send_by_http2();
+        load
+    }
+
+    fn send(&mut self, request: &'static str, rest: &'static str) {
+        let (address, stop, may_end) = (self.address, self.stop.clone(), self.may_end);
+        self.tasks.spawn(async move {
+            let mut count = 0;
+            let mut client = Client::connect(address).await;
+            while !stop.load(Relaxed) {
+                client.send(request).await;
+                tokio::task::yield_now().await;
+                client.send(rest).await;
+                let answer = client.answer().await;
+                assert_eq!(answer.status(), 200, "{answer:?}");
+                if answer.field("connection").is_some() {
+                    assert!(may_end || request.contains("close"), "the connection is to stay");
+                    client = Client::connect(address).await;
+                }
+                count += 1;
+            }
+            count
+        });
+    }
+
+    fn send_by_http2(&mut self) {
+        let (address, stop, may_end) = (self.address, self.stop.clone(), self.may_end);
+        self.tasks.spawn(async move {
+            let mut count = 0;
+            let mut http2 = Http2::connect(address).await;
+            while !stop.load(Relaxed) {
+                let request = Request::get("http://a.example/by-http2").body(()).unwrap();
+                let Ok(call) = http2.try_begin(request, true).await else {
+                    assert!(may_end, "the connection is to stay");
+                    http2 = Http2::connect(address).await;
+                    continue;
+                };
+                let (answer, body) = call.answer().await;
+                assert_eq!((answer.status().as_u16(), body.len()), (200, 3));
+                count += 1;
+            }
+            count
+        });
+    }
+
+    async fn end(mut self) {
+        self.stop.store(true, Relaxed);
+        while let Some(count) = soon("the load", self.tasks.join_next()).await {
+            assert!(count.unwrap() > 0);
         }
-        count
-    });
-    let done = stopped();
-    load.spawn(async move {
-        let mut count = 0;
-        while !done() {
-            let answer = Client::connect(address).await.get("/on-a-connection-each").await;
-            assert_eq!(answer.status(), 200, "{answer:?}");
-            count += 1;
-        }
-        count
-    });
-    let done = stopped();
-    load.spawn(async move {
-        let mut count = 0;
-        let mut http2 = Http2::connect(address).await;
-        while !done() {
-            let (answer, body) = http2.get("http://a.example/by-http2").await;
-            assert_eq!((answer.status().as_u16(), body.len()), (200, 3));
-            count += 1;
-        }
-        count
-    });
-    let done = stopped();
-    load.spawn(async move {
-        let mut count = 0;
-        let mut client = Client::connect(address).await;
-        while !done() {
-            client.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nhel").await;
-            tokio::task::yield_now().await;
-            client.send("lo!").await;
-            assert_eq!(client.answer().await.status(), 200);
-            count += 1;
-        }
-        count
-    });
+    }
 }
 
 /// One of two configurations that differ in everything that may change.
 fn changing(turn: usize, origin: &Origin) -> Setup {
     let second = if turn % 2 == 1 { SECOND } else { "" };
-    let (weight, workers) = (turn % 3 + 1, turn % 3 + 1);
+    let (weight, workers) = (turn % 3 + 1, turn / 20 + 1);
     Setup::new(format!(
         "{second}[upstream.u]\nendpoints = [{{ url = \"{}\", weight = {weight} }}]\n\
          [[route]]\nto = \"u\"\nresponse-headers = {{ set = {{ x-turn = \"{turn}\" }} }}\n",
@@ -157,9 +171,7 @@ fn changing(turn: usize, origin: &Origin) -> Setup {
 async fn fifty_reloads_under_load_fail_no_request() {
     let origins = [Origin::named("one").await, Origin::named("two").await];
     let janua = changing(0, &origins[0]).start().await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut load = Load::new();
-    drive(&mut load, janua.address, &stop);
+    let load = Load::on(janua.address, false);
     let mut client = janua.client().await;
     for turn in 1..=50 {
         let changed = janua.reload(&changing(turn, &origins[turn % 2])).await;
@@ -168,9 +180,23 @@ async fn fifty_reloads_under_load_fail_no_request() {
         let turn = turn.to_string();
         assert_eq!(answer.field("x-turn"), Some(turn), "what is new holds at once");
     }
-    stop.store(true, Relaxed);
-    while let Some(count) = soon("the load", load.join_next()).await {
-        assert!(count.unwrap() > 0);
+    load.end().await;
+}
+
+/// Clients of a worker that leaves are served, and told; those in its socket's queue are not lost.
+#[tokio::test]
+async fn workers_that_come_and_go_under_load_fail_no_request() {
+    let origin = Origin::named("one").await;
+    let with = |workers| {
+        Setup::to(&origin.url).listener("h2c = true").server(&format!("workers = {workers}"))
+    };
+    let janua = with(4).start().await;
+    let loads = [(); 4].map(|()| Load::on(janua.address, true));
+    for turn in 0..40 {
+        janua.reload(&with([1, 3, 2, 4][turn % 4])).await.unwrap();
+    }
+    for load in loads {
+        load.end().await;
     }
 }
 
@@ -284,6 +310,20 @@ async fn a_listener_that_comes_back_listens_again() {
     }
 }
 
+/// Also when it is gone before any worker has seen it.
+#[tokio::test]
+async fn the_port_of_a_removed_listener_is_free() {
+    let origin = Origin::ok().await;
+    let with = |rest: &str| Setup::new(format!("{rest}{}", to(&origin.url))).server("workers = 3");
+    let janua = with("").start().await;
+    for _ in 0..10 {
+        janua.reload(&with(SECOND)).await.unwrap();
+        let second = janua.address_of("second").await;
+        janua.reload(&with("")).await.unwrap();
+        until("a free port", || std::net::TcpListener::bind(second).is_ok()).await;
+    }
+}
+
 #[tokio::test]
 async fn a_unix_socket_comes_and_goes_with_its_listener() {
     let origin = Origin::ok().await;
@@ -328,7 +368,6 @@ async fn workers_come_and_go() {
 }
 
 #[tokio::test]
-#[ignore = "workers are added by a reload, never taken away"]
 async fn a_worker_that_is_too_many_finishes_what_it_has_and_ends() {
     let (origin, may) = held().await;
     let with = |workers| Setup::to(&origin.url).server(&format!("workers = {workers}"));
@@ -345,6 +384,29 @@ async fn a_worker_that_is_too_many_finishes_what_it_has_and_ends() {
     until("the end of the other workers", || !has_thread("worker-4")).await;
     may.add_permits(1);
     assert_eq!(janua.get("/").await.status(), 200);
+}
+
+/// A tunnel may stay for days; the worker that carries it does too, and works again when it is wanted.
+#[tokio::test]
+async fn a_tunnel_outlives_its_worker_s_leave() {
+    let origin = tunnels().await;
+    let with = |workers| Setup::to(&origin.url).server(&format!("workers = {workers}"));
+    let janua = with(5).start().await;
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        all.push(open_tunnel(janua.address).await);
+    }
+    for workers in [1, 5, 2, 4, 1] {
+        janua.reload(&with(workers)).await.unwrap();
+        for tunnel in &mut all {
+            assert_tunnel(tunnel).await;
+        }
+        let mut fresh = open_tunnel(janua.address).await;
+        assert_tunnel(&mut fresh).await;
+    }
+    drop(all);
+    until("the end of the other workers", || !has_thread("worker-4")).await;
+    open_tunnel(janua.address).await;
 }
 
 // --- What cannot be loaded ---

@@ -30,9 +30,18 @@ impl Http2 {
 
     /// Sends a head; its body follows by what this gives back, unless there is none.
     pub(crate) async fn begin(&mut self, request: Request<()>, end: bool) -> Call {
-        let mut sender = soon("room", self.sender.clone().ready()).await.unwrap();
-        let (answer, body) = sender.send_request(request, end).unwrap();
-        Call { answer, body }
+        self.try_begin(request, end).await.unwrap()
+    }
+
+    /// The same, unless the peer takes no more requests.
+    pub(crate) async fn try_begin(
+        &mut self,
+        request: Request<()>,
+        end: bool,
+    ) -> Result<Call, h2::Error> {
+        let mut sender = soon("room", self.sender.clone().ready()).await?;
+        let (answer, body) = sender.send_request(request, end)?;
+        Ok(Call { answer, body })
     }
 
     pub(crate) async fn get(&mut self, url: &str) -> (Response<()>, Bytes) {
