@@ -373,17 +373,16 @@ impl Driver {
             };
         }
         let (phase, since) = self.standing.phase();
-        match (phase, self.quiet_since) {
-            (Phase::Refused, _) => {
-                left(since, LINGER.into()).map_or(Patience::Over, Patience::Left)
-            }
-            (Phase::Head, _) => left(since, self.timeout.header)
+        // A request runs: its own deadlines hold, and what came behind it has its time afterwards.
+        let Some(quiet) = self.quiet_since else { return Patience::Left(FIRST_LOOK) };
+        let since = since.max(quiet);
+        match phase {
+            Phase::Refused => left(since, LINGER.into()).map_or(Patience::Over, Patience::Left),
+            Phase::Head => left(since, self.timeout.header)
                 .map_or(Patience::Refuse(Reject::RequestTimeout), Patience::Left),
-            (_, Some(since)) => {
-                left(since, self.timeout.keep_alive).map_or(Patience::Finish, Patience::Left)
+            Phase::Idle | Phase::Body | Phase::Upgrade | Phase::Tunnel => {
+                left(quiet, self.timeout.keep_alive).map_or(Patience::Finish, Patience::Left)
             }
-            // A request runs: its own deadlines hold.
-            (_, None) => Patience::Left(FIRST_LOOK),
         }
     }
 }

@@ -159,6 +159,30 @@ async fn a_client_does_not_pay_for_the_quiet_before_it() {
     assert_eq!(late.get("/").await.status(), 200, "a new connection was not idle");
 }
 
+/// What comes behind a request is not looked at before that is answered, however long it takes.
+#[tokio::test]
+async fn what_comes_behind_a_slow_request_has_its_time_afterwards() {
+    let (origin, may) = held(OK).await;
+    let setup = Setup::new(format!(
+        "[[listener]]\nname = \"clock\"\naddress = \"127.0.0.2:0\"\n\
+         timeout.keep-alive = \"4s\"\n[[route]]\nto = \"{}\"\n",
+        origin.url
+    ));
+    let janua = setup.listener("timeout.header = \"200ms\"").start().await;
+    let (mut half, mut wrong) = (janua.client().await, janua.client().await);
+    half.send("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHo").await;
+    wrong.send("GET / HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n").await;
+    wait_for_keep_alive(janua.address_of("clock").await).await;
+    half.send("st: a\r\n\r\n").await;
+    may.add_permits(3);
+    for _ in 0..2 {
+        assert_eq!(half.answer().await.status(), 200);
+    }
+    assert_eq!(wrong.answer().await.status(), 200);
+    wrong.answer().await.assert_refused(400, "request.line", "behind");
+    assert_eq!(wrong.ended().await, "");
+}
+
 // --- Between requests ---
 
 #[tokio::test]
