@@ -85,7 +85,7 @@ pub struct ListenerTimeout {
     pub header: Duration,
     /// The time over which a request body's rate is measured.
     pub body: Duration,
-    /// An answer of which the client takes nothing for so long is cut. By HTTP/2, what lies in buffers has the time that `min-body-rate` gives it.
+    /// An answer of which the client takes nothing for so long is cut; by HTTP/2, `min-body-rate` says how fast it takes what is buffered.
     pub write: Duration,
     /// A connection without a request is closed after this time.
     pub keep_alive: Duration,

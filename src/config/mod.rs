@@ -85,7 +85,7 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Server {
-    /// Threads that carry traffic; by default one for each core.
+    /// Threads that carry traffic; by default one for each core. With fewer after a reload, the rest end with their last connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 4)]
     pub workers: Option<u16>,

@@ -133,8 +133,9 @@ impl Body for AnswerBody {
             Poll::Pending => this.poll_silence(cx).map(|error| Some(Err(error))),
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = false;
-                // With a known length the last frame is the end: nobody will ask again.
-                if this.incoming.is_end_stream() {
+                // With a known length the last frame is the end, and so are trailers: nobody will ask
+                // again.
+                if this.incoming.is_end_stream() || frame.is_trailers() {
                     this.lease.take().into_iter().for_each(Lease::give_back);
                 }
                 Poll::Ready(Some(Ok(frame)))

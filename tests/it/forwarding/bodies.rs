@@ -243,6 +243,7 @@ async fn trailers_pass_both_ways() {
     // A client that does not say it takes trailers gets the body without them.
     let answer = janua.get("/").await;
     assert_eq!((answer.text().as_str(), answer.trailers.len()), ("ok", 0));
+    assert_eq!(origin.connections(), 1, "the connection is used again");
 
     let mut client = janua.http2().await;
     let request = Request::post("http://a.example/").header("te", "trailers");
