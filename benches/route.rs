@@ -30,7 +30,8 @@ fn table(routes: &[config::Route]) -> RouteTable<usize> {
 }
 
 fn query<'q>(host: &'q str, path: &'q str, headers: &'q HeaderMap) -> Query<'q, 'q> {
-    Query { listener: 0, host: Some(host), path, query: None, method: &Method::GET, headers }
+    let host = Some(host.as_bytes());
+    Query { listener: 0, host, path, query: None, method: &Method::GET, headers }
 }
 
 /// Puts all queries, one after the other, so that a large table does not sit in the caches whole.

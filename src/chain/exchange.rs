@@ -83,8 +83,8 @@ impl Exchange {
         head: &Parts,
     ) -> Box<Self> {
         let started = Instant::now();
-        let given = head.headers.get(REQUEST_ID);
-        let id = match given.filter(|id| client.trusted && acceptable_request_id(id)) {
+        let given = if client.trusted { head.headers.get(REQUEST_ID) } else { None };
+        let id = match given.filter(|id| acceptable_request_id(id)) {
             Some(id) => id.clone(),
             None => new_request_id(client.worker.clock.wall(started)),
         };
@@ -99,7 +99,7 @@ impl Exchange {
             target: head.uri.clone(),
             version: head.version,
             id,
-            accept: head.headers.get(ACCEPT).cloned(),
+            accept: None,
             agent: None,
             referer: None,
             rule: None,
@@ -115,9 +115,15 @@ impl Exchange {
         })
     }
 
-    /// Notes what a valid request is called.
-    pub(super) fn name(&mut self, host: Option<HeaderValue>, head: &Parts) {
+    /// Notes what a valid request asks for.
+    pub(super) fn name(
+        &mut self,
+        host: Option<HeaderValue>,
+        accept: Option<HeaderValue>,
+        head: &Parts,
+    ) {
         self.host = host;
+        self.accept = accept;
         if self.world.access_log.is_on() {
             self.agent = head.headers.get(USER_AGENT).cloned();
             self.referer = head.headers.get(REFERER).cloned();
@@ -145,7 +151,7 @@ impl Exchange {
     {
         Query {
             listener: self.listener.id,
-            host: self.host.as_ref().and_then(|host| host.to_str().ok()),
+            host: self.host.as_ref().map(HeaderValue::as_bytes),
             path: target.path(),
             query: target.query(),
             method,
@@ -214,7 +220,12 @@ impl Exchange {
     }
 
     /// Sends the answer that says why the request ends early.
-    pub(super) fn refuse(mut self: Box<Self>, reject: Reject) -> Response<Body> {
+    /// `head` is what is left of the request's.
+    pub(super) fn refuse(mut self: Box<Self>, reject: Reject, head: &Parts) -> Response<Body> {
+        if self.accept.is_none() {
+            // It was refused before its fields were gone through.
+            self.accept = head.headers.get(ACCEPT).cloned();
+        }
         let response = self.problem(reject);
         self.answer(response)
     }

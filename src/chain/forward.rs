@@ -14,12 +14,12 @@ use super::{
     answer::Source,
     echo,
     exchange::Exchange,
-    prepare::{Scope, without_port},
+    prepare::Scope,
     tunnel::{self, Upgrade},
     validate::answers_101,
 };
 use crate::{
-    message::{RequestBody, keep_one_framing, strip_response},
+    message::{RequestBody, strip_response, text, without_port},
     reject::Reject,
     rewrite::{FieldValue, Template},
     route::Params,
@@ -102,10 +102,9 @@ pub(super) fn end(
     if upgrade.is_some_and(|upgrade| upgrade.is_connect()) && response.status().is_success() {
         return Err(Reject::UpstreamProtocol);
     }
-    if !keep_one_framing(response.headers_mut()) {
+    if !strip_response(response.headers_mut()) {
         return Err(Reject::UpstreamProtocol);
     }
-    strip_response(response.headers_mut());
     // The answer is ours, whatever version the origin spoke (RFC 9110 section 2.5).
     *response.version_mut() = Version::HTTP_11;
     Ok(response.map(Source::Origin))
@@ -144,8 +143,7 @@ pub(super) fn respond(
 
 /// The redirect of a listener in clear to the one with TLS.
 pub(super) fn to_https(exchange: &Exchange, port: u16) -> Response<Source> {
-    let host = exchange.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let host = without_port(host);
+    let host = without_port(exchange.host.as_ref().map(text).unwrap_or_default());
     let port = if port == 443 { String::new() } else { format!(":{port}") };
     let location = format!("https://{host}{port}{}", exchange.target);
     let mut response = Response::new(Source::Empty);

@@ -60,7 +60,7 @@ pub fn serve(
     async move {
         match run(&mut exchange, &mut head, &mut body).await {
             Ok(response) => exchange.answer(response),
-            Err(reject) => exchange.refuse(reject),
+            Err(reject) => exchange.refuse(reject, &head),
         }
     }
 }
@@ -72,42 +72,45 @@ async fn run(
     body: &mut RequestBody,
 ) -> Result<Response<answer::Source>, Reject> {
     let world = exchange.world.clone();
-    // 1 validate: framing, Host, target, sizes
-    let kept = validate::validate(exchange, head)?;
-    if let Some(port) = exchange.listener.redirect_to_https {
-        return Ok(forward::to_https(exchange, port));
-    }
-    // 2 find the route; no effect yet
-    let target = head.uri.clone();
-    let found = world.routes.find(&exchange.query(&target, &head.method, &head.headers));
-    if let Found::Route { target: route, rule, .. } = &found {
-        exchange.take(*rule);
-        // 3 access: IP and header lists
-        route.access.admit(exchange.client_ip, &head.headers)?;
-        // 4 identify: who is it
-        let who: Identity = route.auth.identify(&head.headers).await?;
-        // 5 authorize: may they
-        route.auth.authorize(&who)?;
-        // 6 limit: rate, concurrency, quota; it may wait
-        route.limit.take(limit::Key::Ip(exchange.client_ip)).await?;
-    }
-    // 7 match: that there is no route is said only now
-    let (route, params) = match found {
-        Found::Route { target, params, .. } => (target, params),
-        Found::MethodNotAllowed { allowed } => return exchange.method_not_allowed(&allowed),
-        Found::None => return Err(Reject::NoRoute),
-    };
-    // 8 prepare: sizes of this route, rewriting, header fields for the origin
-    body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
-    let changes = prepare::prepare(exchange, route, &params, &kept, head)?;
-    // 9 lookup: the cache
-    let _miss = route.cache.lookup(head);
-    // 10 forward: pick an endpoint, send, try again where that is safe
-    let (upstream, mut call, upgrade) =
-        match forward::begin(exchange, route, &params, kept.upgrade, head, body)? {
-            Begun::Call(upstream, call, upgrade) => (upstream, call, upgrade),
-            Begun::Answered(response) => return Ok(answer::change(response, changes)),
+    // What the first stages found out is given up before the wait for the origin: a request that
+    // waits holds what it needs, and no more.
+    let (upstream, mut call, upgrade, changes) = {
+        // 1 validate: framing, Host, target, sizes
+        let kept = validate::validate(exchange, head)?;
+        if let Some(port) = exchange.listener.redirect_to_https {
+            return Ok(forward::to_https(exchange, port));
+        }
+        // 2 find the route; no effect yet
+        let target = head.uri.clone();
+        let found = world.routes.find(&exchange.query(&target, &head.method, &head.headers));
+        if let Found::Route { target: route, rule, .. } = &found {
+            exchange.take(*rule);
+            // 3 access: IP and header lists
+            route.access.admit(exchange.client_ip, &head.headers)?;
+            // 4 identify: who is it
+            let who: Identity = route.auth.identify(&head.headers).await?;
+            // 5 authorize: may they
+            route.auth.authorize(&who)?;
+            // 6 limit: rate, concurrency, quota; it may wait
+            route.limit.take(limit::Key::Ip(exchange.client_ip)).await?;
+        }
+        // 7 match: that there is no route is said only now
+        let (route, params) = match found {
+            Found::Route { target, params, .. } => (target, params),
+            Found::MethodNotAllowed { allowed } => return exchange.method_not_allowed(&allowed),
+            Found::None => return Err(Reject::NoRoute),
         };
+        // 8 prepare: sizes of this route, rewriting, header fields for the origin
+        body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
+        let changes = prepare::prepare(exchange, route, &params, &kept, head)?;
+        // 9 lookup: the cache
+        let _miss = route.cache.lookup(head);
+        // 10 forward: pick an endpoint, send, try again where that is safe
+        match forward::begin(exchange, route, &params, kept.upgrade, head, body)? {
+            Begun::Call(upstream, call, upgrade) => (upstream, call, upgrade, changes),
+            Begun::Answered(response) => return Ok(answer::change(response, changes)),
+        }
+    };
     let answer = upstream.forward(&mut call).await;
     let tries = call.tries;
     let response = forward::end(exchange, upstream, upgrade, answer, tries)?;

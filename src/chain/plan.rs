@@ -102,7 +102,7 @@ impl Plan {
         let host = valid.headers().get(HOST);
         world.routes.explain(&Query {
             listener: self.listener,
-            host: host.and_then(|host| host.to_str().ok()),
+            host: host.map(HeaderValue::as_bytes),
             path: valid.uri().path(),
             query: valid.uri().query(),
             method: valid.method(),

@@ -80,26 +80,17 @@ impl Scope<'_> {
         render: impl FnOnce(&Variables<'_>) -> T,
     ) -> T {
         let Self { exchange, route, params } = self;
-        let host = exchange.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         render(&Variables {
             method: &exchange.method,
             scheme: exchange.client.scheme.as_str(),
-            host: without_port(host),
+            host: exchange.host.as_ref(),
             path: exchange.target.path(),
             query: exchange.target.query(),
-            id: exchange.id.to_str().unwrap_or_default(),
+            id: &exchange.id,
             headers,
             client: exchange.client_ip,
             route: &route.name,
             params: &|name| params.get(name),
         })
-    }
-}
-
-/// A host without its port.
-pub(super) fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
     }
 }

@@ -6,17 +6,12 @@
 
 use std::borrow::Cow;
 
-use http::{
-    HeaderValue, Method, Uri, Version,
-    header::HOST,
-    request::Parts,
-    uri::{Authority, PathAndQuery},
-};
+use http::{HeaderValue, Method, Uri, Version, header::HOST, request::Parts, uri::PathAndQuery};
 use hyper::ext::Protocol;
 
 use super::exchange::Exchange;
 use crate::{
-    message::{Kept, join_cookies, may_pass, strip_request},
+    message::{Kept, is_authority, join_cookies, may_pass, strip_request},
     reject::Reject,
     route::path,
 };
@@ -38,9 +33,13 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
     if head.headers.len() > usize::from(limits.fields) {
         return Err(Reject::TooManyHeaders);
     }
-    let host = host(&head.uri, &head.headers)?;
-    head.uri = target(&head.uri, &head.method)?;
-    if let Some(host) = &host {
+    let (host, given) = host(&head.uri, &head.headers)?;
+    if let Some(target) = target(&head.uri, &head.method)? {
+        head.uri = target;
+    }
+    if let Some(host) = &host
+        && !given
+    {
         head.headers.insert(HOST, host.clone());
     }
     let mut kept = strip_request(&mut head.headers, head.version, exchange.client.trusted);
@@ -55,19 +54,20 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
         // What by HTTP/1.1 is a GET: one route takes it, however it comes.
         head.method = Method::GET;
     }
-    exchange.name(host, head);
+    exchange.name(host, kept.accept.take(), head);
     Ok(kept)
 }
 
-/// What the client asks for: the target's authority where it has one, else `Host`.
-fn host(uri: &Uri, headers: &http::HeaderMap) -> Result<Option<HeaderValue>, Reject> {
+/// What the client asks for: the target's authority where it has one, else `Host`; and whether there
+/// was a `Host`.
+fn host(uri: &Uri, headers: &http::HeaderMap) -> Result<(Option<HeaderValue>, bool), Reject> {
     let mut fields = headers.get_all(HOST).iter();
     let field = fields.next();
-    if fields.next().is_some() || field.is_some_and(|host| !valid_authority(host.as_bytes())) {
+    if fields.next().is_some() || field.is_some_and(|host| !is_authority(host.as_bytes())) {
         return Err(Reject::RequestHost);
     }
-    let Some(authority) = uri.authority() else { return Ok(field.cloned()) };
-    if !valid_authority(authority.as_str().as_bytes()) {
+    let Some(authority) = uri.authority() else { return Ok((field.cloned(), true)) };
+    if !is_authority(authority.as_str().as_bytes()) {
         return Err(Reject::RequestHost);
     }
     // Two names for one request are a way to be routed by one and served by the other.
@@ -76,42 +76,36 @@ fn host(uri: &Uri, headers: &http::HeaderMap) -> Result<Option<HeaderValue>, Rej
     {
         return Err(Reject::RequestHost);
     }
-    match field {
-        Some(field) => Ok(Some(field.clone())),
-        None => {
-            HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| Reject::RequestHost)
-        }
+    if let Some(field) = field {
+        return Ok((Some(field.clone()), true));
     }
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Reject::RequestHost)?;
+    Ok((Some(host), false))
 }
 
-/// Whether this is `host` or `host:port`, without a user. Empty is what HTTP/1.0 may have.
-fn valid_authority(text: &[u8]) -> bool {
-    text.is_empty() || !text.contains(&b'@') && Authority::try_from(text).is_ok()
-}
-
-/// The target in origin form, without dot segments, or `*`.
-fn target(uri: &Uri, method: &Method) -> Result<Uri, Reject> {
+/// The target in origin form, without dot segments, or `*`; none if that is what it is.
+fn target(uri: &Uri, method: &Method) -> Result<Option<Uri>, Reject> {
     let Some(target) = uri.path_and_query() else {
         // `GET http://example.com`: RFC 9112 section 3.2.1 has it as `/`.
-        return Ok(Uri::from_static("/"));
+        return Ok(Some(Uri::from_static("/")));
     };
+    let without_authority = || uri.authority().map(|_| Uri::from(target.clone()));
     match target.path() {
-        "*" if method == Method::OPTIONS => return Ok(Uri::from(target.clone())),
+        "*" if method == Method::OPTIONS => return Ok(without_authority()),
         path if !path.starts_with('/') => return Err(Reject::RequestTarget),
         _ => {}
     }
     if !path::has_dot_segment(target.path()) {
-        return match uri.authority() {
-            None => Ok(uri.clone()),
-            Some(_) => Ok(Uri::from(target.clone())),
-        };
+        return Ok(without_authority());
     }
     let mut resolved = resolve_dots(target.path());
     if let Some(query) = target.query() {
         resolved.push('?');
         resolved.push_str(query);
     }
-    PathAndQuery::try_from(resolved).map(Uri::from).map_err(|_| Reject::RequestTarget)
+    PathAndQuery::try_from(resolved)
+        .map(|target| Some(target.into()))
+        .map_err(|_| Reject::RequestTarget)
 }
 
 /// RFC 3986 section 5.2.4, also for dots that are written `%2e`: an origin would resolve them, so
@@ -164,8 +158,9 @@ mod tests {
             ("/a/..%2fb", "/a/..%2fb"),
             ("/...", "/..."),
         ] {
-            let uri = target(&path.parse().unwrap(), &Method::GET).unwrap();
-            assert_eq!(uri.to_string(), resolved, "{path}");
+            let uri: Uri = path.parse().unwrap();
+            let target = target(&uri, &Method::GET).unwrap().unwrap_or(uri);
+            assert_eq!(target.to_string(), resolved, "{path}");
         }
     }
 
@@ -177,7 +172,8 @@ mod tests {
             (Method::OPTIONS, "*", Ok("*")),
             (Method::GET, "*", Err(Reject::RequestTarget)),
         ] {
-            let target = target(&uri.parse().unwrap(), &method).map(|uri| uri.to_string());
+            let given: Uri = uri.parse().unwrap();
+            let target = target(&given, &method).map(|uri| uri.unwrap_or(given).to_string());
             assert_eq!(target.as_deref(), expected.as_ref().map(|ok| *ok), "{method} {uri}");
         }
     }

@@ -7,7 +7,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
-    header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{ACCEPT, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
 /// What [`strip_request`] took off and the chain may put back in its own words.
@@ -19,6 +19,9 @@ pub struct Kept {
     pub trailers: bool,
     /// The client waits for `100 Continue`, or (`Some(false)`) expects something nobody can meet.
     pub expect: Option<bool>,
+    /// What kind of answer the client wants. It stays where it is, too: looking it up here costs
+    /// nothing.
+    pub accept: Option<HeaderValue>,
 }
 
 /// What is to be done with a field of a request.
@@ -40,8 +43,11 @@ pub fn strip_request(headers: &mut HeaderMap, version: Version, trusted: bool) -
     // Most requests carry one or two such fields; the names are collected first since a map cannot
     // be changed while it is walked. An empty vector does not allocate.
     let mut gone: Vec<HeaderName> = Vec::new();
-    for name in headers.keys() {
+    for (name, value) in &*headers {
         match classify(name.as_str()) {
+            Class::EndToEnd if name == ACCEPT && kept.accept.is_none() => {
+                kept.accept = Some(value.clone());
+            }
             Class::EndToEnd => {}
             Class::Forwarded if trusted => {}
             Class::Drop | Class::Forwarded => gone.push(name.clone()),
@@ -64,15 +70,34 @@ pub fn strip_request(headers: &mut HeaderMap, version: Version, trusted: bool) -
     kept
 }
 
-/// Takes off what must not pass to the client.
-pub fn strip_response(headers: &mut HeaderMap) {
+/// Takes off what must not pass to the client, and leaves the answer with one framing; says whether its
+/// body is one that can go on.
+#[inline]
+pub fn strip_response(headers: &mut HeaderMap) -> bool {
+    // Most answers have none of them, and are only looked at.
+    if headers.keys().any(is_about_one_hop) { strip_hop(headers) } else { true }
+}
+
+/// Whether a field of an answer is about its connection alone.
+fn is_about_one_hop(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    match name.as_bytes().first() {
+        Some(b'c' | b'k' | b'p' | b't' | b'u') => HOP.contains(&name),
+        _ => false,
+    }
+}
+
+/// The fields of an answer that are about its connection alone.
+const HOP: [&str; 6] =
+    ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+
+fn strip_hop(headers: &mut HeaderMap) -> bool {
+    let framed = keep_one_framing(headers);
     strip_nominated(headers);
-    for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE, TE] {
+    for name in HOP {
         headers.remove(name);
     }
-    for name in ["keep-alive", "proxy-connection"] {
-        headers.remove(name);
-    }
+    framed
 }
 
 /// Puts the cookies that HTTP/2 may send in pieces back into one field (RFC 9113 section 8.2.3):
@@ -89,7 +114,7 @@ pub fn join_cookies(headers: &mut HeaderMap) {
 
 /// Leaves an answer with one framing (RFC 9112 section 6.3: `Transfer-Encoding` overrides the length);
 /// says whether its body is one that can go on: no coding but `chunked` is taken off on the way here.
-pub fn keep_one_framing(headers: &mut HeaderMap) -> bool {
+fn keep_one_framing(headers: &mut HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return true };
     let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
@@ -281,7 +306,7 @@ mod tests {
     fn expectations_and_trailers_are_noted() {
         let mut headers = map(&[("expect", "100-Continue"), ("te", "gzip, trailers")]);
         let kept = strip_request(&mut headers, Version::HTTP_11, false);
-        assert_eq!(kept, Kept { upgrade: None, trailers: true, expect: Some(true) });
+        assert_eq!(kept, Kept { trailers: true, expect: Some(true), ..Kept::default() });
         assert!(headers.is_empty());
         let kept = strip_request(&mut map(&[("expect", "tea")]), Version::HTTP_11, false);
         assert_eq!(kept.expect, Some(false));

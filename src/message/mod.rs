@@ -3,6 +3,7 @@
 //! What a proxy must do to any message, whatever the route: hop-by-hop fields, `X-Forwarded-*`,
 //! bodies that count. Nothing here knows of routes, upstreams or configuration.
 
+mod authority;
 mod body;
 mod client;
 mod forwarded;
@@ -10,12 +11,10 @@ mod headers;
 mod request_id;
 
 pub use self::{
+    authority::{is_authority, text, without_port},
     body::{BodyError, BodyLimits, RequestBody},
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
     forwarded::{Networks, client_address, set_forwarded},
-    headers::{
-        Kept, join_cookies, keep_one_framing, may_pass, strip_request, strip_response,
-        wants_upgrade,
-    },
+    headers::{Kept, join_cookies, may_pass, strip_request, strip_response, wants_upgrade},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
 };

@@ -159,7 +159,14 @@ pub struct Changes<'r> {
 
 impl Changes<'_> {
     /// Changes a map: removes, sets, adds.
+    #[inline]
     pub fn apply(self, headers: &mut HeaderMap) {
+        if !self.rules.is_empty() {
+            self.change(headers);
+        }
+    }
+
+    fn change(self, headers: &mut HeaderMap) {
         // A map is only ever full, at 32,768 fields, if it came so; the limit on fields is far below.
         self.each(|name, change| match change {
             FieldChange::Remove => drop(headers.remove(name)),

@@ -11,8 +11,10 @@ const PARAMS: [&str; 2] = ["id", "rest"];
 /// A request for `target` with some header fields; `{path.id}` is 7 and `{path.rest}` is `a/b%20c`.
 struct Request {
     method: Method,
+    host: HeaderValue,
     path: String,
     query: Option<String>,
+    id: HeaderValue,
     headers: HeaderMap,
 }
 
@@ -26,17 +28,19 @@ impl Request {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).expect(value));
         }
-        Self { method: Method::GET, path: path.to_owned(), query, headers }
+        let host = HeaderValue::from_static("shop.example");
+        let id = HeaderValue::from_static("0af7");
+        Self { method: Method::GET, host, path: path.to_owned(), query, id, headers }
     }
 
     fn variables(&self) -> Variables<'_> {
         Variables {
             method: &self.method,
             scheme: "http",
-            host: "shop.example",
+            host: Some(&self.host),
             path: &self.path,
             query: self.query.as_deref(),
-            id: "0af7",
+            id: &self.id,
             headers: &self.headers,
             client: Some([192, 0, 2, 1].into()),
             route: "orders",

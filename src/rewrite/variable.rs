@@ -5,9 +5,10 @@
 
 use std::{fmt, io::Write, net::IpAddr};
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::form::{Form, Kind};
+use crate::message::{text, without_port};
 
 /// What is known of a request. All of it is as the client sent it, before any rule changed it.
 #[derive(Clone, Copy)]
@@ -16,15 +17,15 @@ pub struct Variables<'a> {
     pub method: &'a Method,
     /// `{request.scheme}`: `http` or `https`.
     pub scheme: &'a str,
-    /// `{request.host}`, without its port, so that `https://{request.host}{request.uri}` is right
-    /// whatever port the request came in at.
-    pub host: &'a str,
+    /// `{request.host}`; its port is left out, so that `https://{request.host}{request.uri}` is
+    /// right whatever port the request came in at.
+    pub host: Option<&'a HeaderValue>,
     /// `{request.path}`, as it came, and the first part of `{request.uri}`.
     pub path: &'a str,
     /// `{request.query}`, without the `?`, and the second part of `{request.uri}`.
     pub query: Option<&'a str>,
     /// `{request.id}`
-    pub id: &'a str,
+    pub id: &'a HeaderValue,
     /// `{request.header.NAME}`: the first field of that name.
     pub headers: &'a HeaderMap,
     /// `{client.ip}`; a client at a Unix socket has none.
@@ -115,11 +116,11 @@ impl Variable {
                 return;
             }
             Self::Header(name) => {
-                let value = of.headers.get(name).map(http::HeaderValue::as_bytes);
+                let value = of.headers.get(name).map(HeaderValue::as_bytes);
                 return form.write(Kind::Text, value.unwrap_or_default(), out);
             }
-            Self::Host => (Kind::Host, of.host),
-            Self::Id => (Kind::Text, of.id),
+            Self::Host => (Kind::Host, without_port(of.host.map(text).unwrap_or_default())),
+            Self::Id => (Kind::Text, text(of.id)),
             Self::Method => (Kind::Text, of.method.as_str()),
             Self::Param(name) => (Kind::Uri, (of.params)(name).unwrap_or_default()),
             Self::Path => (Kind::Uri, of.path),

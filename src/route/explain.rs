@@ -49,7 +49,7 @@ pub(super) fn explain<'t, T>(
     table: &'t RouteTable<T>,
     query: &Query<'_, '_>,
 ) -> Vec<Candidate<'t>> {
-    let host = query.host.map(host::normalise);
+    let host = query.host.map(host::normal);
     let path = path::normalise(query.path);
     let trees: Vec<&Tree> = table.forest.of(host.as_deref()).collect();
     let mut reached = HashSet::new();

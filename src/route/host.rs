@@ -6,6 +6,8 @@
 
 use std::{borrow::Cow, cmp::Reverse, fmt, net::Ipv6Addr};
 
+use crate::message::without_port;
+
 /// Longest host name that DNS can carry.
 const MAX_LENGTH: usize = 253;
 
@@ -81,9 +83,14 @@ impl fmt::Display for Host {
     }
 }
 
+/// The normal form of a request's host; one that is not text is none that a pattern is for.
+pub(super) fn normal(host: &[u8]) -> Cow<'_, str> {
+    normalise(std::str::from_utf8(host).unwrap_or_default())
+}
+
 /// A request's host as patterns are compared with it: without its port and the dot of the root, in
 /// lower case, an IPv6 address in its shortest form. Nearly always borrowed.
-pub(super) fn normalise(host: &str) -> Cow<'_, str> {
+fn normalise(host: &str) -> Cow<'_, str> {
     let name = without_port(host);
     if let Some(address) = bracketed(name) {
         let shortest = format!("[{address}]");
@@ -94,18 +101,6 @@ pub(super) fn normalise(host: &str) -> Cow<'_, str> {
         Cow::Owned(name.to_ascii_lowercase())
     } else {
         Cow::Borrowed(name)
-    }
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port))
-            if port.bytes().all(|byte| byte.is_ascii_digit())
-                && (!name.starts_with('[') || name.ends_with(']')) =>
-        {
-            name
-        }
-        _ => host,
     }
 }
 

@@ -113,7 +113,7 @@ pub struct Query<'q, 'p> {
     /// The index of the listener where it came in.
     pub listener: usize,
     /// Its host, with or without a port.
-    pub host: Option<&'q str>,
+    pub host: Option<&'q [u8]>,
     /// Its path as it came, without the query and without dot segments.
     pub path: &'p str,
     /// Its query, without the `?`.
@@ -209,7 +209,7 @@ impl<T> RouteTable<T> {
     /// Costs the length of host and path, plus the conditions of routes that have those in common.
     /// Nothing is allocated unless the path is spelled oddly or the method is refused.
     pub fn find<'t, 'p>(&'t self, query: &Query<'_, 'p>) -> Found<'t, 'p, T> {
-        let host = query.host.map(host::normalise);
+        let host = query.host.filter(|_| self.forest.has_hosts()).map(host::normal);
         let path = path::normalise(query.path);
         for tree in self.forest.of(host.as_deref()) {
             let mut spans = Spans::default();

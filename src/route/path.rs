@@ -47,6 +47,14 @@ pub fn normalise(path: &str) -> Cow<'_, str> {
 ///
 /// An origin would resolve such a segment and serve another path than the one that was matched.
 pub fn has_dot_segment(path: &str) -> bool {
+    let begins_so = |byte: Option<&u8>| matches!(byte, Some(b'.' | b'%'));
+    let bytes = path.as_bytes();
+    // Nearly no path has a segment that begins like one.
+    if !begins_so(bytes.first())
+        && !bytes.windows(2).any(|pair| pair[0] == b'/' && begins_so(pair.get(1)))
+    {
+        return false;
+    }
     path.split('/').any(|segment| matches!(&*normalise(segment), "." | ".."))
 }
 

@@ -170,6 +170,12 @@ impl Forest {
         }
     }
 
+    /// Whether it matters which host a request is for.
+    #[inline]
+    pub(super) fn has_hosts(&self) -> bool {
+        !(self.exact.is_empty() && self.below.is_empty())
+    }
+
     /// The trees for a host in normal form, the most specific first.
     #[inline]
     pub(super) fn of<'f>(&'f self, host: Option<&str>) -> impl Iterator<Item = &'f Tree> {

@@ -39,7 +39,7 @@ pub enum Stream {
 
 /// Passes every call on to the variant's own stream.
 macro_rules! delegate {
-    ($type:ident { $($variant:ident),* }) => {
+    ($type:ident { $($variant:ident),* }, $write_vectored:path) => {
         impl AsyncRead for $type {
             fn poll_read(
                 self: Pin<&mut Self>,
@@ -65,7 +65,7 @@ macro_rules! delegate {
                 bufs: &[io::IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
                 match self.get_mut() {
-                    $(Self::$variant(io) => Pin::new(io).poll_write_vectored(cx, bufs),)*
+                    $(Self::$variant(io) => $write_vectored(Pin::new(io), cx, bufs),)*
                 }
             }
 
@@ -84,5 +84,27 @@ macro_rules! delegate {
     };
 }
 
-delegate!(Socket { Tcp, Unix });
-delegate!(Stream { Clear, Tls });
+delegate!(Socket { Tcp, Unix }, small_as_one);
+delegate!(Stream { Clear, Tls }, AsyncWrite::poll_write_vectored);
+
+/// Writes several pieces: small ones as one, since to copy them costs less than to have the kernel
+/// walk a list.
+fn small_as_one<S: AsyncWrite>(
+    io: Pin<&mut S>,
+    cx: &mut Context<'_>,
+    bufs: &[io::IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    if let [one] = bufs {
+        return io.poll_write(cx, one);
+    }
+    let mut whole = [0; 1024];
+    let mut length = 0;
+    for buf in bufs {
+        let Some(space) = whole.get_mut(length..length + buf.len()) else {
+            return io.poll_write_vectored(cx, bufs);
+        };
+        space.copy_from_slice(buf);
+        length += buf.len();
+    }
+    io.poll_write(cx, &whole[..length])
+}

@@ -67,7 +67,8 @@ impl Endpoint {
             && let Some((sender, stream)) = pool.share(clock.now())
         {
             let connection = stream.connection();
-            match self.send_http2(sender, stream, call).await {
+            // Boxed: the state of requests by HTTP/1.1, which are most, would have room for it.
+            match Box::pin(self.send_http2(sender, stream, call)).await {
                 Err(_) if call.request.is_some() => pool.forget(&connection),
                 sent => return sent,
             }
@@ -111,15 +112,8 @@ impl Endpoint {
     }
 
     async fn send_http1(&self, mut sender: Http1, call: &mut Call<'_>) -> Sent {
-        let Some(mut request) = call.request.take() else { return Err(sent_already()) };
-        *request.version_mut() = Version::HTTP_11;
-        let body = request.body();
-        if !body.is_end_stream() && body.size_hint().exact().is_none() {
-            // Without it hyper takes a GET to have no body, and drops what there is.
-            let chunked = HeaderValue::from_static("chunked");
-            request.headers_mut().insert(TRANSFER_ENCODING, chunked);
-        }
-        let sent = pin!(sender.try_send_request(request));
+        let Some(sent) = begin_http1(&mut sender, call) else { return Err(sent_already()) };
+        let sent = pin!(sent);
         let answer = self.answer(sent, call).await?;
         let pool = self.pools.at(call.worker.index).clone();
         let lease = Lease::Http1 { sender, pool, clock: call.worker.clock.clone() };
@@ -203,6 +197,25 @@ impl Endpoint {
     pub(super) fn close(&self, worker: &Worker) {
         self.pools.at(worker.index).close();
     }
+}
+
+/// Gives the call's request to a connection. Not in the async function that waits for the answer: it
+/// would have room for the request twice.
+fn begin_http1(
+    sender: &mut Http1,
+    call: &mut Call<'_>,
+) -> Option<
+    impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>,
+> {
+    let mut request = call.request.take()?;
+    *request.version_mut() = Version::HTTP_11;
+    let body = request.body();
+    if !body.is_end_stream() && body.size_hint().exact().is_none() {
+        // Without it hyper takes a GET to have no body, and drops what there is.
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+    }
+    Some(sender.try_send_request(request))
 }
 
 /// A call is asked to send what it has sent: a fault of ours, and no reason to panic.

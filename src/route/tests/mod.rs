@@ -82,7 +82,7 @@ impl Request {
     fn query(&self) -> Query<'_, '_> {
         Query {
             listener: self.listener,
-            host: self.host.as_deref(),
+            host: self.host.as_deref().map(str::as_bytes),
             path: &self.path,
             query: self.query.as_deref(),
             method: &self.method,

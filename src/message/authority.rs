@@ -1,0 +1,96 @@
+//! `host` and `host:port`, as `Host` and a target's authority have them (RFC 9110 section 4.2.3).
+
+use http::{HeaderValue, uri::Authority};
+
+/// Whether this is `host` or `host:port`, without a user. Empty is what HTTP/1.0 may have.
+pub fn is_authority(text: &[u8]) -> bool {
+    // A name or an IPv4 address, with a port or without, is nearly every one.
+    let name = text.iter().take_while(|byte| NAME[usize::from(**byte)]).count();
+    let plain = match &text[name..] {
+        [] => true,
+        [b':', port @ ..] => name > 0 && port.len() < 5 && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    plain || is_odd_authority(text)
+}
+
+/// Bytes of nearly every host.
+const NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = matches!(byte as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-');
+        byte += 1;
+    }
+    table
+};
+
+fn is_odd_authority(text: &[u8]) -> bool {
+    !text.contains(&b'@') && Authority::try_from(text).is_ok()
+}
+
+/// A host without its port.
+pub fn without_port(host: &str) -> &str {
+    let bytes = host.as_bytes();
+    match bytes.iter().rposition(|&byte| byte == b':') {
+        // The last colon of `[::1]` is part of the address.
+        Some(colon) if bytes[colon + 1..].iter().all(u8::is_ascii_digit) => {
+            let name = &host[..colon];
+            if name.starts_with('[') && !name.ends_with(']') { host } else { name }
+        }
+        _ => host,
+    }
+}
+
+/// The text of a field whose bytes are known to be text.
+pub fn text(value: &HeaderValue) -> &str {
+    std::str::from_utf8(value.as_bytes()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        for (text, valid) in [
+            ("", true),
+            ("a.example", true),
+            ("a.example:80", true),
+            ("a.example:65535", true),
+            ("a.example:", true),
+            ("127.0.0.1:8080", true),
+            ("[::1]", true),
+            ("[::1]:443", true),
+            ("::1", false),
+            (":80", false),
+            ("a:b", false),
+            ("user@a.example", false),
+            ("a b", false),
+            ("a/b", false),
+        ] {
+            assert_eq!(is_authority(text.as_bytes()), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_plain_is_what_the_parser_takes() {
+        for text in ["a", "a-b.c", "1.2.3.4:1", "a.example:9999", "a:", "A.B:0"] {
+            assert!(text.parse::<Authority>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_taken_off() {
+        for (host, name) in [
+            ("a.example:80", "a.example"),
+            ("a.example", "a.example"),
+            ("a.example:", "a.example"),
+            ("[::1]:443", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(host), name);
+        }
+    }
+}
