@@ -95,8 +95,7 @@ impl Endpoint {
             Some(_) => Protocol::Http1,
             None => self.settings.protocol,
         };
-        let connecting =
-            connect(&self.settings.address, &self.resolved, self.tls.as_ref(), protocol, pool);
+        let connecting = connect(self, protocol, pool);
         let connected = within(&worker.clock, call.timeout.connect, connecting).await;
         let connected = connected.unwrap_or(Err(Failure::new(Reject::ConnectTimeout)));
         let connection = connected.inspect_err(|failure| pool.connect_failed(failure.reject))?;
@@ -147,7 +146,12 @@ impl Endpoint {
             *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
             request.headers_mut().insert(HOST, host);
         }
-        Ok(self.open(answer?, Lease::Http2 { _stream: stream }, call))
+        let answer = answer?;
+        // The library knows no bound for their number.
+        if answer.headers().len() > usize::from(self.settings.max_headers) {
+            return Err(Failure::new(Reject::UpstreamHeaderTooLarge));
+        }
+        Ok(self.open(answer, Lease::Http2 { _stream: stream }, call))
     }
 
     /// Waits for the answer's head. A request that was not sent is put back into the call.
