@@ -194,9 +194,10 @@ impl Default for UpstreamTls {
 pub struct UpstreamTimeout {
     /// To take a connection, TLS included.
     pub connect: Duration,
-    /// From the request sent to the answer's head.
+    /// From the request sent, body and all, to the answer's head.
     pub first_byte: Duration,
-    /// Between two pieces of an answer's body or, in a tunnel, without a byte either way.
+    /// Between two pieces of an answer's body, or of a request's that the endpoint takes; in a tunnel,
+    /// without a byte either way.
     pub idle: Duration,
     /// From the first try to the end of the answer; without it, as long as bytes flow.
     #[serde(skip_serializing_if = "Option::is_none")]

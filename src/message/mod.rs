@@ -8,6 +8,7 @@ mod client;
 mod forwarded;
 mod headers;
 mod request_id;
+mod upload;
 
 pub use self::{
     body::{BodyError, BodyLimits, RequestBody},
@@ -18,4 +19,5 @@ pub use self::{
         wants_upgrade,
     },
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
+    upload::{Phase, Upload},
 };

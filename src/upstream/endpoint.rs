@@ -162,18 +162,23 @@ impl Endpoint {
         >,
         call: &mut Call<'_>,
     ) -> Result<Response<Incoming>, Failure> {
-        let mut patience = Deadline::new(&call.worker.clock, call.timeout.first_byte);
-        let total = &mut call.total;
+        let mut patience = Deadline::new(&call.worker.clock, call.patience());
         let answer = poll_fn(|cx| {
             if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
                 return Poll::Ready(Ok(answer));
             }
-            if let Some(total) = total
+            if let Some(total) = &mut call.total
                 && total.poll(cx).is_ready()
             {
                 return Poll::Ready(Err(Reject::TotalTimeout));
             }
-            patience.poll(cx).map(|()| Err(Reject::FirstByteTimeout))
+            while patience.poll(cx).is_ready() {
+                match call.patience_left() {
+                    Ok(left) => patience.reset(left),
+                    Err(reject) => return Poll::Ready(Err(reject)),
+                }
+            }
+            Poll::Pending
         });
         match answer.await {
             Ok(Ok(answer)) => Ok(answer),
@@ -191,10 +196,8 @@ impl Endpoint {
         lease: Lease,
         call: &mut Call<'_>,
     ) -> Response<AnswerBody> {
-        let (idle, total) = (call.timeout.idle, call.total.take());
-        let clock = &call.worker.clock;
         let exchange = self.pools.at(call.worker.index).exchange();
-        answer.map(|incoming| AnswerBody::new(incoming, lease, clock, idle, total, exchange))
+        answer.map(|incoming| AnswerBody::new(incoming, lease, call, exchange))
     }
 
     /// Closes a worker's connections that were idle for too long.

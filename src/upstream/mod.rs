@@ -28,7 +28,7 @@ pub use self::{
     failure::Failure,
 };
 use crate::{
-    message::RequestBody,
+    message::{Phase, RequestBody, Upload},
     metrics::UpstreamMetrics,
     reject::Reject,
     worker::{Deadline, Worker},
@@ -55,9 +55,9 @@ pub struct Upstream {
 pub struct Timeouts {
     /// To take a connection, TLS included.
     pub connect: Duration,
-    /// From the request sent to the answer's head.
+    /// From the request sent, all of it, to the answer's head.
     pub first_byte: Duration,
-    /// Between two pieces of the answer.
+    /// Between two pieces of the answer, or of the request's body that it takes.
     pub idle: Duration,
     /// From the first try to the end of the answer.
     pub total: Option<Duration>,
@@ -84,6 +84,8 @@ pub struct Call<'a> {
     pub upgrade: Option<HeaderValue>,
     /// The end of the whole exchange.
     pub total: Option<Box<Deadline>>,
+    /// How far the client's body has come.
+    upload: Option<Arc<Upload>>,
     /// Endpoints that were tried.
     pub tries: u32,
 }
@@ -97,7 +99,31 @@ impl<'a> Call<'a> {
         upgrade: Option<HeaderValue>,
     ) -> Self {
         let total = timeout.total.map(|total| Box::new(Deadline::new(&worker.clock, total)));
-        Self { request: Some(request), worker, timeout, upgrade, total, tries: 0 }
+        let upload = request.body().upload().cloned();
+        Self { request: Some(request), worker, timeout, upgrade, total, upload, tries: 0 }
+    }
+
+    /// How long to wait before it is looked again whether the origin takes too long for the answer's
+    /// head. A body that a client sends is part of the request: it has to be gone first.
+    fn patience(&self) -> Duration {
+        let Timeouts { first_byte, idle, .. } = self.timeout;
+        match &self.upload {
+            None => first_byte,
+            Some(upload) => {
+                upload.hand_over(&self.worker.clock);
+                first_byte.min(idle)
+            }
+        }
+    }
+
+    /// The same once that is over.
+    fn patience_left(&self) -> Result<Duration, Reject> {
+        let Timeouts { first_byte, idle, .. } = self.timeout;
+        let Some(upload) = &self.upload else { return Err(Reject::FirstByteTimeout) };
+        upload.left(&self.worker.clock, idle, first_byte).map_err(|phase| match phase {
+            Phase::Done => Reject::FirstByteTimeout,
+            Phase::Taking | Phase::Sending => Reject::IdleTimeout,
+        })
     }
 }
 
