@@ -15,7 +15,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::upload::{Phase, Upload};
+use super::{
+    replay::Replay,
+    upload::{Phase, Upload},
+};
 use crate::{
     reject::Reject,
     worker::{Clock, Deadline},
@@ -65,6 +68,8 @@ pub enum RequestBody {
     Full(Bytes),
     /// The client's.
     Client(Box<ClientBody>),
+    /// One that may be sent again.
+    Replay(Replay),
 }
 
 /// A body that a client sends.
@@ -89,15 +94,31 @@ impl RequestBody {
     /// How far it has come, if it comes from a client.
     pub fn upload(&self) -> Option<&Arc<Upload>> {
         match self {
-            Self::Empty | Self::Full(_) => None,
+            Self::Empty | Self::Full(_) | Self::Replay(_) => None,
             Self::Client(body) => Some(&body.upload),
+        }
+    }
+
+    /// The same body for a connection that may turn it away unseen, or none if it cannot be sent from
+    /// its start any more. Of several only the last one gives anything.
+    pub fn again(&mut self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Full(bytes) => Some(Self::Full(bytes.clone())),
+            Self::Client(_) => {
+                *self = Self::Replay(Replay::new(std::mem::replace(self, Self::Empty)));
+                self.again()
+            }
+            Self::Replay(replay) => replay.again().map(Self::Replay),
         }
     }
 
     /// Holds a client's body to so many bytes.
     pub fn bound(&mut self, size: u64) {
-        if let Self::Client(body) = self {
-            body.limits.size = size;
+        match self {
+            Self::Empty | Self::Full(_) => {}
+            Self::Client(body) => body.limits.size = size,
+            Self::Replay(replay) => replay.bound(size),
         }
     }
 }
@@ -117,6 +138,7 @@ impl Body for RequestBody {
                 _ => Poll::Ready(None),
             },
             Self::Client(body) => body.poll_frame(cx),
+            Self::Replay(replay) => replay.poll_frame(cx),
         }
     }
 
@@ -125,6 +147,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
             Self::Client(body) => body.incoming.is_end_stream(),
+            Self::Replay(replay) => replay.is_end_stream(),
         }
     }
 
@@ -133,6 +156,7 @@ impl Body for RequestBody {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Client(body) => body.incoming.size_hint(),
+            Self::Replay(replay) => replay.size_hint(),
         }
     }
 }
@@ -169,6 +193,7 @@ impl fmt::Debug for RequestBody {
             Self::Empty => "Empty",
             Self::Full(_) => "Full",
             Self::Client(_) => "Client",
+            Self::Replay(_) => "Replay",
         })
     }
 }

@@ -7,6 +7,7 @@ mod body;
 mod client;
 mod forwarded;
 mod headers;
+mod replay;
 mod request_id;
 mod upload;
 

@@ -1,15 +1,9 @@
 //! A new connection to an endpoint: name, socket, TLS, and the first words of HTTP.
 
-use std::{
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -19,6 +13,7 @@ use super::{
     address::{Address, Place},
     compile::Settings,
     failure::Failure,
+    http2,
     pool::{Counted, Http1, Http2, Pool, Streams},
     resolve::Resolved,
 };
@@ -57,7 +52,7 @@ pub(super) async fn connect(
     pool: &Arc<Pool>,
 ) -> Result<Connection, Failure> {
     let socket = open(&endpoint.settings.address, &endpoint.resolved).await?;
-    let (stream, http2) = match &endpoint.tls {
+    let (stream, is_http2) = match &endpoint.tls {
         None => (Stream::Clear(socket), protocol == Protocol::Http2),
         Some(tls) => {
             let config = match protocol {
@@ -67,27 +62,28 @@ pub(super) async fn connect(
             let connector = TlsConnector::from(config.clone());
             let stream = connector.connect(tls.name.clone(), socket).await;
             let stream = stream.map_err(|error| Failure::caused(Reject::UpstreamTls, error))?;
-            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            if protocol == Protocol::Http2 && !http2 {
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            if protocol == Protocol::Http2 && !is_http2 {
                 let error = "the endpoint does not offer HTTP/2 (ALPN)";
                 return Err(Failure::caused(Reject::UpstreamTls, error));
             }
-            (Stream::Tls(Box::new(stream.into())), http2)
+            (Stream::Tls(Box::new(stream.into())), is_http2)
         }
     };
     let open = pool.connected();
-    let connection = match http2 {
-        true => speak_http2(stream, &endpoint.settings, open).await,
-        false => speak_http1(stream, &endpoint.settings, open).await,
-    };
-    connection.map_err(|error| Failure::caused(Reject::ConnectFailed, error))
+    if is_http2 {
+        let (sender, streams) = http2::speak(stream, &endpoint.settings, open).await?;
+        return Ok(Connection::Http2(sender, streams));
+    }
+    let sender = speak_http1(stream, &endpoint.settings, open).await;
+    sender.map(Connection::Http1).map_err(|error| Failure::caused(Reject::ConnectFailed, error))
 }
 
 async fn speak_http1(
     stream: Stream,
     settings: &Settings,
     open: Counted,
-) -> Result<Connection, hyper::Error> {
+) -> Result<Http1, hyper::Error> {
     let (size, fields) = (settings.max_header_size, usize::from(settings.max_headers));
     let mut builder = http1::Builder::new();
     // It counts the empty line before a head.
@@ -105,30 +101,7 @@ async fn speak_http1(
         drop(connection.with_upgrades().await);
         drop(open);
     });
-    Ok(Connection::Http1(sender))
-}
-
-async fn speak_http2(
-    stream: Stream,
-    settings: &Settings,
-    open: Counted,
-) -> Result<Connection, hyper::Error> {
-    let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
-        .max_header_list_size(u32::try_from(settings.max_header_size).unwrap_or(u32::MAX))
-        .handshake(TokioIo::new(stream))
-        .await?;
-    let streams = Streams::new(connection.current_max_send_streams());
-    let known = streams.clone();
-    // How a connection ends is told by the exchanges on it.
-    tokio::spawn(poll_fn(move |cx| {
-        let _ = &open;
-        let ended = Pin::new(&mut connection).poll(cx).map(drop);
-        known.most.store(connection.current_max_send_streams(), Relaxed);
-        ended
-    }));
-    Ok(Connection::Http2(sender, streams))
+    Ok(sender)
 }
 
 async fn open(address: &Address, resolved: &Resolved) -> Result<Socket, Failure> {

@@ -72,6 +72,14 @@ async fn a_connection_that_is_not_taken_is_504_or_the_next_ones() {
 }
 
 #[tokio::test]
+async fn connecting_counts_as_part_of_the_whole_exchange() {
+    let full = Full::new();
+    let times = "timeout = { connect = \"1m\", total = \"200ms\" }";
+    let janua = one(&full.url, times).start().await;
+    janua.get("/").await.assert_refused(504, "timeout.total", "while connecting");
+}
+
+#[tokio::test]
 async fn a_handshake_that_stands_still_is_a_connection_not_taken() {
     let origin = saying("").await;
     let home = tempfile::tempdir().unwrap();
