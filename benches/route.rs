@@ -109,13 +109,15 @@ fn rewrite(criterion: &mut Criterion) {
     for (name, value) in [("host", "example.org"), ("user-agent", "bench"), ("accept", "*/*")] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    let host = HeaderValue::from_static("example.org");
+    let id = HeaderValue::from_static("0af76519-16cd-43dd-8448-eb211c80319c");
     let variables = Variables {
         method: &Method::GET,
         scheme: "https",
-        host: "example.org",
+        host: Some(&host),
         path: "/api/orders/4711",
         query: Some("a=1"),
-        id: "0af7651916cd43dd8448eb211c80319c",
+        id: &id,
         headers: &headers,
         client: Some([192, 0, 2, 1].into()),
         route: "orders",

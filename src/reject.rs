@@ -94,6 +94,8 @@ rejects! {
     UpstreamReset = 502 "upstream.reset" "The service ended the connection before it answered.";
     /// The endpoint's answer is not one that HTTP allows.
     UpstreamProtocol = 502 "upstream.protocol" "The service gave an invalid answer.";
+    /// The head of the endpoint's answer is larger than the limits.
+    UpstreamHeaderTooLarge = 502 "upstream.header_too_large" "The service gave an answer whose header is too large.";
     /// The endpoint took too long to take a connection.
     ConnectTimeout = 504 "timeout.connect" "The service took too long to answer.";
     /// The endpoint took too long to begin its answer.

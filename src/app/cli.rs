@@ -183,7 +183,7 @@ Examples:
   janua run -c config/janua.toml
 
 Sockets of the service manager are taken over (address = \"systemd:NAME\"), and it is told when the \
-gateway is ready, reloads and stops (Type=notify-reload).";
+gateway is ready, reloads and stops (Type=notify).";
 
 const CHECK: &str = "\
 Nothing is bound or written. It is silent when all is well.

@@ -4,14 +4,7 @@
 //! answer's body to its end, where it counts and logs. Stages add what they find out and read what
 //! others did; nothing here decides anything.
 
-use std::{
-    fmt,
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version,
@@ -27,7 +20,7 @@ use super::{
 };
 use crate::{
     message::{
-        BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, acceptable_request_id,
+        BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, acceptable_request_id,
         client_address, new_request_id,
     },
     metrics::Finished,
@@ -63,8 +56,8 @@ pub struct Exchange {
     pub(super) tries: u32,
     /// Microseconds from sending the request on to its answer's head.
     pub(super) first_byte: Option<u64>,
-    /// Bytes of the request's body so far, if it has one.
-    pub(super) received: Option<Arc<AtomicU64>>,
+    /// How far the request's body has come, if it has one.
+    pub(super) upload: Option<Arc<Upload>>,
     pub(super) sent: u64,
     pub(super) status: Option<StatusCode>,
     pub(super) reject: Option<Reject>,
@@ -106,7 +99,7 @@ impl Exchange {
             endpoint: None,
             tries: 0,
             first_byte: None,
-            received: None,
+            upload: None,
             sent: 0,
             status: None,
             reject: None,
@@ -134,8 +127,8 @@ impl Exchange {
     /// is not known yet.
     pub(super) fn receive(&mut self, body: Incoming) -> RequestBody {
         let limits = BodyLimits { size: u64::MAX, ..self.listener.body };
-        let (body, received) = RequestBody::from_client(body, limits, &self.client.worker.clock);
-        self.received = received;
+        let body = RequestBody::from_client(body, limits, &self.client.worker.clock);
+        self.upload = body.upload().cloned();
         body
     }
 
@@ -243,7 +236,7 @@ impl Exchange {
         let finished = Finished {
             status: self.status.map(|status| status.as_u16()),
             micros: u64::try_from(micros).unwrap_or(u64::MAX),
-            bytes_in: self.received.as_ref().map_or(0, |received| received.load(Relaxed)),
+            bytes_in: self.upload.as_ref().map_or(0, |upload| upload.received()),
             bytes_out: self.sent,
         };
         let worker = self.client.worker.index;

@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{answer::Source, exchange::Exchange, validate::answers_101};
 use crate::{
-    message::{RequestBody, strip_response},
+    message::{RequestBody, Upload, strip_response},
     reject::Reject,
     upstream::AnswerBody,
     worker::{Clock, Deadline},
@@ -111,7 +111,7 @@ impl Tunnel {
         };
         exchange.reject = ended;
         exchange.sent = activity.written.load(Relaxed);
-        exchange.received = Some(Arc::new(AtomicU64::new(activity.read.load(Relaxed))));
+        exchange.upload = Some(Arc::new(Upload::of(activity.read.load(Relaxed))));
     }
 
     async fn carry(&self, activity: &Activity) -> Result<(), Reject> {

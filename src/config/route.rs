@@ -78,11 +78,12 @@ pub struct Route {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RouteTimeout {
-    /// From the request sent to the answer's head.
+    /// From the request sent, body and all, to the answer's head.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"5m")]
     pub first_byte: Option<Duration>,
-    /// Between two pieces of an answer's body or, in a tunnel, without a byte either way.
+    /// Between two pieces of an answer's body, or of a request's that the endpoint takes; in a tunnel,
+    /// without a byte either way.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"1h")]
     pub idle: Option<Duration>,

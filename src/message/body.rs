@@ -6,10 +6,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,6 +15,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::{
+    replay::Replay,
+    upload::{Phase, Upload},
+};
 use crate::{
     reject::Reject,
     worker::{Clock, Deadline},
@@ -67,38 +68,57 @@ pub enum RequestBody {
     Full(Bytes),
     /// The client's.
     Client(Box<ClientBody>),
+    /// One that may be sent again.
+    Replay(Replay),
 }
 
 /// A body that a client sends.
 pub struct ClientBody {
     incoming: Incoming,
     limits: BodyLimits,
-    received: Arc<AtomicU64>,
+    upload: Arc<Upload>,
     patience: Patience,
 }
 
 impl RequestBody {
-    /// The body of a client's request, within limits; `received` counts its bytes.
-    pub fn from_client(
-        incoming: Incoming,
-        limits: BodyLimits,
-        clock: &Clock,
-    ) -> (Self, Option<Arc<AtomicU64>>) {
+    /// The body of a client's request, within limits.
+    pub fn from_client(incoming: Incoming, limits: BodyLimits, clock: &Clock) -> Self {
         if incoming.is_end_stream() {
-            return (Self::Empty, None);
+            return Self::Empty;
         }
-        let received = Arc::new(AtomicU64::new(0));
         let patience = Patience::new(clock, limits);
-        let body = ClientBody { incoming, limits, received: received.clone(), patience };
-        (Self::Client(Box::new(body)), Some(received))
+        let body = ClientBody { incoming, limits, upload: Arc::default(), patience };
+        Self::Client(Box::new(body))
     }
-}
 
-impl RequestBody {
+    /// How far it has come, if it comes from a client.
+    pub fn upload(&self) -> Option<&Arc<Upload>> {
+        match self {
+            Self::Empty | Self::Full(_) | Self::Replay(_) => None,
+            Self::Client(body) => Some(&body.upload),
+        }
+    }
+
+    /// The same body for a connection that may turn it away unseen, or none if it cannot be sent from
+    /// its start any more. Of several only the last one gives anything.
+    pub fn again(&mut self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Full(bytes) => Some(Self::Full(bytes.clone())),
+            Self::Client(_) => {
+                *self = Self::Replay(Replay::new(std::mem::replace(self, Self::Empty)));
+                self.again()
+            }
+            Self::Replay(replay) => replay.again().map(Self::Replay),
+        }
+    }
+
     /// Holds a client's body to so many bytes.
     pub fn bound(&mut self, size: u64) {
-        if let Self::Client(body) = self {
-            body.limits.size = size;
+        match self {
+            Self::Empty | Self::Full(_) => {}
+            Self::Client(body) => body.limits.size = size,
+            Self::Replay(replay) => replay.bound(size),
         }
     }
 }
@@ -118,6 +138,7 @@ impl Body for RequestBody {
                 _ => Poll::Ready(None),
             },
             Self::Client(body) => body.poll_frame(cx),
+            Self::Replay(replay) => replay.poll_frame(cx),
         }
     }
 
@@ -126,6 +147,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
             Self::Client(body) => body.incoming.is_end_stream(),
+            Self::Replay(replay) => replay.is_end_stream(),
         }
     }
 
@@ -134,6 +156,7 @@ impl Body for RequestBody {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Client(body) => body.incoming.size_hint(),
+            Self::Replay(replay) => replay.size_hint(),
         }
     }
 }
@@ -144,8 +167,12 @@ impl ClientBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            self.upload.enter(Phase::Sending, &self.patience.clock);
             return self.patience.poll(cx).map(|()| Some(Err(BodyError::TooSlow)));
         };
+        let done = frame.is_none() || self.incoming.is_end_stream();
+        let phase = if done { Phase::Done } else { Phase::Taking };
+        self.upload.enter(phase, &self.patience.clock);
         let frame = match frame {
             None => return Poll::Ready(None),
             Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Client(error)))),
@@ -153,8 +180,7 @@ impl ClientBody {
         };
         let length = frame.data_ref().map_or(0, Bytes::len) as u64;
         self.patience.received(length);
-        let before = self.received.fetch_add(length, Relaxed);
-        if before + length > self.limits.size {
+        if self.upload.count(length) + length > self.limits.size {
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         }
         Poll::Ready(Some(Ok(frame)))
@@ -167,6 +193,7 @@ impl fmt::Debug for RequestBody {
             Self::Empty => "Empty",
             Self::Full(_) => "Full",
             Self::Client(_) => "Client",
+            Self::Replay(_) => "Replay",
         })
     }
 }

@@ -8,7 +8,9 @@ mod body;
 mod client;
 mod forwarded;
 mod headers;
+mod replay;
 mod request_id;
+mod upload;
 
 pub use self::{
     authority::{is_authority, text, without_port},
@@ -17,4 +19,5 @@ pub use self::{
     forwarded::{Networks, client_address, set_forwarded},
     headers::{Kept, join_cookies, may_pass, strip_request, strip_response, wants_upgrade},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
+    upload::{Phase, Upload},
 };

@@ -158,16 +158,6 @@ fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {
     );
     let failures = ("janua_upstream_connect_failures_total", "Failed connections, by reason.");
     by_word(page, failures, ("upstream", "reason"), all, UpstreamMetrics::failures);
-    let mut up = page.family(
-        "janua_upstream_endpoint_up",
-        Kind::Gauge,
-        "1 while the endpoint may be used, else 0.",
-    );
-    for (name, upstream) in all {
-        for (endpoint, value) in upstream.endpoints() {
-            up.sample(&[("upstream", name), ("endpoint", &endpoint)], value);
-        }
-    }
 }
 
 /// A family with one series for each name.

@@ -13,8 +13,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::pool::{Counted, Http1, Pool, StreamLease};
+use super::{
+    Call,
+    pool::{Counted, Http1, Pool, StreamLease},
+};
 use crate::{
+    message::Upload,
     reject::Reject,
     worker::{Clock, Deadline},
 };
@@ -72,6 +76,8 @@ pub struct AnswerBody {
     waiting: bool,
     clock: Clock,
     total: Option<Box<Deadline>>,
+    /// The request's body, which may still be on its way.
+    upload: Option<Arc<Upload>>,
     _exchange: Counted,
 }
 
@@ -79,18 +85,24 @@ impl AnswerBody {
     pub(super) fn new(
         incoming: Incoming,
         lease: Lease,
-        clock: &Clock,
-        idle: Duration,
-        total: Option<Box<Deadline>>,
+        call: &mut Call<'_>,
         exchange: Counted,
     ) -> Self {
         let mut lease = Some(lease);
         if incoming.is_end_stream() {
             lease.take().into_iter().for_each(Lease::give_back);
         }
-        let clock = clock.clone();
-        let (silence, waiting) = (None, false);
-        Self { incoming, lease, idle, silence, waiting, clock, total, _exchange: exchange }
+        Self {
+            incoming,
+            lease,
+            idle: call.timeout.idle,
+            silence: None,
+            waiting: false,
+            clock: call.worker.clock.clone(),
+            total: call.total.take(),
+            upload: call.upload.take(),
+            _exchange: exchange,
+        }
     }
 
     /// How long the origin may be silent.
@@ -116,7 +128,15 @@ impl AnswerBody {
             None => self.silence.insert(Deadline::new(&self.clock, idle)),
         };
         self.waiting = true;
-        silence.poll(cx).map(|()| AnswerError::Idle)
+        while silence.poll(cx).is_ready() {
+            // An answer that began early may wait for the rest of the request.
+            let upload = self.upload.as_ref();
+            match upload.and_then(|upload| upload.left(&self.clock, idle, idle).ok()) {
+                Some(left) => silence.reset(left),
+                None => return Poll::Ready(AnswerError::Idle),
+            }
+        }
+        Poll::Pending
     }
 }
 

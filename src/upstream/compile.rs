@@ -23,6 +23,9 @@ pub(super) struct Settings {
     pub(super) address: Address,
     pub(super) protocol: config::UpstreamProtocol,
     pub(super) keep_alive: config::KeepAlive,
+    /// What an answer's head may be: bytes, fields.
+    pub(super) max_header_size: usize,
+    pub(super) max_headers: u16,
     tls: config::UpstreamTls,
     /// What the files of `tls` held.
     tls_digest: u64,
@@ -57,12 +60,15 @@ impl Upstream {
         let addresses = addresses(upstream, &list, problems);
         let https = addresses.iter().flatten().any(|address| address.tls);
         let tls = TlsToOrigin::compile(upstream, https, &at.key("tls"), problems);
-        let (host, tls, addresses) = (host?, tls?, addresses?);
+        let answerable = check_head(upstream, at, problems);
+        let (host, tls, addresses, ()) = (host?, tls?, addresses?, answerable?);
         let endpoint = |address: Address| {
             let settings = Settings {
                 address,
                 protocol: upstream.protocol,
                 keep_alive: upstream.keep_alive.clone(),
+                max_header_size: upstream.max_header_size.as_usize(),
+                max_headers: upstream.max_headers,
                 tls: upstream.tls.clone(),
                 tls_digest: tls.digest,
             };
@@ -114,6 +120,18 @@ fn addresses(
         }
     }
     Some(addresses)
+}
+
+/// Limits that no answer could keep.
+fn check_head(upstream: &config::Upstream, at: &Path, problems: &mut Problems) -> Option<()> {
+    let (size, fields) = (upstream.max_header_size.as_usize(), upstream.max_headers);
+    let key = match () {
+        () if size == 0 => "max-header-size",
+        () if fields == 0 => "max-headers",
+        () => return Some(()),
+    };
+    problems.push(Problem::error(at.key(key), "no answer could come"));
+    None
 }
 
 fn host(host: &HostHeader, at: &Path, problems: &mut Problems) -> Option<Host> {

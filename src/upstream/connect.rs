@@ -1,22 +1,19 @@
 //! A new connection to an endpoint: name, socket, TLS, and the first words of HTTP.
 
-use std::{
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::{
+    Endpoint,
     address::{Address, Place},
+    compile::Settings,
     failure::Failure,
+    http2,
     pool::{Counted, Http1, Http2, Pool, Streams},
     resolve::Resolved,
 };
@@ -25,6 +22,10 @@ use crate::{
     reject::Reject,
     stream::{Socket, Stream},
 };
+
+/// hyper's own bound of what it buffers of an HTTP/1 connection, and what it needs of that beside a head.
+const BUFFER: usize = 400 << 10;
+const SPARE: usize = 8 << 10;
 
 /// TLS to an endpoint.
 #[derive(Clone, Debug)]
@@ -46,14 +47,12 @@ pub(super) enum Connection {
 /// # Errors
 /// Which step failed: the name, the connection, TLS, or the protocol's own handshake.
 pub(super) async fn connect(
-    address: &Address,
-    resolved: &Resolved,
-    tls: Option<&Tls>,
+    endpoint: &Endpoint,
     protocol: Protocol,
     pool: &Arc<Pool>,
 ) -> Result<Connection, Failure> {
-    let socket = open(address, resolved).await?;
-    let (stream, http2) = match tls {
+    let socket = open(&endpoint.settings.address, &endpoint.resolved).await?;
+    let (stream, is_http2) = match &endpoint.tls {
         None => (Stream::Clear(socket), protocol == Protocol::Http2),
         Some(tls) => {
             let config = match protocol {
@@ -63,45 +62,46 @@ pub(super) async fn connect(
             let connector = TlsConnector::from(config.clone());
             let stream = connector.connect(tls.name.clone(), socket).await;
             let stream = stream.map_err(|error| Failure::caused(Reject::UpstreamTls, error))?;
-            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            if protocol == Protocol::Http2 && !http2 {
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            if protocol == Protocol::Http2 && !is_http2 {
                 let error = "the endpoint does not offer HTTP/2 (ALPN)";
                 return Err(Failure::caused(Reject::UpstreamTls, error));
             }
-            (Stream::Tls(Box::new(stream.into())), http2)
+            (Stream::Tls(Box::new(stream.into())), is_http2)
         }
     };
-    speak(stream, http2, pool.connected()).await
+    let open = pool.connected();
+    if is_http2 {
+        let (sender, streams) = http2::speak(stream, &endpoint.settings, open).await?;
+        return Ok(Connection::Http2(sender, streams));
+    }
+    let sender = speak_http1(stream, &endpoint.settings, open).await;
+    sender.map(Connection::Http1).map_err(|error| Failure::caused(Reject::ConnectFailed, error))
 }
 
-async fn speak(stream: Stream, http2: bool, open: Counted) -> Result<Connection, Failure> {
-    let failed = |error: hyper::Error| Failure::caused(Reject::ConnectFailed, error);
-    let io = TokioIo::new(stream);
-    if http2 {
-        let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20)
-            .handshake(io)
-            .await
-            .map_err(failed)?;
-        let streams = Streams::new(connection.current_max_send_streams());
-        let known = streams.clone();
-        // How a connection ends is told by the exchanges on it.
-        tokio::spawn(poll_fn(move |cx| {
-            let _ = &open;
-            let ended = Pin::new(&mut connection).poll(cx).map(drop);
-            known.most.store(connection.current_max_send_streams(), Relaxed);
-            ended
-        }));
-        Ok(Connection::Http2(sender, streams))
-    } else {
-        let (sender, connection) = http1::Builder::new().handshake(io).await.map_err(failed)?;
-        tokio::spawn(async move {
-            drop(connection.with_upgrades().await);
-            drop(open);
-        });
-        Ok(Connection::Http1(sender))
+async fn speak_http1(
+    stream: Stream,
+    settings: &Settings,
+    open: Counted,
+) -> Result<Http1, hyper::Error> {
+    let (size, fields) = (settings.max_header_size, usize::from(settings.max_headers));
+    let mut builder = http1::Builder::new();
+    // It counts the empty line before a head.
+    builder.max_header_size(size.saturating_add(3));
+    if size > BUFFER - SPARE {
+        builder.max_buf_size(size.saturating_add(SPARE));
     }
+    // Up to 100 fields are held on the stack, where it is said or not; for more it allocates, twice
+    // for each answer and with whatever number is said.
+    if fields != 100 {
+        builder.max_headers(fields);
+    }
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        drop(connection.with_upgrades().await);
+        drop(open);
+    });
+    Ok(sender)
 }
 
 async fn open(address: &Address, resolved: &Resolved) -> Result<Socket, Failure> {

@@ -6,14 +6,9 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
-    time::Duration,
 };
 
-use http::{
-    HeaderValue, Request, Response, Uri, Version,
-    header::{HOST, TRANSFER_ENCODING},
-    uri::{Authority, PathAndQuery, Scheme},
-};
+use http::{HeaderValue, Request, Response, Version, header::TRANSFER_ENCODING};
 use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::TrySendError};
 
@@ -23,14 +18,15 @@ use super::{
     compile::Settings,
     connect::{Connection, Tls, connect},
     failure::Failure,
-    pool::{Http1, Http2, Pool, StreamLease},
+    http2::{self, Unseen},
+    pool::{Http1, Http2, Pool, StreamLease, Streams},
     resolve::Resolved,
 };
 use crate::{
     config::UpstreamProtocol as Protocol,
     message::RequestBody,
     reject::Reject,
-    worker::{Clock, Deadline, PerWorker, Worker},
+    worker::{Deadline, PerWorker, Worker},
 };
 
 /// One origin.
@@ -44,6 +40,19 @@ pub struct Endpoint {
 }
 
 type Sent = Result<Response<AnswerBody>, Failure>;
+
+/// What a request is sent on.
+enum Way {
+    Http1(Http1),
+    Http2(Http2, StreamLease),
+}
+
+/// Why an answer does not come.
+enum Lost {
+    /// It takes too long.
+    Late(Reject),
+    Broken(TrySendError<Request<RequestBody>>),
+}
 
 impl Endpoint {
     /// Has the call's request answered here: on a connection that waits, or on a new one.
@@ -64,12 +73,11 @@ impl Endpoint {
             }
         }
         while call.upgrade.is_none()
-            && let Some((sender, stream)) = pool.share(clock.now())
+            && let Some((sender, stream)) = pool.share(clock.now(), call.refused.as_ref())
         {
-            let connection = stream.connection();
             // Boxed: the state of requests by HTTP/1.1, which are most, would have room for it.
             match Box::pin(self.send_http2(sender, stream, call)).await {
-                Err(_) if call.request.is_some() => pool.forget(&connection),
+                Err(_) if call.may_begin_again() => {}
                 sent => return sent,
             }
         }
@@ -79,42 +87,69 @@ impl Endpoint {
 
     async fn send_on_new(&self, call: &mut Call<'_>) -> Sent {
         let worker = call.worker;
+        let mut connections = 0;
+        loop {
+            connections += 1;
+            let refused = call.refused.clone();
+            let protocol = match call.upgrade {
+                Some(_) => Protocol::Http1,
+                None => self.settings.protocol,
+            };
+            let connecting = self.connection(worker, protocol, refused.as_ref());
+            let way = in_time(call, connecting).await;
+            let way = way.inspect_err(|failure| {
+                self.pools.at(worker.index).connect_failed(failure.reject);
+            })?;
+            let sent = match way {
+                Way::Http1(sender) => self.send_http1(sender, call).await,
+                Way::Http2(sender, stream) => self.send_http2(sender, stream, call).await,
+            };
+            match sent {
+                Err(_) if call.may_begin_again() && connections <= Call::BEGUN_AGAIN => {}
+                sent => return sent,
+            }
+        }
+    }
+
+    /// A new connection, or one of HTTP/2 that another request has made meanwhile.
+    async fn connection(
+        &self,
+        worker: &Worker,
+        protocol: Protocol,
+        refused: Option<&Arc<Streams>>,
+    ) -> Result<Way, Failure> {
         let pool = self.pools.at(worker.index);
         // Only HTTP/2 gains from waiting for another's connection.
-        let turn = match self.settings.protocol {
+        let _turn = match protocol {
             Protocol::Http2 => {
                 let turn = pool.connecting.lock().await;
-                if let Some((sender, stream)) = pool.share(worker.clock.now()) {
-                    drop(turn);
-                    return self.send_http2(sender, stream, call).await;
+                if let Some((sender, stream)) = pool.share(worker.clock.now(), refused) {
+                    return Ok(Way::Http2(sender, stream));
                 }
                 Some(turn)
             }
             Protocol::Auto | Protocol::Http1 => None,
         };
-        let protocol = match call.upgrade {
-            Some(_) => Protocol::Http1,
-            None => self.settings.protocol,
-        };
-        let connecting =
-            connect(&self.settings.address, &self.resolved, self.tls.as_ref(), protocol, pool);
-        let connected = within(&worker.clock, call.timeout.connect, connecting).await;
-        let connected = connected.unwrap_or(Err(Failure::new(Reject::ConnectTimeout)));
-        let connection = connected.inspect_err(|failure| pool.connect_failed(failure.reject))?;
-        match connection {
-            Connection::Http1(sender) => self.send_http1(sender, call).await,
+        Ok(match connect(self, protocol, pool).await? {
+            Connection::Http1(sender) => Way::Http1(sender),
             Connection::Http2(sender, streams) => {
                 let stream = pool.add(sender.clone(), streams, worker.clock.now());
-                drop(turn);
-                self.send_http2(sender, stream, call).await
+                Way::Http2(sender, stream)
             }
-        }
+        })
     }
 
     async fn send_http1(&self, mut sender: Http1, call: &mut Call<'_>) -> Sent {
         let Some(sent) = begin_http1(&mut sender, call) else { return Err(sent_already()) };
         let sent = pin!(sent);
-        let answer = self.answer(sent, call).await?;
+        let answer = match self.answer(sent, call).await {
+            Ok(answer) => answer,
+            Err(Lost::Late(reject)) => return Err(Failure::new(reject)),
+            Err(Lost::Broken(mut error)) => {
+                call.request = error.take_message();
+                return Err(Failure::from_exchange(error.into_error()));
+            }
+        };
         let pool = self.pools.at(call.worker.index).clone();
         let lease = Lease::Http1 { sender, pool, clock: call.worker.clock.clone() };
         Ok(self.open(answer, lease, call))
@@ -126,53 +161,79 @@ impl Endpoint {
         stream: StreamLease,
         call: &mut Call<'_>,
     ) -> Sent {
-        let Some(mut request) = call.request.take() else { return Err(sent_already()) };
-        request.headers_mut().remove(TRANSFER_ENCODING);
-        let host = request.headers_mut().remove(HOST);
-        let target = request.uri().path_and_query().cloned();
-        let uri = absolute(self.settings.address.tls, host.as_ref(), target);
-        *request.uri_mut() = uri.map_err(|error| Failure::caused(Reject::RequestTarget, error))?;
-        *request.version_mut() = Version::HTTP_2;
-        let sent = pin!(sender.try_send_request(request));
-        let answer = self.answer(sent, call).await;
-        if let (Some(request), Some(host)) = (&mut call.request, host) {
-            // Back in origin form, for another try.
-            let target = request.uri().path_and_query().cloned();
-            *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
-            request.headers_mut().insert(HOST, host);
+        let Some(request) = &mut call.request else { return Err(sent_already()) };
+        let copy = http2::copy(request, self.settings.address.tls)?;
+        let sent = pin!(sender.try_send_request(copy));
+        let answer = match self.answer(sent, call).await {
+            Ok(answer) => answer,
+            Err(lost) => return Err(self.lost_http2(lost, &stream, call)),
+        };
+        call.request = None;
+        // The library knows no bound for their number.
+        if answer.headers().len() > usize::from(self.settings.max_headers) {
+            return Err(Failure::new(Reject::UpstreamHeaderTooLarge));
         }
-        Ok(self.open(answer?, Lease::Http2 { _stream: stream }, call))
+        Ok(self.open(answer, Lease::Http2 { _stream: stream }, call))
     }
 
-    /// Waits for the answer's head. A request that was not sent is put back into the call.
+    /// Why a stream has no answer. The request stays in the call if nobody has seen it.
+    #[cold]
+    fn lost_http2(&self, lost: Lost, stream: &StreamLease, call: &mut Call<'_>) -> Failure {
+        let pool = self.pools.at(call.worker.index);
+        let mut error = match lost {
+            Lost::Late(reject) => {
+                call.request = None;
+                return Failure::new(reject);
+            }
+            Lost::Broken(error) => error,
+        };
+        // What the library gives back, it did not send: the connection has ended.
+        let unsent = error.take_message().is_some();
+        let error = error.into_error();
+        let unseen = http2::unseen(&error);
+        match unseen {
+            Some(Unseen::Refused) => call.refused = Some(stream.connection()),
+            Some(Unseen::GoneAway) => pool.forget(&stream.connection()),
+            None if unsent => pool.forget(&stream.connection()),
+            None => call.request = None,
+        }
+        call.rewind();
+        if unseen.is_some() && !unsent {
+            call.begun_again += 1;
+            if call.may_begin_again() {
+                pool.counters().retries.inc();
+            }
+        }
+        Failure::from_exchange(error)
+    }
+
+    /// Waits for the answer's head.
     async fn answer(
         &self,
         mut sent: Pin<
             &mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
         >,
         call: &mut Call<'_>,
-    ) -> Result<Response<Incoming>, Failure> {
-        let mut patience = Deadline::new(&call.worker.clock, call.timeout.first_byte);
-        let total = &mut call.total;
-        let answer = poll_fn(|cx| {
+    ) -> Result<Response<Incoming>, Lost> {
+        let mut patience = Deadline::new(&call.worker.clock, call.patience());
+        poll_fn(|cx| {
             if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
-                return Poll::Ready(Ok(answer));
+                return Poll::Ready(answer.map_err(Lost::Broken));
             }
-            if let Some(total) = total
+            if let Some(total) = &mut call.total
                 && total.poll(cx).is_ready()
             {
-                return Poll::Ready(Err(Reject::TotalTimeout));
+                return Poll::Ready(Err(Lost::Late(Reject::TotalTimeout)));
             }
-            patience.poll(cx).map(|()| Err(Reject::FirstByteTimeout))
-        });
-        match answer.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(mut error)) => {
-                call.request = error.take_message();
-                Err(Failure::from_exchange(error.into_error()))
+            while patience.poll(cx).is_ready() {
+                match call.patience_left() {
+                    Ok(left) => patience.reset(left),
+                    Err(reject) => return Poll::Ready(Err(Lost::Late(reject))),
+                }
             }
-            Err(reject) => Err(Failure::new(reject)),
-        }
+            Poll::Pending
+        })
+        .await
     }
 
     fn open(
@@ -181,10 +242,8 @@ impl Endpoint {
         lease: Lease,
         call: &mut Call<'_>,
     ) -> Response<AnswerBody> {
-        let (idle, total) = (call.timeout.idle, call.total.take());
-        let clock = &call.worker.clock;
         let exchange = self.pools.at(call.worker.index).exchange();
-        answer.map(|incoming| AnswerBody::new(incoming, lease, clock, idle, total, exchange))
+        answer.map(|incoming| AnswerBody::new(incoming, lease, call, exchange))
     }
 
     /// Closes a worker's connections that were idle for too long.
@@ -223,32 +282,27 @@ fn sent_already() -> Failure {
     Failure::caused(Reject::Internal, "the request was sent already")
 }
 
-/// The absolute form of a target, as HTTP/2 needs it.
-fn absolute(
-    tls: bool,
-    host: Option<&HeaderValue>,
-    target: Option<PathAndQuery>,
-) -> Result<Uri, http::Error> {
-    let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
-    let host = host.map(HeaderValue::as_bytes).unwrap_or_default();
-    Uri::builder()
-        .scheme(scheme)
-        .authority(Authority::try_from(host)?)
-        .path_and_query(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
-        .build()
-}
-
 fn millis(duration: crate::config::Duration) -> u64 {
     u64::try_from(duration.0.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a future comes to, or nothing if that takes too long.
-async fn within<F: Future>(clock: &Clock, after: Duration, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut deadline = Deadline::new(clock, after);
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => deadline.poll(cx).map(|()| None),
+/// What connecting comes to within its time.
+async fn in_time<T>(
+    call: &mut Call<'_>,
+    connecting: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut connecting = pin!(connecting);
+    let mut deadline = Deadline::new(&call.worker.clock, call.timeout.connect);
+    poll_fn(|cx| {
+        if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
+            return Poll::Ready(connected);
+        }
+        if let Some(total) = &mut call.total
+            && total.poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(Failure::new(Reject::TotalTimeout)));
+        }
+        deadline.poll(cx).map(|()| Err(Failure::new(Reject::ConnectTimeout)))
     })
     .await
 }

@@ -46,8 +46,10 @@ impl Failure {
             || error.is_canceled()
             || error.is_closed();
         let reject = match find::<h2::Error>(&error) {
-            Some(h2) if h2.is_io() || h2.is_go_away() || h2.is_reset() => Reject::UpstreamReset,
+            // What the library resets by itself is malformed or, without telling, too large.
+            Some(h2) if h2.is_io() || h2.is_remote() => Reject::UpstreamReset,
             Some(_) => Reject::UpstreamProtocol,
+            None if error.is_parse_too_large() => Reject::UpstreamHeaderTooLarge,
             None if reset => Reject::UpstreamReset,
             None => Reject::UpstreamProtocol,
         };
@@ -56,7 +58,9 @@ impl Failure {
 }
 
 /// The first error of this type in a chain of causes.
-fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+pub(super) fn find<'a, E: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {

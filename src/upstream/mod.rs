@@ -2,8 +2,8 @@
 //!
 //! In: a request in origin form, ready to go. Out: an answer whose body still streams, or a
 //! [`Failure`] with its reason. Connections are each worker's own. A request is only ever sent twice
-//! if no byte of the first try left the house: a connection found dead, an endpoint that cannot be
-//! reached. What else may be retried is policy, and not decided here.
+//! if nobody saw the first try: a connection found dead, an endpoint that cannot be reached, a stream
+//! of HTTP/2 that the origin turned away. What else may be retried is policy, and not decided here.
 
 mod address;
 mod body;
@@ -11,6 +11,7 @@ mod compile;
 mod connect;
 mod endpoint;
 mod failure;
+mod http2;
 mod pool;
 mod resolve;
 mod round_robin;
@@ -20,15 +21,15 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, header::HOST};
 
-use self::round_robin::RoundRobin;
 pub use self::{
     address::{Address, Place},
     body::{AnswerBody, AnswerError},
     endpoint::Endpoint,
     failure::Failure,
 };
+use self::{pool::Streams, round_robin::RoundRobin};
 use crate::{
-    message::RequestBody,
+    message::{Phase, RequestBody, Upload},
     metrics::UpstreamMetrics,
     reject::Reject,
     worker::{Deadline, Worker},
@@ -55,9 +56,9 @@ pub struct Upstream {
 pub struct Timeouts {
     /// To take a connection, TLS included.
     pub connect: Duration,
-    /// From the request sent to the answer's head.
+    /// From the request sent, all of it, to the answer's head.
     pub first_byte: Duration,
-    /// Between two pieces of the answer.
+    /// Between two pieces of the answer, or of the request's body that it takes.
     pub idle: Duration,
     /// From the first try to the end of the answer.
     pub total: Option<Duration>,
@@ -84,8 +85,14 @@ pub struct Call<'a> {
     pub upgrade: Option<HeaderValue>,
     /// The end of the whole exchange.
     pub total: Option<Box<Deadline>>,
+    /// How far the client's body has come.
+    upload: Option<Arc<Upload>>,
     /// Endpoints that were tried.
     pub tries: u32,
+    /// The connection that refused its stream last.
+    refused: Option<Arc<Streams>>,
+    /// How often it was begun again.
+    begun_again: u8,
 }
 
 impl<'a> Call<'a> {
@@ -97,7 +104,50 @@ impl<'a> Call<'a> {
         upgrade: Option<HeaderValue>,
     ) -> Self {
         let total = timeout.total.map(|total| Box::new(Deadline::new(&worker.clock, total)));
-        Self { request: Some(request), worker, timeout, upgrade, total, tries: 0 }
+        let upload = request.body().upload().cloned();
+        let request = Some(request);
+        let (tries, refused, begun_again) = (0, None, 0);
+        Self { request, worker, timeout, upgrade, total, upload, tries, refused, begun_again }
+    }
+
+    /// How often a request is begun again that an origin turned away unseen.
+    const BEGUN_AGAIN: u8 = 2;
+
+    /// Whether the request may be sent on another connection of an endpoint that failed it.
+    fn may_begin_again(&self) -> bool {
+        self.request.is_some() && self.begun_again <= Self::BEGUN_AGAIN
+    }
+
+    /// Puts a request's body back to its start, or gives the request up if that is not possible.
+    fn rewind(&mut self) {
+        let Some(request) = &mut self.request else { return };
+        match request.body_mut().again() {
+            Some(body) => *request.body_mut() = body,
+            None => self.request = None,
+        }
+    }
+
+    /// How long to wait before it is looked again whether the origin takes too long for the answer's
+    /// head. A body that a client sends is part of the request: it has to be gone first.
+    fn patience(&self) -> Duration {
+        let Timeouts { first_byte, idle, .. } = self.timeout;
+        match &self.upload {
+            None => first_byte,
+            Some(upload) => {
+                upload.hand_over(&self.worker.clock);
+                first_byte.min(idle)
+            }
+        }
+    }
+
+    /// The same once that is over.
+    fn patience_left(&self) -> Result<Duration, Reject> {
+        let Timeouts { first_byte, idle, .. } = self.timeout;
+        let Some(upload) = &self.upload else { return Err(Reject::FirstByteTimeout) };
+        upload.left(&self.worker.clock, idle, first_byte).map_err(|phase| match phase {
+            Phase::Done => Reject::FirstByteTimeout,
+            Phase::Taking | Phase::Sending => Reject::IdleTimeout,
+        })
     }
 }
 

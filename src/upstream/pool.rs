@@ -173,13 +173,18 @@ impl Pool {
         }
     }
 
-    /// A shared connection with room for one more stream.
-    pub(super) fn share(&self, now: u64) -> Option<(Http2, StreamLease)> {
+    /// A shared connection with room for one more stream, other than the one that just refused one.
+    pub(super) fn share(
+        &self,
+        now: u64,
+        refused: Option<&Arc<Streams>>,
+    ) -> Option<(Http2, StreamLease)> {
         let mut shared = self.shared.lock();
         shared.retain(|connection| !connection.sender.is_closed());
         let connection = shared.iter_mut().find(|connection| {
             let streams = &connection.streams;
-            streams.open.load(Relaxed) < streams.most.load(Relaxed)
+            let other = refused.is_none_or(|refused| !Arc::ptr_eq(streams, refused));
+            other && streams.open.load(Relaxed) < streams.most.load(Relaxed)
         })?;
         connection.used = now;
         Some((connection.sender.clone(), StreamLease::begin(&connection.streams)))

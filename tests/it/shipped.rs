@@ -1,9 +1,24 @@
-//! Every configuration that is shipped compiles, passes its own tests, and has no findings.
+//! Every configuration that is shipped compiles, passes its own tests, and has no findings; the unit
+//! and the image fit the program that they run.
+
+use std::path::Path;
 
 use janua::{
     app::{Source, config_tests},
+    config::Config,
     snapshot::{Purpose, Snapshot},
 };
+
+use crate::support::daemon::janua;
+
+fn shipped(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// What stands behind this word, on each line that begins with it.
+fn lines<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter_map(move |line| line.trim_start().strip_prefix(word))
+}
 
 #[test]
 fn every_shipped_configuration_compiles() {
@@ -33,10 +48,56 @@ fn every_shipped_configuration_compiles() {
 
 #[test]
 fn the_unit_waits_longer_than_the_gateway_drains() {
-    let unit = std::fs::read_to_string("config/janua.service").unwrap();
-    let stop = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec="));
-    let stop: u64 = stop.unwrap().parse().unwrap();
-    let drain = janua::config::Config::default().server.drain;
+    let unit = shipped("config/janua.service");
+    let stop: u64 = lines(&unit, "TimeoutStopSec=").next().unwrap().parse().unwrap();
+    let drain = Config::default().server.drain;
     assert!(stop > (drain.announce.0 + drain.timeout.0).as_secs());
     assert!(unit.contains("RestartPreventExitStatus=78"));
+}
+
+#[test]
+fn what_the_unit_and_the_image_run_is_a_command_of_this_program() {
+    let unit = shipped("config/janua.service");
+    let mut commands: Vec<String> = lines(&unit, "Exec")
+        .map(|line| line.split_once("=/usr/local/bin/janua ").unwrap().1.to_owned())
+        .collect();
+    let image = shipped("Dockerfile");
+    let word = |line: &str, key: &str| {
+        let list = line.split_once(key).unwrap().1;
+        let list: Vec<String> = serde_json::from_str(list).unwrap();
+        list.join(" ")
+    };
+    assert_eq!(lines(&image, "ENTRYPOINT ").next(), Some("[\"janua\"]"));
+    commands.extend(lines(&image, "CMD ").map(|line| word(line, "")));
+    let health = lines(&image, "HEALTHCHECK ").map(|line| word(line, "CMD "));
+    commands.extend(health.map(|command| command.strip_prefix("janua ").unwrap().to_owned()));
+    assert_eq!(commands, ["run", "reload", "run", "healthcheck"]);
+    for command in commands {
+        let output = janua(&[&command, "--help"]);
+        assert!(output.status.success(), "{command}");
+    }
+}
+
+#[test]
+fn the_image_has_the_folders_that_the_gateway_writes_to() {
+    let image = shipped("Dockerfile");
+    let made = lines(&image, "&& install -d -o janua").next().unwrap();
+    let config = Source::File("config/docker.toml".into()).load().unwrap().config;
+    let socket = config.admin.address.strip_prefix("unix:").unwrap();
+    for folder in [&*config.server.state, Path::new(socket).parent().unwrap()] {
+        let folder = folder.to_str().unwrap();
+        assert!(made.split(' ').any(|word| word == folder), "{folder}: {made}");
+    }
+    // A name is nobody to `runAsNonRoot`.
+    let user = lines(&image, "USER ").next().unwrap();
+    assert!(user.split(':').all(|id| id.parse::<u32>().is_ok_and(|id| id > 0)), "{user}");
+}
+
+#[test]
+fn the_image_is_built_with_the_toolchain_that_the_package_asks_for() {
+    let version = lines(&shipped("Cargo.toml"), "rust-version = ").next().map(str::to_owned);
+    let image = shipped("Dockerfile");
+    let from = lines(&image, "FROM rust:").next().unwrap();
+    let version = version.unwrap();
+    assert!(from.starts_with(&format!("{}-", version.trim_matches('"'))), "{from}, {version}");
 }

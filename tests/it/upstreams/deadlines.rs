@@ -2,15 +2,20 @@
 
 use std::{
     net::{SocketAddr, TcpStream as Std},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::Request;
+use hyper::body::Incoming;
 use socket2::{Domain, Socket, Type};
+use tokio::sync::Notify;
 
 use super::{one, upstream};
-use crate::support::{Janua, Message, Origin, Setup, certs::Authority, message::reason, until};
+use crate::support::{
+    Janua, Message, Origin, Setup, certs::Authority, message::reason, origin::Served, until,
+};
 
 /// An origin that reads its requests and says this, no more.
 async fn saying(words: &'static str) -> Origin {
@@ -67,6 +72,14 @@ async fn a_connection_that_is_not_taken_is_504_or_the_next_ones() {
 }
 
 #[tokio::test]
+async fn connecting_counts_as_part_of_the_whole_exchange() {
+    let full = Full::new();
+    let times = "timeout = { connect = \"1m\", total = \"200ms\" }";
+    let janua = one(&full.url, times).start().await;
+    janua.get("/").await.assert_refused(504, "timeout.total", "while connecting");
+}
+
+#[tokio::test]
 async fn a_handshake_that_stands_still_is_a_connection_not_taken() {
     let origin = saying("").await;
     let home = tempfile::tempdir().unwrap();
@@ -105,7 +118,6 @@ async fn an_answer_that_does_not_begin_is_504_by_http2_too() {
 
 /// The origin is waited for from when it has the request.
 #[tokio::test]
-#[ignore = "the time runs from the request's head on"]
 async fn an_upload_may_take_longer_than_the_first_byte() {
     let origin = Origin::echo().await;
     let setup = one(&origin.url, "timeout.first-byte = \"250ms\"").listener("h2c = true");
@@ -123,6 +135,83 @@ async fn an_upload_may_take_longer_than_the_first_byte() {
     let answer = client.answer().await;
     assert_eq!((answer.status(), answer.body.len()), (200, 30), "{answer:?}");
     assert_eq!(call.answer().await.0.status().as_u16(), 200);
+}
+
+/// An upload has no time of its own to be over, but it must go on.
+#[tokio::test]
+async fn an_origin_that_takes_no_more_of_an_upload_is_504() {
+    let may = Arc::new(Notify::new());
+    let known = may.clone();
+    let origin = Origin::script(move |mut peer| {
+        let may = known.clone();
+        async move {
+            peer.head().await;
+            may.notified().await;
+            peer.ended().await;
+        }
+    })
+    .await;
+    // Its window is never opened again.
+    let http2 = Served::h2c(|request: Request<Incoming>| async move {
+        let _unread = request;
+        std::future::pending().await
+    })
+    .await;
+    let times = "timeout = { idle = \"300ms\", first-byte = \"1m\" }";
+    for (url, keys) in [(&origin.url, ""), (&http2.url, "protocol = \"h2\"\n")] {
+        let janua = one(url, &format!("{keys}{times}")).start().await;
+        let mut client = janua.client().await;
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n").await;
+        let start = Instant::now();
+        let sent = client.flood(&[b'x'; 65_536], 1_000_000_000, Duration::from_millis(100)).await;
+        assert!((70_000..1_000_000_000).contains(&sent), "{sent}");
+        client.answer().await.assert_refused(504, "timeout.idle", keys);
+        assert!(start.elapsed() >= Duration::from_millis(300), "{keys}");
+    }
+    may.notify_waiters();
+    until("the end at the origin", || origin.open() == 0).await;
+}
+
+#[tokio::test]
+async fn an_origin_that_has_all_of_an_upload_must_answer() {
+    let origin = saying("").await;
+    let times = "timeout = { first-byte = \"250ms\", idle = \"1m\" }";
+    let janua = one(&origin.url, times).start().await;
+    for framing in
+        ["Content-Length: 6\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"]
+    {
+        let mut client = janua.client().await;
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}")).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let start = Instant::now();
+        client.send(if framing.starts_with('C') { "def" } else { "0\r\n\r\n" }).await;
+        client.answer().await.assert_refused(504, "timeout.first_byte", framing);
+        let took = start.elapsed();
+        assert!((250..5_000).contains(&took.as_millis()), "{framing}: {took:?}");
+    }
+}
+
+/// An answer that begins early may wait for the rest of the request.
+#[tokio::test]
+async fn an_answer_may_wait_for_the_end_of_its_upload() {
+    let origin = Origin::script(|mut peer| async move {
+        let head = peer.head().await.unwrap();
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        peer.body(head).await;
+        peer.send("4\r\ndone\r\n0\r\n\r\n").await;
+        peer.ended().await;
+    })
+    .await;
+    let times = "timeout = { first-byte = \"250ms\", idle = \"250ms\" }";
+    let janua = one(&origin.url, times).start().await;
+    let mut client = janua.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n").await;
+    assert_eq!(client.head().await.status(), 200);
+    for _ in 0..10 {
+        client.send("abc").await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    client.expect("done").await;
 }
 
 /// The answer's head comes, its end never does.

@@ -1,6 +1,13 @@
 //! Origins at Unix sockets, over HTTP/2, over TLS: with whom a connection is made, and with whom not.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Request, Version};
@@ -9,10 +16,11 @@ use hyper_util::rt::TokioExecutor;
 use rustls::ServerConfig;
 use tokio::{sync::Barrier, task::JoinSet};
 
-use super::one;
+use super::{one, upstream};
 use crate::support::{
     Janua, Origin,
     certs::{Authority, Identity},
+    frames,
     origin::{Peer, Reply, Served, collect, reply},
     until,
 };
@@ -70,7 +78,7 @@ async fn an_origin_may_speak_http2_in_clear() {
 
 /// An origin of two streams at a time that answers to `/all` when six ask for that.
 async fn of_two_streams() -> Served {
-    let all = std::sync::Arc::new(Barrier::new(6));
+    let all = Arc::new(Barrier::new(6));
     let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     http2.max_concurrent_streams(2);
     Served::start(None, http2, move |request: Request<Incoming>| {
@@ -98,7 +106,6 @@ async fn assert_six_at_once(janua: &Janua) {
 }
 
 #[tokio::test]
-#[ignore = "before the origin's SETTINGS have come, too many streams are begun, and their refusal is 502"]
 async fn when_streams_run_out_there_is_another_connection() {
     let origin = of_two_streams().await;
     let janua = one(&origin.url, "protocol = \"h2\"").start().await;
@@ -109,11 +116,142 @@ async fn when_streams_run_out_there_is_another_connection() {
 
 /// RFC 9113, 8.7: a refused stream was not looked at, so it may be begun again.
 #[tokio::test]
-#[ignore = "a stream that the origin refused is 502"]
 async fn a_refused_stream_is_begun_again() {
     let origin = of_two_streams().await;
     let janua = one(&origin.url, "protocol = \"h2\"").start().await;
     assert_six_at_once(&janua).await;
+}
+
+/// An origin that speaks HTTP/2 by hand: what it says to each stream's head, and to its end, by the
+/// number of the connection.
+async fn by_hand(
+    to_head: impl Fn(usize, u32) -> Vec<u8> + Clone + Send + Sync + 'static,
+    to_end: impl Fn(usize, u32) -> Vec<u8> + Clone + Send + Sync + 'static,
+) -> Origin {
+    Origin::script(move |peer| speak_by_hand(peer, to_head.clone(), to_end.clone())).await
+}
+
+async fn speak_by_hand(
+    mut peer: Peer,
+    to_head: impl Fn(usize, u32) -> Vec<u8>,
+    to_end: impl Fn(usize, u32) -> Vec<u8>,
+) {
+    peer.send(frames::frame(frames::SETTINGS, 0, 0, &[])).await;
+    peer.expect("SM\r\n\r\n").await;
+    let mut held = Vec::new();
+    while let Some(bytes) = peer.some().await {
+        held.extend(bytes);
+        while let [a, b, c, kind, flags, stream @ ..] = &held[..]
+            && let Some((stream, rest)) = stream.split_first_chunk()
+            && let Some(length) = Some(u32::from_be_bytes([0, *a, *b, *c]) as usize)
+            && rest.len() >= length
+        {
+            let (kind, flags, stream) = (*kind, *flags, u32::from_be_bytes(*stream));
+            held.drain(..9 + length);
+            if kind == frames::HEADERS {
+                peer.send(to_head(peer.number, stream)).await;
+            }
+            if [frames::HEADERS, frames::DATA].contains(&kind) && flags & frames::END_STREAM > 0 {
+                peer.send(to_end(peer.number, stream)).await;
+            }
+        }
+    }
+}
+
+fn refused(stream: u32) -> Vec<u8> {
+    frames::frame(frames::RST_STREAM, 0, stream, &7_u32.to_be_bytes())
+}
+
+/// Nothing was done for any stream.
+fn gone_away(_stream: u32) -> Vec<u8> {
+    frames::frame(frames::GOAWAY, 0, 0, &[0; 8])
+}
+
+fn answered(stream: u32) -> Vec<u8> {
+    // The status 200 of HPACK's static table.
+    let head = frames::frame(frames::HEADERS, frames::END_HEADERS, stream, &[0x88]);
+    [head, frames::frame(frames::DATA, frames::END_STREAM, stream, b"ok")].concat()
+}
+
+/// RFC 9113, 8.7: what was turned away unseen is begun again, on another connection.
+#[tokio::test]
+async fn a_stream_that_was_turned_away_unseen_is_begun_again() {
+    for (name, away) in
+        [("refused", refused as fn(u32) -> Vec<u8>), ("the connection goes away", gone_away)]
+    {
+        let first_only = move |number, stream| if number == 0 { away(stream) } else { Vec::new() };
+        let others = |number, stream| if number > 0 { answered(stream) } else { Vec::new() };
+        for request in [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ] {
+            let origin = by_hand(first_only, others).await;
+            let janua = one(&origin.url, "protocol = \"h2\"").start().await;
+            let mut client = janua.client().await;
+            for _ in 0..2 {
+                client.send(request).await;
+                let answer = client.answer().await;
+                assert_eq!((answer.status(), &*answer.text()), (200, "ok"), "{name}: {request}");
+            }
+            assert_eq!(origin.connections(), 2, "{name}: {request}");
+            let bodies = origin.received().matches("hello").count();
+            assert!(bodies >= 2 || request.starts_with("GET"), "{name}: {request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_turned_away_again_and_again_is_502_or_the_next_ones() {
+    for away in [refused as fn(u32) -> Vec<u8>, gone_away] {
+        let streams = Arc::new(AtomicUsize::new(0));
+        let counter = streams.clone();
+        let turn_away = move |_, stream| {
+            counter.fetch_add(1, Relaxed);
+            away(stream)
+        };
+        let origin = by_hand(turn_away, |_, _| Vec::new()).await;
+        let janua = one(&origin.url, "protocol = \"h2\"").start().await;
+        janua.get("/").await.assert_refused(502, "upstream.reset", "alone");
+        assert_eq!(streams.load(Relaxed), 3, "it is begun again twice");
+        let good = by_hand(|_, _| Vec::new(), |_, stream| answered(stream)).await;
+        let both = format!("endpoints = [\"{}\", \"{}\"]\nprotocol = \"h2\"", origin.url, good.url);
+        let janua = upstream(&both).start().await;
+        for _ in 0..4 {
+            assert_eq!(janua.get("/").await.status(), 200, "the next one answers");
+        }
+    }
+}
+
+/// A stream whose connection broke may have been seen.
+#[tokio::test]
+async fn a_stream_that_broke_is_not_begun_again() {
+    let origin = by_hand(
+        |_, stream| frames::frame(frames::RST_STREAM, 0, stream, &8_u32.to_be_bytes()),
+        |_, _| Vec::new(),
+    )
+    .await;
+    let janua = one(&origin.url, "protocol = \"h2\"").start().await;
+    janua.get("/").await.assert_refused(502, "upstream.reset", "cancelled");
+    assert_eq!(origin.connections(), 1);
+}
+
+/// Requests that wait for a connection that one of them makes do not wait one after the other.
+#[tokio::test]
+async fn an_origin_of_http2_that_says_nothing_holds_nobody_for_longer_than_a_connection_may_take() {
+    let origin = Origin::script(|mut peer| async move { peer.ended().await }).await;
+    let keys = "protocol = \"h2\"\ntimeout.connect = \"300ms\"";
+    let janua = one(&origin.url, keys).start().await;
+    let start = Instant::now();
+    let mut clients = JoinSet::new();
+    for _ in 0..8 {
+        let mut client = janua.client().await;
+        clients.spawn(async move { client.get("/").await });
+    }
+    while let Some(answer) = clients.join_next().await {
+        answer.unwrap().assert_refused(504, "timeout.connect", "all");
+    }
+    assert!(start.elapsed() < Duration::from_millis(1_500), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

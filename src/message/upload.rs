@@ -1,0 +1,85 @@
+//! [`Upload`]: how far a client's body has come, for those who wait for what comes of it.
+//!
+//! The body itself is in the hands of the connection to the origin, which takes it piece by piece.
+//! Whoever waits for the answer must know whom the exchange waits for: the client, who has a time of
+//! its own; the origin, which takes no more; or the origin again, which has all of it.
+
+use std::{
+    sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use crate::worker::{Clock, TICK};
+
+/// How far a client's body has come. Written by the body alone, on its worker.
+#[derive(Debug, Default)]
+pub struct Upload {
+    received: AtomicU64,
+    /// Whom the exchange waits for: a [`Phase`].
+    phase: AtomicU8,
+    /// Since when, or since the last piece; on the worker's clock.
+    since: AtomicU64,
+}
+
+/// Whom an upload waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Phase {
+    /// The origin is to take the next piece.
+    Taking = 0,
+    /// The client is to send the next piece.
+    Sending,
+    /// The origin has it all.
+    Done,
+}
+
+impl Upload {
+    /// An upload of which so much came, however it came.
+    pub fn of(received: u64) -> Self {
+        Self { received: AtomicU64::new(received), ..Self::default() }
+    }
+
+    /// The bytes that came.
+    pub fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    /// Counts bytes that came; says how many there were before.
+    pub(super) fn count(&self, bytes: u64) -> u64 {
+        self.received.fetch_add(bytes, Relaxed)
+    }
+
+    pub(super) fn enter(&self, phase: Phase, clock: &Clock) {
+        self.phase.store(phase as u8, Relaxed);
+        self.since.store(clock.now(), Relaxed);
+    }
+
+    /// A connection has it now: what was before is no fault of the origin's.
+    pub fn hand_over(&self, clock: &Clock) {
+        // A clock that stood still would be behind, and its next tick would look like a long wait.
+        clock.catch_up();
+        self.since.store(clock.now(), Relaxed);
+    }
+
+    /// How much longer an origin may take: `taking` for each piece, `answering` once it has it all.
+    /// Never longer than either, since the upload may go on meanwhile.
+    ///
+    /// # Errors
+    /// What it has taken too long for.
+    pub fn left(
+        &self,
+        clock: &Clock,
+        taking: Duration,
+        answering: Duration,
+    ) -> Result<Duration, Phase> {
+        let (phase, allowed) = match self.phase.load(Relaxed) {
+            phase if phase == Phase::Sending as u8 => return Ok(taking.min(answering)),
+            phase if phase == Phase::Done as u8 => (Phase::Done, answering),
+            _ => (Phase::Taking, taking),
+        };
+        let passed = clock.now().saturating_sub(self.since.load(Relaxed));
+        // The clock may have been a tick behind when it was noted: never early.
+        let left = (allowed + TICK).saturating_sub(Duration::from_millis(passed));
+        if left.is_zero() { Err(phase) } else { Ok(left.min(taking).min(answering)) }
+    }
+}
