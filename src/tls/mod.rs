@@ -124,17 +124,19 @@ fn server_config(
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(ByName::new(loaded)));
-    config.alpn_protocols = files.alpn.0.iter().map(|protocol| alpn(*protocol).to_vec()).collect();
+    let names = files.alpn.0.iter().flat_map(|protocol| alpn(*protocol));
+    config.alpn_protocols = names.map(|name| name.to_vec()).collect();
     config.ticketer = tickets.0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ignore_client_order = true;
     Ok(config)
 }
 
-const fn alpn(protocol: Protocol) -> &'static [u8] {
+/// Its names, best first. Who offers HTTP/1.0 alone would get no connection by a list without it.
+const fn alpn(protocol: Protocol) -> &'static [&'static [u8]] {
     match protocol {
-        Protocol::Http2 => b"h2",
-        Protocol::Http1 => b"http/1.1",
+        Protocol::Http2 => &[b"h2"],
+        Protocol::Http1 => &[b"http/1.1", b"http/1.0"],
     }
 }
 

@@ -18,6 +18,7 @@ mod explain;
 mod forwarding;
 mod framing;
 mod process;
+mod real;
 mod reference;
 mod reload;
 mod shipped;

@@ -154,6 +154,7 @@ async fn alpn_decides_the_protocol() {
         (&both, &["http/1.1", "h2"], Ok(Some("h2"))),
         (&both, &["http/1.1"], Ok(Some("http/1.1"))),
         (&both, &["http/1.0", "http/1.1"], Ok(Some("http/1.1"))),
+        (&both, &["http/1.0"], Ok(Some("http/1.0"))),
         (&both, &[], Ok(None)),
         (&both, &["spdy/3"], Err(())),
         (&old, &["h2", "http/1.1"], Ok(Some("http/1.1"))),

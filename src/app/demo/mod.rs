@@ -10,9 +10,11 @@ mod websocket;
 
 use std::{
     fmt, fs, io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path as FilePath, PathBuf},
 };
+
+use socket2::{Domain, Socket, Type};
 
 pub use self::tries::Try;
 use self::{folder::Folder, origin::Origin};
@@ -82,7 +84,9 @@ impl Demo {
         arguments: &Arguments,
         log: Option<telemetry::Handle>,
     ) -> Result<Self, StartError> {
-        let (clear, tls) = addresses(arguments.listen)?;
+        // Held until the gateway listens there.
+        let (at_clear, at_tls) = places(arguments.listen)?;
+        let (clear, tls) = (at_clear.address, at_tls.address);
         let dawn = Origin::start("dawn").await.map_err(StartError::Origin)?;
         let dusk = Origin::start("dusk").await.map_err(StartError::Origin)?;
         let folder = Folder::new().map_err(StartError::Folder)?;
@@ -139,32 +143,50 @@ impl fmt::Display for Demo {
 }
 
 /// Where to listen, in clear and by TLS: where it was told, or the next ports that are free.
-fn addresses(told: Option<SocketAddr>) -> Result<(SocketAddr, SocketAddr), StartError> {
+fn places(told: Option<SocketAddr>) -> Result<(Reserved, Reserved), StartError> {
     let usual = SocketAddr::from(([127, 0, 0, 1], 8080));
     let (wanted, ports) = told.map_or((usual, PORTS), |told| (told, 1));
-    // Held until both are found, so that they are two.
-    let clear = free(wanted, ports)?;
-    let port = if wanted.port() == 0 { 0 } else { 8443 };
-    let tls = free(SocketAddr::new(wanted.ip(), port), PORTS)?;
-    let address = |listener: TcpListener| {
-        listener.local_addr().map_err(|source| StartError::Listen { address: wanted, source })
+    let clear = Reserved::next(wanted, ports)?;
+    let port = match wanted.port() {
+        0 => 0,
+        8443 => 8444,
+        _ => 8443,
     };
-    Ok((address(clear)?, address(tls)?))
+    Ok((clear, Reserved::next(SocketAddr::new(wanted.ip(), port), PORTS)?))
 }
 
-/// The first of so many ports, from this one on, where nobody listens. The gateway's own sockets
-/// would share a port with another gateway's of the same user; this one does not.
-fn free(wanted: SocketAddr, ports: u16) -> Result<TcpListener, StartError> {
-    let (mut address, mut left) = (wanted, ports);
-    loop {
-        left = left.saturating_sub(1);
-        match TcpListener::bind(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && left > 0 => {
-                address.set_port(address.port().saturating_add(1));
+/// An address that nobody but the gateway gets while this is there: the socket is bound and does not
+/// listen, so that the system gives the port to nobody who asks for any, and lets a socket with
+/// `SO_REUSEADDR` have it.
+struct Reserved {
+    address: SocketAddr,
+    _socket: Socket,
+}
+
+impl Reserved {
+    /// The first of so many ports, from this one on, where nobody listens. The gateway's own sockets
+    /// would share a port with another gateway's of the same user; this one does not.
+    fn next(wanted: SocketAddr, ports: u16) -> Result<Self, StartError> {
+        let (mut address, mut left) = (wanted, ports);
+        loop {
+            left = left.saturating_sub(1);
+            match Self::at(address) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && left > 0 => {
+                    address.set_port(address.port().saturating_add(1));
+                }
+                found => {
+                    return found.map_err(|source| StartError::Listen { address: wanted, source });
+                }
             }
-            Err(source) => return Err(StartError::Listen { address: wanted, source }),
         }
+    }
+
+    fn at(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        let found = socket.local_addr()?.as_socket().unwrap_or(address);
+        Ok(Self { address: found, _socket: socket })
     }
 }
 
@@ -185,6 +207,8 @@ fn quoted(path: &FilePath) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -199,14 +223,28 @@ mod tests {
     fn a_port_in_use_is_passed_over_unless_it_was_asked_for() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let next = free(address, PORTS).unwrap().local_addr().unwrap();
+        let next = Reserved::next(address, PORTS).unwrap().address;
         assert!(next.port() > address.port());
-        assert!(matches!(addresses(Some(address)), Err(StartError::Listen { .. })));
+        assert!(matches!(places(Some(address)), Err(StartError::Listen { .. })));
     }
 
     #[test]
     fn two_demos_and_two_listeners_have_addresses_of_their_own() {
-        let (clear, tls) = addresses(Some(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
-        assert_ne!(clear, tls);
+        for port in [0, 8443] {
+            let told = Some(SocketAddr::from(([127, 0, 0, 1], port)));
+            let Ok((clear, tls)) = places(told) else { continue };
+            assert_ne!(clear.address, tls.address);
+        }
+    }
+
+    /// A demo in three hundred failed on a busy machine when its ports were let go for a moment.
+    #[test]
+    fn a_place_stays_the_gateways_until_it_listens() {
+        let place = Reserved::at(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let unasked = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let taken = unasked.bind(&place.address.into());
+        assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse, "it can be taken");
+        let gateway = TcpListener::bind(place.address);
+        assert!(gateway.is_ok(), "it cannot be listened at: {gateway:?}");
     }
 }

@@ -2,10 +2,12 @@
 
 use std::{path::Path, sync::Arc};
 
+use ::aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
-    date_time_ymd,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, RevokedCertParams,
+    SerialNumber, date_time_ymd,
 };
 use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore, ServerConfig,
@@ -145,6 +147,12 @@ impl Identity {
 
     pub(crate) fn der(&self) -> &CertificateDer<'static> {
         self.certificate.der()
+    }
+
+    /// The hash (SHA-256, Base64) of its public key, by which browsers are told to trust it.
+    pub(crate) fn pin(&self) -> String {
+        let key = digest(&SHA256, &self.pair.subject_public_key_info());
+        STANDARD.encode(key)
     }
 
     /// Writes both; gives back the TOML that names them.

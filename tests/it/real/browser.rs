@@ -1,0 +1,76 @@
+//! Chromium: a page over TLS and HTTP/2 whose script does what pages do, and says what it saw.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::{Doors, Nginx, Server, alone, program};
+
+/// How long a browser may take from its start to the end of the page's script.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A browser without a window, which is closed when the test ends.
+struct Browser(Child);
+
+impl Browser {
+    fn open(doors: &Doors, path: &str) -> Self {
+        let mut chromium = Command::new(program("chromium"));
+        alone(&mut chromium);
+        chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
+        chromium.args(["--no-first-run", "--disable-background-networking"]);
+        chromium.args(["--disable-component-update", "--remote-debugging-port=0"]);
+        chromium.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.2");
+        chromium.arg(format!("--user-data-dir={}", doors.janua.path("chromium").display()));
+        let pin = doors.identity.pin();
+        chromium.arg(format!("--ignore-certificate-errors-spki-list={pin}"));
+        chromium.arg(format!("{}{path}", doors.tls));
+        Self(chromium.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_page_works_as_without_janua() {
+    let nginx = Nginx::start("gzip on; dav_methods PUT; client_max_body_size 64m;");
+    nginx.file("page.html", include_str!("../../peers/page.html"));
+    nginx.file("page.txt", "text");
+    let (events, socket) =
+        (Server::start("events_server.py"), Server::start("websocket_server.py"));
+    let doors = Doors::before(format!(
+        "[[route]]\nto = \"{}\"\n\
+         [[route]]\npath = \"/ws\"\nto = \"{}\"\n\
+         [[route]]\npath = [\"/events\", \"/go\", \"/hold\", \"/gone\"]\nto = \"{}\"\n",
+        nginx.url, socket.url, events.url
+    ))
+    .await;
+    let _browser = Browser::open(&doors, "/page.html");
+    let end = Instant::now() + LONGEST;
+    let seen = loop {
+        // nginx moves it to its place when all of it is there.
+        if let Ok(seen) = std::fs::read(nginx.file_at("seen")) {
+            break serde_json::from_slice::<Value>(&seen).unwrap();
+        }
+        assert!(Instant::now() < end, "the page says nothing; {:#?}", doors.janua.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let wanted = json!({
+        "protocol": "h2",
+        "text": "text",
+        "many": 100,
+        "upload": 201,
+        "aborted": "TimeoutError",
+        "origin": "gone",
+        "events": ["event 1", "event 2", "event 3"],
+        "socket": ["one", "grüß dich", 4321, "as you wish"],
+    });
+    assert_eq!(seen, wanted);
+}
