@@ -51,7 +51,7 @@ enum Way {
 enum Lost {
     /// It takes too long.
     Late(Reject),
-    Broken(TrySendError<Request<RequestBody>>),
+    Broken(Box<TrySendError<Request<RequestBody>>>),
 }
 
 impl Endpoint {
@@ -218,7 +218,7 @@ impl Endpoint {
         let mut patience = Deadline::new(&call.worker.clock, call.patience());
         poll_fn(|cx| {
             if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
-                return Poll::Ready(answer.map_err(Lost::Broken));
+                return Poll::Ready(answer.map_err(|error| Lost::Broken(Box::new(error))));
             }
             if let Some(total) = &mut call.total
                 && total.poll(cx).is_ready()
