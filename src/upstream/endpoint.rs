@@ -87,9 +87,7 @@ impl Endpoint {
 
     async fn send_on_new(&self, call: &mut Call<'_>) -> Sent {
         let worker = call.worker;
-        let mut connections = 0;
         loop {
-            connections += 1;
             let refused = call.refused.clone();
             let protocol = match call.upgrade {
                 Some(_) => Protocol::Http1,
@@ -101,11 +99,15 @@ impl Endpoint {
                 self.pools.at(worker.index).connect_failed(failure.reject);
             })?;
             let sent = match way {
-                Way::Http1(sender) => self.send_http1(sender, call).await,
+                Way::Http1(sender) => {
+                    // A new connection that takes nothing turns the request away as well.
+                    call.turned_away.once_more(self.pools.at(worker.index).answers());
+                    self.send_http1(sender, call).await
+                }
                 Way::Http2(sender, stream) => self.send_http2(sender, stream, call).await,
             };
             match sent {
-                Err(_) if call.may_begin_again() && connections <= Call::BEGUN_AGAIN => {}
+                Err(_) if call.may_begin_again() => {}
                 sent => return sent,
             }
         }
@@ -169,6 +171,7 @@ impl Endpoint {
             Err(lost) => return Err(self.lost_http2(lost, &stream, call)),
         };
         call.request = None;
+        self.pools.at(call.worker.index).answered();
         // The library knows no bound for their number.
         if answer.headers().len() > usize::from(self.settings.max_headers) {
             return Err(Failure::new(Reject::UpstreamHeaderTooLarge));
@@ -198,11 +201,14 @@ impl Endpoint {
             None => call.request = None,
         }
         call.rewind();
-        if unseen.is_some() && !unsent {
-            call.begun_again += 1;
-            if call.may_begin_again() {
-                pool.counters().retries.inc();
-            }
+        // An endpoint without room is not asked ever more often, whomever it answers meanwhile.
+        let answers = match unseen {
+            Some(Unseen::Refused) => call.turned_away.answers,
+            Some(Unseen::GoneAway) | None => pool.answers(),
+        };
+        call.turned_away.once_more(answers);
+        if unseen.is_some() && !unsent && call.may_begin_again() {
+            pool.counters().retries.inc();
         }
         Failure::from_exchange(error)
     }

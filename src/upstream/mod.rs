@@ -91,8 +91,37 @@ pub struct Call<'a> {
     pub tries: u32,
     /// The connection that refused its stream last.
     refused: Option<Arc<Streams>>,
-    /// How often it was begun again.
-    begun_again: u8,
+    turned_away: TurnedAway,
+}
+
+/// How often a request was turned away unseen.
+#[derive(Clone, Copy, Debug, Default)]
+struct TurnedAway {
+    times: u8,
+    /// While the endpoint answered nobody else.
+    in_vain: u8,
+    /// What the endpoint had answered when it happened last.
+    answers: u16,
+}
+
+impl TurnedAway {
+    /// How often a request is begun again at most, and how often if nobody is answered meanwhile.
+    const MOST: (u8, u8) = (100, 2);
+
+    /// Takes note of one more time; the endpoint has answered so many by now.
+    const fn once_more(&mut self, answers: u16) {
+        if answers != self.answers {
+            self.in_vain = 0;
+        }
+        self.answers = answers;
+        self.times += 1;
+        self.in_vain += 1;
+    }
+
+    /// Whether the request was turned away so often that it is to fail.
+    const fn too_often(self) -> bool {
+        self.times > Self::MOST.0 || self.in_vain > Self::MOST.1
+    }
 }
 
 impl<'a> Call<'a> {
@@ -106,16 +135,13 @@ impl<'a> Call<'a> {
         let total = timeout.total.map(|total| Box::new(Deadline::new(&worker.clock, total)));
         let upload = request.body().upload().cloned();
         let request = Some(request);
-        let (tries, refused, begun_again) = (0, None, 0);
-        Self { request, worker, timeout, upgrade, total, upload, tries, refused, begun_again }
+        let (tries, refused, turned_away) = (0, None, TurnedAway::default());
+        Self { request, worker, timeout, upgrade, total, upload, tries, refused, turned_away }
     }
-
-    /// How often a request is begun again that an origin turned away unseen.
-    const BEGUN_AGAIN: u8 = 2;
 
     /// Whether the request may be sent on another connection of an endpoint that failed it.
     fn may_begin_again(&self) -> bool {
-        self.request.is_some() && self.begun_again <= Self::BEGUN_AGAIN
+        self.request.is_some() && !self.turned_away.too_often()
     }
 
     /// Puts a request's body back to its start, or gives the request up if that is not possible.

@@ -9,7 +9,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Pool {
     metrics: Arc<UpstreamMetrics>,
     idle: Mutex<Vec<Idle>>,
     shared: Mutex<Vec<Shared>>,
+    /// How many streams were answered, modulo its size.
+    answers: AtomicU16,
     /// Held while an HTTP/2 connection is made, so that a burst of requests makes one, not one each.
     pub(super) connecting: tokio::sync::Mutex<()>,
 }
@@ -111,7 +113,8 @@ impl Pool {
     /// A pool of the worker with this number that keeps so many idle connections.
     pub(super) fn new(worker: usize, most: usize, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
         let (idle, shared) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { worker, most, metrics, idle, shared, connecting: Default::default() })
+        let (answers, connecting) = (AtomicU16::new(0), Default::default());
+        Arc::new(Self { worker, most, metrics, idle, shared, answers, connecting })
     }
 
     /// The worker's counters.
@@ -195,6 +198,16 @@ impl Pool {
         let lease = StreamLease::begin(&streams);
         self.shared.lock().push(Shared { sender, streams, used: now });
         lease
+    }
+
+    /// Counts a stream that was answered.
+    pub(super) fn answered(&self) {
+        self.answers.fetch_add(1, Relaxed);
+    }
+
+    /// Tells by its change whether streams were answered meanwhile.
+    pub(super) fn answers(&self) -> u16 {
+        self.answers.load(Relaxed)
     }
 
     /// Gives up a shared connection that takes no more streams.

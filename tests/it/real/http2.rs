@@ -55,7 +55,6 @@ async fn an_origin_of_tls_is_spoken_to_by_http2() {
 /// RFC 9113, 6.8: streams beyond the last one of a GOAWAY were not looked at. nginx sends it after
 /// 1000 requests unless it is told otherwise.
 #[tokio::test]
-#[ignore = "streams beyond GOAWAY's last one are 502 upstream.reset, whole handfuls of them"]
 async fn connections_that_an_origin_of_http2_retires_fail_nobody() {
     let home = tempfile::tempdir().unwrap();
     let (nginx, upstream) = secure(&home, "keepalive_requests 50;");
