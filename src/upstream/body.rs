@@ -52,15 +52,15 @@ impl AnswerError {
 #[derive(Debug)]
 pub(super) enum Lease {
     /// Goes back to its pool when the body is over; is closed when the body is dropped before.
-    Http1 { sender: Http1, pool: Arc<Pool>, clock: Clock },
+    Http1 { connection: Http1, pool: Arc<Pool>, clock: Clock },
     /// Counts itself out when it is dropped.
     Http2 { _stream: StreamLease },
 }
 
 impl Lease {
     fn give_back(self) {
-        if let Self::Http1 { sender, pool, clock } = self {
-            pool.put(sender, clock.now());
+        if let Self::Http1 { connection, pool, clock } = self {
+            pool.put(connection, clock.now());
         }
     }
 }

@@ -1,6 +1,13 @@
 //! A new connection to an endpoint: name, socket, TLS, and the first words of HTTP.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -13,6 +20,7 @@ use super::{
     address::{Address, Place},
     compile::Settings,
     failure::Failure,
+    heard::Heard,
     http2,
     pool::{Counted, Http1, Http2, Pool, Streams},
     resolve::Resolved,
@@ -96,12 +104,19 @@ async fn speak_http1(
     if fields != 100 {
         builder.max_headers(fields);
     }
-    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    let heard = Arc::new(AtomicBool::new(false));
+    let ear = heard.clone();
+    let on_read = move |bytes| {
+        if bytes {
+            ear.store(true, Relaxed);
+        }
+    };
+    let (sender, connection) = builder.handshake(TokioIo::new(Heard { stream, on_read })).await?;
     tokio::spawn(async move {
         drop(connection.with_upgrades().await);
         drop(open);
     });
-    Ok(sender)
+    Ok(Http1 { sender, heard })
 }
 
 async fn open(address: &Address, resolved: &Resolved) -> Result<Socket, Failure> {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::Poll,
 };
 
@@ -58,14 +58,16 @@ impl Endpoint {
     /// Has the call's request answered here: on a connection that waits, or on a new one.
     ///
     /// The request is in origin form, with `Host`. If it fails and the request is still in the call,
-    /// no part of it was sent.
+    /// it may be sent again.
     pub(super) async fn send(&self, call: &mut Call<'_>) -> Sent {
         let clock = &call.worker.clock;
         let pool = self.pools.at(call.worker.index);
         if self.settings.protocol != Protocol::Http2 {
             let oldest = millis(self.settings.keep_alive.idle);
-            while let Some(sender) = pool.take(clock.now(), oldest) {
-                match self.send_http1(sender, call).await {
+            while let Some(kept) = pool.take(clock.now(), oldest) {
+                match self.send_http1(kept, call.may_be_repeated(), call).await {
+                    // Others that were kept may end the same way.
+                    Err(_) if call.request.is_some() && call.lost => break,
                     // Closed by the origin while it waited, and nothing was sent: the next one.
                     Err(_) if call.request.is_some() => {}
                     sent => return sent,
@@ -99,10 +101,10 @@ impl Endpoint {
                 self.pools.at(worker.index).connect_failed(failure.reject);
             })?;
             let sent = match way {
-                Way::Http1(sender) => {
+                Way::Http1(fresh) => {
                     // A new connection that takes nothing turns the request away as well.
                     call.turned_away.once_more(self.pools.at(worker.index).answers());
-                    self.send_http1(sender, call).await
+                    self.send_http1(fresh, false, call).await
                 }
                 Way::Http2(sender, stream) => self.send_http2(sender, stream, call).await,
             };
@@ -133,7 +135,7 @@ impl Endpoint {
             Protocol::Auto | Protocol::Http1 => None,
         };
         Ok(match connect(self, protocol, pool).await? {
-            Connection::Http1(sender) => Way::Http1(sender),
+            Connection::Http1(fresh) => Way::Http1(fresh),
             Connection::Http2(sender, streams) => {
                 let stream = pool.add(sender.clone(), streams, worker.clock.now());
                 Way::Http2(sender, stream)
@@ -141,20 +143,42 @@ impl Endpoint {
         })
     }
 
-    async fn send_http1(&self, mut sender: Http1, call: &mut Call<'_>) -> Sent {
-        let Some(sent) = begin_http1(&mut sender, call) else { return Err(sent_already()) };
+    /// Sends the request; or a copy, and the original stays in the call until there is an answer.
+    async fn send_http1(&self, mut connection: Http1, copied: bool, call: &mut Call<'_>) -> Sent {
+        let Some(sent) = begin_http1(&mut connection, copied, call) else {
+            return Err(sent_already());
+        };
         let sent = pin!(sent);
         let answer = match self.answer(sent, call).await {
             Ok(answer) => answer,
-            Err(Lost::Late(reject)) => return Err(Failure::new(reject)),
-            Err(Lost::Broken(mut error)) => {
-                call.request = error.take_message();
-                return Err(Failure::from_exchange(error.into_error()));
-            }
+            Err(lost) => return Err(self.lost_http1(lost, &connection, call)),
         };
+        call.request = None;
         let pool = self.pools.at(call.worker.index).clone();
-        let lease = Lease::Http1 { sender, pool, clock: call.worker.clock.clone() };
+        let lease = Lease::Http1 { connection, pool, clock: call.worker.clock.clone() };
         Ok(self.open(answer, lease, call))
+    }
+
+    /// Why a connection gives no answer. The request stays in the call if it may be sent again: it was
+    /// not sent, or a copy was, and the origin has not said a word.
+    #[cold]
+    fn lost_http1(&self, lost: Lost, connection: &Http1, call: &mut Call<'_>) -> Failure {
+        let mut error = match lost {
+            Lost::Late(reject) => {
+                call.request = None;
+                return Failure::new(reject);
+            }
+            Lost::Broken(error) => error,
+        };
+        if let Some(unsent) = error.take_message() {
+            call.request.get_or_insert(unsent);
+        } else if connection.heard.load(Relaxed) {
+            call.request = None;
+        } else if call.request.is_some() {
+            call.lost = true;
+            self.pools.at(call.worker.index).counters().retries.inc();
+        }
+        Failure::from_exchange(error.into_error())
     }
 
     async fn send_http2(
@@ -193,21 +217,31 @@ impl Endpoint {
         // What the library gives back, it did not send: the connection has ended.
         let unsent = error.take_message().is_some();
         let error = error.into_error();
-        let unseen = http2::unseen(&error);
-        match unseen {
-            Some(Unseen::Refused) => call.refused = Some(stream.connection()),
-            Some(Unseen::GoneAway) => pool.forget(&stream.connection()),
-            None if unsent => pool.forget(&stream.connection()),
+        let turned_away = &mut call.turned_away;
+        match http2::unseen(&error) {
+            _ if unsent => {
+                pool.forget(&stream.connection());
+                turned_away.not_sent();
+            }
+            Some(Unseen::Refused) => {
+                call.refused = Some(stream.connection());
+                // An endpoint without room is not asked ever more often, whomever it answers meanwhile.
+                turned_away.once_more(turned_away.answers);
+            }
+            Some(Unseen::GoneAway) => {
+                pool.forget(&stream.connection());
+                turned_away.once_more(pool.answers());
+            }
+            // The library drops the stream that it is about to open when the connection goes away, and
+            // does not tell whether it was sent.
+            None if error.is_user() && call.may_be_repeated() => {
+                pool.forget(&stream.connection());
+                call.lost = true;
+            }
             None => call.request = None,
         }
         call.rewind();
-        // An endpoint without room is not asked ever more often, whomever it answers meanwhile.
-        let answers = match unseen {
-            Some(Unseen::Refused) => call.turned_away.answers,
-            Some(Unseen::GoneAway) | None => pool.answers(),
-        };
-        call.turned_away.once_more(answers);
-        if unseen.is_some() && !unsent && call.may_begin_again() {
+        if !unsent && call.may_begin_again() {
             pool.counters().retries.inc();
         }
         Failure::from_exchange(error)
@@ -267,12 +301,13 @@ impl Endpoint {
 /// Gives the call's request to a connection. Not in the async function that waits for the answer: it
 /// would have room for the request twice.
 fn begin_http1(
-    sender: &mut Http1,
+    connection: &mut Http1,
+    copied: bool,
     call: &mut Call<'_>,
 ) -> Option<
     impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>,
 > {
-    let mut request = call.request.take()?;
+    let mut request = if copied { copy(call)? } else { call.request.take()? };
     *request.version_mut() = Version::HTTP_11;
     let body = request.body();
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
@@ -280,7 +315,18 @@ fn begin_http1(
         let chunked = HeaderValue::from_static("chunked");
         request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
-    Some(sender.try_send_request(request))
+    connection.heard.store(false, Relaxed);
+    Some(connection.sender.try_send_request(request))
+}
+
+/// A copy of a request without a body.
+fn copy(call: &Call<'_>) -> Option<Request<RequestBody>> {
+    let request = call.request.as_ref()?;
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
 }
 
 /// A call is asked to send what it has sent: a fault of ours, and no reason to panic.

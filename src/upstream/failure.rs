@@ -44,7 +44,9 @@ impl Failure {
         let reset = find::<io::Error>(&error).is_some()
             || error.is_incomplete_message()
             || error.is_canceled()
-            || error.is_closed();
+            || error.is_closed()
+            // The request's body apart, which is no cause here: the library dropped the exchange.
+            || error.is_user();
         let reject = match find::<h2::Error>(&error) {
             // What the library resets by itself is malformed or, without telling, too large.
             Some(h2) if h2.is_io() || h2.is_remote() => Reject::UpstreamReset,

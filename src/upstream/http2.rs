@@ -3,10 +3,9 @@
 
 use std::{
     future::poll_fn,
-    io::{self, IoSlice},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context, Poll},
+    task::Poll,
 };
 
 use futures_util::task::AtomicWaker;
@@ -17,11 +16,11 @@ use http::{
 };
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     compile::Settings,
     failure::{Failure, find},
+    heard::Heard,
     pool::{Counted, Http2, Streams},
 };
 use crate::{message::RequestBody, reject::Reject, stream::Stream};
@@ -40,12 +39,15 @@ pub(super) async fn speak(
     open: Counted,
 ) -> Result<(Http2, Arc<Streams>), Failure> {
     let heard = Arc::new(AtomicWaker::new());
+    // The library says nothing when SETTINGS come.
+    let waker = heard.clone();
+    let wake = move |_| waker.wake();
     let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
         .initial_max_send_streams(UNKNOWN)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
         .max_header_list_size(u32::try_from(settings.max_header_size).unwrap_or(u32::MAX))
-        .handshake(TokioIo::new(Heard { stream, heard: heard.clone() }))
+        .handshake(TokioIo::new(Heard { stream, on_read: wake }))
         .await
         .map_err(Failure::from_exchange)?;
     poll_fn(|cx| {
@@ -122,55 +124,5 @@ pub(super) fn unseen(error: &hyper::Error) -> Option<Unseen> {
     match error.is_go_away() {
         true => Some(Unseen::GoneAway),
         false => (error.reason() == Some(h2::Reason::REFUSED_STREAM)).then_some(Unseen::Refused),
-    }
-}
-
-/// A stream that tells when something was read: the library says nothing when SETTINGS come.
-struct Heard {
-    stream: Stream,
-    heard: Arc<AtomicWaker>,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = pin!(&mut self.stream).poll_read(cx, buf);
-        if read.is_ready() {
-            self.heard.wake();
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        pin!(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        pin!(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -3,7 +3,8 @@
 //! In: a request in origin form, ready to go. Out: an answer whose body still streams, or a
 //! [`Failure`] with its reason. Connections are each worker's own. A request is only ever sent twice
 //! if nobody saw the first try: a connection found dead, an endpoint that cannot be reached, a stream
-//! of HTTP/2 that the origin turned away. What else may be retried is policy, and not decided here.
+//! of HTTP/2 that the origin turned away. Or if that does no harm: an idempotent one that a kept
+//! connection took, and ended without a word. What else may be retried is policy, and not decided here.
 
 mod address;
 mod body;
@@ -11,6 +12,7 @@ mod compile;
 mod connect;
 mod endpoint;
 mod failure;
+mod heard;
 mod http2;
 mod pool;
 mod resolve;
@@ -92,6 +94,8 @@ pub struct Call<'a> {
     /// The connection that refused its stream last.
     refused: Option<Arc<Streams>>,
     turned_away: TurnedAway,
+    /// Whether a kept connection that took it ended without an answer. That happens to a request once.
+    lost: bool,
 }
 
 /// How often a request was turned away unseen.
@@ -118,6 +122,12 @@ impl TurnedAway {
         self.in_vain += 1;
     }
 
+    /// Takes note that a connection ended before it took the request. That tells of the connection, not
+    /// of the endpoint: of others that were kept the same may be true.
+    const fn not_sent(&mut self) {
+        self.times += 5;
+    }
+
     /// Whether the request was turned away so often that it is to fail.
     const fn too_often(self) -> bool {
         self.times > Self::MOST.0 || self.in_vain > Self::MOST.1
@@ -136,7 +146,26 @@ impl<'a> Call<'a> {
         let upload = request.body().upload().cloned();
         let request = Some(request);
         let (tries, refused, turned_away) = (0, None, TurnedAway::default());
-        Self { request, worker, timeout, upgrade, total, upload, tries, refused, turned_away }
+        Self {
+            request,
+            worker,
+            timeout,
+            upgrade,
+            total,
+            upload,
+            tries,
+            refused,
+            turned_away,
+            lost: false,
+        }
+    }
+
+    /// Whether the request may be sent again although an origin may have acted on it (RFC 9110 section
+    /// 9.2.2), and all of it is at hand: without a body, and not for a tunnel.
+    fn may_be_repeated(&self) -> bool {
+        let Some(request) = &self.request else { return false };
+        let bodiless = matches!(request.body(), RequestBody::Empty);
+        bodiless && request.method().is_idempotent() && self.upgrade.is_none() && !self.lost
     }
 
     /// Whether the request may be sent on another connection of an endpoint that failed it.

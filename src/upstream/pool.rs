@@ -9,7 +9,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -22,8 +22,15 @@ use crate::{
     reject::Reject,
 };
 
-pub(super) type Http1 = http1::SendRequest<RequestBody>;
 pub(super) type Http2 = http2::SendRequest<RequestBody>;
+
+/// A connection of HTTP/1.
+#[derive(Debug)]
+pub(super) struct Http1 {
+    pub(super) sender: http1::SendRequest<RequestBody>,
+    /// Whether the origin has said anything since this was last put to false.
+    pub(super) heard: Arc<AtomicBool>,
+}
 
 /// One worker's connections to one endpoint.
 pub(super) struct Pool {
@@ -41,7 +48,7 @@ pub(super) struct Pool {
 }
 
 struct Idle {
-    sender: Http1,
+    connection: Http1,
     /// When it came back, on the worker's clock.
     since: u64,
 }
@@ -143,15 +150,15 @@ impl Pool {
         let mut idle = self.idle.lock();
         let before = idle.len();
         let mut found = None;
-        while let Some(Idle { sender, since }) = idle.pop() {
+        while let Some(Idle { connection, since }) = idle.pop() {
             if now.saturating_sub(since) > oldest {
                 // Those below it are older still.
                 idle.clear();
                 break;
             }
             // One that is not ready still carries the rest of an upload whose answer came early.
-            if sender.is_ready() {
-                found = Some(sender);
+            if connection.sender.is_ready() {
+                found = Some(connection);
                 break;
             }
         }
@@ -165,13 +172,13 @@ impl Pool {
     }
 
     /// Takes a connection back, unless there are enough.
-    pub(super) fn put(&self, sender: Http1, now: u64) {
-        if sender.is_closed() {
+    pub(super) fn put(&self, connection: Http1, now: u64) {
+        if connection.sender.is_closed() {
             return;
         }
         let mut idle = self.idle.lock();
         if idle.len() < self.most {
-            idle.push(Idle { sender, since: now });
+            idle.push(Idle { connection, since: now });
             self.counters().idle.inc();
         }
     }
@@ -220,7 +227,7 @@ impl Pool {
         let fresh = |since: u64| now.saturating_sub(since) <= oldest;
         let mut idle = self.idle.lock();
         let before = idle.len();
-        idle.retain(|idle| fresh(idle.since) && !idle.sender.is_closed());
+        idle.retain(|idle| fresh(idle.since) && !idle.connection.sender.is_closed());
         self.count_gone(before - idle.len());
         drop(idle);
         self.shared.lock().retain(|connection| {

@@ -23,7 +23,6 @@ async fn a_stopped_server_is_502_until_it_runs_again() {
 
 /// Old workers close their connections at any moment; no client may notice.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a GET on a kept connection that the origin closes in that moment is 502 upstream.reset"]
 async fn a_server_that_reloads_under_load_fails_nobody() {
     let nginx = Nginx::start("");
     nginx.file("page.txt", "here");

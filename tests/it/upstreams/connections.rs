@@ -71,6 +71,99 @@ async fn a_connection_that_was_closed_while_idle_is_replaced_unnoticed() {
     assert_eq!(origin.requests().len(), 50, "none was sent twice");
 }
 
+/// An origin whose first connection answers once and then says this to a request, and ends. Others
+/// are well.
+async fn ends_when_asked_again(says: &'static str) -> Origin {
+    Origin::script(move |mut peer| async move {
+        while peer.request().await.is_some() {
+            peer.send(OK).await;
+            if peer.number == 0 {
+                peer.request().await;
+                return peer.send(says).await;
+            }
+        }
+    })
+    .await
+}
+
+/// How many requests were sent once more; there is one worker.
+fn retries(janua: &Janua) -> u64 {
+    janua.world().upstreams[0].metrics.at(0).retries.get()
+}
+
+/// RFC 9110, 9.2.2: what does no harm twice is sent again if a kept connection ends in that moment.
+#[tokio::test]
+async fn an_idempotent_request_that_a_kept_connection_loses_is_sent_again_on_a_new_one() {
+    for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"] {
+        let origin = ends_when_asked_again("").await;
+        let janua = one(&origin.url, "").start().await;
+        all_well(&janua, 1).await;
+        let mut client = janua.client().await;
+        client.send(format!("{method} /x?y HTTP/1.1\r\nHost: a\r\nX-Mine: z\r\n\r\n")).await;
+        assert_eq!(client.head().await.status(), 200, "{method}");
+        let requests = origin.requests();
+        assert_eq!((origin.connections(), requests.len()), (2, 3), "{method}");
+        assert_eq!(retries(&janua), 1, "{method}");
+        assert_eq!(requests[1].line, requests[2].line, "{method}");
+        assert_eq!(requests[1].fields, requests[2].fields, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_kept_connection_loses_is_502_if_the_origin_may_have_acted_or_has_begun_to_answer() {
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (request, says) in [
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", ""),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", ""),
+        ("PATCH / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", ""),
+        ("MINE / HTTP/1.1\r\nHost: a\r\n\r\n", ""),
+        (get, "H"),
+        (get, "HTTP/1.1 200 OK\r\nContent-Le"),
+        (get, "HTTP/1.1 103 Early Hints\r\n\r\n"),
+    ] {
+        let origin = ends_when_asked_again(says).await;
+        let janua = one(&origin.url, "").start().await;
+        all_well(&janua, 1).await;
+        let mut client = janua.client().await;
+        client.send(request).await;
+        client.answer().await.assert_refused(502, "upstream.reset", request);
+        assert_eq!((origin.connections(), origin.requests().len()), (1, 2), "{request} {says}");
+        assert_eq!(retries(&janua), 0, "{request} {says}");
+    }
+}
+
+/// Two kept connections and a new one, and all of them end: it is sent twice.
+#[tokio::test]
+async fn a_request_is_sent_again_once_and_not_to_another_kept_connection() {
+    let may = Arc::new(Semaphore::new(0));
+    let known = may.clone();
+    let origin = Origin::script(move |mut peer| {
+        let may = known.clone();
+        async move {
+            peer.request().await;
+            if peer.number < 2 {
+                may.acquire().await.unwrap().forget();
+                peer.send(OK).await;
+                peer.request().await;
+            }
+        }
+    })
+    .await;
+    let janua = one(&origin.url, "").start().await;
+    let mut clients = JoinSet::new();
+    for _ in 0..2 {
+        let mut client = janua.client().await;
+        clients.spawn(async move { client.get("/").await.status() });
+    }
+    until("both at the origin", || origin.requests().len() == 2).await;
+    may.add_permits(2);
+    while let Some(status) = clients.join_next().await {
+        assert_eq!(status.unwrap(), 200);
+    }
+    janua.get("/").await.assert_refused(502, "upstream.reset", "the new one ends as well");
+    assert_eq!((origin.connections(), origin.requests().len()), (3, 4));
+}
+
 #[tokio::test]
 async fn so_many_idle_connections_are_kept_and_no_more() {
     for (most, kept) in [(0, 0), (2, 2)] {
