@@ -125,7 +125,8 @@ impl Exchange {
 
     /// Takes in the request's body, counted and watched. The bound on its size is the route's, which
     /// is not known yet.
-    pub(super) fn receive(&mut self, body: Incoming) -> RequestBody {
+    pub(super) fn receive(&mut self, body: Option<Incoming>) -> RequestBody {
+        let Some(body) = body else { return RequestBody::Empty };
         let limits = BodyLimits { size: u64::MAX, ..self.listener.body };
         let body = RequestBody::from_client(body, limits, &self.client.worker.clock);
         self.upload = body.upload().cloned();

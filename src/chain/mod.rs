@@ -24,7 +24,7 @@ mod validate;
 
 use std::sync::Arc;
 
-use http::{Request, Response, request::Parts};
+use http::{Response, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
 use self::forward::Begun;
@@ -52,9 +52,9 @@ pub fn serve(
     world: Arc<View>,
     listener: Arc<Listener>,
     client: InFlight,
-    request: Request<Incoming>,
-) -> impl Future<Output = Response<Body>> + Send {
-    let (mut head, body) = request.into_parts();
+    mut head: Parts,
+    body: Option<Incoming>,
+) -> impl Future<Output = Response<Body>> + Send + use<> {
     let mut exchange = Exchange::begin(world, listener, client, &head);
     let mut body = exchange.receive(body);
     async move {

@@ -41,7 +41,7 @@ impl Default for Upstream {
             protocol: UpstreamProtocol::default(),
             host: HostHeader::default(),
             max_header_size: ByteSize::kib(128),
-            max_headers: 200,
+            max_headers: 100,
             tls: UpstreamTls::default(),
             timeout: UpstreamTimeout::default(),
             keep_alive: KeepAlive::default(),

@@ -190,7 +190,8 @@ fn answer(
         _ => Protocol::Http11,
     };
     listener.metrics.at(client.worker.index).request(protocol);
-    chain::serve(world, listener, client, request).map(Ok)
+    let (head, body) = request.into_parts();
+    chain::serve(world, listener, client, head, Some(body)).map(Ok)
 }
 
 async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {

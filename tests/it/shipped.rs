@@ -47,6 +47,22 @@ fn every_shipped_configuration_compiles() {
 }
 
 #[test]
+fn the_configurations_of_the_readme_compile_and_pass_their_tests() {
+    let readme = shipped("README.md");
+    let examples: Vec<_> = readme.split("```toml\n").skip(1).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let text = example.split("```").next().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("janua.toml");
+        std::fs::write(&path, text).unwrap();
+        let checked = janua(&["check", "--strict", "-c", path.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert_eq!((checked.status.code(), &*said), (Some(0), ""), "{text}");
+    }
+}
+
+#[test]
 fn the_unit_waits_longer_than_the_gateway_drains() {
     let unit = shipped("config/janua.service");
     let stop: u64 = lines(&unit, "TimeoutStopSec=").next().unwrap().parse().unwrap();

@@ -256,8 +256,8 @@ fn with_fields(count: usize) -> String {
 
 #[tokio::test]
 async fn an_answer_with_many_fields_passes() {
-    let answer = relayed(with_fields(151).into()).await;
-    assert_eq!((answer.status(), answer.values("x-150")), (200, vec!["y"]));
+    let answer = relayed(with_fields(100).into()).await;
+    assert_eq!((answer.status(), answer.values("x-99")), (200, vec!["y"]));
 }
 
 const HEADER: &str = "upstream.header_too_large";
@@ -269,10 +269,10 @@ async fn an_answers_head_has_its_bounds() {
         rest.replace("X: ", &format!("X: {}", "y".repeat(size + 2 - rest.len())))
     };
     for (keys, answer, passes) in [
-        ("", with_fields(200), true),
-        ("", with_fields(201), false),
-        ("max-headers = 100", with_fields(100), true),
-        ("max-headers = 100", with_fields(101), false),
+        ("", with_fields(100), true),
+        ("", with_fields(101), false),
+        ("max-headers = 200", with_fields(200), true),
+        ("max-headers = 200", with_fields(201), false),
         ("max-headers = 3", with_fields(3), true),
         ("max-headers = 3", with_fields(4), false),
         ("max-headers = 2000", with_fields(2000), true),
@@ -331,7 +331,7 @@ async fn an_answers_head_has_its_bounds_by_http2_too() {
     .await;
     let janua = one(&origin.url, "protocol = \"h2\"").start().await;
     for (path, refused) in [
-        ("/fields/150", None),
+        ("/fields/90", None),
         ("/fields/201", Some(HEADER)),
         ("/bytes/60000", None),
         ("/bytes/132000", Some(PROTOCOL)),
