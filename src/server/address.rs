@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -72,10 +73,16 @@ impl Address {
         let fewer = before - most;
         let free = u32::try_from(connections.forget_permits(fewer as usize)).unwrap_or(fewer);
         if free < fewer {
-            // The rest as connections end, before anybody else has theirs.
-            let connections = connections.clone();
+            // The rest as connections end, before anybody else has theirs: its place in the queue is
+            // taken here, not when the task has its turn.
+            let mut rest = Box::pin(connections.clone().acquire_many_owned(fewer - free));
+            let now = (&mut rest).now_or_never();
             tokio::spawn(async move {
-                if let Ok(permits) = connections.acquire_many(fewer - free).await {
+                let permits = match now {
+                    Some(permits) => permits,
+                    None => rest.await,
+                };
+                if let Ok(permits) = permits {
                     permits.forget();
                 }
             });
