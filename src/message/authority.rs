@@ -5,7 +5,7 @@ use http::{HeaderValue, uri::Authority};
 /// Whether this is `host` or `host:port`, without a user. Empty is what HTTP/1.0 may have.
 pub fn is_authority(text: &[u8]) -> bool {
     // A name or an IPv4 address, with a port or without, is nearly every one.
-    let name = text.iter().take_while(|byte| NAME[usize::from(**byte)]).count();
+    let name = text.iter().take_while(|byte| is_plain(byte)).count();
     let plain = match &text[name..] {
         [] => true,
         [b':', port @ ..] => name > 0 && is_port(port),
@@ -19,16 +19,10 @@ fn is_port(text: &[u8]) -> bool {
         && (text.len() < 5 || text.len() == 5 && *text <= b"65535"[..])
 }
 
-/// Bytes of nearly every host.
-const NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = matches!(byte as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-');
-        byte += 1;
-    }
-    table
-};
+/// Whether nearly every host is made of such bytes.
+const fn is_plain(byte: &u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-')
+}
 
 fn is_odd_authority(text: &[u8]) -> bool {
     !text.starts_with(b":") && !text.contains(&b'@') && Authority::try_from(text).is_ok()

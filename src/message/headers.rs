@@ -74,30 +74,26 @@ pub fn strip_request(headers: &mut HeaderMap, version: Version, trusted: bool) -
 /// body is one that can go on.
 #[inline]
 pub fn strip_response(headers: &mut HeaderMap) -> bool {
-    // Most answers have none of them, and are only looked at.
-    if headers.keys().any(is_about_one_hop) { strip_hop(headers) } else { true }
-}
-
-/// Whether a field of an answer is about its connection alone.
-fn is_about_one_hop(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    match name.as_bytes().first() {
-        Some(b'c' | b'k' | b'p' | b't' | b'u') => HOP.contains(&name),
-        _ => false,
+    // Most answers have none of them. An empty vector does not allocate.
+    let about_one_hop = |name: &&HeaderName| is_about_one_hop(name.as_str());
+    let gone: Vec<HeaderName> = headers.keys().filter(about_one_hop).cloned().collect();
+    if gone.is_empty() {
+        return true;
     }
-}
-
-/// The fields of an answer that are about its connection alone.
-const HOP: [&str; 6] =
-    ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
-
-fn strip_hop(headers: &mut HeaderMap) -> bool {
     let framed = keep_one_framing(headers);
     strip_nominated(headers);
-    for name in HOP {
+    for name in gone {
         headers.remove(name);
     }
     framed
+}
+
+/// Whether a field is about its connection alone, whichever way it goes.
+fn is_about_one_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade"
+    )
 }
 
 /// Puts the cookies that HTTP/2 may send in pieces back into one field (RFC 9113 section 8.2.3):
@@ -173,18 +169,12 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 /// for nearly all of them.
 fn classify(name: &str) -> Class {
     match name.as_bytes().first() {
-        Some(b'c' | b'e' | b'h' | b'k' | b'p' | b't' | b'u') => match name {
-            "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-            | "http2-settings"
-            | "proxy-authorization"
-            | "expect" => return Class::Drop,
-            _ => {}
-        },
+        Some(b'c' | b'e' | b'h' | b'k' | b'p' | b't' | b'u')
+            if is_about_one_hop(name)
+                || matches!(name, "http2-settings" | "proxy-authorization" | "expect") =>
+        {
+            return Class::Drop;
+        }
         Some(b'x') if name.starts_with("x-forwarded-") || name == "x-real-ip" => {
             return Class::Forwarded;
         }

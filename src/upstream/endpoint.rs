@@ -188,7 +188,8 @@ impl Endpoint {
         call: &mut Call<'_>,
     ) -> Sent {
         let Some(request) = &mut call.request else { return Err(sent_already()) };
-        let copy = http2::copy(request, self.settings.address.tls)?;
+        let Some(copy) = copy(request) else { return Err(sent_already()) };
+        let copy = http2::translate(copy, self.settings.address.tls)?;
         let sent = pin!(sender.try_send_request(copy));
         let answer = match self.answer(sent, call).await {
             Ok(answer) => answer,
@@ -307,7 +308,10 @@ fn begin_http1(
 ) -> Option<
     impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>,
 > {
-    let mut request = if copied { copy(call)? } else { call.request.take()? };
+    let mut request = match copied {
+        true => copy(call.request.as_mut()?)?,
+        false => call.request.take()?,
+    };
     *request.version_mut() = Version::HTTP_11;
     let body = request.body();
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
@@ -319,10 +323,10 @@ fn begin_http1(
     Some(connection.sender.try_send_request(request))
 }
 
-/// A copy of a request without a body.
-fn copy(call: &Call<'_>) -> Option<Request<RequestBody>> {
-    let request = call.request.as_ref()?;
-    let mut copy = Request::new(RequestBody::Empty);
+/// A copy of a request, to send while the original stays at hand; none if its body cannot be sent from
+/// its start any more.
+fn copy(request: &mut Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let mut copy = Request::new(request.body_mut().again()?);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

@@ -73,24 +73,18 @@ pub(super) async fn speak(
     Ok((sender, streams))
 }
 
-/// A request in origin form as HTTP/2 has it. The original stays, to be sent again if need be.
-pub(super) fn copy(
-    request: &mut Request<RequestBody>,
+/// A request in origin form as HTTP/2 has it.
+pub(super) fn translate(
+    mut request: Request<RequestBody>,
     tls: bool,
 ) -> Result<Request<RequestBody>, Failure> {
-    let body = request.body_mut().again();
-    let body =
-        body.ok_or_else(|| Failure::caused(Reject::Internal, "the body was sent already"))?;
-    let mut copy = Request::new(body);
-    *copy.method_mut() = request.method().clone();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.version_mut() = Version::HTTP_2;
-    copy.headers_mut().remove(TRANSFER_ENCODING);
-    let host = copy.headers_mut().remove(HOST);
+    *request.version_mut() = Version::HTTP_2;
+    request.headers_mut().remove(TRANSFER_ENCODING);
+    let host = request.headers_mut().remove(HOST);
     let target = request.uri().path_and_query().cloned();
     let uri = absolute(tls, host.as_ref(), target);
-    *copy.uri_mut() = uri.map_err(|error| Failure::caused(Reject::RequestTarget, error))?;
-    Ok(copy)
+    *request.uri_mut() = uri.map_err(|error| Failure::caused(Reject::RequestTarget, error))?;
+    Ok(request)
 }
 
 /// The absolute form of a target, as HTTP/2 needs it.
