@@ -333,18 +333,8 @@ async fn a_client_does_not_pay_for_a_slow_origin() {
 
 /// An origin that answers with more than anybody wants, and how much of it was taken.
 async fn endless() -> (Origin, Arc<AtomicUsize>) {
-    let sent = Arc::new(AtomicUsize::new(0));
-    let counter = sent.clone();
-    let origin = Origin::script(move |mut peer| {
-        let sent = counter.clone();
-        async move {
-            if peer.request().await.is_some() {
-                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
-                peer.flood(&[b'x'; 1 << 16], 1_000_000_000, &sent).await;
-            }
-        }
-    });
-    (origin.await, sent)
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
+    Origin::floods(head, b'x', 1_000_000_000).await
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::Request;
-use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet};
+use tokio::{net::TcpStream, task::JoinSet};
 
 use crate::support::{Client, Janua, Origin, Setup, http2::Http2, soon, until};
 
@@ -20,22 +20,6 @@ const SECOND: &str = "[[listener]]\nname = \"second\"\naddress = \"127.0.0.2:0\"
 
 /// What opens a tunnel.
 const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: websocket\r\n";
-
-/// An origin that answers as often as it was allowed to.
-async fn held() -> (Origin, Arc<Semaphore>) {
-    let may = Arc::new(Semaphore::new(0));
-    let known = may.clone();
-    let origin = Origin::script(move |mut peer| {
-        let may = known.clone();
-        async move {
-            while peer.request().await.is_some() {
-                may.acquire().await.unwrap().forget();
-                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-            }
-        }
-    });
-    (origin.await, may)
-}
 
 /// An origin that opens tunnels and says something for each line.
 async fn tunnels() -> Origin {
@@ -233,7 +217,7 @@ async fn a_tunnel_survives_reloads_even_of_its_own_route() {
 
 #[tokio::test]
 async fn a_request_that_runs_ends_in_the_world_it_began_in() {
-    let (origin, may) = held().await;
+    let (origin, may) = Origin::held().await;
     let before = format!(
         "[[route]]\nto = \"{}\"\nresponse-headers = {{ set = {{ x-world = \"old\" }} }}\n",
         origin.url
@@ -277,7 +261,7 @@ async fn a_new_listener_answers_and_the_old_one_never_notices() {
 
 #[tokio::test]
 async fn a_removed_listener_finishes_what_runs_and_takes_nothing_new() {
-    let (origin, may) = held().await;
+    let (origin, may) = Origin::held().await;
     let janua = Setup::new(format!("{SECOND}{}", to(&origin.url))).start().await;
     let second = janua.address_of("second").await;
     let mut idle = Client::connect(second).await;
@@ -369,7 +353,7 @@ async fn workers_come_and_go() {
 
 #[tokio::test]
 async fn a_worker_that_is_too_many_finishes_what_it_has_and_ends() {
-    let (origin, may) = held().await;
+    let (origin, may) = Origin::held().await;
     let with = |workers| Setup::to(&origin.url).server(&format!("workers = {workers}"));
     let janua = with(5).start().await;
     let mut running = Vec::new();
@@ -510,7 +494,7 @@ async fn drain_while(janua: &Janua, other: impl Future<Output = ()>) -> bool {
 
 #[tokio::test]
 async fn a_drain_lets_requests_finish_and_takes_nothing_new() {
-    let (origin, may) = held().await;
+    let (origin, may) = Origin::held().await;
     let janua = Setup::to(&origin.url).start().await;
     let mut idle = janua.client().await;
     let mut running = begin(janua.address, &origin).await;
@@ -529,7 +513,7 @@ async fn a_drain_lets_requests_finish_and_takes_nothing_new() {
 
 #[tokio::test]
 async fn a_drain_says_goaway_and_lets_streams_finish() {
-    let (origin, may) = held().await;
+    let (origin, may) = Origin::held().await;
     let janua = Setup::to(&origin.url).listener("h2c = true").start().await;
     let mut http2 = janua.http2().await;
     let request = Request::get("http://a.example/").body(()).unwrap();

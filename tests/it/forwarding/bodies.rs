@@ -104,17 +104,8 @@ async fn each_piece_of_an_upload_arrives_before_the_next_is_sent() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_stops_the_origin() {
-    let sent = Arc::new(AtomicUsize::new(0));
-    let count = sent.clone();
-    let origin = Origin::script(move |mut peer| {
-        let count = count.clone();
-        async move {
-            peer.request().await;
-            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n")).await;
-            peer.flood(&[b'x'; 64 << 10], MUCH, &count).await;
-        }
-    })
-    .await;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n");
+    let (origin, sent) = Origin::floods(head, b'x', MUCH).await;
     let janua = Setup::to(&origin.url).start().await;
     let mut client = janua.client().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;

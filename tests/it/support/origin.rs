@@ -22,6 +22,7 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixListener},
+    sync::Semaphore,
     task::{JoinHandle, JoinSet},
 };
 use tokio_rustls::TlsAcceptor;
@@ -61,7 +62,44 @@ impl Origin {
         Self::listening(listener, script)
     }
 
-    /// The same at a socket that listens already.
+    /// An origin that answers as often as it was allowed to.
+    pub(crate) async fn held() -> (Self, Arc<Semaphore>) {
+        let may = Arc::new(Semaphore::new(0));
+        let known = may.clone();
+        let origin = Self::script(move |mut peer| {
+            let may = known.clone();
+            async move {
+                while peer.request().await.is_some() {
+                    may.acquire().await.unwrap().forget();
+                    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+                }
+            }
+        });
+        (origin.await, may)
+    }
+
+    /// An origin that says the beginning of an answer, and then sends such bytes for as long as they are
+    /// taken, up to `most`; and the count of them.
+    pub(crate) async fn floods(
+        beginning: impl Into<String>,
+        byte: u8,
+        most: usize,
+    ) -> (Self, Arc<AtomicUsize>) {
+        let (beginning, sent) = (Arc::new(beginning.into()), Arc::new(AtomicUsize::new(0)));
+        let counter = sent.clone();
+        let origin = Self::script(move |mut peer| {
+            let (beginning, sent) = (beginning.clone(), counter.clone());
+            async move {
+                if peer.request().await.is_some() {
+                    peer.send(&*beginning).await;
+                    peer.flood(&[byte; 64 << 10], most, &sent).await;
+                }
+            }
+        });
+        (origin.await, sent)
+    }
+
+    /// An origin that does this with each connection, at a socket that listens already.
     pub(crate) fn listening<F, Fut>(listener: TcpListener, script: F) -> Self
     where
         F: Fn(Peer) -> Fut + Send + Sync + 'static,

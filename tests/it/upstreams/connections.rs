@@ -1,9 +1,6 @@
 //! Connections to origins: kept, given up, bounded; and what a broken one does to the next request.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -17,6 +14,20 @@ async fn all_well(janua: &Janua, count: usize) {
     for turn in 0..count {
         let answer = client.get("/").await;
         assert_eq!((answer.status(), &*answer.text()), (200, "ok"), "{turn}: {answer:?}");
+    }
+}
+
+/// So many requests, none of which is answered before all are at the origin.
+async fn all_at_once(janua: &Janua, origin: &Origin, may: &Semaphore, count: usize) {
+    let mut clients = JoinSet::new();
+    for _ in 0..count {
+        let mut client = janua.client().await;
+        clients.spawn(async move { client.get("/").await.status() });
+    }
+    until("all of them at the origin", || origin.requests().len() == count).await;
+    may.add_permits(count);
+    while let Some(status) = clients.join_next().await {
+        assert_eq!(status.unwrap(), 200);
     }
 }
 
@@ -150,16 +161,7 @@ async fn a_request_is_sent_again_once_and_not_to_another_kept_connection() {
     })
     .await;
     let janua = one(&origin.url, "").start().await;
-    let mut clients = JoinSet::new();
-    for _ in 0..2 {
-        let mut client = janua.client().await;
-        clients.spawn(async move { client.get("/").await.status() });
-    }
-    until("both at the origin", || origin.requests().len() == 2).await;
-    may.add_permits(2);
-    while let Some(status) = clients.join_next().await {
-        assert_eq!(status.unwrap(), 200);
-    }
+    all_at_once(&janua, &origin, &may, 2).await;
     janua.get("/").await.assert_refused(502, "upstream.reset", "the new one ends as well");
     assert_eq!((origin.connections(), origin.requests().len()), (3, 4));
 }
@@ -167,29 +169,10 @@ async fn a_request_is_sent_again_once_and_not_to_another_kept_connection() {
 #[tokio::test]
 async fn so_many_idle_connections_are_kept_and_no_more() {
     for (most, kept) in [(0, 0), (2, 2)] {
-        let may = Arc::new(Semaphore::new(0));
-        let known = may.clone();
-        let origin = Origin::script(move |mut peer| {
-            let may = known.clone();
-            async move {
-                while peer.request().await.is_some() {
-                    may.acquire().await.unwrap().forget();
-                    peer.send(OK).await;
-                }
-            }
-        })
-        .await;
+        let (origin, may) = Origin::held().await;
         let janua = one(&origin.url, &format!("keep-alive.max-idle = {most}")).start().await;
-        let mut clients = JoinSet::new();
-        for _ in 0..4 {
-            let mut client = janua.client().await;
-            clients.spawn(async move { client.get("/").await.status() });
-        }
-        until("all of them at the origin", || origin.requests().len() == 4).await;
+        all_at_once(&janua, &origin, &may, 4).await;
         may.add_permits(100);
-        while let Some(status) = clients.join_next().await {
-            assert_eq!(status.unwrap(), 200);
-        }
         until("the rest to be closed", || origin.open() == kept).await;
         all_well(&janua, 3).await;
         let fresh = if kept == 0 { 3 } else { 0 };
@@ -227,17 +210,8 @@ async fn what_comes_behind_an_answer_is_never_another_requests() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_waits_for_gives_its_connection_up() {
-    let sent = Arc::new(AtomicUsize::new(0));
-    let counter = sent.clone();
-    let origin = Origin::script(move |mut peer| {
-        let sent = counter.clone();
-        async move {
-            peer.request().await;
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
-            peer.flood(&[b'x'; 4096], 1_000_000_000, &sent).await;
-        }
-    })
-    .await;
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
+    let (origin, sent) = Origin::floods(head, b'x', 1_000_000_000).await;
     let janua = one(&origin.url, "").start().await;
     let mut client = janua.client().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;

@@ -1,10 +1,7 @@
 //! Origins that break off, reset, lie or talk nonsense: the client gets a clear answer or a clear
 //! end, never a guess, and nothing of it harms the next request.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::one;
 use crate::support::{
@@ -297,17 +294,7 @@ async fn an_answers_head_has_its_bounds() {
 
 #[tokio::test]
 async fn a_head_without_end_is_cut_off_at_its_bound() {
-    let sent = Arc::new(AtomicUsize::new(0));
-    let counter = sent.clone();
-    let origin = Origin::script(move |mut peer| {
-        let sent = counter.clone();
-        async move {
-            peer.request().await;
-            peer.send("HTTP/1.1 200 OK\r\nX: ").await;
-            peer.flood(&[b'y'; 4096], 1_000_000_000, &sent).await;
-        }
-    })
-    .await;
+    let (origin, sent) = Origin::floods("HTTP/1.1 200 OK\r\nX: ", b'y', 1_000_000_000).await;
     one(&origin.url, "").start().await.get("/").await.assert_refused(502, HEADER, "no end");
     assert!(sent.load(Relaxed) < 1_000_000_000);
 }
