@@ -11,8 +11,8 @@ use super::question::{Question, Word, Words};
 use crate::{
     chain::{Outcome, Plan},
     config::{self, Condition, Path, Problem, Problems, Test},
+    message::Conditions,
     reject::Reject,
-    route::Conditions,
     snapshot::Snapshot,
 };
 
@@ -218,6 +218,7 @@ fn shown(condition: &Condition) -> String {
         Condition::Present(true) => "there".into(),
         Condition::Present(false) => "missing".into(),
         Condition::Equals(value) => format!("`{value}`"),
+        Condition::OneOf(values) => format!("one of `{}`", values.join("`, `")),
         Condition::Regex(condition) => format!("like `{}`", condition.regex),
     }
 }

@@ -32,7 +32,7 @@ pub struct Route {
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = ["GET", "POST"])]
     pub methods: OneOrMany<String>,
-    /// Header fields that must be there: `{ x-version = "2" }`, `{ x-debug = true }`, `{ a = { regex = "^b" } }`.
+    /// Header fields that must be there: `{ x-version = "2" }`, `["2", "3"]` (one of), `true` (any), `{ regex = "^b" }`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("x-version", "2")]))]
     pub headers: BTreeMap<String, Condition>,
@@ -101,6 +101,8 @@ pub enum Condition {
     Present(bool),
     /// Exactly this value.
     Equals(String),
+    /// One of these values.
+    OneOf(Vec<String>),
     /// One that matches.
     Regex(RegexCondition),
 }

@@ -6,8 +6,10 @@
 mod authority;
 mod body;
 mod client;
+mod condition;
 mod forwarded;
 mod headers;
+mod networks;
 mod replay;
 mod request_id;
 mod upload;
@@ -16,8 +18,10 @@ pub use self::{
     authority::{is_authority, text, without_port},
     body::{BodyError, BodyLimits, RequestBody},
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
-    forwarded::{Networks, client_address, set_forwarded},
+    condition::{Conditions, Rank},
+    forwarded::{client_address, set_forwarded},
     headers::{Kept, join_cookies, may_pass, strip_request, strip_response, wants_upgrade},
+    networks::{Networks, NotANetwork, parse_network},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
     upload::{Phase, Upload},
 };

@@ -8,11 +8,8 @@ use std::fmt;
 
 use http::HeaderName;
 
-use super::{
-    Query, RouteProblem, Rule,
-    condition::{Conditions, Rank},
-    methods::Methods,
-};
+use super::{Query, RouteProblem, Rule, methods::Methods};
+use crate::message::{Conditions, Rank};
 
 /// The listeners that a route is for.
 #[derive(Clone, Debug, Eq, PartialEq)]

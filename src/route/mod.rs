@@ -34,7 +34,6 @@
 //! ([`path::has_dot_segment`]) before it asks, and sends the origin the path as it came.
 
 mod compile;
-mod condition;
 mod demand;
 mod explain;
 mod hash;
@@ -52,18 +51,17 @@ use std::ops::ControlFlow;
 
 use http::{HeaderMap, Method};
 
-pub use self::{
-    condition::Conditions,
-    demand::{Failure, Listeners},
-    explain::{Candidate, Verdict},
-    params::Params,
-};
 use self::{
     demand::Demand,
     host::Host,
     params::Spans,
     pattern::Pattern,
     tree::{Forest, Tree},
+};
+pub use self::{
+    demand::{Failure, Listeners},
+    explain::{Candidate, Verdict},
+    params::Params,
 };
 use crate::config;
 

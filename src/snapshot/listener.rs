@@ -14,7 +14,7 @@ use http::HeaderValue;
 
 use crate::{
     config::{self, ListenerTimeout, Path, Problem, Problems},
-    message::{BodyLimits, Networks},
+    message::{BodyLimits, Networks, NotANetwork},
     metrics::{self, ListenerMetrics},
     tls::{ServerTls, Tickets},
 };
@@ -89,9 +89,7 @@ impl Listener {
         let name: Arc<str> = listener.name.as_deref().unwrap_or(&listener.address).into();
         let bind = listener.address.parse();
         let bind = bind.map_err(|message| Problem::error(at.key("address"), message));
-        let trusted = Networks::parse(&listener.trusted_proxies).map_err(|(index, message)| {
-            Problem::error(at.key("trusted-proxies").index(index), message)
-        });
+        let trusted = networks(&listener.trusted_proxies, &at.key("trusted-proxies"));
         let tls = listener.tls.as_ref();
         let tls = tls.map(|tls| ServerTls::compile(tls, state, tickets, &at.key("tls"), problems));
         check_words(listener, at, problems);
@@ -128,6 +126,14 @@ impl Listener {
             name,
         })
     }
+}
+
+/// The networks of a list at `at`.
+fn networks(list: &[String], at: &Path) -> Result<Networks, Problem> {
+    Networks::parse(list).map_err(|(index, NotANetwork { message, help })| {
+        let problem = Problem::error(at.index(index), message);
+        help.into_iter().fold(problem, Problem::help)
+    })
 }
 
 /// Keys that say nothing together.

@@ -1,13 +1,16 @@
 //! Conditions on header fields and query parameters.
 //!
-//! In: `{ x-version = "2", x-debug = true, a = { regex = "^b" } }`. Out: [`Conditions`], which hold
-//! for a request or name the first that does not, and which compare with others of their kind.
+//! In: `{ x-version = ["2", "3"], x-debug = true, a = { regex = "^b" } }`. Out: [`Conditions`], which
+//! hold for a request or name the first that does not, and which compare with others of their kind.
 //!
 //! A name that occurs more than once satisfies a condition if one of its values does. In comparing
 //! two conditions a name counts as occurring once, so that `"1"` and `"2"` exclude each other; a
 //! request that carries both goes to the one whose value sorts first, wherever it stands in the file.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
@@ -23,8 +26,8 @@ const REGEX_SIZE: usize = 256 << 10;
 enum Test {
     /// Not there.
     Absent,
-    /// This.
-    Equals(Box<[u8]>),
+    /// One of these, sorted.
+    Values(Box<[Box<[u8]>]>),
     /// One in which this is found.
     Matches(Regex),
     /// There, whatever it is.
@@ -36,7 +39,13 @@ impl Test {
         Ok(match condition {
             Condition::Present(true) => Self::Present,
             Condition::Present(false) => Self::Absent,
-            Condition::Equals(value) => Self::Equals(value.as_bytes().into()),
+            Condition::Equals(value) => Self::Values([value.as_bytes().into()].into()),
+            Condition::OneOf(values) if values.is_empty() => return Err("no value is named".into()),
+            Condition::OneOf(values) => {
+                let values: BTreeSet<Box<[u8]>> =
+                    values.iter().map(|value| value.as_bytes().into()).collect();
+                Self::Values(values.into_iter().collect())
+            }
             Condition::Regex(condition) => Self::Matches(
                 RegexBuilder::new(&condition.regex)
                     .size_limit(REGEX_SIZE)
@@ -50,7 +59,9 @@ impl Test {
     fn holds<V: AsRef<[u8]>>(&self, mut values: impl Iterator<Item = V>) -> bool {
         match self {
             Self::Absent => values.next().is_none(),
-            Self::Equals(wanted) => values.any(|value| value.as_ref() == &**wanted),
+            Self::Values(wanted) => {
+                values.any(|value| wanted.iter().any(|wanted| value.as_ref() == &**wanted))
+            }
             Self::Matches(regex) => values.any(|value| regex.is_match(value.as_ref())),
             Self::Present => values.next().is_some(),
         }
@@ -60,9 +71,11 @@ impl Test {
     fn implies(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Absent, Self::Absent) => true,
-            (Self::Equals(_) | Self::Matches(_) | Self::Present, Self::Present) => true,
-            (Self::Equals(a), Self::Equals(b)) => a == b,
-            (Self::Equals(value), Self::Matches(regex)) => regex.is_match(value),
+            (Self::Values(_) | Self::Matches(_) | Self::Present, Self::Present) => true,
+            (Self::Values(a), Self::Values(b)) => a.iter().all(|value| b.contains(value)),
+            (Self::Values(values), Self::Matches(regex)) => {
+                values.iter().all(|value| regex.is_match(value))
+            }
             (Self::Matches(a), Self::Matches(b)) => a.as_str() == b.as_str(),
             _ => false,
         }
@@ -73,17 +86,19 @@ impl Test {
         match (self, other) {
             (Self::Absent, Self::Absent) => false,
             (Self::Absent, _) | (_, Self::Absent) => true,
-            (Self::Equals(a), Self::Equals(b)) => a != b,
-            (Self::Equals(value), Self::Matches(regex))
-            | (Self::Matches(regex), Self::Equals(value)) => !regex.is_match(value),
+            (Self::Values(a), Self::Values(b)) => !a.iter().any(|value| b.contains(value)),
+            (Self::Values(values), Self::Matches(regex))
+            | (Self::Matches(regex), Self::Values(values)) => {
+                !values.iter().any(|value| regex.is_match(value))
+            }
             (Self::Matches(_) | Self::Present, _) | (_, Self::Present) => false,
         }
     }
 
-    /// Where this one sorts among those that exclude it.
+    /// Where this one sorts among those that exclude it, which share no value with it.
     fn rank(&self) -> (u8, &[u8]) {
         match self {
-            Self::Equals(value) => (0, value),
+            Self::Values(values) => (0, values.first().map(|value| &**value).unwrap_or_default()),
             Self::Matches(regex) => (1, regex.as_str().as_bytes()),
             Self::Present => (2, &[]),
             Self::Absent => (3, &[]),
@@ -96,7 +111,7 @@ impl Test {
 pub struct Conditions<N>(Box<[(N, Test)]>);
 
 /// Where conditions sort among those that exclude them; see [`Conditions::rank`].
-pub(super) type Rank<'t> = Vec<(&'t str, (u8, &'t [u8]))>;
+pub type Rank<'t> = Vec<(&'t str, (u8, &'t [u8]))>;
 
 impl<N: AsRef<str> + PartialEq> Conditions<N> {
     /// Reads the conditions, each name by way of `name`.
@@ -121,17 +136,17 @@ impl<N: AsRef<str> + PartialEq> Conditions<N> {
     }
 
     /// Whether the others hold wherever these do.
-    pub(super) fn within(&self, others: &Self) -> bool {
+    pub fn within(&self, others: &Self) -> bool {
         others.0.iter().all(|(name, other)| self.on(name).is_some_and(|test| test.implies(other)))
     }
 
     /// Whether these and the others can hold together.
-    pub(super) fn meet(&self, others: &Self) -> bool {
+    pub fn meet(&self, others: &Self) -> bool {
         !others.0.iter().any(|(name, other)| self.on(name).is_some_and(|test| test.excludes(other)))
     }
 
     /// Something to sort by that does not depend on where the conditions stand in a file.
-    pub(super) fn rank(&self) -> Rank<'_> {
+    pub fn rank(&self) -> Rank<'_> {
         self.0.iter().map(|(name, test)| (name.as_ref(), test.rank())).collect()
     }
 
@@ -145,7 +160,7 @@ impl Conditions<HeaderName> {
     ///
     /// # Errors
     /// What is wrong with the first bad one.
-    pub(super) fn on_headers(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
+    pub fn on_headers(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
         // HTTP/2 has no such field, so that a condition on it would hold for some clients only.
         if let Some(host) = written.keys().find(|name| name.eq_ignore_ascii_case("host")) {
             return Err(format!("`{host}` is not a condition here; the route's own `host` is"));
@@ -159,6 +174,13 @@ impl Conditions<HeaderName> {
     /// What is wrong with the first bad one.
     pub fn on_fields(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
         Self::compile(written, |name| name.parse().ok())
+    }
+
+    /// The name of the first condition that holds.
+    pub fn holding(&self, headers: &HeaderMap) -> Option<&HeaderName> {
+        let holds =
+            |(name, test): &&(HeaderName, Test)| test.holds(headers.get_all(name).into_iter());
+        self.0.iter().find(holds).map(|(name, _)| name)
     }
 
     /// The name of the first condition that does not hold.
@@ -175,13 +197,13 @@ impl Conditions<Box<str>> {
     ///
     /// # Errors
     /// What is wrong with the first bad one.
-    pub(super) fn on_query(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
+    pub fn on_query(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
         Self::compile(written, |name| Some(name.into()))
     }
 
     /// The name of the first condition that does not hold.
     #[inline]
-    pub(super) fn failing(&self, query: Option<&str>) -> Option<&str> {
+    pub fn failing(&self, query: Option<&str>) -> Option<&str> {
         let fails = |(name, test): &&(Box<str>, Test)| !test.holds(values_of(name, query));
         self.0.iter().find(fails).map(|(name, _)| &**name)
     }
@@ -219,6 +241,10 @@ mod tests {
         Condition::Equals(value.into())
     }
 
+    fn one_of(values: &[&str]) -> Condition {
+        Condition::OneOf(values.iter().map(|value| (*value).into()).collect())
+    }
+
     fn query(name: &str, condition: Condition) -> Conditions<Box<str>> {
         Conditions::on_query(&[(name.to_owned(), condition)].into()).expect(name)
     }
@@ -231,6 +257,8 @@ mod tests {
             (equals("2"), "a=1&v=1&v=2", true),
             (equals("2"), "%76=%32", true),
             (equals("a b&c"), "v=a+b%26c", true),
+            (one_of(&["3", "2"]), "v=2", true),
+            (one_of(&["3", "2"]), "v=32", false),
             (equals(""), "v", true),
             (equals(""), "", false),
             (Condition::Present(true), "&&v&", true),
@@ -268,6 +296,16 @@ mod tests {
             (equals("1"), present(), true, true),
             (present(), equals("1"), false, true),
             (equals("1"), regex("^1"), true, true),
+            (equals("1"), one_of(&["2", "1"]), true, true),
+            (one_of(&["1", "2"]), equals("1"), false, true),
+            (one_of(&["1", "2"]), one_of(&["2", "1"]), true, true),
+            (one_of(&["1", "2"]), one_of(&["2", "3"]), false, true),
+            (one_of(&["1", "2"]), one_of(&["3", "4"]), false, false),
+            (one_of(&["1", "12"]), regex("^1"), true, true),
+            (one_of(&["1", "2"]), regex("^1"), false, true),
+            (regex("^1"), one_of(&["2", "3"]), false, false),
+            (one_of(&["1", "1"]), equals("1"), true, true),
+            (one_of(&["1", "2"]), present(), true, true),
             (equals("2"), regex("^1"), false, false),
             (regex("^1"), equals("2"), false, false),
             (regex("^1"), present(), true, true),
@@ -291,6 +329,7 @@ mod tests {
         };
         assert!(headers("a b", equals("1")).is_some_and(|says| says.contains("not a field name")));
         assert!(headers("Host", equals("a")).is_some_and(|says| says.contains("own `host`")));
+        assert!(headers("a", one_of(&[])).is_some_and(|says| says.contains("no value is named")));
         assert!(headers("a", regex("(")).is_some_and(|says| says.contains("unclosed group")));
         assert!(headers("a", regex("(a{1000}){1000}")).is_some_and(|says| says.contains("size")));
         let twice = [("A".to_owned(), equals("1")), ("a".to_owned(), equals("2"))].into();
