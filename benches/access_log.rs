@@ -29,6 +29,7 @@ fn record() -> Record<'static> {
         query: Some(b"page=2&sort=name&token=abcdef"),
         status: Some(200),
         reason: None,
+        reported: None,
         route: Some("orders"),
         upstream: Some("orders"),
         endpoint: Some("http://10.0.0.5:8080"),

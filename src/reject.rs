@@ -75,6 +75,15 @@ rejects! {
     /// An HTTP version that is not spoken.
     RequestVersion = 505 "request.version" "This HTTP version is not supported.";
 
+    /// An access list refuses the client's address.
+    AccessIp = 403 "access.ip" "You may not come in here.";
+    /// An access list refuses the client's country.
+    AccessCountry = 403 "access.country" "You may not come in here.";
+    /// An access list refuses the client's network operator.
+    AccessAsn = 403 "access.asn" "You may not come in here.";
+    /// An access list refuses the request's header fields.
+    AccessHeader = 403 "access.header" "You may not come in here.";
+
     /// No route takes this request.
     NoRoute = 404 "no_route" "There is nothing here.";
     /// A route takes this path, but not by this method.
@@ -104,6 +113,14 @@ rejects! {
     IdleTimeout = 504 "timeout.idle" "The service took too long to go on.";
     /// The whole exchange took too long.
     TotalTimeout = 504 "timeout.total" "The service took too long to answer.";
+
+    /// A connection for which a PROXY header is needed, from a peer that is not named. Nobody sees the
+    /// status of these three: the connection is closed before HTTP is spoken.
+    ProxyStranger = 403 "proxy.stranger" "This peer may not speak for others.";
+    /// A connection begins with something else than a PROXY header.
+    ProxyHeader = 400 "proxy.header" "The PROXY header is malformed.";
+    /// The PROXY header took too long.
+    ProxyTimeout = 408 "timeout.proxy_header" "The PROXY header took too long to arrive.";
 
     /// The client went away before it had its answer. Nobody sees the status; it is nginx's word.
     ClientGone = 499 "client.gone" "The client closed the connection.";

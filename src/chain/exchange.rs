@@ -61,6 +61,8 @@ pub struct Exchange {
     pub(super) sent: u64,
     pub(super) status: Option<StatusCode>,
     pub(super) reject: Option<Reject>,
+    /// What an access list in trial would have refused it for.
+    pub(super) reported: Option<Reject>,
     /// The tunnel that opens when the answer is sent.
     pub(super) tunnel: Option<Tunnel>,
     /// Whether this is a dry run, which nobody counts and logs.
@@ -103,6 +105,7 @@ impl Exchange {
             sent: 0,
             status: None,
             reject: None,
+            reported: None,
             tunnel: None,
             rehearsed: false,
         })

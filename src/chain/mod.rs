@@ -10,6 +10,7 @@
 //!
 //! Stages of one request run on one worker, one after the other; nothing here blocks.
 
+mod admit;
 mod answer;
 mod echo;
 mod exchange;
@@ -83,10 +84,12 @@ async fn run(
         // 2 find the route; no effect yet
         let target = head.uri.clone();
         let found = world.routes.find(&exchange.query(&target, &head.method, &head.headers));
-        if let Found::Route { target: route, rule, .. } = &found {
+        if let Found::Route { rule, .. } = &found {
             exchange.take(*rule);
-            // 3 access: IP and header lists
-            route.access.admit(exchange.client_ip, &head.headers)?;
+        }
+        // 3 access: address and header lists, of the listener and the route
+        exchange.admit(&head.headers)?;
+        if let Found::Route { target: route, .. } = &found {
             // 4 identify: who is it
             let who: Identity = route.auth.identify(&head.headers).await?;
             // 5 authorize: may they

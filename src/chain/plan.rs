@@ -134,7 +134,7 @@ pub fn plan(
         let answer = exchange.problem(reject);
         planned.refused(&exchange, reject, answer)
     });
-    let Planned { steps, valid, sent } = planned;
+    let Planned { steps, valid, sent, .. } = planned;
     Plan { steps, valid, rule: exchange.rule, sent, outcome, listener: listener.id }
 }
 
@@ -155,12 +155,20 @@ struct Planned {
     steps: Vec<Step>,
     valid: Option<Request<()>>,
     sent: Option<Request<()>>,
+    /// What the stage finds that is under way.
+    asked: String,
 }
 
 impl Planned {
     /// Notes what the next stage does.
     fn note(&mut self, does: impl Into<String>) {
         self.steps.push(Step { stage: self.next(), does: does.into() });
+    }
+
+    /// Notes that the next stage finds what it was asked, and refuses nothing.
+    fn note_asked(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        self.note(asked);
     }
 
     /// The stage after those noted.
@@ -175,7 +183,11 @@ impl Planned {
         answer: Response<Source>,
     ) -> Outcome {
         let stage = self.next();
-        self.note(format!("refuses: {} {}", reject.code(), reject.reason()));
+        let why = match self.asked.is_empty() {
+            true => String::new(),
+            false => format!("; {}", std::mem::take(&mut self.asked)),
+        };
+        self.note(format!("refuses: {} {}{why}", reject.code(), reject.reason()));
         Outcome::Refused { stage, reject, answer: made(exchange, answer) }
     }
 }
@@ -199,12 +211,17 @@ fn run(
     if let Found::Route { target: route, rule, .. } = &found {
         exchange.take(*rule);
         planned.note(format!("the route `{}`", route.name));
-        route.access.admit(exchange.client_ip, &head.headers)?;
-        // None of these has anything to configure so far.
-        (0..4).for_each(|_| planned.note("nothing configured"));
     } else {
         planned.note("no route; that is said at `match`");
-        (0..4).for_each(|_| planned.note("nothing to ask without a route"));
+    }
+    planned.asked = exchange.explain_access(&head.headers);
+    exchange.admit(&head.headers)?;
+    planned.note_asked();
+    if let Found::Route { .. } = &found {
+        // None of these has anything to configure so far.
+        (0..3).for_each(|_| planned.note("nothing configured"));
+    } else {
+        (0..3).for_each(|_| planned.note("nothing to ask without a route"));
     }
     let (route, params) = match found {
         Found::Route { target, params, .. } => (target, params),

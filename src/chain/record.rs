@@ -35,6 +35,7 @@ impl Exchange {
             query: self.target.query().map(str::as_bytes),
             status: finished.status,
             reason: self.reject.map(crate::reject::Reject::reason),
+            reported: self.reported.map(crate::reject::Reject::reason),
             route: route.map(|route| &*route.name),
             upstream: upstream.map(|upstream| &*upstream.name),
             endpoint: upstream

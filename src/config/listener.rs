@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteRate, ByteSize, Duration};
+use super::value::{ByteRate, ByteSize, Duration, OneOrMany};
 
 /// An address where clients come in.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -33,6 +33,13 @@ pub struct Listener {
     pub hsts: Option<Duration>,
     /// Addresses (CIDR) whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<String>,
+    /// Connections begin with a PROXY header (version 1 or 2), which says who the client is: `{ from = ["10.0.0.1"] }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Who may connect: the name of an `[access.NAME]`, or several. They are asked about the peer, not whom it speaks for; connections of others are closed before the TLS handshake.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = &"NAME")]
+    pub access: OneOrMany<String>,
     /// Connections at a time; more wait in the kernel's queue.
     pub max_connections: u32,
     /// Size of a request's head (request line and header fields).
@@ -63,6 +70,8 @@ impl Default for Listener {
             redirect_to_https: None,
             hsts: None,
             trusted_proxies: Vec::new(),
+            proxy_protocol: None,
+            access: OneOrMany::default(),
             max_connections: 65_536,
             max_header_size: ByteSize::kib(32),
             max_headers: 100,
@@ -101,6 +110,22 @@ impl Default for ListenerTimeout {
             keep_alive: Duration::secs(75),
         }
     }
+}
+
+/// The PROXY protocol on a listener. What a header says is the peer for access lists, logs and `X-Forwarded-For`.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProxyProtocol {
+    /// Addresses (CIDR) of those who may speak for others, and have to; `"unix"` for whoever comes by a Unix socket. Connections of others are closed.
+    #[schemars(example = ["10.0.0.1"])]
+    pub from: OneOrMany<String>,
+    /// How long the header may take.
+    #[serde(default = "soon")]
+    pub timeout: Duration,
+}
+
+const fn soon() -> Duration {
+    Duration::secs(5)
 }
 
 /// Limits of HTTP/2 on a listener.

@@ -92,6 +92,9 @@ fn load(files: Files<'_>) -> Result<Loaded, Report> {
         problems.extend(checked.problems.into_iter().filter(is_new));
     }
     let config = if problems.has_errors() { Err(None) } else { deserialise(merged.tree) };
+    if let Ok(config) = &config {
+        config.access_files().for_each(|file| sources.ask(file));
+    }
     sources.set_index(places);
     sources.hide(checked.secrets);
     let sources = Arc::new(sources);

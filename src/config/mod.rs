@@ -4,6 +4,7 @@
 //! opened or resolved; that is `snapshot`'s part. Each field's comment is the one-line description
 //! that the JSON Schema and `config/reference.toml` carry, so write it for the operator.
 
+mod access;
 mod check;
 mod finding;
 mod include;
@@ -31,10 +32,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    access::{Access, AddressFile, Addresses, Enforce, GeoIp},
     include::fits,
     listener::{
-        Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout, Protocol, Tls,
-        TlsFiles, TlsVersion, TlsWord,
+        Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout, Protocol,
+        ProxyProtocol, Tls, TlsFiles, TlsVersion, TlsWord,
     },
     load::Loaded,
     nearest::nearest,
@@ -74,6 +76,11 @@ pub struct Config {
     pub listener: Vec<Listener>,
     /// Origins by name.
     pub upstream: BTreeMap<String, Upstream>,
+    /// Who may come in: lists for `access` of routes and listeners. Addresses, countries, systems, header fields: each that a list names has to let the request in.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub access: BTreeMap<String, Access>,
+    /// Where addresses are, for access lists by country or autonomous system.
+    pub geoip: GeoIp,
     /// Which requests go where.
     pub route: Vec<Route>,
     /// Requests and what must come of them.

@@ -40,6 +40,10 @@ pub struct Route {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("debug", true)]))]
     pub query: BTreeMap<String, Condition>,
+    /// Who may come in: the name of an `[access.NAME]`, or several, each of which has to let the client in.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = &"NAME")]
+    pub access: OneOrMany<String>,
     /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub to: To,

@@ -176,6 +176,11 @@ impl Conditions<HeaderName> {
         Self::compile(written, |name| name.parse().ok())
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The name of the first condition that holds.
     pub fn holding(&self, headers: &HeaderMap) -> Option<&HeaderName> {
         let holds =

@@ -10,6 +10,7 @@ mod condition;
 mod forwarded;
 mod headers;
 mod networks;
+mod proxy_header;
 mod replay;
 mod request_id;
 mod upload;
@@ -22,6 +23,7 @@ pub use self::{
     forwarded::{client_address, set_forwarded},
     headers::{Kept, join_cookies, may_pass, strip_request, strip_response, wants_upgrade},
     networks::{Networks, NotANetwork, parse_network},
+    proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
     upload::{Phase, Upload},
 };

@@ -7,7 +7,7 @@
 use std::fmt::Display;
 
 use super::{
-    ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics, UpstreamMetrics,
+    Counters, ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics, UpstreamMetrics,
     exposition::{Kind, Page},
 };
 
@@ -39,6 +39,11 @@ impl Registry {
             expiry.sample(&[("certificate", name)], end);
         }
         listeners(&mut page, &self.listeners);
+        let reports = (
+            "janua_access_reports_total",
+            "Requests that a list in trial would refuse, by reason.",
+        );
+        by_word(&mut page, reports, ("list", "reason"), &self.access, Counters::counted);
         routes(&mut page, &self.routes);
         upstreams(&mut page, &self.upstreams);
         page.finish()
@@ -100,6 +105,11 @@ fn listeners(page: &mut Page, all: &Named<ListenerMetrics>) {
         "Connections that are open.",
         |listener| listener.sum(|shard| shard.active.get()).into(),
     );
+    let refused = (
+        "janua_listener_connections_refused_total",
+        "Connections that were closed as soon as they were accepted, by reason.",
+    );
+    by_word(page, refused, ("listener", "reason"), all, Listener::refused);
     let mut family =
         page.family("janua_listener_handshakes_total", Kind::Counter, "TLS handshakes.");
     for (name, listener) in all {

@@ -2,13 +2,14 @@
 //!
 //! In: a worker's own events, through [`ListenerMetrics::at`]. Out: sums, for the encoder.
 
-use super::{Counter, Gauge};
+use super::{Counter, Counters, Gauge, Labels};
 use crate::worker::PerWorker;
 
 /// The connections that came in at an address.
 #[derive(Debug)]
 pub struct ListenerMetrics {
     shards: PerWorker<ListenerShard>,
+    refused: Counters,
 }
 
 /// One worker's part.
@@ -60,9 +61,19 @@ impl Protocol {
 }
 
 impl ListenerMetrics {
-    /// Counts for a listener.
-    pub fn new(workers: usize) -> Self {
-        Self { shards: PerWorker::new(workers) }
+    /// Counts for a listener; `reasons` are the words of [`ListenerMetrics::refuse`].
+    pub fn new(workers: usize, reasons: Labels) -> Self {
+        Self { shards: PerWorker::new(workers), refused: Counters::new(reasons, workers) }
+    }
+
+    /// Counts why a connection was closed as soon as it was accepted.
+    pub fn refuse(&self, worker: usize, reason: usize) {
+        self.refused.inc(worker, reason);
+    }
+
+    /// Connections that were closed at once, by reason.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refused.counted()
     }
 
     /// This worker's part.
@@ -90,7 +101,7 @@ mod tests {
 
     #[test]
     fn requests_count_under_their_protocol() {
-        let listener = ListenerMetrics::new(2);
+        let listener = ListenerMetrics::new(2, &[]);
         listener.at(0).request(Protocol::Http2);
         listener.at(1).request(Protocol::Http2);
         listener.at(1).request(Protocol::Http10);

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, UpstreamMetrics};
+use super::{Counters, Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, UpstreamMetrics};
 
 /// The name under which requests count that no route takes.
 pub const NO_ROUTE: &str = "-";
@@ -22,6 +22,8 @@ pub struct Registry {
     pub(super) listeners: Named<ListenerMetrics>,
     pub(super) routes: Named<RouteMetrics>,
     pub(super) upstreams: Named<UpstreamMetrics>,
+    /// What access lists only reported, by reason.
+    pub(super) access: Named<Counters>,
     /// When each certificate ends, in seconds since 1970.
     pub(super) certificates: BTreeMap<Box<str>, i64>,
 }
@@ -64,6 +66,7 @@ impl<'a> Loading<'a> {
             listeners: Named::new(),
             routes: Named::new(),
             upstreams: Named::new(),
+            access: Named::new(),
             certificates: BTreeMap::new(),
         };
         let mut loading = Self { previous, workers, reasons, next };
@@ -74,7 +77,9 @@ impl<'a> Loading<'a> {
     /// The counts of the listener with this name.
     pub fn listener(&mut self, name: &str) -> Arc<ListenerMetrics> {
         let old = self.previous.map(|previous| &previous.listeners);
-        keep(&mut self.next.listeners, old, name, || ListenerMetrics::new(self.workers))
+        keep(&mut self.next.listeners, old, name, || {
+            ListenerMetrics::new(self.workers, self.reasons)
+        })
     }
 
     /// The counts of the route with this name; those of no route are under [`NO_ROUTE`].
@@ -89,6 +94,12 @@ impl<'a> Loading<'a> {
         let old = self.previous.map(|previous| &previous.upstreams);
         let make = || UpstreamMetrics::new(self.workers, self.reasons);
         keep(&mut self.next.upstreams, old, name, make)
+    }
+
+    /// The counts of what the access list with this name only reported.
+    pub fn access(&mut self, name: &str) -> Arc<Counters> {
+        let old = self.previous.map(|previous| &previous.access);
+        keep(&mut self.next.access, old, name, || Counters::new(self.reasons, self.workers))
     }
 
     /// Says when the certificate with this name ends, in seconds since 1970.

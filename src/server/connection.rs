@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     accept::Entrance,
+    enter::enter,
     guard::{Guard, Limits, Phase, Preface, h2_preface},
     streams::Streams,
     watched::{Http1, Standing, Watched},
@@ -68,6 +69,7 @@ pub(super) async fn serve(
 ) {
     // Its deadlines count from here, also when nobody was there before.
     site.worker.clock.catch_up();
+    let Ok(peer) = enter(&site, &socket, peer).await else { return };
     let Some((stream, tls, http2)) = handshake(&site, socket).await else { return };
     let trusted = peer.is_some_and(|peer| site.listener.trusted.contains(peer.ip()));
     let client = Client::new(peer, tls, site.listener.id, trusted, site.worker.clone());

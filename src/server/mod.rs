@@ -8,6 +8,7 @@ mod accept;
 mod address;
 mod bind;
 mod connection;
+mod enter;
 pub mod guard;
 mod streams;
 mod watched;

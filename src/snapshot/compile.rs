@@ -11,8 +11,9 @@ use std::{
 
 use http::HeaderValue;
 
-use super::{Listener, Purpose, Route, Snapshot, route};
+use super::{Listener, Purpose, Route, Snapshot, listener::Given, route};
 use crate::{
+    access::Lists,
     config::{self, Config, Path, Problem, Problems},
     metrics::{self, Loading},
     reject::Reject,
@@ -58,12 +59,16 @@ impl Snapshot {
                 .keep(Tickets::new().map_err(|message| Problem::error(Path::root(), message))),
         };
         let via = via(&config, &mut problems);
+        let lists = Lists::compile(&config, &mut metrics, &mut problems);
         let listeners = tickets.as_ref().map(|tickets| {
-            listeners(&config, purpose, tickets, previous, &mut metrics, &mut problems)
+            let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
+            let given = Given { lists: &lists, state, tickets };
+            listeners(&config, &given, previous, &mut metrics, &mut problems)
         });
         let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
         let listeners = listeners.unwrap_or_default();
-        let routes = routes(&config, &listeners, &upstreams, &mut metrics, &mut problems);
+        let known = Known { upstreams: &upstreams, access: &lists };
+        let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
         let access_log =
             access_log(&config, purpose, most_workers, previous, &losses, &mut problems);
@@ -124,8 +129,7 @@ fn via(config: &Config, problems: &mut Problems) -> Option<[HeaderValue; 3]> {
 /// The listeners; without any, the one on `0.0.0.0:8080`.
 fn listeners(
     config: &Config,
-    purpose: Purpose,
-    tickets: &Tickets,
+    given: &Given<'_>,
     previous: Option<&Snapshot>,
     metrics: &mut Loading<'_>,
     problems: &mut Problems,
@@ -140,8 +144,7 @@ fn listeners(
         let known = previous.and_then(|previous| {
             previous.listeners.iter().find(|known| *known.name == *name).map(|known| &**known)
         });
-        let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
-        let made = Listener::compile(listener, state, tickets, known, metrics, &at, problems);
+        let made = Listener::compile(listener, given, known, metrics, &at, problems);
         let Some(made) = made else { continue };
         if let Some(first) = compiled.iter().position(|other| other.bind == made.bind) {
             let problem = Problem::error(at.key("address"), format!("`{}` is taken", made.bind));
@@ -156,6 +159,12 @@ fn listeners(
 /// Upstreams by name; none for a name whose section is wrong, so that routes to it are not called
 /// dangling too.
 pub(super) type Upstreams = BTreeMap<String, Option<Arc<Upstream>>>;
+
+/// What routes name.
+pub(super) struct Known<'a> {
+    pub(super) upstreams: &'a Upstreams,
+    pub(super) access: &'a Lists,
+}
 
 fn upstreams(
     config: &Config,
@@ -198,7 +207,7 @@ fn upstreams(
 fn routes(
     config: &Config,
     listeners: &[Arc<Listener>],
-    upstreams: &Upstreams,
+    known: &Known<'_>,
     metrics: &mut Loading<'_>,
     problems: &mut Problems,
 ) -> Option<RouteTable<Route>> {
@@ -213,7 +222,7 @@ fn routes(
     let names = route::names(&config.route);
     let mut rules = Vec::new();
     for (index, (route, name)) in config.route.iter().zip(&names).enumerate() {
-        let made = Route::compile(route, name, upstreams, metrics, &at.index(index), problems);
+        let made = Route::compile(route, name, known, metrics, &at.index(index), problems);
         let ids = |name: &String| {
             listeners.iter().find(|known| *known.name == **name).map(|known| known.id)
         };

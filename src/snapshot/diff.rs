@@ -23,6 +23,7 @@ impl Diff {
             ("server", before.server != after.server),
             ("log", before.log != after.log),
             ("admin", before.admin != after.admin),
+            ("geoip", before.geoip != after.geoip),
         ] {
             if changed {
                 diff.changed.push(section.into());
@@ -40,6 +41,8 @@ impl Diff {
         diff.compare(&listeners(before), &listeners(after));
         let upstreams = |config: &Config| named("upstream", config.upstream.clone());
         diff.compare(&upstreams(before), &upstreams(after));
+        let access = |config: &Config| named("access", config.access.clone());
+        diff.compare(&access(before), &access(after));
         let routes = |config: &Config| {
             named("route", super::route::names(&config.route).into_iter().zip(config.route.clone()))
         };

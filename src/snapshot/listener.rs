@@ -8,11 +8,13 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use http::HeaderValue;
 
 use crate::{
+    access::{Access, Lists},
     config::{self, ListenerTimeout, Path, Problem, Problems},
     message::{BodyLimits, Networks, NotANetwork},
     metrics::{self, ListenerMetrics},
@@ -49,6 +51,10 @@ pub struct Listener {
     pub hsts: Option<HeaderValue>,
     /// Whose word about others counts.
     pub trusted: Networks,
+    /// Who speaks for clients, if somebody has to.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Who may connect.
+    pub access: Access,
     /// What a request's head may be: bytes, fields, bytes of its first line.
     pub head: HeadLimits,
     /// What a request's body may be.
@@ -63,6 +69,37 @@ pub struct Listener {
     pub metrics: Arc<ListenerMetrics>,
 }
 
+/// Who speaks for clients, by the PROXY protocol.
+#[derive(Debug)]
+pub struct ProxyProtocol {
+    /// How long a header may take.
+    pub timeout: Duration,
+    from: Networks,
+    unix: bool,
+}
+
+impl ProxyProtocol {
+    fn compile(proxy: &config::ProxyProtocol, at: &Path) -> Result<Self, Problem> {
+        let at = at.key("from");
+        if proxy.from.is_empty() {
+            let problem = Problem::error(at, "no connection could come in");
+            return Err(problem.help("name the proxies in front: from = [\"10.0.0.1\"]"));
+        }
+        let is_word = |word: &&String| *word == "unix";
+        let unix = proxy.from.iter().any(|word| is_word(&word));
+        // Places in the list stay as they are written.
+        let nobody = "::".to_owned();
+        let from: Vec<_> =
+            proxy.from.iter().map(|word| if is_word(&word) { &nobody } else { word }).collect();
+        Ok(Self { timeout: proxy.timeout.0, from: networks(&from, &at)?, unix })
+    }
+
+    /// Whether this peer speaks for clients.
+    pub fn is_named(&self, peer: Option<SocketAddr>) -> bool {
+        peer.map_or(self.unix, |peer| self.from.contains(peer.ip()))
+    }
+}
+
 /// What a request's head may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HeadLimits {
@@ -74,13 +111,26 @@ pub struct HeadLimits {
     pub line: usize,
 }
 
+/// What listeners are compiled with.
+pub(super) struct Given<'a> {
+    /// The access lists.
+    pub(super) lists: &'a Lists,
+    /// Where a self-signed certificate is kept, if it may be.
+    pub(super) state: Option<&'a FilePath>,
+    pub(super) tickets: &'a Tickets,
+}
+
+impl Given<'_> {
+    fn tls(&self, tls: &config::Tls, at: &Path, problems: &mut Problems) -> Option<ServerTls> {
+        ServerTls::compile(tls, self.state, self.tickets, at, problems)
+    }
+}
+
 impl Listener {
-    /// Compiles a `[[listener]]` at `at`; `previous` is the one of the same name before. `state` is
-    /// where a self-signed certificate is kept, if it may be.
+    /// Compiles a `[[listener]]` at `at`; `previous` is the one of the same name before.
     pub(super) fn compile(
         listener: &config::Listener,
-        state: Option<&FilePath>,
-        tickets: &Tickets,
+        given: &Given<'_>,
         previous: Option<&Self>,
         metrics: &mut metrics::Loading<'_>,
         at: &Path,
@@ -91,7 +141,11 @@ impl Listener {
         let bind = bind.map_err(|message| Problem::error(at.key("address"), message));
         let trusted = networks(&listener.trusted_proxies, &at.key("trusted-proxies"));
         let tls = listener.tls.as_ref();
-        let tls = tls.map(|tls| ServerTls::compile(tls, state, tickets, &at.key("tls"), problems));
+        let tls = tls.map(|tls| given.tls(tls, &at.key("tls"), problems));
+        let access = given.lists.named(&listener.access, &at.key("access"), problems);
+        let proxy = listener.proxy_protocol.as_ref();
+        let proxy = proxy.map(|proxy| ProxyProtocol::compile(proxy, &at.key("proxy-protocol")));
+        let proxy = problems.keep(proxy.transpose());
         check_words(listener, at, problems);
         let (bind, trusted) = (problems.keep(bind), problems.keep(trusted));
         let tls = match tls {
@@ -109,6 +163,8 @@ impl Listener {
             redirect_to_https: listener.redirect_to_https,
             hsts: listener.hsts.and_then(hsts),
             trusted: trusted?,
+            proxy_protocol: proxy?,
+            access: access?,
             head: HeadLimits {
                 size: listener.max_header_size.as_usize(),
                 fields: listener.max_headers,
@@ -129,7 +185,7 @@ impl Listener {
 }
 
 /// The networks of a list at `at`.
-fn networks(list: &[String], at: &Path) -> Result<Networks, Problem> {
+fn networks<S: AsRef<str>>(list: &[S], at: &Path) -> Result<Networks, Problem> {
     Networks::parse(list).map_err(|(index, NotANetwork { message, help })| {
         let problem = Problem::error(at.index(index), message);
         help.into_iter().fold(problem, Problem::help)

@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 
 pub use self::{
     diff::Diff,
-    listener::{Bind, Listener},
+    listener::{Bind, Listener, ProxyProtocol},
     route::{Route, Target},
 };
 use crate::{

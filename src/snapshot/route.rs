@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderValue, StatusCode};
 
-use super::compile::Upstreams;
+use super::compile::{Known, Upstreams};
 use crate::{
     access::Access,
     auth::Auth,
@@ -83,13 +83,14 @@ impl Route {
     pub(super) fn compile(
         route: &config::Route,
         name: &str,
-        upstreams: &Upstreams,
+        known: &Known<'_>,
         metrics: &mut Loading<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
         let params = route::parameters(route);
-        let target = target(route, &params, upstreams, at, problems);
+        let target = target(route, &params, known.upstreams, at, problems);
+        let access = known.access.named(&route.access, &at.key("access"), problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
             kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
@@ -98,7 +99,7 @@ impl Route {
         let response_headers = rules(&route.response_headers, "response-headers");
         Some(Self {
             name: name.into(),
-            access: Access::default(),
+            access: access?,
             auth: Auth::default(),
             limit: Limiter::default(),
             cache: Cache::default(),

@@ -11,8 +11,9 @@ use std::{
     task::{Context, Poll},
 };
 
+use rustix::net::{RecvFlags, recv};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsStream;
@@ -35,6 +36,33 @@ pub enum Stream {
     Clear(Socket),
     /// Over TLS. Boxed: its state is some kilobytes, and it must not weigh on streams in clear.
     Tls(Box<TlsStream<Socket>>),
+}
+
+impl Socket {
+    /// The next bytes, which stay where they are; none at the stream's end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.peek(buffer).await,
+            Self::Unix(socket) => {
+                let peek = || Ok(recv(socket, &mut *buffer, RecvFlags::PEEK)?.0);
+                socket.async_io(Interest::READABLE, peek).await
+            }
+        }
+    }
+
+    /// The next bytes, if they are there.
+    ///
+    /// # Errors
+    /// They are not, or what the system says.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.try_read(buffer),
+            Self::Unix(socket) => socket.try_read(buffer),
+        }
+    }
 }
 
 /// Passes every call on to the variant's own stream.

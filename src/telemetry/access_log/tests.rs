@@ -47,6 +47,7 @@ fn record(id: &str) -> Record<'_> {
         query: None,
         status: Some(200),
         reason: None,
+        reported: None,
         route: None,
         upstream: None,
         endpoint: None,

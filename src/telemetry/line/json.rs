@@ -56,6 +56,7 @@ fn answer(record: &Record<'_>, out: &mut Vec<u8>) {
         number(b",\"status\":", status.into(), out);
     }
     optional(b",\"reason\":\"", record.reason.map(str::as_bytes), out);
+    optional(b",\"reported\":\"", record.reported.map(str::as_bytes), out);
     optional(b",\"route\":\"", record.route.map(str::as_bytes), out);
     optional(b",\"upstream\":\"", record.upstream.map(str::as_bytes), out);
     optional(b",\"endpoint\":\"", record.endpoint.map(str::as_bytes), out);

@@ -48,6 +48,8 @@ pub struct Record<'a> {
     pub status: Option<u16>,
     /// Why the request ended early.
     pub reason: Option<&'a str>,
+    /// Why it would have ended early if that were not only on trial.
+    pub reported: Option<&'a str>,
     /// The route's name.
     pub route: Option<&'a str>,
     /// The upstream's name.
