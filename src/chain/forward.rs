@@ -3,6 +3,8 @@
 //! To an upstream, whose answer comes back with its body still streaming; or nowhere, and Janua
 //! answers by itself.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONTENT_TYPE, LOCATION},
@@ -19,11 +21,11 @@ use super::{
     validate::answers_101,
 };
 use crate::{
-    message::{RequestBody, strip_response, text, without_port},
+    message::{RequestBody, strip_response, text, without_port, write_proxy_header},
     reject::Reject,
     rewrite::{FieldValue, Template},
     route::Params,
-    snapshot::{Route, Target},
+    snapshot::{Bind, Route, Target},
     upstream::{Answer, Call, Failure, Upstream},
 };
 
@@ -52,7 +54,10 @@ pub(super) fn begin<'r, 'e>(
             let mut request = take(head, body);
             let upgrade = upgrade.map(|protocol| Box::new(tunnel::ask(&mut request, protocol)));
             let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
-            let call = Call::new(request, &exchange.client.worker, *timeout, protocol);
+            let mut call = Call::new(request, &exchange.client.worker, *timeout, protocol);
+            if upstream.proxy_protocol {
+                call.introduction = Some(introduction(exchange).into());
+            }
             return Ok(Begun::Call(upstream, call, upgrade));
         }
         Target::Redirect { location, status } => redirect(&scope, &head.headers, location, *status),
@@ -64,6 +69,31 @@ pub(super) fn begin<'r, 'e>(
     match connect && answer.status().is_success() {
         true => Err(Reject::MethodRefused),
         false => Ok(Begun::Answered(answer)),
+    }
+}
+
+/// The PROXY header that names the client: its address, as trusted peers tell it, and where it came
+/// in. Of one that others told of, the port is not known.
+#[cold]
+fn introduction(exchange: &Exchange) -> Vec<u8> {
+    let peer = exchange.client.peer;
+    let port =
+        peer.filter(|peer| Some(peer.ip()) == exchange.client_ip).map_or(0, |peer| peer.port());
+    let client = exchange.client_ip.map(|ip| SocketAddr::new(ip, port));
+    let came_in = match exchange.listener.bind {
+        Bind::Tcp(address) => Some(address),
+        Bind::Unix(_) | Bind::Systemd(_) => {
+            client.map(|client| SocketAddr::new(unspecified(client.ip()), 0))
+        }
+    };
+    write_proxy_header(client, came_in)
+}
+
+/// No address, of the same family.
+const fn unspecified(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     }
 }
 

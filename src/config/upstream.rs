@@ -21,6 +21,8 @@ pub struct Upstream {
     pub protocol: UpstreamProtocol,
     /// The `Host` that endpoints see: `"pass"` (what the client asked for), `"endpoint"`, or a name.
     pub host: HostHeader,
+    /// Begin connections with a PROXY header (version 2) that names the client. Such a connection is one client's: each request has its own, by HTTP/1.1, and none is kept.
+    pub proxy_protocol: bool,
     /// Size of an answer's head (status line and header fields); a larger one is 502.
     pub max_header_size: ByteSize,
     /// Number of header fields in an answer; more are 502. Up to 100 cost no memory of their own.
@@ -40,6 +42,7 @@ impl Default for Upstream {
             balance: Balance::default(),
             protocol: UpstreamProtocol::default(),
             host: HostHeader::default(),
+            proxy_protocol: false,
             max_header_size: ByteSize::kib(128),
             max_headers: 100,
             tls: UpstreamTls::default(),

@@ -12,7 +12,9 @@ use super::{
     resolve::Resolved, round_robin::RoundRobin, tls::TlsToOrigin,
 };
 use crate::{
-    config::{self, HostHeader, Path, Problem, Problems, RouteTimeout, UpstreamTimeout},
+    config::{
+        self, HostHeader, Path, Problem, Problems, RouteTimeout, UpstreamProtocol, UpstreamTimeout,
+    },
     metrics::UpstreamMetrics,
     worker::PerWorker,
 };
@@ -21,8 +23,10 @@ use crate::{
 #[derive(Clone, PartialEq)]
 pub(super) struct Settings {
     pub(super) address: Address,
-    pub(super) protocol: config::UpstreamProtocol,
+    pub(super) protocol: UpstreamProtocol,
     pub(super) keep_alive: config::KeepAlive,
+    /// Whether connections begin with a PROXY header.
+    proxy_protocol: bool,
     /// What an answer's head may be: bytes, fields.
     pub(super) max_header_size: usize,
     pub(super) max_headers: u16,
@@ -61,11 +65,14 @@ impl Upstream {
         let https = addresses.iter().flatten().any(|address| address.tls);
         let tls = TlsToOrigin::compile(upstream, https, &at.key("tls"), problems);
         let answerable = check_head(upstream, at, problems);
-        let (host, tls, addresses, ()) = (host?, tls?, addresses?, answerable?);
+        let protocol = protocol(upstream, &at.key("protocol"), problems);
+        let (host, tls, addresses, (), protocol) =
+            (host?, tls?, addresses?, answerable?, protocol?);
         let endpoint = |address: Address| {
             let settings = Settings {
                 address,
-                protocol: upstream.protocol,
+                protocol,
+                proxy_protocol: upstream.proxy_protocol,
                 keep_alive: upstream.keep_alive.clone(),
                 max_header_size: upstream.max_header_size.as_usize(),
                 max_headers: upstream.max_headers,
@@ -94,6 +101,7 @@ impl Upstream {
             balance: RoundRobin::new(&weights, workers),
             weights,
             metrics,
+            proxy_protocol: upstream.proxy_protocol,
         })
     }
 }
@@ -120,6 +128,24 @@ fn addresses(
         }
     }
     Some(addresses)
+}
+
+/// The protocol spoken. Behind a PROXY header it is one of which a connection carries one request.
+fn protocol(
+    upstream: &config::Upstream,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<UpstreamProtocol> {
+    match (upstream.proxy_protocol, upstream.protocol) {
+        (false, protocol) => Some(protocol),
+        (true, UpstreamProtocol::Auto | UpstreamProtocol::Http1) => Some(UpstreamProtocol::Http1),
+        (true, UpstreamProtocol::Http2) => {
+            let message = "a connection of HTTP/2 would be shared by clients";
+            let problem = Problem::error(at.clone(), message);
+            problems.push(problem.help("`proxy-protocol` needs HTTP/1.1"));
+            None
+        }
+    }
 }
 
 /// Limits that no answer could keep.
@@ -170,7 +196,9 @@ impl Endpoint {
             tls,
             resolved: Resolved::default(),
             pools: PerWorker::with(workers, |worker| {
-                Pool::new(worker, settings.keep_alive.max_idle as usize, metrics.clone())
+                // One that was introduced as a client's is nobody else's.
+                let kept = if settings.proxy_protocol { 0 } else { settings.keep_alive.max_idle };
+                Pool::new(worker, kept as usize, metrics.clone())
             }),
             settings,
         })

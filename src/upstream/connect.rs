@@ -12,7 +12,10 @@ use std::{
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpStream, UnixStream},
+};
 use tokio_rustls::TlsConnector;
 
 use super::{
@@ -50,16 +53,20 @@ pub(super) enum Connection {
     Http2(Http2, Arc<Streams>),
 }
 
-/// Connects.
+/// Connects; says `introduction` before anything else.
 ///
 /// # Errors
 /// Which step failed: the name, the connection, TLS, or the protocol's own handshake.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     protocol: Protocol,
+    introduction: Option<&[u8]>,
     pool: &Arc<Pool>,
 ) -> Result<Connection, Failure> {
-    let socket = open(&endpoint.settings.address, &endpoint.resolved).await?;
+    let mut socket = open(&endpoint.settings.address, &endpoint.resolved).await?;
+    if let Some(header) = introduction {
+        socket.write_all(header).await.map_err(Failure::from_connect)?;
+    }
     let (stream, is_http2) = match &endpoint.tls {
         None => (Stream::Clear(socket), protocol == Protocol::Http2),
         Some(tls) => {

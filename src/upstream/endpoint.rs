@@ -95,7 +95,9 @@ impl Endpoint {
                 Some(_) => Protocol::Http1,
                 None => self.settings.protocol,
             };
-            let connecting = self.connection(worker, protocol, refused.as_ref());
+            let introduction = call.introduction.clone();
+            let introduction = introduction.as_ref().map(|header| header.as_slice());
+            let connecting = self.connection(worker, protocol, introduction, refused.as_ref());
             let way = in_time(call, connecting).await;
             let way = way.inspect_err(|failure| {
                 self.pools.at(worker.index).connect_failed(failure.reject);
@@ -120,6 +122,7 @@ impl Endpoint {
         &self,
         worker: &Worker,
         protocol: Protocol,
+        introduction: Option<&[u8]>,
         refused: Option<&Arc<Streams>>,
     ) -> Result<Way, Failure> {
         let pool = self.pools.at(worker.index);
@@ -134,7 +137,7 @@ impl Endpoint {
             }
             Protocol::Auto | Protocol::Http1 => None,
         };
-        Ok(match connect(self, protocol, pool).await? {
+        Ok(match connect(self, protocol, introduction, pool).await? {
             Connection::Http1(fresh) => Way::Http1(fresh),
             Connection::Http2(sender, streams) => {
                 let stream = pool.add(sender.clone(), streams, worker.clock.now());

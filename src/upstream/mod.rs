@@ -48,6 +48,8 @@ pub struct Upstream {
     pub timeout: Timeouts,
     /// What happened here.
     pub metrics: Arc<UpstreamMetrics>,
+    /// Whether a call has to say whose it is.
+    pub proxy_protocol: bool,
     host: Host,
     balance: RoundRobin,
     weights: Vec<u16>,
@@ -87,6 +89,8 @@ pub struct Call<'a> {
     pub upgrade: Option<HeaderValue>,
     /// The end of the whole exchange.
     pub total: Option<Box<Deadline>>,
+    /// What a connection begins with that is made for it: a PROXY header.
+    pub introduction: Option<Arc<Vec<u8>>>,
     /// How far the client's body has come.
     upload: Option<Arc<Upload>>,
     /// Endpoints that were tried.
@@ -152,6 +156,7 @@ impl<'a> Call<'a> {
             timeout,
             upgrade,
             total,
+            introduction: None,
             upload,
             tries,
             refused,
