@@ -213,7 +213,7 @@ pub fn check_format(format: &str, text: &str) -> Result<(), String> {
 
 /// One value, or a list of them: `host = "a"` and `host = ["a", "b"]` are both fine.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(from = "Many<T>", into = "Many<T>", bound(serialize = "T: Serialize + Clone"))]
+#[serde(from = "Read<T>", into = "Many<T>", bound(serialize = "T: Serialize + Clone"))]
 #[schemars(with = "Many<T>", inline)]
 pub struct OneOrMany<T>(pub Vec<T>);
 
@@ -238,7 +238,7 @@ impl<T> std::ops::Deref for OneOrMany<T> {
     }
 }
 
-#[derive(Deserialize, JsonSchema, Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(untagged)]
 #[schemars(inline)]
 enum Many<T> {
@@ -246,11 +246,19 @@ enum Many<T> {
     Many(Vec<T>),
 }
 
-impl<T> From<Many<T>> for OneOrMany<T> {
-    fn from(value: Many<T>) -> Self {
+/// The same, to be read: a list is one first of all, because serde takes it for a table's values too.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Read<T> {
+    Many(Vec<T>),
+    One(T),
+}
+
+impl<T> From<Read<T>> for OneOrMany<T> {
+    fn from(value: Read<T>) -> Self {
         match value {
-            Many::One(one) => Self(vec![one]),
-            Many::Many(many) => Self(many),
+            Read::One(one) => Self(vec![one]),
+            Read::Many(many) => Self(many),
         }
     }
 }

@@ -8,6 +8,7 @@
     reason = "a test that panics has failed, as it should; its tables are plain tuples"
 )]
 
+mod access;
 mod admin;
 mod cli;
 mod config;

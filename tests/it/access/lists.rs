@@ -4,16 +4,14 @@ use std::fs;
 
 use super::{closed, counted, from, get, verdict};
 use crate::support::{
-    Client, Origin, Setup,
-    certs::Authority,
-    client::handshake,
-    daemon::janua,
-    until,
+    Client, Origin, Setup, certs::Authority, client::handshake, daemon::janua, until,
 };
 
 /// Everything of a list in front of an answer.
 fn list(keys: &str) -> Setup {
-    Setup::new(format!("[access.list]\n{keys}\n[[route]]\naccess = \"list\"\nto = {{ status = 204 }}\n"))
+    Setup::new(format!(
+        "[access.list]\n{keys}\n[[route]]\naccess = \"list\"\nto = {{ status = 204 }}\n"
+    ))
 }
 
 #[tokio::test]
@@ -153,10 +151,11 @@ async fn a_listener_closes_before_tls_what_may_not_connect() {
     let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
     let authority = Authority::new("A");
     let site = authority.issue(1, &["a.example"]).save(home.path(), "site");
-    let janua = Setup::new("[access.near]\nallow = \"127.0.0.1\"\n[[route]]\nto = { status = 204 }\n")
-        .listener(&format!("access = \"near\"\ntls = {{ certificates = [{{ {site} }}] }}"))
-        .start_in(home)
-        .await;
+    let janua =
+        Setup::new("[access.near]\nallow = \"127.0.0.1\"\n[[route]]\nto = { status = 204 }\n")
+            .listener(&format!("access = \"near\"\ntls = {{ certificates = [{{ {site} }}] }}"))
+            .start_in(home)
+            .await;
     let shaken = handshake(janua.address, "a.example", authority.client().into()).await;
     assert!(shaken.is_ok(), "{shaken:?}");
     let mut stranger = from("127.0.0.2", janua.address).await;
@@ -185,7 +184,11 @@ async fn a_listeners_list_holds_for_each_request_with_a_route_or_without() {
         assert_eq!(verdict(&answer), (expected.0, expected.1.to_owned()), "{target} {fields}");
     }
     janua.reload(&setup("deny = \"127.0.0.1\"")).await.unwrap();
-    assert_eq!(verdict(&client.get("/here").await), (403, "access.ip".into()), "it stays connected");
+    assert_eq!(
+        verdict(&client.get("/here").await),
+        (403, "access.ip".into()),
+        "it stays connected"
+    );
     assert_eq!(janua.client().await.ended().await, "");
     assert_eq!(closed(&janua, "access.ip"), 1);
 }
@@ -243,7 +246,12 @@ fn explain_and_tests_say_which_line_decides() {
         String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
     };
     let path = file.to_str().unwrap();
-    assert_eq!(janua(&["check", "--strict", "-c", path]).status.code(), Some(0), "{}", run(&["check", "-c", path]));
+    assert_eq!(
+        janua(&["check", "--strict", "-c", path]).status.code(),
+        Some(0),
+        "{}",
+        run(&["check", "-c", path])
+    );
     for (from, expected) in [
         ("10.1.2.3", "the list `office` lets it in: `allow` names 10.0.0.0/8".to_owned()),
         ("10.6.2.3", format!("`deny` names 10.6.0.0/16 ({}:2)", blocked.display())),

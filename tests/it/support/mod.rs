@@ -11,6 +11,7 @@ pub(crate) mod frames;
 pub(crate) mod http2;
 pub(crate) mod janua;
 pub(crate) mod message;
+pub(crate) mod mmdb;
 pub(crate) mod origin;
 
 use std::time::Duration;

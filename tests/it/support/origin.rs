@@ -214,6 +214,11 @@ impl Origin {
         String::from_utf8_lossy(&all).into_owned()
     }
 
+    /// All that came on one connection.
+    pub(crate) fn raw(&self, connection: usize) -> Vec<u8> {
+        self.memory.bytes.lock()[connection].clone()
+    }
+
     /// The requests that came, all of each.
     pub(crate) fn requests(&self) -> Vec<Message> {
         self.memory.requests.lock().clone()
