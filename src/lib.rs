@@ -3,7 +3,8 @@
 //! # Life of a request
 //!
 //! ```text
-//! accept -> TLS handshake (SNI, ALPN) -> HTTP/1.1 | HTTP/2      server, tls
+//! accept -> PROXY header -> access by the peer's address           server, access
+//!        -> TLS handshake (SNI, ALPN) -> HTTP/1.1 | HTTP/2      server, tls
 //!   1 validate    framing, Host, target, sizes                  server::guard, chain
 //!   2 find        the route (pure, no effect yet)               route
 //!   3 access      IP and header lists                           access

@@ -9,6 +9,7 @@ mod files;
 mod grpc;
 mod http2;
 mod nginx;
+mod proxied;
 mod restarts;
 mod websocket;
 

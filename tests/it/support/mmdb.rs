@@ -11,8 +11,8 @@ pub(crate) enum Value {
     Short(u16),
     Number(u32),
     Long(u64),
-    Map(Vec<(&'static str, Value)>),
-    List(Vec<Value>),
+    Map(Vec<(&'static str, Self)>),
+    List(Vec<Self>),
 }
 
 /// Writes a database of this kind, whose networks lie apart.
