@@ -1,8 +1,8 @@
 //! What access lists cost a request: `cargo bench --bench access`.
 //!
 //! The numbers to watch: a look-up among 100,000 prefixes stays far below a microsecond, and to load
-//! so many far below a second. On two cores of an Intel Xeon at 2.x GHz: see the figures in the
-//! commit that changed them last.
+//! so many far below a second. On an AMD EPYC, nanoseconds a look-up among 10, 1,000 and 100,000: 23,
+//! 36, 92 (IPv4) and 20, 60, 235 (IPv6); 100,000 lines are read and compiled in 16 and 50 ms.
 
 use std::{
     fmt::Write as _,

@@ -3,7 +3,7 @@
 //! # Life of a request
 //!
 //! ```text
-//! accept -> PROXY header -> access by the peer's address           server, access
+//! accept -> PROXY header, the peer's address                    server, access
 //!        -> TLS handshake (SNI, ALPN) -> HTTP/1.1 | HTTP/2      server, tls
 //!   1 validate    framing, Host, target, sizes                  server::guard, chain
 //!   2 find        the route (pure, no effect yet)               route

@@ -84,7 +84,12 @@ impl Exchange {
             None => new_request_id(client.worker.clock.wall(started)),
         };
         Box::new(Self {
-            client_ip: client_address(&client, &head.headers, &listener.trusted),
+            client_ip: client_address(
+                &client,
+                &head.headers,
+                &listener.trusted,
+                listener.client_address,
+            ),
             world,
             listener,
             client,

@@ -33,6 +33,8 @@ pub struct Listener {
     pub hsts: Option<Duration>,
     /// Addresses (CIDR) whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<String>,
+    /// The field in which trusted proxies name the client; what they say in the other one decides nothing.
+    pub client_address: AddressField,
     /// Connections begin with a PROXY header (version 1 or 2), which says who the client is: `{ from = ["10.0.0.1"] }`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocol>,
@@ -70,6 +72,7 @@ impl Default for Listener {
             redirect_to_https: None,
             hsts: None,
             trusted_proxies: Vec::new(),
+            client_address: AddressField::default(),
             proxy_protocol: None,
             access: OneOrMany::default(),
             max_connections: 65_536,
@@ -110,6 +113,17 @@ impl Default for ListenerTimeout {
             keep_alive: Duration::secs(75),
         }
     }
+}
+
+/// The field in which trusted proxies name the client.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressField {
+    /// `X-Forwarded-For`
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239)
+    Forwarded,
 }
 
 /// The PROXY protocol on a listener. What a header says is the peer for access lists, logs and `X-Forwarded-For`.

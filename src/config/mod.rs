@@ -35,8 +35,8 @@ pub use self::{
     access::{Access, AddressFile, Addresses, Enforce, GeoIp},
     include::fits,
     listener::{
-        Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout, Protocol,
-        ProxyProtocol, Tls, TlsFiles, TlsVersion, TlsWord,
+        AddressField, Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout,
+        Protocol, ProxyProtocol, Tls, TlsFiles, TlsVersion, TlsWord,
     },
     load::Loaded,
     nearest::nearest,

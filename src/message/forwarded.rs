@@ -1,6 +1,6 @@
 //! Where a request came from, and how the origin is told.
 //!
-//! A trusted peer's word counts: `X-Forwarded-For` is walked from the right, past trusted addresses,
+//! A trusted peer's word counts: `X-Forwarded-For`, or `Forwarded` where it is said so, is walked from the right, past trusted addresses,
 //! to the first one that is not; that is the client. Anybody else's fields were taken off before
 //! (`headers::strip_request`). What the origin reads is always ours, in both dialects only where it
 //! is asked for: `X-Forwarded-For`, `-Proto`, `-Host`, and RFC 7239's `Forwarded`.
@@ -13,6 +13,7 @@ use super::{
     client::{Client, Scheme},
     networks::Networks,
 };
+use crate::config::AddressField;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -22,16 +23,25 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 ///
 /// An entry that is no address ends the walk: what stands left of it was said by somebody who is not
 /// trusted to speak. Then the last good address, from the right, is the client's.
-pub fn client_address(client: &Client, headers: &HeaderMap, trusted: &Networks) -> Option<IpAddr> {
+pub fn client_address(
+    client: &Client,
+    headers: &HeaderMap,
+    trusted: &Networks,
+    field: AddressField,
+) -> Option<IpAddr> {
     let peer = client.ip();
     if !client.trusted {
         return peer;
     }
+    let (name, parse): (_, fn(&str) -> Option<IpAddr>) = match field {
+        AddressField::XForwardedFor => (X_FORWARDED_FOR, parse_entry),
+        AddressField::Forwarded => (FORWARDED, parse_element),
+    };
     let mut address = peer;
-    for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
+    for value in headers.get_all(name).iter().rev() {
         let Ok(value) = value.to_str() else { return address };
         for entry in value.rsplit(',') {
-            let Some(ip) = parse_entry(entry.trim()) else { return address };
+            let Some(ip) = parse(entry.trim()) else { return address };
             address = Some(ip);
             if !trusted.contains(ip) {
                 return address;
@@ -43,12 +53,32 @@ pub fn client_address(client: &Client, headers: &HeaderMap, trusted: &Networks) 
 
 /// An entry of `X-Forwarded-For`: an address, also with a port as some proxies write it.
 fn parse_entry(entry: &str) -> Option<IpAddr> {
-    let bare = entry.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(ip, _)| ip);
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     bare.unwrap_or(entry)
         .parse()
         .or_else(|_| entry.parse::<std::net::SocketAddr>().map(|address| address.ip()))
         .ok()
         .map(|ip: IpAddr| ip.to_canonical())
+}
+
+/// An element of `Forwarded`, by its `for`. One that may begin or end within quotes is none: a comma
+/// that a client has put there would make elements of the client's own.
+fn parse_element(element: &str) -> Option<IpAddr> {
+    if element.contains('\\') || element.matches('"').count() % 2 == 1 {
+        return None;
+    }
+    let mut found = None;
+    for pair in element.split(';') {
+        let (name, value) = pair.trim().split_once('=')?;
+        if name.eq_ignore_ascii_case("for") {
+            let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let ip = parse_entry(bare.unwrap_or(value))?;
+            if found.replace(ip).is_some() {
+                return None;
+            }
+        }
+    }
+    found
 }
 
 /// Tells the origin where the request came from.
@@ -143,6 +173,8 @@ mod tests {
             (vec!["6.6.6.6", "203.0.113.7, 10.1.1.1"], "203.0.113.7"),
             (vec!["203.0.113.7:5555"], "203.0.113.7"),
             (vec!["[2001:db8::7]:443"], "2001:db8::7"),
+            (vec!["[2001:db8::7]"], "2001:db8::7"),
+            (vec!["[2001:db8::7]443"], "10.0.0.1"),
             (vec!["2001:db8::7"], "2001:db8::7"),
             (vec!["::ffff:203.0.113.7"], "203.0.113.7"),
             (vec!["6.6.6.6, garbage, 10.1.1.1"], "10.1.1.1"),
@@ -163,10 +195,43 @@ mod tests {
             for value in &chain {
                 headers.append(X_FORWARDED_FOR, HeaderValue::from_static(value));
             }
-            let address = client_address(&client("10.0.0.1", true), &headers, &trusted);
+            let field = AddressField::XForwardedFor;
+            let address = client_address(&client("10.0.0.1", true), &headers, &trusted, field);
             assert_eq!(address.unwrap().to_string(), expected, "{chain:?}");
-            let address = client_address(&client("198.51.100.1", false), &headers, &trusted);
+            let address = client_address(&client("198.51.100.1", false), &headers, &trusted, field);
             assert_eq!(address.unwrap().to_string(), "198.51.100.1", "a stranger's {chain:?}");
+        }
+    }
+
+    #[test]
+    fn the_standards_field_is_walked_where_it_is_the_one_that_counts() {
+        let trusted = Networks::parse(&["10.0.0.0/8"]).unwrap();
+        for (chain, expected) in [
+            (vec!["for=203.0.113.7"], "203.0.113.7"),
+            (vec!["for=6.6.6.6, FOR=203.0.113.7;proto=https;by=10.0.0.9"], "203.0.113.7"),
+            (
+                vec!["for=6.6.6.6;x=1", "proto=http;for=\"203.0.113.7:99\", for=10.1.1.1"],
+                "203.0.113.7",
+            ),
+            (vec!["for=\"[2001:db8::7]:443\";host=\"a.example\""], "2001:db8::7"),
+            (vec!["for=6.6.6.6, for=unknown"], "10.0.0.1"),
+            (vec!["for=6.6.6.6, for=_hidden, for=10.1.1.1"], "10.1.1.1"),
+            (vec!["for=6.6.6.6, proto=http"], "10.0.0.1"),
+            (vec!["for=6.6.6.6;for=203.0.113.7"], "10.0.0.1"),
+            (vec!["for=6.6.6.6;"], "10.0.0.1"),
+            (vec!["203.0.113.7"], "10.0.0.1"),
+            (vec!["for=203.0.113.7;host=\"x, for=6.6.6.6\""], "10.0.0.1"),
+            (vec!["for=203.0.113.7;host=\"x, for=6.6.6.6;by=\\\"\""], "10.0.0.1"),
+            (vec!["for=\"6.6.6.6"], "10.0.0.1"),
+            (vec![], "10.0.0.1"),
+        ] {
+            let mut headers = fields(&[("x-forwarded-for", "6.6.6.6")]);
+            for value in &chain {
+                headers.append(FORWARDED, HeaderValue::from_static(value));
+            }
+            let field = AddressField::Forwarded;
+            let address = client_address(&client("10.0.0.1", true), &headers, &trusted, field);
+            assert_eq!(address.unwrap().to_string(), expected, "{chain:?}");
         }
     }
 

@@ -96,6 +96,8 @@ fn registry() -> Registry {
     listener.at(1).active.inc();
     listener.at(0).handshakes_failed.inc();
     listener.at(1).request(Protocol::Http2);
+    listener.refuse(1, 1);
+    loading.access("office").inc(0, 1);
     let route = loading.route(AWKWARD);
     for (worker, micros) in [(0, 400), (1, 900), (0, 2_000_000), (1, 90_000_000)] {
         let finished = Finished { status: Some(200), micros, bytes_in: 5, bytes_out: 100 };
@@ -129,6 +131,9 @@ fn the_page_says_what_was_counted() {
     is("janua_listener_connections_active", &[("listener", "public")], 1.0);
     let failed = [("listener", "public"), ("outcome", "failed")];
     is("janua_listener_handshakes_total", &failed, 1.0);
+    let closed = [("listener", "public"), ("reason", "access.ip")];
+    is("janua_listener_connections_refused_total", &closed, 1.0);
+    is("janua_access_reports_total", &[("list", "office"), ("reason", "access.ip")], 1.0);
     let h2 = [("listener", "public"), ("protocol", "HTTP/2")];
     is("janua_listener_requests_total", &h2, 1.0);
     is("janua_requests_total", &[("route", AWKWARD), ("status", "2xx")], 4.0);
@@ -171,6 +176,7 @@ fn a_reload_moves_no_count() {
     let before = parse(&first.encode(&Outside::default()));
     let mut loading = Loading::after(&first, 5, &REASONS);
     loading.listener("public");
+    loading.access("office");
     loading.route(AWKWARD);
     loading
         .route("new")

@@ -51,6 +51,8 @@ pub struct Listener {
     pub hsts: Option<HeaderValue>,
     /// Whose word about others counts.
     pub trusted: Networks,
+    /// In which field.
+    pub client_address: config::AddressField,
     /// Who speaks for clients, if somebody has to.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Who may connect.
@@ -163,6 +165,7 @@ impl Listener {
             redirect_to_https: listener.redirect_to_https,
             hsts: listener.hsts.and_then(hsts),
             trusted: trusted?,
+            client_address: listener.client_address,
             proxy_protocol: proxy?,
             access: access?,
             head: HeadLimits {

@@ -69,6 +69,23 @@ async fn chains_are_walked_from_the_right_and_garbage_ends_the_walk() {
 }
 
 #[tokio::test]
+async fn where_the_standards_field_counts_the_other_does_not() {
+    let janua = Setup::new(
+        "[access.one]\nallow = \"203.0.113.7\"\n[[route]]\naccess = \"one\"\nto = \"echo\"\n",
+    )
+    .listener("trusted-proxies = [\"127.0.0.1\"]\nclient-address = \"forwarded\"")
+    .start()
+    .await;
+    for (fields, status) in [
+        ("Forwarded: for=203.0.113.7\r\nX-Forwarded-For: 6.6.6.6\r\n", 200),
+        ("Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 203.0.113.7\r\n", 403),
+        ("X-Forwarded-For: 203.0.113.7\r\n", 403),
+    ] {
+        assert_eq!(get("127.0.0.1", &janua, fields).await.status(), status, "{fields}");
+    }
+}
+
+#[tokio::test]
 async fn a_long_chain_is_walked_like_a_short_one() {
     let origin = Origin::ok().await;
     let janua = behind_proxies(&origin.url).await;
