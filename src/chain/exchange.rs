@@ -79,10 +79,12 @@ impl Exchange {
     ) -> Box<Self> {
         let started = Instant::now();
         let given = if client.trusted { head.headers.get(REQUEST_ID) } else { None };
-        let id = match given.filter(|id| acceptable_request_id(id)) {
+        let mut id = match given.filter(|id| acceptable_request_id(id)) {
             Some(id) => id.clone(),
             None => new_request_id(client.worker.clock.wall(started)),
         };
+        // No secret, but a value that never comes again: HPACK is not to remember it.
+        id.set_sensitive(true);
         Box::new(Self {
             client_ip: client_address(
                 &client,

@@ -233,7 +233,8 @@ async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
     let io = Watched::new(stream, client.clone(), standing.clone(), held, None);
     let (lens, own) = (lens.clone(), listener.clone());
     let caller = client.clone();
-    let service = service_fn(move |request| answer(&lens, &own, &caller, request));
+    // Boxed: on its way into its task the library moves a stream's future about.
+    let service = service_fn(move |request| Box::pin(answer(&lens, &own, &caller, request)));
     let limits = &listener.http2;
     let window = u32::try_from(limits.window.0).unwrap_or(u32::MAX).clamp(65_535, (1 << 31) - 1);
     let mut builder = http2::Builder::new(Streams::new(client.clone(), listener));

@@ -1,13 +1,6 @@
 //! A new connection to an endpoint: name, socket, TLS, and the first words of HTTP.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -22,6 +15,7 @@ use super::{
     Endpoint,
     address::{Address, Place},
     compile::Settings,
+    dialogue::Dialogue,
     failure::Failure,
     heard::Heard,
     http2,
@@ -111,19 +105,14 @@ async fn speak_http1(
     if fields != 100 {
         builder.max_headers(fields);
     }
-    let heard = Arc::new(AtomicBool::new(false));
-    let ear = heard.clone();
-    let on_read = move |bytes| {
-        if bytes {
-            ear.store(true, Relaxed);
-        }
-    };
-    let (sender, connection) = builder.handshake(TokioIo::new(Heard { stream, on_read })).await?;
+    let dialogue = Arc::new(Dialogue::default());
+    let io = Heard { stream, ear: dialogue.clone() };
+    let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
     tokio::spawn(async move {
         drop(connection.with_upgrades().await);
         drop(open);
     });
-    Ok(Http1 { sender, heard })
+    Ok(Http1 { sender, dialogue })
 }
 
 async fn open(address: &Address, resolved: &Resolved) -> Result<Socket, Failure> {

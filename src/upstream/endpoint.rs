@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     task::Poll,
 };
 
@@ -146,9 +146,9 @@ impl Endpoint {
         })
     }
 
-    /// Sends the request; or a copy, and the original stays in the call until there is an answer.
-    async fn send_http1(&self, mut connection: Http1, copied: bool, call: &mut Call<'_>) -> Sent {
-        let Some(sent) = begin_http1(&mut connection, copied, call) else {
+    /// Sends the request, which may be sent again or not if the connection ends without a word.
+    async fn send_http1(&self, mut connection: Http1, again: bool, call: &mut Call<'_>) -> Sent {
+        let Some(sent) = begin_http1(&mut connection, again, call) else {
             return Err(sent_already());
         };
         let sent = pin!(sent);
@@ -156,28 +156,23 @@ impl Endpoint {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http1(lost, &connection, call)),
         };
-        call.request = None;
         let pool = self.pools.at(call.worker.index).clone();
         let lease = Lease::Http1 { connection, pool, clock: call.worker.clock.clone() };
         Ok(self.open(answer, lease, call))
     }
 
-    /// Why a connection gives no answer. The request stays in the call if it may be sent again: it was
-    /// not sent, or a copy was, and the origin has not said a word.
+    /// Why a connection gives no answer. The request is back in the call if it may be sent again: it was
+    /// not sent, or it may be sent twice and the origin has not said a word.
     #[cold]
     fn lost_http1(&self, lost: Lost, connection: &Http1, call: &mut Call<'_>) -> Failure {
         let mut error = match lost {
-            Lost::Late(reject) => {
-                call.request = None;
-                return Failure::new(reject);
-            }
+            Lost::Late(reject) => return Failure::new(reject),
             Lost::Broken(error) => error,
         };
         if let Some(unsent) = error.take_message() {
-            call.request.get_or_insert(unsent);
-        } else if connection.heard.load(Relaxed) {
-            call.request = None;
-        } else if call.request.is_some() {
+            call.request = Some(unsent);
+        } else if let Some(unanswered) = connection.dialogue.unanswered() {
+            call.request = Some(unanswered);
             call.lost = true;
             self.pools.at(call.worker.index).counters().retries.inc();
         }
@@ -306,15 +301,12 @@ impl Endpoint {
 /// would have room for the request twice.
 fn begin_http1(
     connection: &mut Http1,
-    copied: bool,
+    again: bool,
     call: &mut Call<'_>,
 ) -> Option<
     impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>,
 > {
-    let mut request = match copied {
-        true => copy(call.request.as_mut()?)?,
-        false => call.request.take()?,
-    };
+    let mut request = call.request.take()?;
     *request.version_mut() = Version::HTTP_11;
     let body = request.body();
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
@@ -322,7 +314,7 @@ fn begin_http1(
         let chunked = HeaderValue::from_static("chunked");
         request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
-    connection.heard.store(false, Relaxed);
+    connection.dialogue.begin(again);
     Some(connection.sender.try_send_request(request))
 }
 

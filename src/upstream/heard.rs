@@ -1,22 +1,52 @@
-//! A stream to an origin that tells when something was read: the libraries that speak on it do not.
+//! A stream to an origin that tells what is read and written: the libraries that speak on it do not.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::dialogue::Dialogue;
 use crate::stream::Stream;
 
-/// A stream that tells of each read whether it brought bytes.
-pub(super) struct Heard<F> {
+/// A stream that tells what is read and written.
+pub(super) struct Heard<E> {
     pub(super) stream: Stream,
-    pub(super) on_read: F,
+    pub(super) ear: Arc<E>,
 }
 
-impl<F: Fn(bool) + Unpin> AsyncRead for Heard<F> {
+/// Who is told.
+pub(super) trait Ear {
+    /// Something came, or the end.
+    fn on_read(&self, bytes: &[u8]);
+
+    /// This was sent, or given up.
+    fn on_write(&self, _bytes: &[u8]) {}
+}
+
+impl Ear for Dialogue {
+    fn on_read(&self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.hear();
+        }
+    }
+
+    fn on_write(&self, bytes: &[u8]) {
+        self.say(bytes);
+    }
+}
+
+impl Ear for AtomicWaker {
+    fn on_read(&self, _bytes: &[u8]) {
+        self.wake();
+    }
+}
+
+impl<E: Ear> AsyncRead for Heard<E> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -25,19 +55,23 @@ impl<F: Fn(bool) + Unpin> AsyncRead for Heard<F> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() {
-            (self.on_read)(buf.filled().len() > before);
+            self.ear.on_read(&buf.filled()[before..]);
         }
         read
     }
 }
 
-impl<F: Unpin> AsyncWrite for Heard<F> {
+impl<E: Ear> AsyncWrite for Heard<E> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if let Poll::Ready(written) = &written {
+            self.ear.on_write(&buf[..*written.as_ref().unwrap_or(&buf.len())]);
+        }
+        written
     }
 
     fn poll_write_vectored(
@@ -45,7 +79,16 @@ impl<F: Unpin> AsyncWrite for Heard<F> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(written) = &written {
+            let mut left = *written.as_ref().unwrap_or(&usize::MAX);
+            for buf in bufs {
+                let length = left.min(buf.len());
+                self.ear.on_write(&buf[..length]);
+                left -= length;
+            }
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

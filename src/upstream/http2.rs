@@ -40,14 +40,12 @@ pub(super) async fn speak(
 ) -> Result<(Http2, Arc<Streams>), Failure> {
     let heard = Arc::new(AtomicWaker::new());
     // The library says nothing when SETTINGS come.
-    let waker = heard.clone();
-    let wake = move |_| waker.wake();
     let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
         .initial_max_send_streams(UNKNOWN)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
         .max_header_list_size(u32::try_from(settings.max_header_size).unwrap_or(u32::MAX))
-        .handshake(TokioIo::new(Heard { stream, on_read: wake }))
+        .handshake(TokioIo::new(Heard { stream, ear: heard.clone() }))
         .await
         .map_err(Failure::from_exchange)?;
     poll_fn(|cx| {

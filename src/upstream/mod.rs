@@ -10,6 +10,7 @@ mod address;
 mod body;
 mod compile;
 mod connect;
+mod dialogue;
 mod endpoint;
 mod failure;
 mod heard;

@@ -9,13 +9,14 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed},
     },
 };
 
 use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 
+use super::dialogue::Dialogue;
 use crate::{
     message::RequestBody,
     metrics::{Gauge, UpstreamMetrics, UpstreamShard},
@@ -28,8 +29,8 @@ pub(super) type Http2 = http2::SendRequest<RequestBody>;
 #[derive(Debug)]
 pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<RequestBody>,
-    /// Whether the origin has said anything since this was last put to false.
-    pub(super) heard: Arc<AtomicBool>,
+    /// What was said on it last.
+    pub(super) dialogue: Arc<Dialogue>,
 }
 
 /// One worker's connections to one endpoint.
