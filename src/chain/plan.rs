@@ -134,7 +134,7 @@ pub fn plan(
         let answer = exchange.problem(reject);
         planned.refused(&exchange, reject, answer)
     });
-    let Planned { steps, valid, sent } = planned;
+    let Planned { steps, valid, sent, .. } = planned;
     Plan { steps, valid, rule: exchange.rule, sent, outcome, listener: listener.id }
 }
 
@@ -155,12 +155,20 @@ struct Planned {
     steps: Vec<Step>,
     valid: Option<Request<()>>,
     sent: Option<Request<()>>,
+    /// What the stage finds that is under way.
+    asked: String,
 }
 
 impl Planned {
     /// Notes what the next stage does.
     fn note(&mut self, does: impl Into<String>) {
         self.steps.push(Step { stage: self.next(), does: does.into() });
+    }
+
+    /// Notes that the next stage finds what it was asked, and refuses nothing.
+    fn note_asked(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        self.note(asked);
     }
 
     /// The stage after those noted.
@@ -175,7 +183,11 @@ impl Planned {
         answer: Response<Source>,
     ) -> Outcome {
         let stage = self.next();
-        self.note(format!("refuses: {} {}", reject.code(), reject.reason()));
+        let why = match self.asked.is_empty() {
+            true => String::new(),
+            false => format!("; {}", std::mem::take(&mut self.asked)),
+        };
+        self.note(format!("refuses: {} {}{why}", reject.code(), reject.reason()));
         Outcome::Refused { stage, reject, answer: made(exchange, answer) }
     }
 }
@@ -200,8 +212,9 @@ fn run(
         exchange.take(*rule);
         planned.note(format!("the route `{}`", route.name));
         route.access.admit(exchange.client_ip, &head.headers)?;
-        // None of these has anything to configure so far.
-        (0..4).for_each(|_| planned.note("nothing configured"));
+        planned.note("nothing configured");
+        identify(exchange, route, &head, planned)?;
+        planned.note("nothing configured");
     } else {
         planned.note("no route; that is said at `match`");
         (0..4).for_each(|_| planned.note("nothing to ask without a route"));
@@ -218,9 +231,29 @@ fn run(
     finish(exchange, route, &params, kept, head, planned)
 }
 
+/// Who it is, and whether they may.
+fn identify(
+    exchange: &mut Exchange,
+    route: &Route,
+    head: &Parts,
+    planned: &mut Planned,
+) -> Result<(), Reject> {
+    let (asked, who) = match exchange.who.principal() {
+        Some(who) => (format!("is taken to be {}", who.describe()), Ok(exchange.who.clone())),
+        None => route.auth.rehearse(exchange.ask(head)),
+    };
+    planned.asked = asked;
+    exchange.who = who.map_err(|refusal| exchange.turn_away(refusal))?;
+    planned.note_asked();
+    planned.asked = route.auth.explain(&exchange.who, &head.method);
+    exchange.authorize(route, &head.method)?;
+    planned.note_asked();
+    Ok(())
+}
+
 /// The stages after the route has taken the request.
 fn finish(
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     route: &Route,
     params: &Params<'_, '_>,
     kept: Kept,
@@ -229,6 +262,7 @@ fn finish(
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
+    exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &kept, &mut head)?;
     planned.note(match came == head.uri {
         true => format!("the target stays `{came}`"),

@@ -13,6 +13,7 @@ impl Exchange {
     /// Its facts, for the log.
     pub(super) fn record(&self, finished: &Finished) -> Record<'_> {
         let route = self.route();
+        let who = self.who.principal();
         let upstream = route.and_then(|route| match &route.target {
             Target::Upstream { upstream, .. } => Some(upstream),
             Target::Redirect { .. } | Target::Respond { .. } | Target::Echo => None,
@@ -35,12 +36,14 @@ impl Exchange {
             query: self.target.query().map(str::as_bytes),
             status: finished.status,
             reason: self.reject.map(crate::reject::Reject::reason),
+            reported: self.reported.map(crate::reject::Reject::reason),
             route: route.map(|route| &*route.name),
             upstream: upstream.map(|upstream| &*upstream.name),
             endpoint: upstream
                 .zip(self.endpoint)
                 .map(|(upstream, index)| &*upstream.endpoints[index].name),
-            user: None,
+            user: who.map(|who| who.subject.as_bytes()),
+            auth: who.map(|who| &*who.auth),
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
             referer: self.referer.as_ref().map(HeaderValue::as_bytes),
             bytes_in: finished.bytes_in,

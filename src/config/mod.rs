@@ -4,6 +4,7 @@
 //! opened or resolved; that is `snapshot`'s part. Each field's comment is the one-line description
 //! that the JSON Schema and `config/reference.toml` carry, so write it for the operator.
 
+mod auth;
 mod check;
 mod finding;
 mod include;
@@ -31,6 +32,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    auth::{
+        Allow, ApiKey, Auth, Basic, ClaimValue, Conditions, Enforce, Key, LockOut, PasswordHash,
+        Require, Rule, User, UserTable,
+    },
     include::fits,
     listener::{
         Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout, Protocol, Tls,
@@ -72,6 +77,8 @@ pub struct Config {
     pub admin: Admin,
     /// Addresses where clients come in; by default one, `0.0.0.0:8080`.
     pub listener: Vec<Listener>,
+    /// Ways to say who one is, by name.
+    pub auth: BTreeMap<String, Auth>,
     /// Origins by name.
     pub upstream: BTreeMap<String, Upstream>,
     /// Which requests go where.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteSize, Duration, OneOrMany};
+use super::{
+    auth::{Allow, Require},
+    value::{ByteSize, Duration, OneOrMany},
+};
 
 /// Which requests, and where they go. The most specific route wins, wherever it stands in the file.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -40,6 +43,15 @@ pub struct Route {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("debug", true)]))]
     pub query: BTreeMap<String, Condition>,
+    /// Who it has to be: a name of `[auth.NAME]`, or several, of which any is enough.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = &"corp")]
+    pub auth: OneOrMany<String>,
+    /// Whether `"any"` of several `auth` is enough, or `"all"` of them are asked for.
+    pub require: Require,
+    /// What one has to be: `{ role = "admin" }`, `{ scope = "orders:read" }`; by default anybody whom `auth` knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Allow>,
     /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub to: To,

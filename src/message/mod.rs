@@ -17,7 +17,9 @@ pub use self::{
     body::{BodyError, BodyLimits, RequestBody},
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
     forwarded::{Networks, client_address, set_forwarded},
-    headers::{Kept, join_cookies, may_pass, strip_request, strip_response, wants_upgrade},
+    headers::{
+        Kept, Reserved, join_cookies, may_pass, strip_request, strip_response, wants_upgrade,
+    },
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
     upload::{Phase, Upload},
 };

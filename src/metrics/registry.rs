@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, UpstreamMetrics};
+use super::{AuthMetrics, Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, UpstreamMetrics};
 
 /// The name under which requests count that no route takes.
 pub const NO_ROUTE: &str = "-";
@@ -22,6 +22,7 @@ pub struct Registry {
     pub(super) listeners: Named<ListenerMetrics>,
     pub(super) routes: Named<RouteMetrics>,
     pub(super) upstreams: Named<UpstreamMetrics>,
+    pub(super) auths: Named<AuthMetrics>,
     /// When each certificate ends, in seconds since 1970.
     pub(super) certificates: BTreeMap<Box<str>, i64>,
 }
@@ -64,6 +65,7 @@ impl<'a> Loading<'a> {
             listeners: Named::new(),
             routes: Named::new(),
             upstreams: Named::new(),
+            auths: Named::new(),
             certificates: BTreeMap::new(),
         };
         let mut loading = Self { previous, workers, reasons, next };
@@ -89,6 +91,12 @@ impl<'a> Loading<'a> {
         let old = self.previous.map(|previous| &previous.upstreams);
         let make = || UpstreamMetrics::new(self.workers, self.reasons);
         keep(&mut self.next.upstreams, old, name, make)
+    }
+
+    /// The counts of the way to identify with this name.
+    pub fn auth(&mut self, name: &str) -> Arc<AuthMetrics> {
+        let old = self.previous.map(|previous| &previous.auths);
+        keep(&mut self.next.auths, old, name, AuthMetrics::default)
     }
 
     /// Says when the certificate with this name ends, in seconds since 1970.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderValue, StatusCode};
 
-use super::compile::Upstreams;
+use super::compile::{Known, Upstreams};
 use crate::{
     access::Access,
     auth::Auth,
@@ -83,13 +83,14 @@ impl Route {
     pub(super) fn compile(
         route: &config::Route,
         name: &str,
-        upstreams: &Upstreams,
+        known: &Known<'_>,
         metrics: &mut Loading<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
         let params = route::parameters(route);
-        let target = target(route, &params, upstreams, at, problems);
+        let target = target(route, &params, known.upstreams, at, problems);
+        let auth = Auth::compile(route, known.auths, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
             kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
@@ -99,7 +100,7 @@ impl Route {
         Some(Self {
             name: name.into(),
             access: Access::default(),
-            auth: Auth::default(),
+            auth: auth?,
             limit: Limiter::default(),
             cache: Cache::default(),
             target: target?,

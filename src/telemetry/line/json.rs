@@ -49,6 +49,7 @@ fn request(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
         out.push(b'"');
     }
     optional(b",\"user\":\"", record.user, out);
+    optional(b",\"auth\":\"", record.auth.map(str::as_bytes), out);
 }
 
 fn answer(record: &Record<'_>, out: &mut Vec<u8>) {
@@ -56,6 +57,7 @@ fn answer(record: &Record<'_>, out: &mut Vec<u8>) {
         number(b",\"status\":", status.into(), out);
     }
     optional(b",\"reason\":\"", record.reason.map(str::as_bytes), out);
+    optional(b",\"reported\":\"", record.reported.map(str::as_bytes), out);
     optional(b",\"route\":\"", record.route.map(str::as_bytes), out);
     optional(b",\"upstream\":\"", record.upstream.map(str::as_bytes), out);
     optional(b",\"endpoint\":\"", record.endpoint.map(str::as_bytes), out);

@@ -46,6 +46,7 @@ pub fn write_text(record: &Record<'_>, redaction: &Redaction, paint: Paint, out:
 
 fn rest(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     pair(b" reason=", record.reason, out);
+    pair(b" reported=", record.reported, out);
     pair(b" route=", record.route, out);
     pair(b" upstream=", record.upstream, out);
     pair(b" endpoint=", record.endpoint, out);
@@ -67,6 +68,7 @@ fn rest(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     }
     pair(b" id=", Some(record.id), out);
     pair(b" user=", record.user, out);
+    pair(b" auth=", record.auth, out);
     if let Some(peer) = record.other_peer() {
         out.extend_from_slice(b" peer=");
         address(peer, out);
