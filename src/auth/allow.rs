@@ -239,3 +239,107 @@ fn holds((name, values): &(Box<str>, Box<[Value]>), who: &Principal) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const WORDS: [&str; 3] = ["a", "b", "c"];
+
+    fn words() -> impl Strategy<Value = Vec<String>> {
+        proptest::sample::subsequence(WORDS.map(String::from).to_vec(), 0..=3)
+    }
+
+    fn conditions() -> impl Strategy<Value = config::Conditions> {
+        (words(), words(), words()).prop_map(|(role, scope, claim)| config::Conditions {
+            role: OneOrMany(role),
+            scope: OneOrMany(scope),
+            claim: match claim.is_empty() {
+                true => BTreeMap::new(),
+                false => {
+                    let values = claim.into_iter().map(ClaimValue::Text).collect();
+                    [("c".into(), OneOrMany(values))].into()
+                }
+            },
+        })
+    }
+
+    fn rule() -> impl Strategy<Value = config::Rule> {
+        let list = || proptest::collection::vec(conditions(), 0..3);
+        let all = (conditions(), list(), list(), proptest::option::of(conditions()));
+        all.prop_map(|(own, any, all, not)| config::Rule {
+            role: own.role,
+            scope: own.scope,
+            claim: own.claim,
+            any,
+            all,
+            not,
+        })
+    }
+
+    fn principal() -> impl Strategy<Value = Principal> {
+        let boxed = |words: Vec<String>| words.into_iter().map(String::into_boxed_str).collect();
+        (words(), words(), words(), any::<bool>()).prop_map(move |(roles, scopes, claim, one)| {
+            let claim = if one { json!(claim.first()) } else { json!(claim) };
+            let claims = [("c".to_owned(), claim)].into_iter().collect();
+            Principal { roles: boxed(roles), scopes: boxed(scopes), claims, ..Principal::default() }
+        })
+    }
+
+    /// The same, said as the documentation says it.
+    fn may(who: &Principal, role: &[String], scope: &[String], claim: &[ClaimValue]) -> bool {
+        let has = |list: &[Box<str>], word: &String| list.iter().any(|known| **known == **word);
+        let values = match &who.claims["c"] {
+            Value::Array(values) => values.clone(),
+            value => vec![value.clone()],
+        };
+        let is = |wanted: &ClaimValue| match wanted {
+            ClaimValue::Text(text) => values.contains(&json!(text)),
+            ClaimValue::Truth(_) | ClaimValue::Integer(_) => false,
+        };
+        (role.is_empty() || role.iter().any(|word| has(&who.roles, word)))
+            && scope.iter().all(|word| has(&who.scopes, word))
+            && (claim.is_empty() || claim.iter().any(is))
+    }
+
+    fn holds_for(who: &Principal, one: &config::Conditions) -> bool {
+        let claim = one.claim.get("c").map(|claim| &claim[..]).unwrap_or_default();
+        may(who, &one.role, &one.scope, claim)
+    }
+
+    proptest! {
+        #[test]
+        fn a_rule_means_what_its_documentation_says(rule in rule(), who in principal()) {
+            let own = config::Conditions {
+                role: rule.role.clone(),
+                scope: rule.scope.clone(),
+                claim: rule.claim.clone(),
+            };
+            let expected = holds_for(&who, &own)
+                && rule.all.iter().all(|one| holds_for(&who, one))
+                && (rule.any.is_empty() || rule.any.iter().any(|one| holds_for(&who, one)))
+                && !rule.not.as_ref().is_some_and(|not| holds_for(&who, not));
+            let compiled = Rule::compile(&rule, &Path::root(), &mut Problems::new());
+            let judged = compiled.judge(&who);
+            prop_assert_eq!(judged.is_ok(), expected, "{:?}", judged);
+        }
+
+        #[test]
+        fn more_roles_and_scopes_never_take_away_what_was_allowed_without_a_not(
+            rule in rule(), who in principal(), more in words(),
+        ) {
+            let rule = config::Rule { not: None, ..rule };
+            let compiled = Rule::compile(&rule, &Path::root(), &mut Problems::new());
+            if compiled.judge(&who).is_ok() {
+                let more: Vec<Box<str>> = more.into_iter().map(String::into_boxed_str).collect();
+                let mut richer = who.clone();
+                richer.roles = who.roles.iter().chain(&more).cloned().collect();
+                richer.scopes = who.scopes.iter().chain(&more).cloned().collect();
+                prop_assert!(compiled.judge(&richer).is_ok());
+            }
+        }
+    }
+}
