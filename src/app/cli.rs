@@ -140,6 +140,15 @@ pub(super) struct Explain {
     /// The listener where it comes in, instead of the first that fits the URL.
     #[arg(long, value_name = "NAME")]
     pub(super) listener: Option<String>,
+    /// Take it to come from this user, whatever credentials it has.
+    #[arg(long = "as", value_name = "USER")]
+    pub(super) user: Option<String>,
+    /// That user's roles.
+    #[arg(long, value_delimiter = ',', value_name = "ROLE,..")]
+    pub(super) roles: Vec<String>,
+    /// That user's scopes.
+    #[arg(long, value_delimiter = ',', value_name = "SCOPE,..")]
+    pub(super) scopes: Vec<String>,
     #[command(flatten)]
     pub(super) file: ConfigFile,
     /// As one screen of text, or as a JSON object.
@@ -266,6 +275,7 @@ condition that it fails, each stage, and the request as the origin would see it.
 Examples:
   janua explain GET https://api.example.com/orders/7
   janua explain POST /orders -H 'x-version: 2' --from 203.0.113.7 -c new.toml
+  janua explain DELETE /orders/7 --as alice --roles admin
 
 Exit codes: 0 also if the request would be refused; 2 for words that make no request; 78 if the \
 configuration is at fault.";

@@ -35,6 +35,9 @@ struct Rule {
     insufficient: Option<HeaderValue>,
 }
 
+/// A claim's name, and the values of which it has to have one.
+type Claim = (Box<str>, Box<[Value]>);
+
 /// Conditions that must all hold.
 #[derive(Debug, Default)]
 struct Conditions {
@@ -43,7 +46,7 @@ struct Conditions {
     /// Each of these.
     scopes: Box<[Box<str>]>,
     /// Each of these, with one of its values.
-    claims: Box<[(Box<str>, Box<[Value]>)]>,
+    claims: Box<[Claim]>,
 }
 
 impl Allow {
@@ -192,11 +195,6 @@ impl Conditions {
         claims: &BTreeMap<String, OneOrMany<ClaimValue>>,
     ) -> Self {
         let words = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
-        let value = |value: &ClaimValue| match value {
-            ClaimValue::Text(text) => Value::from(text.as_str()),
-            ClaimValue::Truth(truth) => Value::from(*truth),
-            ClaimValue::Integer(integer) => Value::from(*integer),
-        };
         let claim = |(name, values): (&String, &OneOrMany<ClaimValue>)| {
             (name.as_str().into(), values.iter().map(value).collect())
         };
@@ -231,8 +229,17 @@ impl Conditions {
     }
 }
 
+/// A value as claims have it.
+pub(super) fn value(value: &ClaimValue) -> Value {
+    match value {
+        ClaimValue::Text(text) => Value::from(text.as_str()),
+        ClaimValue::Truth(truth) => Value::from(*truth),
+        ClaimValue::Integer(integer) => Value::from(*integer),
+    }
+}
+
 /// Whether a claim has one of its values, or holds one where it is a list.
-fn holds((name, values): &(Box<str>, Box<[Value]>), who: &Principal) -> bool {
+fn holds((name, values): &Claim, who: &Principal) -> bool {
     match who.claim(name).as_deref() {
         Some(Value::Array(items)) => items.iter().any(|item| values.contains(item)),
         Some(value) => values.contains(value),

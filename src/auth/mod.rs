@@ -55,6 +55,28 @@ impl Identity {
     }
 }
 
+/// Somebody who is taken to have been made out, for a dry run.
+#[derive(Clone, Debug)]
+pub struct Pretended(Principal);
+
+impl From<&config::Who> for Pretended {
+    fn from(who: &config::Who) -> Self {
+        let words = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
+        let value = |values: &config::OneOrMany<config::ClaimValue>| match &values[..] {
+            [one] => allow::value(one),
+            several => several.iter().map(allow::value).collect(),
+        };
+        let claims = who.claims.iter().map(|(name, values)| (name.clone(), value(values)));
+        Self(Principal {
+            subject: who.user.as_str().into(),
+            roles: words(&who.roles),
+            scopes: words(&who.scopes),
+            claims: claims.collect(),
+            ..Principal::default()
+        })
+    }
+}
+
 /// What a request says, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
@@ -243,6 +265,12 @@ impl Auth {
         }
     }
 
+    /// Somebody whom the first provider is taken to know; nobody where nobody is asked.
+    pub fn pretend(&self, who: &Pretended) -> Option<Arc<Principal>> {
+        let provider = self.0.as_ref()?.providers.first()?;
+        Some(Arc::new(provider.pretend(&who.0)))
+    }
+
     /// What each provider makes of a request, in words, and what comes of it: for a dry run.
     pub fn rehearse(&self, ask: Ask<'_>) -> (String, Result<Identity, Refusal>) {
         let Some(asked) = &self.0 else {
@@ -362,7 +390,7 @@ impl Progress {
         let Self { known, refused } = self;
         match (require, known) {
             (Require::All, Some(who)) => Ok(Identity::Known(who)),
-            _ => Err(refused.unwrap_or(Reject::AuthMissing.into())),
+            _ => Err(refused.unwrap_or_else(|| Reject::AuthMissing.into())),
         }
     }
 }

@@ -90,8 +90,8 @@ impl Principal {
 }
 
 fn united(first: &[Box<str>], second: &[Box<str>]) -> Box<[Box<str>]> {
-    let new = |word: &&Box<str>| !first.contains(word);
-    first.iter().chain(second.iter().filter(new)).cloned().collect()
+    let new = second.iter().filter(|word| !first.contains(word));
+    first.iter().chain(new).cloned().collect()
 }
 
 /// A value by its name or its path.

@@ -32,6 +32,7 @@ pub struct Provider {
     pub name: Arc<str>,
     method: Method,
     lock_out: LockOut,
+    introduction: Introduction,
     /// What the origin does not get.
     pub(super) credentials: Box<[Place]>,
     /// What a client is told that says nothing of itself.
@@ -97,6 +98,7 @@ impl Provider {
             name,
             method,
             lock_out: LockOut::compile(&section.lock_out, before.map(|before| &before.lock_out)),
+            introduction,
             credentials: if section.keep_credentials { Box::default() } else { credentials },
             challenge: problems.keep(challenge)?,
             metrics,
@@ -143,6 +145,12 @@ impl Provider {
             Method::ApiKey(keys) => keys.look(ask, &LockOut::never()),
             Method::Basic(basic) => basic.rehearse(ask),
         }
+    }
+
+    /// Somebody whom it is taken to know, for a dry run.
+    pub(super) fn pretend(&self, who: &Principal) -> Principal {
+        let (auth, method) = (self.name.clone(), self.method());
+        self.introduction.of(Principal { auth, method, ..who.clone() })
     }
 
     /// Failures change how many are counted, and are rare.

@@ -49,7 +49,7 @@ pub use self::{
     report::Report,
     route::{
         Condition, Expect, HeaderRules, Redirect, RegexCondition, Respond, Route, RouteTimeout,
-        Test, To,
+        Test, To, Who,
     },
     schema::{KeyInfo, keys, schema},
     show::show,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    auth::{Allow, Require},
+    auth::{Allow, ClaimValue, Require},
     value::{ByteSize, Duration, OneOrMany},
 };
 
@@ -229,8 +229,33 @@ pub struct Test {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"public")]
     pub listener: Option<String>,
+    /// Who makes it, in place of credentials, which belong in no file.
+    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    #[schemars(example = BTreeMap::from([("user", "alice")]))]
+    pub who: Option<Who>,
     /// What must come of it.
     pub expect: Expect,
+}
+
+/// Somebody who makes a test's request: the route's first `auth` is taken to know them.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Who {
+    /// The name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// The roles.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["admin"])]
+    pub roles: OneOrMany<String>,
+    /// The scopes.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["orders:read"])]
+    pub scopes: OneOrMany<String>,
+    /// The claims.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("department", "sales")]))]
+    pub claims: BTreeMap<String, OneOrMany<ClaimValue>>,
 }
 
 /// What must come of a test's request; what is not named is not looked at.

@@ -1,5 +1,13 @@
 //! What each may do: roles, scopes and claims, by method; and the same in a dry run.
 
+use std::sync::Arc;
+
+use janua::{
+    app::{Source, config_tests, explain},
+    config::{OneOrMany, Who},
+    snapshot::{Purpose, Snapshot},
+};
+
 use super::{gateway, key, send};
 
 fn keys() -> String {
@@ -115,4 +123,67 @@ async fn a_rule_in_trial_lets_pass_and_tells() {
     assert!(line.get("reported").is_none());
     let page = janua.world().metrics.encode(&janua::metrics::Outside::default());
     assert!(page.contains("janua_reports_total{route=\"r\",reason=\"authz.role\"} 1"), "{page}");
+}
+
+/// What `janua explain` and `[[test]]` say is what the chain does.
+#[test]
+fn a_dry_run_shows_who_it_is_and_which_conditions_hold() {
+    let text = format!(
+        "[auth.keys]\napi-key = {{ {} }}\nidentity-headers = {{ x-user = \"sub\" }}\n\
+         [[route]]\nname = \"r\"\nauth = \"keys\"\nallow.role = [\"admin\", \"user\"]\n\
+         allow.DELETE = {{ role = \"admin\", claim.owner = \"acme\" }}\nto = \"echo\"\n\
+         [[test]]\nrequest = \"DELETE http://a/\"\nas = {{ user = \"ann\", roles = \"user\" }}\n\
+         expect.reason = \"authz.role\"\n\
+         [[test]]\nrequest = \"DELETE http://a/\"\nas = {{ roles = \"admin\", claims.owner = \"acme\" }}\n\
+         expect.status = 200\n\
+         [[test]]\nrequest = \"GET http://a/\"\nheaders.x-api-key = \"k-ann\"\nexpect.status = 200\n\
+         [[test]]\nrequest = \"GET http://a/\"\nexpect = {{ status = 401, headers = {{ www-authenticate = true }} }}\n",
+        keys()
+    );
+    let source = Source::Text("janua.toml".into(), text);
+    let loaded = source.load().unwrap_or_else(|report| panic!("{report}"));
+    let world = Snapshot::compile(loaded.config.clone(), Purpose::Look, None).unwrap().0;
+    let wrong = config_tests::run(&Arc::new(world));
+    assert!(wrong.is_empty(), "{wrong:?}");
+    for (method, key, who, lines) in [
+        (
+            "DELETE",
+            Some("k-ann"),
+            None,
+            [
+                "`keys` (api-key) knows ann of acme, roles user",
+                "refuses: 403 authz.role; role admin: no; claim owner: yes",
+            ],
+        ),
+        (
+            "DELETE",
+            Some("k-root"),
+            None,
+            ["knows root of acme", "role admin: yes; claim owner: yes"],
+        ),
+        (
+            "GET",
+            Some("bad"),
+            None,
+            ["refuses: 401 auth.key.unknown; `keys` (api-key) refuses", "authorize  -"],
+        ),
+        ("GET", None, Some("ann"), ["is taken to be ann, roles user", "role admin or user: yes"]),
+    ] {
+        let who = who.map(|user| Who {
+            user: String::from(user),
+            roles: OneOrMany(vec!["user".into()]),
+            ..Who::default()
+        });
+        let asked = explain::Arguments {
+            method: method.into(),
+            url: "/".into(),
+            headers: key.map(|key| format!("x-api-key: {key}")).into_iter().collect(),
+            who,
+            ..explain::Arguments::default()
+        };
+        let text = explain::explain(&source, &asked).unwrap().to_string();
+        for line in lines {
+            assert!(text.contains(line), "no {line:?}: {text}");
+        }
+    }
 }
