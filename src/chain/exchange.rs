@@ -140,7 +140,8 @@ impl Exchange {
     pub(super) fn receive(&mut self, body: Option<Incoming>) -> RequestBody {
         let Some(body) = body else { return RequestBody::Empty };
         let limits = BodyLimits { size: u64::MAX, ..self.listener.body };
-        let body = RequestBody::from_client(body, limits, &self.client.worker.clock);
+        let body =
+            RequestBody::from_client(body, limits, &self.client.worker.clock, &self.world.reserved);
         self.upload = body.upload().cloned();
         body
     }

@@ -52,6 +52,11 @@ impl Reserved {
         Self { names, lengths }
     }
 
+    /// Whether nothing is reserved.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Whether a field reads like one of them. This runs over every field of every request, and the
     /// length decides for nearly all of them.
     #[inline]
@@ -108,6 +113,23 @@ pub fn strip_request(
         headers.remove(name);
     }
     kept
+}
+
+/// Takes off a request's trailers what only its head may say, or nobody but Janua: many an origin takes
+/// trailers for header fields.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap, reserved: Option<&Reserved>) {
+    let of_heads = |name: &str| {
+        is_protected(name) || matches!(name, "authorization" | "cookie" | "x-request-id" | "via")
+    };
+    let gone = |name: &&HeaderName| {
+        classify(name.as_str()) != Class::EndToEnd
+            || of_heads(name.as_str())
+            || reserved.is_some_and(|reserved| reserved.holds(name.as_str()))
+    };
+    let gone: Vec<HeaderName> = trailers.keys().filter(gone).cloned().collect();
+    for name in gone {
+        trailers.remove(name);
+    }
 }
 
 /// Takes off what must not pass to the client, and leaves the answer with one framing; says whether its

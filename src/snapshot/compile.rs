@@ -80,7 +80,7 @@ impl Snapshot {
         if problems.has_errors() {
             return Err(problems);
         }
-        let reserved = reserved(&config);
+        let reserved = Arc::new(reserved(&config));
         let no_route = metrics.route(metrics::NO_ROUTE);
         let snapshot = Self {
             config,

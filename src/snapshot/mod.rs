@@ -61,7 +61,7 @@ pub struct Snapshot {
     /// Ways to say who one is.
     pub auths: Vec<Arc<Provider>>,
     /// Header fields that only Janua says, see `identity-headers`.
-    pub reserved: Reserved,
+    pub reserved: Arc<Reserved>,
     /// Which requests go where.
     pub routes: RouteTable<Route>,
     /// All counters.

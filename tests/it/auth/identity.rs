@@ -74,6 +74,25 @@ async fn what_a_client_says_of_itself_never_passes_on_any_route() {
     assert!(!format!("{:?}", origin.last()).contains("root"), "{:?}", origin.last());
 }
 
+/// Many an origin takes trailers for header fields.
+#[tokio::test]
+async fn trailers_say_nothing_that_only_the_gateway_says() {
+    let (janua, origin) = gateway(&sections(), "auth = \"keys\"").await;
+    let mut client = janua.client().await;
+    client
+        .send(
+            "POST / HTTP/1.1\r\nHost: a.example\r\nX-Api-Key: k-bare\r\nTE: trailers\r\n\
+             Trailer: x-user, X_User, x-sum, x-forwarded-for, authorization\r\n\
+             Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-user: root\r\nX_User: root\r\n\
+             x-sum: 7\r\nX-Forwarded-For: 6.6.6.6\r\nAuthorization: root\r\n\r\n",
+        )
+        .await;
+    assert_eq!(client.answer().await.status(), 200);
+    let seen = origin.last();
+    assert_eq!(seen.trailers, [("x-sum".to_owned(), "7".to_owned())]);
+    assert_eq!(seen.field("x-user").as_deref(), Some("bare"));
+}
+
 /// A rule of the route cannot say it either: what Janua says of a client comes last.
 #[tokio::test]
 async fn a_rule_does_not_speak_for_a_client() {
