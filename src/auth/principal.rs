@@ -25,7 +25,7 @@ pub struct Principal {
     pub scopes: Box<[Box<str>]>,
     /// What else is said of them.
     pub claims: Map<String, Value>,
-    /// What the origin is told, see [`Introduction`].
+    /// What the origin is told, by `identity-headers`.
     pub headers: Box<[(HeaderName, HeaderValue)]>,
 }
 
