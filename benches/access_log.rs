@@ -34,6 +34,7 @@ fn record() -> Record<'static> {
         upstream: Some("orders"),
         endpoint: Some("http://10.0.0.5:8080"),
         user: Some(b"acme"),
+        auth: Some("keys"),
         agent: Some(b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
         referer: Some(b"https://www.example.com/cart?step=2"),
         bytes_in: 0,

@@ -83,6 +83,32 @@ rejects! {
     AccessAsn = 403 "access.asn" "You may not come in here.";
     /// An access list refuses the request's header fields.
     AccessHeader = 403 "access.header" "You may not come in here.";
+    /// The route asks who it is, and nothing in the request says so.
+    AuthMissing = 401 "auth.missing" "Credentials are required.";
+    /// A credential is there more than once: which one would the origin have taken?
+    AuthAmbiguous = 400 "auth.ambiguous" "Credentials are given more than once.";
+    /// A key that nobody knows.
+    AuthKeyUnknown = 401 "auth.key.unknown" "The key is not known.";
+    /// A key whose time is over.
+    AuthKeyExpired = 401 "auth.key.expired" "The key has expired.";
+    /// A key that was withdrawn.
+    AuthKeyRevoked = 401 "auth.key.revoked" "The key was revoked.";
+    /// What should be a user and a password is neither.
+    AuthBasicMalformed = 401 "auth.basic.malformed" "The user and password are malformed.";
+    /// No such user, or not this password: nobody is told which.
+    AuthBasicWrong = 401 "auth.basic.wrong" "The user or the password is wrong.";
+    /// Too many failures from this address or for this account.
+    AuthLockedOut = 429 "auth.locked_out" "There were too many failed attempts.";
+    /// More passwords wait to be checked than may.
+    AuthBusy = 503 "auth.busy" "Too many credentials wait to be checked.";
+    /// A role is missing.
+    AuthzRole = 403 "authz.role" "A role is missing.";
+    /// A scope is missing.
+    AuthzScope = 403 "authz.scope" "A scope is missing.";
+    /// A claim is missing or has another value.
+    AuthzClaim = 403 "authz.claim" "A claim is missing or has another value.";
+    /// None of the alternatives holds, or something does that must not.
+    AuthzRule = 403 "authz.rule" "This identity may not do this.";
 
     /// No route takes this request.
     NoRoute = 404 "no_route" "There is nothing here.";

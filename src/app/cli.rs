@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::{Source, exit};
+use crate::config;
 
 /// A reverse proxy and API gateway: one TOML file in, every request through one fixed chain.
 #[derive(Debug, Parser)]
@@ -49,6 +50,12 @@ pub(super) enum Verb {
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
     },
+    /// Make, list and revoke API keys, for the file of an `[auth.NAME]` section.
+    #[command(subcommand)]
+    Key(Key),
+    /// Print the hash of a password, for the users of an `[auth.NAME]` section.
+    #[command(after_help = PASSWORD)]
+    Password,
     /// Ask the running gateway whether it is ready: exit code 0, or 1.
     #[command(after_help = HEALTHCHECK)]
     Healthcheck(AdminDoor),
@@ -133,6 +140,15 @@ pub(super) struct Explain {
     /// The listener where it comes in, instead of the first that fits the URL.
     #[arg(long, value_name = "NAME")]
     pub(super) listener: Option<String>,
+    /// Take it to come from this user, whatever credentials it has.
+    #[arg(long = "as", value_name = "USER")]
+    pub(super) user: Option<String>,
+    /// That user's roles.
+    #[arg(long, value_delimiter = ',', value_name = "ROLE,..")]
+    pub(super) roles: Vec<String>,
+    /// That user's scopes.
+    #[arg(long, value_delimiter = ',', value_name = "SCOPE,..")]
+    pub(super) scopes: Vec<String>,
     #[command(flatten)]
     pub(super) file: ConfigFile,
     /// As one screen of text, or as a JSON object.
@@ -169,6 +185,48 @@ pub(super) struct Proxy {
     pub(super) listen: SocketAddr,
 }
 
+/// `janua key`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Key {
+    /// Make a key. It is shown once, here; stored is only its digest.
+    #[command(after_help = KEY_NEW)]
+    New(NewKey),
+    /// List the keys of a file.
+    List {
+        /// The file.
+        #[arg(long)]
+        file: PathBuf,
+    },
+    /// Revoke a key. Its line stays, for the record; a reload makes it hold.
+    Revoke {
+        /// The file.
+        #[arg(long)]
+        file: PathBuf,
+        /// The key's id.
+        id: String,
+    },
+}
+
+/// `janua key new`.
+#[derive(Args, Debug)]
+pub(super) struct NewKey {
+    /// Whose it is.
+    #[arg(long)]
+    pub(super) owner: String,
+    /// Its roles.
+    #[arg(long, value_delimiter = ',', value_name = "ROLE,..")]
+    pub(super) roles: Vec<String>,
+    /// Its scopes.
+    #[arg(long, value_delimiter = ',', value_name = "SCOPE,..")]
+    pub(super) scopes: Vec<String>,
+    /// When it ends: after this time. Without it, never.
+    #[arg(long, value_name = "90d")]
+    pub(super) expires: Option<config::Duration>,
+    /// Add its line to this file, which is made if need be.
+    #[arg(long)]
+    pub(super) file: Option<PathBuf>,
+}
+
 /// `janua version`.
 #[derive(Args, Debug)]
 pub(super) struct Version {
@@ -176,6 +234,22 @@ pub(super) struct Version {
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Form,
 }
+
+const PASSWORD: &str = "\
+It is read from the terminal, unseen, or from standard input, up to the end of the first line.
+
+Examples:
+  janua password
+  printf %s \"$PASSWORD\" | janua password";
+
+const KEY_NEW: &str = "\
+The key goes to standard output, and so does the line to store, unless there is a file for it. A \
+running gateway takes it up with the next reload. Of two keys of one owner both hold, so that clients \
+can change from one to the other.
+
+Examples:
+  janua key new --owner acme --roles buyer --expires 90d --file /etc/janua/keys && janua reload
+  janua key revoke --file /etc/janua/keys acme-7f3k && janua reload";
 
 const RUN: &str = "\
 Examples:
@@ -201,6 +275,7 @@ condition that it fails, each stage, and the request as the origin would see it.
 Examples:
   janua explain GET https://api.example.com/orders/7
   janua explain POST /orders -H 'x-version: 2' --from 203.0.113.7 -c new.toml
+  janua explain DELETE /orders/7 --as alice --roles admin
 
 Exit codes: 0 also if the request would be refused; 2 for words that make no request; 78 if the \
 configuration is at fault.";

@@ -60,6 +60,7 @@ fn words(test: &Test) -> Words<'_> {
         headers: headers.collect(),
         from: test.from.as_deref(),
         listener: test.listener.as_deref(),
+        who: test.who.as_ref(),
     }
 }
 

@@ -16,8 +16,9 @@ use http::{
 };
 
 use crate::{
+    auth::Pretended,
     chain::{self, Plan},
-    config,
+    config::{self, Who},
     snapshot::{Bind, Listener, Snapshot},
 };
 
@@ -32,6 +33,7 @@ pub(super) struct Words<'a> {
     pub(super) headers: Vec<(&'a str, &'a str)>,
     pub(super) from: Option<&'a str>,
     pub(super) listener: Option<&'a str>,
+    pub(super) who: Option<&'a Who>,
 }
 
 /// Which of the words is wrong.
@@ -59,6 +61,8 @@ pub(super) struct Question {
     pub(super) listener: Arc<Listener>,
     /// Why it is that listener.
     pub(super) why: String,
+    /// Who makes it, in place of credentials.
+    who: Option<Pretended>,
 }
 
 impl Question {
@@ -83,12 +87,18 @@ impl Question {
         *request.headers_mut() = headers(&words.headers, url.authority())?;
         let target = url.path_and_query().cloned();
         *request.uri_mut() = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
-        Ok(Self { request, from, listener: listener.clone(), why })
+        Ok(Self {
+            request,
+            from,
+            listener: listener.clone(),
+            why,
+            who: words.who.map(Pretended::from),
+        })
     }
 
     /// What the chain would do.
     pub(super) fn plan(&self, world: &Arc<Snapshot>) -> Plan {
-        chain::plan(world, &self.listener, self.from, self.request.clone())
+        chain::plan(world, &self.listener, self.from, self.request.clone(), self.who.as_ref())
     }
 }
 
@@ -201,6 +211,14 @@ impl Words<'_> {
                 command += &format!(" {flag} {}", quoted(value));
             }
         }
+        if let Some(Who { user, roles, scopes, .. }) = self.who {
+            let (roles, scopes) = (roles.join(","), scopes.join(","));
+            for (flag, value) in [("--as", user), ("--roles", &roles), ("--scopes", &scopes)] {
+                if !value.is_empty() {
+                    command += &format!(" {flag} {}", quoted(value));
+                }
+            }
+        }
         command
     }
 }
@@ -233,6 +251,7 @@ mod tests {
             headers: vec![("x-who", "it's me")],
             from: Some("::1"),
             listener: None,
+            who: None,
         };
         let expected =
             "janua explain GET 'https://a.example/x?y=1' -H 'x-who: it'\\''s me' --from ::1";

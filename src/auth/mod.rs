@@ -1,39 +1,409 @@
 //! Stages 4 and 5, identify and authorize: who is it, and may they do this.
 //!
 //! In: the request's head. Out: an [`Identity`], which later stages are handed as a value: limits by
-//! identity, the log's user, header fields for the origin. This is the stages' place; so far a
-//! configuration has no way to ask for an identity, so everybody is a stranger and may do all.
+//! identity, the log's user, header fields for the origin. A route that asks for nobody costs nothing.
+//!
+//! [`Auth`] is a route's: which providers are asked, and what is asked of whom they find. A
+//! [`Provider`] is a section `[auth.NAME]`; to add a method, see there. What can be said at once is said
+//! at once; only a method that has to ask somebody makes a future, which is boxed.
 
-use http::HeaderMap;
+mod allow;
+mod api_key;
+mod basic;
+mod key;
+mod lock_out;
+mod memory;
+mod password;
+mod place;
+mod principal;
+mod provider;
 
-use crate::reject::Reject;
+use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+
+use http::{HeaderMap, Method, Uri, header::WWW_AUTHENTICATE};
+use tokio::time::Instant;
+
+use self::allow::Allow;
+pub use self::{
+    key::{Wish, key_line, make_key, parse_key_line},
+    password::hash_password,
+    principal::Principal,
+    provider::{Provider, identity_header},
+};
+use crate::{
+    config::{self, Path, Problem, Problems, Require},
+    reject::Reject,
+};
 
 /// Who makes a request.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Identity {
     /// Nobody asked.
     #[default]
     Stranger,
+    /// Somebody who was made out.
+    Known(Arc<Principal>),
 }
 
+impl Identity {
+    /// Whoever was made out.
+    pub fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::Stranger => None,
+            Self::Known(who) => Some(who),
+        }
+    }
+}
+
+/// Somebody who is taken to have been made out, for a dry run.
+#[derive(Clone, Debug)]
+pub struct Pretended(Principal);
+
+impl From<&config::Who> for Pretended {
+    fn from(who: &config::Who) -> Self {
+        let words = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
+        let value = |values: &config::OneOrMany<config::ClaimValue>| match &values[..] {
+            [one] => allow::value(one),
+            several => several.iter().map(allow::value).collect(),
+        };
+        let claims = who.claims.iter().map(|(name, values)| (name.clone(), value(values)));
+        Self(Principal {
+            subject: who.user.as_str().into(),
+            roles: words(&who.roles),
+            scopes: words(&who.scopes),
+            claims: claims.collect(),
+            ..Principal::default()
+        })
+    }
+}
+
+/// What a request says, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Its header fields.
+    pub headers: &'a HeaderMap,
+    /// Its query.
+    pub query: Option<&'a str>,
+    /// The client's address.
+    pub client: Option<IpAddr>,
+    /// When it came.
+    pub now: Instant,
+    /// When it came, in milliseconds since 1970.
+    pub wall: u64,
+}
+
+#[cfg(test)]
+impl<'a> Ask<'a> {
+    /// One that says nothing else, at the beginning of time.
+    fn bare(headers: &'a HeaderMap) -> Self {
+        Self { headers, query: None, client: None, now: Instant::now(), wall: 0 }
+    }
+}
+
+/// Why somebody is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// The reason.
+    pub reject: Reject,
+    /// When it may be worth to come again.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<Reject> for Refusal {
+    fn from(reject: Reject) -> Self {
+        Self { reject, retry_after: None }
+    }
+}
+
+impl Refusal {
+    fn locked_out(wait: Duration) -> Self {
+        Self { reject: Reject::AuthLockedOut, retry_after: Some(wait) }
+    }
+}
+
+/// What a provider makes of a request.
+#[derive(Debug)]
+enum Found {
+    /// Nothing here is for it.
+    Absent,
+    /// Who it is.
+    Known(Arc<Principal>),
+    /// There is something for it, and it does not hold.
+    Wrong(Refusal),
+    /// There is something for it, and somebody has to be asked.
+    Unsure,
+}
+
+/// What comes of identifying.
+pub enum Verdict<'a> {
+    /// It is known at once.
+    Now(Result<Identity, Refusal>),
+    /// Somebody has to be asked.
+    Later(Pin<Box<dyn Future<Output = Result<Identity, Refusal>> + Send + 'a>>),
+}
+
+impl fmt::Debug for Verdict<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(result) => f.debug_tuple("Now").field(result).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
+}
+
+/// Providers by name; none for a name whose section is wrong, so that routes that name it are not
+/// called dangling too.
+pub type Providers = BTreeMap<String, Option<Arc<Provider>>>;
+
 /// What a route asks of an identity.
-#[derive(Clone, Debug, Default)]
-pub struct Auth {}
+#[derive(Debug, Default)]
+pub struct Auth(Option<Box<Asked>>);
+
+#[derive(Debug)]
+struct Asked {
+    providers: Box<[Arc<Provider>]>,
+    require: Require,
+    allow: Option<Allow>,
+}
 
 impl Auth {
-    /// Finds out who makes a request. It may have to ask somebody, so it may wait.
-    ///
-    /// # Errors
-    /// Why nobody can be made out.
-    pub async fn identify(&self, _headers: &HeaderMap) -> Result<Identity, Reject> {
-        Ok(Identity::Stranger)
+    /// Compiles what the `[[route]]` at `at` asks for.
+    pub fn compile(
+        route: &config::Route,
+        known: &Providers,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut providers: Vec<Arc<Provider>> = Vec::new();
+        let mut whole = true;
+        for (index, name) in route.auth.iter().enumerate() {
+            let at = at.key("auth");
+            let at = if route.auth.len() > 1 { at.index(index) } else { at };
+            match known.get(name) {
+                Some(Some(same)) if providers.iter().any(|known| Arc::ptr_eq(known, same)) => {
+                    problems.push(Problem::error(at, format!("`{name}` is there twice")));
+                }
+                Some(Some(provider)) => providers.push(provider.clone()),
+                Some(None) => whole = false,
+                None => problems.push(dangling(name, known, at)),
+            }
+        }
+        let at = at.key("allow");
+        let allow = route.allow.as_ref().map(|allow| Allow::compile(allow, &at, problems));
+        if route.auth.is_empty() {
+            if allow.is_some() {
+                let problem =
+                    Problem::error(at, "nobody is asked who they are, so nobody could be allowed");
+                problems.push(
+                    problem
+                        .help("say how one says who one is: `auth = \"NAME\"`, of `[auth.NAME]`"),
+                );
+            }
+            return Some(Self(None));
+        }
+        let asked = Asked { providers: providers.into(), require: route.require, allow };
+        whole.then(|| Self(Some(Box::new(asked))))
     }
 
-    /// Whether this identity may make this request.
+    /// Whether anybody is asked.
+    pub fn is_asked(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Finds out who makes a request. Only if somebody has to be asked is it not known at once.
+    #[inline]
+    pub fn identify<'a>(&'a self, ask: Ask<'a>) -> Verdict<'a> {
+        match &self.0 {
+            None => Verdict::Now(Ok(Identity::Stranger)),
+            Some(asked) => asked.identify(ask),
+        }
+    }
+
+    /// Whether this identity may make a request by this method; whether that is only to be told.
     ///
     /// # Errors
     /// What it lacks.
-    pub fn authorize(&self, _who: &Identity) -> Result<(), Reject> {
-        Ok(())
+    #[inline]
+    pub fn authorize(&self, who: &Identity, method: &Method) -> Result<Option<Reject>, Reject> {
+        match &self.0 {
+            None => Ok(None),
+            Some(asked) => asked.authorize(who, method),
+        }
     }
+
+    /// Takes off what proved who it is.
+    pub fn strip(&self, headers: &mut HeaderMap, uri: &mut Uri) {
+        let providers = self.0.iter().flat_map(|asked| &asked.providers);
+        for place in providers.flat_map(|provider| &provider.credentials) {
+            place.clear(headers, uri);
+        }
+    }
+
+    /// Puts into a refusal what says how to do better.
+    pub fn challenge(
+        &self,
+        reject: Reject,
+        who: &Identity,
+        method: &Method,
+        answer: &mut HeaderMap,
+    ) {
+        let Some(asked) = &self.0 else { return };
+        if reject.code() == 401 {
+            for provider in &asked.providers {
+                answer.append(WWW_AUTHENTICATE, provider.challenge.clone());
+            }
+        }
+        let bearer = |who: &Principal| {
+            asked.providers.iter().any(|known| known.name == who.auth && known.is_bearer())
+        };
+        let told = asked.allow.as_ref().and_then(|allow| allow.insufficient(method));
+        if reject == Reject::AuthzScope
+            && who.principal().is_some_and(bearer)
+            && let Some(told) = told
+        {
+            answer.append(WWW_AUTHENTICATE, told.clone());
+        }
+    }
+
+    /// Somebody whom the first provider is taken to know; nobody where nobody is asked.
+    pub fn pretend(&self, who: &Pretended) -> Option<Arc<Principal>> {
+        let provider = self.0.as_ref()?.providers.first()?;
+        Some(Arc::new(provider.pretend(&who.0)))
+    }
+
+    /// What each provider makes of a request, in words, and what comes of it: for a dry run.
+    pub fn rehearse(&self, ask: Ask<'_>) -> (String, Result<Identity, Refusal>) {
+        let Some(asked) = &self.0 else {
+            return ("nothing configured".into(), Ok(Identity::Stranger));
+        };
+        let mut progress = Progress::default();
+        let mut words = Vec::new();
+        for provider in &asked.providers {
+            let found = provider.rehearse(&ask);
+            let makes = match &found {
+                Found::Absent => "is not shown anything".into(),
+                Found::Known(who) => format!("knows {}", who.describe()),
+                Found::Wrong(refusal) => format!("refuses, {}", refusal.reject.reason()),
+                Found::Unsure => "would have to ask".into(),
+            };
+            words.push(format!("`{}` ({}) {makes}", provider.name, provider.method()));
+            if let Some(done) = progress.take(asked.require, found) {
+                return (words.join("; "), done);
+            }
+        }
+        (words.join("; "), progress.end(asked.require))
+    }
+}
+
+impl Auth {
+    /// What is asked of somebody who makes a request by this method, in words: for a dry run.
+    pub fn explain(&self, who: &Identity, method: &Method) -> String {
+        let allow = self.0.as_ref().and_then(|asked| asked.allow.as_ref());
+        match (allow, who.principal()) {
+            (Some(allow), Some(who)) => allow.explain(who, method),
+            (None, Some(_)) => "everybody who is known may".into(),
+            _ => "nothing configured".into(),
+        }
+    }
+}
+
+impl Asked {
+    fn identify<'a>(&'a self, ask: Ask<'a>) -> Verdict<'a> {
+        let mut progress = Progress::default();
+        for (at, provider) in self.providers.iter().enumerate() {
+            let found = provider.look(&ask);
+            if matches!(found, Found::Unsure) {
+                return Verdict::Later(Box::pin(self.go_on(at, progress, ask)));
+            }
+            if let Some(done) = progress.take(self.require, found) {
+                return Verdict::Now(done);
+            }
+        }
+        Verdict::Now(progress.end(self.require))
+    }
+
+    /// Goes on with the provider that has to ask somebody.
+    async fn go_on(
+        &self,
+        at: usize,
+        mut progress: Progress,
+        ask: Ask<'_>,
+    ) -> Result<Identity, Refusal> {
+        for (index, provider) in self.providers.iter().enumerate().skip(at) {
+            let found = if index == at { Found::Unsure } else { provider.look(&ask) };
+            let found = match found {
+                Found::Unsure => provider.ask(&ask).await,
+                found => found,
+            };
+            if let Some(done) = progress.take(self.require, found) {
+                return done;
+            }
+        }
+        progress.end(self.require)
+    }
+
+    fn authorize(&self, who: &Identity, method: &Method) -> Result<Option<Reject>, Reject> {
+        let Some(allow) = &self.allow else { return Ok(None) };
+        // Whoever was not made out has come no further than this.
+        let Some(who) = who.principal() else { return Err(Reject::AuthMissing) };
+        match allow.judge(who, method) {
+            Ok(()) => Ok(None),
+            Err(reject) if allow.report => Ok(Some(reject)),
+            Err(reject) => Err(reject),
+        }
+    }
+}
+
+/// What the providers have said so far.
+#[derive(Debug, Default)]
+struct Progress {
+    known: Option<Arc<Principal>>,
+    /// The first thing that did not hold.
+    refused: Option<Refusal>,
+}
+
+impl Progress {
+    /// What one more says; what comes of it, if that is decided.
+    #[inline]
+    fn take(&mut self, require: Require, found: Found) -> Option<Result<Identity, Refusal>> {
+        match (require, found) {
+            (Require::Any, Found::Known(who)) => Some(Ok(Identity::Known(who))),
+            (Require::Any, Found::Wrong(refusal)) => {
+                self.refused.get_or_insert(refusal);
+                None
+            }
+            (Require::Any, Found::Absent | Found::Unsure) => None,
+            (Require::All, Found::Known(who)) => {
+                self.known = Some(match &self.known {
+                    None => who,
+                    Some(first) => Arc::new(first.and(&who)),
+                });
+                None
+            }
+            (Require::All, Found::Wrong(refusal)) => Some(Err(refusal)),
+            (Require::All, Found::Absent | Found::Unsure) => Some(Err(Reject::AuthMissing.into())),
+        }
+    }
+
+    /// What comes of it, when all have been asked.
+    fn end(self, require: Require) -> Result<Identity, Refusal> {
+        let Self { known, refused } = self;
+        match (require, known) {
+            (Require::All, Some(who)) => Ok(Identity::Known(who)),
+            _ => Err(refused.unwrap_or_else(|| Reject::AuthMissing.into())),
+        }
+    }
+}
+
+fn dangling(name: &str, known: &Providers, at: Path) -> Problem {
+    let problem = Problem::error(at, format!("there is no `[auth.{name}]`"));
+    problem.help(match config::nearest(name, known.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add [auth.{name}]"),
+    })
+}
+
+/// A text as a quoted string (RFC 9110 section 5.6.4).
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

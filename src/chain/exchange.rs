@@ -4,11 +4,13 @@
 //! answer's body to its end, where it counts and logs. Stages add what they find out and read what
 //! others did; nothing here decides anything.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version,
-    header::{ACCEPT, ALLOW, CONNECTION, REFERER, STRICT_TRANSPORT_SECURITY, USER_AGENT},
+    header::{
+        ACCEPT, ALLOW, CONNECTION, REFERER, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, USER_AGENT,
+    },
     request::Parts,
 };
 use hyper::body::Incoming;
@@ -19,6 +21,7 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
+    auth::Identity,
     message::{
         BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, acceptable_request_id,
         client_address, new_request_id,
@@ -61,8 +64,12 @@ pub struct Exchange {
     pub(super) sent: u64,
     pub(super) status: Option<StatusCode>,
     pub(super) reject: Option<Reject>,
-    /// What an access list in trial would have refused it for.
+    /// What rules in trial would have refused it for.
     pub(super) reported: Option<Reject>,
+    /// Who makes the request.
+    pub(super) who: Identity,
+    /// When it may be worth to come again after a refusal.
+    pub(super) retry_after: Option<Duration>,
     /// The tunnel that opens when the answer is sent.
     pub(super) tunnel: Option<Tunnel>,
     /// Whether this is a dry run, which nobody counts and logs.
@@ -113,6 +120,8 @@ impl Exchange {
             status: None,
             reject: None,
             reported: None,
+            who: Identity::Stranger,
+            retry_after: None,
             tunnel: None,
             rehearsed: false,
         })
@@ -138,7 +147,8 @@ impl Exchange {
     pub(super) fn receive(&mut self, body: Option<Incoming>) -> RequestBody {
         let Some(body) = body else { return RequestBody::Empty };
         let limits = BodyLimits { size: u64::MAX, ..self.listener.body };
-        let body = RequestBody::from_client(body, limits, &self.client.worker.clock);
+        let body =
+            RequestBody::from_client(body, limits, &self.client.worker.clock, &self.world.reserved);
         self.upload = body.upload().cloned();
         body
     }
@@ -191,7 +201,17 @@ impl Exchange {
         self.reject = Some(reject);
         // What the guard refuses ends the connection.
         let last = self.client.state.refusal() == Some(reject);
-        answer::problem(reject, self.accept.as_ref(), &self.id, last).map(Source::from)
+        let answer = answer::problem(reject, self.accept.as_ref(), &self.id, last);
+        let mut answer = answer.map(Source::from);
+        if let Some(wait) = self.retry_after {
+            // Whoever comes at the very second comes too early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            answer.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
+        }
+        if let Some(route) = self.route() {
+            route.auth.challenge(reject, &self.who, &self.method, answer.headers_mut());
+        }
+        answer
     }
 
     /// Puts into an answer what every answer has.

@@ -15,6 +15,7 @@ mod answer;
 mod echo;
 mod exchange;
 mod forward;
+mod identify;
 mod plan;
 mod prepare;
 mod record;
@@ -37,7 +38,6 @@ pub use self::{
     unread::refuse_unread,
 };
 use crate::{
-    auth::Identity,
     limit,
     message::{InFlight, RequestBody},
     reject::Reject,
@@ -91,9 +91,9 @@ async fn run(
         exchange.admit(&head.headers)?;
         if let Found::Route { target: route, .. } = &found {
             // 4 identify: who is it
-            let who: Identity = route.auth.identify(&head.headers).await?;
+            exchange.identify(route, head).await?;
             // 5 authorize: may they
-            route.auth.authorize(&who)?;
+            exchange.authorize(route, &head.method)?;
             // 6 limit: rate, concurrency, quota; it may wait
             route.limit.take(limit::Key::Ip(exchange.client_ip)).await?;
         }
@@ -105,6 +105,7 @@ async fn run(
         };
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
+        exchange.strip_credentials(route, head);
         let changes = prepare::prepare(exchange, route, &params, &kept, head)?;
         // 9 lookup: the cache
         let _miss = route.cache.lookup(head);

@@ -27,6 +27,7 @@ use super::{
     tunnel, validate,
 };
 use crate::{
+    auth::{Identity, Pretended},
     message::{Client, Kept, REQUEST_ID, RequestBody, TlsFacts},
     reject::Reject,
     rewrite::{Changes, FieldChange},
@@ -117,6 +118,7 @@ pub fn plan(
     listener: &Arc<Listener>,
     from: IpAddr,
     request: Request<()>,
+    who: Option<&Pretended>,
 ) -> Plan {
     let client = Arc::new(client(listener, from)).begin();
     let (head, ()) = request.into_parts();
@@ -128,7 +130,7 @@ pub fn plan(
     if given.as_ref() != Some(&exchange.id) {
         exchange.id = SAMPLE_ID;
     }
-    let mut planned = Planned::default();
+    let mut planned = Planned { who, ..Planned::default() };
     let outcome = run(world, &mut exchange, head, &mut planned);
     let outcome = outcome.unwrap_or_else(|reject| {
         let answer = exchange.problem(reject);
@@ -151,15 +153,17 @@ fn client(listener: &Listener, from: IpAddr) -> Client {
 
 /// What is planned so far.
 #[derive(Default)]
-struct Planned {
+struct Planned<'a> {
     steps: Vec<Step>,
     valid: Option<Request<()>>,
     sent: Option<Request<()>>,
     /// What the stage finds that is under way.
     asked: String,
+    /// Who makes the request, in place of credentials.
+    who: Option<&'a Pretended>,
 }
 
-impl Planned {
+impl Planned<'_> {
     /// Notes what the next stage does.
     fn note(&mut self, does: impl Into<String>) {
         self.steps.push(Step { stage: self.next(), does: does.into() });
@@ -197,7 +201,7 @@ fn run(
     world: &Snapshot,
     exchange: &mut Exchange,
     mut head: Parts,
-    planned: &mut Planned,
+    planned: &mut Planned<'_>,
 ) -> Result<Outcome, Reject> {
     let kept = validate::validate(exchange, &mut head)?;
     planned.valid = Some(Request::from_parts(head.clone(), ()));
@@ -217,9 +221,9 @@ fn run(
     planned.asked = exchange.explain_access(&head.headers);
     exchange.admit(&head.headers)?;
     planned.note_asked();
-    if let Found::Route { .. } = &found {
-        // None of these has anything to configure so far.
-        (0..3).for_each(|_| planned.note("nothing configured"));
+    if let Found::Route { target: route, .. } = &found {
+        identify(exchange, route, &head, planned)?;
+        planned.note("nothing configured");
     } else {
         (0..3).for_each(|_| planned.note("nothing to ask without a route"));
     }
@@ -235,17 +239,38 @@ fn run(
     finish(exchange, route, &params, kept, head, planned)
 }
 
+/// Who it is, and whether they may.
+fn identify(
+    exchange: &mut Exchange,
+    route: &Route,
+    head: &Parts,
+    planned: &mut Planned<'_>,
+) -> Result<(), Reject> {
+    let (asked, who) = match planned.who.and_then(|who| route.auth.pretend(who)) {
+        Some(who) => (format!("is taken to be {}", who.describe()), Ok(Identity::Known(who))),
+        None => route.auth.rehearse(exchange.ask(head)),
+    };
+    planned.asked = asked;
+    exchange.who = who.map_err(|refusal| exchange.turn_away(refusal))?;
+    planned.note_asked();
+    planned.asked = route.auth.explain(&exchange.who, &head.method);
+    exchange.authorize(route, &head.method)?;
+    planned.note_asked();
+    Ok(())
+}
+
 /// The stages after the route has taken the request.
 fn finish(
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     route: &Route,
     params: &Params<'_, '_>,
     kept: Kept,
     mut head: Parts,
-    planned: &mut Planned,
+    planned: &mut Planned<'_>,
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
+    exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &kept, &mut head)?;
     planned.note(match came == head.uri {
         true => format!("the target stays `{came}`"),

@@ -40,6 +40,7 @@ pub(super) fn prepare<'r>(
     }
     let headers = &mut head.headers;
     changes.apply(headers);
+    exchange.introduce(headers);
     headers.insert(REQUEST_ID, exchange.id.clone());
     set_forwarded(headers, &exchange.client, exchange.host.as_ref());
     let via = match head.version {

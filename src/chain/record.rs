@@ -13,6 +13,7 @@ impl Exchange {
     /// Its facts, for the log.
     pub(super) fn record(&self, finished: &Finished) -> Record<'_> {
         let route = self.route();
+        let who = self.who.principal();
         let upstream = route.and_then(|route| match &route.target {
             Target::Upstream { upstream, .. } => Some(upstream),
             Target::Redirect { .. } | Target::Respond { .. } | Target::Echo => None,
@@ -41,7 +42,8 @@ impl Exchange {
             endpoint: upstream
                 .zip(self.endpoint)
                 .map(|(upstream, index)| &*upstream.endpoints[index].name),
-            user: None,
+            user: who.map(|who| who.subject.as_bytes()),
+            auth: who.map(|who| &*who.auth),
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
             referer: self.referer.as_ref().map(HeaderValue::as_bytes),
             bytes_in: finished.bytes_in,

@@ -42,7 +42,12 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
     {
         head.headers.insert(HOST, host.clone());
     }
-    let mut kept = strip_request(&mut head.headers, head.version, exchange.client.trusted);
+    let mut kept = strip_request(
+        &mut head.headers,
+        head.version,
+        exchange.client.trusted,
+        &exchange.world.reserved,
+    );
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{route::Condition, value::OneOrMany};
+use super::{enforce::Enforce, route::Condition, value::OneOrMany};
 
 /// Who may come in: a list for `access` of routes and listeners.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -64,17 +64,6 @@ pub struct AddressFile {
     /// A network or address on each line; what is behind a `#` is a comment.
     #[schemars(example = &"/etc/janua/blocked.txt")]
     pub file: PathBuf,
-}
-
-/// What becomes of those whom a list refuses.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Enforce {
-    /// They are refused.
-    #[default]
-    Refuse,
-    /// They are counted, logged and let in: a trial.
-    Report,
 }
 
 /// Where addresses are: databases in MaxMind's format (`.mmdb`), read at each load.

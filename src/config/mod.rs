@@ -5,7 +5,9 @@
 //! that the JSON Schema and `config/reference.toml` carry, so write it for the operator.
 
 mod access;
+mod auth;
 mod check;
+mod enforce;
 mod finding;
 mod include;
 mod listener;
@@ -32,7 +34,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    access::{Access, AddressFile, Addresses, Enforce, GeoIp},
+    access::{Access, AddressFile, Addresses, GeoIp},
+    auth::{
+        Allow, ApiKey, Auth, Basic, ClaimValue, Conditions, Key, LockOut, PasswordHash, Require,
+        Rule, User, UserTable,
+    },
+    enforce::Enforce,
     include::fits,
     listener::{
         AddressField, Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout,
@@ -46,7 +53,7 @@ pub use self::{
     report::Report,
     route::{
         Condition, Expect, HeaderRules, Redirect, RegexCondition, Respond, Route, RouteTimeout,
-        Test, To,
+        Test, To, Who,
     },
     schema::{KeyInfo, keys, schema},
     show::show,
@@ -74,6 +81,8 @@ pub struct Config {
     pub admin: Admin,
     /// Addresses where clients come in; by default one, `0.0.0.0:8080`.
     pub listener: Vec<Listener>,
+    /// Ways to say who one is, by name.
+    pub auth: BTreeMap<String, Auth>,
     /// Origins by name.
     pub upstream: BTreeMap<String, Upstream>,
     /// Who may come in: lists for `access` of routes and listeners. Addresses, countries, systems, header fields: each that a list names has to let the request in.

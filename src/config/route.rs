@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteSize, Duration, OneOrMany};
+use super::{
+    auth::{Allow, ClaimValue, Require},
+    value::{ByteSize, Duration, OneOrMany},
+};
 
 /// Which requests, and where they go. The most specific route wins, wherever it stands in the file.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -44,6 +47,15 @@ pub struct Route {
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = &"NAME")]
     pub access: OneOrMany<String>,
+    /// Who it has to be: a name of `[auth.NAME]`, or several, of which any is enough.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = &"corp")]
+    pub auth: OneOrMany<String>,
+    /// Whether `"any"` of several `auth` is enough, or `"all"` of them are asked for.
+    pub require: Require,
+    /// What one has to be: `{ role = "admin" }`, `{ scope = "orders:read" }`; by default anybody whom `auth` knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Allow>,
     /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub to: To,
@@ -223,8 +235,33 @@ pub struct Test {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"public")]
     pub listener: Option<String>,
+    /// Who makes it, in place of credentials, which belong in no file.
+    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    #[schemars(example = BTreeMap::from([("user", "alice")]))]
+    pub who: Option<Who>,
     /// What must come of it.
     pub expect: Expect,
+}
+
+/// Somebody who makes a test's request: the route's first `auth` is taken to know them.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Who {
+    /// The name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// The roles.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["admin"])]
+    pub roles: OneOrMany<String>,
+    /// The scopes.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["orders:read"])]
+    pub scopes: OneOrMany<String>,
+    /// The claims.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("department", "sales")]))]
+    pub claims: BTreeMap<String, OneOrMany<ClaimValue>>,
 }
 
 /// What must come of a test's request; what is not named is not looked at.

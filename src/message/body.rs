@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{
+    headers::{Reserved, strip_trailers},
     replay::Replay,
     upload::{Phase, Upload},
 };
@@ -78,16 +79,23 @@ pub struct ClientBody {
     limits: BodyLimits,
     upload: Arc<Upload>,
     patience: Patience,
+    reserved: Option<Arc<Reserved>>,
 }
 
 impl RequestBody {
-    /// The body of a client's request, within limits.
-    pub fn from_client(incoming: Incoming, limits: BodyLimits, clock: &Clock) -> Self {
+    /// The body of a client's request, within limits; its trailers say nothing that is reserved.
+    pub fn from_client(
+        incoming: Incoming,
+        limits: BodyLimits,
+        clock: &Clock,
+        reserved: &Arc<Reserved>,
+    ) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
         let patience = Patience::new(clock, limits);
-        let body = ClientBody { incoming, limits, upload: Arc::default(), patience };
+        let reserved = (!reserved.is_empty()).then(|| reserved.clone());
+        let body = ClientBody { incoming, limits, upload: Arc::default(), patience, reserved };
         Self::Client(Box::new(body))
     }
 
@@ -176,7 +184,12 @@ impl ClientBody {
         let frame = match frame {
             None => return Poll::Ready(None),
             Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Client(error)))),
-            Some(Ok(frame)) => frame,
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    strip_trailers(trailers, self.reserved.as_deref());
+                }
+                frame
+            }
         };
         let length = frame.data_ref().map_or(0, Bytes::len) as u64;
         self.patience.received(length);

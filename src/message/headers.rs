@@ -35,10 +35,54 @@ enum Class {
     Forwarded,
 }
 
+/// Names that the gateway alone uses to tell origins who a client is.
+#[derive(Clone, Debug, Default)]
+pub struct Reserved {
+    /// With dashes.
+    names: Box<[HeaderName]>,
+    /// A bit for each length that one of them has; the last stands for all that are longer.
+    lengths: u64,
+}
+
+impl Reserved {
+    /// Reserves these names, and their underscored twins.
+    pub fn new(names: impl IntoIterator<Item = HeaderName>) -> Self {
+        let names: Box<[_]> = names.into_iter().collect();
+        let lengths = names.iter().fold(0, |lengths, name| lengths | bit(name.as_str()));
+        Self { names, lengths }
+    }
+
+    /// Whether nothing is reserved.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Whether a field reads like one of them. This runs over every field of every request, and the
+    /// length decides for nearly all of them.
+    #[inline]
+    fn holds(&self, name: &str) -> bool {
+        self.lengths & bit(name) != 0 && self.names.iter().any(|known| reads_like(name, known))
+    }
+}
+
+fn bit(name: &str) -> u64 {
+    1 << name.len().min(63)
+}
+
+fn reads_like(name: &str, known: &HeaderName) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.bytes().map(dashed).eq(known.as_str().bytes())
+}
+
 /// Takes off what must not pass to the origin, and says what there was of it.
 ///
-/// `trusted` clients keep their `Forwarded` and `X-Forwarded-*` fields.
-pub fn strip_request(headers: &mut HeaderMap, version: Version, trusted: bool) -> Kept {
+/// `trusted` clients keep their `Forwarded` and `X-Forwarded-*` fields; nobody keeps what is reserved.
+pub fn strip_request(
+    headers: &mut HeaderMap,
+    version: Version,
+    trusted: bool,
+    reserved: &Reserved,
+) -> Kept {
     let mut kept = Kept::default();
     // Most requests carry one or two such fields; the names are collected first since a map cannot
     // be changed while it is walked. An empty vector does not allocate.
@@ -48,6 +92,7 @@ pub fn strip_request(headers: &mut HeaderMap, version: Version, trusted: bool) -
             Class::EndToEnd if name == ACCEPT && kept.accept.is_none() => {
                 kept.accept = Some(value.clone());
             }
+            _ if reserved.holds(name.as_str()) => gone.push(name.clone()),
             Class::EndToEnd => {}
             Class::Forwarded if trusted => {}
             Class::Drop | Class::Forwarded => gone.push(name.clone()),
@@ -68,6 +113,23 @@ pub fn strip_request(headers: &mut HeaderMap, version: Version, trusted: bool) -
         headers.remove(name);
     }
     kept
+}
+
+/// Takes off a request's trailers what only its head may say, or nobody but Janua: many an origin takes
+/// trailers for header fields.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap, reserved: Option<&Reserved>) {
+    let of_heads = |name: &str| {
+        is_protected(name) || matches!(name, "authorization" | "cookie" | "x-request-id" | "via")
+    };
+    let gone = |name: &&HeaderName| {
+        classify(name.as_str()) != Class::EndToEnd
+            || of_heads(name.as_str())
+            || reserved.is_some_and(|reserved| reserved.holds(name.as_str()))
+    };
+    let gone: Vec<HeaderName> = trailers.keys().filter(gone).cloned().collect();
+    for name in gone {
+        trailers.remove(name);
+    }
 }
 
 /// Takes off what must not pass to the client, and leaves the answer with one framing; says whether its
@@ -244,7 +306,7 @@ mod tests {
             "x_real_ip",
         ] {
             let mut headers = map(&[("accept", "*/*"), (field, "x")]);
-            strip_request(&mut headers, Version::HTTP_11, true);
+            strip_request(&mut headers, Version::HTTP_11, true, &Reserved::default());
             let passes = field == "forwarded_";
             assert_eq!(headers.contains_key(field), passes, "{field}");
             assert!(headers.contains_key("accept"), "{field} took accept along");
@@ -259,7 +321,7 @@ mod tests {
             ("host", "a"),
             ("content-length", "3"),
         ]);
-        strip_request(&mut headers, Version::HTTP_11, false);
+        strip_request(&mut headers, Version::HTTP_11, false, &Reserved::default());
         assert_eq!(names(&headers), ["content-length", "host"]);
     }
 
@@ -268,9 +330,9 @@ mod tests {
         let fields =
             [("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4"), ("x-real-ip", "1")];
         let mut headers = map(&fields);
-        strip_request(&mut headers, Version::HTTP_11, true);
+        strip_request(&mut headers, Version::HTTP_11, true, &Reserved::default());
         assert_eq!(headers.len(), 3);
-        strip_request(&mut headers, Version::HTTP_11, false);
+        strip_request(&mut headers, Version::HTTP_11, false, &Reserved::default());
         assert!(headers.is_empty());
     }
 
@@ -285,9 +347,11 @@ mod tests {
             (vec![("connection", "upgrade"), ("upgrade", "HTTP/2.0")], None),
             (vec![("connection", "upgrade"), ("upgrade", "TLS/1.2")], None),
         ] {
-            let kept = strip_request(&mut map(&fields), Version::HTTP_11, false);
+            let kept =
+                strip_request(&mut map(&fields), Version::HTTP_11, false, &Reserved::default());
             assert_eq!(kept.upgrade.as_ref().map(|v| v.to_str().unwrap()), upgrade, "{fields:?}");
-            let kept = strip_request(&mut map(&fields), Version::HTTP_10, false);
+            let kept =
+                strip_request(&mut map(&fields), Version::HTTP_10, false, &Reserved::default());
             assert_eq!(kept.upgrade, None, "HTTP/1.0 has no upgrades");
         }
     }
@@ -295,10 +359,15 @@ mod tests {
     #[test]
     fn expectations_and_trailers_are_noted() {
         let mut headers = map(&[("expect", "100-Continue"), ("te", "gzip, trailers")]);
-        let kept = strip_request(&mut headers, Version::HTTP_11, false);
+        let kept = strip_request(&mut headers, Version::HTTP_11, false, &Reserved::default());
         assert_eq!(kept, Kept { trailers: true, expect: Some(true), ..Kept::default() });
         assert!(headers.is_empty());
-        let kept = strip_request(&mut map(&[("expect", "tea")]), Version::HTTP_11, false);
+        let kept = strip_request(
+            &mut map(&[("expect", "tea")]),
+            Version::HTTP_11,
+            false,
+            &Reserved::default(),
+        );
         assert_eq!(kept.expect, Some(false));
     }
 
@@ -314,5 +383,29 @@ mod tests {
         ]);
         strip_response(&mut headers);
         assert_eq!(names(&headers), ["content-type", "trailer"]);
+    }
+
+    #[test]
+    fn what_is_reserved_never_passes_however_it_is_written() {
+        let reserved = Reserved::new([
+            HeaderName::from_static("x-user"),
+            HeaderName::from_static("x-forwarded-user"),
+        ]);
+        for (name, passes) in [
+            ("x-user", false),
+            ("x_user", false),
+            ("x-forwarded-user", false),
+            ("x_forwarded-user", false),
+            ("x-users", true),
+            ("x-usex", true),
+            ("xuser", true),
+            ("accept", true),
+        ] {
+            for trusted in [false, true] {
+                let mut headers = map(&[("accept", "*/*"), (name, "x"), ("connection", "x-user")]);
+                strip_request(&mut headers, Version::HTTP_11, trusted, &reserved);
+                assert_eq!(headers.contains_key(name), passes, "{name}");
+            }
+        }
     }
 }

@@ -21,7 +21,9 @@ pub use self::{
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
     condition::{Conditions, Rank},
     forwarded::{client_address, set_forwarded},
-    headers::{Kept, join_cookies, may_pass, strip_request, strip_response, wants_upgrade},
+    headers::{
+        Kept, Reserved, join_cookies, may_pass, strip_request, strip_response, wants_upgrade,
+    },
     networks::{Networks, NotANetwork, parse_network},
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},

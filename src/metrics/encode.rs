@@ -7,7 +7,8 @@
 use std::fmt::Display;
 
 use super::{
-    Counters, ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics, UpstreamMetrics,
+    AuthMetrics, Counters, ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics,
+    UpstreamMetrics,
     exposition::{Kind, Page},
 };
 
@@ -46,6 +47,7 @@ impl Registry {
         by_word(&mut page, reports, ("list", "reason"), &self.access, Counters::counted);
         routes(&mut page, &self.routes);
         upstreams(&mut page, &self.upstreams);
+        auths(&mut page, &self.auths);
         page.finish()
     }
 }
@@ -127,6 +129,8 @@ fn routes(page: &mut Page, all: &Named<RouteMetrics>) {
     by_word(page, requests, ("route", "status"), all, RouteMetrics::requests);
     let rejects = ("janua_rejects_total", "Requests that were refused, by reason.");
     by_word(page, rejects, ("route", "reason"), all, RouteMetrics::rejects);
+    let reports = ("janua_reports_total", "Requests that a rule in trial would refuse, by reason.");
+    by_word(page, reports, ("route", "reason"), all, RouteMetrics::reports);
     let mut latency = page.family(
         "janua_request_duration_seconds",
         Kind::Histogram,
@@ -168,6 +172,33 @@ fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {
     );
     let failures = ("janua_upstream_connect_failures_total", "Failed connections, by reason.");
     by_word(page, failures, ("upstream", "reason"), all, UpstreamMetrics::failures);
+}
+
+fn auths(page: &mut Page, all: &Named<AuthMetrics>) {
+    let mut one = |name, kind, help, read: fn(&AuthMetrics) -> i128| {
+        simple(page, (name, kind, help), "auth", all, read);
+    };
+    one(
+        "janua_auth_lock_out_entries",
+        Kind::Gauge,
+        "Addresses and accounts whose failures are counted.",
+        |auth| auth.lock_out.get().into(),
+    );
+    one(
+        "janua_auth_remembered_passwords",
+        Kind::Gauge,
+        "Right passwords that are remembered.",
+        |auth| auth.remembered.get().into(),
+    );
+    one(
+        "janua_auth_passwords_waiting",
+        Kind::Gauge,
+        "Requests that wait for their password to be hashed.",
+        |auth| auth.waiting.get().into(),
+    );
+    one("janua_auth_password_hashes_total", Kind::Counter, "Passwords that were hashed.", |auth| {
+        auth.hashes.get().into()
+    });
 }
 
 /// A family with one series for each name.

@@ -6,6 +6,7 @@
 //! cache line with another worker: each worker counts in its own block, and a scrape adds them up.
 //! Nothing here knows a route, a refusal or the access log; their words arrive as tables and counts.
 
+mod auth;
 mod cell;
 mod encode;
 mod exposition;
@@ -18,6 +19,7 @@ mod route;
 mod upstream;
 
 pub use self::{
+    auth::AuthMetrics,
     cell::{Counter, Gauge, Held},
     encode::{CONTENT_TYPE, Outside},
     histogram::Histogram,

@@ -7,7 +7,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Counters, Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, UpstreamMetrics};
+use super::{
+    AuthMetrics, Counters, Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, UpstreamMetrics,
+};
 
 /// The name under which requests count that no route takes.
 pub const NO_ROUTE: &str = "-";
@@ -24,6 +26,7 @@ pub struct Registry {
     pub(super) upstreams: Named<UpstreamMetrics>,
     /// What access lists only reported, by reason.
     pub(super) access: Named<Counters>,
+    pub(super) auths: Named<AuthMetrics>,
     /// When each certificate ends, in seconds since 1970.
     pub(super) certificates: BTreeMap<Box<str>, i64>,
 }
@@ -67,6 +70,7 @@ impl<'a> Loading<'a> {
             routes: Named::new(),
             upstreams: Named::new(),
             access: Named::new(),
+            auths: Named::new(),
             certificates: BTreeMap::new(),
         };
         let mut loading = Self { previous, workers, reasons, next };
@@ -100,6 +104,12 @@ impl<'a> Loading<'a> {
     pub fn access(&mut self, name: &str) -> Arc<Counters> {
         let old = self.previous.map(|previous| &previous.access);
         keep(&mut self.next.access, old, name, || Counters::new(self.reasons, self.workers))
+    }
+
+    /// The counts of the way to identify with this name.
+    pub fn auth(&mut self, name: &str) -> Arc<AuthMetrics> {
+        let old = self.previous.map(|previous| &previous.auths);
+        keep(&mut self.next.auths, old, name, AuthMetrics::default)
     }
 
     /// Says when the certificate with this name ends, in seconds since 1970.

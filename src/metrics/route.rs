@@ -14,6 +14,7 @@ pub(super) const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"
 pub struct RouteMetrics {
     shards: PerWorker<Shard>,
     rejects: Counters,
+    reports: Counters,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +41,8 @@ pub struct Finished {
 impl RouteMetrics {
     /// Counts for a route; `reasons` are the words of [`RouteMetrics::reject`].
     pub fn new(workers: usize, reasons: Labels) -> Self {
-        Self { shards: PerWorker::new(workers), rejects: Counters::new(reasons, workers) }
+        let counters = || Counters::new(reasons, workers);
+        Self { shards: PerWorker::new(workers), rejects: counters(), reports: counters() }
     }
 
     /// Counts a finished request, refused or not.
@@ -57,12 +59,22 @@ impl RouteMetrics {
         self.rejects.inc(worker, reason);
     }
 
+    /// Counts what a rule in trial would have refused a request for.
+    pub fn report(&self, worker: usize, reason: usize) {
+        self.reports.inc(worker, reason);
+    }
+
     /// Finished requests by class of status.
     pub(super) fn requests(&self) -> impl Iterator<Item = (&'static str, u64)> {
         CLASSES
             .iter()
             .enumerate()
             .map(|(class, word)| (*word, self.shards.sum(|shard| shard.classes[class].get())))
+    }
+
+    /// What rules in trial would have refused, by reason.
+    pub(super) fn reports(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.reports.counted()
     }
 
     /// How long they took.

@@ -14,7 +14,9 @@ use http::HeaderValue;
 use super::{Listener, Purpose, Route, Snapshot, listener::Given, route};
 use crate::{
     access::Lists,
+    auth::{Provider, Providers, identity_header},
     config::{self, Config, Path, Problem, Problems},
+    message::Reserved,
     metrics::{self, Loading},
     reject::Reject,
     route::{Listeners, RouteTable, Rule},
@@ -67,7 +69,8 @@ impl Snapshot {
         });
         let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
         let listeners = listeners.unwrap_or_default();
-        let known = Known { upstreams: &upstreams, access: &lists };
+        let auths = auths(&config, previous, &mut metrics, &mut problems);
+        let known = Known { upstreams: &upstreams, access: &lists, auths: &auths };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
         let access_log =
@@ -81,11 +84,14 @@ impl Snapshot {
         if problems.has_errors() {
             return Err(problems);
         }
+        let reserved = Arc::new(reserved(&config));
         let no_route = metrics.route(metrics::NO_ROUTE);
         let snapshot = Self {
             config,
             listeners,
             upstreams: upstreams.into_values().flatten().collect(),
+            auths: auths.into_values().flatten().collect(),
+            reserved,
             routes,
             metrics: metrics.finish(),
             no_route,
@@ -164,6 +170,30 @@ pub(super) type Upstreams = BTreeMap<String, Option<Arc<Upstream>>>;
 pub(super) struct Known<'a> {
     pub(super) upstreams: &'a Upstreams,
     pub(super) access: &'a Lists,
+    pub(super) auths: &'a Providers,
+}
+
+/// Ways to say who one is, by name.
+fn auths(
+    config: &Config,
+    previous: Option<&Snapshot>,
+    metrics: &mut Loading<'_>,
+    problems: &mut Problems,
+) -> Providers {
+    let known = |name: &str| previous?.auths.iter().find(|known| *known.name == *name);
+    let compile = |(name, section): (&String, &config::Auth)| {
+        let at = Path::root().key("auth").key(name.clone());
+        let (before, counters) = (known(name).map(|known| &**known), metrics.auth(name));
+        let made = Provider::compile(name, section, before, counters, &at, problems);
+        (name.clone(), made.map(Arc::new))
+    };
+    config.auth.iter().map(compile).collect()
+}
+
+/// Header fields that nobody but Janua may say: those of every section, wherever it is used.
+fn reserved(config: &Config) -> Reserved {
+    let names = config.auth.values().flat_map(|auth| auth.identity_headers.keys());
+    Reserved::new(names.filter_map(|name| identity_header(name).ok()))
 }
 
 fn upstreams(
@@ -289,7 +319,7 @@ fn access_log(
     let options = Options {
         sink: config.log.access_file.clone().map_or(Sink::Stdout, Sink::File),
         format,
-        redaction: Redaction::new(config.log.redact_query.iter()),
+        redaction: Redaction::new(config.log.redact_query.iter().chain(credentials(config))),
         workers,
         buffer: config.log.buffer.as_usize(),
     };
@@ -301,6 +331,11 @@ fn access_log(
     let opened = AccessLog::open(options, losses.clone());
     let opened = opened.map_err(|error| Problem::error(at.key("access-file"), error.to_string()));
     problems.keep(opened).map(Arc::new)
+}
+
+/// Query parameters that hold credentials.
+fn credentials(config: &Config) -> impl Iterator<Item = &String> {
+    config.auth.values().filter_map(|auth| auth.api_key.as_ref()?.query.as_ref())
 }
 
 /// An admin door that others can reach needs a token.

@@ -39,6 +39,8 @@ impl Diff {
             )
         };
         diff.compare(&listeners(before), &listeners(after));
+        let auths = |config: &Config| named("auth", config.auth.clone());
+        diff.compare(&auths(before), &auths(after));
         let upstreams = |config: &Config| named("upstream", config.upstream.clone());
         diff.compare(&upstreams(before), &upstreams(after));
         let access = |config: &Config| named("access", config.access.clone());

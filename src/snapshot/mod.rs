@@ -30,7 +30,9 @@ pub use self::{
     route::{Route, Target},
 };
 use crate::{
+    auth::Provider,
     config::Config,
+    message::Reserved,
     metrics,
     route::RouteTable,
     telemetry::{AccessLog, Losses},
@@ -56,6 +58,10 @@ pub struct Snapshot {
     pub listeners: Vec<Arc<Listener>>,
     /// Origins: those with a name, and those that a route names by URL.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Ways to say who one is.
+    pub auths: Vec<Arc<Provider>>,
+    /// Header fields that only Janua says, see `identity-headers`.
+    pub reserved: Arc<Reserved>,
     /// Which requests go where.
     pub routes: RouteTable<Route>,
     /// All counters.

@@ -91,6 +91,7 @@ impl Route {
         let params = route::parameters(route);
         let target = target(route, &params, known.upstreams, at, problems);
         let access = known.access.named(&route.access, &at.key("access"), problems);
+        let auth = Auth::compile(route, known.auths, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
             kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
@@ -100,7 +101,7 @@ impl Route {
         Some(Self {
             name: name.into(),
             access: access?,
-            auth: Auth::default(),
+            auth: auth?,
             limit: Limiter::default(),
             cache: Cache::default(),
             target: target?,

@@ -10,6 +10,7 @@
 
 mod access;
 mod admin;
+mod auth;
 mod cli;
 mod config;
 mod config_tests;

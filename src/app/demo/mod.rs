@@ -19,7 +19,12 @@ use socket2::{Domain, Socket, Type};
 pub use self::tries::Try;
 use self::{folder::Folder, origin::Origin};
 use super::{Gateway, Source};
-use crate::{config::Report, server::Passed, telemetry};
+use crate::{
+    auth::{Wish, hash_password, make_key},
+    config::Report,
+    server::Passed,
+    telemetry,
+};
 
 /// The configuration, with addresses that `written` replaces by those that there are.
 pub const CONFIG: &str = include_str!("demo.toml");
@@ -32,6 +37,11 @@ const TLS: &str = "127.0.0.1:8443";
 const DAWN: &str = "127.0.0.1:3001";
 const DUSK: &str = "127.0.0.1:3002";
 const FOLDER: &str = "/tmp/janua-demo";
+
+/// What stands there for the keys' digests and the password's hash.
+const ADMIN: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const USER: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+const HASH: &str = "$2y$05$xTyu9hNU8e/Gki0TrTbxSeFG3EOKXzeMyBnTVcBKZGw2ZpA1C/Bxm";
 
 /// As many ports are tried.
 const PORTS: u16 = 100;
@@ -60,9 +70,32 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// There are no keys and passwords for those who try it.
+    #[error("cannot make keys: {0}")]
+    Secrets(String),
     /// The gateway would not start.
     #[error(transparent)]
     Gateway(Report),
+}
+
+/// What those who try it show, each beside what is stored of it.
+struct Secrets {
+    admin: (String, String),
+    user: (String, String),
+    password: (String, String),
+}
+
+impl Secrets {
+    fn make() -> Result<Self, String> {
+        let key = |owner: &str| {
+            let wish = Wish { owner: owner.into(), ..Wish::default() };
+            make_key(wish).map(|(key, stored)| (key, stored.sha256))
+        };
+        let (password, _) = key("pw")?;
+        let password = password.rsplit('_').next().unwrap_or_default()[..16].to_owned();
+        let hash = hash_password(password.as_bytes())?;
+        Ok(Self { admin: key("ada")?, user: key("ben")?, password: (password, hash) })
+    }
 }
 
 /// A gateway to try.
@@ -72,6 +105,7 @@ pub struct Demo {
     tls: SocketAddr,
     file: PathBuf,
     folder: Folder,
+    secrets: Secrets,
     _origins: [Origin; 2],
 }
 
@@ -90,6 +124,7 @@ impl Demo {
         let dawn = Origin::start("dawn").await.map_err(StartError::Origin)?;
         let dusk = Origin::start("dusk").await.map_err(StartError::Origin)?;
         let folder = Folder::new().map_err(StartError::Folder)?;
+        let secrets = Secrets::make().map_err(StartError::Secrets)?;
         let file = folder.path().join("janua.toml");
         let text = written(&[
             (CLEAR, clear.to_string()),
@@ -97,11 +132,14 @@ impl Demo {
             (DAWN, dawn.address.to_string()),
             (DUSK, dusk.address.to_string()),
             (FOLDER, quoted(folder.path())),
+            (ADMIN, secrets.admin.1.clone()),
+            (USER, secrets.user.1.clone()),
+            (HASH, secrets.password.1.clone()),
         ]);
         fs::write(&file, text).map_err(StartError::Folder)?;
         let gateway = Gateway::start(Source::File(file.clone()), Passed::default(), log).await;
         let gateway = gateway.map_err(StartError::Gateway)?;
-        Ok(Self { gateway, clear, tls, file, folder, _origins: [dawn, dusk] })
+        Ok(Self { gateway, clear, tls, file, folder, secrets, _origins: [dawn, dusk] })
     }
 
     /// The gateway.
@@ -116,7 +154,7 @@ impl Demo {
 
     /// What to try with it.
     pub fn tries(&self) -> Vec<Try> {
-        tries::tries(self.clear, self.tls, self.folder.path())
+        tries::tries(self.clear, self.tls, self.folder.path(), &self.secrets)
     }
 
     /// Ends it at once: nobody depends on a demo.
@@ -213,10 +251,10 @@ mod tests {
 
     #[test]
     fn all_places_are_in_the_configuration() {
-        let places = [CLEAR, TLS, DAWN, DUSK, FOLDER];
+        let places = [CLEAR, TLS, DAWN, DUSK, FOLDER, ADMIN, USER, HASH];
         let text = written(&places.map(|place| (place, "HERE".into())));
         assert!(!text.contains("127.0.0.1") && !text.contains("/tmp"), "{text}");
-        assert_eq!(text.matches("HERE").count(), 7, "{text}");
+        assert_eq!(text.matches("HERE").count(), 10, "{text}");
     }
 
     #[test]

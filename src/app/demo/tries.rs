@@ -5,6 +5,8 @@
 
 use std::{net::SocketAddr, path::Path as FilePath};
 
+use super::Secrets;
+
 /// A command to try.
 #[derive(Clone, Debug)]
 pub struct Try {
@@ -19,7 +21,8 @@ pub struct Try {
 }
 
 /// Title, command, what it shows, what proves it. `HTTP` and `HTTPS` are the demo's two addresses,
-/// `CERT` is the certificate that it made.
+/// `CERT` is the certificate that it made, and
+/// so are its keys and its password.
 #[rustfmt::skip]
 const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("Proxy", "curl -s HTTP/",
@@ -80,16 +83,42 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
         -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' HTTP/ws",
         "101; any WebSocket client gets back what it says",
         &["HTTP/1.1 101 ", "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"]),
+    ("Nobody", "curl -si HTTP/articles/7",
+        "401: the route asks who you are, and says how one says it",
+        &["HTTP/1.1 401 ", "www-authenticate: ApiKey ", "www-authenticate: Basic ", "auth.missing"]),
+    ("API key", "curl -s -H 'x-api-key: USER_KEY' -H 'X-User: root' HTTP/articles/7",
+        "a user may view; the origin is told who it is, and sees no key",
+        &["It got GET /articles/7 with", "  x-user: ben\n", "  x-roles: user\n"]),
+    ("Authorize", "curl -si -X DELETE -H 'x-api-key: USER_KEY' HTTP/articles/7",
+        "403: only administrators create, edit and delete",
+        &["HTTP/1.1 403 ", "authz.role"]),
+    ("Comment", "curl -s -d 'Well said.' -H 'x-api-key: USER_KEY' HTTP/articles/7/comments",
+        "but a user may comment",
+        &["It got POST /articles/7/comments with", "  x-user: ben\n"]),
+    ("Administrator", "curl -s -X DELETE -H 'x-api-key: ADMIN_KEY' HTTP/articles/7",
+        "an administrator may",
+        &["It got DELETE /articles/7 with", "  x-user: ada\n", "  x-roles: admin\n"]),
+    ("Password", "curl -s -X DELETE -u ada:PASSWORD HTTP/articles/7",
+        "the same person by a password",
+        &["It got DELETE /articles/7 with", "  x-user: ada\n"]),
     ("TLS and HTTP/2", "curl -si --http2 --cacert CERT HTTPS/who",
         "by a certificate made for the occasion, with HSTS",
         &["HTTP/2 200", "strict-transport-security: max-age=86400"]),
 ];
 
 /// What to try with a demo that is there.
-pub(super) fn tries(clear: SocketAddr, tls: SocketAddr, state: &FilePath) -> Vec<Try> {
+pub(super) fn tries(
+    clear: SocketAddr,
+    tls: SocketAddr,
+    state: &FilePath,
+    secrets: &Secrets,
+) -> Vec<Try> {
     let certificate = state.join("self-signed.pem").display().to_string();
     let places = [
         ("CERT", certificate),
+        ("ADMIN_KEY", secrets.admin.0.clone()),
+        ("USER_KEY", secrets.user.0.clone()),
+        ("PASSWORD", secrets.password.0.clone()),
         ("HTTPS", format!("https://{}", reachable(tls))),
         ("HTTP/", format!("http://{}/", reachable(clear))),
     ];

@@ -35,6 +35,8 @@ pub struct Arguments {
     pub from: Option<String>,
     /// The listener's name; without it, the one that fits the URL.
     pub listener: Option<String>,
+    /// Who makes it, in place of credentials.
+    pub who: Option<config::Who>,
 }
 
 /// Why there is no explanation.
@@ -83,6 +85,7 @@ pub fn explain_in(world: Arc<Snapshot>, arguments: &Arguments) -> Result<Explana
         headers: fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
         from: arguments.from.as_deref(),
         listener: arguments.listener.as_deref(),
+        who: arguments.who.as_ref(),
     };
     let question = Question::read(&words, &world);
     let question = question.map_err(|wrong| Unexplained::Words(wrong.to_string()))?;

@@ -1,15 +1,23 @@
 //! `janua explain`: what would become of a request.
 
 use super::{Exit, fail, print, refuse};
-use crate::app::{
-    cli::{Explain, Form},
-    explain::{self, Unexplained},
+use crate::{
+    app::{
+        cli::{Explain, Form},
+        explain::{self, Unexplained},
+    },
+    config::{OneOrMany, Who},
 };
 
 /// Explains.
 pub(super) fn explain(explain: Explain) -> Exit {
-    let Explain { method, url, headers, from, listener, file, format } = explain;
-    let arguments = explain::Arguments { method, url, headers, from, listener };
+    let Explain { method, url, headers, from, listener, user, roles, scopes, file, format } =
+        explain;
+    let (roles, scopes) = (OneOrMany(roles), OneOrMany(scopes));
+    let asked = user.is_some() || !roles.is_empty() || !scopes.is_empty();
+    let user = user.unwrap_or_default();
+    let who = asked.then(|| Who { user, roles, scopes, ..Who::default() });
+    let arguments = explain::Arguments { method, url, headers, from, listener, who };
     match explain::explain(&file.source(), &arguments) {
         Ok(explanation) => match format {
             Form::Text => print(&explanation.to_string()),

@@ -5,7 +5,9 @@ mod check;
 mod demo;
 mod explain;
 mod healthcheck;
+mod key;
 mod manual;
+mod password;
 mod proxy;
 mod reload;
 mod show;
@@ -33,6 +35,8 @@ impl Cli {
             Verb::Config(Config::Show(file)) => show::config(&file.source()),
             Verb::Schema => show::schema(),
             Verb::Proxy(arguments) => live(proxy::source(&arguments), passed),
+            Verb::Key(verb) => key::key(verb),
+            Verb::Password => password::password(),
             Verb::Healthcheck(door) => healthcheck::healthcheck(&door),
             Verb::Version(arguments) => version::version(&arguments),
             Verb::Completions { shell } => manual::completions(shell),

@@ -5,6 +5,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::accepts;
 use crate::config::{
     nearest::{listed, nearest},
     path::Path,
@@ -43,6 +44,13 @@ impl<'a> Choice<'a> {
         let best = best?;
         let others = forms.iter().enumerate().filter(|(at, _)| *at != best);
         Some(Self { table: *forms.get(best)?, others: others.map(|(_, form)| *form).collect() })
+    }
+
+    /// What a key is that the form does not know by name. Where it knows others, one with a value that
+    /// does not fit is a slip of theirs.
+    pub(super) fn named(&self, value: &DeValue<'_>) -> Option<Node<'a>> {
+        let fits = |node: &Node<'_>| node.branches().into_iter().any(|form| accepts(form, value));
+        self.table.values().filter(|node| !self.table.is_table() || fits(node))
     }
 
     /// The problem of a key that the form does not know.

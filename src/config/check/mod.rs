@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use self::choice::Choice;
 use super::{
+    auth::PASSWORD_HASH,
     nearest::{listed, nearest},
     path::Path,
     problem::{Problem, Problems},
@@ -46,7 +47,12 @@ impl Check<'_> {
         let branches = node.branches();
         let secret = branches.iter().any(|branch| branch.is_secret());
         if secret && !matches!(value.get_ref(), DeValue::Table(_)) {
-            self.secret(value, path);
+            // A hash belongs in the file; it is only not to be shown.
+            let hash = branches.iter().any(|branch| branch.format() == Some(PASSWORD_HASH));
+            if !hash {
+                self.secret(value, path);
+            }
+            self.secrets.push(value.span());
         }
         let fits = |branch: &Node<'_>| accepts(*branch, value.get_ref());
         let (fitting, others): (Vec<_>, Vec<_>) = branches.into_iter().partition(fits);
@@ -78,9 +84,11 @@ impl Check<'_> {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             let path = path.key(name.to_owned());
-            if let Some(node) = choice.table.property(name).or_else(|| choice.table.values()) {
+            if let Some(node) =
+                choice.table.property(name).or_else(|| choice.named(value.get_ref()))
+            {
                 self.value(node, value, &path);
-            } else if !choice.table.is_open() {
+            } else if choice.table.values().is_some() || !choice.table.is_open() {
                 // An empty key has no bytes of its own to point at.
                 let at = if key.span().is_empty() { value.span() } else { key.span() };
                 self.push(choice.unknown(name, path), &at);
@@ -174,7 +182,6 @@ impl Check<'_> {
                 );
             self.push(problem, &span);
         }
-        self.secrets.push(span);
     }
 
     /// A string as the file has it, variables and all.

@@ -52,6 +52,7 @@ fn record(id: &str) -> Record<'_> {
         upstream: None,
         endpoint: None,
         user: None,
+        auth: None,
         agent: None,
         referer: None,
         bytes_in: 0,

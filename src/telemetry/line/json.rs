@@ -49,6 +49,7 @@ fn request(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
         out.push(b'"');
     }
     optional(b",\"user\":\"", record.user, out);
+    optional(b",\"auth\":\"", record.auth.map(str::as_bytes), out);
 }
 
 fn answer(record: &Record<'_>, out: &mut Vec<u8>) {

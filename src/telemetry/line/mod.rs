@@ -48,7 +48,7 @@ pub struct Record<'a> {
     pub status: Option<u16>,
     /// Why the request ended early.
     pub reason: Option<&'a str>,
-    /// Why it would have ended early if that were not only on trial.
+    /// What rules in trial would have refused it for.
     pub reported: Option<&'a str>,
     /// The route's name.
     pub route: Option<&'a str>,
@@ -58,6 +58,8 @@ pub struct Record<'a> {
     pub endpoint: Option<&'a str>,
     /// Who it was: an identity's public name, never what proved it.
     pub user: Option<&'a [u8]>,
+    /// The section `[auth.NAME]` that knows them.
+    pub auth: Option<&'a str>,
     /// `User-Agent`.
     pub agent: Option<&'a [u8]>,
     /// `Referer`; its query is redacted like the request's.

@@ -20,11 +20,12 @@ fn record() -> Record<'static> {
         query: Some(b"x=1&token=abc"),
         status: Some(502),
         reason: Some("upstream.reset"),
-        reported: Some("access.header"),
         route: Some("orders"),
         upstream: Some("orders"),
         endpoint: Some("http://10.0.0.5:8080"),
+        reported: Some("authz.role"),
         user: Some(b"acme"),
+        auth: Some("keys"),
         agent: Some(b"curl/8 \"x\""),
         referer: Some(b"https://a.example/?token=abc"),
         bytes_in: 5,
@@ -50,6 +51,7 @@ fn nothing() -> Record<'static> {
         upstream: None,
         endpoint: None,
         user: None,
+        auth: None,
         agent: None,
         referer: None,
         bytes_in: 0,
@@ -80,9 +82,8 @@ fn json_tells_all_that_is_known_and_nothing_that_is_not() {
         "time": "2026-11-24T03:44:23.123Z", "id": "0195", "client": "203.0.113.7",
         "peer": "10.0.0.1", "listener": "public", "protocol": "HTTP/1.1", "tls": "TLSv1.3",
         "cipher": "AES", "method": "GET", "host": "api.example.com", "path": "/orders/7",
-        "query": "x=1&token=***", "status": 502, "reason": "upstream.reset", "reported": "access.header",
-        "route": "orders",
-        "upstream": "orders", "endpoint": "http://10.0.0.5:8080", "user": "acme",
+        "query": "x=1&token=***", "status": 502, "reason": "upstream.reset", "route": "orders",
+        "upstream": "orders", "endpoint": "http://10.0.0.5:8080", "user": "acme", "auth": "keys", "reported": "authz.role",
         "agent": "curl/8 \"x\"", "referer": "https://a.example/?token=***", "bytes_in": 5,
         "bytes_out": 1234, "duration_us": 1_234_005, "connect_us": 99, "first_byte_us": 1000,
         "tries": 2,
@@ -103,9 +104,9 @@ fn text_reads_from_left_to_right() {
     assert_eq!(
         as_text(&record(), &redaction, Paint::Plain),
         "2026-11-24T03:44:23.123Z 203.0.113.7 GET api.example.com/orders/7?x=1&token=*** HTTP/1.1 \
-         502 1234B 1234.005ms reason=upstream.reset reported=access.header route=orders upstream=orders \
+         502 1234B 1234.005ms reason=upstream.reset reported=authz.role route=orders upstream=orders \
          endpoint=http://10.0.0.5:8080 tries=2 connect=0.099ms first=1.000ms in=5B id=0195 \
-         user=acme peer=10.0.0.1 listener=public tls=TLSv1.3 cipher=AES agent=\"curl/8 \\\"x\\\"\" \
+         user=acme auth=keys peer=10.0.0.1 listener=public tls=TLSv1.3 cipher=AES agent=\"curl/8 \\\"x\\\"\" \
          referer=\"https://a.example/?token=***\""
     );
     assert_eq!(
@@ -200,8 +201,8 @@ proptest! {
         let line = as_text(&record, &Redaction::new(["a"]), Paint::Plain);
         prop_assert!(!line.chars().any(char::is_control));
         let head = line.split(" agent=").next().unwrap();
-        // Time, client, request, status, size and duration are 8; the pairs up to the agent 15.
-        prop_assert_eq!(head.split(' ').count(), 23, "{}", line);
+        // Time, client, request, status, size and duration are 8; the pairs up to the agent 16.
+        prop_assert_eq!(head.split(' ').count(), 24, "{}", line);
         prop_assert!(head.split(' ').all(|word| !word.is_empty()));
     }
 

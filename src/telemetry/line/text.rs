@@ -68,6 +68,7 @@ fn rest(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     }
     pair(b" id=", Some(record.id), out);
     pair(b" user=", record.user, out);
+    pair(b" auth=", record.auth, out);
     if let Some(peer) = record.other_peer() {
         out.extend_from_slice(b" peer=");
         address(peer, out);

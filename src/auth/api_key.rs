@@ -1,0 +1,206 @@
+//! The method `api-key`: whoever brings a key that is known.
+//!
+//! In: a head. Out: the principal of its key, made at load: it costs a digest, a look-up and a reference.
+//! What is compared is the digest of what was sent, which nobody can steer, so the time that it takes
+//! tells nothing of any key.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
+
+use http::{HeaderName, header::AUTHORIZATION};
+
+use super::{
+    Ask, Found, Refusal,
+    key::{self, Digest},
+    lock_out::{Culprit, LockOut},
+    place::Place,
+    principal::{Introduction, Principal},
+};
+use crate::{
+    config::{self, Path, Problem, Problems},
+    reject::Reject,
+};
+
+/// The keys of a section.
+#[derive(Debug)]
+pub(super) struct ApiKeys {
+    places: Box<[Place]>,
+    keys: HashMap<Digest, Known, BuildHasherDefault<FirstBytes>>,
+}
+
+/// A key that is known.
+#[derive(Debug)]
+struct Known {
+    who: Arc<Principal>,
+    /// In milliseconds since 1970.
+    expires: Option<u64>,
+    revoked: bool,
+}
+
+/// Digests are as good as random: their first bytes are their hash.
+#[derive(Debug, Default)]
+struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*first);
+        }
+    }
+
+    /// The length of a digest, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+}
+
+impl ApiKeys {
+    /// Compiles the section at `at`; `who` is what all of its principals have in common.
+    pub(super) fn compile(
+        section: &config::ApiKey,
+        who: &Principal,
+        introduction: &Introduction,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let places = problems.keep(places(section, at))?;
+        let mut ids = BTreeMap::new();
+        let mut keys = HashMap::default();
+        let mut take = |key: &config::Key| -> Result<(), String> {
+            let (digest, expires) = key::check(key)?;
+            if ids.insert(key.id.clone(), ()).is_some() {
+                return Err(format!("a key called `{}` is there already", key.id));
+            }
+            let who = Arc::new(introduction.of(principal(key, who)));
+            match keys.insert(digest, Known { who, expires, revoked: key.revoked }) {
+                Some(same) => Err(format!("it is the same key as `{}`", same.who.subject)),
+                None => Ok(()),
+            }
+        };
+        for (index, key) in section.keys.iter().enumerate() {
+            let at = at.key("keys").index(index);
+            problems.keep(take(key).map_err(|message| Problem::error(at, message)));
+        }
+        if let Some(file) = &section.file {
+            let at = at.key("file");
+            let text = fs::read_to_string(file).map_err(|error| {
+                Problem::error(at.clone(), format!("cannot read `{}`: {error}", file.display()))
+                    .help("`janua key new --file FILE` makes one")
+            });
+            for (number, line) in problems.keep(text)?.lines().enumerate() {
+                let taken = key::parse_key_line(line)
+                    .and_then(|key| key.as_ref().map_or(Ok(()), &mut take));
+                problems.keep(taken.map_err(|message| {
+                    let place = format!("{}:{}", file.display(), number + 1);
+                    Problem::error(at.clone(), format!("{place}: {message}"))
+                }));
+            }
+        } else if section.keys.is_empty() {
+            let problem = Problem::error(at.clone(), "there is no key, so nobody could come in");
+            problems.push(problem.help("`janua key new --owner NAME` makes one"));
+        }
+        Some(Self { places, keys })
+    }
+
+    /// Where clients put their key.
+    pub(super) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// Whether it is a bearer token (RFC 6750).
+    pub(super) fn is_bearer(places: &[Place]) -> bool {
+        places.contains(&Place::Authorization("Bearer"))
+    }
+
+    /// What a client that brings no key is told.
+    pub(super) fn challenge(&self, name: &str) -> String {
+        let realm = super::quoted(name);
+        match self.places.first() {
+            Some(Place::Authorization(scheme)) => format!("{scheme} realm={realm}"),
+            Some(Place::Query(name)) => {
+                format!("ApiKey realm={realm}, query={}", super::quoted(name))
+            }
+            Some(Place::Cookie(name)) => {
+                format!("ApiKey realm={realm}, cookie={}", super::quoted(name))
+            }
+            Some(Place::Header(name)) => {
+                format!("ApiKey realm={realm}, header={}", super::quoted(name.as_str()))
+            }
+            None => format!("ApiKey realm={realm}"),
+        }
+    }
+
+    /// Who it is. The first place with a key in it counts.
+    pub(super) fn look(&self, ask: &Ask<'_>, lock_out: &LockOut) -> Found {
+        for place in &self.places {
+            let key = match place.find(ask) {
+                Ok(Some(key)) => key,
+                Ok(None) => continue,
+                Err(reject) => return Found::Wrong(reject.into()),
+            };
+            let address = ask.client.map(Culprit::Address);
+            if let Some(wait) = address.and_then(|address| lock_out.wait(address, ask.now)) {
+                return Found::Wrong(Refusal::locked_out(wait));
+            }
+            return match self.find(&key, ask) {
+                Ok(known) => Found::Known(known.clone()),
+                Err(reject) => {
+                    if let Some(address) = address {
+                        lock_out.failed(address, ask.now);
+                    }
+                    Found::Wrong(reject.into())
+                }
+            };
+        }
+        Found::Absent
+    }
+
+    fn find(&self, key: &[u8], ask: &Ask<'_>) -> Result<&Arc<Principal>, Reject> {
+        let known = self.keys.get(&key::digest(key)).ok_or(Reject::AuthKeyUnknown)?;
+        if known.revoked {
+            return Err(Reject::AuthKeyRevoked);
+        }
+        match known.expires {
+            Some(end) if ask.wall >= end => Err(Reject::AuthKeyExpired),
+            _ => Ok(&known.who),
+        }
+    }
+}
+
+fn principal(key: &config::Key, who: &Principal) -> Principal {
+    let words = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
+    Principal {
+        subject: key.id.as_str().into(),
+        owner: key.owner.as_deref().map(Into::into),
+        roles: words(&key.roles),
+        scopes: words(&key.scopes),
+        ..who.clone()
+    }
+}
+
+/// Where clients put their key.
+pub(super) fn places(section: &config::ApiKey, at: &Path) -> Result<Box<[Place]>, Problem> {
+    let config::ApiKey { header, query, cookie, .. } = section;
+    let usual = query.is_none() && cookie.is_none();
+    let header = header.as_deref().or_else(|| usual.then_some("x-api-key"));
+    let mut places = Vec::new();
+    if let Some(name) = header {
+        let wrong =
+            || Problem::error(at.key("header"), format!("`{name}` is not a header field's name"));
+        let name: HeaderName = name.parse().map_err(|_| wrong())?;
+        places.push(if name == AUTHORIZATION {
+            Place::Authorization("Bearer")
+        } else {
+            Place::Header(name)
+        });
+    }
+    places.extend(query.as_deref().map(|name| Place::Query(name.into())));
+    places.extend(cookie.as_deref().map(|name| Place::Cookie(name.into())));
+    Ok(places.into())
+}

@@ -1,0 +1,252 @@
+//! [`Principal`]: somebody who was made out, and what of it the origin is told.
+//!
+//! In: what a method found out. Out: roles, scopes and claims to be asked for, and header fields, ready
+//! made: whoever comes again costs a reference. Values are made safe for a header field here.
+
+use std::{borrow::Cow, fmt::Write as _, sync::Arc};
+
+use http::{HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+
+/// Somebody who was made out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Principal {
+    /// The section that knows them: `NAME` of `[auth.NAME]`.
+    pub auth: Arc<str>,
+    /// How: `api-key`, `basic` ...
+    pub method: &'static str,
+    /// Who: a user's name, a key's id, a token's `sub`.
+    pub subject: Box<str>,
+    /// Whose key it is, where that is another thing.
+    pub owner: Option<Box<str>>,
+    /// What they are.
+    pub roles: Box<[Box<str>]>,
+    /// What they were given leave to do.
+    pub scopes: Box<[Box<str>]>,
+    /// What else is said of them.
+    pub claims: Map<String, Value>,
+    /// What the origin is told, by `identity-headers`.
+    pub headers: Box<[(HeaderName, HeaderValue)]>,
+}
+
+impl Principal {
+    /// Whether they have this role.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles.iter().any(|known| **known == *role)
+    }
+
+    /// Whether they have this scope.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|known| **known == *scope)
+    }
+
+    /// A claim by its name, or by a path of names with dots between.
+    pub fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
+        if let Some(value) = within(&self.claims, name) {
+            return Some(Cow::Borrowed(value));
+        }
+        let list = |words: &[Box<str>]| Value::from_iter(words.iter().map(|word| &**word));
+        Some(Cow::Owned(match name {
+            "sub" => Value::from(&*self.subject),
+            "owner" => Value::from(self.owner.as_deref()?),
+            "roles" => list(&self.roles),
+            "scopes" => list(&self.scopes),
+            "auth" => Value::from(&*self.auth),
+            _ => return None,
+        }))
+    }
+
+    /// Makes one out of two that both hold: who they are is what the first says; roles, scopes and claims
+    /// are those of both, and where they differ the first has the word.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.owner = self.owner.clone().or_else(|| other.owner.clone());
+        both.roles = united(&self.roles, &other.roles);
+        both.scopes = united(&self.scopes, &other.scopes);
+        for (name, value) in &other.claims {
+            both.claims.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        let new =
+            |(name, _): &&(HeaderName, _)| self.headers.iter().all(|(known, _)| known != name);
+        both.headers =
+            self.headers.iter().chain(other.headers.iter().filter(new)).cloned().collect();
+        both
+    }
+
+    /// In one line, for people: `alice, roles admin and staff`.
+    pub fn describe(&self) -> String {
+        let mut text = self.subject.to_string();
+        if let Some(owner) = &self.owner {
+            let _ = write!(text, " of {owner}");
+        }
+        for (what, words) in [("roles", &self.roles), ("scopes", &self.scopes)] {
+            if !words.is_empty() {
+                let _ = write!(text, ", {what} {}", words.join(" "));
+            }
+        }
+        text
+    }
+}
+
+fn united(first: &[Box<str>], second: &[Box<str>]) -> Box<[Box<str>]> {
+    let new = second.iter().filter(|word| !first.contains(word));
+    first.iter().chain(new).cloned().collect()
+}
+
+/// A value by its name or its path.
+fn within<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    if let Some(value) = claims.get(name) {
+        return Some(value);
+    }
+    // Both parts may have dots of their own.
+    name.match_indices('.').find_map(|(dot, _)| match claims.get(&name[..dot])? {
+        Value::Object(inner) => within(inner, &name[dot + 1..]),
+        _ => None,
+    })
+}
+
+/// Which claims an origin is told in which header fields.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Introduction(pub(super) Box<[(HeaderName, Box<str>)]>);
+
+impl Introduction {
+    /// The principal with the header fields that say who it is. What it does not have is not said.
+    #[must_use]
+    pub(super) fn of(&self, mut principal: Principal) -> Principal {
+        let field = |(name, claim): &(HeaderName, Box<str>)| {
+            Some((name.clone(), header_value(&*principal.claim(claim)?)?))
+        };
+        principal.headers = self.0.iter().filter_map(field).collect();
+        principal
+    }
+}
+
+/// A claim as a header field's value: scalars as they are, lists with commas between.
+fn header_value(claim: &Value) -> Option<HeaderValue> {
+    let mut text = String::new();
+    match claim {
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                scalar(item, true, &mut text)?;
+            }
+        }
+        other => scalar(other, false, &mut text)?,
+    }
+    HeaderValue::try_from(text).ok()
+}
+
+fn scalar(value: &Value, in_list: bool, out: &mut String) -> Option<()> {
+    match value {
+        Value::String(text) => sanitize(text, in_list, out),
+        Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
+        // Whoever needs the whole of it reads the token.
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    }
+    Some(())
+}
+
+/// Printable ASCII stays as it is. Anything else, and `%`, is percent-encoded; so are commas in lists, and
+/// spaces at either end: nothing in a value can end it, or read as two.
+fn sanitize(text: &str, in_list: bool, out: &mut String) {
+    let (first, last) = (0, text.len().saturating_sub(1));
+    for (at, byte) in text.bytes().enumerate() {
+        let edge = at == first || at == last;
+        match byte {
+            b'%' => out.push_str("%25"),
+            b',' if in_list => out.push_str("%2C"),
+            b' ' if edge => out.push_str("%20"),
+            b' '..=b'~' => out.push(char::from(byte)),
+            // Writing to a string cannot fail.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn principal(claims: Value) -> Principal {
+        let Value::Object(claims) = claims else { unreachable!() };
+        let words = |words: &[&str]| words.iter().map(|word| Box::from(*word)).collect();
+        Principal {
+            subject: "alice".into(),
+            roles: words(&["admin", "a,b"]),
+            scopes: words(&["x"]),
+            claims,
+            ..Principal::default()
+        }
+    }
+
+    #[test]
+    fn claims_are_found_by_name_and_by_path() {
+        let who = principal(json!({ "a": { "b": 1, "c.d": 2 }, "a.b": 3, "roles": ["own"] }));
+        for (name, value) in [
+            ("a.b", json!(3)),
+            ("a.c.d", json!(2)),
+            ("roles", json!(["own"])),
+            ("sub", json!("alice")),
+            ("scopes", json!(["x"])),
+        ] {
+            assert_eq!(who.claim(name).as_deref(), Some(&value), "{name}");
+        }
+        for name in ["", ".", "a.", "a.x", "owner", "b", "sub.x"] {
+            assert_eq!(who.claim(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_value_can_end_its_header_field_or_read_as_two() {
+        let evil = "a\r\nx-role: admin";
+        let who = principal(json!({
+            "evil": evil, "list": ["a,b", "c"], "name": "Zoë 100%", "edge": " x ", "no": null,
+            "deep": { "x": 1 }, "yes": true, "n": 7, "empty": "",
+        }));
+        let claims =
+            ["evil", "list", "name", "edge", "no", "deep", "yes", "n", "empty", "roles", "gone"];
+        let fields = claims.map(|claim| (HeaderName::from_static(claim), claim.into()));
+        let who = Introduction(fields.into()).of(who);
+        let said: Vec<_> = who
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                ("evil", "a%0D%0Ax-role: admin"),
+                ("list", "a%2Cb,c"),
+                ("name", "Zo%C3%AB 100%25"),
+                ("edge", "%20x%20"),
+                ("yes", "true"),
+                ("n", "7"),
+                ("empty", ""),
+                ("roles", "admin,a%2Cb"),
+            ]
+        );
+    }
+
+    #[test]
+    fn of_two_the_first_has_the_word() {
+        let field = |name: &'static str, value: &'static str| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        let mut first = principal(json!({ "a": 1 }));
+        first.headers = [field("x-user", "alice")].into();
+        let mut second = principal(json!({ "a": 2, "b": 3 }));
+        second.subject = "key".into();
+        second.roles = ["admin".into(), "ops".into()].into();
+        second.headers = [field("x-user", "key"), field("x-key", "k")].into();
+        let both = first.and(&second);
+        assert_eq!(&*both.subject, "alice");
+        assert_eq!(both.roles.join(" "), "admin a,b ops");
+        assert_eq!(Value::Object(both.claims), json!({ "a": 1, "b": 3 }));
+        assert_eq!(both.headers, [field("x-user", "alice"), field("x-key", "k")].into());
+    }
+}

@@ -1,0 +1,79 @@
+//! Stages 4 and 5 at one exchange: who it is, whether they may, and what the origin is told of it.
+//!
+//! In: an exchange and its route's [`Auth`](crate::auth::Auth). Out: the identity, noted in the exchange
+//! for the log, or the refusal. What proved the identity is taken off the request here, and out of what
+//! the log and templates see of it.
+
+use http::{HeaderMap, Method, request::Parts};
+
+use super::exchange::Exchange;
+use crate::{
+    auth::{Ask, Refusal, Verdict},
+    reject::Reject,
+    snapshot::Route,
+};
+
+impl Exchange {
+    /// What the request says, and when.
+    pub(super) fn ask<'a>(&self, head: &'a Parts) -> Ask<'a> {
+        Ask {
+            headers: &head.headers,
+            query: head.uri.query(),
+            client: self.client_ip,
+            now: self.started,
+            wall: self.client.worker.clock.wall(self.started),
+        }
+    }
+
+    /// Finds out who makes the request.
+    #[inline]
+    pub(super) async fn identify(&mut self, route: &Route, head: &Parts) -> Result<(), Reject> {
+        if !route.auth.is_asked() {
+            return Ok(());
+        }
+        let who = match route.auth.identify(self.ask(head)) {
+            Verdict::Now(who) => who,
+            Verdict::Later(who) => who.await,
+        };
+        self.who = who.map_err(|refusal| self.turn_away(refusal))?;
+        Ok(())
+    }
+
+    /// Whether whoever makes the request may.
+    #[inline]
+    pub(super) fn authorize(&mut self, route: &Route, method: &Method) -> Result<(), Reject> {
+        if let Some(reject) = route.auth.authorize(&self.who, method)? {
+            self.reported.get_or_insert(reject);
+            if !self.rehearsed {
+                route.metrics.report(self.client.worker.index, reject as usize);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes off the request what proved who makes it.
+    #[inline]
+    pub(super) fn strip_credentials(&mut self, route: &Route, head: &mut Parts) {
+        if route.auth.is_asked() {
+            let query = head.uri.query().map(str::len);
+            route.auth.strip(&mut head.headers, &mut head.uri);
+            if head.uri.query().map(str::len) != query {
+                route.auth.strip(&mut HeaderMap::new(), &mut self.target);
+            }
+        }
+    }
+
+    /// Tells the origin who makes the request.
+    #[inline]
+    pub(super) fn introduce(&self, headers: &mut HeaderMap) {
+        for (name, value) in self.who.principal().iter().flat_map(|who| &who.headers) {
+            headers.insert(name, value.clone());
+        }
+    }
+
+    /// Notes when to come again.
+    pub(super) fn turn_away(&mut self, refusal: Refusal) -> Reject {
+        self.retry_after = refusal.retry_after;
+        refusal.reject
+    }
+}

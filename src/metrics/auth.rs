@@ -1,0 +1,19 @@
+//! [`AuthMetrics`]: what a way to identify has in its tables, and the work it does.
+//!
+//! In: rare events: failures, passwords that are hashed. Out: cells, for the encoder. Refusals are
+//! counted with their routes.
+
+use super::{Counter, Gauge};
+
+/// What a section `[auth.NAME]` has in its tables, and the work it does.
+#[derive(Debug, Default)]
+pub struct AuthMetrics {
+    /// Addresses and accounts whose failures are counted, as of the last failure.
+    pub lock_out: Gauge,
+    /// Right passwords that are remembered, as of the last one.
+    pub remembered: Gauge,
+    /// Requests that wait for their password to be hashed.
+    pub waiting: Gauge,
+    /// Passwords that were hashed.
+    pub hashes: Counter,
+}

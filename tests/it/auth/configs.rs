@@ -1,0 +1,110 @@
+//! Sections that make no sense are refused at load, with what to do about it.
+
+use janua::{
+    config::{Loaded, environment},
+    snapshot::{Purpose, Snapshot},
+};
+
+use super::{hash, key};
+
+/// What is wrong with these sections and one route with these keys: `PATH: MESSAGE => HELP`.
+fn problems(sections: &str, route: &str) -> Vec<String> {
+    let text = format!("admin.address = \"off\"\n[[route]]\nto = \"echo\"\n{route}\n{sections}\n");
+    let line = |problem: &janua::config::Problem| {
+        let help = problem.help.as_deref().unwrap_or_default();
+        format!("{}: {} => {help}", problem.path, problem.message)
+    };
+    match Loaded::parse("janua.toml", &text, &environment) {
+        Err(report) => report.problems().iter().map(line).collect(),
+        Ok(loaded) => match Snapshot::compile(loaded.config, Purpose::Look, None) {
+            Err(problems) => problems.iter().map(line).collect(),
+            Ok((_, problems)) => problems.iter().map(line).collect(),
+        },
+    }
+}
+
+/// Sections, a route's keys, and the beginning of the one problem that they have.
+type Case = (String, &'static str, &'static str);
+
+fn check(cases: &[Case]) {
+    for (sections, route, expected) in cases {
+        let found = problems(sections, route);
+        let is_it = found.len() == 1 && found[0].starts_with(expected);
+        assert!(is_it, "{sections}\n{route}: {found:#?}");
+    }
+}
+
+fn keys() -> String {
+    format!("[auth.keys]\napi-key = {{ keys = [{}] }}\n", key("a", "k", ""))
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_a_route_asks_for_in_vain_is_said() {
+    let cases = [
+        ("auth = \"kyes\"", "route[0].auth: there is no `[auth.kyes]` => did you mean `keys`?"),
+        ("auth = [\"keys\", \"other\"]", "route[0].auth[1]: there is no `[auth.other]` => add"),
+        ("auth = [\"keys\", \"keys\"]", "route[0].auth[1]: `keys` is there twice"),
+        ("allow.role = \"x\"", "route[0].allow: nobody is asked who they are"),
+        ("auth = \"keys\"\nallow = {}", "route[0].allow: it asks for nothing"),
+        ("auth = \"keys\"\nallow.DELETE = {}", "route[0].allow.DELETE: it asks for nothing"),
+        ("auth = \"keys\"\nallow.any = [{}]", "route[0].allow.any[0]: it asks for nothing"),
+        ("auth = \"keys\"\nallow.rol = \"x\"", "route[0].allow.rol: unknown key `rol` => did you mean `role`?"),
+        ("auth = \"keys\"\nallow.delete.role = \"x\"", "route[0].allow.delete: unknown key `delete` => did you mean `DELETE`?"),
+        ("auth = \"keys\"\nallow.GET.role = \"x\"\nallow.\"PUT, GET\".role = \"y\"", "route[0].allow.\"PUT, GET\": `GET` has conditions of its own already"),
+        ("auth = \"keys\"\nallow.GET.rolle = \"x\"", "route[0].allow.GET.rolle: unknown key `rolle` => did you mean `role`?"),
+        ("auth = \"keys\"\nrequire = \"both\"", "route[0].require: `both` is not known here"),
+    ];
+    check(&cases.map(|(route, expected)| (keys(), route, expected)));
+    assert_eq!(problems(&keys(), "auth = \"keys\""), [""; 0]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn keys_that_are_none_are_refused_with_their_place() {
+    let good = key("a", "k", "");
+    let list = |keys: &str| format!("[auth.keys]\napi-key = {{ keys = [{keys}] }}");
+    let cases: &[Case] = &[
+        ("[auth.keys]\napi-key = {}".into(), "", "auth.keys.api-key: there is no key"),
+        ("[auth.keys]\napi-key = { header = \"a b\" }".into(), "", "auth.keys.api-key.header: `a b` is not a header"),
+        ("[auth.keys]\napi-key = { file = \"/nowhere/keys\" }".into(), "", "auth.keys.api-key.file: cannot read `/nowhere/keys`"),
+        (list(&format!("{good}, {good}")), "", "auth.keys.api-key.keys[1]: a key called `a`"),
+        (list(&format!("{good}, {}", key("b", "k", ""))), "", "auth.keys.api-key.keys[1]: it is the same key as `a`"),
+        (list("{ id = \"a\", sha256 = \"12\" }"), "", "auth.keys.api-key.keys[0]: a key's `sha256` is 64"),
+        (list("{ id = \"a\" }"), "", "auth.keys.api-key.keys[0].sha256: missing key"),
+        (list(&key("a", "k", ", expires = \"soon\"")), "", "auth.keys.api-key.keys[0]: `soon` is not a date"),
+    ];
+    check(cases);
+}
+
+#[test]
+#[rustfmt::skip]
+fn sections_that_make_no_sense_are_refused_with_their_place() {
+    let hash = hash();
+    let with = |more: &str| keys() + more;
+    let cases: &[Case] = &[
+        ("[auth.none]".into(), "", "auth.none: it has no method"),
+        (with(&format!("basic.users.a = \"{hash}\"")), "", "auth.keys: it has more than one method"),
+        ("[auth.staff]\nbasic = {}".into(), "", "auth.staff.basic: there is no user"),
+        (format!("[auth.staff]\nbasic.users.\"a:b\" = \"{hash}\""), "", "auth.staff.basic.users.\"a:b\": a user's name"),
+        ("[auth.staff]\nbasic.users.a = \"hunter2\"".into(), "", "auth.staff.basic.users.a: this is not a hash"),
+        (with("identity-headers = { host = \"sub\" }"), "", "auth.keys.identity-headers.host: `host` means something else"),
+        (with("identity-headers = { x-forwarded-for = \"sub\" }"), "", "auth.keys.identity-headers.x-forwarded-for: "),
+        (with("identity-headers = { x_user = \"sub\" }"), "", "auth.keys.identity-headers.x_user: `x_user`: many origins"),
+        (with("identity-headers = { x-user = \"\" }"), "", "auth.keys.identity-headers.x-user: a claim has a name"),
+        (with("lock-out = { attempts = -1 }"), "", "auth.keys.lock-out.attempts: -1 is out of range"),
+    ];
+    check(cases);
+}
+
+/// What stands where a hash should may be the password.
+#[test]
+fn a_password_in_a_hashs_place_is_not_shown() {
+    let text = "[[route]]\nto = \"echo\"\n[auth.staff]\nbasic.users.alice = \"hunter2\"\n";
+    let loaded = Loaded::parse("janua.toml", text, &environment).unwrap();
+    let wrong = Snapshot::compile(loaded.config.clone(), Purpose::Look, None).err().unwrap();
+    let report = loaded.report(wrong).text(false);
+    assert!(report.contains("basic.users.alice") && report.contains("janua password"), "{report}");
+    assert!(!report.contains("hunter2"), "{report}");
+    assert!(!janua::config::show(&loaded.config).contains("hunter2"));
+}
