@@ -177,12 +177,15 @@ async fn sniff(
 }
 
 /// Answers one request: in the world that holds now, by the rules that its listener has in it.
+///
+/// Boxed: the library would keep room for the future as long as an HTTP/1 connection is idle, 2 KiB, and
+/// moves an HTTP/2 stream's about on its way into its task.
 fn answer(
     lens: &Lens,
     listener: &Arc<Listener>,
     client: &Arc<Client>,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<chain::Body>, Infallible>> + use<> {
+) -> Pin<Box<impl Future<Output = Result<Response<chain::Body>, Infallible>> + use<>>> {
     let client = client.begin();
     let world = lens.look();
     let listener = world.listener(client.listener).unwrap_or(listener).clone();
@@ -193,7 +196,7 @@ fn answer(
     };
     listener.metrics.at(client.worker.index).request(protocol);
     let (head, body) = request.into_parts();
-    chain::serve(world, listener, client, head, Some(body)).map(Ok)
+    Box::pin(chain::serve(world, listener, client, head, Some(body)).map(Ok))
 }
 
 async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {
@@ -233,8 +236,7 @@ async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
     let io = Watched::new(stream, client.clone(), standing.clone(), held, None);
     let (lens, own) = (lens.clone(), listener.clone());
     let caller = client.clone();
-    // Boxed: on its way into its task the library moves a stream's future about.
-    let service = service_fn(move |request| Box::pin(answer(&lens, &own, &caller, request)));
+    let service = service_fn(move |request| answer(&lens, &own, &caller, request));
     let limits = &listener.http2;
     let window = u32::try_from(limits.window.0).unwrap_or(u32::MAX).clamp(65_535, (1 << 31) - 1);
     let mut builder = http2::Builder::new(Streams::new(client.clone(), listener));
