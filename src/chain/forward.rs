@@ -38,6 +38,7 @@ pub(super) enum Begun<'r, 'e> {
 }
 
 /// Begins to send a request where its route says. Takes head and body out of their places.
+#[inline]
 pub(super) fn begin<'r, 'e>(
     exchange: &'e Exchange,
     route: &'r Route,
