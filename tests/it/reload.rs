@@ -152,12 +152,12 @@ fn changing(turn: usize, origin: &Origin) -> Setup {
 }
 
 #[tokio::test]
-async fn fifty_reloads_under_load_fail_no_request() {
+async fn a_hundred_reloads_under_load_fail_no_request() {
     let origins = [Origin::named("one").await, Origin::named("two").await];
     let janua = changing(0, &origins[0]).start().await;
     let load = Load::on(janua.address, false);
     let mut client = janua.client().await;
-    for turn in 1..=50 {
+    for turn in 1..=100 {
         let changed = janua.reload(&changing(turn, &origins[turn % 2])).await;
         assert!(changed.is_ok(), "{}", changed.err().unwrap().text(false));
         let answer = client.get("/").await;
