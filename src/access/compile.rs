@@ -52,9 +52,8 @@ impl Lists {
 
     fn dangling(&self, name: &str, at: Path) -> Problem {
         let problem = Problem::error(at, format!("there is no access list `{name}`"));
-        problem.help(match config::nearest(name, self.0.keys().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("add [access.{name}] with `allow` or `deny`"),
+        problem.help_meant(name, self.0.keys().map(String::as_str), || {
+            format!("add [access.{name}] with `allow` or `deny`")
         })
     }
 }

@@ -293,9 +293,7 @@ impl Auth {
         }
         (words.join("; "), progress.end(asked.require))
     }
-}
 
-impl Auth {
     /// What is asked of somebody who makes a request by this method, in words: for a dry run.
     pub fn explain(&self, who: &Identity, method: &Method) -> String {
         let allow = self.0.as_ref().and_then(|asked| asked.allow.as_ref());
@@ -397,10 +395,7 @@ impl Progress {
 
 fn dangling(name: &str, known: &Providers, at: Path) -> Problem {
     let problem = Problem::error(at, format!("there is no `[auth.{name}]`"));
-    problem.help(match config::nearest(name, known.keys().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("add [auth.{name}]"),
-    })
+    problem.help_meant(name, known.keys().map(String::as_str), || format!("add [auth.{name}]"))
 }
 
 /// A text as a quoted string (RFC 9110 section 5.6.4).

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Config, Listener,
-    nearest::{listed, nearest},
+    nearest::listed,
     path::Path,
     problem::{Problem, Problems},
 };
@@ -91,13 +91,12 @@ fn unknown_listener(path: Path, name: &str, listeners: &BTreeSet<&str>) -> Optio
     if listeners.contains(name) {
         return None;
     }
-    let help = match nearest(name, listeners.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if listeners.is_empty() => "there is no `[[listener]]` to name".into(),
-        None => {
+    let problem = Problem::error(path, format!("there is no listener `{name}`"));
+    Some(problem.help_meant(name, listeners.iter().copied(), || match listeners.is_empty() {
+        true => "there is no `[[listener]]` to name".into(),
+        false => {
             let listeners: Vec<_> = listeners.iter().collect();
             format!("the listeners are {}", listed(&listeners, "and"))
         }
-    };
-    Some(Problem::error(path, format!("there is no listener `{name}`")).help(help))
+    }))
 }

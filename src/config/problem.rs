@@ -4,7 +4,7 @@
 //! with the lines they are about. A problem knows no file: features find it in plain values and
 //! give the value's [`Path`]; only the loader, which reads text, points at bytes.
 
-use super::{path::Path, source::Span};
+use super::{nearest::nearest, path::Path, source::Span};
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -68,6 +68,17 @@ impl Problem {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// Says which of these a word was meant to be, or what else to do.
+    #[must_use]
+    pub fn help_meant<'k>(
+        self,
+        word: &str,
+        known: impl IntoIterator<Item = &'k str>,
+        or: impl FnOnce() -> String,
+    ) -> Self {
+        self.help(nearest(word, known).map_or_else(or, |near| format!("did you mean `{near}`?")))
     }
 
     /// Shows another place that has to do with it: the first of two equal names, say.

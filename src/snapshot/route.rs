@@ -207,11 +207,10 @@ fn dangling(name: &str, upstreams: &Upstreams, at: &Path) -> Problem {
         return problem.help("to = \"http://127.0.0.1:3000\", or the name of an upstream");
     }
     let problem = Problem::error(at.clone(), format!("there is no upstream `{name}`"));
-    match config::nearest(name, upstreams.keys().map(String::as_str)) {
-        Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None if name.contains(':') => problem.help("a URL begins with http://, https:// or unix:/"),
-        None => problem.help(format!("add [upstream.{name}], or write a URL")),
-    }
+    problem.help_meant(name, upstreams.keys().map(String::as_str), || match name.contains(':') {
+        true => "a URL begins with http://, https:// or unix:/".into(),
+        false => format!("add [upstream.{name}], or write a URL"),
+    })
 }
 
 fn template(problem: TemplateProblem, at: Path) -> Problem {
