@@ -158,7 +158,7 @@ impl Reader<'_> {
             match item {
                 Addresses::Network(text) => match parse_network(text) {
                     Ok(net) => self.lines.push(Line { net, denies, file: 0, number: 0 }),
-                    Err(wrong) => self.problems.push(problem(&at, wrong)),
+                    Err(wrong) => self.problems.push(wrong.problem(at)),
                 },
                 Addresses::File(file) => self.file(&file.file, denies, &at.key("file")),
             }
@@ -198,16 +198,12 @@ impl Reader<'_> {
                 Err(NotANetwork { message, help }) => {
                     wrong += 1;
                     let message = format!("{name}:{number}: {message}");
-                    self.problems.push(problem(at, NotANetwork { message, help }));
+                    self.problems.push(NotANetwork { message, help }.problem(at.clone()));
                 }
             }
         }
         self.files.push(name.into());
     }
-}
-
-fn problem(at: &Path, NotANetwork { message, help }: NotANetwork) -> Problem {
-    help.into_iter().fold(Problem::error(at.clone(), message), Problem::help)
 }
 
 #[cfg(test)]

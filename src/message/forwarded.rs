@@ -1,8 +1,8 @@
 //! Where a request came from, and how the origin is told.
 //!
-//! A trusted peer's word counts: `X-Forwarded-For`, or `Forwarded` where it is said so, is walked from the right, past trusted addresses,
-//! to the first one that is not; that is the client. Anybody else's fields were taken off before
-//! (`headers::strip_request`). What the origin reads is always ours, in both dialects only where it
+//! A trusted peer's word counts: `X-Forwarded-For`, or `Forwarded` where it is said so, is walked from
+//! the right, past trusted addresses, to the first one that is not; that is the client. Anybody else's
+//! fields were taken off before (`headers::strip_request`). What the origin reads is always ours, in both dialects only where it
 //! is asked for: `X-Forwarded-For`, `-Proto`, `-Host`, and RFC 7239's `Forwarded`.
 
 use std::net::IpAddr;

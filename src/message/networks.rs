@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
+use crate::config::{Path, Problem};
+
 /// What is wrong with a text that was to be a network.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NotANetwork {
@@ -15,6 +17,13 @@ pub struct NotANetwork {
     pub message: String,
     /// What was meant, maybe.
     pub help: Option<String>,
+}
+
+impl NotANetwork {
+    /// The same as a problem at `at`.
+    pub fn problem(self, at: Path) -> Problem {
+        self.help.into_iter().fold(Problem::error(at, self.message), Problem::help)
+    }
 }
 
 /// The network that a text names; an address is the network of itself.

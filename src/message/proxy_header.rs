@@ -82,11 +82,10 @@ fn addresses(line: &str) -> Option<Speaker> {
         return Some(Speaker::Proxy);
     }
     let (source, destination) = (words.next()?, words.next()?);
-    let (port, other_port) = (port(words.next()?)?, port(words.next()?)?);
+    let (port, _) = (port(words.next()?)?, port(words.next()?)?);
     if words.next().is_some() {
         return None;
     }
-    let _ = other_port;
     let source: IpAddr = match kind {
         "TCP4" => {
             destination.parse::<Ipv4Addr>().and_then(|_| source.parse::<Ipv4Addr>()).ok()?.into()

@@ -16,7 +16,7 @@ use http::HeaderValue;
 use crate::{
     access::{Access, Lists},
     config::{self, ListenerTimeout, Path, Problem, Problems},
-    message::{BodyLimits, Networks, NotANetwork},
+    message::{BodyLimits, Networks},
     metrics::{self, ListenerMetrics},
     tls::{ServerTls, Tickets},
 };
@@ -189,10 +189,7 @@ impl Listener {
 
 /// The networks of a list at `at`.
 fn networks<S: AsRef<str>>(list: &[S], at: &Path) -> Result<Networks, Problem> {
-    Networks::parse(list).map_err(|(index, NotANetwork { message, help })| {
-        let problem = Problem::error(at.index(index), message);
-        help.into_iter().fold(problem, Problem::help)
-    })
+    Networks::parse(list).map_err(|(index, wrong)| wrong.problem(at.index(index)))
 }
 
 /// Keys that say nothing together.
