@@ -5,8 +5,7 @@
 //! tells nothing of any key.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs,
+    collections::{BTreeSet, HashMap},
     hash::{BuildHasherDefault, Hasher},
     sync::Arc,
 };
@@ -16,6 +15,7 @@ use http::{HeaderName, header::AUTHORIZATION};
 use super::{
     Ask, Found, Refusal,
     key::{self, Digest},
+    lines::take_lines,
     lock_out::{Culprit, LockOut},
     place::Place,
     principal::{Introduction, Principal},
@@ -70,11 +70,11 @@ impl ApiKeys {
         problems: &mut Problems,
     ) -> Option<Self> {
         let places = problems.keep(places(section, at))?;
-        let mut ids = BTreeMap::new();
+        let mut ids = BTreeSet::new();
         let mut keys = HashMap::default();
         let mut take = |key: &config::Key| -> Result<(), String> {
             let (digest, expires) = key::check(key)?;
-            if ids.insert(key.id.clone(), ()).is_some() {
+            if !ids.insert(key.id.clone()) {
                 return Err(format!("a key called `{}` is there already", key.id));
             }
             let who = Arc::new(introduction.of(principal(key, who)));
@@ -88,19 +88,11 @@ impl ApiKeys {
             problems.keep(take(key).map_err(|message| Problem::error(at, message)));
         }
         if let Some(file) = &section.file {
-            let at = at.key("file");
-            let text = fs::read_to_string(file).map_err(|error| {
-                Problem::error(at.clone(), format!("cannot read `{}`: {error}", file.display()))
-                    .help("`janua key new --file FILE` makes one")
-            });
-            for (number, line) in problems.keep(text)?.lines().enumerate() {
-                let taken = key::parse_key_line(line)
-                    .and_then(|key| key.as_ref().map_or(Ok(()), &mut take));
-                problems.keep(taken.map_err(|message| {
-                    let place = format!("{}:{}", file.display(), number + 1);
-                    Problem::error(at.clone(), format!("{place}: {message}"))
-                }));
-            }
+            let help = "`janua key new --file FILE` makes one";
+            take_lines(file, help, &at.key("file"), problems, |line| {
+                let key = key::parse_key_line(line)?;
+                Ok(key.as_ref().map_or(Ok(()), &mut take)?)
+            })?;
         } else if section.keys.is_empty() {
             let problem = Problem::error(at.clone(), "there is no key, so nobody could come in");
             problems.push(problem.help("`janua key new --owner NAME` makes one"));

@@ -7,7 +7,6 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    fs,
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
     time::Duration,
@@ -23,6 +22,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Ask, Found, Refusal,
+    lines::{Wrong, take_lines},
     lock_out::{Culprit, LockOut, neighbourhood},
     memory::{Memory, Tag},
     password::{self, Hash},
@@ -298,11 +298,11 @@ fn users(
 ) -> Option<Users> {
     let mut users = Users::default();
     let mut take = |name: &str, hash: &str, roles: &[String], scopes: &[String]| {
-        let hash = Hash::parse(hash)?;
+        let hash = Hash::parse(hash);
+        let hash = hash.map_err(|message| Wrong { message, help: Some(password::HELP) })?;
         if name.is_empty() || name.contains(':') || name.chars().any(char::is_control) {
-            return Err(
-                "a user's name has no colon and no control characters, and is not empty".into()
-            );
+            let message = "a user's name has no colon and no control characters, and is not empty";
+            return Err(message.to_owned().into());
         }
         let words = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
         let (subject, roles, scopes) = (name.into(), words(roles), words(scopes));
@@ -310,7 +310,9 @@ fn users(
         users.all.push(User { who, hash });
         match users.by_name.insert(Box::from(name), users.all.len() - 1) {
             None => Ok(()),
-            Some(_) => Err(format!("a user called `{}` is there already", name.escape_debug())),
+            Some(_) => {
+                Err(format!("a user called `{}` is there already", name.escape_debug()).into())
+            }
         }
     };
     for (name, user) in &section.users {
@@ -319,39 +321,24 @@ fn users(
             config::User::Hash(hash) => take(name, &hash.0, &[], &[]),
             config::User::Table(table) => take(name, &table.hash.0, &table.roles, &table.scopes),
         };
-        problems.keep(taken.map_err(|message: String| wrong(at, message)));
+        problems.keep(taken.map_err(|wrong: Wrong| wrong.problem(at)));
     }
     if let Some(file) = &section.file {
-        let at = at.key("file");
-        let text = fs::read_to_string(file).map_err(|error| {
-            Problem::error(at.clone(), format!("cannot read `{}`: {error}", file.display()))
-                .help("`htpasswd -cB FILE USER` makes one")
-        });
-        for (number, line) in problems.keep(text)?.lines().enumerate() {
+        let help = "`htpasswd -cB FILE USER` makes one";
+        take_lines(file, help, &at.key("file"), problems, |line| {
             let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let taken = match line.split_once(':') {
+            match line.split_once(':') {
+                _ if line.is_empty() || line.starts_with('#') => Ok(()),
                 Some((name, hash)) => take(name, hash, &section.roles, &[]),
-                None => Err("this is not `USER:HASH`".into()),
-            };
-            let place = format!("{}:{}", file.display(), number + 1);
-            problems
-                .keep(taken.map_err(|message| wrong(at.clone(), format!("{place}: {message}"))));
-        }
+                None => Err("this is not `USER:HASH`".to_owned().into()),
+            }
+        })?;
     } else if section.users.is_empty() {
         let problem = Problem::error(at.clone(), "there is no user, so nobody could come in");
         problems
             .push(problem.help("users = { NAME = \"HASH\" }, with a hash from `janua password`"));
     }
     Some(users)
-}
-
-fn wrong(at: Path, message: String) -> Problem {
-    let about_hash = message.contains("hash");
-    let problem = Problem::error(at, message);
-    if about_hash { problem.help(password::HELP) } else { problem }
 }
 
 #[cfg(test)]

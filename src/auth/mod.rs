@@ -11,6 +11,7 @@ mod allow;
 mod api_key;
 mod basic;
 mod key;
+mod lines;
 mod lock_out;
 mod memory;
 mod password;
