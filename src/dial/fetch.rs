@@ -110,7 +110,8 @@ impl Fetcher {
                 .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
                 .and_then(|text| authorities(file, &text).map(Arc::new)),
         };
-        let roots = problems.keep(roots.map_err(|message| Problem::error(at.key("ca"), message)))?;
+        let roots =
+            problems.keep(roots.map_err(|message| Problem::error(at.key("ca"), message)))?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -17,9 +17,9 @@ pub fn authorities(file: &Path, text: &[u8]) -> Result<RootCertStore, String> {
     for certificate in CertificateDer::pem_slice_iter(text) {
         let certificate =
             certificate.map_err(|_| format!("`{}` is not valid PEM", file.display()))?;
-        roots.add(certificate).map_err(|error| {
-            format!("`{}` holds no usable authority: {error}", file.display())
-        })?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("`{}` holds no usable authority: {error}", file.display()))?;
     }
     if roots.is_empty() {
         return Err(format!("`{}` holds no certificate", file.display()));

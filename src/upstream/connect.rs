@@ -17,12 +17,7 @@ use super::{
     http2,
     pool::{Counted, Http1, Http2, Pool, Streams},
 };
-use crate::{
-    config::UpstreamProtocol as Protocol,
-    dial,
-    reject::Reject,
-    stream::Stream,
-};
+use crate::{config::UpstreamProtocol as Protocol, dial, reject::Reject, stream::Stream};
 
 /// hyper's own bound of what it buffers of an HTTP/1 connection, and what it needs of that beside a head.
 const BUFFER: usize = 400 << 10;
