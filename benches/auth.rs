@@ -2,7 +2,17 @@
 
 use std::{hint::black_box, sync::Arc};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+        ParsedPublicKey,
+    },
+};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt as _;
 use http::{Request, request::Parts};
@@ -18,8 +28,40 @@ use janua::{
 /// `secret`, by bcrypt at the least cost there is: it is hashed once.
 const HASH: &str = "$2y$04$E9GNriPAbQvF.Am3F1sJ0OmgAgq7f0CHp7.EHKWC.CkVSjY/SbMjW";
 
-/// A gateway with 1,000 keys, and one that is sent.
-fn world() -> (Arc<View>, String) {
+/// A token by ES256, its key as a JWK and as it is verified with, what is signed, and the signature.
+struct Signed {
+    token: String,
+    jwk: String,
+    key: ParsedPublicKey,
+    text: String,
+    signature: Vec<u8>,
+}
+
+fn signed() -> Signed {
+    let made = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
+    let pair = made.unwrap_or_else(|error| unreachable!("{error}"));
+    let point = pair.public_key().as_ref();
+    let part = |text: &[u8]| URL_SAFE_NO_PAD.encode(text);
+    let jwk = format!(
+        r#"{{"kty":"EC","crv":"P-256","kid":"a","x":"{}","y":"{}"}}"#,
+        part(&point[1..33]),
+        part(&point[33..])
+    );
+    let claims = r#"{"iss":"https://idp.example/realms/main","aud":["orders","billing"],"sub":"248289761001","azp":"web","exp":4102444800,"iat":1700000000,"nbf":1700000000,"jti":"3b1f2c7e-0d7e-4f3a-9f7e-6d1f3c1b8a55","email":"alice@example.com","name":"Alice Example","scope":"openid profile orders:read","realm_access":{"roles":["admin","staff","offline_access"]}}"#;
+    let header = r#"{"alg":"ES256","typ":"JWT","kid":"a"}"#;
+    let text = format!("{}.{}", part(header.as_bytes()), part(claims.as_bytes()));
+    let signature = pair.sign(&SystemRandom::new(), text.as_bytes());
+    let signature = signature.unwrap_or_else(|error| unreachable!("{error}")).as_ref().to_vec();
+    let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+    let key = key.unwrap_or_else(|error| unreachable!("{error}"));
+    Signed { token: format!("{text}.{}", part(&signature)), jwk, key, text, signature }
+}
+
+/// A time at which the token holds, in milliseconds since 1970.
+const WALL: u64 = 1_800_000_000_000;
+
+/// A gateway with 1,000 keys, and one that is sent; it takes tokens by the key in this file.
+fn world(jwks: &std::path::Path) -> (Arc<View>, String) {
     let mut lines = Vec::new();
     let mut sent = String::new();
     for _ in 0..1_000 {
@@ -28,12 +70,20 @@ fn world() -> (Arc<View>, String) {
         lines.push(key_line(&stored).unwrap_or_else(|error| unreachable!("{error}")));
         sent = key;
     }
+    let jwt = format!(
+        "issuer = \"https://idp.example/realms/main\", audience = \"orders\", roles = \"realm_access.roles\", jwks-file = \"{}\"",
+        jwks.display()
+    );
     let text = format!(
         "log.access = \"off\"\n\
          [auth.keys]\napi-key = {{ keys = [{}] }}\nidentity-headers = {{ x-user = \"sub\" }}\n\
          [auth.staff]\nbasic = {{ remember = \"1d\", users = {{ alice = \"{HASH}\" }} }}\n\
+         [auth.corp]\nidentity-headers = {{ x-user = \"sub\" }}\njwt = {{ {jwt} }}\n\
+         [auth.fresh]\nidentity-headers = {{ x-user = \"sub\" }}\njwt = {{ {jwt}, remember = \"0s\" }}\n\
          [[route]]\npath = \"/open\"\nto = {{ status = 200, body = \"ok\" }}\n\
          [[route]]\npath = \"/keys\"\nauth = \"keys\"\nallow.role = \"buyer\"\nto = {{ status = 200, body = \"ok\" }}\n\
+         [[route]]\npath = \"/corp\"\nauth = \"corp\"\nallow.role = \"admin\"\nto = {{ status = 200, body = \"ok\" }}\n\
+         [[route]]\npath = \"/fresh\"\nauth = \"fresh\"\nallow.role = \"admin\"\nto = {{ status = 200, body = \"ok\" }}\n\
          [[route]]\npath = \"/staff\"\nauth = \"staff\"\nto = {{ status = 200, body = \"ok\" }}\n",
         lines.join(", ")
     );
@@ -54,7 +104,12 @@ fn head(target: &str, name: &str, value: &str) -> Parts {
 }
 
 fn auth(criterion: &mut Criterion) {
-    let (world, key) = world();
+    let signed = signed();
+    let jwks = tempfile::NamedTempFile::new().unwrap_or_else(|error| unreachable!("{error}"));
+    let written = std::fs::write(jwks.path(), format!(r#"{{"keys":[{}]}}"#, signed.jwk));
+    assert!(written.is_ok());
+    let (world, key) = world(jwks.path());
+    let bearer = format!("Bearer {}", signed.token);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.unwrap_or_else(|error| unreachable!("{error}"));
     let Some(listener) = world.listeners.first().cloned() else { unreachable!() };
@@ -70,6 +125,8 @@ fn auth(criterion: &mut Criterion) {
         ("chain, nobody asked", head("/open", "x-api-key", &key)),
         ("chain, API key among 1,000 and a role", head("/keys", "x-api-key", &key)),
         ("chain, password remembered", head("/staff", "authorization", &password)),
+        ("chain, JWT remembered", head("/corp", "authorization", &bearer)),
+        ("chain, fresh JWT by ES256", head("/fresh", "authorization", &bearer)),
     ] {
         let first = runtime.block_on(serve(&head));
         assert_eq!(first.status(), 200, "{name}");
@@ -87,6 +144,22 @@ fn auth(criterion: &mut Criterion) {
             let Verdict::Now(Ok(who)) = route.auth.identify(ask) else { unreachable!() };
             black_box(route.auth.authorize(&who, &head.method))
         });
+    });
+    let head = self::head("/corp", "authorization", &bearer);
+    for (name, index) in [("identify alone, JWT remembered", 2), ("identify alone, fresh JWT", 3)] {
+        let route = &world.routes.targets()[index];
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let ask =
+                    Ask { headers: &head.headers, query: None, client: client_ip, now, wall: WALL };
+                let Verdict::Now(Ok(who)) = route.auth.identify(ask) else { unreachable!() };
+                black_box(who)
+            });
+        });
+    }
+    group.bench_function("signature alone, ES256", |bencher| {
+        bencher
+            .iter(|| black_box(signed.key.verify_sig(signed.text.as_bytes(), &signed.signature)));
     });
     group.finish();
 }

@@ -45,7 +45,7 @@
 //! 5 chain               the list above
 //! 4 snapshot            Config and the snapshot before -> Snapshot
 //! 3 access auth cache limit rewrite route tls upstream      features, strangers to one another
-//! 2 message             what HTTP itself asks of a proxy
+//! 2 dial message        ways out; what HTTP itself asks of a proxy
 //! 1 metrics stream telemetry                                counters, byte streams, logs
 //! 0 config reject worker                                    leaves
 //! ```
@@ -66,6 +66,7 @@ pub mod auth;
 pub mod cache;
 pub mod chain;
 pub mod config;
+pub mod dial;
 pub mod limit;
 pub mod message;
 pub mod metrics;

@@ -97,6 +97,26 @@ rejects! {
     AuthBasicMalformed = 401 "auth.basic.malformed" "The user and password are malformed.";
     /// No such user, or not this password: nobody is told which.
     AuthBasicWrong = 401 "auth.basic.wrong" "The user or the password is wrong.";
+    /// A token that is none, or could be read in two ways.
+    AuthJwtMalformed = 401 "auth.jwt.malformed" "The token is malformed.";
+    /// A token by an algorithm that its key is not for.
+    AuthJwtAlgorithm = 401 "auth.jwt.algorithm" "The token is signed by an algorithm that is not accepted.";
+    /// A token by a key that nobody knows.
+    AuthJwtKeyUnknown = 401 "auth.jwt.key_unknown" "The token is signed with a key that is not known.";
+    /// A token that nobody signed like this.
+    AuthJwtSignature = 401 "auth.jwt.signature" "The signature of the token is wrong.";
+    /// A token whose time is over.
+    AuthJwtExpired = 401 "auth.jwt.expired" "The token has expired.";
+    /// A token whose time has not come.
+    AuthJwtNotYet = 401 "auth.jwt.not_yet" "The token is not valid yet.";
+    /// A token by somebody else.
+    AuthJwtIssuer = 401 "auth.jwt.issuer" "The token comes from another issuer.";
+    /// A token for somebody else.
+    AuthJwtAudience = 401 "auth.jwt.audience" "The token is for another audience.";
+    /// A token that lacks a claim, or has one of the wrong kind.
+    AuthJwtClaims = 401 "auth.jwt.claims" "A claim of the token is missing or of the wrong kind.";
+    /// There are no keys, so no token can be verified.
+    AuthJwtKeysUnavailable = 503 "auth.jwt.keys_unavailable" "Tokens cannot be verified at present.";
     /// Too many failures from this address or for this account.
     AuthLockedOut = 429 "auth.locked_out" "There were too many failed attempts.";
     /// More passwords wait to be checked than may.

@@ -17,7 +17,7 @@ const RANKS: &[(u8, &[&str])] = &[
     (5, &["chain"]),
     (4, &["snapshot"]),
     (3, &["access", "auth", "cache", "limit", "rewrite", "route", "tls", "upstream"]),
-    (2, &["message"]),
+    (2, &["dial", "message"]),
     (1, &["metrics", "stream", "telemetry"]),
     (0, &["config", "reject", "worker"]),
 ];

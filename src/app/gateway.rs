@@ -91,6 +91,7 @@ impl Gateway {
         let mut sockets = gateway.0.sockets.lock().await;
         let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         gateway.set_log(&snapshot);
+        snapshot.start();
         let committed = sockets.commit(prepared, &snapshot).await;
         committed.map_err(|error| loaded.report(system(&error)))?;
         sockets.tell();
@@ -167,6 +168,7 @@ impl Gateway {
         let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         tell(&loaded.report(findings));
         self.world().swap(snapshot.clone());
+        snapshot.start();
         if let Err(error) = sockets.commit(prepared, &snapshot).await {
             tracing::error!(%error, "not all workers could be started");
         }

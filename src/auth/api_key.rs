@@ -10,8 +10,6 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderName, header::AUTHORIZATION};
-
 use super::{
     Ask, Found, Refusal,
     key::{self, Digest},
@@ -69,7 +67,8 @@ impl ApiKeys {
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let places = problems.keep(places(section, at))?;
+        let config::ApiKey { header, query, cookie, .. } = section;
+        let places = problems.keep(Place::list([header, query, cookie], "x-api-key", at))?;
         let mut ids = BTreeSet::new();
         let mut keys = HashMap::default();
         let mut take = |key: &config::Key| -> Result<(), String> {
@@ -103,11 +102,6 @@ impl ApiKeys {
     /// Where clients put their key.
     pub(super) fn places(&self) -> &[Place] {
         &self.places
-    }
-
-    /// Whether it is a bearer token (RFC 6750).
-    pub(super) fn is_bearer(places: &[Place]) -> bool {
-        places.contains(&Place::Authorization("Bearer"))
     }
 
     /// What a client that brings no key is told.
@@ -174,25 +168,4 @@ fn principal(key: &config::Key, who: &Principal) -> Principal {
         scopes: words(&key.scopes),
         ..who.clone()
     }
-}
-
-/// Where clients put their key.
-pub(super) fn places(section: &config::ApiKey, at: &Path) -> Result<Box<[Place]>, Problem> {
-    let config::ApiKey { header, query, cookie, .. } = section;
-    let usual = query.is_none() && cookie.is_none();
-    let header = header.as_deref().or_else(|| usual.then_some("x-api-key"));
-    let mut places = Vec::new();
-    if let Some(name) = header {
-        let wrong =
-            || Problem::error(at.key("header"), format!("`{name}` is not a header field's name"));
-        let name: HeaderName = name.parse().map_err(|_| wrong())?;
-        places.push(if name == AUTHORIZATION {
-            Place::Authorization("Bearer")
-        } else {
-            Place::Header(name)
-        });
-    }
-    places.extend(query.as_deref().map(|name| Place::Query(name.into())));
-    places.extend(cookie.as_deref().map(|name| Place::Cookie(name.into())));
-    Ok(places.into())
 }

@@ -8,6 +8,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -59,7 +60,8 @@ pub(super) struct Basic {
     stand_in: RandomState,
     remember: Duration,
     max_remembered: usize,
-    memory: Arc<Memory>,
+    /// From where the password was right.
+    memory: Arc<Memory<Option<IpAddr>>>,
     pool: Arc<Pool>,
     metrics: Arc<AuthMetrics>,
 }

@@ -1,10 +1,11 @@
-//! [`Memory`]: right passwords, remembered for a short time, so that not every request hashes one.
+//! [`Memory`]: what was proved, remembered for a time, so that not every request hashes a password or
+//! verifies a token.
 //!
-//! In: what was proved, as bytes. Out: whether it was proved lately, and by which address. Kept is only
+//! In: what was proved, as bytes. Out: what was noted when it was proved, if that was lately. Kept is only
 //! a digest under a key that this process made up, which is of no use to anybody else; what was wrong
-//! is never kept. The stored hash is part of what was proved: one that changes is a stranger here.
+//! is never kept. The stored hash, or the keys, are part of what was proved: with others it is a stranger.
 
-use std::{collections::HashMap, fmt, net::IpAddr, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use aws_lc_rs::{hmac, rand};
 use parking_lot::Mutex;
@@ -13,22 +14,23 @@ use tokio::time::Instant;
 /// Parts, each with a lock of its own.
 const SHARDS: usize = 16;
 
-/// Right passwords, remembered.
-pub(super) struct Memory {
+/// What was proved, remembered with what was noted of it.
+pub(super) struct Memory<T> {
     key: hmac::Key,
-    shards: [Mutex<HashMap<Tag, Entry>>; SHARDS],
+    shards: [Shard<T>; SHARDS],
 }
+
+type Shard<T> = Mutex<HashMap<Tag, Entry<T>>>;
 
 /// What was proved, as a keyed digest.
 pub(super) type Tag = [u8; 32];
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
+struct Entry<T> {
     until: Instant,
-    from: Option<IpAddr>,
+    noted: T,
 }
 
-impl Memory {
+impl<T: Clone> Memory<T> {
     /// An empty one.
     pub(super) fn new() -> Result<Self, String> {
         let mut key = [0; 32];
@@ -49,21 +51,15 @@ impl Memory {
         tag
     }
 
-    /// Whether it was proved lately, and from where.
-    pub(super) fn recall(&self, tag: &Tag, now: Instant) -> Option<Option<IpAddr>> {
-        let entry = *self.shard(tag).lock().get(tag)?;
-        (entry.until > now).then_some(entry.from)
+    /// What was noted, if it was proved lately.
+    pub(super) fn recall(&self, tag: &Tag, now: Instant) -> Option<T> {
+        let shard = self.shard(tag).lock();
+        let entry = shard.get(tag)?;
+        (entry.until > now).then(|| entry.noted.clone())
     }
 
-    /// Remembers for so long what was proved from an address; at most `most` such things.
-    pub(super) fn remember(
-        &self,
-        tag: Tag,
-        from: Option<IpAddr>,
-        now: Instant,
-        keep: Duration,
-        most: usize,
-    ) {
+    /// Remembers for so long what was proved, and this of it; at most `most` such things.
+    pub(super) fn remember(&self, tag: Tag, noted: T, now: Instant, keep: Duration, most: usize) {
         if keep.is_zero() || most == 0 {
             return;
         }
@@ -76,7 +72,7 @@ impl Memory {
                 shard.remove(&oldest);
             }
         }
-        shard.insert(tag, Entry { until: now + keep, from });
+        shard.insert(tag, Entry { until: now + keep, noted });
     }
 
     /// How much is remembered.
@@ -84,12 +80,12 @@ impl Memory {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    fn shard(&self, tag: &Tag) -> &Mutex<HashMap<Tag, Entry>> {
+    fn shard(&self, tag: &Tag) -> &Shard<T> {
         &self.shards[usize::from(tag[0]) % SHARDS]
     }
 }
 
-impl fmt::Debug for Memory {
+impl<T: Clone> fmt::Debug for Memory<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory").field("len", &self.len()).finish_non_exhaustive()
     }
@@ -101,19 +97,19 @@ mod tests {
 
     #[test]
     fn what_was_proved_is_known_for_a_while_and_nothing_else_is() {
-        let (memory, now) = (Memory::new().unwrap(), Instant::now());
+        let (memory, now) = (Memory::<u8>::new().unwrap(), Instant::now());
         let (keep, tag) = (Duration::from_secs(60), memory.tag([b"h", b"alice", b"pw"]));
-        memory.remember(tag, None, now, keep, 100);
-        assert_eq!(memory.recall(&tag, now + keep - Duration::from_millis(1)), Some(None));
+        memory.remember(tag, 7, now, keep, 100);
+        assert_eq!(memory.recall(&tag, now + keep - Duration::from_millis(1)), Some(7));
         assert_eq!(memory.recall(&tag, now + keep), None);
         for other in
             [[&b"h"[..], b"alic", b"epw"], [b"h2", b"alice", b"pw"], [b"h", b"alice", b"pW"]]
         {
             assert_eq!(memory.recall(&memory.tag(other), now), None);
         }
-        let elsewhere = Memory::new().unwrap().tag([b"h", b"alice", b"pw"]);
+        let elsewhere = Memory::<u8>::new().unwrap().tag([b"h", b"alice", b"pw"]);
         assert_ne!(elsewhere, tag, "the key is a process's own");
-        memory.remember(elsewhere, None, now, Duration::ZERO, 100);
+        memory.remember(elsewhere, 7, now, Duration::ZERO, 100);
         assert_eq!(memory.recall(&elsewhere, now), None, "never is never");
     }
 
@@ -122,7 +118,7 @@ mod tests {
         let (memory, now) = (Memory::new().unwrap(), Instant::now());
         for number in 0..2_000_u32 {
             let tag = memory.tag([b"", b"", &number.to_be_bytes()]);
-            memory.remember(tag, None, now, Duration::from_secs(60), 64);
+            memory.remember(tag, (), now, Duration::from_secs(60), 64);
         }
         assert_eq!(memory.len(), 64);
     }

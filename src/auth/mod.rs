@@ -10,6 +10,7 @@
 mod allow;
 mod api_key;
 mod basic;
+mod jwt;
 mod key;
 mod lines;
 mod lock_out;
@@ -251,7 +252,7 @@ impl Auth {
         let Some(asked) = &self.0 else { return };
         if reject.code() == 401 {
             for provider in &asked.providers {
-                answer.append(WWW_AUTHENTICATE, provider.challenge.clone());
+                answer.append(WWW_AUTHENTICATE, provider.challenge(reject));
             }
         }
         let bearer = |who: &Principal| {

@@ -13,7 +13,10 @@ use http::{
 use percent_encoding::percent_decode;
 
 use super::Ask;
-use crate::reject::Reject;
+use crate::{
+    config::{Path, Problem},
+    reject::Reject,
+};
 
 /// Where in a request a credential stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,6 +32,28 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// The places that a section names: header field, query parameter, cookie; without any, the usual
+    /// header field. `authorization` is behind the word `Bearer`.
+    pub(super) fn list(
+        [header, query, cookie]: [&Option<String>; 3],
+        usual: &str,
+        at: &Path,
+    ) -> Result<Box<[Self]>, Problem> {
+        let usual = (query.is_none() && cookie.is_none()).then_some(usual);
+        let mut places = Vec::new();
+        if let Some(name) = header.as_deref().or(usual) {
+            let message = format!("`{name}` is not a header field's name");
+            let name = name.parse().map_err(|_| Problem::error(at.key("header"), message))?;
+            places.push(match name {
+                AUTHORIZATION => Self::Authorization("Bearer"),
+                name => Self::Header(name),
+            });
+        }
+        places.extend(query.as_deref().map(|name| Self::Query(name.into())));
+        places.extend(cookie.as_deref().map(|name| Self::Cookie(name.into())));
+        Ok(places.into())
+    }
+
     /// The credential, if it is there.
     pub(super) fn find<'a>(&self, ask: &Ask<'a>) -> Result<Option<Cow<'a, [u8]>>, Reject> {
         Ok(match self {

@@ -95,7 +95,7 @@ fn united(first: &[Box<str>], second: &[Box<str>]) -> Box<[Box<str>]> {
 }
 
 /// A value by its name or its path.
-fn within<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(super) fn within<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     if let Some(value) = claims.get(name) {
         return Some(value);
     }
@@ -107,7 +107,7 @@ fn within<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 }
 
 /// Which claims an origin is told in which header fields.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Introduction(pub(super) Box<[(HeaderName, Box<str>)]>);
 
 impl Introduction {

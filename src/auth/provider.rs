@@ -16,6 +16,7 @@ use super::{
     Ask, Found,
     api_key::ApiKeys,
     basic::{self, Basic},
+    jwt::Jwt,
     lock_out::LockOut,
     place::Place,
     principal::{Introduction, Principal},
@@ -23,7 +24,11 @@ use super::{
 use crate::{
     config::{self, Path, Problem, Problems},
     metrics::AuthMetrics,
+    reject::Reject,
 };
+
+/// Where bearer tokens are (RFC 6750).
+const BEARER: Place = Place::Authorization("Bearer");
 
 /// A section `[auth.NAME]`.
 #[derive(Debug)]
@@ -36,7 +41,7 @@ pub struct Provider {
     /// What the origin does not get.
     pub(super) credentials: Box<[Place]>,
     /// What a client is told that says nothing of itself.
-    pub(super) challenge: HeaderValue,
+    challenge: HeaderValue,
     metrics: Arc<AuthMetrics>,
 }
 
@@ -44,6 +49,23 @@ pub struct Provider {
 enum Method {
     ApiKey(ApiKeys),
     Basic(Box<Basic>),
+    Jwt(Box<Jwt>),
+}
+
+impl Method {
+    fn basic(&self) -> Option<&Basic> {
+        match self {
+            Self::Basic(basic) => Some(basic),
+            Self::ApiKey(_) | Self::Jwt(_) => None,
+        }
+    }
+
+    fn jwt(&self) -> Option<&Jwt> {
+        match self {
+            Self::Jwt(jwt) => Some(jwt),
+            Self::ApiKey(_) | Self::Basic(_) => None,
+        }
+    }
 }
 
 impl Provider {
@@ -59,38 +81,46 @@ impl Provider {
         let introduction = introduction(section, at, problems);
         let name: Arc<str> = name.into();
         let who = |method| Principal { auth: name.clone(), method, ..Principal::default() };
-        let (method, credentials, challenge) = match (&section.api_key, &section.basic) {
-            (Some(keys), None) => {
-                let at = at.key("api-key");
-                let keys = ApiKeys::compile(keys, &who("api-key"), &introduction, &at, problems)?;
-                let (places, challenge) = (keys.places().into(), keys.challenge(&name));
-                (Method::ApiKey(keys), places, challenge)
-            }
-            (None, Some(users)) => {
-                let at = at.key("basic");
-                let before = before.and_then(|before| match &before.method {
-                    Method::Basic(basic) => Some(&**basic),
-                    Method::ApiKey(_) => None,
-                });
-                let (who, counts) = (who("basic"), metrics.clone());
-                let basic =
-                    Basic::compile(users, &who, &introduction, before, counts, &at, problems)?;
-                let challenge = basic.challenge();
-                (Method::Basic(Box::new(basic)), basic::PLACE.into(), challenge)
-            }
-            (None, None) => {
-                let problem =
-                    Problem::error(at.clone(), "it has no method, so nobody could come in");
-                problems.push(problem.help("add `api-key = { .. }` or `basic = { .. }`"));
-                return None;
-            }
-            (Some(_), Some(_)) => {
-                let problem = Problem::error(at.clone(), "it has more than one method");
-                problems
-                    .push(problem.help("give each a section, and name both in the route's `auth`"));
-                return None;
-            }
-        };
+        let (method, credentials, challenge) =
+            match (&section.api_key, &section.basic, &section.jwt) {
+                (Some(keys), None, None) => {
+                    let at = at.key("api-key");
+                    let keys =
+                        ApiKeys::compile(keys, &who("api-key"), &introduction, &at, problems)?;
+                    let (places, challenge) = (keys.places().into(), keys.challenge(&name));
+                    (Method::ApiKey(keys), places, challenge)
+                }
+                (None, Some(users), None) => {
+                    let at = at.key("basic");
+                    let before = before.and_then(|before| before.method.basic());
+                    let (who, counts) = (who("basic"), metrics.clone());
+                    let basic =
+                        Basic::compile(users, &who, &introduction, before, counts, &at, problems)?;
+                    let challenge = basic.challenge();
+                    (Method::Basic(Box::new(basic)), basic::PLACE.into(), challenge)
+                }
+                (None, None, Some(tokens)) => {
+                    let at = at.key("jwt");
+                    let before = before.and_then(|before| before.method.jwt());
+                    let (who, counts) = (who("jwt"), metrics.clone());
+                    let jwt =
+                        Jwt::compile(tokens, &who, &introduction, before, counts, &at, problems)?;
+                    let places = jwt.places().into();
+                    let challenge = format!("Bearer realm={}", super::quoted(&name));
+                    (Method::Jwt(Box::new(jwt)), places, challenge)
+                }
+                (None, None, None) => {
+                    problems.push(no_method(at));
+                    return None;
+                }
+                _ => {
+                    let problem = Problem::error(at.clone(), "it has more than one method");
+                    problems.push(
+                        problem.help("give each a section, and name both in the route's `auth`"),
+                    );
+                    return None;
+                }
+            };
         let challenge = HeaderValue::try_from(challenge).map_err(|_| {
             Problem::error(at.clone(), "its name or realm cannot stand in a header field")
         });
@@ -105,19 +135,39 @@ impl Provider {
         })
     }
 
+    /// Begins what it does beside requests; to be called on the runtime of the control side.
+    pub fn start(&self) {
+        match &self.method {
+            Method::Jwt(jwt) => jwt.start(),
+            Method::ApiKey(_) | Method::Basic(_) => {}
+        }
+    }
+
+    /// What a client is told that is refused for this reason.
+    pub(super) fn challenge(&self, reject: Reject) -> HeaderValue {
+        let is_token = matches!(self.method, Method::Jwt(_));
+        if !is_token || !reject.reason().starts_with("auth.jwt.") {
+            return self.challenge.clone();
+        }
+        let told = [self.challenge.as_bytes(), b", error=\"invalid_token\""].concat();
+        HeaderValue::from_bytes(&told).unwrap_or_else(|_| self.challenge.clone())
+    }
+
     /// The method's name.
     pub fn method(&self) -> &'static str {
         match &self.method {
             Method::ApiKey(_) => "api-key",
             Method::Basic(_) => "basic",
+            Method::Jwt(_) => "jwt",
         }
     }
 
     /// Whether what it asks for is a bearer token (RFC 6750).
     pub(super) fn is_bearer(&self) -> bool {
         match &self.method {
-            Method::ApiKey(keys) => ApiKeys::is_bearer(keys.places()),
+            Method::ApiKey(keys) => keys.places().contains(&BEARER),
             Method::Basic(_) => false,
+            Method::Jwt(jwt) => jwt.places().contains(&BEARER),
         }
     }
 
@@ -126,6 +176,7 @@ impl Provider {
         let found = match &self.method {
             Method::ApiKey(keys) => keys.look(ask, &self.lock_out),
             Method::Basic(basic) => basic.look(ask, &self.lock_out),
+            Method::Jwt(jwt) => jwt.look(ask, &self.lock_out),
         };
         self.counted(found)
     }
@@ -135,6 +186,7 @@ impl Provider {
         let found = match &self.method {
             Method::ApiKey(keys) => keys.look(ask, &self.lock_out),
             Method::Basic(basic) => basic.ask(ask, &self.lock_out).await,
+            Method::Jwt(jwt) => jwt.ask(ask, &self.lock_out).await,
         };
         self.counted(found)
     }
@@ -144,6 +196,7 @@ impl Provider {
         match &self.method {
             Method::ApiKey(keys) => keys.look(ask, &LockOut::never()),
             Method::Basic(basic) => basic.rehearse(ask),
+            Method::Jwt(jwt) => jwt.rehearse(ask),
         }
     }
 
@@ -160,6 +213,11 @@ impl Provider {
         }
         found
     }
+}
+
+fn no_method(at: &Path) -> Problem {
+    let problem = Problem::error(at.clone(), "it has no method, so nobody could come in");
+    problem.help("add `api-key = { .. }`, `basic = { .. }` or `jwt = { .. }`")
 }
 
 /// The header fields for the origin.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     enforce::Enforce,
+    jwt::Jwt,
     value::{Duration, OneOrMany},
 };
 
@@ -20,6 +21,9 @@ pub struct Auth {
     /// Users with passwords (RFC 7617).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
+    /// Tokens that somebody signs, an identity provider say (JWT).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Jwt>,
     /// Pass the client's credentials on to the origin; by default they are taken off.
     pub keep_credentials: bool,
     /// Header fields that tell the origin who it is, each with a claim: `"sub"`, `"owner"`, `"roles"`, `"scopes"`, `"auth"`, or one of a token's, `"address.city"`. Such fields from clients never pass, on any route.

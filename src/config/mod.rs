@@ -10,6 +10,7 @@ mod check;
 mod enforce;
 mod finding;
 mod include;
+mod jwt;
 mod listener;
 mod load;
 mod names;
@@ -41,6 +42,7 @@ pub use self::{
     },
     enforce::Enforce,
     include::fits,
+    jwt::{Algorithm, Fetch, Jwt},
     listener::{
         AddressField, Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout,
         Protocol, ProxyProtocol, Tls, TlsFiles, TlsVersion, TlsWord,

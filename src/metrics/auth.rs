@@ -10,10 +10,16 @@ use super::{Counter, Gauge};
 pub struct AuthMetrics {
     /// Addresses and accounts whose failures are counted, as of the last failure.
     pub lock_out: Gauge,
-    /// Right passwords that are remembered, as of the last one.
+    /// Right passwords or tokens that are remembered, as of the last one.
     pub remembered: Gauge,
     /// Requests that wait for their password to be hashed.
     pub waiting: Gauge,
     /// Passwords that were hashed.
     pub hashes: Counter,
+    /// Keys of the issuer that are held.
+    pub keys: Gauge,
+    /// Times that they were fetched.
+    pub key_fetches: Counter,
+    /// Times that this failed.
+    pub key_fetch_failures: Counter,
 }

@@ -185,9 +185,9 @@ fn auths(page: &mut Page, all: &Named<AuthMetrics>) {
         |auth| auth.lock_out.get().into(),
     );
     one(
-        "janua_auth_remembered_passwords",
+        "janua_auth_remembered",
         Kind::Gauge,
-        "Right passwords that are remembered.",
+        "Right passwords and tokens that are remembered.",
         |auth| auth.remembered.get().into(),
     );
     one(
@@ -199,6 +199,18 @@ fn auths(page: &mut Page, all: &Named<AuthMetrics>) {
     one("janua_auth_password_hashes_total", Kind::Counter, "Passwords that were hashed.", |auth| {
         auth.hashes.get().into()
     });
+    one("janua_auth_keys", Kind::Gauge, "Keys of the tokens' issuer that are held.", |auth| {
+        auth.keys.get().into()
+    });
+    one("janua_auth_key_fetches_total", Kind::Counter, "Times that they were fetched.", |auth| {
+        auth.key_fetches.get().into()
+    });
+    one(
+        "janua_auth_key_fetch_failures_total",
+        Kind::Counter,
+        "Times that they could not be fetched.",
+        |auth| auth.key_fetch_failures.get().into(),
+    );
 }
 
 /// A family with one series for each name.

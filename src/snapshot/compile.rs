@@ -335,7 +335,10 @@ fn access_log(
 
 /// Query parameters that hold credentials.
 fn credentials(config: &Config) -> impl Iterator<Item = &String> {
-    config.auth.values().filter_map(|auth| auth.api_key.as_ref()?.query.as_ref())
+    config.auth.values().filter_map(|auth| {
+        let key = auth.api_key.as_ref().and_then(|keys| keys.query.as_ref());
+        key.or_else(|| auth.jwt.as_ref()?.query.as_ref())
+    })
 }
 
 /// An admin door that others can reach needs a token.

@@ -162,6 +162,11 @@ impl Lens {
 }
 
 impl Snapshot {
+    /// Begins what is done beside requests, on the runtime that this is called on.
+    pub fn start(&self) {
+        self.auths.iter().for_each(|auth| auth.start());
+    }
+
     /// The listener with this number, if it is still there.
     pub fn listener(&self, id: usize) -> Option<&Arc<Listener>> {
         self.listeners.iter().find(|listener| listener.id == id)

@@ -8,13 +8,14 @@ use std::{fmt, sync::Arc};
 use http::HeaderValue;
 
 use super::{
-    Host, Timeouts, Upstream, address::Address, connect::Tls, endpoint::Endpoint, pool::Pool,
-    resolve::Resolved, round_robin::RoundRobin, tls::TlsToOrigin,
+    Host, Timeouts, Upstream, connect::Tls, endpoint::Endpoint, pool::Pool,
+    round_robin::RoundRobin, tls::TlsToOrigin,
 };
 use crate::{
     config::{
         self, HostHeader, Path, Problem, Problems, RouteTimeout, UpstreamProtocol, UpstreamTimeout,
     },
+    dial::{Address, Resolved},
     metrics::UpstreamMetrics,
     worker::PerWorker,
 };

@@ -1,32 +1,23 @@
 //! A new connection to an endpoint: name, socket, TLS, and the first words of HTTP.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpStream, UnixStream},
-};
+use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsConnector;
 
 use super::{
     Endpoint,
-    address::{Address, Place},
     compile::Settings,
     dialogue::Dialogue,
     failure::Failure,
     heard::Heard,
     http2,
     pool::{Counted, Http1, Http2, Pool, Streams},
-    resolve::Resolved,
 };
-use crate::{
-    config::UpstreamProtocol as Protocol,
-    reject::Reject,
-    stream::{Socket, Stream},
-};
+use crate::{config::UpstreamProtocol as Protocol, dial, reject::Reject, stream::Stream};
 
 /// hyper's own bound of what it buffers of an HTTP/1 connection, and what it needs of that beside a head.
 const BUFFER: usize = 400 << 10;
@@ -57,7 +48,7 @@ pub(super) async fn connect(
     introduction: Option<&[u8]>,
     pool: &Arc<Pool>,
 ) -> Result<Connection, Failure> {
-    let mut socket = open(&endpoint.settings.address, &endpoint.resolved).await?;
+    let mut socket = dial::open(&endpoint.settings.address, &endpoint.resolved).await?;
     if let Some(header) = introduction {
         socket.write_all(header).await.map_err(Failure::from_connect)?;
     }
@@ -113,33 +104,4 @@ async fn speak_http1(
         drop(open);
     });
     Ok(Http1 { sender, dialogue })
-}
-
-async fn open(address: &Address, resolved: &Resolved) -> Result<Socket, Failure> {
-    match &address.place {
-        Place::Ip(ip, port) => {
-            tcp(SocketAddr::new(*ip, *port)).await.map_err(Failure::from_connect)
-        }
-        Place::Unix(path) => {
-            UnixStream::connect(path).await.map(Socket::Unix).map_err(Failure::from_connect)
-        }
-        Place::Name(name, port) => {
-            let addresses = resolved.addresses(name, *port).await;
-            let addresses = addresses.map_err(|error| Failure::caused(Reject::Resolve, error))?;
-            let mut last = Failure::new(Reject::Resolve);
-            for address in addresses {
-                match tcp(address).await {
-                    Ok(socket) => return Ok(socket),
-                    Err(error) => last = Failure::from_connect(error),
-                }
-            }
-            Err(last)
-        }
-    }
-}
-
-async fn tcp(address: SocketAddr) -> io::Result<Socket> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(Socket::Tcp(stream))
 }

@@ -20,10 +20,10 @@ use super::{
     failure::Failure,
     http2::{self, Unseen},
     pool::{Http1, Http2, Pool, StreamLease, Streams},
-    resolve::Resolved,
 };
 use crate::{
     config::UpstreamProtocol as Protocol,
+    dial::Resolved,
     message::RequestBody,
     reject::Reject,
     worker::{Deadline, PerWorker, Worker},

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, io};
 
-use crate::{message::BodyError, reject::Reject};
+use crate::{dial::NoConnection, message::BodyError, reject::Reject};
 
 /// Why there is no answer from the origin.
 #[derive(Debug)]
@@ -56,6 +56,15 @@ impl Failure {
             None => Reject::UpstreamProtocol,
         };
         Self::caused(reject, error)
+    }
+}
+
+impl From<NoConnection> for Failure {
+    fn from(error: NoConnection) -> Self {
+        match error {
+            NoConnection::Resolve(error) => Self::caused(Reject::Resolve, error),
+            NoConnection::Connect(error) => Self::from_connect(error),
+        }
     }
 }
 

@@ -6,7 +6,6 @@
 //! of HTTP/2 that the origin turned away. Or if that does no harm: an idempotent one that a kept
 //! connection took, and ended without a word. What else may be retried is policy, and not decided here.
 
-mod address;
 mod body;
 mod compile;
 mod connect;
@@ -16,7 +15,6 @@ mod failure;
 mod heard;
 mod http2;
 mod pool;
-mod resolve;
 mod round_robin;
 mod tls;
 
@@ -25,7 +23,6 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderValue, Request, Response, header::HOST};
 
 pub use self::{
-    address::{Address, Place},
     body::{AnswerBody, AnswerError},
     endpoint::Endpoint,
     failure::Failure,

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use rustls::{
@@ -12,8 +12,10 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 
-use super::address::Address;
-use crate::config::{self, Path, Problem, Problems, UpstreamProtocol};
+use crate::{
+    config::{self, Path, Problem, Problems, UpstreamProtocol},
+    dial::{self, Address},
+};
 
 /// TLS of an upstream's `https` endpoints.
 pub(super) struct TlsToOrigin {
@@ -76,34 +78,11 @@ fn authorities(
     digest: &mut DefaultHasher,
 ) -> Result<Arc<RootCertStore>, Problem> {
     let Some(path) = &tls.ca else {
-        return Ok(if needed { system_roots() } else { Arc::new(RootCertStore::empty()) });
+        return Ok(if needed { dial::system_roots() } else { Arc::new(RootCertStore::empty()) });
     };
     let problem = |message: String| Problem::error(at.key("ca"), message);
     let text = read(path, digest).map_err(problem)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate =
-            certificate.map_err(|_| problem(format!("`{}` is not valid PEM", path.display())))?;
-        roots.add(certificate).map_err(|error| {
-            problem(format!("`{}` holds no usable authority: {error}", path.display()))
-        })?;
-    }
-    if roots.is_empty() {
-        return Err(problem(format!("`{}` holds no certificate", path.display())));
-    }
-    Ok(Arc::new(roots))
-}
-
-/// The system's authorities, read once: it is a big file, and it changes with the system only.
-fn system_roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let load = || {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-        Arc::new(roots)
-    };
-    ROOTS.get_or_init(load).clone()
+    dial::authorities(path, &text).map(Arc::new).map_err(problem)
 }
 
 type Identity = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;

@@ -97,6 +97,39 @@ fn sections_that_make_no_sense_are_refused_with_their_place() {
     check(cases);
 }
 
+#[test]
+#[rustfmt::skip]
+fn tokens_that_nobody_could_trust_are_refused_with_their_place() {
+    let jwt = |keys: &str| format!("[auth.corp]\njwt = {{ {keys} }}");
+    let secret = "secret = { env = \"PATH\" }, audience = \"a\"";
+    let literal = |length: usize| format!("secret = \"{}\", audience = \"a\"", "s".repeat(length));
+    let cases: &[Case] = &[
+        (jwt("audience = \"a\""), "", "auth.corp.jwt: it does not say where the keys are => `issuer"),
+        (jwt("issuer = \"https://i\""), "", "auth.corp.jwt: it does not say for whom the tokens are => `audience"),
+        (jwt(&format!("{secret}, jwks = \"https://i\"")), "", "auth.corp.jwt: the keys come from more than one place"),
+        (jwt("jwks = \"idp\", audience = []"), "", "auth.corp.jwt.jwks: `idp` needs http://"),
+        (jwt("issuer = \"http://idp.example\", audience = []"), "", "auth.corp.jwt.issuer: anybody on the way"),
+        (jwt("jwks-file = \"/nowhere\", audience = []"), "", "auth.corp.jwt.jwks-file: cannot read"),
+        (jwt("jwks-file = \"Cargo.toml\", audience = []"), "", "auth.corp.jwt.jwks-file: `Cargo.toml`: it is not JSON"),
+        (jwt("jwks = \"https://i\", audience = [], algorithms = \"HS256\""), "", "auth.corp.jwt.algorithms: HS256 needs a `secret`"),
+        (jwt("jwks = \"https://i\", audience = [], algorithms = \"none\""), "", "auth.corp.jwt.algorithms: `none` is not known here"),
+        (jwt("jwks = \"https://i\", audience = [], leeway = \"1h\""), "", "auth.corp.jwt.leeway: no clock"),
+        (jwt("jwks = \"https://i\", audience = [], fetch.ca = \"/nowhere\""), "", "auth.corp.jwt.fetch.ca: cannot read"),
+        (jwt("secret = { env = \"NO_SUCH_VARIABLE\" }, audience = []"), "", "auth.corp.jwt.secret: the environment variable"),
+    ];
+    check(cases);
+    for (keys, expected) in [
+        (literal(31), Some("auth.corp.jwt.secret: it is too short")),
+        (literal(32), None),
+        (literal(63) + ", algorithms = [\"HS256\", \"HS512\"]", Some("auth.corp.jwt.secret: it is too short")),
+        (literal(64) + ", algorithms = [\"HS512\", \"RS256\"]", Some("auth.corp.jwt.algorithms[1]: RS256 needs a key pair")),
+    ] {
+        let found = problems(&jwt(&keys), "");
+        assert_eq!(found.len(), usize::from(expected.is_some()), "{found:?}");
+        assert!(found.iter().zip(expected).all(|(found, start)| found.starts_with(start)), "{found:?}");
+    }
+}
+
 /// What stands where a hash should may be the password.
 #[test]
 fn a_password_in_a_hashs_place_is_not_shown() {

@@ -6,6 +6,7 @@ mod basic;
 mod commands;
 mod configs;
 mod identity;
+mod jwt;
 mod keys;
 mod lock_out;
 

@@ -11,6 +11,7 @@ mod http2;
 mod nginx;
 mod proxied;
 mod restarts;
+mod tokens;
 mod websocket;
 
 use std::{

@@ -1,4 +1,4 @@
-//! Names of endpoints, resolved when a connection needs them.
+//! Names of servers, resolved when a connection needs them.
 //!
 //! A name that does not resolve never stops a start or a reload; it fails the requests that need it,
 //! by name. Answers are kept for a short time, since the system's resolver tells no time to live;
@@ -14,7 +14,7 @@ const FRESH: Duration = Duration::from_secs(10);
 
 /// The addresses of a name.
 #[derive(Debug, Default)]
-pub(super) struct Resolved(Mutex<Option<Known>>);
+pub struct Resolved(Mutex<Option<Known>>);
 
 #[derive(Clone, Debug)]
 struct Known {
@@ -27,7 +27,7 @@ impl Resolved {
     ///
     /// # Errors
     /// What the resolver said, if there is no earlier answer either.
-    pub(super) async fn addresses(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    pub async fn addresses(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let known = self.0.lock().clone();
         if let Some(known) = &known
             && known.at.elapsed() < FRESH

@@ -1,10 +1,10 @@
-//! An endpoint's URL: what it says of where to connect and how.
+//! A server's URL: what it says of where to connect and how.
 
 use std::{fmt, net::IpAddr, path::PathBuf};
 
-use http::HeaderValue;
+use http::{HeaderValue, Uri, uri::PathAndQuery};
 
-/// Where an endpoint is and whether TLS is spoken there.
+/// Where a server is and whether TLS is spoken there.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Address {
     /// Where to connect.
@@ -35,25 +35,32 @@ impl Address {
         if let Some(path) = url.strip_prefix("unix:") {
             return unix(url, path);
         }
-        let uri: http::Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
+        let uri: Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
+        let address = Self::of(&uri)?;
+        match uri.path_and_query().map(PathAndQuery::as_str) {
+            None | Some("/") => Ok(address),
+            Some(rest) => Err(format!(
+                "an endpoint has no path; take `{rest}` off, and use the route's `add-prefix` for it"
+            )),
+        }
+    }
+
+    /// Where `http://HOST[:PORT]/..` or the same with `https` leads.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    pub fn of(uri: &Uri) -> Result<Self, String> {
         let tls = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
             Some(other) => {
                 return Err(format!("`{other}` is not spoken; write http://, https:// or unix:/"));
             }
-            None => return Err(format!("`{url}` needs http://, https:// or unix:/ in front")),
+            None => return Err(format!("`{uri}` needs http://, https:// or unix:/ in front")),
         };
-        let authority = uri.authority().ok_or_else(|| format!("`{url}` names no host"))?;
+        let authority = uri.authority().ok_or_else(|| format!("`{uri}` names no host"))?;
         if authority.as_str().contains('@') {
-            return Err("an endpoint's URL must not carry a user or password".into());
-        }
-        if uri.path_and_query().is_some_and(|rest| rest.as_str() != "/") {
-            let rest =
-                uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
-            return Err(format!(
-                "an endpoint has no path; take `{rest}` off, and use the route's `add-prefix` for it"
-            ));
+            return Err("a server's URL must not carry a user or password".into());
         }
         let port = match authority.port() {
             Some(port) => port.as_u16(),

@@ -1,0 +1,238 @@
+//! [`Token`]: a token taken apart (RFC 7515, the compact form), before anybody believes what it says.
+//!
+//! In: its bytes. Out: its algorithm, key id, claims and signature. What could be read in two ways is
+//! refused: names that are there twice, base64 with padding or spare bits, header parameters that
+//! change what the rest means. Parameters that bring keys along (`jwk`, `jku`, `x5c`, `x5u`) are not
+//! looked at.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
+
+use crate::{config::Algorithm, reject::Reject};
+
+/// Header parameters that would change what the rest means.
+const UNHEARD: [&str; 4] = ["crit", "b64", "zip", "enc"];
+
+/// What a token may be called: an access token (RFC 9068), or nothing in particular.
+const TYPES: [&str; 4] = ["jwt", "application/jwt", "at+jwt", "application/at+jwt"];
+
+/// A token, as it says.
+#[derive(Debug)]
+pub(super) struct Token<'a> {
+    /// What is signed.
+    pub(super) signed: &'a [u8],
+    pub(super) algorithm: Algorithm,
+    /// Which key signed it.
+    pub(super) kid: Option<String>,
+    pub(super) claims: Map<String, Value>,
+    pub(super) signature: Vec<u8>,
+}
+
+impl<'a> Token<'a> {
+    /// Takes it apart.
+    pub(super) fn parse(text: &'a [u8]) -> Result<Self, Reject> {
+        let mut dots = (0..text.len()).filter(|at| text[*at] == b'.');
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+            return Err(Reject::AuthJwtMalformed);
+        };
+        let header = object(&text[..first])?;
+        if UNHEARD.iter().any(|name| header.contains_key(*name)) {
+            return Err(Reject::AuthJwtMalformed);
+        }
+        let is_token = |kind: &str| TYPES.iter().any(|known| kind.eq_ignore_ascii_case(known));
+        if header.get("typ").is_some_and(|kind| !kind.as_str().is_some_and(is_token)) {
+            return Err(Reject::AuthJwtMalformed);
+        }
+        let kid = match header.get("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid.clone()),
+            Some(_) => return Err(Reject::AuthJwtMalformed),
+        };
+        let algorithm = header.get("alg").and_then(Value::as_str);
+        let algorithm = named(algorithm.ok_or(Reject::AuthJwtMalformed)?);
+        Ok(Self {
+            signed: &text[..second],
+            algorithm: algorithm.ok_or(Reject::AuthJwtAlgorithm)?,
+            kid,
+            claims: object(&text[first + 1..second])?,
+            signature: decode(&text[second + 1..]).ok_or(Reject::AuthJwtMalformed)?,
+        })
+    }
+}
+
+/// The algorithm with this name, letter by letter. `none` is none.
+pub(super) fn named(name: &str) -> Option<Algorithm> {
+    Some(match name {
+        "RS256" => Algorithm::RS256,
+        "RS384" => Algorithm::RS384,
+        "RS512" => Algorithm::RS512,
+        "PS256" => Algorithm::PS256,
+        "PS384" => Algorithm::PS384,
+        "PS512" => Algorithm::PS512,
+        "ES256" => Algorithm::ES256,
+        "ES384" => Algorithm::ES384,
+        "ES512" => Algorithm::ES512,
+        // RFC 9864 gives it a name that says which curve.
+        "EdDSA" | "Ed25519" => Algorithm::EdDsa,
+        "HS256" => Algorithm::HS256,
+        "HS384" => Algorithm::HS384,
+        "HS512" => Algorithm::HS512,
+        _ => return None,
+    })
+}
+
+/// Bytes in base64url, without padding and in its one form.
+pub(super) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+fn object(text: &[u8]) -> Result<Map<String, Value>, Reject> {
+    let bytes = decode(text).ok_or(Reject::AuthJwtMalformed)?;
+    parse_object(&bytes).map_err(|_| Reject::AuthJwtMalformed)
+}
+
+/// A JSON object in which no name is there twice, however deep.
+pub(super) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, String> {
+    match serde_json::from_slice(text) {
+        Ok(Strict(Value::Object(object))) => Ok(object),
+        Ok(_) => Err("it is not a JSON object".into()),
+        Err(error) => Err(format!("it is not JSON: {error}")),
+    }
+}
+
+/// A JSON value in which no name is there twice.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Strictly).map(Self)
+    }
+}
+
+struct Strictly;
+
+impl<'de> Visitor<'de> for Strictly {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Strict(value))) = entries.next_entry::<String, _>()? {
+            if object.insert(name, value).is_some() {
+                return Err(A::Error::custom("a name is there twice"));
+            }
+        }
+        Ok(object.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(header: &str, claims: &str) -> Vec<u8> {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.{}", part(header), part(claims), part("sig")).into_bytes()
+    }
+
+    #[test]
+    fn a_token_says_what_it_says_in_one_way_only() {
+        let good = r#"{"alg":"ES256","kid":"a","typ":"at+JWT","jwk":{},"jku":"https://evil"}"#;
+        let bytes = token(good, r#"{"sub":"x","n":[1,-1,0.5,null,true]}"#);
+        let parsed = Token::parse(&bytes).unwrap();
+        assert_eq!((parsed.algorithm, parsed.kid.as_deref()), (Algorithm::ES256, Some("a")));
+        assert_eq!(parsed.signature, b"sig");
+        assert_eq!(parsed.signed, &bytes[..bytes.len() - 5]);
+        assert_eq!(
+            Value::Object(parsed.claims).to_string(),
+            r#"{"sub":"x","n":[1,-1,0.5,null,true]}"#
+        );
+        let (malformed, algorithm) = (Reject::AuthJwtMalformed, Reject::AuthJwtAlgorithm);
+        for (header, claims, reject) in [
+            (r#"{"alg":"none"}"#, "{}", algorithm),
+            (r#"{"alg":"es256"}"#, "{}", algorithm),
+            (r#"{"alg":"ES256K"}"#, "{}", algorithm),
+            (r#"{"alg":256}"#, "{}", malformed),
+            (r"{}", "{}", malformed),
+            (r#"{"alg":"ES256","alg":"ES256"}"#, "{}", malformed),
+            (r#"{"alg":"ES256","a\u006cg":"none"}"#, "{}", malformed),
+            (r#"{"alg":"ES256","kid":7}"#, "{}", malformed),
+            (r#"{"alg":"ES256","crit":[]}"#, "{}", malformed),
+            (r#"{"alg":"ES256","b64":false}"#, "{}", malformed),
+            (r#"{"alg":"ES256","typ":"logout+jwt"}"#, "{}", malformed),
+            (r#"{"alg":"ES256","typ":null}"#, "{}", malformed),
+            (r#"{"alg":"ES256"} x"#, "{}", malformed),
+            ("[]", "{}", malformed),
+            (r#"{"alg":"ES256"}"#, "[]", malformed),
+            (r#"{"alg":"ES256"}"#, "", malformed),
+            (r#"{"alg":"ES256"}"#, r#"{"a":{"b":1,"b":2}}"#, malformed),
+            (r#"{"alg":"ES256"}"#, r#"{"sub":"a",}"#, malformed),
+        ] {
+            let bytes = token(header, claims);
+            assert_eq!(Token::parse(&bytes).err(), Some(reject), "{header} {claims}");
+        }
+    }
+
+    #[test]
+    fn base64_has_one_form() {
+        assert_eq!(decode("YQ").as_deref(), Some(&b"a"[..]));
+        for text in ["YQ==", "YQ=", "YR", "Y", "+/+/", "YQ ", "Y\nQ", " YQ"] {
+            assert_eq!(decode(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Token::parse(&bytes);
+            let _ = parse_object(&bytes);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Ways out: where another server is, how it is reached, whom to trust there, and a [`Fetcher`] for the
+//! few questions that Janua itself has.
+//!
+//! In: URLs and files, as the operator wrote them. Out: sockets, authorities, whole answers. Requests of
+//! clients go out by `upstream`, which has pools of its own; nothing here is made for their number.
+
+mod address;
+mod connect;
+mod fetch;
+mod resolve;
+mod trust;
+
+pub use self::{
+    address::{Address, Place},
+    connect::{NoConnection, open},
+    fetch::{Destination, FetchError, Fetcher},
+    resolve::Resolved,
+    trust::{authorities, system_roots},
+};
