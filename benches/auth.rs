@@ -83,7 +83,8 @@ fn auth(criterion: &mut Criterion) {
     let client_ip = "203.0.113.7".parse().ok();
     group.bench_function("identify and authorize alone, API key", |bencher| {
         bencher.iter(|| {
-            let ask = Ask { headers: &head.headers, query: None, client: client_ip, now, wall: 0 };
+            let (headers, client) = (&head.headers, client_ip);
+            let ask = Ask { headers, query: None, client, certificate: None, now, wall: 0 };
             let Verdict::Now(Ok(who)) = route.auth.identify(ask) else { unreachable!() };
             black_box(route.auth.authorize(&who, &head.method))
         });

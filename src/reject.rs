@@ -97,6 +97,12 @@ rejects! {
     AuthBasicMalformed = 401 "auth.basic.malformed" "The user and password are malformed.";
     /// No such user, or not this password: nobody is told which.
     AuthBasicWrong = 401 "auth.basic.wrong" "The user or the password is wrong.";
+    /// The route asks for a client's certificate, and the client showed none.
+    AuthMtlsMissing = 401 "auth.mtls.missing" "A client certificate is required.";
+    /// A certificate that is good, of somebody who is not known here.
+    AuthMtlsUnknown = 401 "auth.mtls.unknown" "The client certificate is not known.";
+    /// A certificate that ended while its connection was open.
+    AuthMtlsExpired = 401 "auth.mtls.expired" "The client certificate has expired.";
     /// Too many failures from this address or for this account.
     AuthLockedOut = 429 "auth.locked_out" "There were too many failed attempts.";
     /// More passwords wait to be checked than may.

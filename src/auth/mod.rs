@@ -13,6 +13,7 @@ mod basic;
 mod key;
 mod lock_out;
 mod memory;
+mod mtls;
 mod password;
 mod place;
 mod principal;
@@ -32,6 +33,7 @@ pub use self::{
 };
 use crate::{
     config::{self, Path, Problem, Problems, Require},
+    message::ClientCertificate,
     reject::Reject,
 };
 
@@ -86,6 +88,8 @@ pub struct Ask<'a> {
     pub query: Option<&'a str>,
     /// The client's address.
     pub client: Option<IpAddr>,
+    /// The certificate that the client showed.
+    pub certificate: Option<&'a ClientCertificate>,
     /// When it came.
     pub now: Instant,
     /// When it came, in milliseconds since 1970.
@@ -96,7 +100,8 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// One that says nothing else, at the beginning of time.
     fn bare(headers: &'a HeaderMap) -> Self {
-        Self { headers, query: None, client: None, now: Instant::now(), wall: 0 }
+        let (query, client, certificate) = (None, None, None);
+        Self { headers, query, client, certificate, now: Instant::now(), wall: 0 }
     }
 }
 
@@ -163,6 +168,8 @@ pub struct Auth(Option<Box<Asked>>);
 struct Asked {
     providers: Box<[Arc<Provider>]>,
     require: Require,
+    /// Why somebody is refused who shows nothing at all.
+    missing: Reject,
     allow: Option<Allow>,
 }
 
@@ -201,8 +208,16 @@ impl Auth {
             }
             return Some(Self(None));
         }
-        let asked = Asked { providers: providers.into(), require: route.require, allow };
+        let certificates = providers.iter().all(|provider| provider.wants_certificates());
+        let missing = if certificates { Reject::AuthMtlsMissing } else { Reject::AuthMissing };
+        let asked = Asked { providers: providers.into(), require: route.require, missing, allow };
         whole.then(|| Self(Some(Box::new(asked))))
+    }
+
+    /// Whether it asks for certificates, which only a listener can do.
+    pub fn wants_certificates(&self) -> bool {
+        let mut providers = self.0.iter().flat_map(|asked| &asked.providers);
+        providers.any(|provider| provider.wants_certificates())
     }
 
     /// Whether anybody is asked.
@@ -276,7 +291,7 @@ impl Auth {
         let Some(asked) = &self.0 else {
             return ("nothing configured".into(), Ok(Identity::Stranger));
         };
-        let mut progress = Progress::default();
+        let mut progress = asked.progress();
         let mut words = Vec::new();
         for provider in &asked.providers {
             let found = provider.rehearse(&ask);
@@ -308,8 +323,12 @@ impl Auth {
 }
 
 impl Asked {
+    fn progress(&self) -> Progress {
+        Progress { known: None, refused: None, missing: self.missing }
+    }
+
     fn identify<'a>(&'a self, ask: Ask<'a>) -> Verdict<'a> {
-        let mut progress = Progress::default();
+        let mut progress = self.progress();
         for (at, provider) in self.providers.iter().enumerate() {
             let found = provider.look(&ask);
             if matches!(found, Found::Unsure) {
@@ -355,11 +374,13 @@ impl Asked {
 }
 
 /// What the providers have said so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Progress {
     known: Option<Arc<Principal>>,
     /// The first thing that did not hold.
     refused: Option<Refusal>,
+    /// Why somebody is refused who shows nothing at all.
+    missing: Reject,
 }
 
 impl Progress {
@@ -381,16 +402,16 @@ impl Progress {
                 None
             }
             (Require::All, Found::Wrong(refusal)) => Some(Err(refusal)),
-            (Require::All, Found::Absent | Found::Unsure) => Some(Err(Reject::AuthMissing.into())),
+            (Require::All, Found::Absent | Found::Unsure) => Some(Err(self.missing.into())),
         }
     }
 
     /// What comes of it, when all have been asked.
     fn end(self, require: Require) -> Result<Identity, Refusal> {
-        let Self { known, refused } = self;
+        let Self { known, refused, missing } = self;
         match (require, known) {
             (Require::All, Some(who)) => Ok(Identity::Known(who)),
-            _ => Err(refused.unwrap_or_else(|| Reject::AuthMissing.into())),
+            _ => Err(refused.unwrap_or_else(|| missing.into())),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::{
     api_key::ApiKeys,
     basic::{self, Basic},
     lock_out::LockOut,
+    mtls::Mtls,
     place::Place,
     principal::{Introduction, Principal},
 };
@@ -44,6 +45,7 @@ pub struct Provider {
 enum Method {
     ApiKey(ApiKeys),
     Basic(Box<Basic>),
+    Mtls(Box<Mtls>),
 }
 
 impl Provider {
@@ -59,18 +61,19 @@ impl Provider {
         let introduction = introduction(section, at, problems);
         let name: Arc<str> = name.into();
         let who = |method| Principal { auth: name.clone(), method, ..Principal::default() };
-        let (method, credentials, challenge) = match (&section.api_key, &section.basic) {
-            (Some(keys), None) => {
+        let methods = (&section.api_key, &section.basic, &section.mtls);
+        let (method, credentials, challenge) = match methods {
+            (Some(keys), None, None) => {
                 let at = at.key("api-key");
                 let keys = ApiKeys::compile(keys, &who("api-key"), &introduction, &at, problems)?;
                 let (places, challenge) = (keys.places().into(), keys.challenge(&name));
                 (Method::ApiKey(keys), places, challenge)
             }
-            (None, Some(users)) => {
+            (None, Some(users), None) => {
                 let at = at.key("basic");
                 let before = before.and_then(|before| match &before.method {
                     Method::Basic(basic) => Some(&**basic),
-                    Method::ApiKey(_) => None,
+                    Method::ApiKey(_) | Method::Mtls(_) => None,
                 });
                 let (who, counts) = (who("basic"), metrics.clone());
                 let basic =
@@ -78,13 +81,20 @@ impl Provider {
                 let challenge = basic.challenge();
                 (Method::Basic(Box::new(basic)), basic::PLACE.into(), challenge)
             }
-            (None, None) => {
+            (None, None, Some(mtls)) => {
+                let at = at.key("mtls");
+                let mtls = Mtls::compile(mtls, who("mtls"), &introduction, &at, problems);
+                let challenge = format!("ClientCertificate realm={}", super::quoted(&name));
+                (Method::Mtls(Box::new(mtls)), Box::default(), challenge)
+            }
+            (None, None, None) => {
                 let problem =
                     Problem::error(at.clone(), "it has no method, so nobody could come in");
-                problems.push(problem.help("add `api-key = { .. }` or `basic = { .. }`"));
+                problems
+                    .push(problem.help("add `api-key = { .. }`, `basic = { .. }` or `mtls = {}`"));
                 return None;
             }
-            (Some(_), Some(_)) => {
+            _ => {
                 let problem = Problem::error(at.clone(), "it has more than one method");
                 problems
                     .push(problem.help("give each a section, and name both in the route's `auth`"));
@@ -110,6 +120,7 @@ impl Provider {
         match &self.method {
             Method::ApiKey(_) => "api-key",
             Method::Basic(_) => "basic",
+            Method::Mtls(_) => "mtls",
         }
     }
 
@@ -117,8 +128,13 @@ impl Provider {
     pub(super) fn is_bearer(&self) -> bool {
         match &self.method {
             Method::ApiKey(keys) => ApiKeys::is_bearer(keys.places()),
-            Method::Basic(_) => false,
+            Method::Basic(_) | Method::Mtls(_) => false,
         }
+    }
+
+    /// Whether what it asks for is a client's certificate.
+    pub(super) fn wants_certificates(&self) -> bool {
+        matches!(self.method, Method::Mtls(_))
     }
 
     /// Who it is, as far as that can be said at once.
@@ -126,6 +142,7 @@ impl Provider {
         let found = match &self.method {
             Method::ApiKey(keys) => keys.look(ask, &self.lock_out),
             Method::Basic(basic) => basic.look(ask, &self.lock_out),
+            Method::Mtls(mtls) => mtls.look(ask),
         };
         self.counted(found)
     }
@@ -135,6 +152,7 @@ impl Provider {
         let found = match &self.method {
             Method::ApiKey(keys) => keys.look(ask, &self.lock_out),
             Method::Basic(basic) => basic.ask(ask, &self.lock_out).await,
+            Method::Mtls(mtls) => mtls.look(ask),
         };
         self.counted(found)
     }
@@ -144,6 +162,7 @@ impl Provider {
         match &self.method {
             Method::ApiKey(keys) => keys.look(ask, &LockOut::never()),
             Method::Basic(basic) => basic.rehearse(ask),
+            Method::Mtls(mtls) => mtls.look(ask),
         }
     }
 

@@ -15,11 +15,12 @@ use crate::{
 
 impl Exchange {
     /// What the request says, and when.
-    pub(super) fn ask<'a>(&self, head: &'a Parts) -> Ask<'a> {
+    pub(super) fn ask<'a>(&'a self, head: &'a Parts) -> Ask<'a> {
         Ask {
             headers: &head.headers,
             query: head.uri.query(),
             client: self.client_ip,
+            certificate: self.client.certificate(),
             now: self.started,
             wall: self.client.worker.clock.wall(self.started),
         }

@@ -10,7 +10,7 @@ use super::{
     value::{Duration, OneOrMany},
 };
 
-/// A way to say who one is; it holds exactly one method, such as `api-key` or `basic`.
+/// A way to say who one is; it holds exactly one method, such as `api-key`, `basic` or `mtls`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Auth {
@@ -20,6 +20,9 @@ pub struct Auth {
     /// Users with passwords (RFC 7617).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
+    /// Certificates that clients show in the TLS handshake; the listener asks for them, `tls.client`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtls: Option<Mtls>,
     /// Pass the client's credentials on to the origin; by default they are taken off.
     pub keep_credentials: bool,
     /// Header fields that tell the origin who it is, each with a claim: `"sub"`, `"owner"`, `"roles"`, `"scopes"`, `"auth"`, or one of a token's, `"address.city"`. Such fields from clients never pass, on any route.
@@ -90,6 +93,68 @@ pub struct Key {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(example = true)]
     pub revoked: bool,
+}
+
+/// Certificates that clients show; what a certificate says are claims: `fingerprint`, `serial`, `subject`, `cn`, `issuer`, `issuer-cn`, `san-dns`, `san-uri`, `san-email`, `not-after`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mtls {
+    /// What of a certificate says who it is; of several names of a kind the first. One without it is not known.
+    pub subject: CertificateName,
+    /// The roles of everybody whose certificate is known.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["service"])]
+    pub roles: OneOrMany<String>,
+    /// Who may come, and with which roles; by default everybody whose certificate the listener verifies. Whoever fits several has the roles of all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<MtlsClient>,
+}
+
+/// What of a certificate says who it is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateName {
+    /// The common name.
+    #[default]
+    Cn,
+    /// A DNS name.
+    SanDns,
+    /// A URI, as SPIFFE has it.
+    SanUri,
+    /// An address for mail.
+    SanEmail,
+    /// The SHA-256 of the whole certificate.
+    Fingerprint,
+}
+
+/// Clients that may come: all that is said of them must hold.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MtlsClient {
+    /// The SHA-256 of the certificate, in hex, with or without colons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub fingerprint: Option<String>,
+    /// The common name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"billing")]
+    pub cn: Option<String>,
+    /// One of the alternative names: DNS, URI or mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"spiffe://example.com/billing")]
+    pub san: Option<String>,
+    /// The common name of the authority that signed it, where the listener trusts several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Services CA")]
+    pub issuer: Option<String>,
+    /// The roles.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["admin"])]
+    pub roles: OneOrMany<String>,
+    /// The scopes.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["orders:read"])]
+    pub scopes: OneOrMany<String>,
 }
 
 /// Users with passwords.

@@ -36,8 +36,8 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     access::{Access, AddressFile, Addresses, GeoIp},
     auth::{
-        Allow, ApiKey, Auth, Basic, ClaimValue, Conditions, Key, LockOut, PasswordHash, Require,
-        Rule, User, UserTable,
+        Allow, ApiKey, Auth, Basic, CertificateName, ClaimValue, Conditions, Key, LockOut, Mtls,
+        MtlsClient, PasswordHash, Require, Rule, User, UserTable,
     },
     enforce::Enforce,
     include::fits,

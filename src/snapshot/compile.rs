@@ -70,7 +70,12 @@ impl Snapshot {
         let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
         let listeners = listeners.unwrap_or_default();
         let auths = auths(&config, previous, &mut metrics, &mut problems);
-        let known = Known { upstreams: &upstreams, access: &lists, auths: &auths };
+        let known = Known {
+            upstreams: &upstreams,
+            access: &lists,
+            auths: &auths,
+            listeners: &config.listener,
+        };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
         let access_log =
@@ -171,6 +176,7 @@ pub(super) struct Known<'a> {
     pub(super) upstreams: &'a Upstreams,
     pub(super) access: &'a Lists,
     pub(super) auths: &'a Providers,
+    pub(super) listeners: &'a [config::Listener],
 }
 
 /// Ways to say who one is, by name.

@@ -8,6 +8,7 @@ mod configs;
 mod identity;
 mod keys;
 mod lock_out;
+mod mtls;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
