@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt as _;
 use http::{Request, request::Parts};
 use janua::{
-    auth::{Ask, Verdict, Wish, key_line, make_key},
+    auth::{Ask, Deed, Verdict, Wish, key_line, make_key},
     chain,
     config::Config,
     message::Client,
@@ -18,12 +18,19 @@ use janua::{
 /// `secret`, by bcrypt at the least cost there is: it is hashed once.
 const HASH: &str = "$2y$04$E9GNriPAbQvF.Am3F1sJ0OmgAgq7f0CHp7.EHKWC.CkVSjY/SbMjW";
 
+/// Three policies.
+const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/policies.cedar");
+
 /// A gateway with 1,000 keys, and one that is sent.
 fn world() -> (Arc<View>, String) {
     let mut lines = Vec::new();
     let mut sent = String::new();
     for _ in 0..1_000 {
-        let wish = Wish { owner: "acme".into(), roles: vec!["buyer".into()], ..Wish::default() };
+        let wish = Wish {
+            owner: "acme".into(),
+            roles: vec!["buyer".into(), "user".into()],
+            ..Wish::default()
+        };
         let (key, stored) = make_key(wish).unwrap_or_else(|error| unreachable!("{error}"));
         lines.push(key_line(&stored).unwrap_or_else(|error| unreachable!("{error}")));
         sent = key;
@@ -34,7 +41,8 @@ fn world() -> (Arc<View>, String) {
          [auth.staff]\nbasic = {{ remember = \"1d\", users = {{ alice = \"{HASH}\" }} }}\n\
          [[route]]\npath = \"/open\"\nto = {{ status = 200, body = \"ok\" }}\n\
          [[route]]\npath = \"/keys\"\nauth = \"keys\"\nallow.role = \"buyer\"\nto = {{ status = 200, body = \"ok\" }}\n\
-         [[route]]\npath = \"/staff\"\nauth = \"staff\"\nto = {{ status = 200, body = \"ok\" }}\n",
+         [[route]]\npath = \"/staff\"\nauth = \"staff\"\nto = {{ status = 200, body = \"ok\" }}\n\
+         [[route]]\nname = \"articles\"\npath = \"/articles/{{id}}\"\nauth = \"keys\"\npolicy = \"{POLICIES}\"\nto = {{ status = 200, body = \"ok\" }}\n",
         lines.join(", ")
     );
     let config: Config = toml::from_str(&text).unwrap_or_else(|error| unreachable!("{error}"));
@@ -69,6 +77,7 @@ fn auth(criterion: &mut Criterion) {
     for (name, head) in [
         ("chain, nobody asked", head("/open", "x-api-key", &key)),
         ("chain, API key among 1,000 and a role", head("/keys", "x-api-key", &key)),
+        ("chain, API key and policies of Cedar", head("/articles/7", "x-api-key", &key)),
         ("chain, password remembered", head("/staff", "authorization", &password)),
     ] {
         let first = runtime.block_on(serve(&head));
@@ -77,18 +86,37 @@ fn auth(criterion: &mut Criterion) {
             bencher.iter(|| black_box(serve(&head).now_or_never()));
         });
     }
-    let head = head("/keys", "x-api-key", &key);
-    let route = &world.routes.targets()[1];
     let now = tokio::time::Instant::now();
     let client_ip = "203.0.113.7".parse().ok();
-    group.bench_function("identify and authorize alone, API key", |bencher| {
-        bencher.iter(|| {
-            let (headers, client) = (&head.headers, client_ip);
-            let ask = Ask { headers, query: None, client, certificate: None, now, wall: 0 };
-            let Verdict::Now(Ok(who)) = route.auth.identify(ask) else { unreachable!() };
-            black_box(route.auth.authorize(&who, &head.method))
+    for (name, route, target) in [
+        ("identify and authorize alone, API key", 1, "/keys"),
+        ("identify and authorize alone, API key and policies of Cedar", 3, "/articles/7"),
+    ] {
+        let head = head(target, "x-api-key", &key);
+        let route = &world.routes.targets()[route];
+        let ask = Ask {
+            headers: &head.headers,
+            query: None,
+            client: client_ip,
+            certificate: None,
+            now,
+            wall: 0,
+        };
+        let deed = Deed {
+            method: &head.method,
+            headers: &head.headers,
+            host: "h7.example",
+            param: &|_| Some("7"),
+            client: client_ip,
+            wall: 0,
+        };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let Verdict::Now(Ok(who)) = route.auth.identify(ask) else { unreachable!() };
+                assert_eq!(route.auth.authorize(&who, &deed), Ok(None));
+            });
         });
-    });
+    }
     group.finish();
 }
 

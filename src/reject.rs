@@ -115,6 +115,10 @@ rejects! {
     AuthzClaim = 403 "authz.claim" "A claim is missing or has another value.";
     /// None of the alternatives holds, or something does that must not.
     AuthzRule = 403 "authz.rule" "This identity may not do this.";
+    /// No policy permits this, or one forbids it.
+    AuthzPolicy = 403 "authz.policy" "This identity may not do this.";
+    /// A policy fails.
+    AuthzPolicyError = 403 "authz.policy.error" "This identity may not do this.";
 
     /// No route takes this request.
     NoRoute = 404 "no_route" "There is nothing here.";

@@ -16,6 +16,7 @@ mod memory;
 mod mtls;
 mod password;
 mod place;
+mod policy;
 mod principal;
 mod provider;
 
@@ -24,10 +25,11 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Du
 use http::{HeaderMap, Method, Uri, header::WWW_AUTHENTICATE};
 use tokio::time::Instant;
 
-use self::allow::Allow;
+use self::{allow::Allow, policy::Policy};
 pub use self::{
     key::{Wish, key_line, make_key, parse_key_line},
     password::hash_password,
+    policy::Deed,
     principal::Principal,
     provider::{Provider, identity_header},
 };
@@ -171,12 +173,14 @@ struct Asked {
     /// Why somebody is refused who shows nothing at all.
     missing: Reject,
     allow: Option<Allow>,
+    policy: Option<Box<Policy>>,
 }
 
 impl Auth {
-    /// Compiles what the `[[route]]` at `at` asks for.
+    /// Compiles what the `[[route]]` at `at`, with this name and these path parameters, asks for.
     pub fn compile(
         route: &config::Route,
+        (name, params): (&str, &[Box<str>]),
         known: &Providers,
         at: &Path,
         problems: &mut Problems,
@@ -195,10 +199,14 @@ impl Auth {
                 None => problems.push(dangling(name, known, at)),
             }
         }
-        let at = at.key("allow");
+        let (at, at_policy) = (at.key("allow"), at.key("policy"));
         let allow = route.allow.as_ref().map(|allow| Allow::compile(allow, &at, problems));
+        let policy = route.policy.as_ref();
+        let policy = policy.map(|it| Policy::compile(it, name, params, &at_policy, problems));
         if route.auth.is_empty() {
-            if allow.is_some() {
+            for at in
+                allow.iter().map(|_| at.clone()).chain(policy.iter().map(|_| at_policy.clone()))
+            {
                 let problem =
                     Problem::error(at, "nobody is asked who they are, so nobody could be allowed");
                 problems.push(
@@ -210,7 +218,12 @@ impl Auth {
         }
         let certificates = providers.iter().all(|provider| provider.wants_certificates());
         let missing = if certificates { Reject::AuthMtlsMissing } else { Reject::AuthMissing };
-        let asked = Asked { providers: providers.into(), require: route.require, missing, allow };
+        let policy = match policy {
+            Some(None) => return None,
+            policy => policy.flatten().map(Box::new),
+        };
+        let (providers, require) = (providers.into(), route.require);
+        let asked = Asked { providers, require, missing, allow, policy };
         whole.then(|| Self(Some(Box::new(asked))))
     }
 
@@ -234,15 +247,15 @@ impl Auth {
         }
     }
 
-    /// Whether this identity may make a request by this method; whether that is only to be told.
+    /// Whether this identity may do this; what is only to be told.
     ///
     /// # Errors
     /// What it lacks.
     #[inline]
-    pub fn authorize(&self, who: &Identity, method: &Method) -> Result<Option<Reject>, Reject> {
+    pub fn authorize(&self, who: &Identity, deed: &Deed<'_>) -> Result<Option<Reject>, Reject> {
         match &self.0 {
             None => Ok(None),
-            Some(asked) => asked.authorize(who, method),
+            Some(asked) => asked.authorize(who, deed),
         }
     }
 
@@ -311,13 +324,18 @@ impl Auth {
 }
 
 impl Auth {
-    /// What is asked of somebody who makes a request by this method, in words: for a dry run.
-    pub fn explain(&self, who: &Identity, method: &Method) -> String {
-        let allow = self.0.as_ref().and_then(|asked| asked.allow.as_ref());
-        match (allow, who.principal()) {
-            (Some(allow), Some(who)) => allow.explain(who, method),
-            (None, Some(_)) => "everybody who is known may".into(),
-            _ => "nothing configured".into(),
+    /// What is asked of somebody who would do this, in words: for a dry run.
+    pub fn explain(&self, who: &Identity, deed: &Deed<'_>) -> String {
+        let (Some(asked), Some(who)) = (&self.0, who.principal()) else {
+            return "nothing configured".into();
+        };
+        let allow = asked.allow.as_ref().map(|allow| allow.explain(who, deed.method));
+        let policy = asked.policy.as_ref().map(|policy| policy.explain(who, deed));
+        match (allow, policy) {
+            (Some(allow), Some(policy)) => format!("{allow}; {policy}"),
+            (allow, policy) => {
+                allow.or(policy).unwrap_or_else(|| "everybody who is known may".into())
+            }
         }
     }
 }
@@ -361,15 +379,21 @@ impl Asked {
         progress.end(self.require)
     }
 
-    fn authorize(&self, who: &Identity, method: &Method) -> Result<Option<Reject>, Reject> {
-        let Some(allow) = &self.allow else { return Ok(None) };
+    fn authorize(&self, who: &Identity, deed: &Deed<'_>) -> Result<Option<Reject>, Reject> {
         // Whoever was not made out has come no further than this.
         let Some(who) = who.principal() else { return Err(Reject::AuthMissing) };
-        match allow.judge(who, method) {
-            Ok(()) => Ok(None),
-            Err(reject) if allow.report => Ok(Some(reject)),
-            Err(reject) => Err(reject),
+        let mut told = None;
+        if let Some(allow) = &self.allow
+            && let Err(reject) = allow.judge(who, deed.method)
+        {
+            told = Some(if allow.report { reject } else { return Err(reject) });
         }
+        if let Some(policy) = &self.policy
+            && let Err(reject) = policy.judge(who, deed)
+        {
+            told.get_or_insert(if policy.report { reject } else { return Err(reject) });
+        }
+        Ok(told)
     }
 }
 

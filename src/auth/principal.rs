@@ -8,6 +8,8 @@ use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
+use super::policy::Portrait;
+
 /// Somebody who was made out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Principal {
@@ -27,6 +29,8 @@ pub struct Principal {
     pub claims: Map<String, Value>,
     /// What the origin is told, by `identity-headers`.
     pub headers: Box<[(HeaderName, HeaderValue)]>,
+    /// Who they are to policies.
+    pub(super) portrait: Portrait,
 }
 
 impl Principal {

@@ -389,6 +389,44 @@ pub struct Conditions {
     pub claim: BTreeMap<String, OneOrMany<ClaimValue>>,
 }
 
+/// Policies that decide: a file of them, or a table with more.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Policy {
+    /// The file alone.
+    File(PathBuf),
+    /// The file and more.
+    Table(PolicyTable),
+}
+
+impl Policy {
+    /// What is meant, with every default.
+    pub fn table(&self) -> Cow<'_, PolicyTable> {
+        match self {
+            Self::File(file) => {
+                Cow::Owned(PolicyTable { file: file.clone(), ..PolicyTable::default() })
+            }
+            Self::Table(table) => Cow::Borrowed(table),
+        }
+    }
+}
+
+/// Policies, and what they are told of a request.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PolicyTable {
+    /// The file, read again at each reload.
+    #[schemars(example = &"/etc/janua/policies.cedar")]
+    pub file: PathBuf,
+    /// Header fields that policies may ask for, as `context.headers["x-tenant"]`; one that is there twice is not told.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["x-tenant"])]
+    pub headers: OneOrMany<String>,
+    /// `"report"` lets everybody through, and tells whom it would have refused.
+    #[serde(default)]
+    pub enforce: Enforce,
+}
+
 /// The value of a claim.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(untagged)]

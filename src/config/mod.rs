@@ -37,7 +37,7 @@ pub use self::{
     access::{Access, AddressFile, Addresses, GeoIp},
     auth::{
         Allow, ApiKey, Auth, Basic, CertificateName, ClaimValue, Conditions, Key, LockOut, Mtls,
-        MtlsClient, PasswordHash, Require, Rule, User, UserTable,
+        MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User, UserTable,
     },
     enforce::Enforce,
     include::fits,

@@ -55,11 +55,7 @@ impl Snapshot {
             Some(previous) => Loading::after(&previous.metrics, most_workers, REASONS),
             None => Loading::first(most_workers, REASONS, now()),
         };
-        let tickets = match previous {
-            Some(previous) => Some(previous.tickets.clone()),
-            None => problems
-                .keep(Tickets::new().map_err(|message| Problem::error(Path::root(), message))),
-        };
+        let tickets = tickets(previous, &mut problems);
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
         let listeners = tickets.as_ref().map(|tickets| {
@@ -110,6 +106,12 @@ impl Snapshot {
         };
         Ok((snapshot, problems))
     }
+}
+
+/// What keeps session tickets: this process's.
+fn tickets(previous: Option<&Snapshot>, problems: &mut Problems) -> Option<Tickets> {
+    let made = previous.map_or_else(Tickets::new, |previous| Ok(previous.tickets.clone()));
+    problems.keep(made.map_err(|message| Problem::error(Path::root(), message)))
 }
 
 /// Threads that carry traffic.

@@ -91,7 +91,7 @@ impl Route {
         let params = route::parameters(route);
         let target = target(route, &params, known.upstreams, at, problems);
         let access = known.access.named(&route.access, &at.key("access"), problems);
-        let auth = Auth::compile(route, known.auths, at, problems);
+        let auth = Auth::compile(route, (name, &params), known.auths, at, problems);
         if auth.as_ref().is_some_and(Auth::wants_certificates) {
             check_certificates(route, known.listeners, at, problems);
         }

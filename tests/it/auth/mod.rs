@@ -9,6 +9,7 @@ mod identity;
 mod keys;
 mod lock_out;
 mod mtls;
+mod policy;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
