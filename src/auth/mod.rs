@@ -10,6 +10,7 @@
 mod allow;
 mod api_key;
 mod basic;
+mod identity_token;
 mod key;
 mod lock_out;
 mod memory;
@@ -19,6 +20,7 @@ mod place;
 mod policy;
 mod principal;
 mod provider;
+mod signer;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -32,6 +34,7 @@ pub use self::{
     policy::Deed,
     principal::Principal,
     provider::{Provider, identity_header},
+    signer::Signer,
 };
 use crate::{
     config::{self, Path, Problem, Problems, Require},

@@ -16,10 +16,12 @@ use super::{
     Ask, Found,
     api_key::ApiKeys,
     basic::{self, Basic},
+    identity_token::IdentityToken,
     lock_out::LockOut,
     mtls::Mtls,
     place::Place,
     principal::{Introduction, Principal},
+    signer::Signer,
 };
 use crate::{
     config::{self, Path, Problem, Problems},
@@ -54,11 +56,11 @@ impl Provider {
         name: &str,
         section: &config::Auth,
         before: Option<&Self>,
-        metrics: Arc<AuthMetrics>,
+        (metrics, signer): (Arc<AuthMetrics>, Option<&Arc<Signer>>),
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let introduction = introduction(section, at, problems);
+        let introduction = introduction(section, signer, at, problems);
         let name: Arc<str> = name.into();
         let who = |method| Principal { auth: name.clone(), method, ..Principal::default() };
         let methods = (&section.api_key, &section.basic, &section.mtls);
@@ -181,8 +183,16 @@ impl Provider {
     }
 }
 
-/// The header fields for the origin.
-fn introduction(section: &config::Auth, at: &Path, problems: &mut Problems) -> Introduction {
+/// What the origin is told.
+fn introduction(
+    section: &config::Auth,
+    signer: Option<&Arc<Signer>>,
+    at: &Path,
+    problems: &mut Problems,
+) -> Introduction {
+    let token = section.identity_token.as_ref().and_then(|token| {
+        IdentityToken::compile(token, signer, &at.key("identity-token"), problems)
+    });
     let at = at.key("identity-headers");
     let field = |(name, claim): (&String, &String)| {
         let at = at.key(name.clone());
@@ -191,7 +201,8 @@ fn introduction(section: &config::Auth, at: &Path, problems: &mut Problems) -> I
         let claim = known.ok_or_else(|| Problem::error(at, "a claim has a name"));
         problems.keep(field).zip(problems.keep(claim))
     };
-    Introduction(section.identity_headers.iter().filter_map(field).collect())
+    let fields = section.identity_headers.iter().filter_map(field).collect();
+    Introduction { fields, token: token.map(Arc::new) }
 }
 
 /// A header field's name that may say who somebody is, and nothing that HTTP or Janua itself says.

@@ -95,8 +95,12 @@ impl Exchange {
     /// Tells the origin who makes the request.
     #[inline]
     pub(super) fn introduce(&self, headers: &mut HeaderMap) {
-        for (name, value) in self.who.principal().iter().flat_map(|who| &who.headers) {
+        let Some(who) = self.who.principal() else { return };
+        for (name, value) in &who.headers {
             headers.insert(name, value.clone());
+        }
+        if let Some((name, value)) = who.token(self.client.worker.clock.wall(self.started)) {
+            headers.insert(name, value);
         }
     }
 

@@ -29,8 +29,43 @@ pub struct Auth {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("x-user", "sub"), ("x-roles", "roles")]))]
     pub identity_headers: BTreeMap<String, String>,
+    /// A short-lived token (JWT, ES256) of the gateway's own that tells the origin who it is; the public keys are at the admin door, `/jwks`. The field never passes from clients, on any route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_token: Option<IdentityToken>,
     /// What happens to those who fail again and again; counted by address (IPv6 by /64) and by account.
     pub lock_out: LockOut,
+}
+
+/// A token of the gateway's own for the origin.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IdentityToken {
+    /// The header field that it stands in.
+    pub header: String,
+    /// How long it holds, 2s to 1d. One is used again for half of that time.
+    pub lifetime: Duration,
+    /// Claims to take along beside `iss`, `sub`, `aud`, `iat` and `exp`; what somebody does not have is left out.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["roles", "scopes"])]
+    pub claims: OneOrMany<String>,
+    /// For whom it is: `aud`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"orders")]
+    pub audience: Option<String>,
+    /// By whom it is: `iss`.
+    pub issuer: String,
+}
+
+impl Default for IdentityToken {
+    fn default() -> Self {
+        Self {
+            header: "x-identity".into(),
+            lifetime: Duration::secs(60),
+            claims: OneOrMany::default(),
+            audience: None,
+            issuer: "janua".into(),
+        }
+    }
 }
 
 /// Keys that programs send; where, and which there are.

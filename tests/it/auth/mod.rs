@@ -10,6 +10,7 @@ mod keys;
 mod lock_out;
 mod mtls;
 mod policy;
+mod token;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
