@@ -13,11 +13,13 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
+};
 use futures_util::FutureExt as _;
 use http::{Request, request::Parts};
 use janua::{
-    auth::{Ask, Verdict, Wish, key_line, make_key},
+    auth::{Ask, Deed, Verdict, Wish, key_line, make_key},
     chain,
     config::Config,
     message::Client,
@@ -27,6 +29,9 @@ use janua::{
 
 /// `secret`, by bcrypt at the least cost there is: it is hashed once.
 const HASH: &str = "$2y$04$E9GNriPAbQvF.Am3F1sJ0OmgAgq7f0CHp7.EHKWC.CkVSjY/SbMjW";
+
+/// Three policies.
+const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/policies.cedar");
 
 /// A token by ES256, its key as a JWK and as it is verified with, what is signed, and the signature.
 struct Signed {
@@ -65,7 +70,11 @@ fn world(jwks: &std::path::Path) -> (Arc<View>, String) {
     let mut lines = Vec::new();
     let mut sent = String::new();
     for _ in 0..1_000 {
-        let wish = Wish { owner: "acme".into(), roles: vec!["buyer".into()], ..Wish::default() };
+        let wish = Wish {
+            owner: "acme".into(),
+            roles: vec!["buyer".into(), "user".into()],
+            ..Wish::default()
+        };
         let (key, stored) = make_key(wish).unwrap_or_else(|error| unreachable!("{error}"));
         lines.push(key_line(&stored).unwrap_or_else(|error| unreachable!("{error}")));
         sent = key;
@@ -84,7 +93,8 @@ fn world(jwks: &std::path::Path) -> (Arc<View>, String) {
          [[route]]\npath = \"/keys\"\nauth = \"keys\"\nallow.role = \"buyer\"\nto = {{ status = 200, body = \"ok\" }}\n\
          [[route]]\npath = \"/corp\"\nauth = \"corp\"\nallow.role = \"admin\"\nto = {{ status = 200, body = \"ok\" }}\n\
          [[route]]\npath = \"/fresh\"\nauth = \"fresh\"\nallow.role = \"admin\"\nto = {{ status = 200, body = \"ok\" }}\n\
-         [[route]]\npath = \"/staff\"\nauth = \"staff\"\nto = {{ status = 200, body = \"ok\" }}\n",
+         [[route]]\npath = \"/staff\"\nauth = \"staff\"\nto = {{ status = 200, body = \"ok\" }}\n\
+         [[route]]\nname = \"articles\"\npath = \"/articles/{{id}}\"\nauth = \"keys\"\npolicy = \"{POLICIES}\"\nto = {{ status = 200, body = \"ok\" }}\n",
         lines.join(", ")
     );
     let config: Config = toml::from_str(&text).unwrap_or_else(|error| unreachable!("{error}"));
@@ -124,6 +134,7 @@ fn auth(criterion: &mut Criterion) {
     for (name, head) in [
         ("chain, nobody asked", head("/open", "x-api-key", &key)),
         ("chain, API key among 1,000 and a role", head("/keys", "x-api-key", &key)),
+        ("chain, API key and policies of Cedar", head("/articles/7", "x-api-key", &key)),
         ("chain, password remembered", head("/staff", "authorization", &password)),
         ("chain, JWT remembered", head("/corp", "authorization", &bearer)),
         ("chain, fresh JWT by ES256", head("/fresh", "authorization", &bearer)),
@@ -134,24 +145,57 @@ fn auth(criterion: &mut Criterion) {
             bencher.iter(|| black_box(serve(&head).now_or_never()));
         });
     }
-    let head = head("/keys", "x-api-key", &key);
-    let route = &world.routes.targets()[1];
-    let now = tokio::time::Instant::now();
-    let client_ip = "203.0.113.7".parse().ok();
-    group.bench_function("identify and authorize alone, API key", |bencher| {
-        bencher.iter(|| {
-            let ask = Ask { headers: &head.headers, query: None, client: client_ip, now, wall: 0 };
-            let Verdict::Now(Ok(who)) = route.auth.identify(ask) else { unreachable!() };
-            black_box(route.auth.authorize(&who, &head.method))
+    alone(&mut group, &world, &key);
+    tokens(&mut group, &world, &signed);
+    group.finish();
+}
+
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
+/// What a request is asked, without the rest of the chain.
+fn ask<'a>(head: &'a Parts, wall: u64) -> Ask<'a> {
+    Ask {
+        headers: &head.headers,
+        query: None,
+        client: "203.0.113.7".parse().ok(),
+        certificate: None,
+        now: tokio::time::Instant::now(),
+        wall,
+    }
+}
+
+fn alone(group: &mut Group<'_>, world: &View, key: &str) {
+    for (name, route, target) in [
+        ("identify and authorize alone, API key", 1, "/keys"),
+        ("identify and authorize alone, API key and policies of Cedar", 5, "/articles/7"),
+    ] {
+        let head = head(target, "x-api-key", key);
+        let route = &world.routes.targets()[route];
+        let ask = ask(&head, 0);
+        let deed = Deed {
+            method: &head.method,
+            headers: &head.headers,
+            host: "h7.example",
+            param: &|_| Some("7"),
+            client: ask.client,
+            wall: 0,
+        };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let Verdict::Now(Ok(who)) = route.auth.identify(ask) else { unreachable!() };
+                assert_eq!(route.auth.authorize(&who, &deed), Ok(None));
+            });
         });
-    });
-    let head = self::head("/corp", "authorization", &bearer);
+    }
+}
+
+fn tokens(group: &mut Group<'_>, world: &View, signed: &Signed) {
+    let head = head("/corp", "authorization", &format!("Bearer {}", signed.token));
+    let ask = ask(&head, WALL);
     for (name, index) in [("identify alone, JWT remembered", 2), ("identify alone, fresh JWT", 3)] {
         let route = &world.routes.targets()[index];
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let ask =
-                    Ask { headers: &head.headers, query: None, client: client_ip, now, wall: WALL };
                 let Verdict::Now(Ok(who)) = route.auth.identify(ask) else { unreachable!() };
                 black_box(who)
             });
@@ -161,7 +205,6 @@ fn auth(criterion: &mut Criterion) {
         bencher
             .iter(|| black_box(signed.key.verify_sig(signed.text.as_bytes(), &signed.signature)));
     });
-    group.finish();
 }
 
 criterion_group!(benches, auth);

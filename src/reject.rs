@@ -117,6 +117,12 @@ rejects! {
     AuthJwtClaims = 401 "auth.jwt.claims" "A claim of the token is missing or of the wrong kind.";
     /// There are no keys, so no token can be verified.
     AuthJwtKeysUnavailable = 503 "auth.jwt.keys_unavailable" "Tokens cannot be verified at present.";
+    /// The route asks for a client's certificate, and the client showed none.
+    AuthMtlsMissing = 401 "auth.mtls.missing" "A client certificate is required.";
+    /// A certificate that is good, of somebody who is not known here.
+    AuthMtlsUnknown = 401 "auth.mtls.unknown" "The client certificate is not known.";
+    /// A certificate that ended while its connection was open.
+    AuthMtlsExpired = 401 "auth.mtls.expired" "The client certificate has expired.";
     /// Too many failures from this address or for this account.
     AuthLockedOut = 429 "auth.locked_out" "There were too many failed attempts.";
     /// More passwords wait to be checked than may.
@@ -129,6 +135,10 @@ rejects! {
     AuthzClaim = 403 "authz.claim" "A claim is missing or has another value.";
     /// None of the alternatives holds, or something does that must not.
     AuthzRule = 403 "authz.rule" "This identity may not do this.";
+    /// No policy permits this, or one forbids it.
+    AuthzPolicy = 403 "authz.policy" "This identity may not do this.";
+    /// A policy fails.
+    AuthzPolicyError = 403 "authz.policy.error" "This identity may not do this.";
 
     /// No route takes this request.
     NoRoute = 404 "no_route" "There is nothing here.";

@@ -1,7 +1,8 @@
 //! What the door answers: a page for each path.
 //!
 //! In: a request's head. Out: an answer, or a [`Refusal`]. First who asks, then what for: without the
-//! token nobody learns which pages there are, but for the two that say how the process is.
+//! token nobody learns which pages there are, but for those that say how the
+//! process is, and the public keys.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -29,6 +30,7 @@ use crate::{
 type Answer = Response<Full<Bytes>>;
 
 const JSON: &str = "application/json";
+const JWKS: &str = "application/jwk-set+json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The pages.
@@ -39,6 +41,7 @@ enum Page {
     Metrics,
     Config,
     Routes,
+    Jwks,
     Reload,
 }
 
@@ -50,6 +53,7 @@ impl Page {
             "/metrics" => Self::Metrics,
             "/config" => Self::Config,
             "/routes" => Self::Routes,
+            "/jwks" => Self::Jwks,
             "/reload" => Self::Reload,
             _ => return None,
         })
@@ -57,7 +61,7 @@ impl Page {
 
     /// Whether it is there without a token.
     const fn is_public(self) -> bool {
-        matches!(self, Self::Livez | Self::Readyz)
+        matches!(self, Self::Livez | Self::Readyz | Self::Jwks)
     }
 
     fn admit(self, method: &Method) -> Result<(), Refusal> {
@@ -93,6 +97,7 @@ pub(super) async fn answer(room: &Room, request: &Parts) -> Result<Answer, Refus
             made(StatusCode::OK, "application/toml", text)
         }
         Page::Routes => made(StatusCode::OK, JSON, routes(&house.world.load())),
+        Page::Jwks => made(StatusCode::OK, JWKS, jwks(&house.world.load())),
         Page::Reload if !ready => return Err(Refusal::Draining),
         Page::Reload => reloaded((house.reload)().await, prefers_text(request)),
     })
@@ -114,6 +119,11 @@ fn page_of_metrics(house: &House) -> String {
         log_write_errors: snapshot.losses.errors(),
         open_files: metrics::open_files(),
     })
+}
+
+/// The public keys; none where no token is signed.
+fn jwks(world: &Snapshot) -> String {
+    world.signer.as_ref().map_or_else(|| json!({ "keys": [] }), |it| it.jwks()).to_string()
 }
 
 fn prefers_text(request: &Parts) -> bool {

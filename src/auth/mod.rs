@@ -10,30 +10,38 @@
 mod allow;
 mod api_key;
 mod basic;
+mod identity_token;
 mod jwt;
 mod key;
 mod lines;
 mod lock_out;
 mod memory;
+mod method;
+mod mtls;
 mod password;
 mod place;
+mod policy;
 mod principal;
 mod provider;
+mod signer;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, Uri, header::WWW_AUTHENTICATE};
 use tokio::time::Instant;
 
-use self::allow::Allow;
+use self::{allow::Allow, policy::Policy};
 pub use self::{
     key::{Wish, key_line, make_key, parse_key_line},
     password::hash_password,
+    policy::Deed,
     principal::Principal,
     provider::{Provider, identity_header},
+    signer::Signer,
 };
 use crate::{
     config::{self, Path, Problem, Problems, Require},
+    message::ClientCertificate,
     reject::Reject,
 };
 
@@ -88,6 +96,8 @@ pub struct Ask<'a> {
     pub query: Option<&'a str>,
     /// The client's address.
     pub client: Option<IpAddr>,
+    /// The certificate that the client showed.
+    pub certificate: Option<&'a ClientCertificate>,
     /// When it came.
     pub now: Instant,
     /// When it came, in milliseconds since 1970.
@@ -98,7 +108,8 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// One that says nothing else, at the beginning of time.
     fn bare(headers: &'a HeaderMap) -> Self {
-        Self { headers, query: None, client: None, now: Instant::now(), wall: 0 }
+        let (query, client, certificate) = (None, None, None);
+        Self { headers, query, client, certificate, now: Instant::now(), wall: 0 }
     }
 }
 
@@ -165,13 +176,17 @@ pub struct Auth(Option<Box<Asked>>);
 struct Asked {
     providers: Box<[Arc<Provider>]>,
     require: Require,
+    /// Why somebody is refused who shows nothing at all.
+    missing: Reject,
     allow: Option<Allow>,
+    policy: Option<Box<Policy>>,
 }
 
 impl Auth {
-    /// Compiles what the `[[route]]` at `at` asks for.
+    /// Compiles what the `[[route]]` at `at`, with this name and these path parameters, asks for.
     pub fn compile(
         route: &config::Route,
+        (name, params): (&str, &[Box<str>]),
         known: &Providers,
         at: &Path,
         problems: &mut Problems,
@@ -190,10 +205,14 @@ impl Auth {
                 None => problems.push(dangling(name, known, at)),
             }
         }
-        let at = at.key("allow");
+        let (at, at_policy) = (at.key("allow"), at.key("policy"));
         let allow = route.allow.as_ref().map(|allow| Allow::compile(allow, &at, problems));
+        let policy = route.policy.as_ref();
+        let policy = policy.map(|it| Policy::compile(it, name, params, &at_policy, problems));
         if route.auth.is_empty() {
-            if allow.is_some() {
+            for at in
+                allow.iter().map(|_| at.clone()).chain(policy.iter().map(|_| at_policy.clone()))
+            {
                 let problem =
                     Problem::error(at, "nobody is asked who they are, so nobody could be allowed");
                 problems.push(
@@ -203,8 +222,21 @@ impl Auth {
             }
             return Some(Self(None));
         }
-        let asked = Asked { providers: providers.into(), require: route.require, allow };
+        let certificates = providers.iter().all(|provider| provider.wants_certificates());
+        let missing = if certificates { Reject::AuthMtlsMissing } else { Reject::AuthMissing };
+        let policy = match policy {
+            Some(None) => return None,
+            policy => policy.flatten().map(Box::new),
+        };
+        let (providers, require) = (providers.into(), route.require);
+        let asked = Asked { providers, require, missing, allow, policy };
         whole.then(|| Self(Some(Box::new(asked))))
+    }
+
+    /// Whether it asks for certificates, which only a listener can do.
+    pub fn wants_certificates(&self) -> bool {
+        let mut providers = self.0.iter().flat_map(|asked| &asked.providers);
+        providers.any(|provider| provider.wants_certificates())
     }
 
     /// Whether anybody is asked.
@@ -221,15 +253,15 @@ impl Auth {
         }
     }
 
-    /// Whether this identity may make a request by this method; whether that is only to be told.
+    /// Whether this identity may do this; what is only to be told.
     ///
     /// # Errors
     /// What it lacks.
     #[inline]
-    pub fn authorize(&self, who: &Identity, method: &Method) -> Result<Option<Reject>, Reject> {
+    pub fn authorize(&self, who: &Identity, deed: &Deed<'_>) -> Result<Option<Reject>, Reject> {
         match &self.0 {
             None => Ok(None),
-            Some(asked) => asked.authorize(who, method),
+            Some(asked) => asked.authorize(who, deed),
         }
     }
 
@@ -278,7 +310,7 @@ impl Auth {
         let Some(asked) = &self.0 else {
             return ("nothing configured".into(), Ok(Identity::Stranger));
         };
-        let mut progress = Progress::default();
+        let mut progress = asked.progress();
         let mut words = Vec::new();
         for provider in &asked.providers {
             let found = provider.rehearse(&ask);
@@ -296,20 +328,29 @@ impl Auth {
         (words.join("; "), progress.end(asked.require))
     }
 
-    /// What is asked of somebody who makes a request by this method, in words: for a dry run.
-    pub fn explain(&self, who: &Identity, method: &Method) -> String {
-        let allow = self.0.as_ref().and_then(|asked| asked.allow.as_ref());
-        match (allow, who.principal()) {
-            (Some(allow), Some(who)) => allow.explain(who, method),
-            (None, Some(_)) => "everybody who is known may".into(),
-            _ => "nothing configured".into(),
+    /// What is asked of somebody who would do this, in words: for a dry run.
+    pub fn explain(&self, who: &Identity, deed: &Deed<'_>) -> String {
+        let (Some(asked), Some(who)) = (&self.0, who.principal()) else {
+            return "nothing configured".into();
+        };
+        let allow = asked.allow.as_ref().map(|allow| allow.explain(who, deed.method));
+        let policy = asked.policy.as_ref().map(|policy| policy.explain(who, deed));
+        match (allow, policy) {
+            (Some(allow), Some(policy)) => format!("{allow}; {policy}"),
+            (allow, policy) => {
+                allow.or(policy).unwrap_or_else(|| "everybody who is known may".into())
+            }
         }
     }
 }
 
 impl Asked {
+    fn progress(&self) -> Progress {
+        Progress { known: None, refused: None, missing: self.missing }
+    }
+
     fn identify<'a>(&'a self, ask: Ask<'a>) -> Verdict<'a> {
-        let mut progress = Progress::default();
+        let mut progress = self.progress();
         for (at, provider) in self.providers.iter().enumerate() {
             let found = provider.look(&ask);
             if matches!(found, Found::Unsure) {
@@ -342,24 +383,32 @@ impl Asked {
         progress.end(self.require)
     }
 
-    fn authorize(&self, who: &Identity, method: &Method) -> Result<Option<Reject>, Reject> {
-        let Some(allow) = &self.allow else { return Ok(None) };
+    fn authorize(&self, who: &Identity, deed: &Deed<'_>) -> Result<Option<Reject>, Reject> {
         // Whoever was not made out has come no further than this.
         let Some(who) = who.principal() else { return Err(Reject::AuthMissing) };
-        match allow.judge(who, method) {
-            Ok(()) => Ok(None),
-            Err(reject) if allow.report => Ok(Some(reject)),
-            Err(reject) => Err(reject),
+        let mut told = None;
+        if let Some(allow) = &self.allow
+            && let Err(reject) = allow.judge(who, deed.method)
+        {
+            told = Some(if allow.report { reject } else { return Err(reject) });
         }
+        if let Some(policy) = &self.policy
+            && let Err(reject) = policy.judge(who, deed)
+        {
+            told.get_or_insert(if policy.report { reject } else { return Err(reject) });
+        }
+        Ok(told)
     }
 }
 
 /// What the providers have said so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Progress {
     known: Option<Arc<Principal>>,
     /// The first thing that did not hold.
     refused: Option<Refusal>,
+    /// Why somebody is refused who shows nothing at all.
+    missing: Reject,
 }
 
 impl Progress {
@@ -381,16 +430,16 @@ impl Progress {
                 None
             }
             (Require::All, Found::Wrong(refusal)) => Some(Err(refusal)),
-            (Require::All, Found::Absent | Found::Unsure) => Some(Err(Reject::AuthMissing.into())),
+            (Require::All, Found::Absent | Found::Unsure) => Some(Err(self.missing.into())),
         }
     }
 
     /// What comes of it, when all have been asked.
     fn end(self, require: Require) -> Result<Identity, Refusal> {
-        let Self { known, refused } = self;
+        let Self { known, refused, missing } = self;
         match (require, known) {
             (Require::All, Some(who)) => Ok(Identity::Known(who)),
-            _ => Err(refused.unwrap_or_else(|| Reject::AuthMissing.into())),
+            _ => Err(refused.unwrap_or_else(|| missing.into())),
         }
     }
 }

@@ -8,6 +8,11 @@ use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
+use super::{
+    identity_token::{IdentityToken, Token},
+    policy::Portrait,
+};
+
 /// Somebody who was made out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Principal {
@@ -27,6 +32,10 @@ pub struct Principal {
     pub claims: Map<String, Value>,
     /// What the origin is told, by `identity-headers`.
     pub headers: Box<[(HeaderName, HeaderValue)]>,
+    /// The token that tells the origin, by `identity-token`.
+    pub(super) token: Token,
+    /// Who they are to policies.
+    pub(super) portrait: Portrait,
 }
 
 impl Principal {
@@ -56,6 +65,11 @@ impl Principal {
         }))
     }
 
+    /// The header field with the token that tells the origin, at this moment in milliseconds since 1970.
+    pub fn token(&self, now: u64) -> Option<(&HeaderName, HeaderValue)> {
+        self.token.field(self, now)
+    }
+
     /// Makes one out of two that both hold: who they are is what the first says; roles, scopes and claims
     /// are those of both, and where they differ the first has the word.
     #[must_use]
@@ -67,6 +81,7 @@ impl Principal {
         for (name, value) in &other.claims {
             both.claims.entry(name.clone()).or_insert_with(|| value.clone());
         }
+        both.token = self.token.or(&other.token);
         let new =
             |(name, _): &&(HeaderName, _)| self.headers.iter().all(|(known, _)| known != name);
         both.headers =
@@ -106,9 +121,12 @@ pub(super) fn within<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&
     })
 }
 
-/// Which claims an origin is told in which header fields.
+/// Which claims an origin is told in which header fields, and by which token.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Introduction(pub(super) Box<[(HeaderName, Box<str>)]>);
+pub(super) struct Introduction {
+    pub(super) fields: Box<[(HeaderName, Box<str>)]>,
+    pub(super) token: Option<Arc<IdentityToken>>,
+}
 
 impl Introduction {
     /// The principal with the header fields that say who it is. What it does not have is not said.
@@ -117,7 +135,8 @@ impl Introduction {
         let field = |(name, claim): &(HeaderName, Box<str>)| {
             Some((name.clone(), header_value(&*principal.claim(claim)?)?))
         };
-        principal.headers = self.0.iter().filter_map(field).collect();
+        principal.headers = self.fields.iter().filter_map(field).collect();
+        principal.token = Token::new(self.token.clone());
         principal
     }
 }
@@ -211,7 +230,7 @@ mod tests {
         let claims =
             ["evil", "list", "name", "edge", "no", "deep", "yes", "n", "empty", "roles", "gone"];
         let fields = claims.map(|claim| (HeaderName::from_static(claim), claim.into()));
-        let who = Introduction(fields.into()).of(who);
+        let who = Introduction { fields: fields.into(), token: None }.of(who);
         let said: Vec<_> = who
             .headers
             .iter()

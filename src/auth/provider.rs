@@ -1,8 +1,8 @@
 //! [`Provider`]: a section `[auth.NAME]`, ready to be asked.
 //!
 //! In: a head. Out: [`Found`]: who it is, that nothing is said here, that what is said is wrong, or
-//! that somebody has to be asked first. Methods are a closed list; to add one, add a variant, and the
-//! compiler shows the rest. This is where they plug in:
+//! that somebody has to be asked first. What all methods have is here: lock-out, what the origin is told
+//! and does not get, and what a client is told. This is where they plug in:
 //!
 //! - [`Provider::look`] decides at once, if that can be done without waiting;
 //! - what answers [`Found::Unsure`] there is asked again through [`Provider::ask`], which may wait;
@@ -14,21 +14,18 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::{
     Ask, Found,
-    api_key::ApiKeys,
-    basic::{self, Basic},
-    jwt::Jwt,
+    identity_token::IdentityToken,
     lock_out::LockOut,
+    method::Method,
     place::Place,
     principal::{Introduction, Principal},
+    signer::Signer,
 };
 use crate::{
     config::{self, Path, Problem, Problems},
     metrics::AuthMetrics,
     reject::Reject,
 };
-
-/// Where bearer tokens are (RFC 6750).
-const BEARER: Place = Place::Authorization("Bearer");
 
 /// A section `[auth.NAME]`.
 #[derive(Debug)]
@@ -45,102 +42,38 @@ pub struct Provider {
     metrics: Arc<AuthMetrics>,
 }
 
-#[derive(Debug)]
-enum Method {
-    ApiKey(ApiKeys),
-    Basic(Box<Basic>),
-    Jwt(Box<Jwt>),
-}
-
-impl Method {
-    fn basic(&self) -> Option<&Basic> {
-        match self {
-            Self::Basic(basic) => Some(basic),
-            Self::ApiKey(_) | Self::Jwt(_) => None,
-        }
-    }
-
-    fn jwt(&self) -> Option<&Jwt> {
-        match self {
-            Self::Jwt(jwt) => Some(jwt),
-            Self::ApiKey(_) | Self::Basic(_) => None,
-        }
-    }
-}
-
 impl Provider {
     /// Compiles the section at `at`; what was counted and remembered `before` goes on.
     pub fn compile(
         name: &str,
         section: &config::Auth,
         before: Option<&Self>,
-        metrics: Arc<AuthMetrics>,
+        (metrics, signer): (Arc<AuthMetrics>, Option<&Arc<Signer>>),
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let introduction = introduction(section, at, problems);
+        let introduction = introduction(section, signer, at, problems);
         let name: Arc<str> = name.into();
-        let who = |method| Principal { auth: name.clone(), method, ..Principal::default() };
-        let (method, credentials, challenge) =
-            match (&section.api_key, &section.basic, &section.jwt) {
-                (Some(keys), None, None) => {
-                    let at = at.key("api-key");
-                    let keys =
-                        ApiKeys::compile(keys, &who("api-key"), &introduction, &at, problems)?;
-                    let (places, challenge) = (keys.places().into(), keys.challenge(&name));
-                    (Method::ApiKey(keys), places, challenge)
-                }
-                (None, Some(users), None) => {
-                    let at = at.key("basic");
-                    let before = before.and_then(|before| before.method.basic());
-                    let (who, counts) = (who("basic"), metrics.clone());
-                    let basic =
-                        Basic::compile(users, &who, &introduction, before, counts, &at, problems)?;
-                    let challenge = basic.challenge();
-                    (Method::Basic(Box::new(basic)), basic::PLACE.into(), challenge)
-                }
-                (None, None, Some(tokens)) => {
-                    let at = at.key("jwt");
-                    let before = before.and_then(|before| before.method.jwt());
-                    let (who, counts) = (who("jwt"), metrics.clone());
-                    let jwt =
-                        Jwt::compile(tokens, &who, &introduction, before, counts, &at, problems)?;
-                    let places = jwt.places().into();
-                    let challenge = format!("Bearer realm={}", super::quoted(&name));
-                    (Method::Jwt(Box::new(jwt)), places, challenge)
-                }
-                (None, None, None) => {
-                    problems.push(no_method(at));
-                    return None;
-                }
-                _ => {
-                    let problem = Problem::error(at.clone(), "it has more than one method");
-                    problems.push(
-                        problem.help("give each a section, and name both in the route's `auth`"),
-                    );
-                    return None;
-                }
-            };
-        let challenge = HeaderValue::try_from(challenge).map_err(|_| {
+        let known = before.map(|before| &before.method);
+        let method = Method::compile(&name, section, &introduction, known, &metrics, at, problems)?;
+        let challenge = HeaderValue::try_from(method.challenge(&name)).map_err(|_| {
             Problem::error(at.clone(), "its name or realm cannot stand in a header field")
         });
+        let credentials = if section.keep_credentials { &[] } else { method.places() };
         Some(Self {
             name,
-            method,
             lock_out: LockOut::compile(&section.lock_out, before.map(|before| &before.lock_out)),
             introduction,
-            credentials: if section.keep_credentials { Box::default() } else { credentials },
+            credentials: credentials.into(),
             challenge: problems.keep(challenge)?,
+            method,
             metrics,
         })
     }
 
     /// Begins what it does beside requests; to be called on the runtime of the control side.
     pub fn start(&self) {
-        match &self.method {
-            Method::Jwt(jwt) => jwt.start(),
-            Method::ApiKey(_) | Method::Basic(_) => {}
-        }
+        self.method.start();
     }
 
     /// What a client is told that is refused for this reason.
@@ -155,49 +88,32 @@ impl Provider {
 
     /// The method's name.
     pub fn method(&self) -> &'static str {
-        match &self.method {
-            Method::ApiKey(_) => "api-key",
-            Method::Basic(_) => "basic",
-            Method::Jwt(_) => "jwt",
-        }
+        self.method.name()
     }
 
     /// Whether what it asks for is a bearer token (RFC 6750).
     pub(super) fn is_bearer(&self) -> bool {
-        match &self.method {
-            Method::ApiKey(keys) => keys.places().contains(&BEARER),
-            Method::Basic(_) => false,
-            Method::Jwt(jwt) => jwt.places().contains(&BEARER),
-        }
+        self.method.is_bearer()
+    }
+
+    /// Whether what it asks for is a client's certificate.
+    pub(super) fn wants_certificates(&self) -> bool {
+        matches!(self.method, Method::Mtls(_))
     }
 
     /// Who it is, as far as that can be said at once.
     pub(super) fn look(&self, ask: &Ask<'_>) -> Found {
-        let found = match &self.method {
-            Method::ApiKey(keys) => keys.look(ask, &self.lock_out),
-            Method::Basic(basic) => basic.look(ask, &self.lock_out),
-            Method::Jwt(jwt) => jwt.look(ask, &self.lock_out),
-        };
-        self.counted(found)
+        self.counted(self.method.look(ask, &self.lock_out))
     }
 
     /// Who it is; this may wait for others.
     pub(super) async fn ask(&self, ask: &Ask<'_>) -> Found {
-        let found = match &self.method {
-            Method::ApiKey(keys) => keys.look(ask, &self.lock_out),
-            Method::Basic(basic) => basic.ask(ask, &self.lock_out).await,
-            Method::Jwt(jwt) => jwt.ask(ask, &self.lock_out).await,
-        };
-        self.counted(found)
+        self.counted(self.method.ask(ask, &self.lock_out).await)
     }
 
     /// Who it is, for a dry run.
     pub(super) fn rehearse(&self, ask: &Ask<'_>) -> Found {
-        match &self.method {
-            Method::ApiKey(keys) => keys.look(ask, &LockOut::never()),
-            Method::Basic(basic) => basic.rehearse(ask),
-            Method::Jwt(jwt) => jwt.rehearse(ask),
-        }
+        self.method.rehearse(ask)
     }
 
     /// Somebody whom it is taken to know, for a dry run.
@@ -215,13 +131,16 @@ impl Provider {
     }
 }
 
-fn no_method(at: &Path) -> Problem {
-    let problem = Problem::error(at.clone(), "it has no method, so nobody could come in");
-    problem.help("add `api-key = { .. }`, `basic = { .. }` or `jwt = { .. }`")
-}
-
-/// The header fields for the origin.
-fn introduction(section: &config::Auth, at: &Path, problems: &mut Problems) -> Introduction {
+/// What the origin is told.
+fn introduction(
+    section: &config::Auth,
+    signer: Option<&Arc<Signer>>,
+    at: &Path,
+    problems: &mut Problems,
+) -> Introduction {
+    let token = section.identity_token.as_ref().and_then(|token| {
+        IdentityToken::compile(token, signer, &at.key("identity-token"), problems)
+    });
     let at = at.key("identity-headers");
     let field = |(name, claim): (&String, &String)| {
         let at = at.key(name.clone());
@@ -230,7 +149,8 @@ fn introduction(section: &config::Auth, at: &Path, problems: &mut Problems) -> I
         let claim = known.ok_or_else(|| Problem::error(at, "a claim has a name"));
         problems.keep(field).zip(problems.keep(claim))
     };
-    Introduction(section.identity_headers.iter().filter_map(field).collect())
+    let fields = section.identity_headers.iter().filter_map(field).collect();
+    Introduction { fields, token: token.map(Arc::new) }
 }
 
 /// A header field's name that may say who somebody is, and nothing that HTTP or Janua itself says.

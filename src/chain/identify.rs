@@ -4,22 +4,25 @@
 //! for the log, or the refusal. What proved the identity is taken off the request here, and out of what
 //! the log and templates see of it.
 
-use http::{HeaderMap, Method, request::Parts};
+use http::{HeaderMap, request::Parts};
 
 use super::exchange::Exchange;
 use crate::{
-    auth::{Ask, Refusal, Verdict},
+    auth::{Ask, Deed, Refusal, Verdict},
+    message::text,
     reject::Reject,
+    route::Params,
     snapshot::Route,
 };
 
 impl Exchange {
     /// What the request says, and when.
-    pub(super) fn ask<'a>(&self, head: &'a Parts) -> Ask<'a> {
+    pub(super) fn ask<'a>(&'a self, head: &'a Parts) -> Ask<'a> {
         Ask {
             headers: &head.headers,
             query: head.uri.query(),
             client: self.client_ip,
+            certificate: self.client.certificate(),
             now: self.started,
             wall: self.client.worker.clock.wall(self.started),
         }
@@ -39,10 +42,36 @@ impl Exchange {
         Ok(())
     }
 
+    /// What the request would do, to somebody who asks.
+    pub(super) fn doing<T>(
+        &self,
+        head: &Parts,
+        params: &Params<'_, '_>,
+        ask: impl FnOnce(&Deed<'_>) -> T,
+    ) -> T {
+        ask(&Deed {
+            method: &head.method,
+            headers: &head.headers,
+            host: self.host.as_ref().map(text).unwrap_or_default(),
+            param: &|name| params.get(name),
+            client: self.client_ip,
+            wall: self.client.worker.clock.wall(self.started),
+        })
+    }
+
     /// Whether whoever makes the request may.
     #[inline]
-    pub(super) fn authorize(&mut self, route: &Route, method: &Method) -> Result<(), Reject> {
-        if let Some(reject) = route.auth.authorize(&self.who, method)? {
+    pub(super) fn authorize(
+        &mut self,
+        route: &Route,
+        head: &Parts,
+        params: &Params<'_, '_>,
+    ) -> Result<(), Reject> {
+        if !route.auth.is_asked() {
+            return Ok(());
+        }
+        let told = self.doing(head, params, |deed| route.auth.authorize(&self.who, deed))?;
+        if let Some(reject) = told {
             self.reported.get_or_insert(reject);
             if !self.rehearsed {
                 route.metrics.report(self.client.worker.index, reject as usize);
@@ -66,8 +95,12 @@ impl Exchange {
     /// Tells the origin who makes the request.
     #[inline]
     pub(super) fn introduce(&self, headers: &mut HeaderMap) {
-        for (name, value) in self.who.principal().iter().flat_map(|who| &who.headers) {
+        let Some(who) = self.who.principal() else { return };
+        for (name, value) in &who.headers {
             headers.insert(name, value.clone());
+        }
+        if let Some((name, value)) = who.token(self.client.worker.clock.wall(self.started)) {
+            headers.insert(name, value);
         }
     }
 

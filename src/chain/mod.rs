@@ -89,11 +89,11 @@ async fn run(
         }
         // 3 access: address and header lists, of the listener and the route
         exchange.admit(&head.headers)?;
-        if let Found::Route { target: route, .. } = &found {
+        if let Found::Route { target: route, params, .. } = &found {
             // 4 identify: who is it
             exchange.identify(route, head).await?;
             // 5 authorize: may they
-            exchange.authorize(route, &head.method)?;
+            exchange.authorize(route, head, params)?;
             // 6 limit: rate, concurrency, quota; it may wait
             route.limit.take(limit::Key::Ip(exchange.client_ip)).await?;
         }

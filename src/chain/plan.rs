@@ -221,8 +221,8 @@ fn run(
     planned.asked = exchange.explain_access(&head.headers);
     exchange.admit(&head.headers)?;
     planned.note_asked();
-    if let Found::Route { target: route, .. } = &found {
-        identify(exchange, route, &head, planned)?;
+    if let Found::Route { target: route, params, .. } = &found {
+        identify(exchange, route, params, &head, planned)?;
         planned.note("nothing configured");
     } else {
         (0..3).for_each(|_| planned.note("nothing to ask without a route"));
@@ -243,6 +243,7 @@ fn run(
 fn identify(
     exchange: &mut Exchange,
     route: &Route,
+    params: &Params<'_, '_>,
     head: &Parts,
     planned: &mut Planned<'_>,
 ) -> Result<(), Reject> {
@@ -253,8 +254,8 @@ fn identify(
     planned.asked = asked;
     exchange.who = who.map_err(|refusal| exchange.turn_away(refusal))?;
     planned.note_asked();
-    planned.asked = route.auth.explain(&exchange.who, &head.method);
-    exchange.authorize(route, &head.method)?;
+    planned.asked = exchange.doing(head, params, |deed| route.auth.explain(&exchange.who, deed));
+    exchange.authorize(route, head, params)?;
     planned.note_asked();
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::{
     value::{Duration, OneOrMany},
 };
 
-/// A way to say who one is; it holds exactly one method, such as `api-key` or `basic`.
+/// A way to say who one is; it holds exactly one method, such as `api-key`, `basic` or `mtls`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Auth {
@@ -24,14 +24,52 @@ pub struct Auth {
     /// Tokens that somebody signs, an identity provider say (JWT).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
+    /// Certificates that clients show in the TLS handshake; the listener asks for them, `tls.client`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtls: Option<Mtls>,
     /// Pass the client's credentials on to the origin; by default they are taken off.
     pub keep_credentials: bool,
     /// Header fields that tell the origin who it is, each with a claim: `"sub"`, `"owner"`, `"roles"`, `"scopes"`, `"auth"`, or one of a token's, `"address.city"`. Such fields from clients never pass, on any route.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("x-user", "sub"), ("x-roles", "roles")]))]
     pub identity_headers: BTreeMap<String, String>,
+    /// A short-lived token (JWT, ES256) of the gateway's own that tells the origin who it is; the public keys are at the admin door, `/jwks`. The field never passes from clients, on any route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_token: Option<IdentityToken>,
     /// What happens to those who fail again and again; counted by address (IPv6 by /64) and by account.
     pub lock_out: LockOut,
+}
+
+/// A token of the gateway's own for the origin.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IdentityToken {
+    /// The header field that it stands in.
+    pub header: String,
+    /// How long it holds, 2s to 1d. One is used again for half of that time.
+    pub lifetime: Duration,
+    /// Claims to take along beside `iss`, `sub`, `aud`, `iat` and `exp`; what somebody does not have is left out.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["roles", "scopes"])]
+    pub claims: OneOrMany<String>,
+    /// For whom it is: `aud`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"orders")]
+    pub audience: Option<String>,
+    /// By whom it is: `iss`.
+    pub issuer: String,
+}
+
+impl Default for IdentityToken {
+    fn default() -> Self {
+        Self {
+            header: "x-identity".into(),
+            lifetime: Duration::secs(60),
+            claims: OneOrMany::default(),
+            audience: None,
+            issuer: "janua".into(),
+        }
+    }
 }
 
 /// Keys that programs send; where, and which there are.
@@ -94,6 +132,68 @@ pub struct Key {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(example = true)]
     pub revoked: bool,
+}
+
+/// Certificates that clients show; what a certificate says are claims: `fingerprint`, `serial`, `subject`, `cn`, `issuer`, `issuer-cn`, `san-dns`, `san-uri`, `san-email`, `not-after`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mtls {
+    /// What of a certificate says who it is; of several names of a kind the first. One without it is not known.
+    pub subject: CertificateName,
+    /// The roles of everybody whose certificate is known.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["service"])]
+    pub roles: OneOrMany<String>,
+    /// Who may come, and with which roles; by default everybody whose certificate the listener verifies. Whoever fits several has the roles of all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<MtlsClient>,
+}
+
+/// What of a certificate says who it is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateName {
+    /// The common name.
+    #[default]
+    Cn,
+    /// A DNS name.
+    SanDns,
+    /// A URI, as SPIFFE has it.
+    SanUri,
+    /// An address for mail.
+    SanEmail,
+    /// The SHA-256 of the whole certificate.
+    Fingerprint,
+}
+
+/// Clients that may come: all that is said of them must hold.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MtlsClient {
+    /// The SHA-256 of the certificate, in hex, with or without colons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub fingerprint: Option<String>,
+    /// The common name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"billing")]
+    pub cn: Option<String>,
+    /// One of the alternative names: DNS, URI or mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"spiffe://example.com/billing")]
+    pub san: Option<String>,
+    /// The common name of the authority that signed it, where the listener trusts several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Services CA")]
+    pub issuer: Option<String>,
+    /// The roles.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["admin"])]
+    pub roles: OneOrMany<String>,
+    /// The scopes.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["orders:read"])]
+    pub scopes: OneOrMany<String>,
 }
 
 /// Users with passwords.
@@ -326,6 +426,44 @@ pub struct Conditions {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("department", "sales")]))]
     pub claim: BTreeMap<String, OneOrMany<ClaimValue>>,
+}
+
+/// Policies that decide: a file of them, or a table with more.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Policy {
+    /// The file alone.
+    File(PathBuf),
+    /// The file and more.
+    Table(PolicyTable),
+}
+
+impl Policy {
+    /// What is meant, with every default.
+    pub fn table(&self) -> Cow<'_, PolicyTable> {
+        match self {
+            Self::File(file) => {
+                Cow::Owned(PolicyTable { file: file.clone(), ..PolicyTable::default() })
+            }
+            Self::Table(table) => Cow::Borrowed(table),
+        }
+    }
+}
+
+/// Policies, and what they are told of a request.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PolicyTable {
+    /// The file, read again at each reload.
+    #[schemars(example = &"/etc/janua/policies.cedar")]
+    pub file: PathBuf,
+    /// Header fields that policies may ask for, as `context.headers["x-tenant"]`; one that is there twice is not told.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["x-tenant"])]
+    pub headers: OneOrMany<String>,
+    /// `"report"` lets everybody through, and tells whom it would have refused.
+    #[serde(default)]
+    pub enforce: Enforce,
 }
 
 /// The value of a claim.

@@ -37,8 +37,9 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     access::{Access, AddressFile, Addresses, GeoIp},
     auth::{
-        Allow, ApiKey, Auth, Basic, ClaimValue, Conditions, Key, LockOut, PasswordHash, Require,
-        Rule, User, UserTable,
+        Allow, ApiKey, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, Key,
+        LockOut, Mtls, MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User,
+        UserTable,
     },
     enforce::Enforce,
     include::fits,

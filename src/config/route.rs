@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    auth::{Allow, ClaimValue, Require},
+    auth::{Allow, ClaimValue, Policy, Require},
     value::{ByteSize, Duration, OneOrMany},
 };
 
@@ -56,6 +56,10 @@ pub struct Route {
     /// What one has to be: `{ role = "admin" }`, `{ scope = "orders:read" }`; by default anybody whom `auth` knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Allow>,
+    /// Policies in the language Cedar (cedarpolicy.com) that decide, after `allow`: a file, or a table. What no policy permits is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/policies.cedar")]
+    pub policy: Option<Policy>,
     /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub to: To,

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use super::ClientCertificate;
 use crate::{reject::Reject, worker::Worker};
 
 /// `http` or `https`.
@@ -40,7 +41,7 @@ impl Scheme {
 }
 
 /// What the TLS handshake came to.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct TlsFacts {
     /// `"TLSv1.3"` or `"TLSv1.2"`.
     pub version: &'static str,
@@ -48,8 +49,8 @@ pub struct TlsFacts {
     pub cipher: &'static str,
     /// The name that the client asked for.
     pub server_name: Option<Box<str>>,
-    /// The client's certificate (DER), verified, if it showed one.
-    pub certificate: Option<Box<[u8]>>,
+    /// The client's certificate, if it showed one.
+    pub certificate: Option<Box<ClientCertificate>>,
 }
 
 /// A client's connection: the facts that do not change, and how it stands.
@@ -97,6 +98,11 @@ impl Client {
     pub fn begin(self: &Arc<Self>) -> InFlight {
         self.state.in_flight.fetch_add(1, Relaxed);
         InFlight(self.clone())
+    }
+
+    /// The certificate that it showed, if any.
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.certificate.as_deref()
     }
 
     /// The peer's IP address, none for a Unix socket.

@@ -5,6 +5,7 @@
 
 mod authority;
 mod body;
+mod certificate;
 mod client;
 mod condition;
 mod forwarded;
@@ -18,6 +19,7 @@ mod upload;
 pub use self::{
     authority::{is_authority, text, without_port},
     body::{BodyError, BodyLimits, RequestBody},
+    certificate::{CertificateFacts, ClientCertificate},
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
     condition::{Conditions, Rank},
     forwarded::{client_address, set_forwarded},

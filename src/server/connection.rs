@@ -36,7 +36,7 @@ use super::{
 use crate::{
     chain,
     config::{self, ListenerTimeout},
-    message::{Client, Seat, Signal, TlsFacts},
+    message::{Client, ClientCertificate, Seat, Signal, TlsFacts},
     metrics::Protocol,
     reject::Reject,
     snapshot::{Lens, Listener},
@@ -137,7 +137,7 @@ fn facts(connection: &rustls::ServerConnection) -> TlsFacts {
         version,
         cipher,
         server_name: connection.server_name().map(Into::into),
-        certificate: certificate.map(|certificate| certificate.as_ref().into()),
+        certificate: certificate.map(|der| Box::new(ClientCertificate::new(der))),
     }
 }
 

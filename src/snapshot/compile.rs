@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path as FilePath,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -14,7 +15,7 @@ use http::HeaderValue;
 use super::{Listener, Purpose, Route, Snapshot, listener::Given, route};
 use crate::{
     access::Lists,
-    auth::{Provider, Providers, identity_header},
+    auth::{Provider, Providers, Signer, identity_header},
     config::{self, Config, Path, Problem, Problems},
     message::Reserved,
     metrics::{self, Loading},
@@ -55,11 +56,7 @@ impl Snapshot {
             Some(previous) => Loading::after(&previous.metrics, most_workers, REASONS),
             None => Loading::first(most_workers, REASONS, now()),
         };
-        let tickets = match previous {
-            Some(previous) => Some(previous.tickets.clone()),
-            None => problems
-                .keep(Tickets::new().map_err(|message| Problem::error(Path::root(), message))),
-        };
+        let tickets = tickets(previous, &mut problems);
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
         let listeners = tickets.as_ref().map(|tickets| {
@@ -69,8 +66,15 @@ impl Snapshot {
         });
         let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
         let listeners = listeners.unwrap_or_default();
-        let auths = auths(&config, previous, &mut metrics, &mut problems);
-        let known = Known { upstreams: &upstreams, access: &lists, auths: &auths };
+        let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
+        let signer = signer(&config, state, previous, &mut problems);
+        let auths = auths(&config, previous, signer.as_ref(), &mut metrics, &mut problems);
+        let known = Known {
+            upstreams: &upstreams,
+            access: &lists,
+            auths: &auths,
+            listeners: &config.listener,
+        };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
         let access_log =
@@ -91,6 +95,7 @@ impl Snapshot {
             listeners,
             upstreams: upstreams.into_values().flatten().collect(),
             auths: auths.into_values().flatten().collect(),
+            signer,
             reserved,
             routes,
             metrics: metrics.finish(),
@@ -105,6 +110,12 @@ impl Snapshot {
         };
         Ok((snapshot, problems))
     }
+}
+
+/// What keeps session tickets: this process's.
+fn tickets(previous: Option<&Snapshot>, problems: &mut Problems) -> Option<Tickets> {
+    let made = previous.map_or_else(Tickets::new, |previous| Ok(previous.tickets.clone()));
+    problems.keep(made.map_err(|message| Problem::error(Path::root(), message)))
 }
 
 /// Threads that carry traffic.
@@ -171,12 +182,14 @@ pub(super) struct Known<'a> {
     pub(super) upstreams: &'a Upstreams,
     pub(super) access: &'a Lists,
     pub(super) auths: &'a Providers,
+    pub(super) listeners: &'a [config::Listener],
 }
 
 /// Ways to say who one is, by name.
 fn auths(
     config: &Config,
     previous: Option<&Snapshot>,
+    signer: Option<&Arc<Signer>>,
     metrics: &mut Loading<'_>,
     problems: &mut Problems,
 ) -> Providers {
@@ -184,15 +197,36 @@ fn auths(
     let compile = |(name, section): (&String, &config::Auth)| {
         let at = Path::root().key("auth").key(name.clone());
         let (before, counters) = (known(name).map(|known| &**known), metrics.auth(name));
-        let made = Provider::compile(name, section, before, counters, &at, problems);
+        let given = (counters, signer);
+        let made = Provider::compile(name, section, before, given, &at, problems);
         (name.clone(), made.map(Arc::new))
     };
     config.auth.iter().map(compile).collect()
 }
 
+/// The gateway's own keys, if a section has tokens signed. They are this process's once it has them.
+fn signer(
+    config: &Config,
+    state: Option<&FilePath>,
+    previous: Option<&Snapshot>,
+    problems: &mut Problems,
+) -> Option<Arc<Signer>> {
+    let mut tokens = config.auth.iter().filter(|(_, auth)| auth.identity_token.is_some());
+    let at = Path::root().key("auth").key(tokens.next()?.0.clone()).key("identity-token");
+    if let Some(known) = previous.and_then(|previous| previous.signer.clone()) {
+        return Some(known);
+    }
+    let now = u64::try_from(now()).unwrap_or_default() * 1_000;
+    let made = Signer::load(state, now).map_err(|message| Problem::error(at, message));
+    problems.keep(made).map(Arc::new)
+}
+
 /// Header fields that nobody but Janua may say: those of every section, wherever it is used.
 fn reserved(config: &Config) -> Reserved {
-    let names = config.auth.values().flat_map(|auth| auth.identity_headers.keys());
+    let names = config.auth.values().flat_map(|auth| {
+        let token = auth.identity_token.iter().map(|token| &token.header);
+        auth.identity_headers.keys().chain(token)
+    });
     Reserved::new(names.filter_map(|name| identity_header(name).ok()))
 }
 

@@ -30,7 +30,7 @@ pub use self::{
     route::{Route, Target},
 };
 use crate::{
-    auth::Provider,
+    auth::{Provider, Signer},
     config::Config,
     message::Reserved,
     metrics,
@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<Upstream>>,
     /// Ways to say who one is.
     pub auths: Vec<Arc<Provider>>,
+    /// The keys by which origins are told who somebody is, if they are.
+    pub signer: Option<Arc<Signer>>,
     /// Header fields that only Janua says, see `identity-headers`.
     pub reserved: Arc<Reserved>,
     /// Which requests go where.

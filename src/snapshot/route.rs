@@ -91,7 +91,10 @@ impl Route {
         let params = route::parameters(route);
         let target = target(route, &params, known.upstreams, at, problems);
         let access = known.access.named(&route.access, &at.key("access"), problems);
-        let auth = Auth::compile(route, known.auths, at, problems);
+        let auth = Auth::compile(route, (name, &params), known.auths, at, problems);
+        if auth.as_ref().is_some_and(Auth::wants_certificates) {
+            check_certificates(route, known.listeners, at, problems);
+        }
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
             kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
@@ -112,6 +115,29 @@ impl Route {
             log: route.log != Some(false),
             metrics: metrics.route(name),
         })
+    }
+}
+
+/// Nobody can show a certificate where no listener asks for it.
+fn check_certificates(
+    route: &config::Route,
+    listeners: &[config::Listener],
+    at: &Path,
+    problems: &mut Problems,
+) {
+    let takes = |listener: &&config::Listener| {
+        let name = listener.name.as_ref().unwrap_or(&listener.address);
+        route.listener.is_empty() || route.listener.contains(name)
+    };
+    let asks = |listener: &config::Listener| match &listener.tls {
+        Some(config::Tls::Files(files)) => files.client.is_some(),
+        Some(config::Tls::Word(_)) | None => false,
+    };
+    if !listeners.iter().filter(takes).any(asks) {
+        let message = "no listener of this route asks for certificates, so nobody could show one";
+        let problem = Problem::error(at.key("auth"), message);
+        problems
+            .push(problem.help("add `client = { ca = \"clients.pem\" }` to a listener's `tls`"));
     }
 }
 

@@ -61,6 +61,19 @@ fn what_a_route_asks_for_in_vain_is_said() {
 
 #[test]
 #[rustfmt::skip]
+fn certificates_that_are_nobodys_are_refused_with_their_place() {
+    let clients = |clients: &str| format!("[auth.a]\nmtls = {{ clients = [{clients}] }}");
+    let cases: &[Case] = &[
+        (clients("{ cn = \"a\" }, { roles = \"a\" }"), "", "auth.a.mtls.clients[1]: it does not say whose"),
+        (clients("{ fingerprint = \"00\" }"), "", "auth.a.mtls.clients[0].fingerprint: a fingerprint is the SHA-256"),
+        ("[auth.a]\nmtls.subject = \"san-url\"".into(), "", "auth.a.mtls.subject: `san-url` is not known here => did you mean"),
+        ("[auth.a]\nmtls = {}\nbasic = { users = {} }".into(), "", "auth.a: it has more than one method"),
+    ];
+    check(cases);
+}
+
+#[test]
+#[rustfmt::skip]
 fn keys_that_are_none_are_refused_with_their_place() {
     let good = key("a", "k", "");
     let list = |keys: &str| format!("[auth.keys]\napi-key = {{ keys = [{keys}] }}");

@@ -9,6 +9,9 @@ mod identity;
 mod jwt;
 mod keys;
 mod lock_out;
+mod mtls;
+mod policy;
+mod token;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 

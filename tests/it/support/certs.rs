@@ -1,13 +1,13 @@
 //! Authorities, certificates and revocation lists, made for one test.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::SystemTime};
 
 use ::aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, RevokedCertParams,
-    SerialNumber, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams,
+    DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore, ServerConfig,
@@ -45,6 +45,25 @@ impl Authority {
         let mut params = CertificateParams::new(names.clone()).unwrap();
         params.distinguished_name.push(DnType::CommonName, names.join(" "));
         params.serial_number = Some(SerialNumber::from(serial));
+        let certificate = params.signed_by(&pair, &self.issuer).unwrap();
+        Identity { certificate, pair }
+    }
+
+    /// A certificate for this common name, with these alternative names, up to some time.
+    pub(crate) fn issue_to(
+        &self,
+        name: &str,
+        names: Vec<SanType>,
+        ends: Option<SystemTime>,
+    ) -> Identity {
+        let pair = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.subject_alt_names = names;
+        if let Some(ends) = ends {
+            params.not_after = ends.into();
+        }
         let certificate = params.signed_by(&pair, &self.issuer).unwrap();
         Identity { certificate, pair }
     }

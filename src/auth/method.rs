@@ -1,0 +1,165 @@
+//! [`Method`]: how a section finds out who somebody is. A closed list: to add one, add a variant, and the
+//! compiler shows the rest.
+//!
+//! In: a head. Out: [`Found`]: who it is, that nothing is said here, that what is said is wrong, or that
+//! somebody has to be asked first.
+
+use std::sync::Arc;
+
+use super::{
+    Ask, Found,
+    api_key::ApiKeys,
+    basic::{self, Basic},
+    jwt::Jwt,
+    lock_out::LockOut,
+    mtls::Mtls,
+    place::Place,
+    principal::{Introduction, Principal},
+};
+use crate::{
+    config::{self, Path, Problem, Problems},
+    metrics::AuthMetrics,
+};
+
+/// Where bearer tokens are (RFC 6750).
+const BEARER: Place = Place::Authorization("Bearer");
+
+/// How a section finds out who somebody is.
+#[derive(Debug)]
+pub(super) enum Method {
+    ApiKey(ApiKeys),
+    Basic(Box<Basic>),
+    Jwt(Box<Jwt>),
+    Mtls(Box<Mtls>),
+}
+
+impl Method {
+    /// Compiles the one method of the section at `at`; what it knew `before` goes on.
+    pub(super) fn compile(
+        name: &Arc<str>,
+        section: &config::Auth,
+        introduction: &Introduction,
+        before: Option<&Self>,
+        metrics: &Arc<AuthMetrics>,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let config::Auth { api_key, basic, jwt, mtls, .. } = section;
+        let all = [api_key.is_some(), basic.is_some(), jwt.is_some(), mtls.is_some()];
+        if all.iter().filter(|is| **is).count() > 1 {
+            let problem = Problem::error(at.clone(), "it has more than one method");
+            let help = "give each a section, and name both in the route's `auth`";
+            problems.push(problem.help(help));
+            return None;
+        }
+        let who = |method| Principal { auth: name.clone(), method, ..Principal::default() };
+        if let Some(keys) = api_key {
+            let at = at.key("api-key");
+            let keys = ApiKeys::compile(keys, &who("api-key"), introduction, &at, problems)?;
+            return Some(Self::ApiKey(keys));
+        }
+        if let Some(users) = basic {
+            let (at, who, counts) = (at.key("basic"), who("basic"), metrics.clone());
+            let before = match before {
+                Some(Self::Basic(basic)) => Some(&**basic),
+                _ => None,
+            };
+            let basic = Basic::compile(users, &who, introduction, before, counts, &at, problems)?;
+            return Some(Self::Basic(Box::new(basic)));
+        }
+        if let Some(tokens) = jwt {
+            let (at, who, counts) = (at.key("jwt"), who("jwt"), metrics.clone());
+            let before = match before {
+                Some(Self::Jwt(jwt)) => Some(&**jwt),
+                _ => None,
+            };
+            let jwt = Jwt::compile(tokens, &who, introduction, before, counts, &at, problems)?;
+            return Some(Self::Jwt(Box::new(jwt)));
+        }
+        if let Some(certificates) = mtls {
+            let (at, who) = (at.key("mtls"), who("mtls"));
+            let mtls = Mtls::compile(certificates, who, introduction, &at, problems);
+            return Some(Self::Mtls(Box::new(mtls)));
+        }
+        let problem = Problem::error(at.clone(), "it has no method, so nobody could come in");
+        problems.push(
+            problem.help("add `api-key = { .. }`, `basic = { .. }`, `jwt = { .. }` or `mtls = {}`"),
+        );
+        None
+    }
+
+    /// Its name, as in the configuration.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::ApiKey(_) => "api-key",
+            Self::Basic(_) => "basic",
+            Self::Jwt(_) => "jwt",
+            Self::Mtls(_) => "mtls",
+        }
+    }
+
+    /// Where clients put what it looks at.
+    pub(super) fn places(&self) -> &[Place] {
+        match self {
+            Self::ApiKey(keys) => keys.places(),
+            Self::Basic(_) => &basic::PLACE,
+            Self::Jwt(jwt) => jwt.places(),
+            Self::Mtls(_) => &[],
+        }
+    }
+
+    /// What a client of the section with this name is told that says nothing of itself (RFC 9110 section
+    /// 11.6.1).
+    pub(super) fn challenge(&self, name: &str) -> String {
+        match self {
+            Self::ApiKey(keys) => keys.challenge(name),
+            Self::Basic(basic) => basic.challenge(),
+            Self::Jwt(_) => format!("Bearer realm={}", super::quoted(name)),
+            Self::Mtls(_) => format!("ClientCertificate realm={}", super::quoted(name)),
+        }
+    }
+
+    /// Whether what it asks for is a bearer token (RFC 6750).
+    pub(super) fn is_bearer(&self) -> bool {
+        self.places().contains(&BEARER)
+    }
+
+    /// Begins what it does beside requests, on the runtime that this is called on.
+    pub(super) fn start(&self) {
+        match self {
+            Self::Jwt(jwt) => jwt.start(),
+            Self::ApiKey(_) | Self::Basic(_) | Self::Mtls(_) => {}
+        }
+    }
+
+    /// Who it is, as far as that can be said at once.
+    #[inline]
+    pub(super) fn look(&self, ask: &Ask<'_>, lock_out: &LockOut) -> Found {
+        match self {
+            Self::ApiKey(keys) => keys.look(ask, lock_out),
+            Self::Basic(basic) => basic.look(ask, lock_out),
+            Self::Jwt(jwt) => jwt.look(ask, lock_out),
+            Self::Mtls(mtls) => mtls.look(ask),
+        }
+    }
+
+    /// Who it is; this may wait for others.
+    pub(super) async fn ask(&self, ask: &Ask<'_>, lock_out: &LockOut) -> Found {
+        match self {
+            Self::ApiKey(keys) => keys.look(ask, lock_out),
+            Self::Basic(basic) => basic.ask(ask, lock_out).await,
+            Self::Jwt(jwt) => jwt.ask(ask, lock_out).await,
+            Self::Mtls(mtls) => mtls.look(ask),
+        }
+    }
+
+    /// Who it is, for a dry run: it neither waits nor counts.
+    pub(super) fn rehearse(&self, ask: &Ask<'_>) -> Found {
+        match self {
+            Self::ApiKey(keys) => keys.look(ask, &LockOut::never()),
+            Self::Basic(basic) => basic.rehearse(ask),
+            Self::Jwt(jwt) => jwt.rehearse(ask),
+            Self::Mtls(mtls) => mtls.look(ask),
+        }
+    }
+}
