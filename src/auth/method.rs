@@ -13,6 +13,7 @@ use super::{
     jwt::Jwt,
     lock_out::LockOut,
     mtls::Mtls,
+    oidc::Oidc,
     place::Place,
     principal::{Introduction, Principal},
 };
@@ -31,6 +32,7 @@ pub(super) enum Method {
     Basic(Box<Basic>),
     Jwt(Box<Jwt>),
     Mtls(Box<Mtls>),
+    Oidc(Box<Oidc>),
 }
 
 impl Method {
@@ -44,8 +46,9 @@ impl Method {
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let config::Auth { api_key, basic, jwt, mtls, .. } = section;
-        let all = [api_key.is_some(), basic.is_some(), jwt.is_some(), mtls.is_some()];
+        let config::Auth { api_key, basic, jwt, mtls, oidc, .. } = section;
+        let all =
+            [api_key.is_some(), basic.is_some(), jwt.is_some(), mtls.is_some(), oidc.is_some()];
         if all.iter().filter(|is| **is).count() > 1 {
             let problem = Problem::error(at.clone(), "it has more than one method");
             let help = "give each a section, and name both in the route's `auth`";
@@ -81,9 +84,20 @@ impl Method {
             let mtls = Mtls::compile(certificates, who, introduction, &at, problems);
             return Some(Self::Mtls(Box::new(mtls)));
         }
+        if let Some(people) = oidc {
+            let (at, who, counts) = (at.key("oidc"), who("oidc"), metrics.clone());
+            let before = match before {
+                Some(Self::Oidc(oidc)) => Some(&**oidc),
+                _ => None,
+            };
+            let oidc = Oidc::compile(people, &who, introduction, before, counts, &at, problems)?;
+            return Some(Self::Oidc(Box::new(oidc)));
+        }
         let problem = Problem::error(at.clone(), "it has no method, so nobody could come in");
         problems.push(
-            problem.help("add `api-key = { .. }`, `basic = { .. }`, `jwt = { .. }` or `mtls = {}`"),
+            problem.help(
+                "add `api-key = { .. }`, `basic = { .. }`, `jwt = { .. }`, `oidc = { .. }` or `mtls = {}`",
+            ),
         );
         None
     }
@@ -95,6 +109,7 @@ impl Method {
             Self::Basic(_) => "basic",
             Self::Jwt(_) => "jwt",
             Self::Mtls(_) => "mtls",
+            Self::Oidc(_) => "oidc",
         }
     }
 
@@ -105,6 +120,7 @@ impl Method {
             Self::Basic(_) => &basic::PLACE,
             Self::Jwt(jwt) => jwt.places(),
             Self::Mtls(_) => &[],
+            Self::Oidc(oidc) => oidc.places(),
         }
     }
 
@@ -116,6 +132,7 @@ impl Method {
             Self::Basic(basic) => basic.challenge(),
             Self::Jwt(_) => format!("Bearer realm={}", super::quoted(name)),
             Self::Mtls(_) => format!("ClientCertificate realm={}", super::quoted(name)),
+            Self::Oidc(_) => format!("Cookie realm={}", super::quoted(name)),
         }
     }
 
@@ -128,6 +145,7 @@ impl Method {
     pub(super) fn start(&self) {
         match self {
             Self::Jwt(jwt) => jwt.start(),
+            Self::Oidc(oidc) => oidc.start(),
             Self::ApiKey(_) | Self::Basic(_) | Self::Mtls(_) => {}
         }
     }
@@ -140,6 +158,7 @@ impl Method {
             Self::Basic(basic) => basic.look(ask, lock_out),
             Self::Jwt(jwt) => jwt.look(ask, lock_out),
             Self::Mtls(mtls) => mtls.look(ask),
+            Self::Oidc(oidc) => oidc.look(ask),
         }
     }
 
@@ -150,6 +169,7 @@ impl Method {
             Self::Basic(basic) => basic.ask(ask, lock_out).await,
             Self::Jwt(jwt) => jwt.ask(ask, lock_out).await,
             Self::Mtls(mtls) => mtls.look(ask),
+            Self::Oidc(oidc) => oidc.ask(ask).await,
         }
     }
 
@@ -160,6 +180,7 @@ impl Method {
             Self::Basic(basic) => basic.rehearse(ask),
             Self::Jwt(jwt) => jwt.rehearse(ask),
             Self::Mtls(mtls) => mtls.look(ask),
+            Self::Oidc(oidc) => oidc.rehearse(ask),
         }
     }
 }

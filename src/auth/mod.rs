@@ -18,6 +18,7 @@ mod lock_out;
 mod memory;
 mod method;
 mod mtls;
+mod oidc;
 mod password;
 mod place;
 mod policy;
@@ -27,12 +28,16 @@ mod signer;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
-use http::{HeaderMap, Method, Uri, header::WWW_AUTHENTICATE};
+use http::{
+    HeaderMap, Method, Uri,
+    header::{COOKIE, WWW_AUTHENTICATE},
+};
 use tokio::time::Instant;
 
 use self::{allow::Allow, policy::Policy};
 pub use self::{
     key::{Wish, key_line, make_key, parse_key_line},
+    oidc::{Door, Login, Page},
     password::hash_password,
     policy::Deed,
     principal::Principal,
@@ -120,6 +125,26 @@ pub struct Refusal {
     pub reject: Reject,
     /// When it may be worth to come again.
     pub retry_after: Option<Duration>,
+}
+
+/// Cookies of sessions, which no origin gets, whichever route a request takes.
+#[derive(Debug, Default)]
+pub struct Cookies(Box<[place::Place]>);
+
+impl Cookies {
+    /// Those of these sections.
+    pub fn of(providers: &Providers) -> Self {
+        let places = providers.values().flatten().filter_map(|provider| provider.login());
+        Self(places.flat_map(|oidc| oidc.places()).cloned().collect())
+    }
+
+    /// Takes them off a request.
+    #[inline]
+    pub fn clear(&self, headers: &mut HeaderMap) {
+        if !self.0.is_empty() && headers.contains_key(COOKIE) {
+            self.0.iter().for_each(|place| place.clear(headers, &mut Uri::default()));
+        }
+    }
 }
 
 impl From<Reject> for Refusal {
@@ -265,6 +290,30 @@ impl Auth {
         }
     }
 
+    /// Whether browsers are sent to log in.
+    pub fn logs_in(&self) -> bool {
+        self.0.iter().flat_map(|asked| &asked.providers).any(|provider| provider.login().is_some())
+    }
+
+    /// Where a browser goes that asks for a page and is refused for this reason; none if it would not help
+    /// it to log in.
+    ///
+    /// # Errors
+    /// It would, and it cannot.
+    pub async fn login(&self, reject: Reject, page: &Page<'_>) -> Result<Option<Login>, Refusal> {
+        if !matches!(reject, Reject::AuthMissing | Reject::AuthOidcSession) {
+            return Ok(None);
+        }
+        for provider in self.0.iter().flat_map(|asked| &asked.providers) {
+            if let Some(oidc) = provider.login()
+                && matches!(oidc.look(&page.ask), Found::Absent | Found::Wrong(_))
+            {
+                return oidc.login(page).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes off what proved who it is.
     pub fn strip(&self, headers: &mut HeaderMap, uri: &mut Uri) {
         let providers = self.0.iter().flat_map(|asked| &asked.providers);
@@ -315,6 +364,9 @@ impl Auth {
         for provider in &asked.providers {
             let found = provider.rehearse(&ask);
             let makes = match &found {
+                Found::Absent if provider.login().is_some() => {
+                    "is not shown a session; a browser would be sent to log in".into()
+                }
                 Found::Absent => "is not shown anything".into(),
                 Found::Known(who) => format!("knows {}", who.describe()),
                 Found::Wrong(refusal) => format!("refuses, {}", refusal.reject.reason()),

@@ -17,6 +17,7 @@ use super::{
     identity_token::IdentityToken,
     lock_out::LockOut,
     method::Method,
+    oidc::Oidc,
     place::Place,
     principal::{Introduction, Principal},
     signer::Signer,
@@ -59,7 +60,15 @@ impl Provider {
         let challenge = HeaderValue::try_from(method.challenge(&name)).map_err(|_| {
             Problem::error(at.clone(), "its name or realm cannot stand in a header field")
         });
-        let credentials = if section.keep_credentials { &[] } else { method.places() };
+        let kept = match &method {
+            Method::Oidc(_) if section.keep_credentials => {
+                let message = "a session's cookie goes to no origin";
+                problems.push(Problem::error(at.key("keep-credentials"), message));
+                return None;
+            }
+            _ => section.keep_credentials,
+        };
+        let credentials = if kept { &[] } else { method.places() };
         Some(Self {
             name,
             lock_out: LockOut::compile(&section.lock_out, before.map(|before| &before.lock_out)),
@@ -84,6 +93,14 @@ impl Provider {
         }
         let told = [self.challenge.as_bytes(), b", error=\"invalid_token\""].concat();
         HeaderValue::from_bytes(&told).unwrap_or_else(|_| self.challenge.clone())
+    }
+
+    /// Where browsers log in, if they do.
+    pub(super) fn login(&self) -> Option<&Oidc> {
+        match &self.method {
+            Method::Oidc(oidc) => Some(oidc),
+            Method::ApiKey(_) | Method::Basic(_) | Method::Jwt(_) | Method::Mtls(_) => None,
+        }
     }
 
     /// The method's name.

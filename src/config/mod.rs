@@ -15,6 +15,7 @@ mod listener;
 mod load;
 mod names;
 mod nearest;
+mod oidc;
 mod path;
 mod problem;
 mod reference;
@@ -50,6 +51,7 @@ pub use self::{
     },
     load::Loaded,
     nearest::nearest,
+    oidc::{ClientAuth, Oidc},
     path::Path,
     problem::{Problem, Problems, Severity},
     reference::reference,

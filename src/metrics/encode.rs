@@ -211,6 +211,28 @@ fn auths(page: &mut Page, all: &Named<AuthMetrics>) {
         "Times that they could not be fetched.",
         |auth| auth.key_fetch_failures.get().into(),
     );
+    one("janua_auth_sessions", Kind::Gauge, "Sessions that are held.", |auth| {
+        auth.sessions.get().into()
+    });
+    one("janua_auth_logouts_total", Kind::Counter, "Sessions that were logged out.", |auth| {
+        auth.logouts.get().into()
+    });
+    let mut logins = page.family("janua_auth_logins_total", Kind::Counter, "Logins by outcome.");
+    for (name, auth) in all {
+        for (outcome, count) in [
+            ("begun", &auth.logins_begun),
+            ("ok", &auth.logins_ok),
+            ("failed", &auth.logins_failed),
+        ] {
+            logins.sample(&[("auth", name), ("outcome", outcome)], count.get());
+        }
+    }
+    let mut refreshes =
+        page.family("janua_auth_session_refreshes_total", Kind::Counter, "Sessions renewed.");
+    for (name, auth) in all {
+        refreshes.sample(&[("auth", name), ("outcome", "ok")], auth.refreshes.get());
+        refreshes.sample(&[("auth", name), ("outcome", "failed")], auth.refresh_failures.get());
+    }
 }
 
 /// A family with one series for each name.

@@ -12,10 +12,10 @@ use std::{
 
 use http::HeaderValue;
 
-use super::{Listener, Purpose, Route, Snapshot, listener::Given, route};
+use super::{Listener, Purpose, Route, Snapshot, doors, listener::Given, route};
 use crate::{
     access::Lists,
-    auth::{Provider, Providers, Signer, identity_header},
+    auth::{Cookies, Provider, Providers, Signer, identity_header},
     config::{self, Config, Path, Problem, Problems},
     message::Reserved,
     metrics::{self, Loading},
@@ -73,6 +73,7 @@ impl Snapshot {
             upstreams: &upstreams,
             access: &lists,
             auths: &auths,
+            sections: &config.auth,
             listeners: &config.listener,
         };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
@@ -89,6 +90,7 @@ impl Snapshot {
             return Err(problems);
         }
         let reserved = Arc::new(reserved(&config));
+        let cookies = Cookies::of(&auths);
         let no_route = metrics.route(metrics::NO_ROUTE);
         let snapshot = Self {
             config,
@@ -97,6 +99,7 @@ impl Snapshot {
             auths: auths.into_values().flatten().collect(),
             signer,
             reserved,
+            cookies,
             routes,
             metrics: metrics.finish(),
             no_route,
@@ -182,6 +185,7 @@ pub(super) struct Known<'a> {
     pub(super) upstreams: &'a Upstreams,
     pub(super) access: &'a Lists,
     pub(super) auths: &'a Providers,
+    pub(super) sections: &'a BTreeMap<String, config::Auth>,
     pub(super) listeners: &'a [config::Listener],
 }
 
@@ -296,6 +300,23 @@ fn routes(
         };
         rules.push((route, name, on, made));
     }
+    let doors = doors::doors(config, known.auths);
+    for (door, route) in &doors {
+        let ids = |name: &String| {
+            listeners.iter().find(|known| *known.name == **name).map(|known| known.id)
+        };
+        let on = match route.listener.is_empty() {
+            true => Listeners::All,
+            false => Listeners::Only(route.listener.iter().filter_map(ids).collect()),
+        };
+        let name = route.name.as_ref().unwrap_or(&route.path[0]);
+        rules.push((route, name, on, Some(Route::to_door(door.clone(), metrics))));
+    }
+    // Where a rule stands in the file: its route, or the section whose door it is.
+    let place = |rule: usize, key: &'static str| match rule.checked_sub(config.route.len()) {
+        None => at.index(rule).key(key),
+        Some(door) => doors::place(&doors[door].0),
+    };
     // A rule whose target is wrong takes part all the same, so that its ties are found now too.
     let rules = rules.into_iter().map(|(route, name, listeners, target)| Rule {
         name,
@@ -306,7 +327,10 @@ fn routes(
     match RouteTable::compile(rules.collect()) {
         Ok(table) => {
             for finding in table.findings() {
-                let path = at.index(finding.rule).key(finding.key);
+                if finding.rule >= config.route.len() {
+                    continue;
+                }
+                let path = place(finding.rule, finding.key);
                 let problem = Problem::finding(path, finding.message.clone());
                 problems.push(match &finding.help {
                     Some(help) => problem.help(help.clone()),
@@ -317,7 +341,7 @@ fn routes(
         }
         Err(wrong) => {
             problems.extend(wrong.into_iter().map(|wrong| {
-                let problem = Problem::error(at.index(wrong.rule).key(wrong.key), wrong.message);
+                let problem = Problem::error(place(wrong.rule, wrong.key), wrong.message);
                 match wrong.help {
                     Some(help) => problem.help(help),
                     None => problem,

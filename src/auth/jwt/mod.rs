@@ -9,10 +9,10 @@
 //! Tokens are made out with aws-lc's own verification, which TLS has brought along; of what libraries for
 //! tokens add, most is choice, and the choices here are few.
 
-mod claims;
-mod key_set;
-mod keys;
-mod token;
+pub(super) mod claims;
+pub(super) mod key_set;
+pub(super) mod keys;
+pub(super) mod token;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
