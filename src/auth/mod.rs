@@ -135,7 +135,7 @@ impl Cookies {
     /// Those of these sections.
     pub fn of(providers: &Providers) -> Self {
         let places = providers.values().flatten().filter_map(|provider| provider.login());
-        Self(places.flat_map(|oidc| oidc.places()).cloned().collect())
+        Self(places.flat_map(oidc::Oidc::places).cloned().collect())
     }
 
     /// Takes them off a request.

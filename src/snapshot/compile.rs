@@ -69,13 +69,7 @@ impl Snapshot {
         let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
         let signer = signer(&config, state, previous, &mut problems);
         let auths = auths(&config, previous, signer.as_ref(), &mut metrics, &mut problems);
-        let known = Known {
-            upstreams: &upstreams,
-            access: &lists,
-            auths: &auths,
-            sections: &config.auth,
-            listeners: &config.listener,
-        };
+        let known = Known { upstreams: &upstreams, access: &lists, auths: &auths, config: &config };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
         let access_log =
@@ -90,19 +84,17 @@ impl Snapshot {
             return Err(problems);
         }
         let reserved = Arc::new(reserved(&config));
-        let cookies = Cookies::of(&auths);
-        let no_route = metrics.route(metrics::NO_ROUTE);
         let snapshot = Self {
             config,
             listeners,
             upstreams: upstreams.into_values().flatten().collect(),
+            cookies: Cookies::of(&auths),
             auths: auths.into_values().flatten().collect(),
             signer,
             reserved,
-            cookies,
             routes,
+            no_route: metrics.route(metrics::NO_ROUTE),
             metrics: metrics.finish(),
-            no_route,
             access_log,
             losses,
             via,
@@ -185,8 +177,7 @@ pub(super) struct Known<'a> {
     pub(super) upstreams: &'a Upstreams,
     pub(super) access: &'a Lists,
     pub(super) auths: &'a Providers,
-    pub(super) sections: &'a BTreeMap<String, config::Auth>,
-    pub(super) listeners: &'a [config::Listener],
+    pub(super) config: &'a Config,
 }
 
 /// Ways to say who one is, by name.
@@ -272,6 +263,15 @@ fn upstreams(
     compiled
 }
 
+/// The listeners that a route is for.
+fn on(route: &config::Route, listeners: &[Arc<Listener>]) -> Listeners {
+    let id = |name: &String| listeners.iter().find(|it| *it.name == **name).map(|known| known.id);
+    match route.listener.is_empty() {
+        true => Listeners::All,
+        false => Listeners::Only(route.listener.iter().filter_map(id).collect()),
+    }
+}
+
 fn routes(
     config: &Config,
     listeners: &[Arc<Listener>],
@@ -291,24 +291,12 @@ fn routes(
     let mut rules = Vec::new();
     for (index, (route, name)) in config.route.iter().zip(&names).enumerate() {
         let made = Route::compile(route, name, known, metrics, &at.index(index), problems);
-        let ids = |name: &String| {
-            listeners.iter().find(|known| *known.name == **name).map(|known| known.id)
-        };
-        let on = match route.listener.is_empty() {
-            true => Listeners::All,
-            false => Listeners::Only(route.listener.iter().filter_map(ids).collect()),
-        };
+        let on = on(route, listeners);
         rules.push((route, name, on, made));
     }
     let doors = doors::doors(config, known.auths);
     for (door, route) in &doors {
-        let ids = |name: &String| {
-            listeners.iter().find(|known| *known.name == **name).map(|known| known.id)
-        };
-        let on = match route.listener.is_empty() {
-            true => Listeners::All,
-            false => Listeners::Only(route.listener.iter().filter_map(ids).collect()),
-        };
+        let on = on(route, listeners);
         let name = route.name.as_ref().unwrap_or(&route.path[0]);
         rules.push((route, name, on, Some(Route::to_door(door.clone(), metrics))));
     }

@@ -114,7 +114,7 @@ impl Route {
         let access = known.access.named(&route.access, &at.key("access"), problems);
         let auth = Auth::compile(route, (name, &params), known.auths, at, problems);
         if auth.as_ref().is_some_and(Auth::wants_certificates) {
-            check_certificates(route, known.listeners, at, problems);
+            check_certificates(route, &known.config.listener, at, problems);
         }
         if auth.as_ref().is_some_and(Auth::logs_in) {
             check_cookies(route, known, at, problems);
@@ -169,17 +169,17 @@ fn check_certificates(
 /// and who stands before the listener may have TLS.
 fn check_cookies(route: &config::Route, known: &Known<'_>, at: &Path, problems: &mut Problems) {
     let insecure = |name: &String| {
-        let section = known.sections.get(name).and_then(|section| section.oidc.as_ref());
+        let section = known.config.auth.get(name).and_then(|section| section.oidc.as_ref());
         section.is_some_and(|oidc| oidc.insecure_cookies)
     };
     let default = [config::Listener::default()];
-    let listeners = if known.listeners.is_empty() { &default[..] } else { known.listeners };
+    let written = &known.config.listener;
+    let listeners = if written.is_empty() { &default[..] } else { written };
     let keeps_none = |listener: &&config::Listener| {
         let name = listener.name.as_ref().unwrap_or(&listener.address);
         let takes = route.listener.is_empty() || route.listener.contains(name);
-        let public = matches!(listener.address.parse(),
-            Ok(std::net::SocketAddr::V4(_) | std::net::SocketAddr::V6(_))
-            if !listener.address.parse::<std::net::SocketAddr>().is_ok_and(|it| it.ip().is_loopback()));
+        let address = listener.address.parse::<std::net::SocketAddr>();
+        let public = address.is_ok_and(|address| !address.ip().is_loopback());
         takes
             && public
             && listener.tls.is_none()

@@ -63,56 +63,19 @@ impl Oidc {
         });
         let name = who.auth.clone();
         let idp = idp(section, who, introduction, before, &metrics, at, problems);
-        let prefix = if section.insecure_cookies { "" } else { "__Host-" };
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        let cookies = match name.bytes().all(is_token) {
-            true => [format!("{prefix}janua-{name}"), format!("{prefix}janua-{name}-login")],
-            false => {
-                let message = "its name is also a cookie's: letters, digits, `-`, `.` and `_`";
-                problems.push(Problem::error(at.clone(), message));
-                return None;
-            }
-        };
-        let path = |own: &Option<String>, key, end: &str| {
-            let path = own.clone().unwrap_or_else(|| format!("/.janua/{name}/{end}"));
-            let good = path.starts_with('/')
-                && !path.starts_with("//")
-                && path
-                    .bytes()
-                    .all(|byte| matches!(byte, b'!'..=b'~') && !b"{}*?#%\\\"<>".contains(&byte));
-            let problem = || Problem::error(at.key(key), format!("`{path}` is not a path"));
-            good.then(|| path.as_str().into()).ok_or_else(problem)
-        };
-        let paths = [
-            problems.keep(path(&section.callback, "callback", "callback")),
-            problems.keep(path(&section.logout, "logout", "logout")),
-            problems.keep(path(
-                &section.backchannel_logout,
-                "backchannel-logout",
-                "backchannel-logout",
-            )),
-        ];
-        let [Some(callback), Some(logout), Some(backchannel)] = paths else { return None };
+        let cookies = problems.keep(cookies(&name, section, at));
+        let paths = paths(&name, section, at, problems);
+        let (cookies, paths) = (cookies?, paths?);
         let key = match before {
             Some(before) => Ok(before.key.clone()),
             None => Key::new().map(Arc::new).map_err(|message| Problem::error(at.clone(), message)),
         };
         let idp = idp?;
-        let sessions = match before {
-            None => Arc::new(Sessions::Memory(Memory::default())),
-            Some(before) if before.section == *section && before.introduction == *introduction => {
-                before.sessions.clone()
-            }
-            Some(before) => {
-                let Sessions::Memory(known) = &*before.sessions;
-                let make = |it: &Record| idp.rules.principal(it.claims.clone()).ok().map(Arc::new);
-                Arc::new(Sessions::Memory(Memory::of(known, make)))
-            }
-        };
+        let sessions = sessions(section, introduction, before, &idp.rules);
         let shared = Shared {
             places: cookies.each_ref().map(|name| Place::Cookie(name.as_str().into())),
             cookies: cookies.map(Into::into),
-            paths: [callback, logout, backchannel],
+            paths,
             key: problems.keep(key)?,
             once: before
                 .map(|before| before.once.clone())
@@ -128,6 +91,53 @@ impl Oidc {
         };
         Some(Self { shared: Arc::new(shared), sweeper: OnceLock::new() })
     }
+}
+
+/// The names of the cookies, of sessions and of logins.
+fn cookies(name: &str, section: &config::Oidc, at: &Path) -> Result<[String; 2], Problem> {
+    let prefix = if section.insecure_cookies { "" } else { "__Host-" };
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let message = "its name is also a cookie's: letters, digits, `-`, `.` and `_`";
+    match name.bytes().all(is_token) {
+        true => Ok([format!("{prefix}janua-{name}"), format!("{prefix}janua-{name}-login")]),
+        false => Err(Problem::error(at.clone(), message)),
+    }
+}
+
+/// The paths of the doors.
+fn paths(
+    name: &str,
+    section: &config::Oidc,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<[Box<str>; 3]> {
+    let mut path = |own: &Option<String>, key: &'static str| {
+        let path = own.clone().unwrap_or_else(|| format!("/.janua/{name}/{key}"));
+        let is_plain = |byte: u8| matches!(byte, b'!'..=b'~') && !b"{}*?#%\\\"<>".contains(&byte);
+        let good = path.starts_with('/') && !path.starts_with("//") && path.bytes().all(is_plain);
+        let problem = || Problem::error(at.key(key), format!("`{path}` is not a path"));
+        problems.keep(good.then(|| path.as_str().into()).ok_or_else(problem))
+    };
+    let callback = path(&section.callback, "callback");
+    let logout = path(&section.logout, "logout");
+    let backchannel = path(&section.backchannel_logout, "backchannel-logout");
+    Some([callback?, logout?, backchannel?])
+}
+
+/// The sessions: those of before, seen by the rules that hold now.
+fn sessions(
+    section: &config::Oidc,
+    introduction: &Introduction,
+    before: Option<&Shared>,
+    rules: &Rules,
+) -> Arc<Sessions> {
+    let Some(before) = before else { return Arc::new(Sessions::Memory(Memory::default())) };
+    if before.section == *section && before.introduction == *introduction {
+        return before.sessions.clone();
+    }
+    let Sessions::Memory(known) = &*before.sessions;
+    let make = |it: &Record| rules.principal(it.claims.clone()).ok().map(Arc::new);
+    Arc::new(Sessions::Memory(Memory::of(known, make)))
 }
 
 fn limits(section: &config::Oidc) -> Limits {
