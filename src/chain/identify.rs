@@ -5,7 +5,7 @@
 //! the log and templates see of it.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, header::UPGRADE, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, Method, Response, request::Parts, uri::PathAndQuery};
 use http_body_util::BodyExt as _;
 
 use super::{
@@ -57,10 +57,7 @@ impl Exchange {
     fn wants_page(&self, head: &Parts) -> bool {
         let navigates = head.headers.get("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
         let reads = matches!(head.method, Method::GET | Method::HEAD);
-        reads
-            && navigates
-            && prefers_html(self.accept.as_ref())
-            && !head.headers.contains_key(UPGRADE)
+        reads && navigates && prefers_html(self.accept.as_ref())
     }
 
     /// Sends a browser to log in, if that would help it; why it is refused.
