@@ -1,6 +1,6 @@
 //! `[auth.NAME]`: a way to say who one is. `allow` of a route: what one has to be.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{
     enforce::Enforce,
     jwt::Jwt,
-    value::{Duration, OneOrMany},
+    value::{Duration, File, OneOrMany},
 };
 
 /// A way to say who one is; it holds exactly one method, such as `api-key`, `basic` or `mtls`.
@@ -94,7 +94,7 @@ pub struct ApiKey {
     /// A file with more keys, one in a line as `janua key new` prints it; read again at each reload.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/keys")]
-    pub file: Option<PathBuf>,
+    pub file: Option<File>,
 }
 
 /// A key, as far as the gateway knows it. Two keys of one owner live side by side.
@@ -211,7 +211,7 @@ pub struct Basic {
     /// An htpasswd file with more users (`htpasswd -B`); read again at each reload.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/htpasswd")]
-    pub file: Option<PathBuf>,
+    pub file: Option<File>,
     /// The roles of every user of `file`.
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = ["staff"])]
@@ -433,7 +433,7 @@ pub struct Conditions {
 #[serde(untagged)]
 pub enum Policy {
     /// The file alone.
-    File(PathBuf),
+    File(File),
     /// The file and more.
     Table(PolicyTable),
 }
@@ -456,7 +456,7 @@ impl Policy {
 pub struct PolicyTable {
     /// The file, read again at each reload.
     #[schemars(example = &"/etc/janua/policies.cedar")]
-    pub file: PathBuf,
+    pub file: File,
     /// Header fields that policies may ask for, as `context.headers["x-tenant"]`; one that is there twice is not told.
     #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = ["x-tenant"])]

@@ -64,7 +64,7 @@ pub use self::{
         Balance, Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,
     },
-    value::{ByteRate, ByteSize, Duration, OneOrMany, Secret, SecretSource, check_format},
+    value::{ByteRate, ByteSize, Duration, File, OneOrMany, Secret, SecretSource, check_format},
     vars::{Env, environment},
 };
 
@@ -110,7 +110,7 @@ pub struct Server {
     pub workers: Option<u16>,
     /// Where Janua keeps what must survive a restart; by default `/var/lib/janua`.
     pub state: PathBuf,
-    /// Reload when a configuration file changes.
+    /// Reload when a file of the configuration changes, or one that it names: lists, keys, certificates, policies, secrets.
     pub watch: bool,
     /// What happens between SIGTERM and the end.
     pub drain: Drain,

@@ -230,6 +230,25 @@ fn a_file_that_comes_to_fit_a_pattern_is_a_change() {
 }
 
 #[test]
+fn a_file_that_the_configuration_names_is_watched_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("blocked"), "192.0.2.7\n").unwrap();
+    let text = format!(
+        "[server]\nwatch = true\n[access.office]\ndeny = [{{ file = \"HOME/blocked\" }}]\n{}",
+        ECHO.replace("to = ", "access = \"office\"\nto = ")
+    );
+    let mut daemon = Daemon::start_in(home, &text, |file| {
+        let mut command = Command::new(JANUA);
+        command.args(["run", "-c"]).arg(file);
+        command
+    });
+    assert_eq!(daemon.public.get("/a").0, 200);
+    std::fs::write(daemon.home.path().join("blocked"), "127.0.0.0/8\n").unwrap();
+    daemon.until("reloaded");
+    assert_eq!(daemon.public.get("/a").0, 403);
+}
+
+#[test]
 fn running_out_of_descriptors_passes() {
     // One worker: another could take all there is before the first client's turn comes.
     let text = format!("[server]\nworkers = 1\n{ECHO}");
