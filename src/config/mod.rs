@@ -26,6 +26,7 @@ mod source;
 mod syntax;
 mod tree;
 mod upstream;
+mod userinfo;
 mod value;
 mod vars;
 

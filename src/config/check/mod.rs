@@ -6,7 +6,7 @@
 
 mod choice;
 
-use std::path::PathBuf;
+use std::{ops::Range, path::PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -19,6 +19,7 @@ use super::{
     schema::Node,
     source::{Sources, Span},
     tree::Value,
+    userinfo::userinfo,
     value::{FILE, check_format},
 };
 
@@ -116,6 +117,9 @@ impl Check<'_> {
     }
 
     fn string(&mut self, branches: &[Node<'_>], text: &str, span: &Span, path: &Path) {
+        if let Some(Range { start, end }) = userinfo(self.sources.text(span)) {
+            self.secrets.push(span.start + start..span.start + end);
+        }
         let words: Vec<_> = branches.iter().flat_map(|branch| branch.words()).collect();
         if words.contains(&text) {
             return;
