@@ -57,7 +57,11 @@ pub struct Exchange {
     /// The endpoint that answered or was tried last: its place in its upstream.
     pub(super) endpoint: Option<usize>,
     pub(super) tries: u32,
-    /// Microseconds from sending the request on to its answer's head.
+    /// Microseconds that others took to say who makes the request, if they were asked.
+    pub(super) identify: Option<u64>,
+    /// Microseconds that connecting to the endpoint took, if a connection was made.
+    pub(super) connect: Option<u64>,
+    /// Microseconds from the request's first byte to the head of the origin's answer.
     pub(super) first_byte: Option<u64>,
     /// How far the request's body has come, if it has one.
     pub(super) upload: Option<Arc<Upload>>,
@@ -114,6 +118,8 @@ impl Exchange {
             rule: None,
             endpoint: None,
             tries: 0,
+            identify: None,
+            connect: None,
             first_byte: None,
             upload: None,
             sent: 0,

@@ -5,6 +5,7 @@
 //! the log and templates see of it.
 
 use http::{HeaderMap, request::Parts};
+use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use crate::{
@@ -34,10 +35,14 @@ impl Exchange {
         if !route.auth.is_asked() {
             return Ok(());
         }
-        let who = match route.auth.identify(self.ask(head)) {
-            Verdict::Now(who) => who,
-            Verdict::Later(who) => who.await,
+        let (who, took) = match route.auth.identify(self.ask(head)) {
+            Verdict::Now(who) => (who, None),
+            Verdict::Later(who) => {
+                let asked = Instant::now();
+                (who.await, Some(asked.elapsed()))
+            }
         };
+        self.identify = took.and_then(|took| u64::try_from(took.as_micros()).ok());
         self.who = who.map_err(|refusal| self.turn_away(refusal))?;
         Ok(())
     }
