@@ -23,6 +23,7 @@ mod route;
 mod schema;
 mod show;
 mod source;
+mod store;
 mod syntax;
 mod tree;
 mod upstream;
@@ -60,6 +61,7 @@ pub use self::{
     },
     schema::{KeyInfo, keys, schema},
     show::show,
+    store::Store,
     upstream::{
         Balance, Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,
@@ -86,6 +88,9 @@ pub struct Config {
     pub listener: Vec<Listener>,
     /// Ways to say who one is, by name.
     pub auth: BTreeMap<String, Auth>,
+    /// Stores that several gateways share, by name: Valkey or Redis.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub store: BTreeMap<String, Store>,
     /// Origins by name.
     pub upstream: BTreeMap<String, Upstream>,
     /// Who may come in: lists for `access` of routes and listeners. Addresses, countries, systems, header fields: each that a list names has to let the request in.
