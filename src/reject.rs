@@ -93,6 +93,8 @@ rejects! {
     AuthKeyExpired = 401 "auth.key.expired" "The key has expired.";
     /// A key that was withdrawn.
     AuthKeyRevoked = 401 "auth.key.revoked" "The key was revoked.";
+    /// A key that only the shared store may know, which is of no use now.
+    AuthKeyStoreUnavailable = 503 "auth.key.store_unavailable" "Keys cannot be looked up at present.";
     /// What should be a user and a password is neither.
     AuthBasicMalformed = 401 "auth.basic.malformed" "The user and password are malformed.";
     /// No such user, or not this password: nobody is told which.

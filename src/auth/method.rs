@@ -15,11 +15,9 @@ use super::{
     mtls::Mtls,
     place::Place,
     principal::{Introduction, Principal},
+    provider::Given,
 };
-use crate::{
-    config::{self, Path, Problem, Problems},
-    metrics::AuthMetrics,
-};
+use crate::config::{self, Path, Problem, Problems};
 
 /// Where bearer tokens are (RFC 6750).
 const BEARER: Place = Place::Authorization("Bearer");
@@ -40,10 +38,11 @@ impl Method {
         section: &config::Auth,
         introduction: &Introduction,
         before: Option<&Self>,
-        metrics: &Arc<AuthMetrics>,
+        given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
+        let metrics = &given.metrics;
         let config::Auth { api_key, basic, jwt, mtls, .. } = section;
         let all = [api_key.is_some(), basic.is_some(), jwt.is_some(), mtls.is_some()];
         if all.iter().filter(|is| **is).count() > 1 {
@@ -55,7 +54,12 @@ impl Method {
         let who = |method| Principal { auth: name.clone(), method, ..Principal::default() };
         if let Some(keys) = api_key {
             let at = at.key("api-key");
-            let keys = ApiKeys::compile(keys, &who("api-key"), introduction, &at, problems)?;
+            let before = match before {
+                Some(Self::ApiKey(keys)) => Some(keys),
+                _ => None,
+            };
+            let who = who("api-key");
+            let keys = ApiKeys::compile(keys, &who, introduction, before, given, &at, problems)?;
             return Some(Self::ApiKey(keys));
         }
         if let Some(users) = basic {
@@ -146,7 +150,7 @@ impl Method {
     /// Who it is; this may wait for others.
     pub(super) async fn ask(&self, ask: &Ask<'_>, lock_out: &LockOut) -> Found {
         match self {
-            Self::ApiKey(keys) => keys.look(ask, lock_out),
+            Self::ApiKey(keys) => keys.ask(ask, lock_out).await,
             Self::Basic(basic) => basic.ask(ask, lock_out).await,
             Self::Jwt(jwt) => jwt.ask(ask, lock_out).await,
             Self::Mtls(mtls) => mtls.look(ask),
@@ -156,7 +160,7 @@ impl Method {
     /// Who it is, for a dry run: it neither waits nor counts.
     pub(super) fn rehearse(&self, ask: &Ask<'_>) -> Found {
         match self {
-            Self::ApiKey(keys) => keys.look(ask, &LockOut::never()),
+            Self::ApiKey(keys) => keys.rehearse(ask),
             Self::Basic(basic) => basic.rehearse(ask),
             Self::Jwt(jwt) => jwt.rehearse(ask),
             Self::Mtls(mtls) => mtls.look(ask),

@@ -24,6 +24,7 @@ mod policy;
 mod principal;
 mod provider;
 mod signer;
+mod stored_keys;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -36,13 +37,15 @@ pub use self::{
     password::hash_password,
     policy::Deed,
     principal::Principal,
-    provider::{Provider, identity_header},
+    provider::{Given, Provider, identity_header},
     signer::Signer,
+    stored_keys::{store_key, stored_keys},
 };
 use crate::{
     config::{self, Path, Problem, Problems, Require},
     message::ClientCertificate,
     reject::Reject,
+    store::Store,
 };
 
 /// Who makes a request.
@@ -108,8 +111,7 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// One that says nothing else, at the beginning of time.
     fn bare(headers: &'a HeaderMap) -> Self {
-        let (query, client, certificate) = (None, None, None);
-        Self { headers, query, client, certificate, now: Instant::now(), wall: 0 }
+        Self { headers, query: None, client: None, certificate: None, now: Instant::now(), wall: 0 }
     }
 }
 
@@ -167,6 +169,9 @@ impl fmt::Debug for Verdict<'_> {
 /// Providers by name; none for a name whose section is wrong, so that routes that name it are not
 /// called dangling too.
 pub type Providers = BTreeMap<String, Option<Arc<Provider>>>;
+
+/// Stores by name; none for a name whose section is wrong.
+pub type Stores = BTreeMap<String, Option<Arc<Store>>>;
 
 /// What a route asks of an identity.
 #[derive(Debug, Default)]

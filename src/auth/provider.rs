@@ -13,7 +13,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, header};
 
 use super::{
-    Ask, Found,
+    Ask, Found, Stores,
     identity_token::IdentityToken,
     lock_out::LockOut,
     method::Method,
@@ -26,6 +26,17 @@ use crate::{
     metrics::AuthMetrics,
     reject::Reject,
 };
+
+/// What a section is given by others.
+#[derive(Debug)]
+pub struct Given<'a> {
+    /// Its counts.
+    pub metrics: Arc<AuthMetrics>,
+    /// The gateway's own keys.
+    pub signer: Option<&'a Arc<Signer>>,
+    /// What it may share with other gateways.
+    pub stores: &'a Stores,
+}
 
 /// A section `[auth.NAME]`.
 #[derive(Debug)]
@@ -48,14 +59,14 @@ impl Provider {
         name: &str,
         section: &config::Auth,
         before: Option<&Self>,
-        (metrics, signer): (Arc<AuthMetrics>, Option<&Arc<Signer>>),
+        given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let introduction = introduction(section, signer, at, problems);
+        let introduction = introduction(section, given.signer, at, problems);
         let name: Arc<str> = name.into();
         let known = before.map(|before| &before.method);
-        let method = Method::compile(&name, section, &introduction, known, &metrics, at, problems)?;
+        let method = Method::compile(&name, section, &introduction, known, given, at, problems)?;
         let challenge = HeaderValue::try_from(method.challenge(&name)).map_err(|_| {
             Problem::error(at.clone(), "its name or realm cannot stand in a header field")
         });
@@ -67,7 +78,7 @@ impl Provider {
             credentials: credentials.into(),
             challenge: problems.keep(challenge)?,
             method,
-            metrics,
+            metrics: given.metrics.clone(),
         })
     }
 

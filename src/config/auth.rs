@@ -73,7 +73,7 @@ impl Default for IdentityToken {
 }
 
 /// Keys that programs send; where, and which there are.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ApiKey {
     /// The header field that holds the key, `x-api-key` unless something else is named; in `authorization` behind the word `Bearer`.
@@ -95,6 +95,38 @@ pub struct ApiKey {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/keys")]
     pub file: Option<PathBuf>,
+    /// A store with more keys: `NAME` of `[store.NAME]`. They hold for every gateway that shares it; `janua key new --store NAME` makes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"shared")]
+    pub store: Option<String>,
+    /// What a key's SHA-256 has in front of it in the store.
+    pub prefix: String,
+    /// How long a key from the store holds before it is looked up again: so long a key lives that was revoked there.
+    pub remember: Duration,
+    /// For so long the store is not asked again about a key that it did not know.
+    pub remember_unknown: Duration,
+    /// As many keys of the store are remembered, those that it did not know too.
+    pub max_remembered: u32,
+    /// How long a key that was remembered goes on to hold while the store cannot be asked; others are 503 then.
+    pub stale: Duration,
+}
+
+impl Default for ApiKey {
+    fn default() -> Self {
+        Self {
+            header: None,
+            query: None,
+            cookie: None,
+            keys: Vec::new(),
+            file: None,
+            store: None,
+            prefix: "janua:key:".into(),
+            remember: Duration::secs(10),
+            remember_unknown: Duration::secs(5),
+            max_remembered: 10_000,
+            stale: Duration::secs(300),
+        }
+    }
 }
 
 /// A key, as far as the gateway knows it. Two keys of one owner live side by side.

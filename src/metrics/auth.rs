@@ -22,4 +22,8 @@ pub struct AuthMetrics {
     pub key_fetches: Counter,
     /// Times that this failed.
     pub key_fetch_failures: Counter,
+    /// Questions to others about somebody: a store, an authorization server, a service that decides.
+    pub questions: Counter,
+    /// Questions that had no answer.
+    pub question_failures: Counter,
 }

@@ -212,6 +212,18 @@ fn auths(page: &mut Page, all: &Named<AuthMetrics>) {
         "Times that they could not be fetched.",
         |auth| auth.key_fetch_failures.get().into(),
     );
+    one(
+        "janua_auth_questions_total",
+        Kind::Counter,
+        "Questions about somebody to a store, an authorization server or a service that decides.",
+        |auth| auth.questions.get().into(),
+    );
+    one(
+        "janua_auth_question_failures_total",
+        Kind::Counter,
+        "Such questions that had no answer.",
+        |auth| auth.question_failures.get().into(),
+    );
 }
 
 fn stores(page: &mut Page, all: &Named<StoreMetrics>) {

@@ -263,7 +263,7 @@ mod tests {
             ("redis://", "is not"),
             ("redis://:hunter2@host", "must not carry a user or password"),
             ("redis://host/1", "`database`"),
-            ("redis://host:x", "is not a URL"),
+            ("redis://host:x", "no valid port"),
             ("redis://host:99999", "no valid port"),
             ("unix:run/redis.sock", "absolute path"),
         ] {

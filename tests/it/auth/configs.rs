@@ -143,6 +143,26 @@ fn tokens_that_nobody_could_trust_are_refused_with_their_place() {
     }
 }
 
+#[test]
+#[rustfmt::skip]
+fn stores_that_nobody_could_use_are_refused_with_their_place() {
+    let store = |keys: &str| format!("[store.s]\n{keys}\n[auth.keys]\napi-key.store = \"s\"");
+    let good = "url = \"redis://127.0.0.1\"";
+    let cases: &[Case] = &[
+        (store("url = \"redis://:hunter2@127.0.0.1\""), "", "store.s.url: a store's URL must not carry"),
+        (store("url = \"127.0.0.1:6379\""), "", "store.s.url: this is not a URL of Redis => write `redis://"),
+        (store("url = \"redis://cache.example\""), "", "store.s.url: anybody on the way"),
+        (store(""), "", "store.s.url: missing key"),
+        (store(&format!("{good}\nca = \"/nowhere\"")), "", "store.s.ca: cannot read"),
+        (store(&format!("{good}\npassword = {{ env = \"NO_SUCH_VARIABLE\" }}")), "", "store.s.password: the environment variable"),
+        (store(&format!("{good}\npass = \"x\"")), "", "store.s.pass: unknown key"),
+        (format!("[store.shared]\n{good}\n[auth.keys]\napi-key.store = \"sharde\""), "", "auth.keys.api-key.store: there is no `[store.sharde]` => did you mean `shared`?"),
+        ("[auth.keys]\napi-key.store = \"s\"".into(), "", "auth.keys.api-key.store: there is no `[store.s]` => add"),
+    ];
+    check(cases);
+    assert_eq!(problems(&store(good), "auth = \"keys\""), [""; 0]);
+}
+
 /// What stands where a hash should may be the password.
 #[test]
 fn a_password_in_a_hashs_place_is_not_shown() {

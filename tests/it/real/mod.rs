@@ -11,6 +11,7 @@ mod http2;
 mod nginx;
 mod proxied;
 mod restarts;
+mod store;
 mod tokens;
 mod websocket;
 
