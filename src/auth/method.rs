@@ -10,6 +10,8 @@ use super::{
     Ask, Found,
     api_key::ApiKeys,
     basic::{self, Basic},
+    forward::Forward,
+    introspection::Introspection,
     jwt::Jwt,
     lock_out::LockOut,
     mtls::Mtls,
@@ -27,6 +29,8 @@ const BEARER: Place = Place::Authorization("Bearer");
 pub(super) enum Method {
     ApiKey(ApiKeys),
     Basic(Box<Basic>),
+    Forward(Box<Forward>),
+    Introspection(Box<Introspection>),
     Jwt(Box<Jwt>),
     Mtls(Box<Mtls>),
 }
@@ -43,8 +47,15 @@ impl Method {
         problems: &mut Problems,
     ) -> Option<Self> {
         let metrics = &given.metrics;
-        let config::Auth { api_key, basic, jwt, mtls, .. } = section;
-        let all = [api_key.is_some(), basic.is_some(), jwt.is_some(), mtls.is_some()];
+        let config::Auth { api_key, basic, forward, introspection, jwt, mtls, .. } = section;
+        let all = [
+            api_key.is_some(),
+            basic.is_some(),
+            forward.is_some(),
+            introspection.is_some(),
+            jwt.is_some(),
+            mtls.is_some(),
+        ];
         if all.iter().filter(|is| **is).count() > 1 {
             let problem = Problem::error(at.clone(), "it has more than one method");
             let help = "give each a section, and name both in the route's `auth`";
@@ -71,6 +82,26 @@ impl Method {
             let basic = Basic::compile(users, &who, introduction, before, counts, &at, problems)?;
             return Some(Self::Basic(Box::new(basic)));
         }
+        if let Some(section) = forward {
+            let (at, who) = (at.key("forward"), who("forward"));
+            let before = match before {
+                Some(Self::Forward(forward)) => Some(&**forward),
+                _ => None,
+            };
+            let share = (&who, introduction);
+            let forward = Forward::compile(section, share, before, given, &at, problems)?;
+            return Some(Self::Forward(Box::new(forward)));
+        }
+        if let Some(section) = introspection {
+            let (at, who) = (at.key("introspection"), who("introspection"));
+            let before = match before {
+                Some(Self::Introspection(known)) => Some(&**known),
+                _ => None,
+            };
+            let share = (&who, introduction);
+            let made = Introspection::compile(section, share, before, given, &at, problems)?;
+            return Some(Self::Introspection(Box::new(made)));
+        }
         if let Some(tokens) = jwt {
             let (at, who, counts) = (at.key("jwt"), who("jwt"), metrics.clone());
             let before = match before {
@@ -86,9 +117,9 @@ impl Method {
             return Some(Self::Mtls(Box::new(mtls)));
         }
         let problem = Problem::error(at.clone(), "it has no method, so nobody could come in");
-        problems.push(
-            problem.help("add `api-key = { .. }`, `basic = { .. }`, `jwt = { .. }` or `mtls = {}`"),
-        );
+        problems.push(problem.help(
+            "add `api-key`, `basic`, `forward`, `introspection`, `jwt` or `mtls`, each `= { .. }`",
+        ));
         None
     }
 
@@ -97,6 +128,8 @@ impl Method {
         match self {
             Self::ApiKey(_) => "api-key",
             Self::Basic(_) => "basic",
+            Self::Forward(_) => "forward",
+            Self::Introspection(_) => "introspection",
             Self::Jwt(_) => "jwt",
             Self::Mtls(_) => "mtls",
         }
@@ -107,8 +140,9 @@ impl Method {
         match self {
             Self::ApiKey(keys) => keys.places(),
             Self::Basic(_) => &basic::PLACE,
+            Self::Introspection(tokens) => tokens.places(),
             Self::Jwt(jwt) => jwt.places(),
-            Self::Mtls(_) => &[],
+            Self::Forward(_) | Self::Mtls(_) => &[],
         }
     }
 
@@ -118,7 +152,10 @@ impl Method {
         match self {
             Self::ApiKey(keys) => keys.challenge(name),
             Self::Basic(basic) => basic.challenge(),
-            Self::Jwt(_) => format!("Bearer realm={}", super::quoted(name)),
+            Self::Introspection(_) | Self::Jwt(_) => {
+                format!("Bearer realm={}", super::quoted(name))
+            }
+            Self::Forward(_) => format!("Forward realm={}", super::quoted(name)),
             Self::Mtls(_) => format!("ClientCertificate realm={}", super::quoted(name)),
         }
     }
@@ -132,7 +169,11 @@ impl Method {
     pub(super) fn start(&self) {
         match self {
             Self::Jwt(jwt) => jwt.start(),
-            Self::ApiKey(_) | Self::Basic(_) | Self::Mtls(_) => {}
+            Self::ApiKey(_)
+            | Self::Basic(_)
+            | Self::Forward(_)
+            | Self::Introspection(_)
+            | Self::Mtls(_) => {}
         }
     }
 
@@ -142,6 +183,8 @@ impl Method {
         match self {
             Self::ApiKey(keys) => keys.look(ask, lock_out),
             Self::Basic(basic) => basic.look(ask, lock_out),
+            Self::Forward(forward) => forward.look(ask),
+            Self::Introspection(tokens) => tokens.look(ask),
             Self::Jwt(jwt) => jwt.look(ask, lock_out),
             Self::Mtls(mtls) => mtls.look(ask),
         }
@@ -152,8 +195,20 @@ impl Method {
         match self {
             Self::ApiKey(keys) => keys.ask(ask, lock_out).await,
             Self::Basic(basic) => basic.ask(ask, lock_out).await,
+            Self::Forward(forward) => forward.ask(ask).await,
+            Self::Introspection(tokens) => tokens.ask(ask, lock_out).await,
             Self::Jwt(jwt) => jwt.ask(ask, lock_out).await,
             Self::Mtls(mtls) => mtls.look(ask),
+        }
+    }
+
+    /// What it would do that cannot say who it is at once, in words.
+    pub(super) fn would_ask(&self) -> &'static str {
+        match self {
+            Self::ApiKey(_) => "would have to ask the store",
+            Self::Forward(_) => "would ask the service that decides",
+            Self::Introspection(_) => "would ask the authorization server",
+            Self::Basic(_) | Self::Jwt(_) | Self::Mtls(_) => "would have to ask",
         }
     }
 
@@ -162,6 +217,8 @@ impl Method {
         match self {
             Self::ApiKey(keys) => keys.rehearse(ask),
             Self::Basic(basic) => basic.rehearse(ask),
+            Self::Forward(forward) => forward.look(ask),
+            Self::Introspection(tokens) => tokens.look(ask),
             Self::Jwt(jwt) => jwt.rehearse(ask),
             Self::Mtls(mtls) => mtls.look(ask),
         }

@@ -89,12 +89,21 @@ impl Provider {
 
     /// What a client is told that is refused for this reason.
     pub(super) fn challenge(&self, reject: Reject) -> HeaderValue {
-        let is_token = matches!(self.method, Method::Jwt(_));
-        if !is_token || !reject.reason().starts_with("auth.jwt.") {
+        let family = match self.method {
+            Method::Jwt(_) => Some("auth.jwt."),
+            Method::Introspection(_) => Some("auth.introspection."),
+            Method::ApiKey(_) | Method::Basic(_) | Method::Forward(_) | Method::Mtls(_) => None,
+        };
+        if !family.is_some_and(|family| reject.reason().starts_with(family)) {
             return self.challenge.clone();
         }
         let told = [self.challenge.as_bytes(), b", error=\"invalid_token\""].concat();
         HeaderValue::from_bytes(&told).unwrap_or_else(|_| self.challenge.clone())
+    }
+
+    /// What it would do that cannot say who it is at once, in words.
+    pub(super) fn would_ask(&self) -> &'static str {
+        self.method.would_ask()
     }
 
     /// The method's name.

@@ -133,7 +133,7 @@ impl StoredKeys {
             Some(known) => Stored::Known(known),
             None => {
                 let reject = Reject::AuthKeyStoreUnavailable;
-                Stored::Unavailable(Refusal { reject, retry_after: Some(STORE_DOWN) })
+                Stored::Unavailable(Refusal::later(reject, STORE_DOWN))
             }
         }
     }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     enforce::Enforce,
+    forward::Forward,
+    introspection::Introspection,
     jwt::Jwt,
     value::{Duration, OneOrMany},
 };
@@ -21,6 +23,12 @@ pub struct Auth {
     /// Users with passwords (RFC 7617).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
+    /// A service of your own that decides (forward-auth).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward: Option<Forward>,
+    /// Tokens that an authorization server is asked about (RFC 7662).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Introspection>,
     /// Tokens that somebody signs, an identity provider say (JWT).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,

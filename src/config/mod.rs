@@ -9,7 +9,9 @@ mod auth;
 mod check;
 mod enforce;
 mod finding;
+mod forward;
 mod include;
+mod introspection;
 mod jwt;
 mod listener;
 mod load;
@@ -43,7 +45,9 @@ pub use self::{
         UserTable,
     },
     enforce::Enforce,
+    forward::Forward,
     include::fits,
+    introspection::{ClientAuth, Introspection},
     jwt::{Algorithm, Fetch, Jwt},
     listener::{
         AddressField, Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout,

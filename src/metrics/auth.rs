@@ -24,6 +24,8 @@ pub struct AuthMetrics {
     pub key_fetch_failures: Counter,
     /// Questions to others about somebody: a store, an authorization server, a service that decides.
     pub questions: Counter,
+    /// Requests that wait for an answer.
+    pub questions_waiting: Gauge,
     /// Questions that had no answer.
     pub question_failures: Counter,
 }

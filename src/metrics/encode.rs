@@ -219,6 +219,12 @@ fn auths(page: &mut Page, all: &Named<AuthMetrics>) {
         |auth| auth.questions.get().into(),
     );
     one(
+        "janua_auth_questions_waiting",
+        Kind::Gauge,
+        "Requests that wait for an answer to such a question.",
+        |auth| auth.questions_waiting.get().into(),
+    );
+    one(
         "janua_auth_question_failures_total",
         Kind::Counter,
         "Such questions that had no answer.",

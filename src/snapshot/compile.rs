@@ -249,7 +249,8 @@ fn signer(
 fn reserved(config: &Config) -> Reserved {
     let names = config.auth.values().flat_map(|auth| {
         let token = auth.identity_token.iter().map(|token| &token.header);
-        auth.identity_headers.keys().chain(token)
+        let told = auth.forward.iter().flat_map(|forward| &*forward.response_headers);
+        auth.identity_headers.keys().chain(token).chain(told)
     });
     Reserved::new(names.filter_map(|name| identity_header(name).ok()))
 }
@@ -395,6 +396,7 @@ fn access_log(
 fn credentials(config: &Config) -> impl Iterator<Item = &String> {
     config.auth.values().filter_map(|auth| {
         let key = auth.api_key.as_ref().and_then(|keys| keys.query.as_ref());
-        key.or_else(|| auth.jwt.as_ref()?.query.as_ref())
+        let key = key.or_else(|| auth.jwt.as_ref()?.query.as_ref());
+        key.or_else(|| auth.introspection.as_ref()?.query.as_ref())
     })
 }

@@ -6,6 +6,7 @@
 mod browser;
 mod clients;
 mod files;
+mod forward;
 mod grpc;
 mod http2;
 mod nginx;
