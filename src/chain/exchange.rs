@@ -21,7 +21,7 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
-    auth::Identity,
+    auth::{Denial, Identity},
     message::{
         BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, acceptable_request_id,
         client_address, new_request_id,
@@ -74,6 +74,8 @@ pub struct Exchange {
     pub(super) who: Identity,
     /// When it may be worth to come again after a refusal.
     pub(super) retry_after: Option<Duration>,
+    /// The answer of whoever refused it.
+    pub(super) denial: Option<Arc<Denial>>,
     /// The tunnel that opens when the answer is sent.
     pub(super) tunnel: Option<Tunnel>,
     /// Whether this is a dry run, which nobody counts and logs.
@@ -128,6 +130,7 @@ impl Exchange {
             reported: None,
             who: Identity::Stranger,
             retry_after: None,
+            denial: None,
             tunnel: None,
             rehearsed: false,
         })
@@ -205,6 +208,9 @@ impl Exchange {
     /// The answer that says why a request ends early.
     pub(super) fn problem(&mut self, reject: Reject) -> Response<Source> {
         self.reject = Some(reject);
+        if let Some(denial) = self.denial.take() {
+            return denial.answer().map(Source::from);
+        }
         // What the guard refuses ends the connection.
         let last = self.client.state.refusal() == Some(reject);
         let answer = answer::problem(reject, self.accept.as_ref(), &self.id, last);

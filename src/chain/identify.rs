@@ -20,6 +20,10 @@ impl Exchange {
     /// What the request says, and when.
     pub(super) fn ask<'a>(&'a self, head: &'a Parts) -> Ask<'a> {
         Ask {
+            method: &head.method,
+            target: &head.uri,
+            host: self.host.as_ref(),
+            connection: Some(&self.client),
             headers: &head.headers,
             query: head.uri.query(),
             client: self.client_ip,
@@ -109,9 +113,10 @@ impl Exchange {
         }
     }
 
-    /// Notes when to come again.
+    /// Notes when to come again, and what whoever refused it has to say.
     pub(super) fn turn_away(&mut self, refusal: Refusal) -> Reject {
         self.retry_after = refusal.retry_after;
+        self.denial = refusal.denial;
         refusal.reject
     }
 }

@@ -5,11 +5,14 @@
 //! that the JSON Schema and `config/reference.toml` carry, so write it for the operator.
 
 mod access;
+mod api_key;
 mod auth;
 mod check;
 mod enforce;
 mod finding;
+mod forward;
 mod include;
+mod introspection;
 mod jwt;
 mod listener;
 mod load;
@@ -23,6 +26,7 @@ mod route;
 mod schema;
 mod show;
 mod source;
+mod store;
 mod syntax;
 mod tree;
 mod upstream;
@@ -37,13 +41,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     access::{Access, AddressFile, Addresses, GeoIp},
+    api_key::{ApiKey, Key},
     auth::{
-        Allow, ApiKey, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, Key,
-        LockOut, Mtls, MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User,
-        UserTable,
+        Allow, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, LockOut, Mtls,
+        MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User, UserTable,
     },
     enforce::Enforce,
+    forward::Forward,
     include::fits,
+    introspection::{ClientAuth, Introspection},
     jwt::{Algorithm, Fetch, Jwt},
     listener::{
         AddressField, Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout,
@@ -61,6 +67,7 @@ pub use self::{
     },
     schema::{KeyInfo, keys, schema},
     show::show,
+    store::Store,
     upstream::{
         Balance, Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,
@@ -87,6 +94,9 @@ pub struct Config {
     pub listener: Vec<Listener>,
     /// Ways to say who one is, by name.
     pub auth: BTreeMap<String, Auth>,
+    /// Stores that several gateways share, by name: Valkey or Redis.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub store: BTreeMap<String, Store>,
     /// Origins by name.
     pub upstream: BTreeMap<String, Upstream>,
     /// Who may come in: lists for `access` of routes and listeners. Addresses, countries, systems, header fields: each that a list names has to let the request in.

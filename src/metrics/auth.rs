@@ -22,4 +22,10 @@ pub struct AuthMetrics {
     pub key_fetches: Counter,
     /// Times that this failed.
     pub key_fetch_failures: Counter,
+    /// Questions to others about somebody: a store, an authorization server, a service that decides.
+    pub questions: Counter,
+    /// Requests that wait for an answer.
+    pub questions_waiting: Gauge,
+    /// Questions that had no answer.
+    pub question_failures: Counter,
 }

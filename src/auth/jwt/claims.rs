@@ -10,7 +10,7 @@ use crate::{config, reject::Reject};
 
 /// What a section asks of tokens.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(in crate::auth) struct Rules {
     issuer: Option<Box<str>>,
     /// None for anybody.
     audience: Box<[Box<str>]>,
@@ -25,7 +25,11 @@ pub(super) struct Rules {
 
 impl Rules {
     /// A section's rules; `who` is what all of its principals have in common.
-    pub(super) fn new(section: &config::Jwt, who: &Principal, introduction: &Introduction) -> Self {
+    pub(in crate::auth) fn new(
+        section: &config::Jwt,
+        who: &Principal,
+        introduction: &Introduction,
+    ) -> Self {
         let words = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
         Self {
             issuer: section.issuer.as_deref().map(Into::into),
@@ -42,14 +46,18 @@ impl Rules {
 
     /// Whether the token says that it is the issuer's. Before its signature is looked at: whose token it
     /// is not need not find out with which key he signed it.
-    pub(super) fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), Reject> {
+    pub(in crate::auth) fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), Reject> {
         let Some(issuer) = &self.issuer else { return Ok(()) };
         let is_his = claims.get("iss").and_then(Value::as_str) == Some(issuer);
         is_his.then_some(()).ok_or(Reject::AuthJwtIssuer)
     }
 
     /// Whether the claims hold now, and until when, in milliseconds since 1970.
-    pub(super) fn check(&self, claims: &Map<String, Value>, wall: u64) -> Result<u64, Reject> {
+    pub(in crate::auth) fn check(
+        &self,
+        claims: &Map<String, Value>,
+        wall: u64,
+    ) -> Result<u64, Reject> {
         self.check_issuer(claims)?;
         let is_ours = |aud: &Value| {
             aud.as_str().is_some_and(|aud| self.audience.iter().any(|ours| **ours == *aud))
@@ -80,7 +88,10 @@ impl Rules {
     }
 
     /// Who the token is about.
-    pub(super) fn principal(&self, claims: Map<String, Value>) -> Result<Principal, Reject> {
+    pub(in crate::auth) fn principal(
+        &self,
+        claims: Map<String, Value>,
+    ) -> Result<Principal, Reject> {
         let subject = within(&claims, &self.subject).and_then(Value::as_str);
         let subject = subject.filter(|subject| !subject.is_empty()).ok_or(Reject::AuthJwtClaims)?;
         let mut who = Principal { subject: subject.into(), ..self.who.clone() };

@@ -98,7 +98,7 @@ fn object(text: &[u8]) -> Result<Map<String, Value>, Reject> {
 }
 
 /// A JSON object in which no name is there twice, however deep.
-pub(super) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, String> {
+pub(in crate::auth) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, String> {
     match serde_json::from_slice(text) {
         Ok(Strict(Value::Object(object))) => Ok(object),
         Ok(_) => Err("it is not a JSON object".into()),

@@ -6,11 +6,13 @@
 mod browser;
 mod clients;
 mod files;
+mod forward;
 mod grpc;
 mod http2;
 mod nginx;
 mod proxied;
 mod restarts;
+mod store;
 mod tokens;
 mod websocket;
 
