@@ -40,6 +40,7 @@ fn record() -> Record<'static> {
         bytes_in: 0,
         bytes_out: 18_432,
         duration: 12_345,
+        identify: None,
         connect: None,
         first_byte: Some(11_900),
         tries: 1,

@@ -155,6 +155,10 @@ type Group<'a> = BenchmarkGroup<'a, WallTime>;
 /// What a request is asked, without the rest of the chain.
 fn ask<'a>(head: &'a Parts, wall: u64) -> Ask<'a> {
     Ask {
+        method: &head.method,
+        target: &head.uri,
+        host: head.headers.get("host"),
+        connection: None,
         headers: &head.headers,
         query: None,
         client: "203.0.113.7".parse().ok(),

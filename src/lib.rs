@@ -40,11 +40,12 @@
 //! Imports go to strictly lower ranks, never sideways; `tests/architecture.rs` says so when they don't.
 //!
 //! ```text
-//! 7 app                 process life, the command line
-//! 6 server  admin       sockets in, HTTP out; the operator's door
-//! 5 chain               the list above
-//! 4 snapshot            Config and the snapshot before -> Snapshot
-//! 3 access auth cache limit rewrite route tls upstream      features, strangers to one another
+//! 8 app                 process life, the command line
+//! 7 server  admin       sockets in, HTTP out; the operator's door
+//! 6 chain               the list above
+//! 5 snapshot            Config and the snapshot before -> Snapshot
+//! 4 access auth cache limit rewrite route tls upstream      features, strangers to one another
+//! 3 store               what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
 //! 1 metrics stream telemetry                                counters, byte streams, logs
 //! 0 config reject worker                                    leaves
@@ -55,7 +56,7 @@
 //! - *A way to refuse*: a line in [`reject`]; the compiler shows the rest.
 //! - *A key*: a documented field in [`config`], its meaning in the feature's own `compile`; then
 //!   `UPDATE=1 cargo test --test it` writes `config/reference.toml` anew.
-//! - *A stage*: a module of rank 3 with a `compile` and one function; a field in [`snapshot::Route`];
+//! - *A stage*: a module of rank 4 with a `compile` and one function; a field in [`snapshot::Route`];
 //!   one line in [`chain`].
 //! - *A verb*: a file in [`app`].
 
@@ -75,6 +76,7 @@ pub mod rewrite;
 pub mod route;
 pub mod server;
 pub mod snapshot;
+pub mod store;
 pub mod stream;
 pub mod telemetry;
 pub mod tls;

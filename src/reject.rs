@@ -93,6 +93,8 @@ rejects! {
     AuthKeyExpired = 401 "auth.key.expired" "The key has expired.";
     /// A key that was withdrawn.
     AuthKeyRevoked = 401 "auth.key.revoked" "The key was revoked.";
+    /// A key that only the shared store may know, which is of no use now.
+    AuthKeyStoreUnavailable = 503 "auth.key.store_unavailable" "Keys cannot be looked up at present.";
     /// What should be a user and a password is neither.
     AuthBasicMalformed = 401 "auth.basic.malformed" "The user and password are malformed.";
     /// No such user, or not this password: nobody is told which.
@@ -147,6 +149,28 @@ rejects! {
     AuthOidcLogoutToken = 400 "auth.oidc.logout_token" "The logout token does not hold.";
     /// A page of another site would log somebody out.
     AuthOidcCrossSite = 403 "auth.oidc.cross_site" "Another site may not do this.";
+    /// A token that is none, or longer than any.
+    AuthIntrospectionMalformed = 401 "auth.introspection.malformed" "The token is malformed.";
+    /// A token that does not hold, says the authorization server: unknown, expired or revoked.
+    AuthIntrospectionInactive = 401 "auth.introspection.inactive" "The token does not hold.";
+    /// A token whose time is over.
+    AuthIntrospectionExpired = 401 "auth.introspection.expired" "The token has expired.";
+    /// A token whose time has not come.
+    AuthIntrospectionNotYet = 401 "auth.introspection.not_yet" "The token is not valid yet.";
+    /// A token by somebody else.
+    AuthIntrospectionIssuer = 401 "auth.introspection.issuer" "The token comes from another issuer.";
+    /// A token for somebody else.
+    AuthIntrospectionAudience = 401 "auth.introspection.audience" "The token is for another audience.";
+    /// A token of which the authorization server does not say enough.
+    AuthIntrospectionClaims = 401 "auth.introspection.claims" "A claim of the token is missing or of the wrong kind.";
+    /// The authorization server cannot be asked, or its answer is none.
+    AuthIntrospectionUnavailable = 503 "auth.introspection.unavailable" "Tokens cannot be verified at present.";
+    /// The service that decides wants credentials.
+    AuthForwardUnauthorized = 401 "auth.forward.unauthorized" "Credentials are required.";
+    /// The service that decides says no.
+    AuthForwardDenied = 403 "auth.forward.denied" "You may not come in here.";
+    /// The service that decides cannot be asked, or its answer is none.
+    AuthForwardUnavailable = 503 "auth.forward.unavailable" "It cannot be decided at present who may come in.";
     /// The route asks for a client's certificate, and the client showed none.
     AuthMtlsMissing = 401 "auth.mtls.missing" "A client certificate is required.";
     /// A certificate that is good, of somebody who is not known here.

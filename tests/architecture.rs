@@ -12,11 +12,12 @@ use std::{
 
 /// Modules by rank; the crate's page in `src/lib.rs` says what they are.
 const RANKS: &[(u8, &[&str])] = &[
-    (7, &["app"]),
-    (6, &["server", "admin"]),
-    (5, &["chain"]),
-    (4, &["snapshot"]),
-    (3, &["access", "auth", "cache", "limit", "rewrite", "route", "tls", "upstream"]),
+    (8, &["app"]),
+    (7, &["server", "admin"]),
+    (6, &["chain"]),
+    (5, &["snapshot"]),
+    (4, &["access", "auth", "cache", "limit", "rewrite", "route", "tls", "upstream"]),
+    (3, &["store"]),
     (2, &["dial", "message"]),
     (1, &["metrics", "stream", "telemetry"]),
     (0, &["config", "reject", "worker"]),

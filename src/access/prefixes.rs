@@ -263,7 +263,9 @@ mod tests {
     fn a_file_has_one_network_on_a_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("blocked.txt");
-        let item = [Addresses::File(crate::config::AddressFile { file: path.clone() })];
+        let item = [Addresses::File(crate::config::AddressFile {
+            file: crate::config::File(path.clone()),
+        })];
         let read = |text: &str| {
             fs::write(&path, text).unwrap();
             let mut problems = Problems::new();

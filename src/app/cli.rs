@@ -191,20 +191,39 @@ pub(super) enum Key {
     /// Make a key. It is shown once, here; stored is only its digest.
     #[command(after_help = KEY_NEW)]
     New(NewKey),
-    /// List the keys of a file.
-    List {
-        /// The file.
-        #[arg(long)]
-        file: PathBuf,
-    },
-    /// Revoke a key. Its line stays, for the record; a reload makes it hold.
+    /// List the keys of a file or a store.
+    List(KeyPlace),
+    /// Revoke a key. It stays where it is, for the record; in a file, a reload makes it hold.
     Revoke {
-        /// The file.
-        #[arg(long)]
-        file: PathBuf,
+        #[command(flatten)]
+        place: KeyPlace,
         /// The key's id.
         id: String,
     },
+}
+
+/// Where keys are.
+#[derive(Args, Debug)]
+pub(super) struct KeyPlace {
+    /// A file of keys.
+    #[arg(long, required_unless_present = "store", conflicts_with = "store")]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) store: KeyStore,
+}
+
+/// A store of keys.
+#[derive(Args, Debug)]
+pub(super) struct KeyStore {
+    /// A store of the configuration, `[store.NAME]`.
+    #[arg(long, value_name = "NAME")]
+    pub(super) store: Option<String>,
+    /// What the keys' names in the store begin with; by default what the section of the configuration
+    /// says that uses the store.
+    #[arg(long, requires = "store", value_name = "TEXT")]
+    pub(super) prefix: Option<String>,
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
 }
 
 /// `janua key new`.
@@ -223,8 +242,10 @@ pub(super) struct NewKey {
     #[arg(long, value_name = "90d")]
     pub(super) expires: Option<config::Duration>,
     /// Add its line to this file, which is made if need be.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "store")]
     pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) store: KeyStore,
 }
 
 /// `janua version`.
@@ -243,13 +264,14 @@ Examples:
   printf %s \"$PASSWORD\" | janua password";
 
 const KEY_NEW: &str = "\
-The key goes to standard output, and so does the line to store, unless there is a file for it. A \
-running gateway takes it up with the next reload. Of two keys of one owner both hold, so that clients \
+The key goes to standard output, and so does the line to store, unless there is a file or a store for \
+it. A running gateway takes it up with the next reload, or at once from a store. Of two keys of one owner both hold, so that clients \
 can change from one to the other.
 
 Examples:
   janua key new --owner acme --roles buyer --expires 90d --file /etc/janua/keys && janua reload
-  janua key revoke --file /etc/janua/keys acme-7f3k && janua reload";
+  janua key revoke --file /etc/janua/keys acme-7f3k && janua reload
+  janua key new --owner acme --store shared -c /etc/janua/janua.toml";
 
 const RUN: &str = "\
 Examples:

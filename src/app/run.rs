@@ -18,7 +18,7 @@ use super::{
     signals::{Signal, Signals},
     watch::watch,
 };
-use crate::{config::Report, server::Passed, telemetry};
+use crate::{config::Report, server::Passed, stream::Descriptors, telemetry};
 
 /// Threads of control: one that waits for signals, one for a reload or a scrape meanwhile.
 const THREADS: usize = 2;
@@ -42,6 +42,7 @@ pub(super) fn run(source: Source, passed: Passed) -> Result<Exit, Stillborn> {
     // Whoever embeds this may have a log of its own.
     let log = telemetry::init("info", telemetry::Format::Auto).ok();
     log_panics();
+    Descriptors::raise();
     runtime()?.block_on(live(source, passed, log))
 }
 

@@ -1,10 +1,12 @@
 //! The method `api-key`: whoever brings a key that is known.
 //!
 //! In: a head. Out: the principal of its key, made at load: it costs a digest, a look-up and a reference.
+//! A key that is not known here may be in a store; that has to be asked, unless it was lately.
 //! What is compared is the digest of what was sent, which nobody can steer, so the time that it takes
 //! tells nothing of any key.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     hash::{BuildHasherDefault, Hasher},
     sync::Arc,
@@ -17,6 +19,8 @@ use super::{
     lock_out::{Culprit, LockOut},
     place::Place,
     principal::{Introduction, Principal},
+    provider::Given,
+    stored_keys::{Stored, StoredKeys},
 };
 use crate::{
     config::{self, Path, Problem, Problems},
@@ -27,16 +31,42 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ApiKeys {
     places: Box<[Place]>,
+    /// Those that several gateways share.
+    stored: Option<Box<StoredKeys>>,
     keys: HashMap<Digest, Known, BuildHasherDefault<FirstBytes>>,
 }
 
 /// A key that is known.
-#[derive(Debug)]
-struct Known {
-    who: Arc<Principal>,
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) who: Arc<Principal>,
     /// In milliseconds since 1970.
-    expires: Option<u64>,
-    revoked: bool,
+    pub(super) expires: Option<u64>,
+    pub(super) revoked: bool,
+}
+
+impl Known {
+    /// A key as it is stored, and its digest.
+    pub(super) fn new(
+        key: &config::Key,
+        who: &Principal,
+        introduction: &Introduction,
+    ) -> Result<(Digest, Self), String> {
+        let (digest, expires) = key::check(key)?;
+        let who = Arc::new(introduction.of(principal(key, who)));
+        Ok((digest, Self { who, expires, revoked: key.revoked }))
+    }
+
+    /// Who brings it, if it holds.
+    pub(super) fn check(&self, wall: u64) -> Result<&Arc<Principal>, Reject> {
+        if self.revoked {
+            return Err(Reject::AuthKeyRevoked);
+        }
+        match self.expires {
+            Some(end) if wall >= end => Err(Reject::AuthKeyExpired),
+            _ => Ok(&self.who),
+        }
+    }
 }
 
 /// Digests are as good as random: their first bytes are their hash.
@@ -64,6 +94,8 @@ impl ApiKeys {
         section: &config::ApiKey,
         who: &Principal,
         introduction: &Introduction,
+        before: Option<&Self>,
+        given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
@@ -72,12 +104,11 @@ impl ApiKeys {
         let mut ids = BTreeSet::new();
         let mut keys = HashMap::default();
         let mut take = |key: &config::Key| -> Result<(), String> {
-            let (digest, expires) = key::check(key)?;
+            let (digest, known) = Known::new(key, who, introduction)?;
             if !ids.insert(key.id.clone()) {
                 return Err(format!("a key called `{}` is there already", key.id));
             }
-            let who = Arc::new(introduction.of(principal(key, who)));
-            match keys.insert(digest, Known { who, expires, revoked: key.revoked }) {
+            match keys.insert(digest, known) {
                 Some(same) => Err(format!("it is the same key as `{}`", same.who.subject)),
                 None => Ok(()),
             }
@@ -92,11 +123,20 @@ impl ApiKeys {
                 let key = key::parse_key_line(line)?;
                 Ok(key.as_ref().map_or(Ok(()), &mut take)?)
             })?;
-        } else if section.keys.is_empty() {
+        } else if section.keys.is_empty() && section.store.is_none() {
             let problem = Problem::error(at.clone(), "there is no key, so nobody could come in");
             problems.push(problem.help("`janua key new --owner NAME` makes one"));
         }
-        Some(Self { places, keys })
+        let stored = match &section.store {
+            None => None,
+            Some(_) => {
+                let before = before.and_then(|before| before.stored.as_deref());
+                let share = (who, introduction);
+                let made = StoredKeys::compile(section, share, before, given, at, problems);
+                Some(Box::new(made?))
+            }
+        };
+        Some(Self { places, stored, keys })
     }
 
     /// Where clients put their key.
@@ -122,39 +162,70 @@ impl ApiKeys {
         }
     }
 
-    /// Who it is. The first place with a key in it counts.
+    /// Who it is, as far as that can be said at once. The first place with a key in it counts.
     pub(super) fn look(&self, ask: &Ask<'_>, lock_out: &LockOut) -> Found {
-        for place in &self.places {
-            let key = match place.find(ask) {
-                Ok(Some(key)) => key,
-                Ok(None) => continue,
-                Err(reject) => return Found::Wrong(reject.into()),
-            };
-            let address = ask.client.map(Culprit::Address);
-            if let Some(wait) = address.and_then(|address| lock_out.wait(address, ask.now)) {
-                return Found::Wrong(Refusal::locked_out(wait));
-            }
-            return match self.find(&key, ask) {
-                Ok(known) => Found::Known(known.clone()),
-                Err(reject) => {
-                    if let Some(address) = address {
-                        lock_out.failed(address, ask.now);
-                    }
-                    Found::Wrong(reject.into())
-                }
-            };
-        }
-        Found::Absent
+        self.judge(ask, lock_out, |stored, digest| stored.recall(digest, ask.now))
     }
 
-    fn find(&self, key: &[u8], ask: &Ask<'_>) -> Result<&Arc<Principal>, Reject> {
-        let known = self.keys.get(&key::digest(key)).ok_or(Reject::AuthKeyUnknown)?;
-        if known.revoked {
-            return Err(Reject::AuthKeyRevoked);
+    /// Who it is; the store may have to be asked.
+    pub(super) async fn ask(&self, ask: &Ask<'_>, lock_out: &LockOut) -> Found {
+        let (Some(stored), Ok(Some(key))) = (&self.stored, self.key(ask)) else {
+            return self.look(ask, lock_out);
+        };
+        let digest = key::digest(&key);
+        let answer = stored.ask(&digest, ask.now).await;
+        self.judge(ask, lock_out, |_, _| answer)
+    }
+
+    /// Who it is, for a dry run.
+    pub(super) fn rehearse(&self, ask: &Ask<'_>) -> Found {
+        self.look(ask, &LockOut::never())
+    }
+
+    /// The key.
+    fn key<'a>(&self, ask: &Ask<'a>) -> Result<Option<Cow<'a, [u8]>>, Reject> {
+        for place in &self.places {
+            if let Some(key) = place.find(ask)? {
+                return Ok(Some(key));
+            }
         }
-        match known.expires {
-            Some(end) if ask.wall >= end => Err(Reject::AuthKeyExpired),
-            _ => Ok(&known.who),
+        Ok(None)
+    }
+
+    fn judge(
+        &self,
+        ask: &Ask<'_>,
+        lock_out: &LockOut,
+        stored: impl FnOnce(&StoredKeys, &Digest) -> Stored,
+    ) -> Found {
+        let key = match self.key(ask) {
+            Ok(Some(key)) => key,
+            Ok(None) => return Found::Absent,
+            Err(reject) => return Found::Wrong(reject.into()),
+        };
+        let address = ask.client.map(Culprit::Address);
+        if let Some(wait) = address.and_then(|address| lock_out.wait(address, ask.now)) {
+            return Found::Wrong(Refusal::locked_out(wait));
+        }
+        let digest = key::digest(&key);
+        let checked = match (self.keys.get(&digest), &self.stored) {
+            (Some(known), _) => known.check(ask.wall).cloned(),
+            (None, None) => Err(Reject::AuthKeyUnknown),
+            (None, Some(keys)) => match stored(keys, &digest) {
+                Stored::Known(known) => known.check(ask.wall).cloned(),
+                Stored::Unknown => Err(Reject::AuthKeyUnknown),
+                Stored::Unsure => return Found::Unsure,
+                Stored::Unavailable(refusal) => return Found::Wrong(refusal),
+            },
+        };
+        match checked {
+            Ok(who) => Found::Known(who),
+            Err(reject) => {
+                if let Some(address) = address {
+                    lock_out.failed(address, ask.now);
+                }
+                Found::Wrong(reject.into())
+            }
         }
     }
 }

@@ -282,7 +282,7 @@ fn count(len: usize) -> i64 {
 }
 
 fn busy() -> Refusal {
-    Refusal { reject: Reject::AuthBusy, retry_after: Some(BUSY) }
+    Refusal::later(Reject::AuthBusy, BUSY)
 }
 
 fn credential(ask: &Ask<'_>) -> Result<Option<Credential>, Reject> {

@@ -29,6 +29,11 @@ pub(super) fn digest(key: &[u8]) -> Digest {
     digest
 }
 
+/// A digest in hex.
+pub(super) fn hex(digest: &Digest) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A digest as it is written.
 pub(super) fn parse_digest(hex: &str) -> Result<Digest, String> {
     let bad = || "a key's `sha256` is 64 hexadecimal digits".to_owned();
@@ -94,7 +99,7 @@ pub fn make_key(wish: Wish) -> Result<(String, Key), String> {
     });
     let stored = Key {
         id,
-        sha256: digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hex(&digest(key.as_bytes())),
         prefix: Some(front + &secret[..VISIBLE]),
         owner: Some(wish.owner),
         roles: crate::config::OneOrMany(wish.roles),

@@ -10,7 +10,9 @@
 mod allow;
 mod api_key;
 mod basic;
+mod forward;
 mod identity_token;
+mod introspection;
 mod jwt;
 mod key;
 mod lines;
@@ -24,30 +26,35 @@ mod place;
 mod policy;
 mod principal;
 mod provider;
+mod questions;
 mod signer;
+mod stored_keys;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http::{
-    HeaderMap, Method, Uri,
+    HeaderMap, HeaderValue, Method, Uri,
     header::{COOKIE, WWW_AUTHENTICATE},
 };
 use tokio::time::Instant;
 
 use self::{allow::Allow, policy::Policy};
 pub use self::{
+    forward::Denial,
     key::{Wish, key_line, make_key, parse_key_line},
     oidc::{Door, Login, Page},
     password::hash_password,
     policy::Deed,
     principal::Principal,
-    provider::{Provider, identity_header},
+    provider::{Given, Provider, identity_header},
     signer::Signer,
+    stored_keys::{store_key, stored_keys},
 };
 use crate::{
     config::{self, Path, Problem, Problems, Require},
-    message::ClientCertificate,
+    message::{Client, ClientCertificate},
     reject::Reject,
+    store::Store,
 };
 
 /// Who makes a request.
@@ -95,6 +102,14 @@ impl From<&config::Who> for Pretended {
 /// What a request says, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its target: path and query.
+    pub target: &'a Uri,
+    /// What it asks for by `Host`.
+    pub host: Option<&'a HeaderValue>,
+    /// The connection that it came by.
+    pub connection: Option<&'a Client>,
     /// Its header fields.
     pub headers: &'a HeaderMap,
     /// Its query.
@@ -113,18 +128,31 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// One that says nothing else, at the beginning of time.
     fn bare(headers: &'a HeaderMap) -> Self {
-        let (query, client, certificate) = (None, None, None);
-        Self { headers, query, client, certificate, now: Instant::now(), wall: 0 }
+        static ROOT: std::sync::LazyLock<Uri> = std::sync::LazyLock::new(|| Uri::from_static("/"));
+        Self {
+            method: &Method::GET,
+            target: &ROOT,
+            host: None,
+            connection: None,
+            headers,
+            query: None,
+            client: None,
+            certificate: None,
+            now: Instant::now(),
+            wall: 0,
+        }
     }
 }
 
 /// Why somebody is refused.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
     /// The reason.
     pub reject: Reject,
     /// When it may be worth to come again.
     pub retry_after: Option<Duration>,
+    /// The answer of whoever decided it.
+    pub denial: Option<Arc<Denial>>,
 }
 
 /// Cookies of sessions, which no origin gets, whichever route a request takes.
@@ -149,13 +177,18 @@ impl Cookies {
 
 impl From<Reject> for Refusal {
     fn from(reject: Reject) -> Self {
-        Self { reject, retry_after: None }
+        Self { reject, retry_after: None, denial: None }
     }
 }
 
 impl Refusal {
+    /// It may be worth to come again after this time.
+    fn later(reject: Reject, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..reject.into() }
+    }
+
     fn locked_out(wait: Duration) -> Self {
-        Self { reject: Reject::AuthLockedOut, retry_after: Some(wait) }
+        Self::later(Reject::AuthLockedOut, wait)
     }
 }
 
@@ -192,6 +225,9 @@ impl fmt::Debug for Verdict<'_> {
 /// Providers by name; none for a name whose section is wrong, so that routes that name it are not
 /// called dangling too.
 pub type Providers = BTreeMap<String, Option<Arc<Provider>>>;
+
+/// Stores by name; none for a name whose section is wrong.
+pub type Stores = BTreeMap<String, Option<Arc<Store>>>;
 
 /// What a route asks of an identity.
 #[derive(Debug, Default)]
@@ -370,7 +406,7 @@ impl Auth {
                 Found::Absent => "is not shown anything".into(),
                 Found::Known(who) => format!("knows {}", who.describe()),
                 Found::Wrong(refusal) => format!("refuses, {}", refusal.reject.reason()),
-                Found::Unsure => "would have to ask".into(),
+                Found::Unsure => provider.would_ask().into(),
             };
             words.push(format!("`{}` ({}) {makes}", provider.name, provider.method()));
             if let Some(done) = progress.take(asked.require, found) {

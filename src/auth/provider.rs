@@ -13,7 +13,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, header};
 
 use super::{
-    Ask, Found,
+    Ask, Found, Stores,
     identity_token::IdentityToken,
     lock_out::LockOut,
     method::Method,
@@ -27,6 +27,17 @@ use crate::{
     metrics::AuthMetrics,
     reject::Reject,
 };
+
+/// What a section is given by others.
+#[derive(Debug)]
+pub struct Given<'a> {
+    /// Its counts.
+    pub metrics: Arc<AuthMetrics>,
+    /// The gateway's own keys.
+    pub signer: Option<&'a Arc<Signer>>,
+    /// What it may share with other gateways.
+    pub stores: &'a Stores,
+}
 
 /// A section `[auth.NAME]`.
 #[derive(Debug)]
@@ -49,14 +60,14 @@ impl Provider {
         name: &str,
         section: &config::Auth,
         before: Option<&Self>,
-        (metrics, signer): (Arc<AuthMetrics>, Option<&Arc<Signer>>),
+        given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let introduction = introduction(section, signer, at, problems);
+        let introduction = introduction(section, given.signer, at, problems);
         let name: Arc<str> = name.into();
         let known = before.map(|before| &before.method);
-        let method = Method::compile(&name, section, &introduction, known, &metrics, at, problems)?;
+        let method = Method::compile(&name, section, &introduction, known, given, at, problems)?;
         let challenge = HeaderValue::try_from(method.challenge(&name)).map_err(|_| {
             Problem::error(at.clone(), "its name or realm cannot stand in a header field")
         });
@@ -76,7 +87,7 @@ impl Provider {
             credentials: credentials.into(),
             challenge: problems.keep(challenge)?,
             method,
-            metrics,
+            metrics: given.metrics.clone(),
         })
     }
 
@@ -87,8 +98,16 @@ impl Provider {
 
     /// What a client is told that is refused for this reason.
     pub(super) fn challenge(&self, reject: Reject) -> HeaderValue {
-        let is_token = matches!(self.method, Method::Jwt(_));
-        if !is_token || !reject.reason().starts_with("auth.jwt.") {
+        let family = match self.method {
+            Method::Jwt(_) => Some("auth.jwt."),
+            Method::Introspection(_) => Some("auth.introspection."),
+            Method::ApiKey(_)
+            | Method::Basic(_)
+            | Method::Forward(_)
+            | Method::Mtls(_)
+            | Method::Oidc(_) => None,
+        };
+        if !family.is_some_and(|family| reject.reason().starts_with(family)) {
             return self.challenge.clone();
         }
         let told = [self.challenge.as_bytes(), b", error=\"invalid_token\""].concat();
@@ -99,8 +118,18 @@ impl Provider {
     pub(super) fn login(&self) -> Option<&Oidc> {
         match &self.method {
             Method::Oidc(oidc) => Some(oidc),
-            Method::ApiKey(_) | Method::Basic(_) | Method::Jwt(_) | Method::Mtls(_) => None,
+            Method::ApiKey(_)
+            | Method::Basic(_)
+            | Method::Forward(_)
+            | Method::Introspection(_)
+            | Method::Jwt(_)
+            | Method::Mtls(_) => None,
         }
+    }
+
+    /// What it would do that cannot say who it is at once, in words.
+    pub(super) fn would_ask(&self) -> &'static str {
+        self.method.would_ask()
     }
 
     /// The method's name.

@@ -21,7 +21,7 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
-    auth::{Identity, Login},
+    auth::{Denial, Identity, Login},
     message::{
         BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, acceptable_request_id,
         client_address, new_request_id,
@@ -57,7 +57,11 @@ pub struct Exchange {
     /// The endpoint that answered or was tried last: its place in its upstream.
     pub(super) endpoint: Option<usize>,
     pub(super) tries: u32,
-    /// Microseconds from sending the request on to its answer's head.
+    /// Microseconds that others took to say who makes the request, if they were asked.
+    pub(super) identify: Option<u64>,
+    /// Microseconds that connecting to the endpoint took, if a connection was made.
+    pub(super) connect: Option<u64>,
+    /// Microseconds from the request's first byte to the head of the origin's answer.
     pub(super) first_byte: Option<u64>,
     /// How far the request's body has come, if it has one.
     pub(super) upload: Option<Arc<Upload>>,
@@ -72,6 +76,8 @@ pub struct Exchange {
     pub(super) login: Option<Box<Login>>,
     /// When it may be worth to come again after a refusal.
     pub(super) retry_after: Option<Duration>,
+    /// The answer of whoever refused it.
+    pub(super) denial: Option<Arc<Denial>>,
     /// The tunnel that opens when the answer is sent.
     pub(super) tunnel: Option<Tunnel>,
     /// Whether this is a dry run, which nobody counts and logs.
@@ -116,6 +122,8 @@ impl Exchange {
             rule: None,
             endpoint: None,
             tries: 0,
+            identify: None,
+            connect: None,
             first_byte: None,
             upload: None,
             sent: 0,
@@ -125,6 +133,7 @@ impl Exchange {
             who: Identity::Stranger,
             login: None,
             retry_after: None,
+            denial: None,
             tunnel: None,
             rehearsed: false,
         })
@@ -202,6 +211,9 @@ impl Exchange {
     /// The answer that says why a request ends early.
     pub(super) fn problem(&mut self, reject: Reject) -> Response<Source> {
         self.reject = Some(reject);
+        if let Some(denial) = self.denial.take() {
+            return denial.answer().map(Source::from);
+        }
         // What the guard refuses ends the connection.
         let last = self.client.state.refusal() == Some(reject);
         let answer = answer::problem(reject, self.accept.as_ref(), &self.id, last);

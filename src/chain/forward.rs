@@ -3,7 +3,10 @@
 //! To an upstream, whose answer comes back with its body still streaming; or nowhere, and Janua
 //! answers by itself.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
@@ -111,15 +114,16 @@ fn take(head: &mut Parts, body: &mut RequestBody) -> Request<RequestBody> {
     request
 }
 
-/// Takes in what an upstream answered, after so many tries.
+/// Takes in what an upstream answered, after so many tries, the last of which took so long to connect.
 pub(super) fn end(
     exchange: &mut Exchange,
     upstream: &Upstream,
     upgrade: Option<Box<Upgrade>>,
     answer: Result<Answer, Failure>,
-    tries: u32,
+    (tries, connect): (u32, Option<Duration>),
 ) -> Result<Response<Source>, Reject> {
     exchange.tries = tries;
+    exchange.connect = connect.and_then(|took| u64::try_from(took.as_micros()).ok());
     let Answer { mut response, endpoint } =
         answer.map_err(|failure| explain(exchange, upstream, failure))?;
     if exchange.world.access_log.is_on() {

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, request::Parts, uri::PathAndQuery};
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 
 use super::{
     answer::{Source, prefers_html},
@@ -24,6 +25,10 @@ impl Exchange {
     /// What the request says, and when.
     pub(super) fn ask<'a>(&'a self, head: &'a Parts) -> Ask<'a> {
         Ask {
+            method: &head.method,
+            target: &head.uri,
+            host: self.host.as_ref(),
+            connection: Some(&self.client),
             headers: &head.headers,
             query: head.uri.query(),
             client: self.client_ip,
@@ -39,10 +44,14 @@ impl Exchange {
         if !route.auth.is_asked() {
             return Ok(());
         }
-        let who = match route.auth.identify(self.ask(head)) {
-            Verdict::Now(who) => who,
-            Verdict::Later(who) => who.await,
+        let (who, took) = match route.auth.identify(self.ask(head)) {
+            Verdict::Now(who) => (who, None),
+            Verdict::Later(who) => {
+                let asked = Instant::now();
+                (who.await, Some(asked.elapsed()))
+            }
         };
+        self.identify = took.and_then(|took| u64::try_from(took.as_micros()).ok());
         match who {
             Ok(who) => self.who = who,
             Err(refusal) if route.auth.logs_in() && self.wants_page(head) => {
@@ -162,9 +171,10 @@ impl Exchange {
         }
     }
 
-    /// Notes when to come again.
+    /// Notes when to come again, and what whoever refused it has to say.
     pub(super) fn turn_away(&mut self, refusal: Refusal) -> Reject {
         self.retry_after = refusal.retry_after;
+        self.denial = refusal.denial;
         refusal.reject
     }
 }

@@ -119,8 +119,8 @@ async fn run(
         }
     };
     let answer = upstream.forward(&mut call).await;
-    let tries = call.tries;
-    let response = forward::end(exchange, upstream, upgrade, answer, tries)?;
+    let way = (call.tries, call.connect);
+    let response = forward::end(exchange, upstream, upgrade, answer, way)?;
     // 11 answer: header fields for the client; the body streams on, counted
     Ok(answer::change(response, changes))
 }

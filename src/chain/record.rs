@@ -51,7 +51,8 @@ impl Exchange {
             bytes_in: finished.bytes_in,
             bytes_out: finished.bytes_out,
             duration: finished.micros,
-            connect: None,
+            identify: self.identify,
+            connect: self.connect,
             first_byte: self.first_byte,
             tries: self.tries,
         }

@@ -1,11 +1,15 @@
 //! `[access.NAME]`: who may come in. `[geoip]`: where addresses are.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{enforce::Enforce, route::Condition, value::OneOrMany};
+use super::{
+    enforce::Enforce,
+    route::Condition,
+    value::{File, OneOrMany},
+};
 
 /// Who may come in: a list for `access` of routes and listeners.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -63,7 +67,7 @@ pub enum Addresses {
 pub struct AddressFile {
     /// A network or address on each line; what is behind a `#` is a comment.
     #[schemars(example = &"/etc/janua/blocked.txt")]
-    pub file: PathBuf,
+    pub file: File,
 }
 
 /// Where addresses are: databases in MaxMind's format (`.mmdb`), read at each load.
@@ -73,21 +77,9 @@ pub struct GeoIp {
     /// The database of countries, or of cities.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/var/lib/GeoIP/GeoLite2-Country.mmdb")]
-    pub database: Option<PathBuf>,
+    pub database: Option<File>,
     /// The database of autonomous systems.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/var/lib/GeoIP/GeoLite2-ASN.mmdb")]
-    pub asn_database: Option<PathBuf>,
-}
-
-impl super::Config {
-    /// The files of access lists: a watcher looks at them too.
-    pub(super) fn access_files(&self) -> impl Iterator<Item = PathBuf> {
-        let lists = self.access.values().flat_map(|list| [&list.allow, &list.deny]);
-        let items = lists.flatten().flat_map(|items| items.iter());
-        items.filter_map(|item| match item {
-            Addresses::Network(_) => None,
-            Addresses::File(AddressFile { file }) => Some(file.clone()),
-        })
-    }
+    pub asn_database: Option<File>,
 }

@@ -1,15 +1,18 @@
 //! `[auth.NAME]`: a way to say who one is. `allow` of a route: what one has to be.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
+    api_key::ApiKey,
     enforce::Enforce,
+    forward::Forward,
+    introspection::Introspection,
     jwt::Jwt,
     oidc::Oidc,
-    value::{Duration, OneOrMany},
+    value::{Duration, File, OneOrMany},
 };
 
 /// A way to say who one is; it holds exactly one method, such as `api-key`, `basic` or `mtls`.
@@ -22,6 +25,12 @@ pub struct Auth {
     /// Users with passwords (RFC 7617).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
+    /// A service of your own that decides (forward-auth).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward: Option<Forward>,
+    /// Tokens that an authorization server is asked about (RFC 7662).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Introspection>,
     /// Tokens that somebody signs, an identity provider say (JWT).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
@@ -74,68 +83,6 @@ impl Default for IdentityToken {
             issuer: "janua".into(),
         }
     }
-}
-
-/// Keys that programs send; where, and which there are.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ApiKey {
-    /// The header field that holds the key, `x-api-key` unless something else is named; in `authorization` behind the word `Bearer`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"x-api-key")]
-    pub header: Option<String>,
-    /// The query parameter that holds the key. It stays out of the access log; the client's own history keeps it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"api_key")]
-    pub query: Option<String>,
-    /// The cookie that holds the key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"api_key")]
-    pub cookie: Option<String>,
-    /// The keys; `janua key new` makes one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub keys: Vec<Key>,
-    /// A file with more keys, one in a line as `janua key new` prints it; read again at each reload.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"/etc/janua/keys")]
-    pub file: Option<PathBuf>,
-}
-
-/// A key, as far as the gateway knows it. Two keys of one owner live side by side.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(extend("required" = ["id", "sha256"]))]
-pub struct Key {
-    /// Its name in logs and for `janua key revoke`; no secret.
-    #[schemars(example = &"acme-7f3k")]
-    pub id: String,
-    /// The SHA-256 of the whole key, in hex.
-    #[schemars(example = &"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
-    pub sha256: String,
-    /// The first characters of the key, to know it again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"janua_acme-7f3k_x9Kd")]
-    pub prefix: Option<String>,
-    /// Whose it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"acme")]
-    pub owner: Option<String>,
-    /// The roles of whoever brings it.
-    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
-    #[schemars(example = ["buyer"])]
-    pub roles: OneOrMany<String>,
-    /// The scopes of whoever brings it.
-    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
-    #[schemars(example = ["orders:read"])]
-    pub scopes: OneOrMany<String>,
-    /// When it ends: `"2027-12-31"` (that day included, UTC) or `"2027-12-31T12:00:00Z"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"2027-12-31")]
-    pub expires: Option<String>,
-    /// Whether it was withdrawn; it is kept for the record, and for its own reason of refusal.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schemars(example = true)]
-    pub revoked: bool,
 }
 
 /// Certificates that clients show; what a certificate says are claims: `fingerprint`, `serial`, `subject`, `cn`, `issuer`, `issuer-cn`, `san-dns`, `san-uri`, `san-email`, `not-after`.
@@ -215,7 +162,7 @@ pub struct Basic {
     /// An htpasswd file with more users (`htpasswd -B`); read again at each reload.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/htpasswd")]
-    pub file: Option<PathBuf>,
+    pub file: Option<File>,
     /// The roles of every user of `file`.
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = ["staff"])]
@@ -437,7 +384,7 @@ pub struct Conditions {
 #[serde(untagged)]
 pub enum Policy {
     /// The file alone.
-    File(PathBuf),
+    File(File),
     /// The file and more.
     Table(PolicyTable),
 }
@@ -460,7 +407,7 @@ impl Policy {
 pub struct PolicyTable {
     /// The file, read again at each reload.
     #[schemars(example = &"/etc/janua/policies.cedar")]
-    pub file: PathBuf,
+    pub file: File,
     /// Header fields that policies may ask for, as `context.headers["x-tenant"]`; one that is there twice is not told.
     #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = ["x-tenant"])]

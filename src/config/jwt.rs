@@ -1,11 +1,9 @@
 //! `jwt` of `[auth.NAME]`: tokens that somebody else signs. `fetch`: how others are asked.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteSize, Duration, OneOrMany, Secret};
+use super::value::{ByteSize, Duration, File, OneOrMany, Secret};
 
 /// Tokens that somebody signs (RFC 7519); who, for whom, and where they stand. Their keys come from exactly one of `issuer` (by its discovery document), `jwks`, `jwks-file` and `secret`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -22,7 +20,7 @@ pub struct Jwt {
     /// A file with the keys (a JWK Set); read again at each reload.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/jwks.json")]
-    pub jwks_file: Option<PathBuf>,
+    pub jwks_file: Option<File>,
     /// A secret of the signer's and ours, for HS256, HS384 and HS512; 32 bytes or more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<Secret>,
@@ -145,7 +143,7 @@ pub struct Fetch {
     /// The authorities (PEM) to trust; by default the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/tls/idp-ca.pem")]
-    pub ca: Option<PathBuf>,
+    pub ca: Option<File>,
     /// From the name to the end of the answer.
     pub timeout: Duration,
     /// The largest answer.

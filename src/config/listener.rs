@@ -1,11 +1,9 @@
 //! `[[listener]]`: an address where clients come in, and what a connection may cost.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteRate, ByteSize, Duration, OneOrMany};
+use super::value::{ByteRate, ByteSize, Duration, File, OneOrMany};
 
 /// An address where clients come in.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -206,10 +204,10 @@ pub struct TlsFiles {
 pub struct Certificate {
     /// The certificate and its chain, PEM.
     #[schemars(example = &"/etc/janua/tls/site.pem")]
-    pub cert: PathBuf,
+    pub cert: File,
     /// The private key, PEM (PKCS#8, PKCS#1 or SEC1).
     #[schemars(example = &"/etc/janua/tls/site.key")]
-    pub key: PathBuf,
+    pub key: File,
 }
 
 /// A TLS version.
@@ -251,11 +249,11 @@ pub enum Protocol {
 pub struct ClientCertificates {
     /// The authorities (PEM) that may have signed a client's certificate.
     #[schemars(example = &"/etc/janua/tls/clients.pem")]
-    pub ca: PathBuf,
+    pub ca: File,
     /// Revoked certificates (PEM CRLs).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/tls/clients.crl")]
-    pub crl: Option<PathBuf>,
+    pub crl: Option<File>,
     /// `true` lets clients without a certificate in; one that is shown must be good all the same.
     #[serde(default)]
     pub optional: bool,

@@ -92,9 +92,7 @@ fn load(files: Files<'_>) -> Result<Loaded, Report> {
         problems.extend(checked.problems.into_iter().filter(is_new));
     }
     let config = if problems.has_errors() { Err(None) } else { deserialise(merged.tree) };
-    if let Ok(config) = &config {
-        config.access_files().for_each(|file| sources.ask(file));
-    }
+    checked.files.into_iter().for_each(|file| sources.ask(file));
     sources.set_index(places);
     sources.hide(checked.secrets);
     let sources = Arc::new(sources);
@@ -143,4 +141,52 @@ fn deserialise(tree: DeTable<'_>) -> Result<Config, Option<Problem>> {
             None => problem,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_file_that_a_load_reads_is_watched() {
+        let text = r#"
+            [access.office]
+            deny = ["192.0.2.7", { file = "/f/blocked" }]
+            [geoip]
+            database = "/f/countries"
+            [auth.keys]
+            api-key = { file = "/f/keys" }
+            [auth.staff]
+            basic = { file = "/f/htpasswd" }
+            [auth.corp]
+            jwt = { issuer = "https://i", audience = "a", jwks-file = "${HOME}/jwks", fetch.ca = "/f/idp" }
+            [[listener]]
+            address = "127.0.0.1:0"
+            tls = { certificates = [{ cert = "/f/cert", key = "/f/key" }], client = { ca = "/f/ca", crl = "/f/crl" } }
+            [upstream.a]
+            endpoints = "https://a"
+            tls = { ca = "/f/origin", cert = "/f/own", key = "/f/own-key" }
+            [admin]
+            token = { file = "/f/token" }
+            [[route]]
+            policy = "/f/policy"
+            to = "a"
+            [[route]]
+            path = "/b"
+            policy = { file = "/f/policy-2" }
+            to = "a"
+            [server]
+            state = "/state"
+        "#;
+        let env = |name: &str| (name == "HOME").then(|| "/home".to_owned());
+        let loaded = Loaded::parse("janua.toml", text, &env).unwrap();
+        let watched: BTreeSet<_> =
+            loaded.watched().map(|path| path.display().to_string()).collect();
+        let names = "blocked countries keys htpasswd idp cert key ca crl origin own own-key token policy policy-2";
+        let mut wanted: BTreeSet<_> = names.split(' ').map(|name| format!("/f/{name}")).collect();
+        wanted.insert("/home/jwks".into());
+        assert_eq!(watched, wanted);
+    }
 }

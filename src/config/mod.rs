@@ -5,11 +5,14 @@
 //! that the JSON Schema and `config/reference.toml` carry, so write it for the operator.
 
 mod access;
+mod api_key;
 mod auth;
 mod check;
 mod enforce;
 mod finding;
+mod forward;
 mod include;
+mod introspection;
 mod jwt;
 mod listener;
 mod load;
@@ -24,9 +27,11 @@ mod route;
 mod schema;
 mod show;
 mod source;
+mod store;
 mod syntax;
 mod tree;
 mod upstream;
+mod userinfo;
 mod value;
 mod vars;
 
@@ -37,13 +42,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     access::{Access, AddressFile, Addresses, GeoIp},
+    api_key::{ApiKey, Key},
     auth::{
-        Allow, ApiKey, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, Key,
-        LockOut, Mtls, MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User,
-        UserTable,
+        Allow, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, LockOut, Mtls,
+        MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User, UserTable,
     },
     enforce::Enforce,
+    forward::Forward,
     include::fits,
+    introspection::{ClientAuth, Introspection},
     jwt::{Algorithm, Fetch, Jwt},
     listener::{
         AddressField, Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout,
@@ -51,7 +58,7 @@ pub use self::{
     },
     load::Loaded,
     nearest::nearest,
-    oidc::{ClientAuth, Oidc},
+    oidc::Oidc,
     path::Path,
     problem::{Problem, Problems, Severity},
     reference::reference,
@@ -62,11 +69,12 @@ pub use self::{
     },
     schema::{KeyInfo, keys, schema},
     show::show,
+    store::Store,
     upstream::{
         Balance, Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,
     },
-    value::{ByteRate, ByteSize, Duration, OneOrMany, Secret, SecretSource, check_format},
+    value::{ByteRate, ByteSize, Duration, File, OneOrMany, Secret, SecretSource, check_format},
     vars::{Env, environment},
 };
 
@@ -88,6 +96,9 @@ pub struct Config {
     pub listener: Vec<Listener>,
     /// Ways to say who one is, by name.
     pub auth: BTreeMap<String, Auth>,
+    /// Stores that several gateways share, by name: Valkey or Redis.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub store: BTreeMap<String, Store>,
     /// Origins by name.
     pub upstream: BTreeMap<String, Upstream>,
     /// Who may come in: lists for `access` of routes and listeners. Addresses, countries, systems, header fields: each that a list names has to let the request in.
@@ -112,7 +123,7 @@ pub struct Server {
     pub workers: Option<u16>,
     /// Where Janua keeps what must survive a restart; by default `/var/lib/janua`.
     pub state: PathBuf,
-    /// Reload when a configuration file changes.
+    /// Reload when a file of the configuration changes, or one that it names: lists, keys, certificates, policies, secrets.
     pub watch: bool,
     /// What happens between SIGTERM and the end.
     pub drain: Drain,

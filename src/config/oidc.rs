@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    introspection::ClientAuth,
     jwt::{Algorithm, Fetch},
     value::{Duration, OneOrMany, Secret},
 };
@@ -112,15 +113,4 @@ impl Default for Oidc {
             fetch: Fetch::default(),
         }
     }
-}
-
-/// How a client's secret is sent (RFC 6749 section 2.3.1).
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClientAuth {
-    /// In `Authorization`.
-    #[default]
-    Basic,
-    /// In the body.
-    Post,
 }

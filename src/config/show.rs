@@ -4,7 +4,7 @@
 
 use toml::Value;
 
-use super::{Config, Listener, vars::escape};
+use super::{Config, Listener, userinfo::userinfo, vars::escape};
 
 /// The configuration as TOML, for `janua config show`.
 pub fn show(config: &Config) -> String {
@@ -14,18 +14,24 @@ pub fn show(config: &Config) -> String {
     }
     // Serialising plain data into memory cannot fail; if it ever does, say so instead of hiding it.
     let text = toml::Table::try_from(config).and_then(|mut table| {
-        table.iter_mut().for_each(|(_, value)| escape_all(value));
+        table.iter_mut().for_each(|(_, value)| show_all(value));
         toml::to_string(&table)
     });
     text.unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
 }
 
-/// Keeps `$` in strings from being taken for a variable when the text is loaded again.
-fn escape_all(value: &mut Value) {
+/// Masks what a URL holds of a user and password, and keeps `$` in strings from being taken for a variable
+/// when the text is loaded again.
+fn show_all(value: &mut Value) {
     match value {
-        Value::String(text) => *text = escape(text),
-        Value::Array(values) => values.iter_mut().for_each(escape_all),
-        Value::Table(table) => table.iter_mut().for_each(|(_, value)| escape_all(value)),
+        Value::String(text) => {
+            if let Some(secret) = userinfo(text) {
+                text.replace_range(secret, "***");
+            }
+            *text = escape(text);
+        }
+        Value::Array(values) => values.iter_mut().for_each(show_all),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| show_all(value)),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
     }
 }

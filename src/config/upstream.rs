@@ -1,11 +1,9 @@
 //! `[upstream.NAME]`: the origins behind a name, and how Janua talks to them.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteSize, Duration, OneOrMany};
+use super::value::{ByteSize, Duration, File, OneOrMany};
 
 /// The origins behind a name, and how Janua talks to them.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -168,7 +166,7 @@ pub struct UpstreamTls {
     /// The authorities (PEM) to trust; by default the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/tls/origin-ca.pem")]
-    pub ca: Option<PathBuf>,
+    pub ca: Option<File>,
     /// The name to ask for and to verify; by default the host of the endpoint's URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"origin.example.com")]
@@ -176,11 +174,11 @@ pub struct UpstreamTls {
     /// The certificate (PEM) to show to the endpoint, with `key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/tls/janua.pem")]
-    pub cert: Option<PathBuf>,
+    pub cert: Option<File>,
     /// The key (PEM) of `cert`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/tls/janua.key")]
-    pub key: Option<PathBuf>,
+    pub key: Option<File>,
     /// `false` takes any certificate: anybody on the way can read and change everything.
     pub verify: bool,
 }

@@ -211,6 +211,42 @@ pub fn check_format(format: &str, text: &str) -> Result<(), String> {
     }
 }
 
+/// A file that is read at each load; with `server.watch` its changes are looked out for.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct File(pub std::path::PathBuf);
+
+/// The `format` of a [`File`] in our schema.
+pub(super) const FILE: &str = "file";
+
+impl std::ops::Deref for File {
+    type Target = std::path::Path;
+
+    fn deref(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl AsRef<std::path::Path> for File {
+    fn as_ref(&self) -> &std::path::Path {
+        self
+    }
+}
+
+impl JsonSchema for File {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "File".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": FILE })
+    }
+}
+
 /// One value, or a list of them: `host = "a"` and `host = ["a", "b"]` are both fine.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(from = "Read<T>", into = "Many<T>", bound(serialize = "T: Serialize + Clone"))]
@@ -299,7 +335,7 @@ pub enum SecretSource {
     Env(String),
     /// A file; a newline at its end is taken off.
     #[schemars(example = BTreeMap::from([("file", "/run/secrets/janua")]))]
-    File(std::path::PathBuf),
+    File(File),
 }
 
 impl Secret {

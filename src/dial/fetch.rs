@@ -1,10 +1,11 @@
 //! [`Fetcher`]: questions that Janua itself has: a provider's keys, say.
 //!
 //! In: a request whose body is at hand. Out: the whole answer, whatever its status, or why there is none.
-//! Each has a connection of its own: such questions are rare. Nothing is waited for longer than the time
+//! Each has a connection of its own, since such questions are rare; where they are not, some connections
+//! are kept for the next one ([`Fetcher::keeping`]). Nothing is waited for longer than the time
 //! that was set, nothing is read beyond the size that was set, and nobody is followed elsewhere.
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -13,18 +14,18 @@ use http::{
     uri::PathAndQuery,
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1;
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, crypto::aws_lc_rs};
-use rustls_pki_types::ServerName;
-use tokio_rustls::TlsConnector;
+use parking_lot::Mutex;
+use rustls::ClientConfig;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Address, NoConnection, Place, Resolved, authorities, open, system_roots};
-use crate::{
-    config::{self, Path, Problem, Problems},
-    stream::Stream,
-};
+use super::{Address, Server, Unreachable, client_tls};
+use crate::config::{self, Path, Problems};
 
 /// Bytes of an answer's head.
 const MAX_HEAD: usize = 64 << 10;
@@ -32,13 +33,17 @@ const MAX_HEAD: usize = 64 << 10;
 /// Who asks.
 const NAME: HeaderValue = HeaderValue::from_static("janua");
 
+/// Connections that wait for the next question longer than this are closed: who is there may have
+/// given them up.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
+
 /// Somebody to be asked: a URL, understood.
 #[derive(Debug)]
 pub struct Destination {
-    address: Address,
+    server: Server,
     target: PathAndQuery,
-    resolved: Resolved,
-    name: Option<ServerName<'static>>,
+    /// Connections that wait for the next question, if they are kept.
+    idle: Mutex<Vec<Idle>>,
 }
 
 impl Destination {
@@ -48,28 +53,15 @@ impl Destination {
     /// What is wrong with it, in a sentence.
     pub fn parse(url: &str) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
-        let address = Address::of(&uri)?;
-        let name = match address.tls {
-            false => None,
-            true => {
-                let name = ServerName::try_from(address.host());
-                Some(name.map_err(|_| format!("TLS cannot verify the name `{}`", address.host()))?)
-            }
-        };
+        let server = Server::new(Address::of(&uri)?)?;
         let target = uri.path_and_query().cloned();
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Ok(Self { address, target, resolved: Resolved::default(), name })
+        Ok(Self { server, target, idle: Mutex::default() })
     }
 
     /// Whether nobody on the way can change what is said.
     pub fn is_protected(&self) -> bool {
-        let here = |ip: &IpAddr| ip.is_loopback();
-        self.address.tls
-            || match &self.address.place {
-                Place::Ip(ip, _) => here(ip),
-                Place::Name(name, _) => &**name == "localhost",
-                Place::Unix(_) => true,
-            }
+        self.server.is_protected()
     }
 }
 
@@ -81,10 +73,7 @@ pub enum FetchError {
     Timeout(Duration),
     /// There is no way there.
     #[error(transparent)]
-    Connection(#[from] NoConnection),
-    /// Whoever is there is not who it should be, or does not speak TLS.
-    #[error("TLS: {0}")]
-    Tls(#[source] io::Error),
+    Unreachable(#[from] Unreachable),
     /// The answer is not HTTP, or it broke off.
     #[error("not a whole answer: {0}")]
     Protocol(#[source] hyper::Error),
@@ -93,33 +82,37 @@ pub enum FetchError {
     TooLarge(usize),
 }
 
+/// A connection that waits for the next question.
+#[derive(Debug)]
+struct Idle {
+    sender: SendRequest<Full<Bytes>>,
+    since: Instant,
+    connection: AbortOnDropHandle<hyper::Result<()>>,
+}
+
 /// Asks.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     tls: Arc<ClientConfig>,
     timeout: Duration,
     max_size: usize,
+    max_idle: usize,
 }
 
 impl Fetcher {
     /// Compiles the section at `at`.
     pub fn compile(section: &config::Fetch, at: &Path, problems: &mut Problems) -> Option<Self> {
-        let roots = match &section.ca {
-            None => Ok(system_roots()),
-            Some(file) => std::fs::read(file)
-                .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
-                .and_then(|text| authorities(file, &text).map(Arc::new)),
-        };
-        let roots =
-            problems.keep(roots.map_err(|message| Problem::error(at.key("ca"), message)))?;
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Problem::error(at.clone(), error.to_string()));
-        let mut tls = problems.keep(tls)?.with_root_certificates(roots).with_no_client_auth();
+        let mut tls = client_tls(section.ca.as_deref(), at, problems)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let (timeout, max_size) = (section.timeout.0, section.max_size.as_usize());
-        Some(Self { tls: Arc::new(tls), timeout, max_size })
+        Some(Self { tls: Arc::new(tls), timeout, max_size, max_idle: 0 })
+    }
+
+    /// The same, with so many connections at most kept for the next question: where there are many.
+    #[must_use]
+    pub fn keeping(mut self, max_idle: usize) -> Self {
+        self.max_idle = max_idle;
+        self
     }
 
     /// How long it waits.
@@ -127,7 +120,8 @@ impl Fetcher {
         self.timeout
     }
 
-    /// Asks, and brings the whole answer. The request's target and host are the destination's.
+    /// Asks, and brings the whole answer. The request's target and host are the destination's. One that
+    /// goes out on a connection that was kept may go out twice: it must be one that may.
     ///
     /// # Errors
     /// Why there is no answer.
@@ -143,28 +137,38 @@ impl Fetcher {
     async fn exchange(
         &self,
         to: &Destination,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
     ) -> Result<Response<Bytes>, FetchError> {
-        let mut request = request.map(Full::new);
         *request.uri_mut() = to.target.clone().into();
-        request.headers_mut().insert(HOST, to.address.authority.clone());
+        request.headers_mut().insert(HOST, to.server.address.authority.clone());
         request.headers_mut().insert(USER_AGENT, NAME);
-        let socket = open(&to.address, &to.resolved).await?;
-        let stream = match &to.name {
-            None => Stream::Clear(socket),
-            Some(name) => {
-                let connector = TlsConnector::from(self.tls.clone());
-                let stream = connector.connect(name.clone(), socket).await;
-                Stream::Tls(Box::new(stream.map_err(FetchError::Tls)?.into()))
+        let request = request.map(Full::new);
+        while let Some(mut idle) = to.take() {
+            // Who is there may have closed it meanwhile; that is no answer.
+            if idle.sender.ready().await.is_ok()
+                && let Ok(answer) = idle.sender.send_request(request.clone()).await
+            {
+                return self.finish(to, idle, answer).await;
             }
-        };
+        }
+        let stream = to.server.connect(&self.tls).await?;
         let mut http = http1::Builder::new();
         http.max_buf_size(MAX_HEAD);
         let (mut sender, connection) =
             http.handshake(TokioIo::new(stream)).await.map_err(FetchError::Protocol)?;
-        // It ends with the question.
-        let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
+        // It ends with the question, unless it is kept.
+        let connection = AbortOnDropHandle::new(tokio::spawn(connection));
         let answer = sender.send_request(request).await.map_err(FetchError::Protocol)?;
+        self.finish(to, Idle { sender, since: Instant::now(), connection }, answer).await
+    }
+
+    /// Reads an answer to its end, and keeps its connection, if that is wanted.
+    async fn finish(
+        &self,
+        to: &Destination,
+        mut idle: Idle,
+        answer: Response<Incoming>,
+    ) -> Result<Response<Bytes>, FetchError> {
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, self.max_size).collect().await;
         let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
@@ -174,7 +178,32 @@ impl Fetcher {
                 FetchError::TooLarge(self.max_size)
             }
         })?;
+        idle.since = Instant::now();
+        if !idle.connection.is_finished() {
+            to.keep(idle, self.max_idle);
+        }
         Ok(Response::from_parts(head, body.to_bytes()))
+    }
+}
+
+impl Destination {
+    /// The connection that was kept last, if it did not wait for too long.
+    fn take(&self) -> Option<Idle> {
+        let mut idle = self.idle.lock();
+        let last = idle.pop()?;
+        if last.since.elapsed() < MAX_IDLE_TIME {
+            return Some(last);
+        }
+        // Those below wait for longer.
+        idle.clear();
+        None
+    }
+
+    fn keep(&self, one: Idle, max_idle: usize) {
+        let mut idle = self.idle.lock();
+        if idle.len() < max_idle {
+            idle.push(one);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod address;
 mod connect;
 mod fetch;
 mod resolve;
+mod server;
 mod trust;
 
 pub use self::{
@@ -15,5 +16,6 @@ pub use self::{
     connect::{NoConnection, open},
     fetch::{Destination, FetchError, Fetcher},
     resolve::Resolved,
-    trust::{authorities, system_roots},
+    server::{Server, Unreachable},
+    trust::{authorities, client_tls, system_roots},
 };

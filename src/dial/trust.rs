@@ -5,8 +5,31 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rustls::RootCertStore;
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+
+use crate::config::{self, Problem, Problems};
+
+/// How TLS is spoken with a server that Janua itself asks: with these authorities (`ca`, of the section at
+/// `at`), or the system's.
+pub fn client_tls(
+    ca: Option<&Path>,
+    at: &config::Path,
+    problems: &mut Problems,
+) -> Option<ClientConfig> {
+    let roots = match ca {
+        None => Ok(system_roots()),
+        Some(file) => std::fs::read(file)
+            .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
+            .and_then(|text| authorities(file, &text).map(Arc::new)),
+    };
+    let roots = problems.keep(roots.map_err(|message| Problem::error(at.key("ca"), message)))?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Problem::error(at.clone(), error.to_string()));
+    Some(problems.keep(tls)?.with_root_certificates(roots).with_no_client_auth())
+}
 
 /// The authorities in a file's text (PEM).
 ///

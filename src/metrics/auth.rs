@@ -36,4 +36,10 @@ pub struct AuthMetrics {
     pub refresh_failures: Counter,
     /// Sessions that were ended by their user or the provider.
     pub logouts: Counter,
+    /// Questions to others about somebody: a store, an authorization server, a service that decides.
+    pub questions: Counter,
+    /// Requests that wait for an answer.
+    pub questions_waiting: Gauge,
+    /// Questions that had no answer.
+    pub question_failures: Counter,
 }

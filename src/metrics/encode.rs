@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use super::{
     AuthMetrics, Counters, ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics,
-    UpstreamMetrics,
+    StoreMetrics, UpstreamMetrics,
     exposition::{Kind, Page},
 };
 
@@ -48,6 +48,7 @@ impl Registry {
         routes(&mut page, &self.routes);
         upstreams(&mut page, &self.upstreams);
         auths(&mut page, &self.auths);
+        stores(&mut page, &self.stores);
         page.finish()
     }
 }
@@ -217,6 +218,24 @@ fn auths(page: &mut Page, all: &Named<AuthMetrics>) {
     one("janua_auth_logouts_total", Kind::Counter, "Sessions that were logged out.", |auth| {
         auth.logouts.get().into()
     });
+    one(
+        "janua_auth_questions_total",
+        Kind::Counter,
+        "Questions about somebody to a store, an authorization server or a service that decides.",
+        |auth| auth.questions.get().into(),
+    );
+    one(
+        "janua_auth_questions_waiting",
+        Kind::Gauge,
+        "Requests that wait for an answer to such a question.",
+        |auth| auth.questions_waiting.get().into(),
+    );
+    one(
+        "janua_auth_question_failures_total",
+        Kind::Counter,
+        "Such questions that had no answer.",
+        |auth| auth.question_failures.get().into(),
+    );
     let mut logins = page.family("janua_auth_logins_total", Kind::Counter, "Logins by outcome.");
     for (name, auth) in all {
         for (outcome, count) in [
@@ -232,6 +251,44 @@ fn auths(page: &mut Page, all: &Named<AuthMetrics>) {
     for (name, auth) in all {
         refreshes.sample(&[("auth", name), ("outcome", "ok")], auth.refreshes.get());
         refreshes.sample(&[("auth", name), ("outcome", "failed")], auth.refresh_failures.get());
+    }
+}
+
+fn stores(page: &mut Page, all: &Named<StoreMetrics>) {
+    let mut one = |name, kind, help, read: fn(&StoreMetrics) -> i128| {
+        simple(page, (name, kind, help), "store", all, read);
+    };
+    one("janua_store_up", Kind::Gauge, "1 while there is a connection, else 0.", |store| {
+        store.up.get().into()
+    });
+    one("janua_store_connects_total", Kind::Counter, "Connections made.", |store| {
+        store.connects.get().into()
+    });
+    one(
+        "janua_store_connect_failures_total",
+        Kind::Counter,
+        "Connections that could not be made.",
+        |store| store.connect_failures.get().into(),
+    );
+    one("janua_store_commands_total", Kind::Counter, "Commands that were sent.", |store| {
+        store.commands.get().into()
+    });
+    one(
+        "janua_store_commands_waiting",
+        Kind::Gauge,
+        "Commands that wait for their answer.",
+        |store| store.waiting.get().into(),
+    );
+    let failures =
+        ("janua_store_failures_total", "Commands that brought nothing, by what happened.");
+    by_word(page, failures, ("store", "reason"), all, StoreMetrics::failures);
+    let mut latency = page.family(
+        "janua_store_command_duration_seconds",
+        Kind::Histogram,
+        "From a command to its answer.",
+    );
+    for (name, store) in all {
+        latency.histogram(&[("store", name)], &store.latency());
     }
 }
 

@@ -16,6 +16,7 @@ mod listener;
 mod process;
 mod registry;
 mod route;
+mod store;
 mod upstream;
 
 pub use self::{
@@ -28,6 +29,7 @@ pub use self::{
     process::{ProcessMetrics, open_files},
     registry::{Loading, NO_ROUTE, Named, Registry},
     route::{Finished, RouteMetrics},
+    store::StoreMetrics,
     upstream::{UpstreamMetrics, UpstreamShard},
 };
 

@@ -8,7 +8,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    AuthMetrics, Counters, Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, UpstreamMetrics,
+    AuthMetrics, Counters, Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, StoreMetrics,
+    UpstreamMetrics,
 };
 
 /// The name under which requests count that no route takes.
@@ -27,6 +28,7 @@ pub struct Registry {
     /// What access lists only reported, by reason.
     pub(super) access: Named<Counters>,
     pub(super) auths: Named<AuthMetrics>,
+    pub(super) stores: Named<StoreMetrics>,
     /// When each certificate ends, in seconds since 1970.
     pub(super) certificates: BTreeMap<Box<str>, i64>,
 }
@@ -71,6 +73,7 @@ impl<'a> Loading<'a> {
             upstreams: Named::new(),
             access: Named::new(),
             auths: Named::new(),
+            stores: Named::new(),
             certificates: BTreeMap::new(),
         };
         let mut loading = Self { previous, workers, reasons, next };
@@ -110,6 +113,12 @@ impl<'a> Loading<'a> {
     pub fn auth(&mut self, name: &str) -> Arc<AuthMetrics> {
         let old = self.previous.map(|previous| &previous.auths);
         keep(&mut self.next.auths, old, name, AuthMetrics::default)
+    }
+
+    /// The counts of the store with this name.
+    pub fn store(&mut self, name: &str) -> Arc<StoreMetrics> {
+        let old = self.previous.map(|previous| &previous.stores);
+        keep(&mut self.next.stores, old, name, StoreMetrics::default)
     }
 
     /// Says when the certificate with this name ends, in seconds since 1970.

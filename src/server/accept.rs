@@ -1,6 +1,7 @@
 //! Accepts connections on one worker at one address.
 //!
-//! When the system has no file descriptors or memory left, accepting pauses and what runs goes on.
+//! When the system has no file descriptors or memory left, accepting pauses and what runs goes on; so it
+//! does while only those are left that are kept for origins and the operator.
 //! When a listener has all its connections, accepting waits for one to end: all but the first of those
 //! that come stay in the kernel's queue, where they cost us nothing.
 
@@ -25,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{self, Site};
 use crate::{
     message::Clients,
-    snapshot::Lens,
-    stream::{Listener, Listening},
+    snapshot::{Lens, Listener as Rules},
+    stream::{Descriptors, Listener, Listening, Socket},
     worker::Worker,
 };
 
@@ -79,6 +80,7 @@ pub(super) async fn accept(
     };
     let current = || lens.look().listener(entrance.listener.load(Relaxed)).cloned();
     let Some(mut rules) = current() else { return };
+    let descriptors = Descriptors::of_process();
     let mut said: Option<Instant> = None;
     let mut ended = pin!(taken.cancelled());
     loop {
@@ -92,6 +94,12 @@ pub(super) async fn accept(
         match accepted.await {
             None => return,
             Some(Ok((socket, peer))) => {
+                if descriptors.is_reserved(&socket) {
+                    say(&mut said, &rules, &"few descriptors are left");
+                    if !room_for(descriptors, &socket, &taken).await {
+                        return;
+                    }
+                }
                 let seat = clients.reserve();
                 let Some(permit) = entrance.room().await else { return };
                 // Both may have been waited for long: the rules are those of now.
@@ -109,16 +117,32 @@ pub(super) async fn accept(
                 if taken.is_cancelled() {
                     return;
                 }
-                if said.is_none_or(|said| said.elapsed() > SAY) {
-                    said = Some(Instant::now());
-                    tracing::warn!(listener = &*rules.name, %error, "accepting pauses");
-                }
+                say(&mut said, &rules, &error);
                 tokio::time::sleep(PAUSE).await;
             }
             // The client gave up between its turn in the queue and ours.
             Some(Err(_)) => {}
         }
     }
+}
+
+/// Says why accepting pauses, but not all the time.
+fn say(said: &mut Option<Instant>, rules: &Rules, error: &dyn std::fmt::Display) {
+    if said.is_none_or(|said| said.elapsed() > SAY) {
+        *said = Some(Instant::now());
+        tracing::warn!(listener = &*rules.name, %error, "accepting pauses");
+    }
+}
+
+/// Waits until there are descriptors for more clients than this one; false if nobody is wanted any more.
+async fn room_for(descriptors: Descriptors, socket: &Socket, taken: &CancellationToken) -> bool {
+    while descriptors.are_short(socket).unwrap_or(true) {
+        if taken.is_cancelled() {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    true
 }
 
 /// Whether the system has no descriptors or memory left, which passes.

@@ -12,15 +12,16 @@ use std::{
 
 use http::HeaderValue;
 
-use super::{Listener, Purpose, Route, Snapshot, doors, listener::Given, route};
+use super::{Listener, Purpose, Route, Snapshot, admin, doors, listener::Given, route};
 use crate::{
     access::Lists,
-    auth::{Cookies, Provider, Providers, Signer, identity_header},
+    auth::{self, Cookies, Provider, Providers, Signer, Stores, identity_header},
     config::{self, Config, Path, Problem, Problems},
     message::Reserved,
     metrics::{self, Loading},
     reject::Reject,
     route::{Listeners, RouteTable, Rule},
+    store::Store,
     telemetry::{self, AccessLog, Format, Losses, Options, Redaction, Sink},
     tls::Tickets,
     upstream::Upstream,
@@ -59,22 +60,23 @@ impl Snapshot {
         let tickets = tickets(previous, &mut problems);
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
+        let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
         let listeners = tickets.as_ref().map(|tickets| {
-            let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
             let given = Given { lists: &lists, state, tickets };
             listeners(&config, &given, previous, &mut metrics, &mut problems)
         });
         let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
         let listeners = listeners.unwrap_or_default();
-        let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
         let signer = signer(&config, state, previous, &mut problems);
-        let auths = auths(&config, previous, signer.as_ref(), &mut metrics, &mut problems);
+        let stores = stores(&config, previous, &mut metrics, &mut problems);
+        let given = (signer.as_ref(), &stores);
+        let auths = auths(&config, previous, given, &mut metrics, &mut problems);
         let known = Known { upstreams: &upstreams, access: &lists, auths: &auths, config: &config };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
         let access_log =
             access_log(&config, purpose, most_workers, previous, &losses, &mut problems);
-        check_admin(&config.admin, &mut problems);
+        admin::check(&config.admin, &mut problems);
         let (Some(tickets), Some(via), Some(routes), Some(access_log)) =
             (tickets, via, routes, access_log)
         else {
@@ -83,15 +85,15 @@ impl Snapshot {
         if problems.has_errors() {
             return Err(problems);
         }
-        let reserved = Arc::new(reserved(&config));
         let snapshot = Self {
+            reserved: Arc::new(reserved(&config)),
+            cookies: Cookies::of(&auths),
             config,
             listeners,
             upstreams: upstreams.into_values().flatten().collect(),
-            cookies: Cookies::of(&auths),
+            stores: stores.into_values().flatten().collect(),
             auths: auths.into_values().flatten().collect(),
             signer,
-            reserved,
             routes,
             no_route: metrics.route(metrics::NO_ROUTE),
             metrics: metrics.finish(),
@@ -180,11 +182,31 @@ pub(super) struct Known<'a> {
     pub(super) config: &'a Config,
 }
 
+/// Stores by name. One that did not change keeps its connection.
+fn stores(
+    config: &Config,
+    previous: Option<&Snapshot>,
+    metrics: &mut Loading<'_>,
+    problems: &mut Problems,
+) -> Stores {
+    let before = previous.map(|previous| &previous.stores[..]).unwrap_or_default();
+    let compile = |(name, section): (&String, &config::Store)| {
+        let at = Path::root().key("store").key(name.clone());
+        let made = Store::compile(name, section, metrics.store(name), &at, problems);
+        let made = made.map(|made| {
+            let same = before.iter().find(|known| known.is_same(&made)).cloned();
+            same.unwrap_or_else(|| Arc::new(made))
+        });
+        (name.clone(), made)
+    };
+    config.store.iter().map(compile).collect()
+}
+
 /// Ways to say who one is, by name.
 fn auths(
     config: &Config,
     previous: Option<&Snapshot>,
-    signer: Option<&Arc<Signer>>,
+    (signer, stores): (Option<&Arc<Signer>>, &Stores),
     metrics: &mut Loading<'_>,
     problems: &mut Problems,
 ) -> Providers {
@@ -192,8 +214,8 @@ fn auths(
     let compile = |(name, section): (&String, &config::Auth)| {
         let at = Path::root().key("auth").key(name.clone());
         let (before, counters) = (known(name).map(|known| &**known), metrics.auth(name));
-        let given = (counters, signer);
-        let made = Provider::compile(name, section, before, given, &at, problems);
+        let given = auth::Given { metrics: counters, signer, stores };
+        let made = Provider::compile(name, section, before, &given, &at, problems);
         (name.clone(), made.map(Arc::new))
     };
     config.auth.iter().map(compile).collect()
@@ -220,7 +242,8 @@ fn signer(
 fn reserved(config: &Config) -> Reserved {
     let names = config.auth.values().flat_map(|auth| {
         let token = auth.identity_token.iter().map(|token| &token.header);
-        auth.identity_headers.keys().chain(token)
+        let told = auth.forward.iter().flat_map(|forward| &*forward.response_headers);
+        auth.identity_headers.keys().chain(token).chain(told)
     });
     Reserved::new(names.filter_map(|name| identity_header(name).ok()))
 }
@@ -383,39 +406,7 @@ fn access_log(
 fn credentials(config: &Config) -> impl Iterator<Item = &String> {
     config.auth.values().filter_map(|auth| {
         let key = auth.api_key.as_ref().and_then(|keys| keys.query.as_ref());
-        key.or_else(|| auth.jwt.as_ref()?.query.as_ref())
+        let key = key.or_else(|| auth.jwt.as_ref()?.query.as_ref());
+        key.or_else(|| auth.introspection.as_ref()?.query.as_ref())
     })
-}
-
-/// An admin door that others can reach needs a token.
-fn check_admin(admin: &config::Admin, problems: &mut Problems) {
-    let at = Path::root().key("admin");
-    if admin.address == "off" {
-        return;
-    }
-    match admin.address.parse() {
-        Ok(super::Bind::Tcp(address)) if !address.ip().is_loopback() && admin.token.is_none() => {
-            let problem = Problem::error(at.key("address"), "others can reach this address");
-            problems.push(problem.help("set `admin.token`, or use loopback or a Unix socket"));
-        }
-        Ok(super::Bind::Systemd(_)) => {
-            problems
-                .push(Problem::error(at.key("address"), "the admin door has no passed sockets"));
-        }
-        Ok(_) => {}
-        Err(message) => {
-            let problem = Problem::error(at.key("address"), message);
-            problems.push(problem.help("or \"off\""));
-        }
-    }
-    if let Some(token) = &admin.token {
-        match token.reveal() {
-            Ok(token) if token.len() < 16 => {
-                problems
-                    .push(Problem::error(at.key("token"), "a token has at least 16 characters"));
-            }
-            Ok(_) => {}
-            Err(message) => problems.push(Problem::error(at.key("token"), message)),
-        }
-    }
 }

@@ -41,6 +41,8 @@ impl Diff {
         diff.compare(&listeners(before), &listeners(after));
         let auths = |config: &Config| named("auth", config.auth.clone());
         diff.compare(&auths(before), &auths(after));
+        let stores = |config: &Config| named("store", config.store.clone());
+        diff.compare(&stores(before), &stores(after));
         let upstreams = |config: &Config| named("upstream", config.upstream.clone());
         diff.compare(&upstreams(before), &upstreams(after));
         let access = |config: &Config| named("access", config.access.clone());

@@ -4,6 +4,7 @@
 //! in [`World`]. A request takes the snapshot once and sees one world from start to end. What has a
 //! life of its own (connections, counters, tickets) hangs in it by `Arc` and is carried over by name.
 
+mod admin;
 mod compile;
 mod diff;
 mod doors;
@@ -36,6 +37,7 @@ use crate::{
     message::Reserved,
     metrics,
     route::RouteTable,
+    store::Store,
     telemetry::{AccessLog, Losses},
     tls,
     upstream::Upstream,
@@ -59,6 +61,8 @@ pub struct Snapshot {
     pub listeners: Vec<Arc<Listener>>,
     /// Origins: those with a name, and those that a route names by URL.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// What several gateways share.
+    pub stores: Vec<Arc<Store>>,
     /// Ways to say who one is.
     pub auths: Vec<Arc<Provider>>,
     /// The keys by which origins are told who somebody is, if they are.
@@ -169,6 +173,7 @@ impl Lens {
 impl Snapshot {
     /// Begins what is done beside requests, on the runtime that this is called on.
     pub fn start(&self) {
+        self.stores.iter().for_each(|store| store.start());
         self.auths.iter().for_each(|auth| auth.start());
     }
 

@@ -3,10 +3,12 @@
 //! One type means one copy of the HTTP code for all of them; the choice costs a predictable branch
 //! for each read or write.
 
+mod descriptors;
 mod listener;
 
 use std::{
     io,
+    os::fd::{AsFd, BorrowedFd},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -18,7 +20,10 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
-pub use self::listener::{Listener, Listening, remove_stale};
+pub use self::{
+    descriptors::Descriptors,
+    listener::{Listener, Listening, remove_stale},
+};
 
 /// A stream in clear.
 #[derive(Debug)]
@@ -61,6 +66,15 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket.try_read(buffer),
             Self::Unix(socket) => socket.try_read(buffer),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
         }
     }
 }

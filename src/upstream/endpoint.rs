@@ -11,6 +11,7 @@ use std::{
 use http::{HeaderValue, Request, Response, Version, header::TRANSFER_ENCODING};
 use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::TrySendError};
+use tokio::time::Instant;
 
 use super::{
     Call,
@@ -98,7 +99,9 @@ impl Endpoint {
             let introduction = call.introduction.clone();
             let introduction = introduction.as_ref().map(|header| header.as_slice());
             let connecting = self.connection(worker, protocol, introduction, refused.as_ref());
+            let begun = Instant::now();
             let way = in_time(call, connecting).await;
+            call.connect = Some(begun.elapsed());
             let way = way.inspect_err(|failure| {
                 self.pools.at(worker.index).connect_failed(failure.reject);
             })?;

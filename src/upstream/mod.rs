@@ -93,6 +93,8 @@ pub struct Call<'a> {
     upload: Option<Arc<Upload>>,
     /// Endpoints that were tried.
     pub tries: u32,
+    /// How long it took to connect, if a connection was made for it; of several, the last.
+    pub connect: Option<Duration>,
     /// The connection that refused its stream last.
     refused: Option<Arc<Streams>>,
     turned_away: TurnedAway,
@@ -157,6 +159,7 @@ impl<'a> Call<'a> {
             introduction: None,
             upload,
             tries,
+            connect: None,
             refused,
             turned_away,
             lost: false,

@@ -199,6 +199,21 @@ fn config_show_fills_in_and_masks() {
 }
 
 #[test]
+fn a_password_in_a_url_is_shown_nowhere() {
+    let text = "[upstream.a]\nendpoints = [\"http://user:hunter2@host\"]\n[[route]]\nto = \"a\"\n";
+    let output = on(text, &["check"]);
+    assert_eq!(output.status.code(), Some(78));
+    let told = err(&output) + &out(&output);
+    assert!(told.contains("must not carry a user") && told.contains("http://****"), "{told}");
+    let shown = out(&on(text, &["config", "show"]));
+    assert!(shown.contains("http://***@host"), "{shown}");
+    let json = on(text, &["check", "--format", "json"]);
+    for text in [told, shown, out(&json), err(&json)] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_generated_is_what_it_should_be() {
     let schema: Value = serde_json::from_slice(&janua(&["schema"]).stdout).unwrap();
     assert!(schema["properties"]["route"].is_object());

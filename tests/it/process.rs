@@ -230,23 +230,64 @@ fn a_file_that_comes_to_fit_a_pattern_is_a_change() {
 }
 
 #[test]
+fn a_file_that_the_configuration_names_is_watched_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("blocked"), "192.0.2.7\n").unwrap();
+    let text = format!(
+        "[server]\nwatch = true\n[access.office]\ndeny = [{{ file = \"HOME/blocked\" }}]\n{}",
+        ECHO.replace("to = ", "access = \"office\"\nto = ")
+    );
+    let mut daemon = Daemon::start_in(home, &text, |file| {
+        let mut command = Command::new(JANUA);
+        command.args(["run", "-c"]).arg(file);
+        command
+    });
+    assert_eq!(daemon.public.get("/a").0, 200);
+    std::fs::write(daemon.home.path().join("blocked"), "127.0.0.0/8\n").unwrap();
+    daemon.until("reloaded");
+    assert_eq!(daemon.public.get("/a").0, 403);
+}
+
+/// A server for this one test: it answers each connection once.
+fn origin() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.read(&mut [0; 4096]);
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+            let _ = stream.write_all(answer);
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Clients that take all they can get leave something for origins and the operator.
+#[test]
 fn running_out_of_descriptors_passes() {
     // One worker: another could take all there is before the first client's turn comes.
-    let text = format!("[server]\nworkers = 1\n{ECHO}");
-    let daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &text, |file| {
+    let text = format!(
+        "[server]\nworkers = 1\n{}",
+        ECHO.replace("\"off\"\n[[listener]]", "\"unix:HOME/admin.sock\"\n[[listener]]")
+            .replace("\"echo\"", &format!("\"{}\"", origin()))
+    );
+    let mut daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &text, |file| {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -n 64; exec \"$0\" run -c \"$1\"", JANUA]).arg(file);
         command
     });
-    let Door::Tcp(address) = &daemon.public else { panic!("not TCP") };
+    let Door::Tcp(address) = daemon.public.clone() else { panic!("not TCP") };
     // More than it can have; those beyond wait in the kernel's queue.
     let mut clients: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+    daemon.until("accepting pauses");
     let mut first = clients.remove(0);
     first.set_read_timeout(Some(PATIENCE)).unwrap();
     first.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     first.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(daemon.verb("healthcheck").status.code(), Some(0));
+    assert_eq!(daemon.verb("reload").status.code(), Some(0));
     drop(clients);
     assert_eq!(daemon.public.get("/a").0, 200);
     daemon.signal(Signal::TERM);

@@ -53,7 +53,7 @@ fn the_reference_loads_and_shows_real_defaults() {
 
     // Only what is required and has no default may differ from a file without these keys.
     let least = "[access.NAME]\n[[listener]]\n[[route]]\nto = \"http://127.0.0.1:3000\"\n\
-        [auth.NAME]\n[upstream.NAME]\nendpoints = [\"http://127.0.0.1:3000\"]\n\
+        [auth.NAME]\n[store.NAME]\nurl = \"redis://127.0.0.1:6379\"\n[upstream.NAME]\nendpoints = [\"http://127.0.0.1:3000\"]\n\
         [[test]]\nrequest = \"GET http://api.example.com/orders/7\"\n";
     let least = Loaded::parse("<least>", least, &|_| None).unwrap();
     assert_eq!(loaded.config, least.config);
@@ -87,7 +87,7 @@ fn every_example_of_the_reference_loads() {
                 lines.into_iter().filter(|line| !line.starts_with("include")).collect();
             let required =
                 ["listener", "route", "test", "upstream"].map(|name| required(name, &lines));
-            let text = required.concat() + &lines.join("\n");
+            let text = required.concat() + required_of_auth(&lines) + &lines.join("\n");
             if let Err(report) = Loaded::parse("<example>", &text, &|_| None) {
                 panic!("{example}\n{report}\n{text}");
             }
@@ -111,4 +111,17 @@ fn required(name: &str, lines: &[String]) -> String {
         "test" => "[[test]]\nrequest = \"GET http://a/\"\n".into(),
         _ => "[upstream.NAME]\nendpoints = \"http://a\"\n".into(),
     }
+}
+
+/// The same for a table of a method that has keys that must be written.
+fn required_of_auth(lines: &[String]) -> &'static str {
+    let header = lines.first().map(String::as_str).unwrap_or_default();
+    let all = [
+        ("[auth.NAME.forward.", "[auth.NAME.forward]\nurl = \"http://a\"\n"),
+        (
+            "[auth.NAME.introspection.",
+            "[auth.NAME.introspection]\nclient-id = \"a\"\nclient-secret = \"b\"\n",
+        ),
+    ];
+    all.iter().find(|(prefix, _)| header.starts_with(prefix)).map_or("", |(_, text)| text)
 }

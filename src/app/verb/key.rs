@@ -1,4 +1,4 @@
-//! `janua key`: makes, lists and revokes API keys in a file with one in a line.
+//! `janua key`: makes, lists and revokes API keys in a file with one in a line, or in a store.
 //!
 //! The file is written anew beside its place and then put there, so that whoever reads it sees the
 //! old one or the new one. Lines that are not asked for stay as they are, comments and all.
@@ -12,10 +12,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{Exit, fail, print};
+use super::{Exit, fail, print, shared_keys::Shared};
 use crate::{
-    app::cli::{Key, NewKey},
+    app::cli::{Key, KeyPlace, NewKey},
     auth::{Wish, key_line, make_key, parse_key_line},
+    config,
 };
 
 /// What a file that is made here begins with.
@@ -26,8 +27,12 @@ const HEAD: &str =
 pub(super) fn key(verb: Key) -> Exit {
     let done = match verb {
         Key::New(wish) => new(wish),
-        Key::List { file } => list(&file),
-        Key::Revoke { file, id } => revoke(&file, &id),
+        Key::List(KeyPlace { file: Some(file), .. }) => list(&file),
+        Key::List(KeyPlace { store, .. }) => Shared::find(&store).and_then(|shared| shared.list()),
+        Key::Revoke { place: KeyPlace { file: Some(file), .. }, id } => revoke(&file, &id),
+        Key::Revoke { place: KeyPlace { store, .. }, id } => {
+            Shared::find(&store).and_then(|shared| shared.revoke(&id))
+        }
     };
     match done {
         Ok(text) => print(&text),
@@ -36,7 +41,7 @@ pub(super) fn key(verb: Key) -> Exit {
 }
 
 fn new(arguments: NewKey) -> Result<String, String> {
-    let NewKey { owner, roles, scopes, expires, file } = arguments;
+    let NewKey { owner, roles, scopes, expires, file, store } = arguments;
     let end = |time: Duration| {
         let end = SystemTime::now().checked_add(time)?.duration_since(UNIX_EPOCH).ok()?;
         i64::try_from(end.as_secs()).ok()
@@ -44,6 +49,10 @@ fn new(arguments: NewKey) -> Result<String, String> {
     let expires =
         expires.map(|time| end(time.0).ok_or("that is beyond the calendar")).transpose()?;
     let (key, stored) = make_key(Wish { owner, roles, scopes, expires })?;
+    if store.store.is_some() {
+        Shared::find(&store)?.add(&stored)?;
+        return Ok(format!("{key}\n"));
+    }
     let line = key_line(&stored)?;
     let Some(file) = file else {
         return Ok(format!(
@@ -64,11 +73,19 @@ fn new(arguments: NewKey) -> Result<String, String> {
 }
 
 fn list(file: &Path) -> Result<String, String> {
-    let mut rows = vec![["ID", "OWNER", "ROLES", "SCOPES", "EXPIRES", "KEY"].map(String::from)];
+    let mut keys = Vec::new();
     for (number, line) in read(file)?.lines().enumerate() {
         let parsed = parse_key_line(line);
         let parsed = parsed.map_err(|why| format!("{}:{}: {why}", file.display(), number + 1))?;
-        let Some(key) = parsed else { continue };
+        keys.extend(parsed);
+    }
+    Ok(table(keys))
+}
+
+/// Keys for people.
+pub(super) fn table(keys: Vec<config::Key>) -> String {
+    let mut rows = vec![["ID", "OWNER", "ROLES", "SCOPES", "EXPIRES", "KEY"].map(String::from)];
+    for key in keys {
         let expires = if key.revoked { Some("revoked".into()) } else { key.expires };
         let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         rows.push([
@@ -88,7 +105,7 @@ fn list(file: &Path) -> Result<String, String> {
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
-    Ok(text)
+    text
 }
 
 fn revoke(file: &Path, id: &str) -> Result<String, String> {

@@ -10,6 +10,7 @@ mod manual;
 mod password;
 mod proxy;
 mod reload;
+mod shared_keys;
 mod show;
 mod version;
 

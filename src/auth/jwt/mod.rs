@@ -129,7 +129,7 @@ impl Jwt {
             Ok(None) => Found::Absent,
             Ok(Some(token)) => match self.judge(&token, ask, ask.now, lock_out) {
                 Ok(who) => Found::Known(who),
-                Err(wrong) if other_keys_help(wrong) && self.keys.may_change(ask.now) => {
+                Err(wrong) if other_keys_help(wrong.reject) && self.keys.may_change(ask.now) => {
                     Found::Unsure
                 }
                 Err(wrong) => Found::Wrong(wrong),
@@ -145,12 +145,12 @@ impl Jwt {
             Ok(Some(token)) => token,
         };
         let Ok(_place) = self.waiting.try_acquire() else {
-            return Found::Wrong(Refusal { reject: Reject::AuthBusy, retry_after: Some(NO_KEYS) });
+            return Found::Wrong(Refusal::later(Reject::AuthBusy, NO_KEYS));
         };
         // Before the keys are looked at again: no end goes by unseen in between.
         let ends = self.keys.ends();
         let judged = match self.judge(&token, ask, Instant::now(), lock_out) {
-            Err(wrong) if other_keys_help(wrong) => {
+            Err(wrong) if other_keys_help(wrong.reject) => {
                 self.keys.renew(ends).await;
                 self.judge(&token, ask, Instant::now(), lock_out)
             }
@@ -180,7 +180,7 @@ impl Jwt {
     }
 
     fn may_ask(&self, reject: Reject) -> bool {
-        self.keys.are_fetched() && other_keys_help(reject.into())
+        self.keys.are_fetched() && other_keys_help(reject)
     }
 
     /// The token; the first place with one in it counts.
@@ -203,8 +203,7 @@ impl Jwt {
     ) -> Result<Arc<Principal>, Refusal> {
         let held = self.keys.held();
         let Some(set) = held.as_ref().and_then(|held| held.at(now)) else {
-            let reject = Reject::AuthJwtKeysUnavailable;
-            return Err(Refusal { reject, retry_after: Some(NO_KEYS) });
+            return Err(Refusal::later(Reject::AuthJwtKeysUnavailable, NO_KEYS));
         };
         let tag = self.memory.tag([&set.digest, token, b""]);
         if let Some(known) = self.memory.recall(&tag, now)
@@ -248,8 +247,8 @@ impl Jwt {
 }
 
 /// Whether it may be otherwise with other keys.
-fn other_keys_help(wrong: Refusal) -> bool {
-    [Reject::AuthJwtKeyUnknown, Reject::AuthJwtKeysUnavailable].contains(&wrong.reject)
+fn other_keys_help(wrong: Reject) -> bool {
+    [Reject::AuthJwtKeyUnknown, Reject::AuthJwtKeysUnavailable].contains(&wrong)
 }
 
 fn is_shared(algorithm: Algorithm) -> bool {

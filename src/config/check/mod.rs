@@ -6,6 +6,8 @@
 
 mod choice;
 
+use std::{ops::Range, path::PathBuf};
+
 use toml::de::{DeTable, DeValue};
 
 use self::choice::Choice;
@@ -17,7 +19,8 @@ use super::{
     schema::Node,
     source::{Sources, Span},
     tree::Value,
-    value::check_format,
+    userinfo::userinfo,
+    value::{FILE, check_format},
 };
 
 /// What the check found.
@@ -26,20 +29,25 @@ pub(super) struct Checked {
     pub(super) problems: Problems,
     /// Values that must not be shown.
     pub(super) secrets: Vec<Span>,
+    /// Files that are read beside those of the configuration.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// Checks a tree against the schema of a whole configuration.
 pub(super) fn check(tree: &DeTable<'_>, schema: &serde_json::Value, sources: &Sources) -> Checked {
-    let mut check = Check { sources, problems: Problems::new(), secrets: Vec::new() };
+    let (secrets, files) = (Vec::new(), Vec::new());
+    let mut check = Check { sources, problems: Problems::new(), secrets, files };
     let root = Node::root(schema);
     check.table(Choice::only(root), tree, &(0..0), &Path::root());
-    Checked { problems: check.problems, secrets: check.secrets }
+    let Check { problems, secrets, files, .. } = check;
+    Checked { problems, secrets, files }
 }
 
 struct Check<'a> {
     sources: &'a Sources,
     problems: Problems,
     secrets: Vec<Span>,
+    files: Vec<PathBuf>,
 }
 
 impl Check<'_> {
@@ -109,12 +117,18 @@ impl Check<'_> {
     }
 
     fn string(&mut self, branches: &[Node<'_>], text: &str, span: &Span, path: &Path) {
+        if let Some(Range { start, end }) = userinfo(self.sources.text(span)) {
+            self.secrets.push(span.start + start..span.start + end);
+        }
         let words: Vec<_> = branches.iter().flat_map(|branch| branch.words()).collect();
         if words.contains(&text) {
             return;
         }
         // Beside its words it may be any string, or one of a grammar.
         if let Some(free) = branches.iter().find(|branch| branch.words().is_empty()) {
+            if free.format() == Some(FILE) {
+                self.files.push(text.into());
+            }
             let result = free.format().map_or(Ok(()), |format| check_format(format, text));
             if let Err(message) = result {
                 // What a variable holds is nobody's business; the file's own words are.

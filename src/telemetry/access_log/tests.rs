@@ -58,6 +58,7 @@ fn record(id: &str) -> Record<'_> {
         bytes_in: 0,
         bytes_out: 0,
         duration: 0,
+        identify: None,
         connect: None,
         first_byte: None,
         tries: 1,

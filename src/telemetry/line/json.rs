@@ -65,11 +65,14 @@ fn answer(record: &Record<'_>, out: &mut Vec<u8>) {
     number(b",\"bytes_in\":", record.bytes_in, out);
     number(b",\"bytes_out\":", record.bytes_out, out);
     number(b",\"duration_us\":", record.duration, out);
-    if let Some(connect) = record.connect {
-        number(b",\"connect_us\":", connect, out);
-    }
-    if let Some(first_byte) = record.first_byte {
-        number(b",\"first_byte_us\":", first_byte, out);
+    for (key, time) in [
+        (b",\"identify_us\":".as_slice(), record.identify),
+        (b",\"connect_us\":", record.connect),
+        (b",\"first_byte_us\":", record.first_byte),
+    ] {
+        if let Some(micros) = time {
+            number(key, micros, out);
+        }
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Record<'a> {
     pub bytes_out: u64,
     /// Microseconds from the first byte of the head to the last of the answer.
     pub duration: u64,
+    /// Microseconds that others took to say who makes the request; `None` if nobody was asked.
+    pub identify: Option<u64>,
     /// Microseconds it took to connect to the endpoint; `None` if a connection was there.
     pub connect: Option<u64>,
     /// Microseconds from sending the request on to the head of its answer.

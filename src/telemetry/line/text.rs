@@ -54,8 +54,11 @@ fn rest(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
         out.extend_from_slice(b" tries=");
         integer(record.tries, out);
     }
-    for (key, time) in [(b" connect=".as_slice(), record.connect), (b" first=", record.first_byte)]
-    {
+    for (key, time) in [
+        (b" identify=".as_slice(), record.identify),
+        (b" connect=", record.connect),
+        (b" first=", record.first_byte),
+    ] {
         if let Some(micros) = time {
             out.extend_from_slice(key);
             millis(micros, out);

@@ -43,7 +43,11 @@ const ROWS: &[(&str, &str, &str)] = &[
         "cannot read `/nowhere/at/all`: No such file",
         "",
     ),
-    ("[access.list]\nallow = { file = 5 }", "expected a string, found an integer", ""),
+    (
+        "[access.list]\nallow = { file = 5 }",
+        "expected a string like \"/etc/janua/blocked.txt\", found an integer",
+        "",
+    ),
     ("[access.list]\nalow = \"::1\"", "unknown key `alow`", "did you mean `allow`?"),
     ("[access.list]\nallow-headers = { \"x y\" = true }", "`x y` is not a field name", ""),
     ("[access.list]\ndeny-headers = { a = { regex = \"(\" } }", "unclosed group", ""),

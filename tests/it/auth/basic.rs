@@ -178,3 +178,23 @@ async fn a_file_of_apaches_making_lets_its_users_in_and_its_weak_hashes_are_name
     }
     assert_eq!(send(&janua, "GET /", &basic("alice", "pä:ss")).await.status(), 200);
 }
+
+/// What the access log says of time is what was waited for.
+#[tokio::test]
+async fn the_log_tells_how_long_hashing_and_connecting_took() {
+    let (janua, _origin) = gateway(&staff(""), "auth = \"staff\"").await;
+    let mut client = janua.client().await;
+    for target in ["/first", "/again"] {
+        let answer = client.request(&format!("GET {target}"), &basic("alice", "secret")).await;
+        assert_eq!(answer.status(), 200);
+    }
+    let first = janua.logged("first", |line| line["path"] == "/first").await;
+    let times = ["identify_us", "connect_us", "first_byte_us", "duration_us"];
+    let [identify, connect, first_byte, whole] = times.map(|name| first[name].as_u64().unwrap());
+    assert!(identify > 0 && connect > 0, "{first}");
+    assert!(identify + connect <= first_byte && first_byte <= whole, "{first}");
+    // The password is remembered, and the connection was kept: nobody waited.
+    let again = janua.logged("again", |line| line["path"] == "/again").await;
+    assert_eq!((again.get("identify_us"), again.get("connect_us")), (None, None), "{again}");
+    assert!(again["first_byte_us"].as_u64() <= again["duration_us"].as_u64(), "{again}");
+}

@@ -143,6 +143,52 @@ fn tokens_that_nobody_could_trust_are_refused_with_their_place() {
     }
 }
 
+#[test]
+#[rustfmt::skip]
+fn stores_that_nobody_could_use_are_refused_with_their_place() {
+    let store = |keys: &str| format!("[store.s]\n{keys}\n[auth.keys]\napi-key.store = \"s\"");
+    let good = "url = \"redis://127.0.0.1\"";
+    let cases: &[Case] = &[
+        (store("url = \"redis://:hunter2@127.0.0.1\""), "", "store.s.url: a store's URL must not carry"),
+        (store("url = \"127.0.0.1:6379\""), "", "store.s.url: this is not a URL of Redis => write `redis://"),
+        (store("url = \"redis://cache.example\""), "", "store.s.url: anybody on the way"),
+        (store(""), "", "store.s.url: missing key"),
+        (store(&format!("{good}\nca = \"/nowhere\"")), "", "store.s.ca: cannot read"),
+        (store(&format!("{good}\npassword = {{ env = \"NO_SUCH_VARIABLE\" }}")), "", "store.s.password: the environment variable"),
+        (store(&format!("{good}\npass = \"x\"")), "", "store.s.pass: unknown key"),
+        (format!("[store.shared]\n{good}\n[auth.keys]\napi-key.store = \"sharde\""), "", "auth.keys.api-key.store: there is no `[store.sharde]` => did you mean `shared`?"),
+        ("[auth.keys]\napi-key.store = \"s\"".into(), "", "auth.keys.api-key.store: there is no `[store.s]` => add"),
+    ];
+    check(cases);
+    assert_eq!(problems(&store(good), "auth = \"keys\""), [""; 0]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn others_who_cannot_be_asked_are_refused_with_their_place() {
+    let asked = |keys: &str| format!("[auth.a]\nintrospection = {{ {keys} }}");
+    let who = "client-id = \"a\", client-secret = { env = \"PATH\" }";
+    let decides = |keys: &str| format!("[auth.a]\nforward = {{ {keys} }}");
+    let url = "url = \"https://a.example/\"";
+    let cases: &[Case] = &[
+        (asked(&format!("{who}, {url}")), "", "auth.a.introspection: it does not say for whom the tokens are => `audience"),
+        (asked(&format!("{who}, audience = []")), "", "auth.a.introspection: it does not say whom to ask => `url"),
+        (asked(&format!("{who}, audience = [], url = \"idp\"")), "", "auth.a.introspection.url: `idp` needs http://"),
+        (asked(&format!("{who}, audience = [], issuer = \"http://idp.example\"")), "", "auth.a.introspection.issuer: anybody on the way"),
+        (asked(&format!("{who}, audience = [], leeway = \"1h\", {url}")), "", "auth.a.introspection.leeway: no clock"),
+        (asked(&format!("client-secret = {{ env = \"PATH\" }}, audience = [], {url}")), "", "auth.a.introspection.client-id: missing key"),
+        (asked(&format!("client-id = \"a\", audience = [], {url}")), "", "auth.a.introspection.client-secret: missing key"),
+        (asked(&format!("client-id = \"a\", client-secret = {{ env = \"NO_SUCH_VARIABLE\" }}, audience = [], {url}")), "", "auth.a.introspection.client-secret: the environment variable"),
+        (decides("headers = \"*\""), "", "auth.a.forward.url: missing key"),
+        (decides("url = \"http://a.example/\""), "", "auth.a.forward.url: anybody on the way"),
+        (decides(&format!("{url}, headers = \"a b\"")), "", "auth.a.forward.headers: `a b` is not a header"),
+        (decides(&format!("{url}, response-headers = \"host\"")), "", "auth.a.forward.response-headers: `host` means something else"),
+        (decides(&format!("{url}, remember = \"1m\"")), "", "auth.a.forward.remember: it does not say what"),
+        (decides(&format!("{url}, fetch.ca = \"/nowhere\"")), "", "auth.a.forward.fetch.ca: cannot read"),
+    ];
+    check(cases);
+}
+
 /// What stands where a hash should may be the password.
 #[test]
 fn a_password_in_a_hashs_place_is_not_shown() {

@@ -6,12 +6,14 @@
 mod browser;
 mod clients;
 mod files;
+mod forward;
 mod grpc;
 mod http2;
 mod login;
 mod nginx;
 mod proxied;
 mod restarts;
+mod store;
 mod tokens;
 mod websocket;
 

@@ -1,9 +1,12 @@
-//! Tokens by another library than ours: PyJWT.
+//! Tokens by another library than ours, and ours to that library: PyJWT.
 
 use serde_json::Value;
 
 use super::{said, script};
-use crate::support::{Janua, Origin, Setup};
+use crate::{
+    auth::key,
+    support::{Daemon, Door, Janua, Origin, Setup},
+};
 
 async fn gateway(origin: &Origin, jwt: &str) -> Janua {
     let sections = format!(
@@ -46,5 +49,31 @@ async fn tokens_by_every_algorithm_of_another_library_hold() {
             assert_eq!((code, &*reason), (401, "auth.jwt.signature"), "{algorithm}");
             assert_eq!(status(other, token).await.0, 401, "{algorithm}");
         }
+    }
+}
+
+/// The gateway's own token, to somebody who knows nothing of the gateway but where its keys are.
+#[test]
+fn another_library_verifies_the_token_that_the_origin_gets() {
+    let daemon = Daemon::start(&format!(
+        "[log]\naccess = \"off\"\n[server]\nstate = \"HOME/state\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\n\
+         [auth.keys]\nidentity-token = {{ audience = \"orders\", claims = [\"roles\"] }}\n\
+         api-key = {{ keys = [{}] }}\n[[route]]\nauth = \"keys\"\nto = \"echo\"\n",
+        key("ann", "k-ann", ", roles = [\"admin\"]")
+    ));
+    let (status, answer) = daemon.public.ask("GET /", "X-Api-Key: k-ann\r\n");
+    assert_eq!(status, 200, "{answer}");
+    let seen: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let token = seen["headers"]["x-identity"].as_str().unwrap();
+    let Door::Tcp(admin) = daemon.admin() else { unreachable!() };
+    let url = format!("http://{admin}/jwks");
+    let claims: Value =
+        serde_json::from_str(&said(script("verify.py").args([&*url, token, "orders"]))).unwrap();
+    assert_eq!((&claims["sub"], &claims["iss"]), (&"ann".into(), &"janua".into()));
+    assert_eq!(claims["roles"], serde_json::json!(["admin"]));
+    for (token, audience) in [(token.to_owned(), "others"), (format!("{token}AA"), "orders")] {
+        let output = script("verify.py").args([&*url, &*token, audience]).output().unwrap();
+        assert!(!output.status.success(), "{audience}");
     }
 }

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use janua::{
+    app::{Source, config_tests, explain},
+    snapshot::{Purpose, Snapshot},
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{Signer, bearer, metric, until};
 use crate::{
     auth::{gateway, send, setup},
-    support::Origin,
+    support::{Origin, certs::Authority, soon},
 };
 
 /// An identity provider whose answers can be changed: a status line with fields, and a document.
@@ -187,4 +191,105 @@ async fn the_last_keys_hold_while_the_issuer_is_down_and_over_a_reload() {
     let other = bearer(&Signer::new("b").token(json!({})));
     send(&janua, "GET /", &other).await.assert_refused(401, "auth.jwt.key_unknown", "unknown");
     assert_eq!(send(&janua, "GET /", &fresh()).await.status(), 200);
+}
+
+#[tokio::test]
+async fn keys_hold_no_longer_than_was_allowed_without_newer_ones() {
+    let signer = Signer::new("a");
+    let (idp, at) = Idp::start(&[signer.jwk()]).await;
+    let more = "cool-down = \"0s\", refresh = \"1s\", max-stale = \"2s\"";
+    let (janua, _origin) = gateway(&section(&at, more), "auth = \"corp\"").await;
+    let token = bearer(&signer.token(json!({})));
+    assert_eq!(send(&janua, "GET /", &token).await.status(), 200);
+    idp.says("503 Down", "");
+    let mut client = janua.client().await;
+    let refused = soon("the end of the keys", async {
+        loop {
+            let answer = client.request("GET /", &token).await;
+            if answer.status() != 200 {
+                return answer;
+            }
+        }
+    });
+    // A remembered token goes with them.
+    refused.await.assert_refused(503, "auth.jwt.keys_unavailable", "too old");
+    idp.has(&[signer.jwk()]);
+    soon("recovery", async { while client.request("GET /", &token).await.status() != 200 {} })
+        .await;
+}
+
+#[tokio::test]
+async fn an_issuer_over_tls_is_verified() {
+    let signer = Signer::new("a");
+    let keys = json!({ "keys": [signer.jwk()] }).to_string();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{keys}", keys.len());
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (Authority::new("Ours"), Authority::new("Theirs"));
+    let ca = ours.save(&folder.path().join("ca.pem"));
+    let known = format!("fetch.ca = \"{ca}\"");
+    for (what, identity, more, works) in [
+        ("a good one", ours.issue(1, &["localhost"]), &*known, true),
+        ("another name", ours.issue(2, &["other.example"]), &*known, false),
+        ("another authority", theirs.issue(3, &["localhost"]), &*known, false),
+        ("an authority that the system does not know", ours.issue(4, &["localhost"]), "", false),
+    ] {
+        let answer = answer.clone();
+        let idp = Origin::tls(identity.server(), move |mut peer| {
+            let answer = answer.clone();
+            async move {
+                while peer.request().await.is_some() {
+                    peer.send(answer.as_bytes()).await;
+                }
+            }
+        })
+        .await;
+        let (janua, _origin) = gateway(&section(&idp, more), "auth = \"corp\"").await;
+        let answer = send(&janua, "GET /", &bearer(&signer.token(json!({})))).await;
+        match works {
+            true => assert_eq!(answer.status(), 200, "{what}"),
+            false => answer.assert_refused(503, "auth.jwt.keys_unavailable", what),
+        }
+        assert_eq!(idp.requests().len(), usize::from(works), "{what}");
+    }
+}
+
+/// What `janua explain` and `[[test]]` say of tokens is what the chain does.
+#[tokio::test]
+async fn a_dry_run_shows_what_is_made_of_a_token() {
+    let (signer, other) = (Signer::new("a"), Signer::new("b"));
+    let (_folder, file) = super::jwks_file(&[signer.jwk()]);
+    let good = signer.token(json!({}));
+    let text = format!(
+        "[auth.corp.jwt]\naudience = \"orders\"\nroles = \"realm_access.roles\"\n{file}\n\
+         [auth.far.jwt]\naudience = \"orders\"\njwks = \"http://127.0.0.1:9/keys\"\n\
+         [[route]]\nname = \"near\"\nauth = \"corp\"\nallow.role = \"admin\"\nto = \"echo\"\n\
+         [[route]]\nname = \"far\"\npath = \"/far\"\nauth = \"far\"\nto = \"echo\"\n\
+         [[test]]\nrequest = \"GET http://a/\"\nas = {{ user = \"ann\", roles = \"admin\" }}\nexpect.status = 200\n\
+         [[test]]\nrequest = \"GET http://a/\"\nas = {{ user = \"ann\" }}\nexpect.reason = \"authz.role\"\n\
+         [[test]]\nrequest = \"GET http://a/\"\nheaders.authorization = \"Bearer {good}\"\nexpect.status = 200\n\
+         [[test]]\nrequest = \"GET http://a/\"\nheaders.authorization = \"Bearer a.b.c\"\nexpect.reason = \"auth.jwt.malformed\"\n",
+    );
+    let source = Source::Text("janua.toml".into(), text);
+    let loaded = source.load().unwrap_or_else(|report| panic!("{report}"));
+    let world = Snapshot::compile(loaded.config.clone(), Purpose::Look, None).unwrap().0;
+    let wrong = config_tests::run(&Arc::new(world));
+    assert!(wrong.is_empty(), "{wrong:?}");
+    for (url, token, lines) in [
+        ("/", good.clone(), ["`corp` (jwt) knows alice, roles admin", "role admin: yes"]),
+        ("/", signer.token(json!({ "exp": 1 })), ["refuses, auth.jwt.expired", "401"]),
+        ("/", other.token(json!({})), ["refuses, auth.jwt.key_unknown", "401"]),
+        ("/far", good, ["`far` (jwt) would have to ask", "identify"]),
+    ] {
+        let asked = explain::Arguments {
+            method: "GET".into(),
+            url: url.into(),
+            headers: vec![format!("authorization: Bearer {token}")],
+            ..explain::Arguments::default()
+        };
+        let text = explain::explain(&source, &asked).unwrap().to_string();
+        for line in lines {
+            assert!(text.contains(line), "no {line:?}: {text}");
+        }
+        assert!(!text.contains(&token), "explain shows the token: {text}");
+    }
 }

@@ -1,0 +1,275 @@
+//! [`Store`]: what several gateways share: Valkey or Redis, as a section `[store.NAME]` says.
+//!
+//! In: keys and values. Out: values, or that the store is of no use now. A store never holds anything up:
+//! while there is no connection nothing is sent, an answer is waited for up to the time that was set and
+//! by so many at a time, and a connection without answers is given up. The one connection is made on the
+//! control side and made again by itself; commands of all workers go through it, one behind the other.
+//! What becomes of a request without the store is for whoever asks to say.
+
+mod link;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use redis::{Cmd, FromRedisValue};
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+use zeroize::Zeroizing;
+
+use self::link::Link;
+use crate::{
+    config::{self, Path, Problem, Problems},
+    dial::{Address, Server, client_tls},
+    metrics::StoreMetrics,
+};
+
+/// The port of a URL without one.
+const PORT: u16 = 6379;
+/// Bytes of a value; more are not read.
+const MAX_VALUE: usize = 1 << 20;
+/// How many keys a walk asks for at a time.
+const STEP: usize = 500;
+
+/// A store that several gateways share.
+#[derive(Debug)]
+pub struct Store {
+    /// Its name.
+    pub name: Box<str>,
+    section: config::Store,
+    password: Option<Zeroizing<String>>,
+    link: Arc<Link>,
+    waiting: Semaphore,
+    keeper: OnceLock<AbortOnDropHandle<()>>,
+}
+
+/// Why a store is of no use now.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// There is no connection, for this reason.
+    #[error("there is no connection: {0}")]
+    Down(Arc<str>),
+    /// As many wait for an answer as may.
+    #[error("too many wait for an answer")]
+    Busy,
+    /// There was no answer in time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The store's answer is an error, or another thing than it should be.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Store {
+    /// Compiles the section at `at`. Nothing is connected yet: that is what [`Store::start`] begins.
+    pub fn compile(
+        name: &str,
+        section: &config::Store,
+        metrics: Arc<StoreMetrics>,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let address = address(&section.url);
+        let server = address.and_then(Server::new);
+        let server = problems.keep(server.map_err(|message| {
+            let help = "write `redis://HOST:PORT`, `rediss://HOST:PORT` or `unix:/PATH`";
+            Problem::error(at.key("url"), message).help(help)
+        }));
+        let tls = client_tls(section.ca.as_deref(), at, problems);
+        let password = section.password.as_ref().map(config::Secret::reveal).transpose();
+        let password =
+            problems.keep(password.map_err(|message| Problem::error(at.key("password"), message)));
+        let (server, tls, password) = (server?, tls?, password?);
+        if !server.is_protected() {
+            let message = "anybody on the way can read and change what is in the store";
+            let problem = Problem::finding(at.key("url"), message);
+            problems.push(problem.help("write rediss://, unless the network is the gateways' own"));
+        }
+        let name: Box<str> = name.into();
+        let link = Link::new(name.clone(), section, password.as_ref(), server, tls, metrics);
+        Some(Self {
+            name,
+            section: section.clone(),
+            password,
+            link: Arc::new(link),
+            waiting: Semaphore::new(
+                usize::try_from(section.max_waiting).unwrap_or(usize::MAX >> 3),
+            ),
+            keeper: OnceLock::new(),
+        })
+    }
+
+    /// Whether another does the same: then it can go on in its place.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.name, &self.section, &self.password)
+            == (&other.name, &other.section, &other.password)
+    }
+
+    /// Begins to connect, on the runtime that this is called on, and goes on for as long as it lives.
+    pub fn start(&self) {
+        self.keeper.get_or_init(|| AbortOnDropHandle::new(tokio::spawn(self.link.clone().keep())));
+    }
+
+    /// Waits for a connection, up to `longest`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn connected(&self, longest: Duration) -> Result<(), Unavailable> {
+        self.link.connected(longest).await.map(drop)
+    }
+
+    /// The value of a key, if there is one; one that is empty is none.
+    ///
+    /// # Errors
+    /// It cannot be said.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        // What is beyond the bound is not sent at all.
+        let mut command = redis::cmd("GETRANGE");
+        command.arg(key).arg(0).arg(MAX_VALUE);
+        let value: Vec<u8> = self.ask(&command).await?;
+        match value.len() {
+            0 => Ok(None),
+            length if length > MAX_VALUE => {
+                Err(Unavailable::Refused(format!("a value has more than {MAX_VALUE} bytes")))
+            }
+            _ => Ok(Some(value)),
+        }
+    }
+
+    /// Sets the value of a key, to be gone after this time, if there is one.
+    ///
+    /// # Errors
+    /// It may or may not be set.
+    pub async fn set(
+        &self,
+        key: &str,
+        value: &[u8],
+        expiry: Option<Duration>,
+    ) -> Result<(), Unavailable> {
+        let mut command = redis::cmd("SET");
+        command.arg(key).arg(value);
+        if let Some(expiry) = expiry {
+            let millis = u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX);
+            command.arg("PX").arg(millis.clamp(1, i64::MAX as u64));
+        }
+        self.ask(&command).await
+    }
+
+    /// Lets a key be gone after this time from now; says whether there is one.
+    ///
+    /// # Errors
+    /// It may or may not be so.
+    pub async fn expire(&self, key: &str, expiry: Duration) -> Result<bool, Unavailable> {
+        let millis = u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX);
+        let mut command = redis::cmd("PEXPIRE");
+        command.arg(key).arg(millis.clamp(1, i64::MAX as u64));
+        self.ask(&command).await
+    }
+
+    /// Takes a key away; says whether there was one.
+    ///
+    /// # Errors
+    /// It may or may not be gone.
+    pub async fn delete(&self, key: &str) -> Result<bool, Unavailable> {
+        self.ask(redis::cmd("DEL").arg(key)).await
+    }
+
+    /// The keys that begin like this. It takes as long as it takes: for tools, not for requests.
+    ///
+    /// # Errors
+    /// Not all of them are known.
+    pub async fn keys(&self, prefix: &str) -> Result<Vec<String>, Unavailable> {
+        let special = |sign: char| matches!(sign, '*' | '?' | '[' | ']' | '\\' | '^');
+        let mut pattern = String::new();
+        for sign in prefix.chars() {
+            pattern.extend(special(sign).then_some('\\'));
+            pattern.push(sign);
+        }
+        pattern.push('*');
+        let (mut cursor, mut found) = (0_u64, Vec::new());
+        loop {
+            let mut command = redis::cmd("SCAN");
+            command.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(STEP);
+            let (next, some): (u64, Vec<String>) = self.ask(&command).await?;
+            found.extend(some);
+            if next == 0 {
+                break;
+            }
+            cursor = next;
+        }
+        // A walk may come by the same key twice.
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Sends a command, and waits for its answer.
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
+        let Ok(_place) = self.waiting.try_acquire() else {
+            self.link.metrics.skipped.inc();
+            return Err(Unavailable::Busy);
+        };
+        let value = self.link.ask(command).await?;
+        T::from_redis_value(value).map_err(|error| Unavailable::Refused(error.to_string()))
+    }
+}
+
+/// Where a URL leads.
+fn address(url: &str) -> Result<Address, String> {
+    if url.starts_with("unix:") {
+        return Address::parse(url);
+    }
+    let rest = |scheme: &str| url.strip_prefix(scheme).map(|rest| rest.trim_end_matches('/'));
+    let (scheme, rest) = match (rest("redis://"), rest("rediss://")) {
+        (Some(rest), _) => ("http", rest),
+        (_, Some(rest)) => ("https", rest),
+        (None, None) if url.is_empty() => return Err("it does not say where the store is".into()),
+        // What stands here by mistake may hold a password.
+        (None, None) => return Err("this is not a URL of Redis".into()),
+    };
+    if rest.contains('@') {
+        return Err("a store's URL must not carry a user or password: `password` holds it".into());
+    }
+    if rest.contains(['/', '?', '#']) {
+        return Err("a store's URL ends with its port; `database` says which database".into());
+    }
+    let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    let port = if has_port { String::new() } else { format!(":{PORT}") };
+    Address::parse(&format!("{scheme}://{rest}{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_store_may_be() {
+        for (url, shown) in [
+            ("redis://127.0.0.1", "http://127.0.0.1:6379"),
+            ("redis://cache.example:7000/", "http://cache.example:7000"),
+            ("rediss://cache.example", "https://cache.example:6379"),
+            ("redis://[::1]", "http://[::1]:6379"),
+            ("redis://[::1]:1", "http://[::1]:1"),
+            ("unix:/run/redis.sock", "unix:/run/redis.sock"),
+        ] {
+            assert_eq!(address(url).unwrap().to_string(), shown, "{url}");
+        }
+        for (url, message) in [
+            ("", "does not say where"),
+            ("hunter2", "not a URL of Redis"),
+            ("http://hunter2", "not a URL of Redis"),
+            ("redis://", "is not"),
+            ("redis://:hunter2@host", "must not carry a user or password"),
+            ("redis://host/1", "`database`"),
+            ("redis://host:x", "no valid port"),
+            ("redis://host:99999", "no valid port"),
+            ("unix:run/redis.sock", "absolute path"),
+        ] {
+            let error = address(url).expect_err(url);
+            assert!(error.contains(message), "{url}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

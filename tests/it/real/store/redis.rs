@@ -1,0 +1,106 @@
+//! Redis on a port and in a directory of its own.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, Socket, Type};
+use tempfile::TempDir;
+
+use crate::{
+    real::{program, said},
+    support::PATIENCE,
+};
+
+/// A server that is ended with the test.
+pub(super) struct Redis {
+    child: Option<Child>,
+    pub(super) home: TempDir,
+    pub(super) address: SocketAddr,
+    settings: String,
+    /// Bound, and not listening: nobody else gets the port while the server is down.
+    _place: Socket,
+}
+
+impl Redis {
+    pub(super) fn start() -> Self {
+        let mut redis = Self::down("");
+        redis.start_again();
+        redis
+    }
+
+    /// With more settings, in which `HOME` is its directory and `PORT` its port; not started yet.
+    pub(super) fn down(settings: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let place = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        place.set_reuse_address(true).unwrap();
+        place.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let address = place.local_addr().unwrap().as_socket().unwrap();
+        let settings = settings.to_owned();
+        Self { child: None, home, address, settings, _place: place }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    pub(super) fn start_again(&mut self) {
+        let home = self.home.path().display();
+        let port = self.address.port();
+        let plain = if self.settings.contains("port 0") { 0 } else { port };
+        let text = format!(
+            "bind 127.0.0.1\nport {plain}\ndir {home}\nunixsocket {home}/redis.sock\nsave \"\"\n\
+             appendonly yes\nappendfsync always\nlogfile {home}/log\n{}\n",
+            self.settings.replace("HOME", &home.to_string()).replace("PORT", &port.to_string())
+        );
+        std::fs::write(self.path("redis.conf"), text).unwrap();
+        let mut command = std::process::Command::new(program("redis-server"));
+        command.arg(self.path("redis.conf")).stdin(Stdio::null()).stdout(Stdio::null());
+        self.child = Some(command.stderr(Stdio::null()).spawn().unwrap());
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(self.address).is_err() {
+            let log = || std::fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert!(Instant::now() < end, "Redis does not listen: {}", log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Ends it at once, connections and all.
+    pub(super) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// It stands still: its connections stay, and nothing comes.
+    pub(super) fn pause(&self) {
+        kill_process(Pid::from_child(self.child.as_ref().unwrap()), Signal::STOP).unwrap();
+    }
+
+    pub(super) fn go_on(&self) {
+        kill_process(Pid::from_child(self.child.as_ref().unwrap()), Signal::CONT).unwrap();
+    }
+
+    /// What it answers to a command.
+    pub(super) fn command(&self, words: &[&str]) -> String {
+        let mut command = crate::real::command(program("redis-cli"));
+        let answer = said(command.arg("-s").arg(self.path("redis.sock")).args(words));
+        assert!(!answer.contains("ERR"), "{words:?}: {answer}");
+        answer.trim().to_owned()
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
