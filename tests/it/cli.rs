@@ -106,6 +106,36 @@ fn a_finding_is_an_error_only_if_asked() {
 }
 
 #[test]
+fn a_route_that_nothing_can_reach_is_a_finding() {
+    let clear =
+        "[[listener]]\nname = \"clear\"\naddress = \"127.0.0.1:1\"\nredirect-to-https = 443\n";
+    let other = "[[listener]]\nname = \"other\"\naddress = \"127.0.0.1:2\"\n";
+    let second =
+        "[[listener]]\nname = \"second\"\naddress = \"127.0.0.1:3\"\nredirect-to-https = 443\n";
+    let route = |keys: &str| {
+        format!("[[route]]\nname = \"lost\"\npath = \"/lost\"\nto = \"echo\"\n{keys}\n")
+    };
+    for (listeners, keys, found) in [
+        (&[clear, other][..], "listener = \"clear\"", "never takes a request: every listener"),
+        (&[clear, other, second], "listener = [\"clear\", \"second\"]", "every listener of it"),
+        (&[clear], "", "`lost` never takes a request: every listener"),
+        (&[clear, other], "methods = \"CONNECT\"", "`lost` never takes a request: CONNECT"),
+        (&[clear, other], "", ""),
+        (&[clear, other], "listener = [\"clear\", \"other\"]", ""),
+        (&[clear, other], "methods = [\"CONNECT\", \"GET\"]", ""),
+    ] {
+        let admin = "[admin]\naddress = \"off\"\n";
+        let text = format!("{admin}{}{}", listeners.concat(), route(keys));
+        let output = on(&text, &["check"]);
+        assert_eq!(output.status.code(), Some(0), "{keys}: {}", err(&output));
+        assert!(err(&output).contains(found), "{keys}: {}", err(&output));
+        assert_eq!(err(&output).is_empty(), found.is_empty(), "{keys}: {}", err(&output));
+        let strict = if found.is_empty() { 0 } else { 78 };
+        assert_eq!(on(&text, &["check", "--strict"]).status.code(), Some(strict), "{keys}");
+    }
+}
+
+#[test]
 fn a_file_that_is_missing_or_empty_ends_with_78() {
     for verb in ["check", "run"] {
         let output = janua(&[verb, "-c", "/nonexistent/janua.toml"]);
