@@ -19,6 +19,7 @@ mod demo;
 mod explain;
 mod forwarding;
 mod framing;
+mod metrics;
 mod process;
 mod real;
 mod reference;
