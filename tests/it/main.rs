@@ -19,6 +19,7 @@ mod demo;
 mod explain;
 mod forwarding;
 mod framing;
+mod log;
 mod metrics;
 mod process;
 mod real;
