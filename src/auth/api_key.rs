@@ -184,12 +184,7 @@ impl ApiKeys {
 
     /// The key.
     fn key<'a>(&self, ask: &Ask<'a>) -> Result<Option<Cow<'a, [u8]>>, Reject> {
-        for place in &self.places {
-            if let Some(key) = place.find(ask)? {
-                return Ok(Some(key));
-            }
-        }
-        Ok(None)
+        Place::first(&self.places, ask)
     }
 
     fn judge(
