@@ -48,7 +48,7 @@
 //! 3 store               what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
 //! 1 metrics stream telemetry                                counters, byte streams, logs
-//! 0 config reject worker                                    leaves
+//! 0 config reject state worker                              leaves
 //! ```
 //!
 //! # Where to add what
@@ -76,6 +76,7 @@ pub mod rewrite;
 pub mod route;
 pub mod server;
 pub mod snapshot;
+pub mod state;
 pub mod store;
 pub mod stream;
 pub mod telemetry;

@@ -20,7 +20,7 @@ const RANKS: &[(u8, &[&str])] = &[
     (3, &["store"]),
     (2, &["dial", "message"]),
     (1, &["metrics", "stream", "telemetry"]),
-    (0, &["config", "reject", "worker"]),
+    (0, &["config", "reject", "state", "worker"]),
 ];
 
 /// Lines of code in a file, tests aside.

@@ -29,6 +29,7 @@ use super::{
     password::{self, Hash},
     place::Place,
     principal::{Introduction, Principal},
+    provider::Given,
 };
 use crate::{
     config::{self, Path, Problem, Problems},
@@ -59,7 +60,7 @@ pub(super) struct Basic {
     /// Chooses whose hash an unknown user costs: always the same for the same name.
     stand_in: RandomState,
     remember: Duration,
-    max_remembered: usize,
+    max_remembered: u32,
     /// From where the password was right.
     memory: Arc<Memory<Option<IpAddr>>>,
     pool: Arc<Pool>,
@@ -121,20 +122,15 @@ impl Basic {
     /// Compiles the section at `at`; `who` is what all of its principals have in common.
     pub(super) fn compile(
         section: &config::Basic,
-        who: &Principal,
-        introduction: &Introduction,
+        (who, introduction): (&Principal, &Introduction),
         before: Option<&Self>,
-        metrics: Arc<AuthMetrics>,
+        given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
         let users = users(section, who, introduction, at, problems)?;
-        let memory = match before {
-            Some(before) => before.memory.clone(),
-            None => {
-                Arc::new(problems.keep(Memory::new().map_err(|m| Problem::error(at.clone(), m)))?)
-            }
-        };
+        let memory = Memory::after(before.map(|before| &before.memory), &given.metrics, at);
+        let memory = problems.keep(memory)?;
         let sizes = (section.max_hashing.max(1), section.max_waiting);
         let same = before.filter(|before| before.pool.sizes == sizes);
         let pool = same.map(|before| before.pool.clone()).unwrap_or_else(|| {
@@ -147,10 +143,10 @@ impl Basic {
             users,
             stand_in: RandomState::new(),
             remember: section.remember.0,
-            max_remembered: usize::try_from(section.max_remembered).unwrap_or(usize::MAX),
+            max_remembered: section.max_remembered,
             memory,
             pool,
-            metrics,
+            metrics: given.metrics.clone(),
         })
     }
 
@@ -230,7 +226,6 @@ impl Basic {
                 lock_out.succeeded(Culprit::Account(account.as_bytes()));
                 let from = ask.client.map(neighbourhood);
                 self.memory.remember(tag, from, now, self.remember, self.max_remembered);
-                self.metrics.remembered.set(count(self.memory.len()));
                 Found::Known(user.who.clone())
             }
             _ => {
@@ -275,10 +270,6 @@ impl Basic {
         let hash = hash.map(Hash::as_str).unwrap_or_default().as_bytes();
         self.memory.tag([hash, credential.user().as_bytes(), credential.password()])
     }
-}
-
-fn count(len: usize) -> i64 {
-    i64::try_from(len).unwrap_or(i64::MAX)
 }
 
 fn busy() -> Refusal {

@@ -154,10 +154,8 @@ impl Forward {
         let same = |before: &&Self| {
             before.service.section == *section && before.introduction == *introduction
         };
-        let memory = match before.filter(same) {
-            Some(before) => Ok(before.service.memory.clone()),
-            None => Memory::new().map(Arc::new).map_err(|m| Problem::error(at.clone(), m)),
-        };
+        let before = before.filter(same).map(|before| &before.service.memory);
+        let memory = Memory::after(before, &given.metrics, at);
         let service = Service {
             section: section.clone(),
             at: to?,
@@ -285,9 +283,7 @@ impl Service {
         let answer = answer.ok()?;
         if let (Answer::Known(who), Some(tag)) = (&answer, tag) {
             let (keep, most) = (self.section.remember.0, self.section.max_remembered);
-            let most = usize::try_from(most).unwrap_or(usize::MAX);
             self.memory.remember(tag, who.clone(), Instant::now(), keep, most);
-            self.metrics.remembered.set(i64::try_from(self.memory.len()).unwrap_or(i64::MAX));
         }
         Some(answer)
     }

@@ -2,9 +2,9 @@
 //!
 //! In: a file, and who takes its lines. Out: a problem for each line that is wrong, by its number.
 
-use std::{fs, path::Path as FilePath};
+use std::path::Path as FilePath;
 
-use crate::config::{Path, Problem, Problems};
+use crate::config::{Path, Problem, Problems, read_text_file};
 
 /// What is wrong with a key or a user, and what may help.
 #[derive(Debug)]
@@ -35,10 +35,8 @@ pub(super) fn take_lines(
     problems: &mut Problems,
     mut take: impl FnMut(&str) -> Result<(), Wrong>,
 ) -> Option<()> {
-    let text = fs::read_to_string(file).map_err(|error| {
-        let message = format!("cannot read `{}`: {error}", file.display());
-        Problem::error(at.clone(), message).help(help)
-    });
+    let text = read_text_file(file);
+    let text = text.map_err(|message| Problem::error(at.clone(), message).help(help));
     for (number, line) in (1..).zip(problems.keep(text)?.lines()) {
         problems.keep(take(line).map_err(|Wrong { message, help }| {
             let message = format!("{}:{number}: {message}", file.display());

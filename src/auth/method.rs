@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     Ask, Found,
-    api_key::ApiKeys,
+    api_key::ApiKey,
     basic::{self, Basic},
     forward::Forward,
     introspection::Introspection,
@@ -25,26 +25,20 @@ use crate::config::{self, Path, Problem, Problems};
 /// Where bearer tokens are (RFC 6750).
 const BEARER: Place = Place::Authorization("Bearer");
 
+/// What to add to a section that has no method.
+const ONE_OF: &str = "add `api-key`, `basic`, `forward`, `introspection`, `jwt`, `mtls` or `oidc`, \
+    each `= { .. }`";
+
 /// How a section finds out who somebody is.
 #[derive(Debug)]
 pub(super) enum Method {
-    ApiKey(Box<ApiKeys>),
+    ApiKey(Box<ApiKey>),
     Basic(Box<Basic>),
     Forward(Box<Forward>),
     Introspection(Box<Introspection>),
     Jwt(Box<Jwt>),
     Mtls(Box<Mtls>),
     Oidc(Box<Oidc>),
-}
-
-/// What a section of the same method knew before.
-macro_rules! known {
-    ($before:expr, $method:ident) => {
-        match $before {
-            Some(Self::$method(known)) => Some(&**known),
-            _ => None,
-        }
-    };
 }
 
 impl Method {
@@ -58,72 +52,41 @@ impl Method {
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let metrics = &given.metrics;
-        let config::Auth { api_key, basic, forward, introspection, jwt, mtls, oidc, .. } = section;
-        let all = [
-            api_key.is_some(),
-            basic.is_some(),
-            forward.is_some(),
-            introspection.is_some(),
-            jwt.is_some(),
-            mtls.is_some(),
-            oidc.is_some(),
-        ];
-        if all.iter().filter(|is| **is).count() > 1 {
-            let problem = Problem::error(at.clone(), "it has more than one method");
-            let help = "give each a section, and name both in the route's `auth`";
-            problems.push(problem.help(help));
-            return None;
+        let (mut tables, mut made) = (0, None);
+        macro_rules! compile {
+            ($($table:ident, $name:literal => $method:ident;)+) => {$(
+                if let Some(section) = &section.$table {
+                    let method = $name;
+                    let who = Principal { auth: name.clone(), method, ..Principal::default() };
+                    let (share, at) = ((&who, introduction), at.key($name));
+                    let before = match before {
+                        Some(Self::$method(before)) => Some(&**before),
+                        _ => None,
+                    };
+                    let method = $method::compile(section, share, before, given, &at, problems);
+                    made = method.map(|method| Self::$method(Box::new(method)));
+                    tables += 1;
+                }
+            )+};
         }
-        let who = |method| Principal { auth: name.clone(), method, ..Principal::default() };
-        if let Some(keys) = api_key {
-            let at = at.key("api-key");
-            let before = known!(before, ApiKey);
-            let who = who("api-key");
-            let keys = ApiKeys::compile(keys, &who, introduction, before, given, &at, problems)?;
-            return Some(Self::ApiKey(Box::new(keys)));
+        compile! {
+            api_key, "api-key" => ApiKey;
+            basic, "basic" => Basic;
+            forward, "forward" => Forward;
+            introspection, "introspection" => Introspection;
+            jwt, "jwt" => Jwt;
+            mtls, "mtls" => Mtls;
+            oidc, "oidc" => Oidc;
         }
-        if let Some(users) = basic {
-            let (at, who, counts) = (at.key("basic"), who("basic"), metrics.clone());
-            let before = known!(before, Basic);
-            let basic = Basic::compile(users, &who, introduction, before, counts, &at, problems)?;
-            return Some(Self::Basic(Box::new(basic)));
-        }
-        if let Some(section) = forward {
-            let (at, who) = (at.key("forward"), who("forward"));
-            let before = known!(before, Forward);
-            let share = (&who, introduction);
-            let forward = Forward::compile(section, share, before, given, &at, problems)?;
-            return Some(Self::Forward(Box::new(forward)));
-        }
-        if let Some(section) = introspection {
-            let (at, who) = (at.key("introspection"), who("introspection"));
-            let before = known!(before, Introspection);
-            let share = (&who, introduction);
-            let made = Introspection::compile(section, share, before, given, &at, problems)?;
-            return Some(Self::Introspection(Box::new(made)));
-        }
-        if let Some(tokens) = jwt {
-            let (at, who, counts) = (at.key("jwt"), who("jwt"), metrics.clone());
-            let before = known!(before, Jwt);
-            let jwt = Jwt::compile(tokens, &who, introduction, before, counts, &at, problems)?;
-            return Some(Self::Jwt(Box::new(jwt)));
-        }
-        if let Some(certificates) = mtls {
-            let (at, who) = (at.key("mtls"), who("mtls"));
-            let mtls = Mtls::compile(certificates, who, introduction, &at, problems);
-            return Some(Self::Mtls(Box::new(mtls)));
-        }
-        if let Some(people) = oidc {
-            let (at, who, counts) = (at.key("oidc"), who("oidc"), metrics.clone());
-            let before = known!(before, Oidc);
-            let oidc = Oidc::compile(people, &who, introduction, before, counts, &at, problems)?;
-            return Some(Self::Oidc(Box::new(oidc)));
-        }
-        let problem = Problem::error(at.clone(), "it has no method, so nobody could come in");
-        problems.push(problem.help(
-            "add `api-key`, `basic`, `forward`, `introspection`, `jwt`, `mtls` or `oidc`, each `= { .. }`",
-        ));
+        let (message, help) = match tables {
+            0 => ("it has no method, so nobody could come in", ONE_OF),
+            1 => return made,
+            _ => (
+                "it has more than one method",
+                "give each a section, and name both in the route's `auth`",
+            ),
+        };
+        problems.push(Problem::error(at.clone(), message).help(help));
         None
     }
 

@@ -74,6 +74,19 @@ impl Place {
         })
     }
 
+    /// The credential in the first of these places that has one.
+    pub(super) fn first<'a>(
+        places: &[Self],
+        ask: &Ask<'a>,
+    ) -> Result<Option<Cow<'a, [u8]>>, Reject> {
+        for place in places {
+            if let Some(found) = place.find(ask)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes the credential off the head.
     pub(super) fn clear(&self, headers: &mut HeaderMap, uri: &mut Uri) {
         match self {

@@ -6,8 +6,6 @@
 
 use std::{
     fmt, fs,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path as FilePath, PathBuf},
 };
 
@@ -20,6 +18,8 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+
+use crate::state;
 
 /// How long a key signs, in milliseconds.
 const ROTATE: u64 = 30 * 86_400_000;
@@ -148,26 +148,14 @@ fn read(file: &FilePath) -> Result<Vec<Key>, String> {
     list.into_iter().map(key).collect::<Option<_>>().ok_or_else(|| wrong("not a key of ours"))
 }
 
-/// Writes the file whole or not at all.
 fn write(file: &FilePath, keys: &[Key]) -> Result<(), String> {
-    let failed = |error: std::io::Error| {
-        let file = file.display();
-        format!("cannot write `{file}`: {error}; set server.state to a directory of Janua's")
-    };
     let der = |key: &Key| {
         let der = key.pair.private_key().as_der();
         der.map(|der| (key.made, BASE64URL.encode(der.as_ref())))
     };
     let list: Result<Vec<_>, _> = keys.iter().map(der).collect();
     let list = serde_json::to_string(&list.map_err(|_| "a key cannot be written")?);
-    let list = list.map_err(|error| error.to_string())?;
-    fs::create_dir_all(file.parent().unwrap_or_else(|| FilePath::new("."))).map_err(failed)?;
-    let new = file.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    let open = options.write(true).create(true).truncate(true).mode(0o600).open(&new);
-    let mut open = open.map_err(failed)?;
-    open.write_all(list.as_bytes()).and_then(|()| open.sync_all()).map_err(failed)?;
-    fs::rename(&new, file).map_err(failed)
+    state::write(file, &list.map_err(|error| error.to_string())?, 0o600)
 }
 
 #[cfg(test)]

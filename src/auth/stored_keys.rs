@@ -87,10 +87,8 @@ impl StoredKeys {
                 && before.introduction == *introduction
                 && Arc::ptr_eq(&before.store, &store)
         };
-        let memory = match before.filter(same) {
-            Some(before) => Ok(before.memory.clone()),
-            None => Memory::new().map(Arc::new).map_err(|m| Problem::error(at.clone(), m)),
-        };
+        let before = before.filter(same).map(|before| &before.memory);
+        let memory = Memory::after(before, &given.metrics, at);
         Some(Self {
             section: section.clone(),
             store,
@@ -147,10 +145,7 @@ impl StoredKeys {
             None => (remember_unknown.0, remember_unknown.0),
         };
         let noted = Noted { known, fresh: now + fresh };
-        let most = usize::try_from(*max_remembered).unwrap_or(usize::MAX);
-        self.memory.remember(self.tag(digest), noted, now, keep, most);
-        let len = i64::try_from(self.memory.len()).unwrap_or(i64::MAX);
-        self.metrics.remembered.set(len);
+        self.memory.remember(self.tag(digest), noted, now, keep, *max_remembered);
     }
 
     /// A key as it is stored. What is none, or another's, is not known.

@@ -9,6 +9,7 @@ mod api_key;
 mod auth;
 mod check;
 mod enforce;
+mod file;
 mod finding;
 mod forward;
 mod include;
@@ -48,6 +49,7 @@ pub use self::{
         MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User, UserTable,
     },
     enforce::Enforce,
+    file::{read_file, read_text_file},
     forward::Forward,
     include::fits,
     introspection::{ClientAuth, Introspection},

@@ -19,9 +19,9 @@ pub fn client_tls(
 ) -> Option<ClientConfig> {
     let roots = match ca {
         None => Ok(system_roots()),
-        Some(file) => std::fs::read(file)
-            .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
-            .and_then(|text| authorities(file, &text).map(Arc::new)),
+        Some(file) => {
+            config::read_file(file).and_then(|text| authorities(file, &text).map(Arc::new))
+        }
     };
     let roots = problems.keep(roots.map_err(|message| Problem::error(at.key("ca"), message)))?;
     let provider = Arc::new(aws_lc_rs::default_provider());

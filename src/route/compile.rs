@@ -3,6 +3,8 @@
 //! In: the rules, in any order. Out: a [`RouteTable`] with its findings, or every problem there is.
 //! A rule with several hosts and paths becomes an entry for each pair of them.
 
+use http::Method;
+
 use super::{
     Entry, RouteProblem, RouteTable, Rule,
     demand::Demand,
@@ -28,7 +30,9 @@ pub(super) fn compile<T>(rules: Vec<Rule<'_, T>>) -> Result<RouteTable<T>, Vec<R
         return Err(problems);
     }
     entries.sort_by(|a, b| place(a).cmp(&place(b)));
-    let (mut forest, mut findings) = (Forest::default(), Vec::new());
+    let mut forest = Forest::default();
+    let mut findings: Vec<_> =
+        rules.iter().enumerate().zip(&demands).filter_map(only_connect).collect();
     let mut start = 0;
     while let Some(first) = entries.get(start) {
         let end = start + entries[start..].partition_point(|entry| place(entry) == place(first));
@@ -122,6 +126,21 @@ fn settle<T>(
             findings.push(RouteProblem { rule, key, message, help });
         }
     }
+}
+
+/// The finding of a route that takes no method but CONNECT, which is refused before there is a route:
+/// the CONNECT that opens a WebSocket by HTTP/2 comes here as the `GET` that it is by HTTP/1.1.
+fn only_connect<T>(
+    ((index, rule), demand): ((usize, &Rule<'_, T>), &Demand),
+) -> Option<RouteProblem> {
+    let mut methods = demand.methods.list().peekable();
+    methods.peek()?;
+    methods.all(|method| method == Method::CONNECT).then(|| RouteProblem {
+        rule: index,
+        key: "methods",
+        message: format!("`{}` never takes a request: CONNECT is always refused", rule.name),
+        help: Some("for WebSockets, by HTTP/2 too, take \"GET\"".into()),
+    })
 }
 
 /// The problem of two routes with equal right to a request; it is told of the later one.

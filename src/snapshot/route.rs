@@ -119,6 +119,7 @@ impl Route {
         if auth.as_ref().is_some_and(Auth::logs_in) {
             check_cookies(route, known, at, problems);
         }
+        check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
             kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
@@ -142,6 +143,37 @@ impl Route {
     }
 }
 
+/// The listeners that a route is for.
+fn listeners_of<'a>(
+    route: &config::Route,
+    all: &'a [config::Listener],
+) -> impl Iterator<Item = &'a config::Listener> {
+    all.iter().filter(|listener| {
+        let name = listener.name.as_ref().unwrap_or(&listener.address);
+        route.listener.is_empty() || route.listener.contains(name)
+    })
+}
+
+/// What comes in at a listener that redirects to `https` meets no route.
+fn check_redirects(
+    route: &config::Route,
+    name: &str,
+    listeners: &[config::Listener],
+    at: &Path,
+    problems: &mut Problems,
+) {
+    let mut own = listeners_of(route, listeners).peekable();
+    if own.peek().is_some() && own.all(|listener| listener.redirect_to_https.is_some()) {
+        let key = if route.listener.is_empty() { "to" } else { "listener" };
+        let message = format!(
+            "`{name}` never takes a request: every listener of it sends all to https, by \
+             `redirect-to-https`"
+        );
+        let problem = Problem::finding(at.key(key), message);
+        problems.push(problem.help("give it a listener with `tls`, or take it away"));
+    }
+}
+
 /// Nobody can show a certificate where no listener asks for it.
 fn check_certificates(
     route: &config::Route,
@@ -149,15 +181,11 @@ fn check_certificates(
     at: &Path,
     problems: &mut Problems,
 ) {
-    let takes = |listener: &&config::Listener| {
-        let name = listener.name.as_ref().unwrap_or(&listener.address);
-        route.listener.is_empty() || route.listener.contains(name)
-    };
     let asks = |listener: &config::Listener| match &listener.tls {
         Some(config::Tls::Files(files)) => files.client.is_some(),
         Some(config::Tls::Word(_)) | None => false,
     };
-    if !listeners.iter().filter(takes).any(asks) {
+    if !listeners_of(route, listeners).any(asks) {
         let message = "no listener of this route asks for certificates, so nobody could show one";
         let problem = Problem::error(at.key("auth"), message);
         problems

@@ -2,7 +2,7 @@
 //!
 //! Every message names the file and says what was looked for in it; none shows what is in it.
 
-use std::{fs, path::Path as FilePath, sync::Arc};
+use std::{path::Path as FilePath, sync::Arc};
 
 use rustls::{crypto::aws_lc_rs::sign::any_supported_type, sign::CertifiedKey};
 use rustls_pki_types::{
@@ -107,7 +107,7 @@ pub(super) fn read_crls(
 /// # Errors
 /// What is wrong with the file.
 pub fn read_key(path: &FilePath) -> Result<PrivateKeyDer<'static>, String> {
-    match PrivateKeyDer::from_pem_slice(&read(path)?) {
+    match PrivateKeyDer::from_pem_slice(&config::read_file(path)?) {
         Ok(key) => Ok(key),
         Err(pem::Error::NoItemsFound) => Err(nothing(path, "private key (BEGIN PRIVATE KEY)")),
         Err(error) => Err(malformed(path, &error)),
@@ -115,14 +115,10 @@ pub fn read_key(path: &FilePath) -> Result<PrivateKeyDer<'static>, String> {
 }
 
 fn all<T: PemObject>(path: &FilePath, what: &str) -> Result<Vec<T>, String> {
-    let text = read(path)?;
+    let text = config::read_file(path)?;
     T::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("{} ({what})", malformed(path, &error)))
-}
-
-fn read(path: &FilePath) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))
 }
 
 fn nothing(path: &FilePath, what: &str) -> String {

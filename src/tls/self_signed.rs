@@ -4,9 +4,6 @@
 //! made anew when less than 30 days of it are left.
 
 use std::{
-    fs,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
     path::Path as FilePath,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -15,6 +12,7 @@ use rcgen::{Certificate, CertificateParams, DnType, KeyPair};
 use rustls_pki_types::PrivateKeyDer;
 
 use super::certificate::{Loaded, read_certificates, read_key};
+use crate::state;
 
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 const DAYS: u64 = 365;
@@ -37,8 +35,8 @@ pub(super) fn load_or_make(state: Option<&FilePath>) -> Result<Loaded, String> {
         }
     }
     let made = make(now)?;
-    write(&key, &made.pair.serialize_pem(), 0o600)?;
-    write(&cert, &made.certificate.pem(), 0o644)?;
+    state::write(&key, &made.pair.serialize_pem(), 0o600)?;
+    state::write(&cert, &made.certificate.pem(), 0o644)?;
     made.load()
 }
 
@@ -65,26 +63,4 @@ fn make(now: u64) -> Result<Made, String> {
     params.not_after = moment(now + DAYS * 86_400).into();
     let certificate = params.self_signed(&pair).map_err(failed)?;
     Ok(Made { certificate, pair })
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &FilePath, text: &str, mode: u32) -> Result<(), String> {
-    let failed = |error: std::io::Error| {
-        format!(
-            "cannot write `{}`: {error}; set server.state to a directory of Janua's",
-            path.display()
-        )
-    };
-    let parent = path.parent().unwrap_or_else(|| FilePath::new("."));
-    fs::create_dir_all(parent).map_err(failed)?;
-    let new = path.with_extension("new");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&new)
-        .map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&new, path).map_err(failed)
 }

@@ -113,8 +113,7 @@ fn identity(
 }
 
 fn read(path: &std::path::Path, digest: &mut DefaultHasher) -> Result<Vec<u8>, String> {
-    let text = std::fs::read(path)
-        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    let text = config::read_file(path)?;
     text.hash(digest);
     Ok(text)
 }

@@ -1,8 +1,10 @@
 //! The command line: every verb, and which code it ends with.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    fs::{File, Permissions},
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -12,6 +14,7 @@ use serde_json::Value;
 
 use crate::support::{
     Daemon,
+    certs::Authority,
     daemon::{JANUA, janua},
 };
 
@@ -106,6 +109,36 @@ fn a_finding_is_an_error_only_if_asked() {
 }
 
 #[test]
+fn a_route_that_nothing_can_reach_is_a_finding() {
+    let clear =
+        "[[listener]]\nname = \"clear\"\naddress = \"127.0.0.1:1\"\nredirect-to-https = 443\n";
+    let other = "[[listener]]\nname = \"other\"\naddress = \"127.0.0.1:2\"\n";
+    let second =
+        "[[listener]]\nname = \"second\"\naddress = \"127.0.0.1:3\"\nredirect-to-https = 443\n";
+    let route = |keys: &str| {
+        format!("[[route]]\nname = \"lost\"\npath = \"/lost\"\nto = \"echo\"\n{keys}\n")
+    };
+    for (listeners, keys, found) in [
+        (&[clear, other][..], "listener = \"clear\"", "never takes a request: every listener"),
+        (&[clear, other, second], "listener = [\"clear\", \"second\"]", "every listener of it"),
+        (&[clear], "", "`lost` never takes a request: every listener"),
+        (&[clear, other], "methods = \"CONNECT\"", "`lost` never takes a request: CONNECT"),
+        (&[clear, other], "", ""),
+        (&[clear, other], "listener = [\"clear\", \"other\"]", ""),
+        (&[clear, other], "methods = [\"CONNECT\", \"GET\"]", ""),
+    ] {
+        let admin = "[admin]\naddress = \"off\"\n";
+        let text = format!("{admin}{}{}", listeners.concat(), route(keys));
+        let output = on(&text, &["check"]);
+        assert_eq!(output.status.code(), Some(0), "{keys}: {}", err(&output));
+        assert!(err(&output).contains(found), "{keys}: {}", err(&output));
+        assert_eq!(err(&output).is_empty(), found.is_empty(), "{keys}: {}", err(&output));
+        let strict = if found.is_empty() { 0 } else { 78 };
+        assert_eq!(on(&text, &["check", "--strict"]).status.code(), Some(strict), "{keys}");
+    }
+}
+
+#[test]
 fn a_file_that_is_missing_or_empty_ends_with_78() {
     for verb in ["check", "run"] {
         let output = janua(&[verb, "-c", "/nonexistent/janua.toml"]);
@@ -149,18 +182,109 @@ fn a_certificate_that_cannot_be_used_ends_with_78() {
 }
 
 #[test]
-fn check_leaves_no_trace() {
+fn a_pair_of_files_that_is_no_certificate_with_its_key_ends_with_78() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("A");
+    for (serial, name) in [(1, "one"), (2, "other")] {
+        authority.issue(serial, &["a.example"]).save(folder.path(), name);
+    }
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    for (cert, key, said) in [
+        ("one.pem", "other.key", format!("`{}`: this key is not the certificate's", at("one.pem"))),
+        ("one.pem", "one.pem", format!("`{}` holds no private key", at("one.pem"))),
+        ("one.key", "one.key", format!("`{}` holds no certificate", at("one.key"))),
+        ("one.key", "one.pem", format!("`{}` holds no certificate", at("one.key"))),
+    ] {
+        let tls =
+            format!("{{ certificates = [{{ cert = \"{}\", key = \"{}\" }}] }}", at(cert), at(key));
+        let text = format!("{GOOD}[[listener]]\naddress = \"127.0.0.1:0\"\ntls = {tls}\n");
+        for verb in ["check", "run"] {
+            let output = on(&text, &[verb]);
+            assert_eq!(output.status.code(), Some(78), "{verb} {cert} {key}: {}", err(&output));
+            assert!(err(&output).contains(&said), "{verb} {cert} {key}: {}", err(&output));
+        }
+    }
+}
+
+/// Root may read everything, so there it runs as somebody else.
+#[test]
+fn a_key_that_may_not_be_read_ends_with_78() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode =
+        |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(folder.path(), 0o755);
+    let pair = Authority::new("A").issue(1, &["a.example"]).save(folder.path(), "site");
+    let key = folder.path().join("site.key");
+    let tls = format!("{{ certificates = [{{ {pair} }}] }}");
+    let text = format!("{GOOD}[[listener]]\naddress = \"127.0.0.1:0\"\ntls = {tls}\n");
+    let file = file(folder.path(), &text);
+    mode(&file, 0o644);
+    let run = |verb: &str| {
+        let root = rustix::process::geteuid().is_root();
+        let mut command = Command::new(if root { "setpriv" } else { JANUA });
+        if root {
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+            // The program, wherever it is: somebody else may not find the way there.
+            command.arg("/proc/self/fd/0").stdin(File::open(JANUA).unwrap());
+        }
+        command.args([verb, "-c"]).arg(&file).output().unwrap()
+    };
+    mode(&key, 0o644);
+    let output = run("check");
+    assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()), "one that may");
+    mode(&key, if rustix::process::geteuid().is_root() { 0o600 } else { 0 });
+    for verb in ["check", "run"] {
+        let output = run(verb);
+        assert_eq!(output.status.code(), Some(78), "{verb}: {}", err(&output));
+        let said = format!("cannot read `{}`: Permission denied", key.display());
+        assert!(err(&output).contains(&said), "{verb}: {}", err(&output));
+    }
+}
+
+#[test]
+fn a_door_for_operators_that_others_can_reach_needs_a_token() {
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let text = GOOD.replace("off", address);
+        let text = format!("{text}[[listener]]\naddress = \"127.0.0.1:0\"\n");
+        for verb in ["check", "run"] {
+            let output = on(&text, &[verb]);
+            assert_eq!(output.status.code(), Some(78), "{verb} {address}: {}", err(&output));
+            let said = err(&output);
+            assert!(said.contains("others can reach this address"), "{verb}: {said}");
+            assert!(said.contains("admin.token"), "{verb}: {said}");
+        }
+        let token = "[admin]\ntoken = \"0123456789abcdef\"\n";
+        let output = on(&text.replace("[admin]\n", token), &["check"]);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    }
+}
+
+/// Neither binds what it is told to (another has the port), nor asks anybody, nor writes anything.
+#[test]
+fn check_and_explain_leave_no_trace() {
+    let (taken, asked) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    asked.set_nonblocking(true).unwrap();
+    let (taken, there) = (taken.local_addr().unwrap(), asked.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().display();
     let text = format!(
         "[server]\nstate = \"{at}/state\"\n[log]\naccess-file = \"{at}/access.log\"\n\
          [admin]\naddress = \"unix:{at}/run/admin.sock\"\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"self-signed\"\n\
-         [[route]]\nto = \"http://no-such-name.invalid\"\n"
+         [auth.corp]\njwt = {{ issuer = \"http://{there}\", audience = \"a\" }}\n\
+         [[listener]]\naddress = \"{taken}\"\ntls = \"self-signed\"\n\
+         [[route]]\nto = \"http://no-such-name.invalid\"\n\
+         [[route]]\npath = \"/there\"\nauth = \"corp\"\nto = \"http://{there}\"\n"
     );
-    let output = on(&text, &["check"]);
-    assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it left something");
+    let token = "Authorization: Bearer eyJhbGciOiJSUzI1NiJ9.e30.AA";
+    let asks = ["explain", "GET", "https://a.example/there", "-H", token];
+    for verb in [&["check"][..], &["explain", "GET", "https://a.example/"], &asks] {
+        let output = on(&text, verb);
+        assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()), "{verb:?}");
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 0, "{verb:?} left something");
+        assert!(asked.accept().is_err(), "{verb:?} asked the origin");
+    }
 }
 
 #[test]
@@ -262,6 +386,17 @@ fn proxy_needs_no_file() {
     let mut command = Command::new(JANUA);
     command.args(["proxy", "--to", &to, "--listen", "127.0.0.1:0"]);
     let daemon = Daemon::spawn(home, command);
-    drop(origin);
-    assert_eq!(daemon.public.get("/").0, 502, "it asked the origin, which is gone");
+    let answering = std::thread::spawn(move || {
+        let (stream, _) = origin.accept().unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n";
+        stream.get_mut().write_all(format!("{head}from the one").as_bytes()).unwrap();
+        line
+    });
+    let (status, answer) = daemon.public.get("/a?b=c");
+    assert!(status == 200 && answer.ends_with("\r\n\r\nfrom the one"), "{answer}");
+    assert_eq!(answering.join().unwrap(), "GET /a?b=c HTTP/1.1\r\n");
+    assert_eq!(daemon.public.get("/").0, 502, "the origin is gone");
 }

@@ -19,6 +19,8 @@ mod demo;
 mod explain;
 mod forwarding;
 mod framing;
+mod log;
+mod metrics;
 mod process;
 mod real;
 mod reference;

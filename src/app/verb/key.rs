@@ -16,7 +16,7 @@ use super::{Exit, fail, print, shared_keys::Shared};
 use crate::{
     app::cli::{Key, KeyPlace, NewKey},
     auth::{Wish, key_line, make_key, parse_key_line},
-    config,
+    config::{self, read_text_file},
 };
 
 /// What a file that is made here begins with.
@@ -74,7 +74,7 @@ fn new(arguments: NewKey) -> Result<String, String> {
 
 fn list(file: &Path) -> Result<String, String> {
     let mut keys = Vec::new();
-    for (number, line) in read(file)?.lines().enumerate() {
+    for (number, line) in read_text_file(file)?.lines().enumerate() {
         let parsed = parse_key_line(line);
         let parsed = parsed.map_err(|why| format!("{}:{}: {why}", file.display(), number + 1))?;
         keys.extend(parsed);
@@ -109,7 +109,7 @@ pub(super) fn table(keys: Vec<config::Key>) -> String {
 }
 
 fn revoke(file: &Path, id: &str) -> Result<String, String> {
-    let before = read(file)?;
+    let before = read_text_file(file)?;
     let mut text = String::new();
     let mut found = false;
     for line in before.split_inclusive('\n') {
@@ -127,10 +127,6 @@ fn revoke(file: &Path, id: &str) -> Result<String, String> {
     }
     replace(file, &text)?;
     Ok(String::new())
-}
-
-fn read(file: &Path) -> Result<String, String> {
-    fs::read_to_string(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))
 }
 
 /// Puts a text in a file's place, with the same permissions; a new file is its owner's alone.

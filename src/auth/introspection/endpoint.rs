@@ -7,14 +7,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Map, Value};
 
-use super::super::jwt::token::parse_object;
+use super::super::discovery::{self, Fault};
 use crate::{
     config::{self, ClientAuth, Path, Problem, Problems},
-    dial::{Destination, FetchError, Fetcher},
+    dial::{Destination, Fetcher},
 };
 
 /// Connections that are kept for the next question.
@@ -54,17 +54,6 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error("it answers {0}")]
-    Status(StatusCode),
-    #[error("{0}")]
-    Content(String),
 }
 
 impl Endpoint {
@@ -109,7 +98,7 @@ impl Endpoint {
             Credentials::Post(end) => body.push_str(&end.0),
         }
         *question.body_mut() = body.into();
-        let claims = object(&self.fetcher.fetch(&at, question).await?)?;
+        let claims = discovery::object(self.fetcher.fetch(&at, question).await?)?;
         match claims.get("active") {
             Some(Value::Bool(_)) => Ok(claims),
             _ => Err(Fault::Content("it does not say whether the token is `active`".into())),
@@ -125,33 +114,13 @@ impl Endpoint {
         if let Some(found) = found.load_full() {
             return Ok(found);
         }
-        let document = object(&self.fetcher.fetch(document, Request::new(Bytes::new())).await?)?;
+        let document =
+            discovery::object(self.fetcher.fetch(document, Request::new(Bytes::new())).await?)?;
         let issuer = self.issuer.as_deref().unwrap_or_default();
-        let at = Arc::new(endpoint_of(issuer, &document).map_err(Fault::Content)?);
+        let at = Arc::new(discovery::endpoint(issuer, &document, "introspection_endpoint")?);
         found.store(Some(at.clone()));
         Ok(at)
     }
-}
-
-/// The JSON object of a good answer.
-fn object(answer: &Response<Bytes>) -> Result<Map<String, Value>, Fault> {
-    match answer.status() {
-        StatusCode::OK => parse_object(answer.body()).map_err(Fault::Content),
-        other => Err(Fault::Status(other)),
-    }
-}
-
-/// Where an issuer's discovery document says that tokens are asked about.
-fn endpoint_of(issuer: &str, document: &Map<String, Value>) -> Result<Destination, String> {
-    let text = |name: &str| document.get(name).and_then(Value::as_str);
-    if text("issuer") != Some(issuer) {
-        return Err("the discovery document is another issuer's".into());
-    }
-    let url = text("introspection_endpoint").ok_or("it has no `introspection_endpoint`")?;
-    if issuer.starts_with("https:") && !url.starts_with("https:") {
-        return Err("`introspection_endpoint` leaves https".into());
-    }
-    Destination::parse(url).map_err(|message| format!("`introspection_endpoint`: {message}"))
 }
 
 fn form(text: &[u8]) -> impl std::fmt::Display {
@@ -165,10 +134,7 @@ fn location(
 ) -> Option<Location> {
     let (key, url) = match (&section.url, &section.issuer) {
         (Some(url), _) => ("url", url.clone()),
-        (None, Some(issuer)) => {
-            let issuer = issuer.trim_end_matches('/');
-            ("issuer", format!("{issuer}/.well-known/openid-configuration"))
-        }
+        (None, Some(issuer)) => ("issuer", discovery::url(issuer)),
         (None, None) => {
             let problem = Problem::error(at.clone(), "it does not say whom to ask");
             problems.push(problem.help("`url = \"https://..\"`, or `issuer`"));

@@ -23,15 +23,13 @@ use super::{
     questions::Questions,
 };
 use crate::{
-    config::{self, Path, Problem, Problems},
+    config::{self, Path, Problems},
     metrics::AuthMetrics,
     reject::Reject,
 };
 
 /// After so long it is worth trying again when the server cannot be asked.
 const UNANSWERED: Duration = Duration::from_secs(1);
-/// The most that clocks may differ.
-const MOST_LEEWAY: Duration = Duration::from_secs(600);
 /// What does not hold, by the words for it here.
 const WORDS: [(Reject, Reject); 4] = [
     (Reject::AuthJwtIssuer, Reject::AuthIntrospectionIssuer),
@@ -79,7 +77,8 @@ impl Introspection {
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        check(section, at, problems);
+        let rules = as_jwt(section);
+        Rules::check_section(&rules, "server", at, problems);
         let config::Introspection { header, query, cookie, .. } = section;
         let places = problems.keep(Place::list([header, query, cookie], "authorization", at));
         let endpoint = Endpoint::compile(section, at, problems);
@@ -87,15 +86,13 @@ impl Introspection {
         let same = |before: &&Self| {
             before.server.section == *section && before.introduction == *introduction
         };
-        let memory = match before.filter(same) {
-            Some(before) => Ok(before.server.memory.clone()),
-            None => Memory::new().map(Arc::new).map_err(|m| Problem::error(at.clone(), m)),
-        };
+        let before = before.filter(same).map(|before| &before.server.memory);
+        let memory = Memory::after(before, &given.metrics, at);
         let server = Server {
             name: who.auth.clone(),
             section: section.clone(),
             endpoint: endpoint?,
-            rules: rules(section, who, introduction),
+            rules: Rules::new(&rules, who, introduction),
             memory: problems.keep(memory)?,
             metrics: given.metrics.clone(),
         };
@@ -168,17 +165,10 @@ impl Introspection {
 
     /// The token; the first place with one in it counts.
     fn token<'a>(&self, ask: &Ask<'a>) -> Result<Option<Cow<'a, [u8]>>, Reject> {
-        let most = self.server.section.max_token_size.as_usize();
-        for place in &self.places {
-            match place.find(ask)? {
-                None => {}
-                Some(token) if token.is_empty() || token.len() > most => {
-                    return Err(Reject::AuthIntrospectionMalformed);
-                }
-                Some(token) => return Ok(Some(token)),
-            }
-        }
-        Ok(None)
+        let token = Place::first(&self.places, ask)?;
+        let sizes = 1..=self.server.section.max_token_size.as_usize();
+        let fits = token.as_ref().is_none_or(|token| sizes.contains(&token.len()));
+        if fits { Ok(token) } else { Err(Reject::AuthIntrospectionMalformed) }
     }
 }
 
@@ -209,9 +199,8 @@ impl Server {
             }
             Answer::Wrong(_) => self.section.remember_inactive.0,
         };
-        let most = usize::try_from(self.section.max_remembered).unwrap_or(usize::MAX);
+        let most = self.section.max_remembered;
         self.memory.remember(tag, answer.clone(), Instant::now(), keep, most);
-        self.metrics.remembered.set(i64::try_from(self.memory.len()).unwrap_or(i64::MAX));
         Some(answer)
     }
 
@@ -248,8 +237,8 @@ fn is_for_renewal(claims: &Map<String, Value>) -> bool {
 }
 
 /// The same rules as for tokens that are signed; their end is the server's to know.
-fn rules(section: &config::Introspection, who: &Principal, introduction: &Introduction) -> Rules {
-    let rules = config::Jwt {
+fn as_jwt(section: &config::Introspection) -> config::Jwt {
+    config::Jwt {
         issuer: section.issuer.clone(),
         audience: section.audience.clone(),
         leeway: section.leeway,
@@ -258,22 +247,5 @@ fn rules(section: &config::Introspection, who: &Principal, introduction: &Introd
         roles: section.roles.clone(),
         scopes: section.scopes.clone(),
         ..config::Jwt::default()
-    };
-    Rules::new(&rules, who, introduction)
-}
-
-/// What has to be said.
-fn check(section: &config::Introspection, at: &Path, problems: &mut Problems) {
-    if section.audience.is_none() {
-        let problem = Problem::error(at.clone(), "it does not say for whom the tokens are");
-        problems.push(problem.help(
-            "`audience = \"NAME\"`, as the server writes it; `audience = []` takes tokens for anybody",
-        ));
-    }
-    if section.leeway.0 > MOST_LEEWAY {
-        problems.push(Problem::error(at.key("leeway"), "no clock is so wrong; 10 minutes at most"));
-    }
-    if section.subject.is_empty() {
-        problems.push(Problem::error(at.key("subject"), "a claim has a name"));
     }
 }

@@ -3,10 +3,18 @@
 //! In: claims, and the time. Out: the principal and its end, or what does not hold. A claim of another
 //! kind than it should be (a number for a list, a text for a time) does not hold.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::super::principal::{Introduction, Principal, within};
-use crate::{config, reject::Reject};
+use crate::{
+    config::{self, Path, Problem, Problems},
+    reject::Reject,
+};
+
+/// The most that clocks may differ.
+const MOST_LEEWAY: Duration = Duration::from_secs(600);
 
 /// What a section asks of tokens.
 #[derive(Debug)]
@@ -41,6 +49,28 @@ impl Rules {
             scopes: words(&section.scopes),
             who: who.clone(),
             introduction: introduction.clone(),
+        }
+    }
+
+    /// Says what a section has to say of tokens and does not; `author` is who writes them.
+    pub(in crate::auth) fn check_section(
+        section: &config::Jwt,
+        author: &str,
+        at: &Path,
+        problems: &mut Problems,
+    ) {
+        if section.audience.is_none() {
+            let problem = Problem::error(at.clone(), "it does not say for whom the tokens are");
+            problems.push(problem.help(format!(
+                "`audience = \"NAME\"`, as the {author} writes it; `audience = []` takes tokens for anybody"
+            )));
+        }
+        if section.leeway.0 > MOST_LEEWAY {
+            let message = "no clock is so wrong; 10 minutes at most";
+            problems.push(Problem::error(at.key("leeway"), message));
+        }
+        if section.subject.is_empty() {
+            problems.push(Problem::error(at.key("subject"), "a claim has a name"));
         }
     }
 

@@ -13,9 +13,8 @@ use std::{
 use arc_swap::{ArcSwapOption, Guard};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, header};
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout},
@@ -23,12 +22,13 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
+    super::discovery::{self, Fault},
     key_set::KeySet,
-    token::{self, Token},
+    token::Token,
 };
 use crate::{
     config::Algorithm,
-    dial::{Destination, FetchError, Fetcher},
+    dial::{Destination, Fetcher},
     metrics::AuthMetrics,
     reject::Reject,
 };
@@ -78,7 +78,7 @@ pub(in crate::auth) struct Held {
 }
 
 /// An issuer's discovery document.
-pub(in crate::auth) type Document = Map<String, Value>;
+pub(in crate::auth) type Document = serde_json::Map<String, serde_json::Value>;
 
 impl Held {
     /// The set, if it holds at this time.
@@ -288,25 +288,14 @@ struct Fetched {
     max_age: Option<Duration>,
 }
 
-/// Why there are no keys.
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error("it answers {0}")]
-    Status(StatusCode),
-    #[error("{0}")]
-    Content(String),
-}
-
 impl Source {
     async fn fetch(&self) -> Result<Fetched, Fault> {
         let (answer, document) = match &self.place {
             Place::Set(_, at) => (self.get(at).await?, Document::new()),
             Place::Discovery(issuer, at) => {
-                let document = self.get(at).await?;
-                let (at, document) = jwks_of(issuer, document.body()).map_err(Fault::Content)?;
-                (self.get(&at).await?, document)
+                let document = discovery::object(self.get(at).await?)?;
+                let keys = discovery::endpoint(issuer, &document, "jwks_uri")?;
+                (self.get(&keys).await?, document)
             }
         };
         let set = KeySet::parse(answer.body(), &self.algorithms, self.max_keys);
@@ -318,28 +307,8 @@ impl Source {
         let mut question = Request::new(Bytes::new());
         let json = header::HeaderValue::from_static("application/json");
         question.headers_mut().insert(header::ACCEPT, json);
-        let answer = self.fetcher.fetch(at, question).await?;
-        match answer.status() {
-            StatusCode::OK => Ok(answer),
-            other => Err(Fault::Status(other)),
-        }
+        discovery::well(self.fetcher.fetch(at, question).await?)
     }
-}
-
-/// Where an issuer's discovery document says that the keys are, and the document.
-fn jwks_of(issuer: &str, document: &[u8]) -> Result<(Destination, Document), String> {
-    let document = token::parse_object(document)?;
-    let text = |name: &str| document.get(name).and_then(Value::as_str);
-    match text("issuer") {
-        Some(same) if same == issuer => {}
-        other => return Err(format!("it is the document of `{}`", other.unwrap_or_default())),
-    }
-    let url = text("jwks_uri").ok_or("it does not say where the keys are (`jwks_uri`)")?;
-    let at = Destination::parse(url).map_err(|message| format!("`jwks_uri`: {message}"))?;
-    if issuer.starts_with("https:") && !url.starts_with("https:") {
-        return Err("`jwks_uri` leaves https".into());
-    }
-    Ok((at, document))
 }
 
 /// How long an answer says that it is good.
@@ -371,24 +340,6 @@ mod tests {
             let answer = Response::builder().header("cache-control", said);
             let age = max_age(&answer.body(Bytes::new()).unwrap());
             assert_eq!(age, seconds.map(Duration::from_secs), "{said}");
-        }
-    }
-
-    #[test]
-    fn a_discovery_document_is_its_issuers_and_stays_with_https() {
-        let found = |issuer: &str, document: &str| jwks_of(issuer, document.as_bytes()).err();
-        let good = r#"{"issuer":"https://i","jwks_uri":"https://k/x"}"#;
-        assert_eq!(found("https://i", good), None);
-        for (issuer, document, message) in [
-            ("https://i/", good, "the document of `https://i`"),
-            ("https://i", r#"{"issuer":"https://i"}"#, "jwks_uri"),
-            ("https://i", r#"{"issuer":"https://i","jwks_uri":"http://k"}"#, "leaves https"),
-            ("https://i", r#"{"issuer":"https://i","jwks_uri":"file:///k"}"#, "jwks_uri"),
-            ("https://i", r#"{"issuer":"https://i","issuer":"https://i"}"#, "twice"),
-            ("https://i", "<html>", "not JSON"),
-        ] {
-            let fault = found(issuer, document).unwrap();
-            assert!(fault.contains(message), "{fault}");
         }
     }
 }

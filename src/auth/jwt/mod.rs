@@ -25,23 +25,21 @@ use self::{
     token::Token,
 };
 use super::{
-    Ask, Found, Refusal,
+    Ask, Found, Refusal, discovery,
     lock_out::{Culprit, LockOut},
     memory::Memory,
     place::Place,
     principal::{Introduction, Principal},
+    provider::Given,
 };
 use crate::{
     config::{self, Algorithm, Path, Problem, Problems},
     dial::{Destination, Fetcher},
-    metrics::AuthMetrics,
     reject::Reject,
 };
 
 /// The shortest secret: that of HS256.
 const SHORTEST_SECRET: usize = 32;
-/// The most that clocks may differ.
-const MOST_LEEWAY: Duration = Duration::from_secs(600);
 /// After so long it is worth trying again when there are no keys.
 const NO_KEYS: Duration = Duration::from_secs(5);
 
@@ -55,7 +53,6 @@ pub(super) struct Jwt {
     keys: Keys,
     memory: Arc<Memory<Known>>,
     waiting: Semaphore,
-    metrics: Arc<AuthMetrics>,
 }
 
 /// Whom a token is about, and its end, in milliseconds since 1970.
@@ -69,17 +66,16 @@ impl Jwt {
     /// Compiles the section at `at`; `who` is what all of its principals have in common.
     pub(super) fn compile(
         section: &config::Jwt,
-        who: &Principal,
-        introduction: &Introduction,
+        (who, introduction): (&Principal, &Introduction),
         before: Option<&Self>,
-        metrics: Arc<AuthMetrics>,
+        given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
         check(section, at, problems);
         let config::Jwt { header, query, cookie, .. } = section;
         let places = Place::list([header, query, cookie], "authorization", at);
-        let (name, counts) = (who.auth.clone(), metrics.clone());
+        let (name, counts) = (who.auth.clone(), given.metrics.clone());
         let keys = match (&section.secret, &section.jwks_file) {
             (Some(secret), None) => {
                 let set = problems.keep(secret_keys(secret, section, at));
@@ -96,10 +92,8 @@ impl Jwt {
         // What was made of tokens under other rules is of no use.
         let same =
             |before: &&Self| before.section == *section && before.introduction == *introduction;
-        let memory = match before.filter(same) {
-            Some(before) => Ok(before.memory.clone()),
-            None => Memory::new().map(Arc::new).map_err(|m| Problem::error(at.clone(), m)),
-        };
+        let before = before.filter(same).map(|before| &before.memory);
+        let memory = Memory::after(before, &given.metrics, at);
         Some(Self {
             section: section.clone(),
             introduction: introduction.clone(),
@@ -108,7 +102,6 @@ impl Jwt {
             keys: keys?,
             memory: problems.keep(memory)?,
             waiting: Semaphore::new(section.max_waiting.into()),
-            metrics,
         })
     }
 
@@ -185,13 +178,10 @@ impl Jwt {
 
     /// The token; the first place with one in it counts.
     fn token<'a>(&self, ask: &Ask<'a>) -> Result<Option<Cow<'a, [u8]>>, Reject> {
-        for place in &self.places {
-            if let Some(token) = place.find(ask)? {
-                let fits = token.len() <= self.section.max_token_size.as_usize();
-                return if fits { Ok(Some(token)) } else { Err(Reject::AuthJwtMalformed) };
-            }
-        }
-        Ok(None)
+        let token = Place::first(&self.places, ask)?;
+        let most = self.section.max_token_size.as_usize();
+        let fits = token.as_ref().is_none_or(|token| token.len() <= most);
+        if fits { Ok(token) } else { Err(Reject::AuthJwtMalformed) }
     }
 
     fn judge(
@@ -219,11 +209,8 @@ impl Jwt {
             Ok(known) => {
                 let left = Duration::from_millis(known.end.saturating_sub(ask.wall));
                 let keep = left.min(self.section.remember.0);
-                let most = usize::try_from(self.section.max_remembered).unwrap_or(usize::MAX);
                 let who = known.who.clone();
-                self.memory.remember(tag, known, now, keep, most);
-                let len = i64::try_from(self.memory.len()).unwrap_or(i64::MAX);
-                self.metrics.remembered.set(len);
+                self.memory.remember(tag, known, now, keep, self.section.max_remembered);
                 Ok(who)
             }
             Err(reject) => {
@@ -270,12 +257,7 @@ fn check(section: &config::Jwt, at: &Path, problems: &mut Problems) {
             problems.push(problem.help("keep one of `jwks`, `jwks-file` and `secret`"));
         }
     }
-    if section.audience.is_none() {
-        let problem = Problem::error(at.clone(), "it does not say for whom the tokens are");
-        problems.push(problem.help(
-            "`audience = \"NAME\"`, as the issuer writes it; `audience = []` takes tokens for anybody",
-        ));
-    }
+    Rules::check_section(section, "issuer", at, problems);
     for (index, algorithm) in section.algorithms.iter().enumerate() {
         if is_shared(*algorithm) != secret.is_some() {
             let at = at.key("algorithms");
@@ -286,12 +268,6 @@ fn check(section: &config::Jwt, at: &Path, problems: &mut Problems) {
             };
             problems.push(Problem::error(at, message));
         }
-    }
-    if section.leeway.0 > MOST_LEEWAY {
-        problems.push(Problem::error(at.key("leeway"), "no clock is so wrong; 10 minutes at most"));
-    }
-    if section.subject.is_empty() {
-        problems.push(Problem::error(at.key("subject"), "a claim has a name"));
     }
 }
 
@@ -323,8 +299,7 @@ fn keys_of_file(
     at: &Path,
 ) -> Result<KeySet, Problem> {
     let problem = |message| Problem::error(at.key("jwks-file"), message);
-    let text = std::fs::read(file)
-        .map_err(|error| problem(format!("cannot read `{}`: {error}", file.display())))?;
+    let text = config::read_file(file).map_err(problem)?;
     KeySet::parse(&text, &section.algorithms, section.max_keys.into())
         .map_err(|message| problem(format!("`{}`: {message}", file.display())))
 }
@@ -341,7 +316,7 @@ fn source(section: &config::Jwt, at: &Path, problems: &mut Problems) -> Option<S
     let at = at.key(key);
     let url = match key {
         "jwks" => said.clone(),
-        _ => format!("{}/.well-known/openid-configuration", said.trim_end_matches('/')),
+        _ => discovery::url(said),
     };
     let to = Destination::parse(&url).map_err(|message| Problem::error(at.clone(), message));
     let to = problems.keep(to)?;

@@ -15,12 +15,14 @@ use super::{
 };
 use crate::{
     auth::{
+        discovery,
         jwt::{
             claims::Rules,
             keys::{Keys, Place as KeyPlace, Source},
         },
         place::Place,
         principal::{Introduction, Principal},
+        provider::Given,
     },
     config::{self, Path, Problem, Problems},
     dial::{Destination, Fetcher},
@@ -49,10 +51,9 @@ impl Oidc {
     /// began `before` at the same provider go on, seen by the rules that hold now.
     pub(in crate::auth) fn compile(
         section: &config::Oidc,
-        who: &Principal,
-        introduction: &Introduction,
+        (who, introduction): (&Principal, &Introduction),
         before: Option<&Self>,
-        metrics: Arc<AuthMetrics>,
+        given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
@@ -62,7 +63,7 @@ impl Oidc {
             before.section.issuer == section.issuer && before.section.client_id == section.client_id
         });
         let name = who.auth.clone();
-        let idp = idp(section, who, introduction, before, &metrics, at, problems);
+        let idp = idp(section, who, introduction, before, &given.metrics, at, problems);
         let cookies = problems.keep(cookies(&name, section, at));
         let paths = paths(&name, section, at, problems);
         let (cookies, paths) = (cookies?, paths?);
@@ -87,7 +88,7 @@ impl Oidc {
             name,
             idp,
             sessions,
-            metrics,
+            metrics: given.metrics.clone(),
         };
         Some(Self { shared: Arc::new(shared), sweeper: OnceLock::new() })
     }
@@ -228,7 +229,7 @@ fn idp(
         problems.keep(secret.map_err(|message| Problem::error(at.key("client-secret"), message)))
     });
     let issuer = &section.issuer;
-    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let url = discovery::url(issuer);
     let to = match issuer.is_empty() {
         true => Err(Problem::error(at.key("issuer"), "it does not say where people log in")
             .help("`issuer = \"https://..\"`")),

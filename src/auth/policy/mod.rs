@@ -8,7 +8,6 @@ mod describe;
 mod schema;
 
 use std::{
-    fs,
     net::IpAddr,
     str::FromStr,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -90,10 +89,8 @@ impl Policy {
         let headers: Vec<_> = table.headers.iter().enumerate().map(header).collect();
         let headers: Option<Vec<_>> = headers.into_iter().map(|it| problems.keep(it)).collect();
         let headers = headers?;
-        let text = fs::read_to_string(&table.file).map_err(|error| {
-            let message = format!("cannot read `{}`: {error}", table.file.display());
-            Problem::error(at_file.clone(), message)
-        });
+        let text = config::read_text_file(&table.file)
+            .map_err(|message| Problem::error(at_file.clone(), message));
         let text = problems.keep(text)?;
         let file = schema::File { name: table.file.display().to_string(), text: &text };
         let set = match PolicySet::from_str(&text) {

@@ -437,6 +437,14 @@ fn a_route_that_never_takes_a_request_is_a_finding() {
         ]),
         [] as [usize; 0],
     );
+    assert_eq!(
+        findings(&[
+            ("both", r#"path = "/a", methods = ["CONNECT", "GET"]"#),
+            ("connect", r#"path = "/b", methods = ["CONNECT"]"#),
+            ("any", r#"path = "/c""#),
+        ]),
+        [1],
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{closed, counted, from, get, verdict};
+use super::{closed, from, get, verdict};
 use crate::support::{
     Client, Origin, Setup, certs::Authority, client::handshake, daemon::janua, until,
 };
@@ -105,7 +105,7 @@ async fn a_refusal_tells_the_log_what_it_does_not_tell_the_client() {
     assert_eq!((&line["route"], &line["status"]), (&"inner".into(), &403.into()), "{line}");
     assert_eq!(origin.connections(), 0);
     let series = "janua_rejects_total{route=\"inner\",reason=\"access.ip\"}";
-    until("it is counted", || counted(&janua, series) == 1).await;
+    until("it is counted", || janua.counted(series) == 1).await;
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_list_on_trial_refuses_nobody_and_says_whom_it_would() {
     let line = janua.logged("not reported", |line| line["client"] == "127.0.0.1").await;
     assert!(line["reported"].is_null(), "{line}");
     let series = "janua_access_reports_total{list=\"list\",reason=\"access.ip\"}";
-    assert_eq!(counted(&janua, series), 1);
+    assert_eq!(janua.counted(series), 1);
 }
 
 #[tokio::test]

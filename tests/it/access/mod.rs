@@ -10,7 +10,6 @@ mod proxy;
 
 use std::net::{IpAddr, SocketAddr};
 
-use janua::metrics::Outside;
 use tokio::net::TcpSocket;
 
 use crate::support::{Client, Janua, Message, soon};
@@ -36,15 +35,8 @@ fn verdict(answer: &Message) -> (u16, String) {
     (answer.status(), body["reason"].as_str().unwrap_or_default().to_owned())
 }
 
-/// What a series of the metrics shows; nothing counts as 0.
-fn counted(janua: &Janua, series: &str) -> u64 {
-    let page = janua.world().metrics.encode(&Outside::default());
-    let value = page.lines().find_map(|line| line.strip_prefix(series));
-    value.map_or(0, |value| value.trim().parse().unwrap())
-}
-
 /// How many connections were closed at once for this reason.
 fn closed(janua: &Janua, reason: &str) -> u64 {
     let name = "janua_listener_connections_refused_total";
-    counted(janua, &format!("{name}{{listener=\"public\",reason=\"{reason}\"}}"))
+    janua.counted(&format!("{name}{{listener=\"public\",reason=\"{reason}\"}}"))
 }

@@ -121,7 +121,7 @@ async fn a_rule_in_trial_lets_pass_and_tells() {
     assert_eq!((&line["reported"], &line["status"]), (&"authz.role".into(), &200.into()));
     let line = janua.logged("root", |line| line["path"] == "/root").await;
     assert!(line.get("reported").is_none());
-    let page = janua.world().metrics.encode(&janua::metrics::Outside::default());
+    let page = janua.metrics();
     assert!(page.contains("janua_reports_total{route=\"r\",reason=\"authz.role\"} 1"), "{page}");
 }
 

@@ -102,7 +102,7 @@ async fn wrong_keys_lock_their_address_out_and_are_counted() {
         answer.assert_refused(401, "auth.key.unknown", "a guess");
     }
     assert_locked(&send(&janua, "GET /", "X-Api-Key: k-good\r\n").await, "the good key");
-    let page = janua.world().metrics.encode(&janua::metrics::Outside::default());
+    let page = janua.metrics();
     for line in [
         "janua_auth_lock_out_entries{auth=\"keys\"} 1",
         "janua_rejects_total{route=\"r\",reason=\"auth.key.unknown\"} 2",

@@ -59,9 +59,5 @@ pub(super) async fn send(janua: &Janua, line: &str, fields: &str) -> Message {
 
 /// How many passwords `[auth.staff]` has hashed.
 pub(super) fn hashes(janua: &Janua) -> u64 {
-    let page = janua.world().metrics.encode(&janua::metrics::Outside::default());
-    let line = page
-        .lines()
-        .find_map(|line| line.strip_prefix("janua_auth_password_hashes_total{auth=\"staff\"} "));
-    line.unwrap().parse().unwrap()
+    janua.counted("janua_auth_password_hashes_total{auth=\"staff\"}")
 }

@@ -86,7 +86,7 @@ async fn only_administrators_create_edit_and_delete_while_users_view_and_comment
         }
     }
     send(&janua, "GET /articles/7", "").await.assert_refused(401, "auth.missing", "nobody");
-    let page = janua.world().metrics.encode(&janua::metrics::Outside::default());
+    let page = janua.metrics();
     let refused = "route=\"articles\",reason=\"authz.policy\"}";
     assert!(page.contains(refused), "{page}");
 }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use janua::{
     app::{Gateway, Source},
     config::Report,
+    metrics::Outside,
     server::Passed,
     snapshot::{Diff, Snapshot},
 };
@@ -18,6 +19,7 @@ use super::{Client, http2::Http2, soon, until};
 pub(crate) struct Setup {
     server: String,
     listener: String,
+    log: String,
     rest: String,
 }
 
@@ -46,13 +48,20 @@ impl Setup {
         self
     }
 
+    /// With these keys of the log.
+    pub(crate) fn log(mut self, keys: &str) -> Self {
+        self.log += keys;
+        self.log += "\n";
+        self
+    }
+
     fn text(&self, home: &std::path::Path) -> String {
-        let Self { server, listener, rest } = self;
+        let Self { server, listener, log, rest } = self;
         let home = home.display();
         let workers = if server.contains("workers") { "" } else { "workers = 1\n" };
         format!(
             "[server]\nstate = \"{home}/state\"\n{workers}{server}\n\
-             [log]\nlevel = \"error\"\naccess = \"json\"\naccess-file = \"{home}/access.log\"\n\
+             [log]\nlevel = \"error\"\naccess = \"json\"\naccess-file = \"{home}/access.log\"\n{log}\
              [admin]\naddress = \"off\"\n\
              [[listener]]\nname = \"public\"\naddress = \"127.0.0.1:0\"\n{listener}\n{rest}"
         )
@@ -147,6 +156,24 @@ impl Janua {
     /// Waits until a request was logged with this reason.
     pub(crate) async fn logged_reason(&self, reason: &str) -> Value {
         self.logged(reason, |line| line["reason"] == reason).await
+    }
+
+    /// What a series of the metrics shows; nothing counts as 0.
+    pub(crate) fn counted(&self, series: &str) -> u64 {
+        let page = self.metrics();
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// The page of metrics.
+    pub(crate) fn metrics(&self) -> String {
+        self.world().metrics.encode(&Outside::default())
+    }
+
+    /// Waits until so many requests to a route were refused, or cut off, for this reason.
+    pub(crate) async fn rejected(&self, route: &str, reason: &str, times: u64) {
+        let series = format!("janua_rejects_total{{route=\"{route}\",reason=\"{reason}\"}}");
+        until(&series, || self.counted(&series) == times).await;
     }
 
     pub(crate) async fn stop(self) {

@@ -1,4 +1,4 @@
-//! Origins that take too long: each step has its time, and its name.
+//! Origins that take too long: each step has its time, and its name, in the metrics too.
 
 use std::{
     net::{SocketAddr, TcpStream as Std},
@@ -63,6 +63,7 @@ async fn a_connection_that_is_not_taken_is_504_or_the_next_ones() {
     let start = Instant::now();
     janua.get("/").await.assert_refused(504, "timeout.connect", "alone");
     assert!(start.elapsed() >= Duration::from_millis(200));
+    janua.rejected("default", "timeout.connect", 1).await;
     let other = Origin::ok().await;
     let both = format!("endpoints = [\"{}\", \"{}\"]\n{times}", full.url, other.url);
     let janua = upstream(&both).start().await;
@@ -77,6 +78,7 @@ async fn connecting_counts_as_part_of_the_whole_exchange() {
     let times = "timeout = { connect = \"1m\", total = \"200ms\" }";
     let janua = one(&full.url, times).start().await;
     janua.get("/").await.assert_refused(504, "timeout.total", "while connecting");
+    janua.rejected("default", "timeout.total", 1).await;
 }
 
 #[tokio::test]
@@ -88,6 +90,7 @@ async fn a_handshake_that_stands_still_is_a_connection_not_taken() {
     let keys = format!("timeout.connect = \"200ms\"\ntls.ca = \"{ca}\"");
     let janua = one(&url, &keys).start().await;
     janua.get("/").await.assert_refused(504, "timeout.connect", "TLS");
+    janua.rejected("default", "timeout.connect", 1).await;
 }
 
 #[tokio::test]
@@ -101,6 +104,7 @@ async fn an_answer_that_does_not_begin_is_504() {
         until("the end at the origin", || origin.open() == 0).await;
         let line = janua.logged_reason("timeout.first_byte").await;
         assert_eq!(line["endpoint"], origin.url.as_str(), "{line}");
+        janua.rejected("default", "timeout.first_byte", 1).await;
     }
 }
 
@@ -114,6 +118,7 @@ async fn an_answer_that_does_not_begin_is_504_by_http2_too() {
     assert_eq!((answer.status().as_u16(), reason(&body)), (504, "timeout.first_byte".into()));
     let (answer, _) = http2.get("http://a.example/").await;
     assert_eq!(answer.status().as_u16(), 504, "the connection goes on");
+    janua.rejected("default", "timeout.first_byte", 2).await;
 }
 
 /// The origin is waited for from when it has the request.
@@ -167,6 +172,7 @@ async fn an_origin_that_takes_no_more_of_an_upload_is_504() {
         assert!((70_000..1_000_000_000).contains(&sent), "{sent}");
         client.answer().await.assert_refused(504, "timeout.idle", keys);
         assert!(start.elapsed() >= Duration::from_millis(300), "{keys}");
+        janua.rejected("default", "timeout.idle", 1).await;
     }
     may.notify_waiters();
     until("the end at the origin", || origin.open() == 0).await;
@@ -189,6 +195,7 @@ async fn an_origin_that_has_all_of_an_upload_must_answer() {
         let took = start.elapsed();
         assert!((250..5_000).contains(&took.as_millis()), "{framing}: {took:?}");
     }
+    janua.rejected("default", "timeout.first_byte", 2).await;
 }
 
 /// An answer that begins early may wait for the rest of the request.
@@ -237,6 +244,7 @@ async fn an_answer_that_stands_still_is_cut_off() {
         until("the end at the origin", || origin.open() == 0).await;
         let line = janua.logged_reason("timeout.idle").await;
         assert_eq!((&line["status"], &line["bytes_out"]), (&200.into(), &5.into()), "{line}");
+        janua.rejected("default", "timeout.idle", 1).await;
     }
 }
 
@@ -270,9 +278,11 @@ async fn the_whole_exchange_has_its_time_where_that_is_asked_for() {
     let janua = one(&origin.url, "timeout.total = \"300ms\"").start().await;
     cut_off(&janua, "/").await;
     janua.logged_reason("timeout.total").await;
+    janua.rejected("default", "timeout.total", 1).await;
     let silent = saying("").await;
     let janua = one(&silent.url, "timeout.total = \"200ms\"").start().await;
     janua.get("/").await.assert_refused(504, "timeout.total", "before the head");
+    janua.rejected("default", "timeout.total", 1).await;
 }
 
 #[tokio::test]
@@ -287,6 +297,8 @@ async fn a_route_has_its_own_times() {
     let janua = Setup::new(routes).start().await;
     janua.get("/quick").await.assert_refused(504, "timeout.first_byte", "quick");
     janua.get("/all").await.assert_refused(504, "timeout.total", "all");
+    janua.rejected("/quick", "timeout.first_byte", 1).await;
+    janua.rejected("/all", "timeout.total", 1).await;
 }
 
 #[tokio::test]
@@ -301,4 +313,5 @@ async fn a_tunnel_in_which_nothing_moves_is_closed() {
     until("the end at the origin", || origin.open() == 0).await;
     let line = janua.logged_reason("timeout.idle").await;
     assert_eq!(line["status"], 101, "{line}");
+    janua.rejected("default", "timeout.idle", 1).await;
 }

@@ -20,7 +20,7 @@ fn one(url: &str, keys: &str) -> Setup {
 }
 
 /// An address where nobody listens; it is taken as long as this lives.
-fn nobody() -> (std::net::TcpListener, String) {
+pub(crate) fn nobody() -> (std::net::TcpListener, String) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
     socket.bind(&any.into()).unwrap();

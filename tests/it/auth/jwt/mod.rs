@@ -121,7 +121,7 @@ pub(super) fn bearer(token: &str) -> String {
 
 /// A number of the metrics' page.
 pub(super) fn metric(janua: &Janua, name: &str) -> i64 {
-    let page = janua.world().metrics.encode(&janua::metrics::Outside::default());
+    let page = janua.metrics();
     let name = format!("{name}{{auth=\"corp\"}} ");
     page.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap()
 }
