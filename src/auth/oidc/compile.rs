@@ -64,9 +64,8 @@ impl Oidc {
         });
         let name = who.auth.clone();
         let idp = idp(section, who, introduction, before, &given.metrics, at, problems);
-        let cookies = problems.keep(cookies(&name, section, at));
-        let paths = paths(&name, section, at, problems);
-        let (cookies, paths) = (cookies?, paths?);
+        let cookies = problems.keep(cookies(&name, section, at))?;
+        let paths = paths(&name, section, at, problems)?;
         let key = match before {
             Some(before) => Ok(before.key.clone()),
             None => Key::new().map(Arc::new).map_err(|message| Problem::error(at.clone(), message)),
@@ -112,17 +111,24 @@ fn paths(
     at: &Path,
     problems: &mut Problems,
 ) -> Option<[Box<str>; 3]> {
-    let mut path = |own: &Option<String>, key: &'static str| {
+    let path = |own: &Option<String>, key: &'static str, problems: &mut Problems| {
         let path = own.clone().unwrap_or_else(|| format!("/.janua/{name}/{key}"));
         let is_plain = |byte: u8| matches!(byte, b'!'..=b'~') && !b"{}*?#%\\\"<>".contains(&byte);
         let good = path.starts_with('/') && !path.starts_with("//") && path.bytes().all(is_plain);
         let problem = || Problem::error(at.key(key), format!("`{path}` is not a path"));
         problems.keep(good.then(|| path.as_str().into()).ok_or_else(problem))
     };
-    let callback = path(&section.callback, "callback");
-    let logout = path(&section.logout, "logout");
-    let backchannel = path(&section.backchannel_logout, "backchannel-logout");
-    Some([callback?, logout?, backchannel?])
+    let callback = path(&section.callback, "callback", problems);
+    let logout = path(&section.logout, "logout", problems);
+    let backchannel = path(&section.backchannel_logout, "backchannel-logout", problems);
+    let all = [callback?, logout?, backchannel?];
+    for (index, key) in [(1, "logout"), (2, "backchannel-logout")] {
+        if all[..index].contains(&all[index]) {
+            let message = format!("`{}` is for something else already", all[index]);
+            problems.push(Problem::error(at.key(key), message));
+        }
+    }
+    Some(all)
 }
 
 /// The sessions: those of before, seen by the rules that hold now.
@@ -152,6 +158,11 @@ fn limits(section: &config::Oidc) -> Limits {
 
 /// What has to be said, and what goes together.
 fn check(section: &config::Oidc, at: &Path, problems: &mut Problems) {
+    if section.insecure_cookies {
+        let message = "anybody on the way can take a session";
+        let problem = Problem::finding(at.key("insecure-cookies"), message);
+        problems.push(problem.help("leave it out where people log in"));
+    }
     let mut wrong = |key: &'static str, message: String, help: &str| {
         let problem = Problem::error(at.key(key), message);
         problems.push(if help.is_empty() { problem } else { problem.help(help.to_owned()) });
