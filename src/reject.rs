@@ -119,6 +119,36 @@ rejects! {
     AuthJwtClaims = 401 "auth.jwt.claims" "A claim of the token is missing or of the wrong kind.";
     /// There are no keys, so no token can be verified.
     AuthJwtKeysUnavailable = 503 "auth.jwt.keys_unavailable" "Tokens cannot be verified at present.";
+    /// A session that is not known, or whose time is over.
+    AuthOidcSession = 401 "auth.oidc.session" "The session is not known, or it is over.";
+    /// A browser comes back from a login that it did not begin, or too late.
+    AuthOidcFlow = 400 "auth.oidc.flow" "The login was not begun here, or it took too long. Please try again.";
+    /// A browser comes back from another login than the one it began last.
+    AuthOidcState = 400 "auth.oidc.state" "The login is another one than the one that was begun last. Please try again.";
+    /// A browser comes back from a login a second time.
+    AuthOidcReplayed = 400 "auth.oidc.replayed" "The login is over already.";
+    /// The answer to a login names another provider, or none where it should.
+    AuthOidcIssuer = 400 "auth.oidc.issuer" "The login comes from another identity provider.";
+    /// The answer to a login is none, or could be read in two ways.
+    AuthOidcResponse = 400 "auth.oidc.response" "The answer of the identity provider is malformed.";
+    /// The user or the provider did not agree.
+    AuthOidcDenied = 403 "auth.oidc.denied" "The login was denied.";
+    /// The provider says that something else went wrong.
+    AuthOidcError = 502 "auth.oidc.error" "The identity provider reports an error.";
+    /// The provider does not take the code that it gave.
+    AuthOidcCode = 400 "auth.oidc.code" "The login does not hold. Please try again.";
+    /// The provider's answer makes no sense.
+    AuthOidcProvider = 502 "auth.oidc.provider" "The identity provider gave an invalid answer.";
+    /// The provider is down or slow.
+    AuthOidcUnavailable = 503 "auth.oidc.unavailable" "The identity provider cannot be reached at present.";
+    /// The provider's ID token does not hold.
+    AuthOidcIdToken = 502 "auth.oidc.id_token" "The identity provider gave a token that does not hold.";
+    /// The provider's ID token belongs to another login.
+    AuthOidcNonce = 400 "auth.oidc.nonce" "The login belongs to another one. Please try again.";
+    /// A logout token that does not hold, or came before.
+    AuthOidcLogoutToken = 400 "auth.oidc.logout_token" "The logout token does not hold.";
+    /// A page of another site would log somebody out.
+    AuthOidcCrossSite = 403 "auth.oidc.cross_site" "Another site may not do this.";
     /// A token that is none, or longer than any.
     AuthIntrospectionMalformed = 401 "auth.introspection.malformed" "The token is malformed.";
     /// A token that does not hold, says the authorization server: unknown, expired or revoked.

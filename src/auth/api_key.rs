@@ -29,7 +29,7 @@ use crate::{
 
 /// The keys of a section.
 #[derive(Debug)]
-pub(super) struct ApiKeys {
+pub(super) struct ApiKey {
     places: Box<[Place]>,
     /// Those that several gateways share.
     stored: Option<Box<StoredKeys>>,
@@ -88,12 +88,11 @@ impl Hasher for FirstBytes {
     fn write_usize(&mut self, _: usize) {}
 }
 
-impl ApiKeys {
+impl ApiKey {
     /// Compiles the section at `at`; `who` is what all of its principals have in common.
     pub(super) fn compile(
         section: &config::ApiKey,
-        who: &Principal,
-        introduction: &Introduction,
+        (who, introduction): (&Principal, &Introduction),
         before: Option<&Self>,
         given: &Given<'_>,
         at: &Path,

@@ -29,6 +29,7 @@ use super::{
     password::{self, Hash},
     place::Place,
     principal::{Introduction, Principal},
+    provider::Given,
 };
 use crate::{
     config::{self, Path, Problem, Problems},
@@ -121,15 +122,14 @@ impl Basic {
     /// Compiles the section at `at`; `who` is what all of its principals have in common.
     pub(super) fn compile(
         section: &config::Basic,
-        who: &Principal,
-        introduction: &Introduction,
+        (who, introduction): (&Principal, &Introduction),
         before: Option<&Self>,
-        metrics: Arc<AuthMetrics>,
+        given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
         let users = users(section, who, introduction, at, problems)?;
-        let memory = Memory::after(before.map(|before| &before.memory), &metrics, at);
+        let memory = Memory::after(before.map(|before| &before.memory), &given.metrics, at);
         let memory = problems.keep(memory)?;
         let sizes = (section.max_hashing.max(1), section.max_waiting);
         let same = before.filter(|before| before.pool.sizes == sizes);
@@ -146,7 +146,7 @@ impl Basic {
             max_remembered: section.max_remembered,
             memory,
             pool,
-            metrics,
+            metrics: given.metrics.clone(),
         })
     }
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use super::{
     Ask, Found,
-    api_key::ApiKeys,
+    api_key::ApiKey,
     basic::{self, Basic},
     forward::Forward,
     introspection::Introspection,
     jwt::Jwt,
     lock_out::LockOut,
     mtls::Mtls,
+    oidc::Oidc,
     place::Place,
     principal::{Introduction, Principal},
     provider::Given,
@@ -24,25 +25,20 @@ use crate::config::{self, Path, Problem, Problems};
 /// Where bearer tokens are (RFC 6750).
 const BEARER: Place = Place::Authorization("Bearer");
 
+/// What to add to a section that has no method.
+const ONE_OF: &str = "add `api-key`, `basic`, `forward`, `introspection`, `jwt`, `mtls` or `oidc`, \
+    each `= { .. }`";
+
 /// How a section finds out who somebody is.
 #[derive(Debug)]
 pub(super) enum Method {
-    ApiKey(Box<ApiKeys>),
+    ApiKey(Box<ApiKey>),
     Basic(Box<Basic>),
     Forward(Box<Forward>),
     Introspection(Box<Introspection>),
     Jwt(Box<Jwt>),
     Mtls(Box<Mtls>),
-}
-
-/// What a section of the same method knew before.
-macro_rules! known {
-    ($before:expr, $method:ident) => {
-        match $before {
-            Some(Self::$method(known)) => Some(&**known),
-            _ => None,
-        }
-    };
+    Oidc(Box<Oidc>),
 }
 
 impl Method {
@@ -56,65 +52,41 @@ impl Method {
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let metrics = &given.metrics;
-        let config::Auth { api_key, basic, forward, introspection, jwt, mtls, .. } = section;
-        let all = [
-            api_key.is_some(),
-            basic.is_some(),
-            forward.is_some(),
-            introspection.is_some(),
-            jwt.is_some(),
-            mtls.is_some(),
-        ];
-        if all.iter().filter(|is| **is).count() > 1 {
-            let problem = Problem::error(at.clone(), "it has more than one method");
-            let help = "give each a section, and name both in the route's `auth`";
-            problems.push(problem.help(help));
-            return None;
+        let (mut tables, mut made) = (0, None);
+        macro_rules! compile {
+            ($($table:ident, $name:literal => $method:ident;)+) => {$(
+                if let Some(section) = &section.$table {
+                    let method = $name;
+                    let who = Principal { auth: name.clone(), method, ..Principal::default() };
+                    let (share, at) = ((&who, introduction), at.key($name));
+                    let before = match before {
+                        Some(Self::$method(before)) => Some(&**before),
+                        _ => None,
+                    };
+                    let method = $method::compile(section, share, before, given, &at, problems);
+                    made = method.map(|method| Self::$method(Box::new(method)));
+                    tables += 1;
+                }
+            )+};
         }
-        let who = |method| Principal { auth: name.clone(), method, ..Principal::default() };
-        if let Some(keys) = api_key {
-            let at = at.key("api-key");
-            let before = known!(before, ApiKey);
-            let who = who("api-key");
-            let keys = ApiKeys::compile(keys, &who, introduction, before, given, &at, problems)?;
-            return Some(Self::ApiKey(Box::new(keys)));
+        compile! {
+            api_key, "api-key" => ApiKey;
+            basic, "basic" => Basic;
+            forward, "forward" => Forward;
+            introspection, "introspection" => Introspection;
+            jwt, "jwt" => Jwt;
+            mtls, "mtls" => Mtls;
+            oidc, "oidc" => Oidc;
         }
-        if let Some(users) = basic {
-            let (at, who, counts) = (at.key("basic"), who("basic"), metrics.clone());
-            let before = known!(before, Basic);
-            let basic = Basic::compile(users, &who, introduction, before, counts, &at, problems)?;
-            return Some(Self::Basic(Box::new(basic)));
-        }
-        if let Some(section) = forward {
-            let (at, who) = (at.key("forward"), who("forward"));
-            let before = known!(before, Forward);
-            let share = (&who, introduction);
-            let forward = Forward::compile(section, share, before, given, &at, problems)?;
-            return Some(Self::Forward(Box::new(forward)));
-        }
-        if let Some(section) = introspection {
-            let (at, who) = (at.key("introspection"), who("introspection"));
-            let before = known!(before, Introspection);
-            let share = (&who, introduction);
-            let made = Introspection::compile(section, share, before, given, &at, problems)?;
-            return Some(Self::Introspection(Box::new(made)));
-        }
-        if let Some(tokens) = jwt {
-            let (at, who, counts) = (at.key("jwt"), who("jwt"), metrics.clone());
-            let before = known!(before, Jwt);
-            let jwt = Jwt::compile(tokens, &who, introduction, before, counts, &at, problems)?;
-            return Some(Self::Jwt(Box::new(jwt)));
-        }
-        if let Some(certificates) = mtls {
-            let (at, who) = (at.key("mtls"), who("mtls"));
-            let mtls = Mtls::compile(certificates, who, introduction, &at, problems);
-            return Some(Self::Mtls(Box::new(mtls)));
-        }
-        let problem = Problem::error(at.clone(), "it has no method, so nobody could come in");
-        problems.push(problem.help(
-            "add `api-key`, `basic`, `forward`, `introspection`, `jwt` or `mtls`, each `= { .. }`",
-        ));
+        let (message, help) = match tables {
+            0 => ("it has no method, so nobody could come in", ONE_OF),
+            1 => return made,
+            _ => (
+                "it has more than one method",
+                "give each a section, and name both in the route's `auth`",
+            ),
+        };
+        problems.push(Problem::error(at.clone(), message).help(help));
         None
     }
 
@@ -127,6 +99,7 @@ impl Method {
             Self::Introspection(_) => "introspection",
             Self::Jwt(_) => "jwt",
             Self::Mtls(_) => "mtls",
+            Self::Oidc(_) => "oidc",
         }
     }
 
@@ -138,6 +111,7 @@ impl Method {
             Self::Introspection(tokens) => tokens.places(),
             Self::Jwt(jwt) => jwt.places(),
             Self::Forward(_) | Self::Mtls(_) => &[],
+            Self::Oidc(oidc) => oidc.places(),
         }
     }
 
@@ -152,6 +126,7 @@ impl Method {
             }
             Self::Forward(_) => format!("Forward realm={}", super::quoted(name)),
             Self::Mtls(_) => format!("ClientCertificate realm={}", super::quoted(name)),
+            Self::Oidc(_) => format!("Cookie realm={}", super::quoted(name)),
         }
     }
 
@@ -164,6 +139,7 @@ impl Method {
     pub(super) fn start(&self) {
         match self {
             Self::Jwt(jwt) => jwt.start(),
+            Self::Oidc(oidc) => oidc.start(),
             Self::ApiKey(_)
             | Self::Basic(_)
             | Self::Forward(_)
@@ -182,6 +158,7 @@ impl Method {
             Self::Introspection(tokens) => tokens.look(ask),
             Self::Jwt(jwt) => jwt.look(ask, lock_out),
             Self::Mtls(mtls) => mtls.look(ask),
+            Self::Oidc(oidc) => oidc.look(ask),
         }
     }
 
@@ -194,6 +171,7 @@ impl Method {
             Self::Introspection(tokens) => tokens.ask(ask, lock_out).await,
             Self::Jwt(jwt) => jwt.ask(ask, lock_out).await,
             Self::Mtls(mtls) => mtls.look(ask),
+            Self::Oidc(oidc) => oidc.ask(ask).await,
         }
     }
 
@@ -203,7 +181,7 @@ impl Method {
             Self::ApiKey(_) => "would have to ask the store",
             Self::Forward(_) => "would ask the service that decides",
             Self::Introspection(_) => "would ask the authorization server",
-            Self::Basic(_) | Self::Jwt(_) | Self::Mtls(_) => "would have to ask",
+            Self::Basic(_) | Self::Jwt(_) | Self::Mtls(_) | Self::Oidc(_) => "would have to ask",
         }
     }
 
@@ -216,6 +194,7 @@ impl Method {
             Self::Introspection(tokens) => tokens.look(ask),
             Self::Jwt(jwt) => jwt.rehearse(ask),
             Self::Mtls(mtls) => mtls.look(ask),
+            Self::Oidc(oidc) => oidc.rehearse(ask),
         }
     }
 }

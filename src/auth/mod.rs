@@ -21,6 +21,7 @@ mod lock_out;
 mod memory;
 mod method;
 mod mtls;
+mod oidc;
 mod password;
 mod place;
 mod policy;
@@ -32,13 +33,17 @@ mod stored_keys;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Uri, header::WWW_AUTHENTICATE};
+use http::{
+    HeaderMap, HeaderValue, Method, Uri,
+    header::{COOKIE, WWW_AUTHENTICATE},
+};
 use tokio::time::Instant;
 
 use self::{allow::Allow, policy::Policy};
 pub use self::{
     forward::Denial,
     key::{Wish, key_line, make_key, parse_key_line},
+    oidc::{Door, Login, Page},
     password::hash_password,
     policy::Deed,
     principal::Principal,
@@ -149,6 +154,26 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// The answer of whoever decided it.
     pub denial: Option<Arc<Denial>>,
+}
+
+/// Cookies of sessions, which no origin gets, whichever route a request takes.
+#[derive(Debug, Default)]
+pub struct Cookies(Box<[place::Place]>);
+
+impl Cookies {
+    /// Those of these sections.
+    pub fn of(providers: &Providers) -> Self {
+        let places = providers.values().flatten().filter_map(|provider| provider.login());
+        Self(places.flat_map(oidc::Oidc::places).cloned().collect())
+    }
+
+    /// Takes them off a request.
+    #[inline]
+    pub fn clear(&self, headers: &mut HeaderMap) {
+        if !self.0.is_empty() && headers.contains_key(COOKIE) {
+            self.0.iter().for_each(|place| place.clear(headers, &mut Uri::default()));
+        }
+    }
 }
 
 impl From<Reject> for Refusal {
@@ -302,6 +327,30 @@ impl Auth {
         }
     }
 
+    /// Whether browsers are sent to log in.
+    pub fn logs_in(&self) -> bool {
+        self.0.iter().flat_map(|asked| &asked.providers).any(|provider| provider.login().is_some())
+    }
+
+    /// Where a browser goes that asks for a page and is refused for this reason; none if it would not help
+    /// it to log in.
+    ///
+    /// # Errors
+    /// It would, and it cannot.
+    pub async fn login(&self, reject: Reject, page: &Page<'_>) -> Result<Option<Login>, Refusal> {
+        if !matches!(reject, Reject::AuthMissing | Reject::AuthOidcSession) {
+            return Ok(None);
+        }
+        for provider in self.0.iter().flat_map(|asked| &asked.providers) {
+            if let Some(oidc) = provider.login()
+                && matches!(oidc.look(&page.ask), Found::Absent | Found::Wrong(_))
+            {
+                return oidc.login(page).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes off what proved who it is.
     pub fn strip(&self, headers: &mut HeaderMap, uri: &mut Uri) {
         let providers = self.0.iter().flat_map(|asked| &asked.providers);
@@ -352,6 +401,9 @@ impl Auth {
         for provider in &asked.providers {
             let found = provider.rehearse(&ask);
             let makes = match &found {
+                Found::Absent if provider.login().is_some() => {
+                    "is not shown a session; a browser would be sent to log in".into()
+                }
                 Found::Absent => "is not shown anything".into(),
                 Found::Known(who) => format!("knows {}", who.describe()),
                 Found::Wrong(refusal) => format!("refuses, {}", refusal.reject.reason()),

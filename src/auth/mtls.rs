@@ -18,6 +18,7 @@ use super::{
     Ask, Found,
     key::parse_digest,
     principal::{Introduction, Principal},
+    provider::Given,
 };
 use crate::{
     config::{self, CertificateName, Path, Problem, Problems},
@@ -50,11 +51,12 @@ impl Mtls {
     /// Compiles the section at `at`; `who` is what all of its principals have in common.
     pub(super) fn compile(
         section: &config::Mtls,
-        who: Principal,
-        introduction: &Introduction,
+        (who, introduction): (&Principal, &Introduction),
+        _before: Option<&Self>,
+        _given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
-    ) -> Self {
+    ) -> Option<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         for (index, client) in section.clients.iter().enumerate() {
             problems.keep(check(client, &at.key("clients").index(index)));
@@ -64,14 +66,14 @@ impl Mtls {
             fingerprint: client.fingerprint.as_deref().map(plain),
             ..client
         });
-        Self {
+        Some(Self {
             number: NEXT.fetch_add(1, Relaxed),
             subject: section.subject,
             roles: section.roles.iter().map(|role| role.as_str().into()).collect(),
             clients: clients.collect(),
-            who,
+            who: who.clone(),
             introduction: introduction.clone(),
-        }
+        })
     }
 
     /// Who it is.

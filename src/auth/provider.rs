@@ -17,6 +17,7 @@ use super::{
     identity_token::IdentityToken,
     lock_out::LockOut,
     method::Method,
+    oidc::Oidc,
     place::Place,
     principal::{Introduction, Principal},
     signer::Signer,
@@ -70,7 +71,15 @@ impl Provider {
         let challenge = HeaderValue::try_from(method.challenge(&name)).map_err(|_| {
             Problem::error(at.clone(), "its name or realm cannot stand in a header field")
         });
-        let credentials = if section.keep_credentials { &[] } else { method.places() };
+        let kept = match &method {
+            Method::Oidc(_) if section.keep_credentials => {
+                let message = "a session's cookie goes to no origin";
+                problems.push(Problem::error(at.key("keep-credentials"), message));
+                return None;
+            }
+            _ => section.keep_credentials,
+        };
+        let credentials = if kept { &[] } else { method.places() };
         Some(Self {
             name,
             lock_out: LockOut::compile(&section.lock_out, before.map(|before| &before.lock_out)),
@@ -92,13 +101,30 @@ impl Provider {
         let family = match self.method {
             Method::Jwt(_) => Some("auth.jwt."),
             Method::Introspection(_) => Some("auth.introspection."),
-            Method::ApiKey(_) | Method::Basic(_) | Method::Forward(_) | Method::Mtls(_) => None,
+            Method::ApiKey(_)
+            | Method::Basic(_)
+            | Method::Forward(_)
+            | Method::Mtls(_)
+            | Method::Oidc(_) => None,
         };
         if !family.is_some_and(|family| reject.reason().starts_with(family)) {
             return self.challenge.clone();
         }
         let told = [self.challenge.as_bytes(), b", error=\"invalid_token\""].concat();
         HeaderValue::from_bytes(&told).unwrap_or_else(|_| self.challenge.clone())
+    }
+
+    /// Where browsers log in, if they do.
+    pub(super) fn login(&self) -> Option<&Oidc> {
+        match &self.method {
+            Method::Oidc(oidc) => Some(oidc),
+            Method::ApiKey(_)
+            | Method::Basic(_)
+            | Method::Forward(_)
+            | Method::Introspection(_)
+            | Method::Jwt(_)
+            | Method::Mtls(_) => None,
+        }
     }
 
     /// What it would do that cannot say who it is at once, in words.

@@ -67,8 +67,11 @@ impl Signer {
         json!({ "keys": keys })
     }
 
-    /// A token that says this.
-    pub(super) fn sign(&self, claims: &Value, now: u64) -> Result<String, String> {
+    /// A token that says this, at this time in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// No key can be made.
+    pub fn sign(&self, claims: &Value, now: u64) -> Result<String, String> {
         self.rotate(now)?;
         let keys = self.keys.lock();
         let key = keys.first().ok_or("no key signs")?;

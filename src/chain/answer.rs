@@ -12,12 +12,13 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, SET_COOKIE},
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::exchange::Exchange;
 use crate::{
+    auth::Login,
     message::Turn,
     reject::Reject,
     rewrite::Changes,
@@ -146,6 +147,17 @@ pub(super) fn without_body(response: &mut Response<Source>, head: bool) {
     }
 }
 
+/// The answer that sends a browser to log in.
+pub(super) fn login(login: Login) -> Response<Source> {
+    let mut response = Response::new(Source::Empty);
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, login.location);
+    headers.insert(SET_COOKIE, login.cookie);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// An answer with the route's changes.
 pub(super) fn change(mut response: Response<Source>, changes: Changes<'_>) -> Response<Source> {
     changes.apply(response.headers_mut());
@@ -194,7 +206,7 @@ const fn closes(reject: Reject) -> bool {
 }
 
 /// Whether `Accept` names HTML, and no JSON before it.
-fn prefers_html(accept: Option<&HeaderValue>) -> bool {
+pub(super) fn prefers_html(accept: Option<&HeaderValue>) -> bool {
     let types = accept.and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let name =
         |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -21,7 +21,7 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
-    auth::{Denial, Identity},
+    auth::{Denial, Identity, Login},
     message::{
         BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, acceptable_request_id,
         client_address, new_request_id,
@@ -72,6 +72,8 @@ pub struct Exchange {
     pub(super) reported: Option<Reject>,
     /// Who makes the request.
     pub(super) who: Identity,
+    /// Where a browser goes to log in rather than being refused.
+    pub(super) login: Option<Box<Login>>,
     /// When it may be worth to come again after a refusal.
     pub(super) retry_after: Option<Duration>,
     /// The answer of whoever refused it.
@@ -129,6 +131,7 @@ impl Exchange {
             reject: None,
             reported: None,
             who: Identity::Stranger,
+            login: None,
             retry_after: None,
             denial: None,
             tunnel: None,
@@ -219,6 +222,9 @@ impl Exchange {
             // Whoever comes at the very second comes too early.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             answer.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
+        }
+        if let Some(login) = self.login.take() {
+            return answer::login(*login);
         }
         if let Some(route) = self.route() {
             route.auth.challenge(reject, &self.who, &self.method, answer.headers_mut());

@@ -69,6 +69,8 @@ pub(super) fn begin<'r, 'e>(
             respond(&scope, &head.headers, *status, body, content_type.as_ref())
         }
         Target::Echo => echo::echo(exchange, head),
+        // It was entered before.
+        Target::Door(_) => return Err(Reject::Internal),
     };
     match connect && answer.status().is_success() {
         true => Err(Reject::MethodRefused),

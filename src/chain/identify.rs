@@ -4,13 +4,18 @@
 //! for the log, or the refusal. What proved the identity is taken off the request here, and out of what
 //! the log and templates see of it.
 
-use http::{HeaderMap, request::Parts};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, request::Parts, uri::PathAndQuery};
+use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
-use super::exchange::Exchange;
+use super::{
+    answer::{Source, prefers_html},
+    exchange::Exchange,
+};
 use crate::{
-    auth::{Ask, Deed, Refusal, Verdict},
-    message::text,
+    auth::{Ask, Deed, Door, Page, Refusal, Verdict},
+    message::{RequestBody, client_origin, text},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -47,8 +52,60 @@ impl Exchange {
             }
         };
         self.identify = took.and_then(|took| u64::try_from(took.as_micros()).ok());
-        self.who = who.map_err(|refusal| self.turn_away(refusal))?;
+        match who {
+            Ok(who) => self.who = who,
+            Err(refusal) if route.auth.logs_in() && self.wants_page(head) => {
+                return Err(Box::pin(self.log_in(route, head, refusal)).await);
+            }
+            Err(refusal) => return Err(self.turn_away(refusal)),
+        }
         Ok(())
+    }
+
+    /// Whether a browser asks for a page, which a person would see.
+    fn wants_page(&self, head: &Parts) -> bool {
+        let navigates = head.headers.get("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
+        let reads = matches!(head.method, Method::GET | Method::HEAD);
+        reads && navigates && prefers_html(self.accept.as_ref())
+    }
+
+    /// Sends a browser to log in, if that would help it; why it is refused.
+    #[cold]
+    async fn log_in(&mut self, route: &Route, head: &Parts, refusal: Refusal) -> Reject {
+        let Some(origin) = self.origin(&head.headers) else { return self.turn_away(refusal) };
+        let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
+        let page = Page { ask: self.ask(head), method: &head.method, target, origin: &origin };
+        match route.auth.login(refusal.reject, &page).await {
+            Ok(login) => {
+                self.login = login.map(Box::new);
+                self.turn_away(refusal)
+            }
+            Err(refusal) => self.turn_away(refusal),
+        }
+    }
+
+    /// Scheme and host by which the client came, as trusted peers tell it.
+    fn origin(&self, headers: &HeaderMap) -> Option<String> {
+        client_origin(headers, &self.client, self.host.as_ref())
+    }
+
+    /// Goes through a door of Janua's own.
+    #[cold]
+    pub(super) async fn enter(
+        &mut self,
+        door: &Door,
+        head: &Parts,
+        body: &mut RequestBody,
+    ) -> Result<Response<Source>, Reject> {
+        let form = match door.reads() {
+            None => Bytes::new(),
+            Some(most) => {
+                body.bound(most);
+                body.collect().await.map_err(|error| error.reject())?.to_bytes()
+            }
+        };
+        let origin = self.origin(&head.headers).ok_or(Reject::RequestHost)?;
+        Ok(door.open(self.ask(head), &origin, form).await?.map(Source::from))
     }
 
     /// What the request would do, to somebody who asks.
@@ -92,6 +149,7 @@ impl Exchange {
     /// Takes off the request what proved who makes it.
     #[inline]
     pub(super) fn strip_credentials(&mut self, route: &Route, head: &mut Parts) {
+        self.world.cookies.clear(&mut head.headers);
         if route.auth.is_asked() {
             let query = head.uri.query().map(str::len);
             route.auth.strip(&mut head.headers, &mut head.uri);

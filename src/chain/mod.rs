@@ -42,7 +42,7 @@ use crate::{
     message::{InFlight, RequestBody},
     reject::Reject,
     route::Found,
-    snapshot::{Listener, View},
+    snapshot::{Listener, Target, View},
 };
 
 /// Answers a request.
@@ -103,6 +103,9 @@ async fn run(
             Found::MethodNotAllowed { allowed } => return exchange.method_not_allowed(&allowed),
             Found::None => return Err(Reject::NoRoute),
         };
+        if let Target::Door(door) = &route.target {
+            return Box::pin(exchange.enter(door, head, body)).await;
+        }
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
         exchange.strip_credentials(route, head);

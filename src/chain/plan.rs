@@ -236,6 +236,10 @@ fn run(
         Found::None => return Err(Reject::NoRoute),
     };
     planned.note("the route takes it");
+    if let Target::Door(door) = &route.target {
+        planned.asked = format!("a door of Janua's own, {}: nobody knocks", door.name());
+        return Err(Reject::AuthOidcFlow);
+    }
     finish(exchange, route, &params, kept, head, planned)
 }
 
@@ -297,6 +301,8 @@ fn finish(
             planned.note(format!("nowhere: answers, {status}"));
             forward::respond(&scope, &head.headers, *status, body, content_type.as_ref())
         }
+        // It was said before.
+        Target::Door(_) => return Err(Reject::Internal),
         Target::Echo => {
             planned.note("nowhere: answers with the request");
             let answer = echo::echo(exchange, &head);

@@ -16,7 +16,9 @@ impl Exchange {
         let who = self.who.principal();
         let upstream = route.and_then(|route| match &route.target {
             Target::Upstream { upstream, .. } => Some(upstream),
-            Target::Redirect { .. } | Target::Respond { .. } | Target::Echo => None,
+            Target::Redirect { .. } | Target::Respond { .. } | Target::Echo | Target::Door(_) => {
+                None
+            }
         });
         Record {
             time: self.client.worker.clock.wall(self.started),

@@ -11,6 +11,7 @@ use super::{
     forward::Forward,
     introspection::Introspection,
     jwt::Jwt,
+    oidc::Oidc,
     value::{Duration, File, OneOrMany},
 };
 
@@ -36,6 +37,9 @@ pub struct Auth {
     /// Certificates that clients show in the TLS handshake; the listener asks for them, `tls.client`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtls: Option<Mtls>,
+    /// People who log in at an identity provider with a browser (OpenID Connect).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<Oidc>,
     /// Pass the client's credentials on to the origin; by default they are taken off.
     pub keep_credentials: bool,
     /// Header fields that tell the origin who it is, each with a claim: `"sub"`, `"owner"`, `"roles"`, `"scopes"`, `"auth"`, or one of a token's, `"address.city"`. Such fields from clients never pass, on any route.

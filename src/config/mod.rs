@@ -19,6 +19,7 @@ mod listener;
 mod load;
 mod names;
 mod nearest;
+mod oidc;
 mod path;
 mod problem;
 mod reference;
@@ -59,6 +60,7 @@ pub use self::{
     },
     load::Loaded,
     nearest::nearest,
+    oidc::Oidc,
     path::Path,
     problem::{Problem, Problems, Severity},
     reference::reference,

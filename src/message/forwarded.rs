@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 
 use super::{
+    authority::is_authority,
     client::{Client, Scheme},
     networks::Networks,
 };
@@ -79,6 +80,26 @@ fn parse_element(element: &str) -> Option<IpAddr> {
         }
     }
     found
+}
+
+/// Scheme, host and port as the client asked for them, as trusted peers tell it; none without a host.
+pub fn client_origin(
+    headers: &HeaderMap,
+    client: &Client,
+    host: Option<&HeaderValue>,
+) -> Option<String> {
+    let told = |name| {
+        let value = headers.get(name).filter(|_| client.trusted)?;
+        value.to_str().ok().filter(|value| !value.is_empty())
+    };
+    let scheme = match told(X_FORWARDED_PROTO) {
+        Some("https") => "https",
+        Some("http") => "http",
+        _ => client.scheme.as_str(),
+    };
+    let told = told(X_FORWARDED_HOST).filter(|host| is_authority(host.as_bytes()));
+    let host = told.or_else(|| host?.to_str().ok())?;
+    Some(format!("{scheme}://{host}"))
 }
 
 /// Tells the origin where the request came from.

@@ -22,7 +22,7 @@ pub use self::{
     certificate::{CertificateFacts, ClientCertificate},
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
     condition::{Conditions, Rank},
-    forwarded::{client_address, set_forwarded},
+    forwarded::{client_address, client_origin, set_forwarded},
     headers::{
         Kept, Reserved, join_cookies, may_pass, strip_request, strip_response, wants_upgrade,
     },

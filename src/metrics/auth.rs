@@ -22,6 +22,20 @@ pub struct AuthMetrics {
     pub key_fetches: Counter,
     /// Times that this failed.
     pub key_fetch_failures: Counter,
+    /// Sessions that are held, as of the last one that began or ended.
+    pub sessions: Gauge,
+    /// Browsers that were sent to log in.
+    pub logins_begun: Counter,
+    /// Those that came back as somebody.
+    pub logins_ok: Counter,
+    /// Those that came back as nobody.
+    pub logins_failed: Counter,
+    /// Sessions that were renewed.
+    pub refreshes: Counter,
+    /// Sessions that could not be renewed.
+    pub refresh_failures: Counter,
+    /// Sessions that were ended by their user or the provider.
+    pub logouts: Counter,
     /// Questions to others about somebody: a store, an authorization server, a service that decides.
     pub questions: Counter,
     /// Requests that wait for an answer.

@@ -48,6 +48,7 @@ impl Registry {
         routes(&mut page, &self.routes);
         upstreams(&mut page, &self.upstreams);
         auths(&mut page, &self.auths);
+        logins(&mut page, &self.auths);
         stores(&mut page, &self.stores);
         page.finish()
     }
@@ -230,6 +231,34 @@ fn auths(page: &mut Page, all: &Named<AuthMetrics>) {
         "Such questions that had no answer.",
         |auth| auth.question_failures.get().into(),
     );
+}
+
+fn logins(page: &mut Page, all: &Named<AuthMetrics>) {
+    let mut one = |name, kind, help, read: fn(&AuthMetrics) -> i128| {
+        simple(page, (name, kind, help), "auth", all, read);
+    };
+    one("janua_auth_sessions", Kind::Gauge, "Sessions that are held.", |auth| {
+        auth.sessions.get().into()
+    });
+    one("janua_auth_logouts_total", Kind::Counter, "Sessions that were logged out.", |auth| {
+        auth.logouts.get().into()
+    });
+    let mut logins = page.family("janua_auth_logins_total", Kind::Counter, "Logins by outcome.");
+    for (name, auth) in all {
+        for (outcome, count) in [
+            ("begun", &auth.logins_begun),
+            ("ok", &auth.logins_ok),
+            ("failed", &auth.logins_failed),
+        ] {
+            logins.sample(&[("auth", name), ("outcome", outcome)], count.get());
+        }
+    }
+    let mut refreshes =
+        page.family("janua_auth_session_refreshes_total", Kind::Counter, "Sessions renewed.");
+    for (name, auth) in all {
+        refreshes.sample(&[("auth", name), ("outcome", "ok")], auth.refreshes.get());
+        refreshes.sample(&[("auth", name), ("outcome", "failed")], auth.refresh_failures.get());
+    }
 }
 
 fn stores(page: &mut Page, all: &Named<StoreMetrics>) {

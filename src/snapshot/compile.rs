@@ -12,10 +12,10 @@ use std::{
 
 use http::HeaderValue;
 
-use super::{Listener, Purpose, Route, Snapshot, admin, listener::Given, route};
+use super::{Listener, Purpose, Route, Snapshot, admin, doors, listener::Given, route};
 use crate::{
     access::Lists,
-    auth::{self, Provider, Providers, Signer, Stores, identity_header},
+    auth::{self, Cookies, Provider, Providers, Signer, Stores, identity_header},
     config::{self, Config, Path, Problem, Problems},
     message::Reserved,
     metrics::{self, Loading},
@@ -71,12 +71,7 @@ impl Snapshot {
         let stores = stores(&config, previous, &mut metrics, &mut problems);
         let given = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, given, &mut metrics, &mut problems);
-        let known = Known {
-            upstreams: &upstreams,
-            access: &lists,
-            auths: &auths,
-            listeners: &config.listener,
-        };
+        let known = Known { upstreams: &upstreams, access: &lists, auths: &auths, config: &config };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
         let access_log =
@@ -92,6 +87,7 @@ impl Snapshot {
         }
         let snapshot = Self {
             reserved: Arc::new(reserved(&config)),
+            cookies: Cookies::of(&auths),
             config,
             listeners,
             upstreams: upstreams.into_values().flatten().collect(),
@@ -183,7 +179,7 @@ pub(super) struct Known<'a> {
     pub(super) upstreams: &'a Upstreams,
     pub(super) access: &'a Lists,
     pub(super) auths: &'a Providers,
-    pub(super) listeners: &'a [config::Listener],
+    pub(super) config: &'a Config,
 }
 
 /// Stores by name. One that did not change keeps its connection.
@@ -290,6 +286,15 @@ fn upstreams(
     compiled
 }
 
+/// The listeners that a route is for.
+fn on(route: &config::Route, listeners: &[Arc<Listener>]) -> Listeners {
+    let id = |name: &String| listeners.iter().find(|it| *it.name == **name).map(|known| known.id);
+    match route.listener.is_empty() {
+        true => Listeners::All,
+        false => Listeners::Only(route.listener.iter().filter_map(id).collect()),
+    }
+}
+
 fn routes(
     config: &Config,
     listeners: &[Arc<Listener>],
@@ -309,15 +314,20 @@ fn routes(
     let mut rules = Vec::new();
     for (index, (route, name)) in config.route.iter().zip(&names).enumerate() {
         let made = Route::compile(route, name, known, metrics, &at.index(index), problems);
-        let ids = |name: &String| {
-            listeners.iter().find(|known| *known.name == **name).map(|known| known.id)
-        };
-        let on = match route.listener.is_empty() {
-            true => Listeners::All,
-            false => Listeners::Only(route.listener.iter().filter_map(ids).collect()),
-        };
+        let on = on(route, listeners);
         rules.push((route, name, on, made));
     }
+    let doors = doors::doors(config, known.auths);
+    for (door, route) in &doors {
+        let on = on(route, listeners);
+        let name = route.name.as_ref().unwrap_or(&route.path[0]);
+        rules.push((route, name, on, Some(Route::to_door(door.clone(), metrics))));
+    }
+    // Where a rule stands in the file: its route, or the section whose door it is.
+    let place = |rule: usize, key: &'static str| match rule.checked_sub(config.route.len()) {
+        None => at.index(rule).key(key),
+        Some(door) => doors::place(&doors[door].0),
+    };
     // A rule whose target is wrong takes part all the same, so that its ties are found now too.
     let rules = rules.into_iter().map(|(route, name, listeners, target)| Rule {
         name,
@@ -328,7 +338,10 @@ fn routes(
     match RouteTable::compile(rules.collect()) {
         Ok(table) => {
             for finding in table.findings() {
-                let path = at.index(finding.rule).key(finding.key);
+                if finding.rule >= config.route.len() {
+                    continue;
+                }
+                let path = place(finding.rule, finding.key);
                 let problem = Problem::finding(path, finding.message.clone());
                 problems.push(match &finding.help {
                     Some(help) => problem.help(help.clone()),
@@ -339,7 +352,7 @@ fn routes(
         }
         Err(wrong) => {
             problems.extend(wrong.into_iter().map(|wrong| {
-                let problem = Problem::error(at.index(wrong.rule).key(wrong.key), wrong.message);
+                let problem = Problem::error(place(wrong.rule, wrong.key), wrong.message);
                 match wrong.help {
                     Some(help) => problem.help(help),
                     None => problem,

@@ -7,6 +7,7 @@
 mod admin;
 mod compile;
 mod diff;
+mod doors;
 mod listener;
 mod route;
 
@@ -31,7 +32,7 @@ pub use self::{
     route::{Route, Target},
 };
 use crate::{
-    auth::{Provider, Signer},
+    auth::{Cookies, Provider, Signer},
     config::Config,
     message::Reserved,
     metrics,
@@ -68,6 +69,8 @@ pub struct Snapshot {
     pub signer: Option<Arc<Signer>>,
     /// Header fields that only Janua says, see `identity-headers`.
     pub reserved: Arc<Reserved>,
+    /// Cookies that no origin gets.
+    pub cookies: Cookies,
     /// Which requests go where.
     pub routes: RouteTable<Route>,
     /// All counters.

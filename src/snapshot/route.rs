@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use super::compile::{Known, Upstreams};
 use crate::{
     access::Access,
-    auth::Auth,
+    auth::{Auth, Door},
     cache::Cache,
     config::{self, Path, Problem, Problems},
     limit::Limiter,
@@ -76,9 +76,30 @@ pub enum Target {
     },
     /// Nowhere: Janua says what it got.
     Echo,
+    /// A door of Janua's own, for those who log in or out.
+    Door(Door),
 }
 
 impl Route {
+    /// The route to a door of Janua's own.
+    pub(super) fn to_door(door: Door, metrics: &mut Loading<'_>) -> Self {
+        let name = door.name();
+        Self {
+            access: Access::default(),
+            auth: Auth::default(),
+            limit: Limiter::default(),
+            cache: Cache::default(),
+            rewrite: PathRewrite::default(),
+            request_headers: HeaderRules::default(),
+            response_headers: HeaderRules::default(),
+            max_body_size: None,
+            log: true,
+            metrics: metrics.route(&name),
+            name: name.into(),
+            target: Target::Door(door),
+        }
+    }
+
     /// Compiles a `[[route]]` at `at`.
     pub(super) fn compile(
         route: &config::Route,
@@ -93,9 +114,12 @@ impl Route {
         let access = known.access.named(&route.access, &at.key("access"), problems);
         let auth = Auth::compile(route, (name, &params), known.auths, at, problems);
         if auth.as_ref().is_some_and(Auth::wants_certificates) {
-            check_certificates(route, known.listeners, at, problems);
+            check_certificates(route, &known.config.listener, at, problems);
         }
-        check_redirects(route, name, known.listeners, at, problems);
+        if auth.as_ref().is_some_and(Auth::logs_in) {
+            check_cookies(route, known, at, problems);
+        }
+        check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
             kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
@@ -166,6 +190,38 @@ fn check_certificates(
         let problem = Problem::error(at.key("auth"), message);
         problems
             .push(problem.help("add `client = { ca = \"clients.pem\" }` to a listener's `tls`"));
+    }
+}
+
+/// Browsers keep no session where everybody on the way could take it. On this machine nobody is on the way,
+/// and who stands before the listener may have TLS.
+fn check_cookies(route: &config::Route, known: &Known<'_>, at: &Path, problems: &mut Problems) {
+    let insecure = |name: &String| {
+        let section = known.config.auth.get(name).and_then(|section| section.oidc.as_ref());
+        section.is_some_and(|oidc| oidc.insecure_cookies)
+    };
+    let default = [config::Listener::default()];
+    let written = &known.config.listener;
+    let listeners = if written.is_empty() { &default[..] } else { written };
+    let keeps_none = |listener: &&config::Listener| {
+        let name = listener.name.as_ref().unwrap_or(&listener.address);
+        let takes = route.listener.is_empty() || route.listener.contains(name);
+        let address = listener.address.parse::<std::net::SocketAddr>();
+        let public = address.is_ok_and(|address| !address.ip().is_loopback());
+        takes
+            && public
+            && listener.tls.is_none()
+            && listener.redirect_to_https.is_none()
+            && listener.trusted_proxies.is_empty()
+    };
+    if let Some(listener) = listeners.iter().find(keeps_none)
+        && !route.auth.iter().any(insecure)
+    {
+        let name = listener.name.as_ref().unwrap_or(&listener.address);
+        let message = format!("browsers keep no session that comes in clear, as at `{name}`");
+        let help = "give the listener `tls` or `redirect-to-https`, name the proxy that has TLS in \
+                    `trusted-proxies`, or take the route to another listener";
+        problems.push(Problem::finding(at.key("auth"), message).help(help));
     }
 }
 

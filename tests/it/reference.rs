@@ -122,6 +122,7 @@ fn required_of_auth(lines: &[String]) -> &'static str {
             "[auth.NAME.introspection.",
             "[auth.NAME.introspection]\nclient-id = \"a\"\nclient-secret = \"b\"\n",
         ),
+        ("[auth.NAME.oidc.", "[auth.NAME.oidc]\nissuer = \"https://a\"\nclient-id = \"b\"\n"),
     ];
     all.iter().find(|(prefix, _)| header.starts_with(prefix)).map_or("", |(_, text)| text)
 }

@@ -1,9 +1,11 @@
-//! `janua demo`: a gateway to try, on a configuration of ours and with two origins of ours.
+//! `janua demo`: a gateway to try, on a configuration of ours, with two origins and an identity provider of
+//! ours.
 //!
 //! In: at most an address. Out: a [`Demo`] that serves, and says what to try. It needs no file, no
 //! network and no privileges; what it writes is in a folder that goes with it.
 
 mod folder;
+mod idp;
 mod origin;
 mod tries;
 mod websocket;
@@ -17,7 +19,7 @@ use std::{
 use socket2::{Domain, Socket, Type};
 
 pub use self::tries::Try;
-use self::{folder::Folder, origin::Origin};
+use self::{folder::Folder, idp::Idp, origin::Origin};
 use super::{Gateway, Source};
 use crate::{
     auth::{Wish, hash_password, make_key},
@@ -36,6 +38,7 @@ const TLS: &str = "127.0.0.1:8443";
 /// Where the embedded configuration has its origins and its folder.
 const DAWN: &str = "127.0.0.1:3001";
 const DUSK: &str = "127.0.0.1:3002";
+const IDP: &str = "127.0.0.1:3003";
 const FOLDER: &str = "/tmp/janua-demo";
 
 /// What stands there for the keys' digests and the password's hash.
@@ -83,10 +86,11 @@ struct Secrets {
     admin: (String, String),
     user: (String, String),
     password: (String, String),
+    token: String,
 }
 
 impl Secrets {
-    fn make() -> Result<Self, String> {
+    fn make(token: String) -> Result<Self, String> {
         let key = |owner: &str| {
             let wish = Wish { owner: owner.into(), ..Wish::default() };
             make_key(wish).map(|(key, stored)| (key, stored.sha256))
@@ -94,7 +98,7 @@ impl Secrets {
         let (password, _) = key("pw")?;
         let password = password.rsplit('_').next().unwrap_or_default()[..16].to_owned();
         let hash = hash_password(password.as_bytes())?;
-        Ok(Self { admin: key("ada")?, user: key("ben")?, password: (password, hash) })
+        Ok(Self { admin: key("ada")?, user: key("ben")?, password: (password, hash), token })
     }
 }
 
@@ -107,6 +111,7 @@ pub struct Demo {
     folder: Folder,
     secrets: Secrets,
     _origins: [Origin; 2],
+    _idp: Idp,
 }
 
 impl Demo {
@@ -124,13 +129,16 @@ impl Demo {
         let dawn = Origin::start("dawn").await.map_err(StartError::Origin)?;
         let dusk = Origin::start("dusk").await.map_err(StartError::Origin)?;
         let folder = Folder::new().map_err(StartError::Folder)?;
-        let secrets = Secrets::make().map_err(StartError::Secrets)?;
+        let idp = Idp::start().await.map_err(StartError::Origin)?;
+        let token = idp.token().map_err(StartError::Secrets)?;
+        let secrets = Secrets::make(token).map_err(StartError::Secrets)?;
         let file = folder.path().join("janua.toml");
         let text = written(&[
             (CLEAR, clear.to_string()),
             (TLS, tls.to_string()),
             (DAWN, dawn.address.to_string()),
             (DUSK, dusk.address.to_string()),
+            (IDP, idp.address.to_string()),
             (FOLDER, quoted(folder.path())),
             (ADMIN, secrets.admin.1.clone()),
             (USER, secrets.user.1.clone()),
@@ -139,7 +147,7 @@ impl Demo {
         fs::write(&file, text).map_err(StartError::Folder)?;
         let gateway = Gateway::start(Source::File(file.clone()), Passed::default(), log).await;
         let gateway = gateway.map_err(StartError::Gateway)?;
-        Ok(Self { gateway, clear, tls, file, folder, secrets, _origins: [dawn, dusk] })
+        Ok(Self { gateway, clear, tls, file, folder, secrets, _origins: [dawn, dusk], _idp: idp })
     }
 
     /// The gateway.
@@ -251,10 +259,10 @@ mod tests {
 
     #[test]
     fn all_places_are_in_the_configuration() {
-        let places = [CLEAR, TLS, DAWN, DUSK, FOLDER, ADMIN, USER, HASH];
+        let places = [CLEAR, TLS, DAWN, DUSK, IDP, FOLDER, ADMIN, USER, HASH];
         let text = written(&places.map(|place| (place, "HERE".into())));
         assert!(!text.contains("127.0.0.1") && !text.contains("/tmp"), "{text}");
-        assert_eq!(text.matches("HERE").count(), 10, "{text}");
+        assert_eq!(text.matches("HERE").count(), 12, "{text}");
     }
 
     #[test]

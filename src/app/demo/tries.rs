@@ -101,6 +101,16 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("Password", "curl -s -X DELETE -u ada:PASSWORD HTTP/articles/7",
         "the same person by a password",
         &["It got DELETE /articles/7 with", "  x-user: ada\n"]),
+    ("Token", "curl -s -H 'Authorization: Bearer TOKEN' HTTP/orders/7",
+        "a token that an identity provider of the demo's signed; its keys are found by discovery",
+        &["It got GET /orders/7 with", "  x-user: ada\n"]),
+    ("No browser", "curl -si HTTP/account",
+        "401: only a browser that asks for a page is sent to log in",
+        &["HTTP/1.1 401 ", "auth.missing"]),
+    ("Login", "curl -sL -c JAR -b JAR -H 'Accept: text/html' -o /dev/null -w '%{url_effective}' HTTP/account \
+        | xargs curl -sL -c JAR -b JAR -d user=ben",
+        "what a browser does at /account: to the provider, back, and there; try it in one too",
+        &["It got GET /account with", "  x-user: ben\n"]),
     ("TLS and HTTP/2", "curl -si --http2 --cacert CERT HTTPS/who",
         "by a certificate made for the occasion, with HSTS",
         &["HTTP/2 200", "strict-transport-security: max-age=86400"]),
@@ -116,6 +126,8 @@ pub(super) fn tries(
     let certificate = state.join("self-signed.pem").display().to_string();
     let places = [
         ("CERT", certificate),
+        ("JAR", state.join("cookies").display().to_string()),
+        ("TOKEN", secrets.token.clone()),
         ("ADMIN_KEY", secrets.admin.0.clone()),
         ("USER_KEY", secrets.user.0.clone()),
         ("PASSWORD", secrets.password.0.clone()),

@@ -18,10 +18,10 @@ const MAX_TRIES: usize = 4;
 
 /// Keys.
 #[derive(Debug)]
-pub(super) struct KeySet {
+pub(in crate::auth) struct KeySet {
     keys: Vec<Key>,
     /// Changes when the keys do.
-    pub(super) digest: [u8; 32],
+    pub(in crate::auth) digest: [u8; 32],
 }
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ enum Way {
 
 impl KeySet {
     /// A secret, for these algorithms.
-    pub(super) fn secret(secret: &[u8], algorithms: &[Algorithm]) -> Self {
+    pub(in crate::auth) fn secret(secret: &[u8], algorithms: &[Algorithm]) -> Self {
         let way = |algorithm: &Algorithm| {
             let hash = hash(*algorithm)?;
             Some((*algorithm, Way::Secret(Box::new(hmac::Key::new(hash, secret)))))
@@ -62,7 +62,11 @@ impl KeySet {
     ///
     /// # Errors
     /// What is wrong with it, in a sentence; also if no key is left.
-    pub(super) fn parse(text: &[u8], allowed: &[Algorithm], most: usize) -> Result<Self, String> {
+    pub(in crate::auth) fn parse(
+        text: &[u8],
+        allowed: &[Algorithm],
+        most: usize,
+    ) -> Result<Self, String> {
         let set = token::parse_object(text)?;
         let Some(Value::Array(found)) = set.get("keys") else {
             return Err("it is not a JWK Set: it has no list `keys`".into());
@@ -78,12 +82,12 @@ impl KeySet {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::auth) fn len(&self) -> usize {
         self.keys.len()
     }
 
     /// Whether the token is signed with one of the keys.
-    pub(super) fn verify(&self, token: &Token<'_>) -> Result<(), Reject> {
+    pub(in crate::auth) fn verify(&self, token: &Token<'_>) -> Result<(), Reject> {
         let kid = token.kid.as_deref();
         let named = || self.keys.iter().filter(move |key| key.id.fits(kid));
         if named().next().is_none() {
@@ -232,7 +236,7 @@ fn hash(algorithm: Algorithm) -> Option<hmac::Algorithm> {
 }
 
 /// How long a secret has to be for an algorithm (RFC 7518 section 3.2), if it needs one.
-pub(super) fn secret_size(algorithm: Algorithm) -> Option<usize> {
+pub(in crate::auth) fn secret_size(algorithm: Algorithm) -> Option<usize> {
     hash(algorithm).map(|hash| hash.digest_algorithm().output_len())
 }
 

@@ -24,11 +24,13 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     super::discovery::{self, Fault},
     key_set::KeySet,
+    token::Token,
 };
 use crate::{
     config::Algorithm,
     dial::{Destination, Fetcher},
     metrics::AuthMetrics,
+    reject::Reject,
 };
 
 /// The first delay after a failure; each one after it twice as long.
@@ -38,19 +40,19 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// Where keys are fetched.
 #[derive(Debug)]
-pub(super) struct Source {
-    pub(super) place: Place,
-    pub(super) fetcher: Fetcher,
-    pub(super) algorithms: Vec<Algorithm>,
-    pub(super) max_keys: usize,
-    pub(super) refresh: Duration,
-    pub(super) cool_down: Duration,
-    pub(super) max_stale: Duration,
+pub(in crate::auth) struct Source {
+    pub(in crate::auth) place: Place,
+    pub(in crate::auth) fetcher: Fetcher,
+    pub(in crate::auth) algorithms: Vec<Algorithm>,
+    pub(in crate::auth) max_keys: usize,
+    pub(in crate::auth) refresh: Duration,
+    pub(in crate::auth) cool_down: Duration,
+    pub(in crate::auth) max_stale: Duration,
 }
 
 /// Where a JWK Set is.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(in crate::auth) enum Place {
     /// At this URL.
     Set(String, Destination),
     /// Where the issuer's discovery document says.
@@ -67,23 +69,38 @@ impl Place {
 
 /// A set that holds.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(in crate::auth) struct Held {
     set: KeySet,
+    /// What else the issuer says of itself, where that was asked.
+    document: Document,
     /// Until when, if nothing newer comes.
     until: Option<Instant>,
 }
 
+/// An issuer's discovery document.
+pub(in crate::auth) type Document = serde_json::Map<String, serde_json::Value>;
+
 impl Held {
     /// The set, if it holds at this time.
     #[inline]
-    pub(super) fn at(&self, now: Instant) -> Option<&KeySet> {
+    pub(in crate::auth) fn at(&self, now: Instant) -> Option<&KeySet> {
         self.until.is_none_or(|until| now < until).then_some(&self.set)
+    }
+
+    /// Whether the token is signed with one of the keys, if they hold now.
+    pub(in crate::auth) fn verify(&self, token: &Token<'_>) -> Result<(), Reject> {
+        self.at(Instant::now()).ok_or(Reject::AuthJwtKeysUnavailable)?.verify(token)
+    }
+
+    /// The issuer's discovery document; an empty one if nobody asked for it.
+    pub(in crate::auth) fn document(&self) -> &Document {
+        &self.document
     }
 }
 
 /// The keys of a section.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(in crate::auth) struct Keys {
     shared: Arc<Shared>,
     keeper: OnceLock<AbortOnDropHandle<()>>,
 }
@@ -111,14 +128,14 @@ struct Progress {
 
 impl Keys {
     /// Keys that are at hand.
-    pub(super) fn fixed(set: KeySet, name: Arc<str>, metrics: Arc<AuthMetrics>) -> Self {
+    pub(in crate::auth) fn fixed(set: KeySet, name: Arc<str>, metrics: Arc<AuthMetrics>) -> Self {
         let keys = Self::new(name, None, metrics);
-        keys.shared.hold(set, None);
+        keys.shared.hold(set, Document::new(), None);
         keys
     }
 
     /// Keys that are fetched. Those that were fetched `before` from the same place go on.
-    pub(super) fn fetched(
+    pub(in crate::auth) fn fetched(
         source: Source,
         before: Option<&Self>,
         name: Arc<str>,
@@ -156,7 +173,7 @@ impl Keys {
     }
 
     /// Begins to fetch, on the runtime that this is called on.
-    pub(super) fn start(&self) {
+    pub(in crate::auth) fn start(&self) {
         if self.shared.source.is_some() {
             let keep = keep(self.shared.clone());
             let mut progress = self.shared.progress.lock();
@@ -168,29 +185,29 @@ impl Keys {
 
     /// The last set; see [`Held::at`].
     #[inline]
-    pub(super) fn held(&self) -> Guard<Option<Arc<Held>>> {
+    pub(in crate::auth) fn held(&self) -> Guard<Option<Arc<Held>>> {
         self.shared.held.load()
     }
 
     /// Whether it may come to other keys: those are being fetched, or may be.
-    pub(super) fn may_change(&self, now: Instant) -> bool {
+    pub(in crate::auth) fn may_change(&self, now: Instant) -> bool {
         let progress = *self.shared.progress.lock();
         let may = progress.fetching || progress.again.is_none_or(|again| now >= again);
         self.keeper.get().is_some() && may
     }
 
     /// Whether there is somebody who could be asked at all.
-    pub(super) fn are_fetched(&self) -> bool {
+    pub(in crate::auth) fn are_fetched(&self) -> bool {
         self.shared.source.is_some()
     }
 
     /// Tells of the ends of fetches from now on.
-    pub(super) fn ends(&self) -> watch::Receiver<u64> {
+    pub(in crate::auth) fn ends(&self) -> watch::Receiver<u64> {
         self.shared.ended.subscribe()
     }
 
     /// Waits for the fetch that runs to end, or for one that is begun for it, if that may be.
-    pub(super) async fn renew(&self, mut ends: watch::Receiver<u64>) {
+    pub(in crate::auth) async fn renew(&self, mut ends: watch::Receiver<u64>) {
         let Some(source) = &self.shared.source else { return };
         if !self.may_change(Instant::now()) {
             return;
@@ -205,9 +222,9 @@ impl Keys {
 }
 
 impl Shared {
-    fn hold(&self, set: KeySet, until: Option<Instant>) {
+    fn hold(&self, set: KeySet, document: Document, until: Option<Instant>) {
         self.metrics.keys.set(i64::try_from(set.len()).unwrap_or(i64::MAX));
-        self.held.store(Some(Arc::new(Held { set, until })));
+        self.held.store(Some(Arc::new(Held { set, document, until })));
     }
 
     /// Takes in what a fetch came to; when the next one is due.
@@ -217,7 +234,7 @@ impl Shared {
         let mut progress = self.progress.lock();
         progress.fetching = false;
         match fetched {
-            Ok(Fetched { set, max_age }) => {
+            Ok(Fetched { set, document, max_age }) => {
                 if std::mem::take(failures) > 0 {
                     tracing::info!(auth = %self.name, keys = set.len(), "there are keys again");
                 }
@@ -227,7 +244,7 @@ impl Shared {
                 let rests = !source.cool_down.is_zero();
                 progress.again = rests.then(|| now + source.cool_down);
                 progress.due = Some(now + age.max(least).mul_f64(1.0 - 0.1 * fastrand::f64()));
-                self.hold(set, Some(now + source.max_stale));
+                self.hold(set, document, Some(now + source.max_stale));
             }
             Err(error) => {
                 self.metrics.key_fetch_failures.inc();
@@ -267,20 +284,23 @@ async fn keep(shared: Arc<Shared>) {
 
 struct Fetched {
     set: KeySet,
+    document: Document,
     max_age: Option<Duration>,
 }
 
 impl Source {
     async fn fetch(&self) -> Result<Fetched, Fault> {
-        let answer = match &self.place {
-            Place::Set(_, at) => self.get(at).await?,
+        let (answer, document) = match &self.place {
+            Place::Set(_, at) => (self.get(at).await?, Document::new()),
             Place::Discovery(issuer, at) => {
                 let document = discovery::object(self.get(at).await?)?;
-                self.get(&discovery::endpoint(issuer, &document, "jwks_uri")?).await?
+                let keys = discovery::endpoint(issuer, &document, "jwks_uri")?;
+                (self.get(&keys).await?, document)
             }
         };
         let set = KeySet::parse(answer.body(), &self.algorithms, self.max_keys);
-        Ok(Fetched { set: set.map_err(Fault::Content)?, max_age: max_age(&answer) })
+        let set = set.map_err(Fault::Content)?;
+        Ok(Fetched { set, document, max_age: max_age(&answer) })
     }
 
     async fn get(&self, at: &Destination) -> Result<Response<Bytes>, Fault> {

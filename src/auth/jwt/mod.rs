@@ -10,8 +10,8 @@
 //! tokens add, most is choice, and the choices here are few.
 
 pub(super) mod claims;
-mod key_set;
-mod keys;
+pub(super) mod key_set;
+pub(super) mod keys;
 pub(super) mod token;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
@@ -30,11 +30,11 @@ use super::{
     memory::Memory,
     place::Place,
     principal::{Introduction, Principal},
+    provider::Given,
 };
 use crate::{
     config::{self, Algorithm, Path, Problem, Problems},
     dial::{Destination, Fetcher},
-    metrics::AuthMetrics,
     reject::Reject,
 };
 
@@ -66,17 +66,16 @@ impl Jwt {
     /// Compiles the section at `at`; `who` is what all of its principals have in common.
     pub(super) fn compile(
         section: &config::Jwt,
-        who: &Principal,
-        introduction: &Introduction,
+        (who, introduction): (&Principal, &Introduction),
         before: Option<&Self>,
-        metrics: Arc<AuthMetrics>,
+        given: &Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
         check(section, at, problems);
         let config::Jwt { header, query, cookie, .. } = section;
         let places = Place::list([header, query, cookie], "authorization", at);
-        let (name, counts) = (who.auth.clone(), metrics.clone());
+        let (name, counts) = (who.auth.clone(), given.metrics.clone());
         let keys = match (&section.secret, &section.jwks_file) {
             (Some(secret), None) => {
                 let set = problems.keep(secret_keys(secret, section, at));
@@ -94,7 +93,7 @@ impl Jwt {
         let same =
             |before: &&Self| before.section == *section && before.introduction == *introduction;
         let before = before.filter(same).map(|before| &before.memory);
-        let memory = Memory::after(before, &metrics, at);
+        let memory = Memory::after(before, &given.metrics, at);
         Some(Self {
             section: section.clone(),
             introduction: introduction.clone(),

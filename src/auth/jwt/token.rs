@@ -24,19 +24,24 @@ const TYPES: [&str; 4] = ["jwt", "application/jwt", "at+jwt", "application/at+jw
 
 /// A token, as it says.
 #[derive(Debug)]
-pub(super) struct Token<'a> {
+pub(in crate::auth) struct Token<'a> {
     /// What is signed.
-    pub(super) signed: &'a [u8],
-    pub(super) algorithm: Algorithm,
+    pub(in crate::auth) signed: &'a [u8],
+    pub(in crate::auth) algorithm: Algorithm,
     /// Which key signed it.
-    pub(super) kid: Option<String>,
-    pub(super) claims: Map<String, Value>,
-    pub(super) signature: Vec<u8>,
+    pub(in crate::auth) kid: Option<String>,
+    pub(in crate::auth) claims: Map<String, Value>,
+    pub(in crate::auth) signature: Vec<u8>,
 }
 
 impl<'a> Token<'a> {
     /// Takes it apart.
-    pub(super) fn parse(text: &'a [u8]) -> Result<Self, Reject> {
+    pub(in crate::auth) fn parse(text: &'a [u8]) -> Result<Self, Reject> {
+        Self::parse_as(text, &TYPES)
+    }
+
+    /// Takes it apart; it may be called one of these types, in small letters.
+    pub(in crate::auth) fn parse_as(text: &'a [u8], types: &[&str]) -> Result<Self, Reject> {
         let mut dots = (0..text.len()).filter(|at| text[*at] == b'.');
         let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(Reject::AuthJwtMalformed);
@@ -45,7 +50,7 @@ impl<'a> Token<'a> {
         if UNHEARD.iter().any(|name| header.contains_key(*name)) {
             return Err(Reject::AuthJwtMalformed);
         }
-        let is_token = |kind: &str| TYPES.iter().any(|known| kind.eq_ignore_ascii_case(known));
+        let is_token = |kind: &str| types.iter().any(|known| kind.eq_ignore_ascii_case(known));
         if header.get("typ").is_some_and(|kind| !kind.as_str().is_some_and(is_token)) {
             return Err(Reject::AuthJwtMalformed);
         }
@@ -67,7 +72,7 @@ impl<'a> Token<'a> {
 }
 
 /// The algorithm with this name, letter by letter. `none` is none.
-pub(super) fn named(name: &str) -> Option<Algorithm> {
+pub(in crate::auth) fn named(name: &str) -> Option<Algorithm> {
     Some(match name {
         "RS256" => Algorithm::RS256,
         "RS384" => Algorithm::RS384,
@@ -88,7 +93,7 @@ pub(super) fn named(name: &str) -> Option<Algorithm> {
 }
 
 /// Bytes in base64url, without padding and in its one form.
-pub(super) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+pub(in crate::auth) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 

@@ -67,7 +67,6 @@ fn certificates_that_are_nobodys_are_refused_with_their_place() {
         (clients("{ cn = \"a\" }, { roles = \"a\" }"), "", "auth.a.mtls.clients[1]: it does not say whose"),
         (clients("{ fingerprint = \"00\" }"), "", "auth.a.mtls.clients[0].fingerprint: a fingerprint is the SHA-256"),
         ("[auth.a]\nmtls.subject = \"san-url\"".into(), "", "auth.a.mtls.subject: `san-url` is not known here => did you mean"),
-        ("[auth.a]\nmtls = {}\nbasic = { users = {} }".into(), "", "auth.a: it has more than one method"),
     ];
     check(cases);
 }
@@ -187,6 +186,48 @@ fn others_who_cannot_be_asked_are_refused_with_their_place() {
         (decides(&format!("{url}, fetch.ca = \"/nowhere\"")), "", "auth.a.forward.fetch.ca: cannot read"),
     ];
     check(cases);
+}
+
+#[test]
+#[rustfmt::skip]
+fn logins_that_could_not_hold_are_refused_with_their_place() {
+    let all = |keys: &str| format!("[auth.a.oidc]\n{keys}");
+    let with = |more: &str| all(&format!("issuer = \"https://idp.example\"\nclient-id = \"janua\"\n{more}"));
+    let route = "auth = \"a\"";
+    let behind = |section: String| section + "\n[[listener]]\naddress = \"127.0.0.1:0\"\ntrusted-proxies = [\"127.0.0.1\"]";
+    let cases: &[Case] = &[
+        (all("client-id = \"janua\""), "", "auth.a.oidc.issuer: missing key"),
+        (all("client-id = \"janua\"\nissuer = \"idp\""), "", "auth.a.oidc.issuer: `idp"),
+        (all("client-id = \"janua\"\nissuer = \"http://idp.example\""), "", "auth.a.oidc.issuer: anybody on the way"),
+        (all("issuer = \"https://idp.example\""), "", "auth.a.oidc.client-id: missing key"),
+        (all("issuer = \"\"\nclient-id = \"janua\""), "", "auth.a.oidc.issuer: it does not say where people log in"),
+        (with("").replace("\"janua\"", "\"\""), "", "auth.a.oidc.client-id: it does not say who asks"),
+        (with("client-secret = { env = \"NO_SUCH_VARIABLE\" }"), "", "auth.a.oidc.client-secret: the environment variable"),
+        (with("client-secret = \"\""), "", "auth.a.oidc.client-secret: it is empty"),
+        (with("client-auth = \"jwt\""), "", "auth.a.oidc.client-auth: `jwt` is not known here"),
+        (with("request-scopes = \"profile\""), "", "auth.a.oidc.request-scopes: without `openid`"),
+        (with("parameters = { state = \"x\" }"), "", "auth.a.oidc.parameters: `state` is Janua's own"),
+        (with("algorithms = \"HS256\""), "", "auth.a.oidc.algorithms: HS256 needs a secret"),
+        (with("leeway = \"1h\""), "", "auth.a.oidc.leeway: no clock"),
+        (with("subject = \"\""), "", "auth.a.oidc.subject: a claim has a name"),
+        (with("lifetime = \"31d\""), "", "auth.a.oidc.lifetime: a session lives for 30 days"),
+        (with("lifetime = \"0s\""), "", "auth.a.oidc.lifetime: a session lives for 30 days"),
+        (with("idle = \"0s\""), "", "auth.a.oidc.idle: a session would end at once"),
+        (with("max-sessions = 0"), "", "auth.a.oidc.max-sessions: nobody could log in"),
+        (with("public-url = \"https://app.example/x\""), "", "auth.a.oidc.public-url: `https://app.example/x`"),
+        (with("public-url = \"app.example\""), "", "auth.a.oidc.public-url: `app.example`"),
+        (with("after-logout = \"//evil.example\""), "", "auth.a.oidc.after-logout: `//evil.example`"),
+        (with("after-logout = \"javascript:x\""), "", "auth.a.oidc.after-logout: `javascript:x`"),
+        (with("callback = \"back\""), "", "auth.a.oidc.callback: `back` is not a path"),
+        (with("logout = \"//x\""), "", "auth.a.oidc.logout: `//x` is not a path"),
+        (with("backchannel-logout = \"/{x}\""), "", "auth.a.oidc.backchannel-logout: `/{x}` is not a path"),
+        (behind(with("callback = \"/x\"\nlogout = \"/x\"")), route, "auth.a.oidc.logout: "),
+        (with("fetch.ca = \"/nowhere\""), "", "auth.a.oidc.fetch.ca: cannot read"),
+        (with("insecure-cookies = true"), "", "auth.a.oidc.insecure-cookies: anybody on the way"),
+        (with("").replace(".a.", ".\"a b\"."), "", "auth.\"a b\".oidc: its name is also a cookie's"),
+    ];
+    check(cases);
+    assert_eq!(problems(&behind(with("")), route), [""; 0]);
 }
 
 /// What stands where a hash should may be the password.

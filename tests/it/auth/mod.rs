@@ -12,6 +12,7 @@ mod jwt;
 mod keys;
 mod lock_out;
 mod mtls;
+mod oidc;
 mod policy;
 mod token;
 

@@ -13,16 +13,16 @@ use super::{Doors, Nginx, Server, alone, program};
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// A browser without a window, which is closed when the test ends.
-struct Browser(Child);
+pub(super) struct Browser(Child);
 
 impl Browser {
-    fn open(doors: &Doors, path: &str) -> Self {
+    pub(super) fn open(doors: &Doors, path: &str) -> Self {
         let mut chromium = Command::new(program("chromium"));
         alone(&mut chromium);
         chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
         chromium.args(["--no-first-run", "--disable-background-networking"]);
         chromium.args(["--disable-component-update", "--remote-debugging-port=0"]);
-        chromium.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.2");
+        chromium.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 127.0.0.2");
         chromium.arg(format!("--user-data-dir={}", doors.janua.path("chromium").display()));
         let pin = doors.identity.pin();
         chromium.arg(format!("--ignore-certificate-errors-spki-list={pin}"));

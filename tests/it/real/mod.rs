@@ -1,6 +1,6 @@
 //! Servers and clients that nobody here wrote, on both sides of Janua: what a user would run.
 //!
-//! They are Debian's and PyPI's, and `tests/run` installs them. Where one is missing its tests fail:
+//! They are Debian's, PyPI's and npm's, and `tests/run` installs them. Where one is missing its tests fail:
 //! a test that was not run must not look as if it had passed.
 
 mod browser;
@@ -9,6 +9,7 @@ mod files;
 mod forward;
 mod grpc;
 mod http2;
+mod login;
 mod nginx;
 mod proxied;
 mod restarts;
