@@ -4,6 +4,9 @@
 //! or the reason why not. This is the stage's place; so far a configuration has no way to name a
 //! limit, so nothing waits.
 
+mod gcra;
+mod table;
+
 use std::net::IpAddr;
 
 use crate::reject::Reject;
