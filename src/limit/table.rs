@@ -1,0 +1,263 @@
+//! [`Table`]: a number for each key, in memory that is bounded, for all workers.
+//!
+//! The number is a time: until then something is owed. One that is past says the same as none, so nothing
+//! has to be swept, and a place whose time is past is taken by the next key without freeing anybody.
+//!
+//! A key is a keyed digest of 64 bits, which picks a *set*: fifteen places behind a small lock, in four
+//! cache lines. There are enough sets that at the table's bound each has four keys on average; that one of
+//! them has more than fifteen then happens once in 200,000 sets. One set rather than the better of two:
+//! that takes a second lock to look for a key that is not in the first, and at this size saves nothing.
+//!
+//! When all places of a set are owed, new keys share one more, the set's *overflow*. So a flood of new keys
+//! competes with itself: no place is taken from anybody who is limited. A key that gets a place of its own
+//! afterwards begins with what the overflow owes, as it may have been part of that.
+//!
+//! Memory comes with the keys, a page at a time.
+
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
+
+/// Places of a set.
+const WAYS: usize = 15;
+
+/// Keys of a set on average, when the table is full.
+const KEYS: usize = 4;
+
+/// Sets whose memory comes together.
+const PAGE: usize = 16;
+
+/// A number for each key.
+#[derive(Debug)]
+pub(super) struct Table {
+    sets: usize,
+    pages: Box<[OnceLock<Box<[Set]>>]>,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Set(Mutex<Places>);
+
+#[derive(Debug, Default)]
+struct Places {
+    overflow: u64,
+    tags: [u64; WAYS],
+    times: [u64; WAYS],
+}
+
+impl Table {
+    /// A table for so many keys.
+    pub(super) fn new(keys: usize) -> Self {
+        let sets = keys.div_ceil(KEYS).max(1);
+        Self { sets, pages: (0..sets.div_ceil(PAGE)).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// Has `act` look at a key's number, and change it.
+    #[inline]
+    pub(super) fn with<T>(&self, key: u64, now: u64, act: impl FnOnce(&mut u64) -> T) -> T {
+        let (page, set) = self.place(key);
+        let page = self.pages[page].get_or_init(|| (0..PAGE).map(|_| Set::default()).collect());
+        page[set].0.lock().with(key, now, act)
+    }
+
+    /// A key's number, as it would find it.
+    pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
+        let (page, set) = self.place(key);
+        let Some(page) = self.pages[page].get() else { return 0 };
+        let places = page[set].0.lock();
+        match places.find(key) {
+            Some(at) => places.times[at],
+            None => if places.overflow > now { places.overflow } else { 0 },
+        }
+    }
+
+    /// About how many keys owe something: exact for small tables, of large ones some pages are looked at.
+    /// A set is locked for as long as it takes to count to fifteen.
+    pub(super) fn keys(&self, now: u64) -> usize {
+        const LOOKED_AT: usize = 256;
+        let step = self.pages.len().div_ceil(LOOKED_AT).max(1);
+        let looked_at: Vec<_> = self.pages.iter().step_by(step).collect();
+        let sets = looked_at.iter().filter_map(|page| page.get()).flat_map(|page| page.iter());
+        let owing = |set: &Set| set.0.lock().times.iter().filter(|time| **time > now).count();
+        let found: usize = sets.map(owing).sum();
+        found * self.pages.len() / looked_at.len().max(1)
+    }
+
+    /// The most memory that it can take, in bytes.
+    #[cfg(test)]
+    fn most_memory(&self) -> usize {
+        let page = size_of::<OnceLock<Box<[Set]>>>() + PAGE * size_of::<Set>();
+        self.pages.len() * page
+    }
+
+    /// The page of a key, and the set in it.
+    #[inline]
+    fn place(&self, key: u64) -> (usize, usize) {
+        // The product's upper half is below the count: no division.
+        let set = ((u128::from(key) * self.sets as u128) >> 64) as usize;
+        (set / PAGE, set % PAGE)
+    }
+}
+
+impl Places {
+    #[inline]
+    fn find(&self, key: u64) -> Option<usize> {
+        self.tags.iter().position(|tag| *tag == key)
+    }
+
+    #[inline]
+    fn with<T>(&mut self, key: u64, now: u64, act: impl FnOnce(&mut u64) -> T) -> T {
+        if let Some(at) = self.find(key) {
+            return act(&mut self.times[at]);
+        }
+        let Some(free) = self.times.iter().position(|time| *time <= now) else {
+            return act(&mut self.overflow);
+        };
+        let mut time = if self.overflow > now { self.overflow } else { 0 };
+        let acted = act(&mut time);
+        if time > now {
+            (self.tags[free], self.times[free]) = (key, time);
+        }
+        acted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::HashMap,
+        hash::{BuildHasher as _, RandomState},
+        sync::atomic::{AtomicU64, Ordering::Relaxed},
+    };
+
+    use proptest::prelude::*;
+
+    use super::{super::gcra::Gcra, *};
+
+    /// As [`Gcra::take`], on a table.
+    fn take(table: &Table, gcra: Gcra, key: u64, now: u64) -> bool {
+        table.with(key, now, |tat| match gcra.take(*tat, now, 1) {
+            Ok(after) => {
+                *tat = after;
+                true
+            }
+            Err(_) => false,
+        })
+    }
+
+    fn rate(units: u64, burst: u64) -> Gcra {
+        Gcra::new(units, 1_000_000_000, burst).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn while_there_is_room_it_is_a_map(
+            requests in proptest::collection::vec((0_u64..12, 0_u64..3_000), 1..300),
+        ) {
+            let (table, gcra) = (Table::new(4_000), rate(1_000_000, 4));
+            let (hasher, mut map, mut now) = (RandomState::new(), HashMap::new(), 1);
+            for (key, pause) in requests {
+                now += pause;
+                let tat: &mut u64 = map.entry(key).or_default();
+                let expected = gcra.take(*tat, now, 1);
+                *tat = expected.unwrap_or(*tat);
+                prop_assert_eq!(take(&table, gcra, hasher.hash_one(key), now), expected.is_ok());
+            }
+            let owing = map.values().filter(|tat| **tat > now).count();
+            prop_assert_eq!(table.keys(now), owing);
+        }
+
+        /// One set, far more keys than places: whoever has a place keeps it, and all others together
+        /// have one allowance, not one each.
+        #[test]
+        fn a_flood_of_keys_frees_nobody_and_has_one_allowance(
+            keys in proptest::collection::vec(1_u64..400, 1..600),
+        ) {
+            let (table, gcra, now) = (Table::new(1), rate(1, 3), 1_000);
+            let mut taken: HashMap<u64, u64> = HashMap::new();
+            for key in keys {
+                let count = taken.entry(key).or_default();
+                *count += u64::from(take(&table, gcra, key, now));
+            }
+            let all: u64 = taken.values().sum();
+            prop_assert!(all <= 3 * (WAYS as u64 + 1), "{all}");
+            prop_assert!(taken.values().all(|count| *count <= 3));
+        }
+    }
+
+    #[test]
+    fn a_flood_does_not_free_who_is_limited_nor_evict_who_has_a_place() {
+        let (table, gcra, now) = (Table::new(100), rate(1, 2), 1_000);
+        let hasher = RandomState::new();
+        let known: Vec<u64> = (0..50_u64).map(|key| hasher.hash_one(key)).collect();
+        for key in &known {
+            assert!(take(&table, gcra, *key, now) && take(&table, gcra, *key, now));
+        }
+        let flood = (1_000..50_000_u64).filter(|key| take(&table, gcra, hasher.hash_one(key), now));
+        let most = 25 * (WAYS + 1) * 2;
+        let let_in = flood.count();
+        assert!(let_in <= most, "{let_in} of 49,000 came through 25 sets");
+        for key in &known {
+            assert!(!take(&table, gcra, *key, now), "the flood freed a limited key");
+        }
+        // A second later each of them, also those who share, has one more unit.
+        for key in &known {
+            assert!(take(&table, gcra, *key, now + 1_000_000_000));
+        }
+    }
+
+    #[test]
+    fn whoever_leaves_the_overflow_for_a_place_takes_its_debt_along() {
+        let (table, gcra) = (Table::new(1), rate(1, 1));
+        let second = 1_000_000_000;
+        for key in 1..=WAYS as u64 {
+            assert!(take(&table, gcra, key, 0));
+        }
+        assert!(take(&table, gcra, 100, second - 1), "the overflow's own allowance");
+        assert!(!take(&table, gcra, 100, second - 1));
+        // Now there are places, and it was limited until two seconds less one.
+        assert!(!take(&table, gcra, 100, second), "a place of its own freed it");
+        assert!(take(&table, gcra, 100, 2 * second - 1));
+    }
+
+    #[test]
+    fn a_million_keys_take_at_most_128_mib_and_nearly_all_have_a_place() {
+        let (table, gcra, now) = (Table::new(1_000_000), rate(1, 1), 1_000);
+        let hasher = RandomState::new();
+        let keys = 1_000_000_u64;
+        let let_in = (0..keys).filter(|key| take(&table, gcra, hasher.hash_one(key), now)).count();
+        let memory = table.most_memory();
+        assert!(memory <= 128 << 20, "{memory} bytes");
+        assert!(let_in > 999_900, "only {let_in} had an allowance of their own");
+        let counted = table.keys(now);
+        assert!((970_000..=1_030_000).contains(&counted), "{counted} counted");
+        assert_eq!(table.keys(now + 1_000_000_000), 0, "nobody owes anything any more");
+    }
+
+    #[test]
+    fn many_threads_never_take_more_than_there_is() {
+        let (table, gcra) = (Table::new(64), rate(1_000, 50));
+        let (hasher, clock) = (RandomState::new(), AtomicU64::new(1));
+        let taken: Vec<AtomicU64> = (0..40).map(|_| AtomicU64::new(0)).collect();
+        std::thread::scope(|scope| {
+            for thread in 0..8_u64 {
+                let (table, hasher, taken, clock) = (&table, &hasher, &taken, &clock);
+                scope.spawn(move || {
+                    for turn in 0..20_000 {
+                        let key = (turn * 7 + thread) % 40;
+                        let now = clock.fetch_add(1_000, Relaxed);
+                        if take(table, gcra, hasher.hash_one(key), now) {
+                            taken[key as usize].fetch_add(1, Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        let end = clock.load(Relaxed);
+        for count in &taken {
+            let count = count.load(Relaxed);
+            assert!(count <= 50 + end / 1_000_000, "{count} until {end}");
+            assert!(count >= 50);
+        }
+    }
+}
