@@ -194,6 +194,20 @@ rejects! {
     /// A policy fails.
     AuthzPolicyError = 403 "authz.policy.error" "This identity may not do this.";
 
+    /// More connections from this address than it may have. Nobody sees the status of this and the next:
+    /// the connection is closed before HTTP is spoken.
+    LimitConnections = 429 "limit.connections" "There are too many connections.";
+    /// More TLS handshakes from this address than it may begin.
+    LimitHandshakes = 429 "limit.handshakes" "There are too many connections.";
+    /// More requests from this address than a listener takes.
+    LimitRequests = 429 "limit.requests" "There are too many requests.";
+    /// A rate is exceeded, and there is no turn to wait for.
+    LimitRate = 429 "limit.rate" "There are too many requests.";
+    /// More requests at a time than may be.
+    LimitConcurrent = 429 "limit.concurrent" "There are too many requests at a time.";
+    /// The request costs more than is ever there at once.
+    LimitCost = 429 "limit.cost" "The request costs more than is ever allowed at once.";
+
     /// No route takes this request.
     NoRoute = 404 "no_route" "There is nothing here.";
     /// A route takes this path, but not by this method.

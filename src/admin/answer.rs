@@ -114,7 +114,7 @@ fn made(status: StatusCode, kind: &'static str, body: String) -> Answer {
 
 fn page_of_metrics(house: &House) -> String {
     let snapshot = house.world.load();
-    snapshot.metrics.encode(&Outside {
+    snapshot.metrics_page(&Outside {
         log_lines_dropped: snapshot.losses.lines(),
         log_write_errors: snapshot.losses.errors(),
         open_files: metrics::open_files(),

@@ -28,9 +28,10 @@ impl Exchange {
         let refused = self.listener.access.admit(self.client.ip(), headers, |_, _| {}).is_err();
         let route = self.route().filter(|_| !refused);
         let route = route.map(|route| route.access.explain(self.client_ip, headers));
-        let said: Vec<_> = listener
+        let counted = self.listener.per_address.explain(self.client_ip, self.started);
+        let said: Vec<_> = counted
             .into_iter()
-            .map(|said| format!("the listener's list {said}"))
+            .chain(listener.into_iter().map(|said| format!("the listener's list {said}")))
             .chain(route.into_iter().flatten().map(|said| format!("the list {said}")))
             .collect();
         if said.is_empty() { "nothing configured".into() } else { said.join("; ") }

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     auth::{Denial, Identity, Login},
+    limit::Pass,
     message::{
         BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, acceptable_request_id,
         client_address, new_request_id,
@@ -72,6 +73,8 @@ pub struct Exchange {
     pub(super) reported: Option<Reject>,
     /// Who makes the request.
     pub(super) who: Identity,
+    /// What it got from the limits of its route, some of it until it ends.
+    pub(super) pass: Pass,
     /// Where a browser goes to log in rather than being refused.
     pub(super) login: Option<Box<Login>>,
     /// When it may be worth to come again after a refusal.
@@ -131,6 +134,7 @@ impl Exchange {
             reject: None,
             reported: None,
             who: Identity::Stranger,
+            pass: Pass::default(),
             login: None,
             retry_after: None,
             denial: None,
@@ -235,6 +239,9 @@ impl Exchange {
     /// Puts into an answer what every answer has.
     pub(super) fn sign(&self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.id.clone());
+        if let Some(route) = self.route() {
+            route.limit.tell(&self.pass, headers);
+        }
         if let Some(hsts) = &self.listener.hsts {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }

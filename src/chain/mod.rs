@@ -16,6 +16,7 @@ mod echo;
 mod exchange;
 mod forward;
 mod identify;
+mod limit;
 mod plan;
 mod prepare;
 mod record;
@@ -38,7 +39,6 @@ pub use self::{
     unread::refuse_unread,
 };
 use crate::{
-    limit,
     message::{InFlight, RequestBody},
     reject::Reject,
     route::Found,
@@ -87,7 +87,8 @@ async fn run(
         if let Found::Route { rule, .. } = &found {
             exchange.take(*rule);
         }
-        // 3 access: address and header lists, of the listener and the route
+        // 3 access: how often an address may come, address and header lists, of the listener and the route
+        exchange.count_address()?;
         exchange.admit(&head.headers)?;
         if let Found::Route { target: route, params, .. } = &found {
             // 4 identify: who is it
@@ -95,7 +96,9 @@ async fn run(
             // 5 authorize: may they
             exchange.authorize(route, head, params)?;
             // 6 limit: rate, concurrency, quota; it may wait
-            route.limit.take(limit::Key::Ip(exchange.client_ip)).await?;
+            if let Some(waiting) = exchange.limit(route, head, params)? {
+                Box::pin(exchange.wait(waiting, route, head, params)).await?;
+            }
         }
         // 7 match: that there is no route is said only now
         let (route, params) = match found {

@@ -223,7 +223,7 @@ fn run(
     planned.note_asked();
     if let Found::Route { target: route, params, .. } = &found {
         identify(exchange, route, params, &head, planned)?;
-        planned.note("nothing configured");
+        planned.note(exchange.explain_limit(route, &head, params));
     } else {
         (0..3).for_each(|_| planned.note("nothing to ask without a route"));
     }

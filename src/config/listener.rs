@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteRate, ByteSize, Duration, File, OneOrMany};
+use super::{
+    limit::PerAddress,
+    value::{ByteRate, ByteSize, Duration, File, OneOrMany},
+};
 
 /// An address where clients come in.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -42,6 +45,8 @@ pub struct Listener {
     pub access: OneOrMany<String>,
     /// Connections at a time; more wait in the kernel's queue.
     pub max_connections: u32,
+    /// What an address may do before anybody is asked who it is: connections at a time, handshakes, requests.
+    pub per_address: PerAddress,
     /// Size of a request's head (request line and header fields).
     pub max_header_size: ByteSize,
     /// Number of header fields in a request.
@@ -74,6 +79,7 @@ impl Default for Listener {
             proxy_protocol: None,
             access: OneOrMany::default(),
             max_connections: 65_536,
+            per_address: PerAddress::default(),
             max_header_size: ByteSize::kib(32),
             max_headers: 100,
             max_request_line: ByteSize::kib(8),

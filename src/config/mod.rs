@@ -15,6 +15,7 @@ mod forward;
 mod include;
 mod introspection;
 mod jwt;
+mod limit;
 mod listener;
 mod load;
 mod names;
@@ -22,6 +23,7 @@ mod nearest;
 mod oidc;
 mod path;
 mod problem;
+mod rate;
 mod reference;
 mod report;
 mod route;
@@ -54,6 +56,10 @@ pub use self::{
     include::fits,
     introspection::{ClientAuth, Introspection},
     jwt::{Algorithm, Fetch, Jwt},
+    limit::{
+        Cost, CostTable, Delay, Limit, LimitHeaders, LimitUse, Over, OverWord, PerAddress, Tier,
+        TierTable,
+    },
     listener::{
         AddressField, Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout,
         Protocol, ProxyProtocol, Tls, TlsFiles, TlsVersion, TlsWord,
@@ -63,6 +69,7 @@ pub use self::{
     oidc::Oidc,
     path::Path,
     problem::{Problem, Problems, Severity},
+    rate::Rate,
     reference::reference,
     report::Report,
     route::{
@@ -106,6 +113,9 @@ pub struct Config {
     /// Who may come in: lists for `access` of routes and listeners. Addresses, countries, systems, header fields: each that a list names has to let the request in.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub access: BTreeMap<String, Access>,
+    /// How much: for `limit` of routes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limit: BTreeMap<String, Limit>,
     /// Where addresses are, for access lists by country or autonomous system.
     pub geoip: GeoIp,
     /// Which requests go where.

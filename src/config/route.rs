@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     auth::{Allow, ClaimValue, Policy, Require},
+    limit::LimitUse,
     value::{ByteSize, Duration, OneOrMany},
 };
 
@@ -60,6 +61,10 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/policies.cedar")]
     pub policy: Option<Policy>,
+    /// How much: the name of a `[limit.NAME]`, a rate for each address (`"10/s"`), a table with the keys of a `[limit.NAME]`, or several of these, all of which have to agree. When a later one refuses, what the earlier ones took is given back.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = &"10/s")]
+    pub limit: OneOrMany<LimitUse>,
     /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub to: To,

@@ -195,6 +195,8 @@ macro_rules! text_value {
     };
 }
 
+pub(super) use text_value;
+
 text_value!(Duration, "duration", "2s");
 text_value!(ByteSize, "byte-size", "64MiB");
 text_value!(ByteRate, "byte-rate", "256B/s");
@@ -207,6 +209,7 @@ pub fn check_format(format: &str, text: &str) -> Result<(), String> {
         "duration" => text.parse::<Duration>().map(drop),
         "byte-size" => text.parse::<ByteSize>().map(drop),
         "byte-rate" => text.parse::<ByteRate>().map(drop),
+        "rate" => text.parse::<super::Rate>().map(drop),
         _ => Ok(()),
     }
 }

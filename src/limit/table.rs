@@ -67,7 +67,13 @@ impl Table {
         let places = page[set].0.lock();
         match places.find(key) {
             Some(at) => places.times[at],
-            None => if places.overflow > now { places.overflow } else { 0 },
+            None => {
+                if places.overflow > now {
+                    places.overflow
+                } else {
+                    0
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! with that client, tunnels included, so [`Clients`] can say who is there and tell them to go.
 
 use std::{
+    any::Any,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Weak,
@@ -73,6 +74,8 @@ pub struct Client {
     /// How it stands.
     pub state: ClientState,
     seat: Option<Seat>,
+    /// What ends with it.
+    held: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Client {
@@ -91,7 +94,23 @@ impl Client {
             .unwrap_or(HeaderValue::from_static("unknown"));
         let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
         let state = ClientState::default();
-        Self { peer, peer_text, scheme, tls, listener, trusted, worker, state, seat: None }
+        Self {
+            peer,
+            peer_text,
+            scheme,
+            tls,
+            listener,
+            trusted,
+            worker,
+            state,
+            seat: None,
+            held: None,
+        }
+    }
+
+    /// Keeps something as long as the client is there, also when its connection has become a tunnel.
+    pub fn hold(&mut self, what: impl Any + Send + Sync) {
+        self.held = Some(Box::new(what));
     }
 
     /// Counts a request that begins, until what this gives back is dropped.

@@ -7,8 +7,8 @@
 use std::fmt::Display;
 
 use super::{
-    AuthMetrics, Counters, ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics,
-    StoreMetrics, UpstreamMetrics,
+    AuthMetrics, Counters, LimitMetrics, ListenerMetrics, Named, ProcessMetrics, Registry,
+    RouteMetrics, StoreMetrics, UpstreamMetrics,
     exposition::{Kind, Page},
 };
 
@@ -50,6 +50,13 @@ impl Registry {
         auths(&mut page, &self.auths);
         logins(&mut page, &self.auths);
         stores(&mut page, &self.stores);
+        limits(&mut page, &self.limits);
+        page.family(
+            "janua_limit_clients_in_bad_standing",
+            Kind::Gauge,
+            "Clients that did not keep within their limits lately.",
+        )
+        .sample(&[], self.bad_standing.get());
         page.finish()
     }
 }
@@ -297,6 +304,46 @@ fn stores(page: &mut Page, all: &Named<StoreMetrics>) {
     for (name, store) in all {
         latency.histogram(&[("store", name)], &store.latency());
     }
+}
+
+fn limits(page: &mut Page, all: &Named<LimitMetrics>) {
+    let allowed = (
+        "janua_limit_allowed_total",
+        Kind::Counter,
+        "Requests let through, at once or after a wait.",
+    );
+    simple(page, allowed, "limit", all, LimitMetrics::allowed);
+    let rejected = ("janua_limit_rejected_total", "Requests refused, by reason.");
+    by_word(page, rejected, ("limit", "reason"), all, LimitMetrics::rejected);
+    let reported =
+        ("janua_limit_reports_total", "Requests that a limit in trial would stop, by reason.");
+    by_word(page, reported, ("limit", "reason"), all, LimitMetrics::reported);
+    let mut delayed = page.family(
+        "janua_limit_delay_seconds",
+        Kind::Histogram,
+        "How long requests waited that were let through after a wait.",
+    );
+    for (name, limit) in all {
+        delayed.histogram(&[("limit", name)], &limit.delayed());
+    }
+    let mut waiting = page.family(
+        "janua_limit_waiting",
+        Kind::Gauge,
+        "Requests that wait, by whether their client kept within its limits.",
+    );
+    for (name, limit) in all {
+        for (standing, gauge) in [("good", &limit.waiting_good), ("bad", &limit.waiting_bad)] {
+            waiting.sample(&[("limit", name), ("standing", standing)], gauge.get());
+        }
+    }
+    let keys = ("janua_limit_keys", Kind::Gauge, "Keys that owe something; of many, an estimate.");
+    simple(page, keys, "limit", all, |limit| limit.keys.get());
+    let offences = (
+        "janua_limit_offences_total",
+        Kind::Counter,
+        "Requests over the limit that cost their client good standing.",
+    );
+    simple(page, offences, "limit", all, |limit| limit.offences.get());
 }
 
 /// A family with one series for each name.

@@ -12,6 +12,7 @@ mod encode;
 mod exposition;
 mod histogram;
 mod labelled;
+mod limit;
 mod listener;
 mod process;
 mod registry;
@@ -25,6 +26,7 @@ pub use self::{
     encode::{CONTENT_TYPE, Outside},
     histogram::Histogram,
     labelled::Counters,
+    limit::LimitMetrics,
     listener::{ListenerMetrics, ListenerShard, Protocol},
     process::{ProcessMetrics, open_files},
     registry::{Loading, NO_ROUTE, Named, Registry},

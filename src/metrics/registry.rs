@@ -8,8 +8,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    AuthMetrics, Counters, Labels, ListenerMetrics, ProcessMetrics, RouteMetrics, StoreMetrics,
-    UpstreamMetrics,
+    AuthMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics, ProcessMetrics,
+    RouteMetrics, StoreMetrics, UpstreamMetrics,
 };
 
 /// The name under which requests count that no route takes.
@@ -29,6 +29,9 @@ pub struct Registry {
     pub(super) access: Named<Counters>,
     pub(super) auths: Named<AuthMetrics>,
     pub(super) stores: Named<StoreMetrics>,
+    pub(super) limits: Named<LimitMetrics>,
+    /// Clients that did not keep within their limits.
+    pub(super) bad_standing: Arc<Gauge>,
     /// When each certificate ends, in seconds since 1970.
     pub(super) certificates: BTreeMap<Box<str>, i64>,
 }
@@ -37,6 +40,18 @@ impl Registry {
     /// What counts for the whole process.
     pub fn process(&self) -> &ProcessMetrics {
         &self.process
+    }
+
+    /// Says how many keys of a limit owe something.
+    pub fn limit_keys(&self, limit: &str, keys: usize) {
+        if let Some(limit) = self.limits.get(limit) {
+            limit.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Says how many clients did not keep within their limits lately.
+    pub fn limit_clients(&self, clients: usize) {
+        self.bad_standing.set(i64::try_from(clients).unwrap_or(i64::MAX));
     }
 }
 
@@ -74,6 +89,10 @@ impl<'a> Loading<'a> {
             access: Named::new(),
             auths: Named::new(),
             stores: Named::new(),
+            limits: Named::new(),
+            bad_standing: previous
+                .map(|previous| previous.bad_standing.clone())
+                .unwrap_or_default(),
             certificates: BTreeMap::new(),
         };
         let mut loading = Self { previous, workers, reasons, next };
@@ -119,6 +138,13 @@ impl<'a> Loading<'a> {
     pub fn store(&mut self, name: &str) -> Arc<StoreMetrics> {
         let old = self.previous.map(|previous| &previous.stores);
         keep(&mut self.next.stores, old, name, StoreMetrics::default)
+    }
+
+    /// The counts of the limit with this name.
+    pub fn limit(&mut self, name: &str) -> Arc<LimitMetrics> {
+        let old = self.previous.map(|previous| &previous.limits);
+        let make = || LimitMetrics::new(self.workers, self.reasons);
+        keep(&mut self.next.limits, old, name, make)
     }
 
     /// Says when the certificate with this name ends, in seconds since 1970.

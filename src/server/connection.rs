@@ -69,10 +69,13 @@ pub(super) async fn serve(
 ) {
     // Its deadlines count from here, also when nobody was there before.
     site.worker.clock.catch_up();
-    let Ok(peer) = enter(&site, &socket, peer).await else { return };
+    let Ok((peer, held)) = enter(&site, &socket, peer).await else { return };
     let Some((stream, tls, http2)) = handshake(&site, socket).await else { return };
     let trusted = peer.is_some_and(|peer| site.listener.trusted.contains(peer.ip()));
-    let client = Client::new(peer, tls, site.listener.id, trusted, site.worker.clone());
+    let mut client = Client::new(peer, tls, site.listener.id, trusted, site.worker.clone());
+    if let Some(held) = held {
+        client.hold(held);
+    }
     let client = seat.take(client);
     if !site.entrance.is_of(site.listener.id) {
         // It came too late to be told.

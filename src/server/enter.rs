@@ -8,6 +8,7 @@ use std::{future::poll_fn, net::SocketAddr, pin::pin, task::Poll};
 
 use super::connection::Site;
 use crate::{
+    limit::Permit,
     message::{ProxyHeader, Speaker},
     reject::Reject,
     snapshot::ProxyProtocol,
@@ -15,12 +16,12 @@ use crate::{
     worker::Deadline,
 };
 
-/// Lets a connection in, or closes it: then there is nothing.
+/// Lets a connection in, with what it holds until it ends; or closes it: then there is nothing.
 pub(super) async fn enter(
     site: &Site,
     socket: &Socket,
     peer: Option<SocketAddr>,
-) -> Result<Option<SocketAddr>, Closed> {
+) -> Result<(Option<SocketAddr>, Option<Permit>), Closed> {
     let client = match &site.listener.proxy_protocol {
         None => Ok(peer),
         // Boxed, since it is rare: every connection's state would have room for it.
@@ -28,7 +29,13 @@ pub(super) async fn enter(
     };
     let admitted = client.and_then(|client| {
         let ip = client.map(|client| client.ip().to_canonical());
-        site.listener.access.admit_peer(ip).map(|()| client)
+        site.listener.access.admit_peer(ip)?;
+        // Proxies speak for many.
+        if ip.is_some_and(|ip| site.listener.trusted.contains(ip)) {
+            return Ok((client, None));
+        }
+        let permit = site.listener.per_address.connect(ip, site.listener.tls.is_some())?;
+        Ok((client, permit))
     });
     admitted.map_err(|reject| {
         site.listener.metrics.refuse(site.worker.index, reject as usize);

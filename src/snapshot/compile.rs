@@ -17,6 +17,7 @@ use crate::{
     access::Lists,
     auth::{self, Cookies, Provider, Providers, Signer, Stores, identity_header},
     config::{self, Config, Path, Problem, Problems},
+    limit::Limits,
     message::Reserved,
     metrics::{self, Loading},
     reject::Reject,
@@ -60,9 +61,11 @@ impl Snapshot {
         let tickets = tickets(previous, &mut problems);
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
+        let before = previous.map(|previous| &previous.limits);
+        let mut limits = Limits::compile(&config, before, &mut metrics, &mut problems);
         let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
         let listeners = tickets.as_ref().map(|tickets| {
-            let given = Given { lists: &lists, state, tickets };
+            let given = Given { lists: &lists, state, tickets, limits: &limits };
             listeners(&config, &given, previous, &mut metrics, &mut problems)
         });
         let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
@@ -71,7 +74,13 @@ impl Snapshot {
         let stores = stores(&config, previous, &mut metrics, &mut problems);
         let given = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, given, &mut metrics, &mut problems);
-        let known = Known { upstreams: &upstreams, access: &lists, auths: &auths, config: &config };
+        let known = Known {
+            upstreams: &upstreams,
+            access: &lists,
+            auths: &auths,
+            limits: &limits,
+            config: &config,
+        };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
         let access_log =
@@ -85,6 +94,7 @@ impl Snapshot {
         if problems.has_errors() {
             return Err(problems);
         }
+        limits.forget();
         let snapshot = Self {
             reserved: Arc::new(reserved(&config)),
             cookies: Cookies::of(&auths),
@@ -94,6 +104,7 @@ impl Snapshot {
             stores: stores.into_values().flatten().collect(),
             auths: auths.into_values().flatten().collect(),
             signer,
+            limits,
             routes,
             no_route: metrics.route(metrics::NO_ROUTE),
             metrics: metrics.finish(),
@@ -179,6 +190,7 @@ pub(super) struct Known<'a> {
     pub(super) upstreams: &'a Upstreams,
     pub(super) access: &'a Lists,
     pub(super) auths: &'a Providers,
+    pub(super) limits: &'a Limits,
     pub(super) config: &'a Config,
 }
 

@@ -47,6 +47,8 @@ impl Diff {
         diff.compare(&upstreams(before), &upstreams(after));
         let access = |config: &Config| named("access", config.access.clone());
         diff.compare(&access(before), &access(after));
+        let limits = |config: &Config| named("limit", config.limit.clone());
+        diff.compare(&limits(before), &limits(after));
         let routes = |config: &Config| {
             named("route", super::route::names(&config.route).into_iter().zip(config.route.clone()))
         };

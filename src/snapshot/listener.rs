@@ -16,6 +16,7 @@ use http::HeaderValue;
 use crate::{
     access::{Access, Lists},
     config::{self, ListenerTimeout, Path, Problem, Problems},
+    limit::{Limits, PerAddress},
     message::{BodyLimits, Networks},
     metrics::{self, ListenerMetrics},
     tls::{ServerTls, Tickets},
@@ -57,6 +58,8 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Who may connect.
     pub access: Access,
+    /// What an address may do.
+    pub per_address: PerAddress,
     /// What a request's head may be: bytes, fields, bytes of its first line.
     pub head: HeadLimits,
     /// What a request's body may be.
@@ -120,6 +123,7 @@ pub(super) struct Given<'a> {
     /// Where a self-signed certificate is kept, if it may be.
     pub(super) state: Option<&'a FilePath>,
     pub(super) tickets: &'a Tickets,
+    pub(super) limits: &'a Limits,
 }
 
 impl Given<'_> {
@@ -149,6 +153,10 @@ impl Listener {
         let proxy = proxy.map(|proxy| ProxyProtocol::compile(proxy, &at.key("proxy-protocol")));
         let proxy = problems.keep(proxy.transpose());
         check_words(listener, at, problems);
+        let before = previous.map(|previous| &previous.per_address);
+        let (standing, table) = (given.limits.standing(), &listener.per_address);
+        let per_address =
+            PerAddress::compile(table, before, standing, &at.key("per-address"), problems);
         let (bind, trusted) = (problems.keep(bind), problems.keep(trusted));
         let tls = match tls {
             Some(None) => return None,
@@ -168,6 +176,7 @@ impl Listener {
             client_address: listener.client_address,
             proxy_protocol: proxy?,
             access: access?,
+            per_address,
             head: HeadLimits {
                 size: listener.max_header_size.as_usize(),
                 fields: listener.max_headers,

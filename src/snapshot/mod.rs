@@ -34,6 +34,7 @@ pub use self::{
 use crate::{
     auth::{Cookies, Provider, Signer},
     config::Config,
+    limit::Limits,
     message::Reserved,
     metrics,
     route::RouteTable,
@@ -67,6 +68,8 @@ pub struct Snapshot {
     pub auths: Vec<Arc<Provider>>,
     /// The keys by which origins are told who somebody is, if they are.
     pub signer: Option<Arc<Signer>>,
+    /// What limits count.
+    pub limits: Limits,
     /// Header fields that only Janua says, see `identity-headers`.
     pub reserved: Arc<Reserved>,
     /// Cookies that no origin gets.
@@ -175,6 +178,12 @@ impl Snapshot {
     pub fn start(&self) {
         self.stores.iter().for_each(|store| store.start());
         self.auths.iter().for_each(|auth| auth.start());
+    }
+
+    /// The page of metrics.
+    pub fn metrics_page(&self, outside: &metrics::Outside) -> String {
+        self.limits.measure(&self.metrics);
+        self.metrics.encode(outside)
     }
 
     /// The listener with this number, if it is still there.

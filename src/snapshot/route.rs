@@ -10,7 +10,7 @@ use crate::{
     auth::{Auth, Door},
     cache::Cache,
     config::{self, Path, Problem, Problems},
-    limit::Limiter,
+    limit::{self, Limiter},
     metrics::{Loading, RouteMetrics},
     rewrite::{
         FieldValue, Form, HeaderRules, PathRewrite, RewriteProblem, Template, TemplateProblem,
@@ -119,6 +119,13 @@ impl Route {
         if auth.as_ref().is_some_and(Auth::logs_in) {
             check_cookies(route, known, at, problems);
         }
+        let place = limit::Place {
+            route: name,
+            params: &params,
+            asks: !route.auth.is_empty(),
+            at: &at.key("limit"),
+        };
+        let limit = known.limits.of_route(&route.limit, place, metrics, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
@@ -130,7 +137,7 @@ impl Route {
             name: name.into(),
             access: access?,
             auth: auth?,
-            limit: Limiter::default(),
+            limit: limit?,
             cache: Cache::default(),
             target: target?,
             rewrite: rewrite?,

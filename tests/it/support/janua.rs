@@ -167,7 +167,7 @@ impl Janua {
 
     /// The page of metrics.
     pub(crate) fn metrics(&self) -> String {
-        self.world().metrics.encode(&Outside::default())
+        self.world().metrics_page(&Outside::default())
     }
 
     /// Waits until so many requests to a route were refused, or cut off, for this reason.

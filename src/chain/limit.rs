@@ -1,0 +1,155 @@
+//! Stage 6 at one exchange: how much of it, and when.
+//!
+//! In: an exchange and its route's [`Limiter`](crate::limit::Limiter). Out: nothing at once, or after a wait;
+//! or the refusal. What runs until the request ends is kept in the exchange, and what its answer says is
+//! left. A request that may go takes no time of its own: the moment that it came, and what it took to say
+//! who makes it.
+
+use std::{borrow::Cow, time::Duration};
+
+use http::request::Parts;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::exchange::Exchange;
+use crate::{
+    auth::Principal,
+    limit::{Ask, Refusal, Verdict, Visit, Waiting, Who},
+    reject::Reject,
+    route::Params,
+    snapshot::Route,
+};
+
+impl Who for Principal {
+    fn name(&self) -> (&str, &str) {
+        (&self.auth, &self.subject)
+    }
+
+    fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    fn has_role(&self, role: &str) -> bool {
+        Self::has_role(self, role)
+    }
+
+    fn has_scope(&self, scope: &str) -> bool {
+        Self::has_scope(self, scope)
+    }
+
+    fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
+        Self::claim(self, name)
+    }
+}
+
+impl Exchange {
+    /// Takes from each allowance; what the request has to wait for, if it has to.
+    #[inline]
+    pub(super) fn limit(
+        &mut self,
+        route: &Route,
+        head: &Parts,
+        params: &Params<'_, '_>,
+    ) -> Result<Option<Box<Waiting>>, Reject> {
+        if route.limit.is_empty() {
+            return Ok(None);
+        }
+        let now = self.started + Duration::from_micros(self.identify.unwrap_or(0));
+        let ask = |ask: &Ask<'_>, visit: Visit<'_>| route.limit.take(ask, visit);
+        let verdict = self.visit(route, head, params, now, ask);
+        self.heed(verdict)
+    }
+
+    /// Waits for the turn, and for that at the limits behind it.
+    #[cold]
+    pub(super) async fn wait(
+        &mut self,
+        mut waiting: Box<Waiting>,
+        route: &Route,
+        head: &Parts,
+        params: &Params<'_, '_>,
+    ) -> Result<(), Reject> {
+        loop {
+            let turn = waiting.wait().await;
+            let verdict =
+                self.visit(route, head, params, Instant::now(), |ask, visit| match turn {
+                    Ok(turn) => route.limit.go_on(turn, ask, visit),
+                    Err(lost) => Verdict::Refuse(route.limit.give_up(&lost, ask, visit)),
+                });
+            match self.heed(verdict)? {
+                Some(next) => waiting = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// What the request says to its limits, at this moment.
+    fn visit(
+        &mut self,
+        route: &Route,
+        head: &Parts,
+        params: &Params<'_, '_>,
+        now: Instant,
+        act: impl FnOnce(&Ask<'_>, Visit<'_>) -> Verdict,
+    ) -> Verdict {
+        let (worker, mut reported) = (self.client.worker.index, None);
+        let ask = Ask {
+            now,
+            client: self.client_ip,
+            method: &head.method,
+            headers: &head.headers,
+            route: &route.name,
+            param: &|name| params.get(name),
+            who: self.who.principal().map(|who| who as &dyn Who),
+        };
+        let visit = Visit { pass: &mut self.pass, worker, reported: &mut reported };
+        let verdict = act(&ask, visit);
+        if let Some(reject) = reported {
+            self.reported.get_or_insert(reject);
+            route.metrics.report(worker, reject as usize);
+        }
+        verdict
+    }
+
+    fn heed(&mut self, verdict: Verdict) -> Result<Option<Box<Waiting>>, Reject> {
+        match verdict {
+            Verdict::Go => Ok(None),
+            Verdict::Wait(waiting) => Ok(Some(waiting)),
+            Verdict::Refuse(refusal) => Err(self.turned_back(refusal)),
+        }
+    }
+
+    /// Takes from what the listener gives each address.
+    #[inline]
+    pub(super) fn count_address(&mut self) -> Result<(), Reject> {
+        if self.rehearsed {
+            return Ok(());
+        }
+        let taken = self.listener.per_address.request(self.client_ip, self.started);
+        taken.map_err(|refusal| self.turned_back(refusal))
+    }
+
+    #[cold]
+    fn turned_back(&mut self, refusal: Refusal) -> Reject {
+        self.retry_after = refusal.retry_after;
+        refusal.reject
+    }
+
+    /// What each limit makes of it, for people. Nothing is taken.
+    pub(super) fn explain_limit(
+        &self,
+        route: &Route,
+        head: &Parts,
+        params: &Params<'_, '_>,
+    ) -> String {
+        route.limit.explain(&Ask {
+            now: self.started,
+            client: self.client_ip,
+            method: &head.method,
+            headers: &head.headers,
+            route: &route.name,
+            param: &|name| params.get(name),
+            who: self.who.principal().map(|who| who as &dyn Who),
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! `[limit.NAME]`: how much, and what happens to those who want more.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    enforce::Enforce,
+    rate::Rate,
+    value::{Duration, OneOrMany},
+};
+
+/// How much: a rate, or how many at a time, or both; for `limit` of routes. The counts of a limit go on over a reload as long as its `per` is the same. Whoever waits when a reload changes or removes the limit goes on waiting by the rules they came under; at shutdown they keep their turn, as long as `server.drain` lets requests run.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Limit {
+    /// How fast: `"10/s"`, `"600/m"`, `"1000/h"`, `"5000/d"`, evenly: after `burst` requests at once, one each 100 ms with `"10/s"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// As many at once, after a pause; by default the number of the rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 20)]
+    pub burst: Option<u32>,
+    /// What a request costs: a number, `{ header = "x-cost" }` (a number from a header field), or by method: `{ POST = 5, OPTIONS = 0 }`.
+    pub cost: Cost,
+    /// What has an allowance of its own: `"ip"`, `"identity"`, `"claim:NAME"`, `"header:NAME"`, `"cookie:NAME"`, `"path:PARAMETER"`, `"route"`, `"global"`; or a list, for each combination. A request without it is counted by its address. A header field or cookie that comes several times counts as all its values in their order; of a long one only a keyed digest is held.
+    pub per: OneOrMany<String>,
+    /// Addresses of IPv6 count as one if so many of their first bits are the same.
+    pub ipv6_prefix: u8,
+    /// Other rates for some: `{ gold = "100/s", "scope:bulk" = "50/s", "owner:acme" = { rate = "1000/s", burst = 5000 } }`. A name alone is a role's, `default` is `rate`; of several that fit, the fastest counts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("gold", "100/s"), ("default", "10/s")]))]
+    pub tiers: BTreeMap<String, Tier>,
+    /// So many at a time, from the request to the end of its answer; a tunnel is one as long as it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 20)]
+    pub concurrent: Option<u32>,
+    /// What happens to a request over the limit: `"reject"` (429), or `{ delay = "2s" }`: it waits for its turn that long, if that is enough, and is refused at once if not.
+    pub over: Over,
+    /// Requests that may wait at a time. One key has at most as many as are left for others.
+    pub max_waiting: u32,
+    /// Clients that kept within their limits go before those that did not. Each request over a limit costs its client (the identity, else the address) a second of good standing, up to a minute, that comes back with time.
+    pub priority: bool,
+    /// Keys whose allowance is known at a time, 64 bytes each. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself.
+    pub max_keys: u32,
+    /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: `"always"`, only with `"refusals"`, or `"never"`. They show the limit's name.
+    pub headers: LimitHeaders,
+    /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
+    pub enforce: Enforce,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self {
+            rate: None,
+            burst: None,
+            cost: Cost::default(),
+            per: OneOrMany(vec!["ip".into()]),
+            ipv6_prefix: 64,
+            tiers: BTreeMap::new(),
+            concurrent: None,
+            over: Over::default(),
+            max_waiting: 1_000,
+            priority: true,
+            max_keys: 100_000,
+            headers: LimitHeaders::default(),
+            enforce: Enforce::default(),
+        }
+    }
+}
+
+impl Limit {
+    /// A limit of this rate, with every default.
+    pub fn of(rate: Rate) -> Self {
+        Self { rate: Some(rate), ..Self::default() }
+    }
+}
+
+/// What a request costs.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Cost {
+    /// Every request the same.
+    Number(u32),
+    /// By a header field or the method.
+    Table(CostTable),
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self::Number(1)
+    }
+}
+
+/// What a request costs by a header field or, where there is none, by its method; others cost 1.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct CostTable {
+    /// The field with the number. What is no number, or zero, is as if it were not there; more than a burst is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"x-cost")]
+    pub header: Option<String>,
+    /// Costs by method.
+    #[serde(flatten)]
+    pub methods: BTreeMap<String, u32>,
+}
+
+/// A rate for some.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Tier {
+    /// The rate alone.
+    Rate(Rate),
+    /// The rate and more.
+    Table(TierTable),
+}
+
+/// A rate for some, and what else is different for them.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TierTable {
+    /// How fast.
+    #[schemars(example = &"100/s")]
+    pub rate: Rate,
+    /// As many at once; by default the number of the rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 500)]
+    pub burst: Option<u32>,
+    /// So many at a time, instead of the limit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 50)]
+    pub concurrent: Option<u32>,
+}
+
+/// What happens to a request over the limit.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Over {
+    /// `"reject"`: it is refused.
+    Word(OverWord),
+    /// It waits.
+    Delay(Delay),
+}
+
+impl Default for Over {
+    fn default() -> Self {
+        Self::Word(OverWord::Reject)
+    }
+}
+
+/// The words for what happens to a request over the limit.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OverWord {
+    /// It is refused: 429.
+    Reject,
+}
+
+/// Requests over the limit wait for their turn.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Delay {
+    /// How long at most.
+    #[schemars(example = &"2s")]
+    pub delay: Duration,
+}
+
+/// When answers say what is left.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitHeaders {
+    /// All of them.
+    #[default]
+    Always,
+    /// Those that refuse a request for a limit.
+    Refusals,
+    /// None.
+    Never,
+}
+
+/// What a route's `limit` names: a `[limit.NAME]`, a rate, or a limit of its own.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum LimitUse {
+    /// A name, or a rate (`"10/s"`) for each address.
+    Word(String),
+    /// A limit of the route's own, with the keys of a `[limit.NAME]`.
+    Table(Box<Limit>),
+}
+
+/// What an address may do at a listener before anybody is asked who it is. Proxies in `trusted-proxies` speak for many: their connections and handshakes are not counted, and requests count for whom they speak for.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PerAddress {
+    /// Connections at a time; more are closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 100)]
+    pub connections: Option<u32>,
+    /// How fast TLS handshakes may begin; more are closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"10/s")]
+    pub handshakes: Option<Rate>,
+    /// How fast requests may come; more are 429.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"100/s")]
+    pub requests: Option<Rate>,
+    /// Addresses of IPv6 count as one if so many of their first bits are the same.
+    pub ipv6_prefix: u8,
+    /// Addresses that are known at a time, as `limit.NAME.max-keys`.
+    pub max_keys: u32,
+}
+
+impl Default for PerAddress {
+    fn default() -> Self {
+        Self {
+            connections: None,
+            handshakes: None,
+            requests: None,
+            ipv6_prefix: 64,
+            max_keys: 100_000,
+        }
+    }
+}

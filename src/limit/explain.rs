@@ -1,0 +1,72 @@
+//! What the limits of a route make of a request, for people. Nothing is taken.
+
+use std::time::Duration;
+
+use super::{Limiter, key::Ask, rule::Limit, state::Terms};
+
+impl Limiter {
+    /// Each limit, its key for this request and what would be left.
+    pub fn explain(&self, ask: &Ask<'_>) -> String {
+        if self.limits.is_empty() {
+            return "nothing configured".into();
+        }
+        let said: Vec<_> = self.limits.iter().map(|limit| limit.explain(ask)).collect();
+        said.join("; ")
+    }
+}
+
+impl Limit {
+    fn explain(&self, ask: &Ask<'_>) -> String {
+        let now = self.state.time(ask.now);
+        let (claim, number) = self.claim(ask);
+        let (tier, key) = (self.tier(number), self.state.shape.0.describe(ask));
+        let Terms { rate, concurrent } = claim.terms;
+        let mut words = vec![format!("`{}` for {key}", self.name)];
+        if !tier.name.is_empty() {
+            words.push(format!("tier `{}`", tier.name));
+        }
+        if let Some(rate) = rate {
+            let tat = self.state.peek(claim.key, now);
+            words.push(match rate.take(tat, now, claim.cost) {
+                Ok(after) => format!(
+                    "costs {}, leaves {} of {}",
+                    claim.cost,
+                    rate.left(after, now),
+                    rate.units()
+                ),
+                Err(_) if claim.cost > rate.units() => {
+                    format!("costs {}, more than {} ever", claim.cost, rate.units())
+                }
+                Err(_) => {
+                    let wait = rate.conforms(tat, 0, claim.cost).saturating_sub(now);
+                    format!("costs {}, there is enough in {}", claim.cost, seconds(wait))
+                }
+            });
+        }
+        if let Some(most) = concurrent {
+            words.push(format!("{} of {most} at work", self.state.running(claim.key)));
+        }
+        if let Some(delay) = self.delay {
+            let (waiting, own) = self.state.queue.len(claim.key);
+            words.push(format!(
+                "{waiting} of {} wait, {own} under this key, up to {}",
+                self.max_waiting,
+                seconds(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
+            ));
+        }
+        if self.priority {
+            words.push(match self.standing.owed(self.client(ask), ask.now) {
+                0 => "in good standing".into(),
+                owed => format!("in good standing again in {}", seconds(owed)),
+            });
+        }
+        if self.only_reports {
+            words.push("only reports".into());
+        }
+        words.join(", ")
+    }
+}
+
+fn seconds(nanos: u64) -> String {
+    format!("{:.1} s", Duration::from_nanos(nanos).as_secs_f64())
+}

@@ -1,0 +1,406 @@
+//! Whose allowance a request takes from: the parts of a key, and how a request answers them.
+//!
+//! In: what the chain knows of a request, as an [`Ask`]. Out: a keyed digest of 64 bits. Of what a client
+//! sends nothing else is held, however long it is, and nobody outside can make two keys meet.
+
+use std::{
+    borrow::Cow,
+    hash::{BuildHasher as _, Hasher, RandomState},
+    net::{IpAddr, Ipv6Addr},
+};
+
+use http::{HeaderMap, HeaderName, Method, header::COOKIE};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::config::nearest;
+
+/// What a request says to a limit.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    /// The time that it has.
+    pub now: Instant,
+    /// The client's address; none for a Unix socket.
+    pub client: Option<IpAddr>,
+    /// How.
+    pub method: &'a Method,
+    /// Its header fields.
+    pub headers: &'a HeaderMap,
+    /// The route that takes it.
+    pub route: &'a str,
+    /// Its path parameters.
+    pub param: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// Who makes it, if that is known.
+    pub who: Option<&'a dyn Who>,
+}
+
+/// Somebody who is known, as far as limits ask.
+pub trait Who {
+    /// Which section knows them, and by what name.
+    fn name(&self) -> (&str, &str);
+    /// Whose key it is, where that is another thing.
+    fn owner(&self) -> Option<&str>;
+    /// Whether they have this role.
+    fn has_role(&self, role: &str) -> bool;
+    /// Whether they have this scope.
+    fn has_scope(&self, scope: &str) -> bool;
+    /// A claim.
+    fn claim(&self, name: &str) -> Option<Cow<'_, Value>>;
+}
+
+/// A part of a key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Part {
+    Ip,
+    Identity,
+    Claim(Box<str>),
+    Header(HeaderName),
+    Cookie(Box<str>),
+    Path(Box<str>),
+    Route,
+}
+
+/// What makes a key. Without parts there is one for all.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Recipe {
+    pub(super) parts: Box<[Part]>,
+    /// Bits of an address of IPv6.
+    pub(super) prefix: u8,
+}
+
+/// Who a client is, whatever a limit counts by: the identity, else the address.
+pub(super) fn client(seed: &RandomState, ask: &Ask<'_>, prefix: u8) -> u64 {
+    let mut hasher = seed.build_hasher();
+    Part::Identity.feed(ask, prefix, &mut hasher);
+    hasher.finish()
+}
+
+impl Recipe {
+    /// The key of a request.
+    #[inline]
+    pub(super) fn key(&self, seed: &RandomState, ask: &Ask<'_>) -> u64 {
+        let mut hasher = seed.build_hasher();
+        for part in &self.parts {
+            part.feed(ask, self.prefix, &mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// Whether a key is somebody's, rather than shared by many.
+    pub(super) fn is_personal(&self) -> bool {
+        self.parts.iter().any(|part| !matches!(part, Part::Path(_) | Part::Route))
+    }
+
+    /// Whether there is one key for each route, or for all.
+    pub(super) fn is_single(&self) -> bool {
+        self.parts.iter().all(|part| *part == Part::Route)
+    }
+
+    /// The key of a request, for people.
+    pub(super) fn describe(&self, ask: &Ask<'_>) -> String {
+        let parts: Vec<_> = self.parts.iter().map(|part| part.describe(ask, self.prefix)).collect();
+        if parts.is_empty() { "global".into() } else { parts.join(" and ") }
+    }
+}
+
+impl Part {
+    /// Reads a word of `per`.
+    pub(super) fn parse(text: &str) -> Result<Self, (String, String)> {
+        const WORDS: [&str; 8] =
+            ["ip", "identity", "claim:", "header:", "cookie:", "path:", "route", "global"];
+        let bad = |message: String| {
+            let help = "`ip`, `identity`, `claim:NAME`, `header:NAME`, `cookie:NAME`, \
+                        `path:PARAMETER`, `route` or `global`";
+            Err((message, help.to_owned()))
+        };
+        match text.split_once(':') {
+            None if text == "ip" => Ok(Self::Ip),
+            None if text == "identity" => Ok(Self::Identity),
+            None if text == "route" => Ok(Self::Route),
+            Some((kind @ ("claim" | "header" | "cookie" | "path"), "")) => {
+                bad(format!("`{kind}:` names nothing"))
+            }
+            Some(("claim", name)) => Ok(Self::Claim(name.into())),
+            Some(("cookie", name)) => Ok(Self::Cookie(name.into())),
+            Some(("path", name)) => Ok(Self::Path(name.into())),
+            Some(("header", name)) => match HeaderName::try_from(name) {
+                Ok(name) => Ok(Self::Header(name)),
+                Err(_) => bad(format!("`{name}` is not a field name")),
+            },
+            _ => match nearest(text, WORDS) {
+                Some(word) => {
+                    Err((format!("`{text}` is no key"), format!("did you mean `{word}`?")))
+                }
+                None => bad(format!("`{text}` is no key")),
+            },
+        }
+    }
+
+    /// Puts what a request says into the digest; what is not there, as the address.
+    #[inline]
+    fn feed(&self, ask: &Ask<'_>, prefix: u8, hasher: &mut impl Hasher) {
+        let there = match self {
+            Self::Ip => false,
+            Self::Route => text(ask.route.as_bytes(), hasher),
+            Self::Identity => ask.who.is_some_and(|who| {
+                let (auth, name) = who.name();
+                text(auth.as_bytes(), hasher) && text(name.as_bytes(), hasher)
+            }),
+            Self::Path(name) => {
+                (ask.param)(name).is_some_and(|value| text(value.as_bytes(), hasher))
+            }
+            Self::Header(name) => {
+                joined(ask.headers.get_all(name).iter().map(http::HeaderValue::as_bytes), hasher)
+            }
+            Self::Cookie(name) => joined(cookies(ask.headers, name), hasher),
+            Self::Claim(name) => claim(ask, name, |value| text(value, hasher)),
+        };
+        if !there {
+            hasher.write_u8(0);
+            address(ask.client, prefix, hasher);
+        }
+    }
+
+    fn describe(&self, ask: &Ask<'_>, prefix: u8) -> String {
+        const SHOWN: usize = 40;
+        let short = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            let cut: String = text.chars().take(SHOWN).collect();
+            if cut.len() < text.len() { format!("`{cut}`…") } else { format!("`{cut}`") }
+        };
+        let ip = || match ask.client.map(|ip| neighbourhood(ip, prefix)) {
+            Some(IpAddr::V6(ip)) => format!("ip {ip}/{prefix}"),
+            Some(ip) => format!("ip {ip}"),
+            None => "no ip".into(),
+        };
+        let all =
+            |values: Vec<&[u8]>| (!values.is_empty()).then(|| short(&values.join(&b", "[..])));
+        let (kind, found) = match self {
+            Self::Ip => return ip(),
+            Self::Route => return format!("route `{}`", ask.route),
+            Self::Identity => {
+                ("identity".into(), ask.who.map(|who| short(who.name().1.as_bytes())))
+            }
+            Self::Path(name) => {
+                (format!("path {name}"), (ask.param)(name).map(|value| short(value.as_bytes())))
+            }
+            Self::Header(name) => {
+                let values = ask.headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+                (format!("header {name}"), all(values.collect()))
+            }
+            Self::Cookie(name) => {
+                (format!("cookie {name}"), all(cookies(ask.headers, name).collect()))
+            }
+            Self::Claim(name) => {
+                let mut found = None;
+                claim(ask, name, |value| {
+                    found = Some(short(value));
+                    true
+                });
+                (format!("claim {name}"), found)
+            }
+        };
+        match found {
+            Some(value) => format!("{kind} {value}"),
+            None => format!("{} for want of {kind}", ip()),
+        }
+    }
+}
+
+/// Those behind an address: in IPv6, where everybody has many, the first bits.
+fn neighbourhood(address: IpAddr, prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let kept = 128 - u32::from(prefix.min(128));
+            let mask = u128::MAX.checked_shl(kept).unwrap_or(0);
+            Ipv6Addr::from(u128::from(address) & mask).into()
+        }
+    }
+}
+
+/// An address, in the digest.
+#[inline]
+pub(super) fn address(address: Option<IpAddr>, prefix: u8, hasher: &mut impl Hasher) {
+    match address.map(|address| neighbourhood(address, prefix)) {
+        None => hasher.write_u8(0),
+        Some(IpAddr::V4(address)) => hasher.write_u32(address.into()),
+        Some(IpAddr::V6(address)) => hasher.write_u128(address.into()),
+    }
+}
+
+/// A text, in the digest; its end cannot be taken for another's beginning.
+#[inline]
+fn text(bytes: &[u8], hasher: &mut impl Hasher) -> bool {
+    hasher.write_u8(1);
+    hasher.write(bytes);
+    hasher.write_usize(bytes.len());
+    true
+}
+
+/// All values as one text, as a list has them (RFC 9110 section 5.2).
+fn joined<'a>(values: impl Iterator<Item = &'a [u8]>, hasher: &mut impl Hasher) -> bool {
+    let mut length = 0;
+    for (at, value) in values.enumerate() {
+        hasher.write(if at == 0 { &[1] } else { b", " });
+        hasher.write(value);
+        length += value.len() + 2;
+    }
+    hasher.write_usize(length.saturating_sub(2));
+    length > 0
+}
+
+/// The values of a cookie.
+fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let pairs =
+        headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
+    pairs.filter_map(move |pair| {
+        let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(value.trim_ascii_end())
+    })
+}
+
+/// Has `act` look at a claim's text; only what is no text is written out for it.
+fn claim(ask: &Ask<'_>, name: &str, act: impl FnOnce(&[u8]) -> bool) -> bool {
+    match ask.who.and_then(|who| who.claim(name)).as_deref() {
+        None | Some(Value::Null) => false,
+        Some(Value::String(text)) => act(text.as_bytes()),
+        Some(other) => act(other.to_string().as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use http::HeaderValue;
+
+    use super::*;
+
+    struct Alice;
+
+    impl Who for Alice {
+        fn name(&self) -> (&str, &str) {
+            ("corp", "alice")
+        }
+
+        fn owner(&self) -> Option<&str> {
+            None
+        }
+
+        fn has_role(&self, _: &str) -> bool {
+            false
+        }
+
+        fn has_scope(&self, _: &str) -> bool {
+            false
+        }
+
+        fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
+            (name == "team").then(|| Cow::Owned(Value::from("red")))
+        }
+    }
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn recipe(words: &[&str]) -> Recipe {
+        let parts = words.iter().map(|word| Part::parse(word).unwrap()).collect();
+        Recipe { parts, prefix: 64 }
+    }
+
+    fn ask<'a>(client: &str, headers: &'a HeaderMap, who: Option<&'a dyn Who>) -> Ask<'a> {
+        let param = &|name: &str| (name == "id").then_some("7");
+        let client = Some(client.parse().unwrap());
+        let (now, method) = (Instant::now(), &Method::GET);
+        Ask { now, client, method, headers, route: "r", param, who }
+    }
+
+    #[test]
+    fn a_key_is_what_the_request_says_and_the_address_where_it_says_nothing() {
+        let seed = RandomState::new();
+        let none = headers(&[]);
+        let key = |words: &[&str], ask: &Ask<'_>| recipe(words).key(&seed, ask);
+        let (a, b) = (ask("192.0.2.1", &none, None), ask("192.0.2.2", &none, None));
+        let alice = ask("192.0.2.2", &none, Some(&Alice));
+        assert_ne!(key(&["ip"], &a), key(&["ip"], &b));
+        assert_eq!(key(&["ip"], &b), key(&["ip"], &alice));
+        for word in ["identity", "claim:team", "header:x-t", "cookie:s", "path:other"] {
+            assert_eq!(key(&[word], &a), key(&["ip"], &a), "{word}: it falls back to the address");
+        }
+        for word in ["identity", "claim:team"] {
+            let elsewhere = ask("192.0.2.9", &none, Some(&Alice));
+            assert_eq!(key(&[word], &alice), key(&[word], &elsewhere), "{word}");
+            assert_ne!(key(&[word], &alice), key(&[word], &b), "{word}");
+        }
+        assert_eq!(key(&["path:id"], &a), key(&["path:id"], &b));
+        assert_ne!(key(&["path:id", "ip"], &a), key(&["path:id", "ip"], &b));
+        assert_eq!(key(&["route"], &a), key(&["route"], &alice));
+        assert_eq!(key(&[], &a), key(&[], &b));
+        assert_ne!(key(&["route"], &a), key(&["ip"], &a));
+    }
+
+    #[test]
+    fn repeated_fields_count_as_one_and_none_hides_behind_another() {
+        let seed = RandomState::new();
+        let recipe = recipe(&["header:x-t"]);
+        let key = |lines: &[(&'static str, &'static str)]| {
+            recipe.key(&seed, &ask("192.0.2.1", &headers(lines), None))
+        };
+        assert_eq!(key(&[("x-t", "a"), ("x-t", "b")]), key(&[("x-t", "a, b")]));
+        let others: HashSet<u64> = [
+            &[("x-t", "a")][..],
+            &[("x-t", "b")],
+            &[("x-t", "a"), ("x-t", "b")],
+            &[("x-t", "b"), ("x-t", "a")],
+            &[("x-t", "a"), ("x-t", "a")],
+            &[("x-t", "")],
+            &[],
+        ]
+        .map(|lines| key(lines))
+        .into();
+        assert_eq!(others.len(), 7);
+    }
+
+    #[test]
+    fn cookies_are_found_wherever_they_stand() {
+        let found = |lines: &[(&'static str, &'static str)]| {
+            let headers = headers(lines);
+            let values = cookies(&headers, "s").map(|value| value.to_owned());
+            String::from_utf8(values.collect::<Vec<_>>().join(&b'|')).unwrap()
+        };
+        assert_eq!(found(&[("cookie", "a=1; s=2;ss=3; xs=4")]), "2");
+        assert_eq!(found(&[("cookie", "s=1"), ("cookie", "b=2; s=3 ")]), "1|3");
+        assert_eq!(found(&[("cookie", "s"), ("x", "s=1")]), "");
+    }
+
+    #[test]
+    fn addresses_of_one_network_of_ipv6_are_one() {
+        let address = |text: &str, prefix| neighbourhood(text.parse().unwrap(), prefix).to_string();
+        assert_eq!(address("2001:db8:1:2:3::4", 64), "2001:db8:1:2::");
+        assert_eq!(address("2001:db8:1:2:3::4", 48), "2001:db8:1::");
+        assert_eq!(address("2001:db8::4", 128), "2001:db8::4");
+        assert_eq!(address("2001:db8::4", 0), "::");
+        assert_eq!(address("192.0.2.1", 8), "192.0.2.1");
+    }
+
+    #[test]
+    fn words_that_are_no_keys_are_refused_with_help() {
+        for (word, help) in [
+            ("ipp", "did you mean `ip`?"),
+            ("header:", "`header:NAME`"),
+            ("header:a b", "`header:NAME`"),
+            ("user", "`identity`"),
+            ("glob", "`global`"),
+            ("", "`ip`"),
+        ] {
+            let said = Part::parse(word).unwrap_err().1;
+            assert!(said.contains(help), "{word}: {said}");
+        }
+    }
+}

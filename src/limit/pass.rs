@@ -1,0 +1,93 @@
+//! [`Pass`]: what a request got from the limits of its route: what runs until it ends, and what its
+//! answer says is left.
+
+use http::HeaderMap;
+
+use super::{
+    Limiter,
+    rule::Limit,
+    state::{Permit, Taken},
+};
+use crate::config::LimitHeaders;
+
+/// Limits whose rest an answer tells.
+const TOLD: usize = 4;
+
+/// What a request got from the limits of its route.
+#[derive(Debug, Default)]
+pub struct Pass {
+    told: [Told; TOLD],
+    count: u8,
+    /// Which limits of the route it took from, as bits.
+    pub(super) taken: u32,
+    permit: Option<Permit>,
+    /// Those of more limits than one.
+    permits: Vec<Permit>,
+}
+
+/// What is left of a limit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    limit: u8,
+    tier: u16,
+    left: u32,
+    /// Seconds.
+    reset: u32,
+}
+
+impl Pass {
+    /// Notes what was taken from the limit with this number.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        number: usize,
+        limit: &Limit,
+        tier: usize,
+        taken: Taken,
+        now: u64,
+    ) {
+        self.taken |= 1 << number;
+        if limit.headers == LimitHeaders::Always {
+            self.tell(number, limit, tier, taken.tat, now);
+        }
+        if let Some(permit) = taken.permit {
+            match self.permit {
+                None => self.permit = Some(permit),
+                Some(_) => self.permits.push(permit),
+            }
+        }
+    }
+
+    /// Notes what is left of the limit with this number.
+    #[inline]
+    pub(super) fn tell(&mut self, number: usize, limit: &Limit, tier: usize, tat: u64, now: u64) {
+        let Some(rate) = limit.tier(tier).terms.rate else { return };
+        let Some(place) = self.told.get_mut(usize::from(self.count)) else { return };
+        self.count += 1;
+        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        *place = Told {
+            limit: u8::try_from(number).unwrap_or(u8::MAX),
+            tier: u16::try_from(tier).unwrap_or(u16::MAX),
+            left: small(rate.left(tat, now)),
+            reset: small(tat.saturating_sub(now).div_ceil(1_000_000_000)),
+        };
+    }
+
+    /// Forgets what was taken: it was given back, and there is nothing to tell of it.
+    pub(super) fn clear(&mut self) {
+        (self.taken, self.count, self.permit) = (0, 0, None);
+        self.permits.clear();
+    }
+
+    /// Tells the client what is left.
+    #[inline]
+    pub(super) fn write(&self, limiter: &Limiter, headers: &mut HeaderMap) {
+        for told in &self.told[..usize::from(self.count)] {
+            let limit = limiter.limits.get(usize::from(told.limit));
+            let policy = limit.and_then(|limit| limit.tier(told.tier.into()).policy.as_ref());
+            if let Some(policy) = policy {
+                policy.tell(told.left, told.reset, headers);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! [`PerAddress`]: what an address may do at a listener before anybody is asked who it is.
+
+use std::{
+    hash::{BuildHasher as _, Hasher as _},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Refusal, Standing,
+    compile::gcra,
+    key::{Part, Recipe, address},
+    state::{Blocked, Claim, Permit, State, Terms},
+};
+use crate::{
+    config::{self, Path, Problem, Problems},
+    metrics::LimitMetrics,
+    reject::Reject,
+};
+
+/// What an address may do at a listener.
+#[derive(Debug)]
+pub struct PerAddress {
+    standing: Arc<Standing>,
+    prefix: u8,
+    connections: Option<Allowance>,
+    handshakes: Option<Allowance>,
+    requests: Option<Allowance>,
+}
+
+#[derive(Debug)]
+struct Allowance {
+    terms: Terms,
+    state: Arc<State>,
+    reject: Reject,
+}
+
+impl PerAddress {
+    /// Compiles the table at `at`, with what was counted `before`.
+    pub fn compile(
+        table: &config::PerAddress,
+        before: Option<&Self>,
+        standing: &Arc<Standing>,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Self {
+        let shape = Recipe { parts: [Part::Ip].into(), prefix: table.ipv6_prefix };
+        if table.ipv6_prefix > 128 {
+            problems.push(
+                Problem::error(at.key("ipv6-prefix"), "an address has 128 bits").help("64, or 56"),
+            );
+        }
+        if table.max_keys == 0 {
+            problems.push(Problem::error(at.key("max-keys"), "no address could be known"));
+        }
+        if table.connections == Some(0) {
+            problems.push(Problem::error(at.key("connections"), "nobody could connect"));
+        }
+        let allowance = |terms: Option<Terms>, before: Option<&Allowance>, reject| {
+            let shape = (shape.clone(), table.max_keys);
+            let known = before.filter(|known| known.state.shape == shape);
+            let state = known.map(|known| known.state.clone());
+            let state = state.unwrap_or_else(|| {
+                Arc::new(State::new(shape, Arc::new(LimitMetrics::new(0, &[]))))
+            });
+            terms.map(|terms| Allowance { terms, state, reject })
+        };
+        let mut terms = |written: Option<config::Rate>, key: &'static str| {
+            let rate = gcra(written?, None, &at.key(key), problems)?;
+            Some(Terms { rate: Some(rate), concurrent: None })
+        };
+        let (handshakes, requests) =
+            (terms(table.handshakes, "handshakes"), terms(table.requests, "requests"));
+        let connections =
+            table.connections.map(|most| Terms { rate: None, concurrent: Some(most) });
+        let before = |pick: fn(&Self) -> &Option<Allowance>| before.and_then(|b| pick(b).as_ref());
+        Self {
+            standing: standing.clone(),
+            prefix: table.ipv6_prefix,
+            connections: allowance(
+                connections,
+                before(|b| &b.connections),
+                Reject::LimitConnections,
+            ),
+            handshakes: allowance(handshakes, before(|b| &b.handshakes), Reject::LimitHandshakes),
+            requests: allowance(requests, before(|b| &b.requests), Reject::LimitRequests),
+        }
+    }
+
+    /// Lets a connection come in, which is one until the permit is dropped.
+    ///
+    /// # Errors
+    /// The address has all that it may have.
+    pub fn connect(&self, peer: Option<IpAddr>, tls: bool) -> Result<Option<Permit>, Reject> {
+        let permit = match &self.connections {
+            None => None,
+            Some(allowance) => self.take(allowance, peer, 1).map_err(|refusal| refusal.reject)?,
+        };
+        if let Some(allowance) = self.handshakes.as_ref().filter(|_| tls) {
+            let now = allowance.state.time(Instant::now());
+            self.take(allowance, peer, now).map_err(|refusal| refusal.reject)?;
+        }
+        Ok(permit)
+    }
+
+    /// Lets a request come in.
+    ///
+    /// # Errors
+    /// There were too many.
+    #[inline]
+    pub fn request(&self, client: Option<IpAddr>, now: Instant) -> Result<(), Refusal> {
+        match &self.requests {
+            None => Ok(()),
+            Some(allowance) => self.take(allowance, client, allowance.state.time(now)).map(|_| ()),
+        }
+    }
+
+    /// What would become of a request, for people; none if nothing is said of requests.
+    pub fn explain(&self, client: Option<IpAddr>, now: Instant) -> Option<String> {
+        let allowance = self.requests.as_ref()?;
+        let (rate, time) = (allowance.terms.rate?, allowance.state.time(now));
+        let tat = allowance.state.peek(self.key(client), time);
+        Some(format!(
+            "{} of {} requests are left to this address",
+            rate.left(tat, time),
+            rate.units()
+        ))
+    }
+
+    fn key(&self, ip: Option<IpAddr>) -> u64 {
+        let mut hasher = self.standing.seed.build_hasher();
+        address(ip, self.prefix, &mut hasher);
+        hasher.finish()
+    }
+
+    fn take(
+        &self,
+        allowance: &Allowance,
+        ip: Option<IpAddr>,
+        now: u64,
+    ) -> Result<Option<Permit>, Refusal> {
+        // Whoever comes by a Unix socket has no address, and is let in by who may open it.
+        if ip.is_none() {
+            return Ok(None);
+        }
+        let claim = Claim { key: self.key(ip), cost: 1, terms: allowance.terms };
+        match allowance.state.take(claim, now) {
+            Ok(taken) => Ok(taken.permit),
+            Err(blocked) => {
+                let retry_after = match blocked {
+                    Blocked::Until(time) => Some(Duration::from_nanos(time.saturating_sub(now))),
+                    Blocked::Running | Blocked::Queue | Blocked::Never => None,
+                };
+                Err(Refusal { reject: allowance.reject, retry_after })
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! [`Queue`]: those who wait for their turn at a limit. Nobody else comes here.
+//!
+//! In: a request over its limit, with how long it may wait. Out: its turn, or that there is none. Each key
+//! has a [`Lane`], in which its clients take turns. Of those who wait in a lane one *drives* it: its timer
+//! goes off when whoever is next may go. When it has gone itself it hands that on. So there is no task that
+//! could die with its worker, and a request that is dropped takes itself out.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU32,
+            Ordering::{Relaxed, SeqCst},
+            fence,
+        },
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    lane::{Lane, Waiter},
+    state::{Blocked, Claim, State, Taken},
+};
+
+/// Those who wait.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// Who waits, by some bits of the key: with this, those who need not wait take no lock.
+    busy: [AtomicU32; BUSY],
+    inner: Mutex<Inner>,
+}
+
+const BUSY: usize = 32;
+
+#[derive(Debug, Default)]
+struct Inner {
+    lanes: HashMap<u64, Line>,
+    waiting: usize,
+    last: u64,
+}
+
+/// A lane, and whose timer moves it.
+#[derive(Debug, Default)]
+struct Line {
+    lane: Lane<Waits>,
+    driver: Option<(u64, UnboundedSender<Word>)>,
+    /// For when the driver's timer is set.
+    set: Option<u64>,
+}
+
+/// Somebody who waits.
+#[derive(Debug)]
+struct Waits {
+    claim: Claim,
+    came: u64,
+    good: bool,
+    tell: UnboundedSender<Word>,
+}
+
+/// What somebody who waits is told.
+#[derive(Debug)]
+enum Word {
+    /// To go.
+    Go(Turn),
+    /// To look again at that time, for all in the lane.
+    Drive(u64),
+}
+
+/// A turn. Who gets it and is gone by then gives it back.
+#[derive(Debug)]
+pub(super) struct Turn(Option<(Taken, Arc<State>, Claim)>);
+
+impl Turn {
+    /// Takes it.
+    pub(super) fn accept(mut self) -> Option<Taken> {
+        self.0.take().map(|(taken, ..)| taken)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some((taken, state, claim)) = self.0.take() {
+            state.give_back(claim, state.time(Instant::now()));
+            drop(taken);
+        }
+    }
+}
+
+/// Who wants to wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Comer {
+    pub(super) claim: Claim,
+    pub(super) client: u64,
+    pub(super) class: usize,
+    /// Whether a place counts for the key; else for the client.
+    pub(super) personal: bool,
+    /// How long it may wait.
+    pub(super) patience: Duration,
+    /// As many may wait.
+    pub(super) most: usize,
+    pub(super) now: Instant,
+}
+
+/// There is no turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct NoTurn {
+    /// When it may be worth to come again, if that is known.
+    pub(super) after: Option<Duration>,
+    /// What stands in the way.
+    pub(super) blocked: Blocked,
+}
+
+/// A place in the queue.
+#[derive(Debug)]
+pub(super) struct Seat {
+    state: Arc<State>,
+    comer: Comer,
+    id: u64,
+    words: UnboundedReceiver<Word>,
+}
+
+impl Queue {
+    /// Whether somebody may wait under this key.
+    #[inline]
+    pub(super) fn waits(&self, key: u64) -> bool {
+        self.busy(key).load(Relaxed) > 0
+    }
+
+    fn busy(&self, key: u64) -> &AtomicU32 {
+        &self.busy[(key >> 59) as usize]
+    }
+
+    /// How many wait, and how many of them under a key.
+    pub(super) fn len(&self, key: u64) -> (usize, usize) {
+        let inner = self.inner.lock();
+        (inner.waiting, inner.lanes.get(&key).map_or(0, |line| line.lane.len()))
+    }
+
+    /// How many of a client's wait under a key.
+    pub(super) fn of(&self, key: u64, client: u64) -> usize {
+        self.inner.lock().lanes.get(&key).map_or(0, |line| line.lane.of(client))
+    }
+
+    /// Takes a place in the queue, unless there is none or its turn would come too late.
+    pub(super) fn sit(&self, state: &Arc<State>, comer: Comer) -> Result<Seat, NoTurn> {
+        let Comer { claim, client, class, now, .. } = comer;
+        let came = state.time(now);
+        let mut inner = self.inner.lock();
+        let turn = inner.turn(state, &comer, came);
+        let late = turn.is_some_and(|turn| turn > came + nanos(comer.patience));
+        if late || !inner.has_room(&comer) {
+            let after = turn.map(|turn| Duration::from_nanos(turn.saturating_sub(came)));
+            let blocked = turn.map_or(Blocked::Running, Blocked::Until);
+            return Err(NoTurn { after, blocked });
+        }
+        self.busy(claim.key).fetch_add(1, SeqCst);
+        fence(SeqCst);
+        inner.last += 1;
+        inner.waiting += 1;
+        let (id, good) = (inner.last, class == 0);
+        state.metrics.waiting(good).inc();
+        let (tell, words) = unbounded_channel();
+        let waits = Waits { claim, came, good, tell };
+        let line = inner.lanes.entry(claim.key).or_default();
+        line.lane.push(client, class, Waiter { id, cost: claim.cost, what: waits });
+        self.advance(state, &mut inner, claim.key, came);
+        drop(inner);
+        Ok(Seat { state: state.clone(), comer, id, words })
+    }
+
+    /// Lets those go under a key whose turn has come.
+    pub(super) fn pump(&self, state: &Arc<State>, key: u64, now: Instant) {
+        self.advance(state, &mut self.inner.lock(), key, state.time(now));
+    }
+
+    fn advance(&self, state: &Arc<State>, inner: &mut Inner, key: u64, now: u64) {
+        let Some(line) = inner.lanes.get_mut(&key) else { return };
+        let mut next = None;
+        while let Some(first) = line.lane.first() {
+            let Waits { claim, came, .. } = first.what;
+            match state.take_late(claim, came, now) {
+                Ok(taken) => {
+                    let Some(Waiter { id, what, .. }) = line.lane.pop() else { break };
+                    inner.waiting -= 1;
+                    self.busy(key).fetch_sub(1, Relaxed);
+                    state.metrics.waiting(what.good).dec();
+                    if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
+                        line.driver = None;
+                    }
+                    // It holds the other end until it has left the lane.
+                    let _ = what.tell.send(Word::Go(Turn(Some((taken, state.clone(), claim)))));
+                }
+                Err(Blocked::Until(time)) => {
+                    next = Some(time);
+                    break;
+                }
+                Err(Blocked::Running | Blocked::Queue | Blocked::Never) => break,
+            }
+        }
+        line.drive(next);
+        if line.lane.len() == 0 {
+            inner.lanes.remove(&key);
+        }
+    }
+
+    fn leave(&self, state: &Arc<State>, comer: &Comer, id: u64) {
+        let key = comer.claim.key;
+        let mut inner = self.inner.lock();
+        let Some(line) = inner.lanes.get_mut(&key) else { return };
+        let Some(left) = line.lane.remove(comer.client, id) else { return };
+        if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
+            line.driver = None;
+        }
+        inner.waiting -= 1;
+        self.busy(key).fetch_sub(1, Relaxed);
+        state.metrics.waiting(left.what.good).dec();
+        self.advance(state, &mut inner, key, state.time(Instant::now()));
+    }
+}
+
+impl Inner {
+    /// Whether there is a place. Nobody has more than are left for others, so whoever floods leaves half of
+    /// them, and two who flood a third. Clients that did not keep within their limits have half of that, or
+    /// less: the last places are for those who did.
+    fn has_room(&self, comer: &Comer) -> bool {
+        let free = comer.most.saturating_sub(self.waiting);
+        let held = self.lanes.get(&comer.claim.key).map_or(0, |line| match comer.personal {
+            true => line.lane.len(),
+            false => line.lane.of(comer.client),
+        });
+        held < free >> comer.class.min(3)
+    }
+
+    /// When it would be its turn, if nobody else came; none if that is not a matter of time.
+    fn turn(&self, state: &State, comer: &Comer, came: u64) -> Option<u64> {
+        let Claim { key, cost, terms } = comer.claim;
+        let line = self.lanes.get(&key);
+        let ahead = line.map_or(0, |line| line.lane.ahead(comer.client, comer.class, cost));
+        let turn = terms.rate?.conforms(state.peek(key, came), ahead, cost);
+        (turn > came).then_some(turn)
+    }
+}
+
+impl Line {
+    /// Has somebody look again at this time.
+    fn drive(&mut self, next: Option<u64>) {
+        let Some(time) = next else { return };
+        if self.driver.is_none() {
+            self.set = None;
+            let first = self.lane.first();
+            self.driver = first.map(|first| (first.id, first.what.tell.clone()));
+        }
+        // A timer that goes off too early does no harm: its owner looks, and sets it anew.
+        if self.set.is_none_or(|set| set > time)
+            && let Some((_, driver)) = &self.driver
+        {
+            self.set = Some(time);
+            let _ = driver.send(Word::Drive(time));
+        }
+    }
+}
+
+impl Seat {
+    /// Waits for the turn.
+    pub(super) async fn wait(mut self) -> Result<Turn, NoTurn> {
+        let deadline = self.comer.now + self.comer.patience;
+        let mut timer: Option<u64> = None;
+        loop {
+            let (wakes, drives) = match timer {
+                Some(time) => (self.state.moment(time).min(deadline), true),
+                None => (deadline, false),
+            };
+            tokio::select! {
+                biased;
+                word = self.words.recv() => match word {
+                    Some(Word::Go(turn)) => return Ok(turn),
+                    Some(Word::Drive(time)) => timer = Some(time),
+                    // Its other end is kept in the lane.
+                    None => break,
+                },
+                () = sleep_until(wakes) => {
+                    if drives {
+                        timer = None;
+                        self.look();
+                    }
+                    if Instant::now() >= deadline {
+                        break;
+                    }
+                }
+            }
+        }
+        match self.words.try_recv() {
+            Ok(Word::Go(turn)) => Ok(turn),
+            Ok(Word::Drive(_)) | Err(_) => Err(self.late()),
+        }
+    }
+
+    /// Its timer went off: lets those go whose turn it is.
+    fn look(&self) {
+        let queue = &self.state.queue;
+        let mut inner = queue.inner.lock();
+        let key = self.comer.claim.key;
+        if let Some(line) = inner.lanes.get_mut(&key) {
+            line.set = None;
+        }
+        let now = self.state.time(Instant::now());
+        queue.advance(&self.state, &mut inner, key, now);
+    }
+
+    fn late(&self) -> NoTurn {
+        let now = self.state.time(Instant::now());
+        let turn = self.state.queue.inner.lock().turn(&self.state, &self.comer, now);
+        let after = turn.map(|turn| Duration::from_nanos(turn.saturating_sub(now)));
+        NoTurn { after, blocked: turn.map_or(Blocked::Running, Blocked::Until) }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.state.queue.leave(&self.state, &self.comer, self.id);
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
+}

@@ -1,0 +1,179 @@
+//! [`Limit`]: a `[limit.NAME]`, or a limit of a route's own: what holds for whom, over what is counted.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, Method};
+
+use super::{
+    Refusal,
+    fields::Policy,
+    key::{self, Ask},
+    queue::{Comer, NoTurn, Seat},
+    standing::Standing,
+    state::{Blocked, Claim, State, Taken, Terms},
+};
+use crate::{config::LimitHeaders, metrics::LimitMetrics, reject::Reject};
+
+/// How much, and what happens to those who want more.
+#[derive(Clone, Debug)]
+pub(super) struct Limit {
+    pub(super) name: Box<str>,
+    pub(super) metrics: Arc<LimitMetrics>,
+    pub(super) state: Arc<State>,
+    pub(super) standing: Arc<Standing>,
+    /// Who has which terms, the fastest first.
+    pub(super) tiers: Box<[Tier]>,
+    /// The terms of everybody else.
+    pub(super) others: Tier,
+    pub(super) cost: Cost,
+    /// How long a request may wait; none if it is refused at once.
+    pub(super) delay: Option<Duration>,
+    pub(super) max_waiting: usize,
+    pub(super) priority: bool,
+    pub(super) headers: LimitHeaders,
+    pub(super) only_reports: bool,
+}
+
+/// Terms, and whom they are for.
+#[derive(Clone, Debug)]
+pub(super) struct Tier {
+    pub(super) name: Box<str>,
+    pub(super) whose: Whose,
+    pub(super) terms: Terms,
+    pub(super) policy: Option<Policy>,
+}
+
+/// Whom a tier is for.
+#[derive(Clone, Debug)]
+pub(super) enum Whose {
+    Everybody,
+    Role(Box<str>),
+    Scope(Box<str>),
+    Owner(Box<str>),
+}
+
+/// What a request costs.
+#[derive(Clone, Debug)]
+pub(super) enum Cost {
+    Number(u64),
+    Table { header: Option<HeaderName>, methods: Box<[(Method, u64)]> },
+}
+
+impl Limit {
+    /// What a request would take, and by which tier: its number, the last is everybody's.
+    #[inline]
+    pub(super) fn claim(&self, ask: &Ask<'_>) -> (Claim, usize) {
+        let tier = self.tiers.iter().position(|tier| tier.whose.is(ask));
+        let tier = tier.unwrap_or(self.tiers.len());
+        let key = self.state.shape.0.key(&self.standing.seed, ask);
+        (Claim { key, cost: self.cost.of(ask), terms: self.tier(tier).terms }, tier)
+    }
+
+    /// The tier with this number.
+    #[inline]
+    pub(super) fn tier(&self, number: usize) -> &Tier {
+        self.tiers.get(number).unwrap_or(&self.others)
+    }
+
+    /// Takes at once what a request asks for, if that does not overtake others.
+    #[inline]
+    pub(super) fn take(&self, claim: Claim, now: u64) -> Result<Taken, Blocked> {
+        if self.delay.is_some() && self.state.queue.waits(claim.key) {
+            return Err(Blocked::Queue);
+        }
+        self.state.take(claim, now)
+    }
+
+    /// Takes a place in the queue, or says why there is none.
+    pub(super) fn sit(&self, claim: Claim, ask: &Ask<'_>) -> Result<Seat, Refusal> {
+        let Some(patience) = self.delay else { return Err(self.refusal(Blocked::Queue, None)) };
+        let client = self.client(ask);
+        let class = if self.priority { self.standing.class(client, ask.now) } else { 0 };
+        let personal = self.state.shape.0.is_personal();
+        let most = self.max_waiting;
+        let comer = Comer { claim, client, class, personal, patience, most, now: ask.now };
+        self.state.queue.sit(&self.state, comer).map_err(|none| self.no_turn(none))
+    }
+
+    /// Notes a request over the limit, if that is its client's fault: at an allowance of its own, or at
+    /// one that many share if so many requests of it wait there.
+    pub(super) fn offend(&self, claim: Claim, waiting: usize, ask: &Ask<'_>) {
+        if !self.priority {
+            return;
+        }
+        let client = self.client(ask);
+        let own = self.state.shape.0.is_personal();
+        if own || self.state.queue.of(claim.key, client) >= waiting {
+            self.metrics.offences.inc();
+            self.standing.offend(client, ask.now);
+        }
+    }
+
+    /// Who makes the request, whatever the limit counts by.
+    pub(super) fn client(&self, ask: &Ask<'_>) -> u64 {
+        key::client(&self.standing.seed, ask, self.state.shape.0.prefix)
+    }
+
+    /// The refusal of a request that waits no longer.
+    pub(super) fn no_turn(&self, none: NoTurn) -> Refusal {
+        self.refusal(none.blocked, none.after)
+    }
+
+    /// The refusal for what stands in the way, at this moment.
+    pub(super) fn refuse(&self, blocked: Blocked, now: u64) -> Refusal {
+        let after = match blocked {
+            Blocked::Until(time) => Some(Duration::from_nanos(time.saturating_sub(now))),
+            Blocked::Running | Blocked::Queue | Blocked::Never => None,
+        };
+        self.refusal(blocked, after)
+    }
+
+    fn refusal(&self, blocked: Blocked, after: Option<Duration>) -> Refusal {
+        let reject = reason(blocked);
+        // When others have done is nobody's to say; soon is a fair guess.
+        let soon = (blocked != Blocked::Never).then_some(Duration::from_secs(1));
+        Refusal { reject, retry_after: after.or(soon) }
+    }
+}
+
+/// Why a request is refused that this stands in the way of.
+pub(super) const fn reason(blocked: Blocked) -> Reject {
+    match blocked {
+        Blocked::Until(_) | Blocked::Queue => Reject::LimitRate,
+        Blocked::Running => Reject::LimitConcurrent,
+        Blocked::Never => Reject::LimitCost,
+    }
+}
+
+impl Whose {
+    fn is(&self, ask: &Ask<'_>) -> bool {
+        ask.who.is_some_and(|who| match self {
+            Self::Everybody => true,
+            Self::Role(role) => who.has_role(role),
+            Self::Scope(scope) => who.has_scope(scope),
+            Self::Owner(owner) => who.owner() == Some(owner),
+        })
+    }
+}
+
+impl Cost {
+    #[inline]
+    fn of(&self, ask: &Ask<'_>) -> u64 {
+        match self {
+            Self::Number(cost) => *cost,
+            Self::Table { header, methods } => {
+                let said = header.as_ref().and_then(|name| ask.headers.get(name));
+                let said = said.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                let of = |method: &Method| {
+                    methods.iter().find(|(known, _)| known == method).map(|(_, cost)| *cost)
+                };
+                let by_method = || match of(ask.method) {
+                    None if *ask.method == Method::HEAD => of(&Method::GET),
+                    cost => cost,
+                };
+                // Nothing is free for the asking.
+                said.filter(|cost| *cost > 0).or_else(by_method).unwrap_or(1)
+            }
+        }
+    }
+}

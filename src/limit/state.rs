@@ -1,0 +1,288 @@
+//! [`State`]: what a limit counts. It outlives a reload.
+//!
+//! In: a key, what it costs and the terms that hold for it. Out: that it was taken, or what stands in the
+//! way. Terms are the caller's: a reload changes them, and what is owed goes on.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU32, AtomicU64,
+            Ordering::{Acquire, Relaxed, SeqCst},
+            fence,
+        },
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{
+    gcra::{Gcra, Over},
+    key::Recipe,
+    queue::Queue,
+    table::Table,
+};
+use crate::metrics::LimitMetrics;
+
+/// What a limit counts.
+#[derive(Debug)]
+pub(super) struct State {
+    /// What its keys are made of, and how many it knows.
+    pub(super) shape: (Recipe, u32),
+    pub(super) metrics: Arc<LimitMetrics>,
+    pub(super) queue: Queue,
+    epoch: Instant,
+    owed: Owed,
+    running: Running,
+}
+
+/// What holds for a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Terms {
+    pub(super) rate: Option<Gcra>,
+    pub(super) concurrent: Option<u32>,
+}
+
+/// What a request would take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) key: u64,
+    pub(super) cost: u64,
+    pub(super) terms: Terms,
+}
+
+/// What stands in the way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Blocked {
+    /// The rate, until then.
+    Until(u64),
+    /// Those who run.
+    Running,
+    /// Those who wait already.
+    Queue,
+    /// It is more than there ever is.
+    Never,
+}
+
+/// What was taken.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// What the key owes now; none without a rate.
+    pub(super) tat: u64,
+    pub(super) permit: Option<Permit>,
+}
+
+/// When all is paid for that was taken, by key.
+#[derive(Debug)]
+enum Owed {
+    One(AtomicU64),
+    Many(Table),
+}
+
+/// How many run, by key. Whoever does not run is not in it.
+#[derive(Debug)]
+enum Running {
+    One(AtomicU32),
+    Many([Mutex<HashMap<u64, u32>>; SHARDS]),
+}
+
+const SHARDS: usize = 16;
+
+/// Somebody who runs; no more, when this is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    state: Arc<State>,
+    key: u64,
+}
+
+impl State {
+    pub(super) fn new(shape: (Recipe, u32), metrics: Arc<LimitMetrics>) -> Self {
+        let single = shape.0.is_single();
+        let keys = usize::try_from(shape.1).unwrap_or(usize::MAX);
+        Self {
+            shape,
+            metrics,
+            queue: Queue::default(),
+            epoch: Instant::now(),
+            owed: match single {
+                true => Owed::One(AtomicU64::new(0)),
+                false => Owed::Many(Table::new(keys)),
+            },
+            running: match single {
+                true => Running::One(AtomicU32::new(0)),
+                false => Running::Many(Default::default()),
+            },
+        }
+    }
+
+    /// A moment, on this limit's clock.
+    #[inline]
+    pub(super) fn time(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.epoch).as_nanos();
+        // 292 years; and never the time at which nothing was taken yet.
+        u64::try_from(since).unwrap_or(u64::MAX / 4).max(1)
+    }
+
+    /// A time on this limit's clock, as a moment.
+    pub(super) fn moment(&self, time: u64) -> Instant {
+        self.epoch + Duration::from_nanos(time)
+    }
+
+    /// Takes what a request asks for.
+    #[inline]
+    pub(super) fn take(self: &Arc<Self>, claim: Claim, now: u64) -> Result<Taken, Blocked> {
+        let Terms { rate, concurrent } = claim.terms;
+        let tat = match rate {
+            None => 0,
+            Some(rate) => self.pay(rate, claim, now).map_err(|over| match over {
+                Over::Until(time) => Blocked::Until(time),
+                Over::Never => Blocked::Never,
+            })?,
+        };
+        let Some(most) = concurrent else { return Ok(Taken { tat, permit: None }) };
+        if self.running.enter(claim.key, most) {
+            let permit = Permit { state: self.clone(), key: claim.key };
+            return Ok(Taken { tat, permit: Some(permit) });
+        }
+        self.give_back(claim, now);
+        Err(Blocked::Running)
+    }
+
+    /// As [`State::take`], for somebody who waits since `came`: as of the moment that it could be taken.
+    /// However late we look, those who wait get all that the rate gives.
+    pub(super) fn take_late(
+        self: &Arc<Self>,
+        claim: Claim,
+        came: u64,
+        now: u64,
+    ) -> Result<Taken, Blocked> {
+        let Some(rate) = claim.terms.rate else { return self.take(claim, now) };
+        let due = rate.conforms(self.peek(claim.key, came), 0, claim.cost).max(came);
+        if due > now { Err(Blocked::Until(due)) } else { self.take(claim, due) }
+    }
+
+    #[inline]
+    fn pay(&self, rate: Gcra, claim: Claim, now: u64) -> Result<u64, Over> {
+        self.owed.with(claim.key, now, |tat| {
+            *tat = rate.take(*tat, now, claim.cost)?;
+            Ok(*tat)
+        })
+    }
+
+    /// Gives back what a request took that was not let through after all.
+    pub(super) fn give_back(&self, claim: Claim, now: u64) {
+        if let Some(rate) = claim.terms.rate {
+            self.owed.with(claim.key, now, |tat| *tat = rate.give_back(*tat, claim.cost));
+        }
+    }
+
+    /// What a key owes.
+    pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
+        match &self.owed {
+            Owed::One(owed) => owed.load(Relaxed),
+            Owed::Many(table) => table.peek(key, now),
+        }
+    }
+
+    /// How many run under a key.
+    pub(super) fn running(&self, key: u64) -> u32 {
+        match &self.running {
+            Running::One(count) => count.load(Relaxed),
+            Running::Many(shards) => {
+                shards[shard(key)].lock().get(&key).copied().unwrap_or_default()
+            }
+        }
+    }
+
+    /// About how many keys owe something, or run.
+    pub(super) fn keys(&self) -> usize {
+        let now = self.time(Instant::now());
+        let owing = match &self.owed {
+            Owed::One(owed) => usize::from(owed.load(Relaxed) > now),
+            Owed::Many(table) => table.keys(now),
+        };
+        let running = match &self.running {
+            Running::One(count) => usize::from(count.load(Relaxed) > 0),
+            Running::Many(shards) => shards.iter().map(|shard| shard.lock().len()).sum(),
+        };
+        owing.max(running)
+    }
+}
+
+impl Owed {
+    #[inline]
+    fn with<T>(&self, key: u64, now: u64, act: impl Fn(&mut u64) -> T) -> T {
+        let owed = match self {
+            Self::Many(table) => return table.with(key, now, act),
+            Self::One(owed) => owed,
+        };
+        let mut before = owed.load(Relaxed);
+        loop {
+            let mut after = before;
+            let acted = act(&mut after);
+            if after == before {
+                return acted;
+            }
+            match owed.compare_exchange_weak(before, after, Relaxed, Relaxed) {
+                Ok(_) => return acted,
+                Err(found) => before = found,
+            }
+        }
+    }
+}
+
+fn shard(key: u64) -> usize {
+    // The remainder is below 16.
+    (key % SHARDS as u64) as usize
+}
+
+impl Running {
+    fn enter(&self, key: u64, most: u32) -> bool {
+        match self {
+            Self::One(count) => {
+                let more = |count: u32| Some(count + 1).filter(|count| *count <= most);
+                count.fetch_update(Acquire, Relaxed, more).is_ok()
+            }
+            Self::Many(shards) => {
+                let mut shard = shards[shard(key)].lock();
+                let count = shard.entry(key).or_default();
+                if *count < most {
+                    *count += 1;
+                    return true;
+                }
+                if *count == 0 {
+                    shard.remove(&key);
+                }
+                false
+            }
+        }
+    }
+
+    fn leave(&self, key: u64) {
+        match self {
+            Self::One(count) => drop(count.fetch_sub(1, SeqCst)),
+            Self::Many(shards) => {
+                let mut shard = shards[shard(key)].lock();
+                let count = shard.entry(key).or_default();
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    shard.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.state.running.leave(self.key);
+        // Whoever begins to wait says so before it looks whether it has to: one of both sees the other.
+        fence(SeqCst);
+        if self.state.queue.waits(self.key) {
+            self.state.queue.pump(&self.state, self.key, Instant::now());
+        }
+    }
+}
