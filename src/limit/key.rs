@@ -246,7 +246,9 @@ fn joined<'a>(values: impl Iterator<Item = &'a [u8]>, hasher: &mut impl Hasher) 
         hasher.write(value);
         length += value.len() + 2;
     }
-    hasher.write_usize(length.saturating_sub(2));
+    if length > 0 {
+        hasher.write_usize(length - 2);
+    }
     length > 0
 }
 

@@ -122,8 +122,8 @@ impl State {
     #[inline]
     pub(super) fn time(&self, moment: Instant) -> u64 {
         let since = moment.saturating_duration_since(self.epoch).as_nanos();
-        // 292 years; and never the time at which nothing was taken yet.
-        u64::try_from(since).unwrap_or(u64::MAX / 4).max(1)
+        // 146 years.
+        u64::try_from(since).unwrap_or(u64::MAX / 4)
     }
 
     /// A time on this limit's clock, as a moment.

@@ -77,16 +77,19 @@ impl Table {
         }
     }
 
-    /// About how many keys owe something: exact for small tables, of large ones some pages are looked at.
-    /// A set is locked for as long as it takes to count to fifteen.
+    /// How many keys owe something: exact up to some thousands; of more, some pages are looked at. A set
+    /// is locked for as long as it takes to count to fifteen.
     pub(super) fn keys(&self, now: u64) -> usize {
         const LOOKED_AT: usize = 256;
-        let step = self.pages.len().div_ceil(LOOKED_AT).max(1);
-        let looked_at: Vec<_> = self.pages.iter().step_by(step).collect();
-        let sets = looked_at.iter().filter_map(|page| page.get()).flat_map(|page| page.iter());
+        let there: Vec<_> = self.pages.iter().filter_map(OnceLock::get).collect();
+        let step = there.len().div_ceil(LOOKED_AT).max(1);
         let owing = |set: &Set| set.0.lock().times.iter().filter(|time| **time > now).count();
-        let found: usize = sets.map(owing).sum();
-        found * self.pages.len() / looked_at.len().max(1)
+        let (mut found, mut pages) = (0, 0);
+        for page in there.iter().step_by(step) {
+            found += page.iter().map(owing).sum::<usize>();
+            pages += 1;
+        }
+        found * there.len() / pages.max(1)
     }
 
     /// The most memory that it can take, in bytes.

@@ -1,1 +1,488 @@
+//! Limits as a route has them, with time that stands still unless somebody waits.
 
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderValue, Method};
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::{Ask, Limiter, Limits, Pass, Place, Refusal, Verdict, Visit};
+use crate::{
+    config::{Config, LimitUse, Path, Problems},
+    metrics::{Loading, Registry},
+    reject::Reject,
+};
+
+/// A configuration's limits, and a route that names some of them.
+struct Gate {
+    limits: Limits,
+    limiter: Arc<Limiter>,
+    metrics: Registry,
+}
+
+impl Gate {
+    fn new(sections: &str, names: &[&str]) -> Self {
+        Self::after(None, sections, names)
+    }
+
+    fn after(before: Option<&Self>, sections: &str, names: &[&str]) -> Self {
+        let config: Config = toml::from_str(sections).unwrap();
+        let mut problems = Problems::new();
+        let mut metrics = match before {
+            Some(before) => Loading::after(&before.metrics, 1, &REASONS),
+            None => Loading::first(1, &REASONS, 0),
+        };
+        let before = before.map(|before| &before.limits);
+        let mut limits = Limits::compile(&config, before, &mut metrics, &mut problems);
+        let uses: Vec<_> = names.iter().map(|name| LimitUse::Word((*name).into())).collect();
+        let place = Place { route: "r", params: &[], asks: true, at: &Path::root() };
+        let limiter = limits.of_route(&uses, place, &mut metrics, &mut problems);
+        limits.forget();
+        let limiter = Arc::new(limiter.unwrap_or_else(|| panic!("{problems:?}")));
+        Self { limits, limiter, metrics: metrics.finish() }
+    }
+
+    fn one(keys: &str) -> Self {
+        Self::new(&format!("[limit.l]\n{keys}\n"), &["l"])
+    }
+
+    /// A request of a client's: what it got and how long it waited, or why it may not go.
+    fn ask(&self, client: u8) -> impl Future<Output = Answer> + Send + use<> {
+        ask(self.limiter.clone(), client, HeaderMap::new(), Method::GET)
+    }
+
+    /// The same, sent now and beside others.
+    async fn send(&self, client: u8) -> JoinHandle<Answer> {
+        let sent = tokio::spawn(self.ask(client));
+        tokio::task::yield_now().await;
+        sent
+    }
+
+    /// A request that is not to wait: whether it may go.
+    async fn may(&self, client: u8) -> bool {
+        self.ask(client).await.is_ok()
+    }
+
+    fn page(&self) -> String {
+        self.limits.measure(&self.metrics);
+        self.metrics.encode(&crate::metrics::Outside::default())
+    }
+
+    fn shows(&self, line: &str) -> bool {
+        self.page().lines().any(|found| found == line)
+    }
+}
+
+static REASONS: [&str; Reject::ALL.len()] = {
+    let mut reasons = [""; Reject::ALL.len()];
+    let mut index = 0;
+    while index < reasons.len() {
+        reasons[index] = Reject::ALL[index].reason();
+        index += 1;
+    }
+    reasons
+};
+
+type Answer = Result<(Pass, Duration), Refusal>;
+
+async fn ask(limiter: Arc<Limiter>, client: u8, headers: HeaderMap, method: Method) -> Answer {
+    let came = Instant::now();
+    let mut pass = Pass::default();
+    let with = |pass: &mut Pass, act: &mut dyn FnMut(&Ask<'_>, Visit<'_>) -> Verdict| {
+        let client = Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, client)));
+        let (now, param) = (Instant::now(), &|_: &str| None);
+        let (headers, method) = (&headers, &method);
+        let ask = Ask { now, client, method, headers, route: "r", param, who: None };
+        act(&ask, Visit { pass, worker: 0, reported: &mut None })
+    };
+    let mut verdict = with(&mut pass, &mut |ask, visit| limiter.take(ask, visit));
+    loop {
+        let waiting = match verdict {
+            Verdict::Go => return Ok((pass, came.elapsed())),
+            Verdict::Refuse(refusal) => return Err(refusal),
+            Verdict::Wait(waiting) => waiting,
+        };
+        let mut turn = Some(waiting.wait().await);
+        verdict = with(&mut pass, &mut |ask, visit| match turn.take().unwrap() {
+            Ok(turn) => limiter.go_on(turn, ask, visit),
+            Err(lost) => Verdict::Refuse(limiter.give_up(&lost, ask, visit)),
+        });
+    }
+}
+
+fn millis(answer: &Answer) -> u128 {
+    answer.as_ref().map(|(_, waited)| waited.as_millis()).unwrap()
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const SLOT: Duration = Duration::from_millis(100);
+
+fn over(retry_after: Duration) -> Option<Refusal> {
+    Some(Refusal { reject: Reject::LimitRate, retry_after: Some(retry_after) })
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_has_its_allowance_and_is_told_when_to_come_again() {
+    let gate = Gate::one("rate = \"10/s\"\nburst = 2");
+    assert!(gate.may(1).await && gate.may(1).await);
+    assert_eq!(gate.ask(1).await.err(), over(SLOT));
+    assert!(gate.may(2).await, "another key");
+    tokio::time::advance(SLOT - Duration::from_millis(1)).await;
+    assert_eq!(gate.ask(1).await.err(), over(Duration::from_millis(1)));
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(gate.may(1).await);
+    assert!(gate.shows("janua_limit_allowed_total{limit=\"l\"} 4"));
+    assert!(gate.shows("janua_limit_rejected_total{limit=\"l\",reason=\"limit.rate\"} 2"));
+    assert!(gate.shows("janua_limit_keys{limit=\"l\"} 1"), "the other has paid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_the_limit_a_request_waits_its_turn_or_is_refused_at_once() {
+    let gate = Gate::one("rate = \"10/s\"\nburst = 1\nover = { delay = \"300ms\" }");
+    assert!(gate.may(1).await);
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        sent.push(gate.send(1).await);
+    }
+    assert!(gate.shows("janua_limit_waiting{limit=\"l\",standing=\"good\"} 1"));
+    assert!(gate.shows("janua_limit_waiting{limit=\"l\",standing=\"bad\"} 2"));
+    let last = sent.pop().unwrap();
+    assert!(last.is_finished(), "its turn would come too late, and it waits");
+    assert_eq!(last.await.unwrap().err(), over(4 * SLOT));
+    for (place, sent) in sent.into_iter().enumerate() {
+        let waited = millis(&sent.await.unwrap());
+        let due = (place as u128 + 1) * 100;
+        assert!((due..due + 5).contains(&waited), "{waited} ms at place {place}");
+    }
+    assert!(gate.shows("janua_limit_delay_seconds_count{limit=\"l\"} 3"));
+    assert!(gate.shows("janua_limit_waiting{limit=\"l\",standing=\"bad\"} 0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_gets_all_that_the_rate_gives_and_not_more() {
+    // Faster than a timer ticks.
+    let gate = Gate::one(
+        "rate = \"10000/s\"\nburst = 1\nover = { delay = \"5s\" }\nmax-waiting = 9000\n\
+         priority = false",
+    );
+    let start = Instant::now();
+    let mut sent = Vec::new();
+    for _ in 0..4_001 {
+        sent.push(gate.send(1).await);
+    }
+    for sent in sent {
+        assert!(sent.await.unwrap().is_ok());
+    }
+    let took = start.elapsed().as_millis();
+    assert!((399..=410).contains(&took), "{took} ms");
+}
+
+/// A hundred times harder than the others, who share an allowance with it.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_floods_a_shared_allowance_gets_its_share_and_delays_nobody() {
+    for priority in [true, false] {
+        let gate = Arc::new(Gate::one(&format!(
+            "rate = \"10/s\"\nburst = 1\nper = \"global\"\nover = {{ delay = \"5s\" }}\n\
+             max-waiting = 60\npriority = {priority}"
+        )));
+        let start = Instant::now();
+        let flood = {
+            let gate = gate.clone();
+            tokio::spawn(async move {
+                let mut sent = Vec::new();
+                while start.elapsed() < 20 * SECOND {
+                    sent.push(gate.send(99).await);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                let mut served = 0;
+                for sent in sent {
+                    served += u32::from(sent.await.unwrap().is_ok());
+                }
+                served
+            })
+        };
+        tokio::time::sleep(2 * SECOND).await;
+        let mut others = Vec::new();
+        for turn in 0..36_u8 {
+            others.push(gate.send(turn % 9).await);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        for (turn, other) in others.into_iter().enumerate() {
+            let waited = millis(&other.await.unwrap());
+            assert!(waited <= 105, "request {turn} waited {waited} ms behind the flood");
+        }
+        let served = flood.await.unwrap();
+        // 20 s, and at most 5 s for what was in the queue then.
+        assert!((160..=216).contains(&served), "{served}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_floods_fills_neither_the_queue_nor_the_time_of_others() {
+    let gate =
+        Gate::one("rate = \"10/s\"\nburst = 1\nover = { delay = \"60s\" }\nmax-waiting = 20");
+    assert!(gate.may(1).await && gate.may(2).await && gate.may(3).await);
+    let mut flood = Vec::new();
+    for _ in 0..300 {
+        flood.push(gate.send(1).await);
+    }
+    let waiting = flood.iter().filter(|sent| !sent.is_finished()).count();
+    assert!((2..=10).contains(&waiting), "{waiting} of 20 places");
+    for client in [2, 3, 4] {
+        let waited = millis(&gate.ask(client).await);
+        assert!(waited <= 101, "{client} waited {waited} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_kept_within_their_limits_go_first() {
+    for (priority, first) in [("true", 2), ("false", 1)] {
+        let sections = format!(
+            "[limit.own]\nrate = \"1/s\"\n[limit.all]\nrate = \"10/s\"\nburst = 1\n\
+             per = \"global\"\nover = {{ delay = \"5s\" }}\npriority = {priority}\n"
+        );
+        let own = Gate::new(&sections, &["own"]);
+        assert!(own.may(1).await);
+        for _ in 0..5 {
+            assert!(!own.may(1).await);
+        }
+        let all = Gate::new(&sections, &["all"]);
+        // The same house: who breaks one limit is known at the other.
+        let all = Gate { limits: own.limits, ..all };
+        let uses = [LimitUse::Word("all".into())];
+        let place = Place { route: "r", params: &[], asks: true, at: &Path::root() };
+        let mut problems = Problems::new();
+        let mut loading = Loading::after(&all.metrics, 1, &REASONS);
+        let limiter = all.limits.of_route(&uses, place, &mut loading, &mut problems).unwrap();
+        let all = Gate { limiter: Arc::new(limiter), ..all };
+        assert!(all.may(9).await);
+        let bad = all.send(1).await;
+        let good = all.send(2).await;
+        let (bad, good) = (bad.await.unwrap(), good.await.unwrap());
+        let winner = if millis(&good) < millis(&bad) { 2 } else { 1 };
+        assert_eq!(winner, first, "priority = {priority}");
+        assert!(all.shows("janua_limit_clients_in_bad_standing 1"), "{}", all.page());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_away_leaves_its_place_and_somebody_else_drives() {
+    let gate = Gate::one("rate = \"10/s\"\nburst = 1\nover = { delay = \"5s\" }");
+    assert!(gate.may(1).await);
+    let mut sent = Vec::new();
+    for _ in 0..5 {
+        sent.push(gate.send(1).await);
+    }
+    // The first drives the lane, the fourth is in the middle of it.
+    for gone in [3, 0] {
+        let gone = sent.remove(gone);
+        gone.abort();
+        assert!(gone.await.is_err());
+    }
+    let mut waits = Vec::new();
+    for sent in sent {
+        waits.push(millis(&sent.await.unwrap()));
+    }
+    assert!(waits.is_sorted() && waits[0] <= 105 && waits[2] <= 305, "{waits:?}");
+    assert!(gate.shows("janua_limit_waiting{limit=\"l\",standing=\"good\"} 0"));
+    assert!(gate.shows("janua_limit_waiting{limit=\"l\",standing=\"bad\"} 0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_run_at_a_time_and_the_next_waits_for_one_to_end() {
+    let gate = Gate::one("concurrent = 2\nover = { delay = \"10s\" }");
+    let (first, second) = (gate.ask(1).await.unwrap(), gate.ask(1).await.unwrap());
+    let other = gate.ask(2).await.unwrap();
+    let (third, fourth) = (gate.send(1).await, gate.send(1).await);
+    drop(other);
+    tokio::time::sleep(SECOND).await;
+    assert!(!third.is_finished() && !fourth.is_finished());
+    drop(first);
+    let third = third.await.unwrap().unwrap();
+    assert!(!fourth.is_finished());
+    fourth.abort();
+    assert!(fourth.await.is_err());
+    drop((second, third));
+    assert!(gate.may(1).await && gate.may(1).await);
+    assert!(gate.shows("janua_limit_keys{limit=\"l\"} 0"), "nobody runs: {}", gate.page());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_vain_for_others_to_end_is_refused_in_time() {
+    let gate = Gate::one("concurrent = 1\nover = { delay = \"2s\" }");
+    let _runs = gate.ask(1).await.unwrap();
+    let start = Instant::now();
+    let refusal = gate.ask(1).await.unwrap_err();
+    assert_eq!(refusal.reject, Reject::LimitConcurrent);
+    assert!((2..3).contains(&start.elapsed().as_secs()));
+    let gate = Gate::one("concurrent = 1");
+    let _runs = gate.ask(1).await.unwrap();
+    assert_eq!(gate.ask(1).await.unwrap_err().reject, Reject::LimitConcurrent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_nobody_takes_is_given_back() {
+    let gate = Gate::one("concurrent = 1\nover = { delay = \"10s\" }");
+    let runs = gate.ask(1).await.unwrap();
+    let (gone, next) = (gate.send(1).await, gate.send(1).await);
+    // Its turn comes, and it goes away before it looks.
+    drop(runs);
+    gone.abort();
+    let next = tokio::time::timeout(SECOND, next).await;
+    assert!(next.unwrap().unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_limit_gave_is_given_back_when_another_refuses() {
+    let gate = Gate::new(
+        "[limit.a]\nrate = \"1/s\"\nburst = 3\nconcurrent = 5\n\
+         [limit.b]\nrate = \"1/h\"\nburst = 1\nper = \"global\"\n",
+        &["a", "b"],
+    );
+    let runs = gate.ask(1).await.unwrap();
+    for _ in 0..20 {
+        assert!(!gate.may(2).await);
+    }
+    let alone = Gate::after(Some(&gate), "[limit.a]\nrate = \"1/s\"\nburst = 3\n", &["a"]);
+    for _ in 0..3 {
+        assert!(alone.may(2).await, "the refused requests were charged");
+    }
+    assert!(!alone.may(2).await);
+    drop(runs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_on_trial_stops_nobody_and_takes_nothing_for_what_it_would_stop() {
+    let gate =
+        Gate::one("rate = \"1/s\"\nburst = 2\nenforce = \"report\"\nover = { delay = \"1s\" }");
+    for _ in 0..7 {
+        assert_eq!(millis(&gate.ask(1).await), 0);
+    }
+    assert!(gate.shows("janua_limit_reports_total{limit=\"l\",reason=\"limit.rate\"} 5"));
+    tokio::time::advance(SECOND).await;
+    assert!(gate.may(1).await);
+    assert!(gate.shows("janua_limit_allowed_total{limit=\"l\"} 3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_costs_what_is_said() {
+    let gate = Gate::one(
+        "rate = \"10/s\"\ncost = { header = \"x-cost\", POST = 5, OPTIONS = 0, GET = 2 }",
+    );
+    let left = async |method: Method, cost: Option<&'static str>| {
+        tokio::time::advance(SECOND).await;
+        let mut headers = HeaderMap::new();
+        if let Some(cost) = cost {
+            headers.insert("x-cost", HeaderValue::from_static(cost));
+        }
+        let (pass, _) = ask(gate.limiter.clone(), 1, headers, method).await?;
+        let mut told = HeaderMap::new();
+        gate.limiter.tell(&pass, &mut told);
+        let told = told["ratelimit"].to_str().unwrap().to_owned();
+        Ok::<_, Refusal>(told.split("r=").nth(1).unwrap().split(';').next().unwrap().to_owned())
+    };
+    for (method, cost, expected) in [
+        (Method::GET, None, "8"),
+        (Method::HEAD, None, "8"),
+        (Method::POST, None, "5"),
+        (Method::OPTIONS, None, "10"),
+        (Method::PUT, None, "9"),
+        (Method::POST, Some("7"), "3"),
+        (Method::POST, Some("0"), "5"),
+        (Method::POST, Some("-3"), "5"),
+        (Method::POST, Some("much"), "5"),
+        (Method::PUT, Some("10"), "0"),
+    ] {
+        assert_eq!(left(method.clone(), cost).await.as_deref(), Ok(expected), "{method} {cost:?}");
+    }
+    let never = Refusal { reject: Reject::LimitCost, retry_after: None };
+    for cost in ["11", "18446744073709551615"] {
+        assert_eq!(left(Method::GET, Some(cost)).await, Err(never), "{cost}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_owed_outlives_a_reload_as_long_as_the_keys_mean_the_same() {
+    let first = Gate::one("rate = \"1/s\"\nburst = 2\nover = { delay = \"9s\" }");
+    assert!(first.may(1).await && first.may(1).await);
+    let waits = first.send(1).await;
+    let same = Gate::after(Some(&first), "[limit.l]\nrate = \"1/s\"\nburst = 2\n", &["l"]);
+    assert!(!same.may(1).await, "a reload forgave a debt");
+    let faster = Gate::after(Some(&same), "[limit.l]\nrate = \"100/s\"\nburst = 1\n", &["l"]);
+    assert!(!faster.may(1).await);
+    let other = "[limit.l]\nrate = \"1/s\"\nburst = 2\nper = \"global\"\n";
+    assert!(Gate::after(Some(&faster), other, &["l"]).may(1).await, "these are other keys");
+    let gone = Gate::after(Some(&faster), "", &[]);
+    drop((first, same, faster, gone));
+    let waited = millis(&waits.await.unwrap());
+    assert!((1_000..1_010).contains(&waited), "{waited}: it goes by the rules it came under");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_and_who_comes_by_new_rules_share_one_queue() {
+    let first = Gate::one("rate = \"1/s\"\nburst = 1\nover = { delay = \"9s\" }");
+    assert!(first.may(1).await);
+    let waits = first.send(1).await;
+    let keys = "[limit.l]\nrate = \"2/s\"\nburst = 1\nover = { delay = \"9s\" }\n";
+    let second = Gate::after(Some(&first), keys, &["l"]);
+    let behind = second.send(1).await;
+    let (waits, behind) = (waits.await.unwrap(), behind.await.unwrap());
+    assert!((1_000..1_010).contains(&millis(&waits)), "{}", millis(&waits));
+    // What went before it took a whole second, as it was then.
+    assert!((2_000..2_010).contains(&millis(&behind)), "{}", millis(&behind));
+}
+
+#[test]
+fn many_threads_never_admit_more_than_there_is() {
+    for keys in ["per = \"global\"", "per = \"ip\""] {
+        let gate = Gate::one(&format!("rate = \"1/h\"\nburst = 500\nconcurrent = 7\n{keys}"));
+        let (runs, admitted) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let answer = futures_util::FutureExt::now_or_never(gate.ask(1));
+                        let Some(Ok(pass)) = answer else { continue };
+                        assert!(runs.fetch_add(1, Relaxed) < 7);
+                        admitted.fetch_add(1, Relaxed);
+                        std::hint::spin_loop();
+                        runs.fetch_sub(1, Relaxed);
+                        drop(pass);
+                    }
+                });
+            }
+        });
+        // What the other condition refuses is given back, so all of it can be had.
+        assert_eq!(admitted.load(Relaxed), 500, "{keys}");
+        assert!(gate.shows("janua_limit_allowed_total{limit=\"l\"} 500"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_threads_that_wait_all_get_their_turn() {
+    let gate = Gate::one("concurrent = 3\nper = \"global\"\nover = { delay = \"60s\" }");
+    let gate = Arc::new(gate);
+    let runs = Arc::new(AtomicU32::new(0));
+    let mut all = Vec::new();
+    for client in 0..200_u8 {
+        let (gate, runs) = (gate.clone(), runs.clone());
+        all.push(tokio::spawn(async move {
+            for _ in 0..20 {
+                let pass = gate.ask(client).await.unwrap();
+                assert!(runs.fetch_add(1, Relaxed) < 3);
+                tokio::task::yield_now().await;
+                runs.fetch_sub(1, Relaxed);
+                drop(pass);
+            }
+        }));
+    }
+    for one in all {
+        tokio::time::timeout(Duration::from_secs(30), one).await.unwrap().unwrap();
+    }
+}

@@ -19,6 +19,7 @@ mod demo;
 mod explain;
 mod forwarding;
 mod framing;
+mod limit;
 mod log;
 mod metrics;
 mod process;

@@ -1,0 +1,124 @@
+//! What an address may do at a listener before anybody is asked who it is.
+
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::net::TcpSocket;
+
+use crate::support::{Client, Janua, Origin, Setup, certs::Authority, client::handshake, until};
+
+fn open(keys: &str) -> Setup {
+    let key = "0".repeat(64);
+    let known = format!("keys = [{{ id = \"a\", sha256 = \"{key}\" }}]");
+    let auth = format!("[auth.k]\napi-key = {{ header = \"x-api-key\", {known} }}\n");
+    Setup::new(format!("{auth}[[route]]\nauth = \"k\"\nto = \"echo\"\n"))
+        .listener(&format!("per-address = {{ {keys} }}"))
+}
+
+async fn from(source: &str, address: SocketAddr) -> Client {
+    let source: IpAddr = source.parse().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(source, 0)).unwrap();
+    Client::over(socket.connect(address).await.unwrap())
+}
+
+fn refused(janua: &Janua, reason: &str) -> u64 {
+    let name = "janua_listener_connections_refused_total";
+    janua.counted(&format!("{name}{{listener=\"public\",reason=\"{reason}\"}}"))
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections_at_a_time() {
+    let janua = open("connections = 2").start().await;
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let mut client = janua.client().await;
+        assert_eq!(client.get("/").await.status(), 401);
+        kept.push(client);
+    }
+    let mut third = janua.client().await;
+    assert_eq!(third.ended().await, "", "closed without a word");
+    until("it is counted", || refused(&janua, "limit.connections") == 1).await;
+    assert_eq!(from("127.0.0.2", janua.address).await.get("/").await.status(), 401, "another");
+    drop(kept.pop());
+    // The server sees the end a moment later.
+    let mut tries = 0;
+    until("its place is free", || {
+        tries += 1;
+        janua.counted("janua_listener_connections_active{listener=\"public\"}") <= 1
+    })
+    .await;
+    assert_eq!(janua.get("/").await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_tunnel_is_a_connection_as_long_as_it_is_open() {
+    let origin = Origin::script(|mut peer| async move {
+        peer.request().await;
+        peer.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x/1\r\n\r\n",
+        )
+        .await;
+        peer.ended().await;
+    })
+    .await;
+    let setup = Setup::to(&origin.url).listener("per-address = { connections = 1 }");
+    let janua = setup.start().await;
+    let mut tunnel = janua.client().await;
+    let answer = tunnel.request("GET /", "Connection: upgrade\r\nUpgrade: x/1\r\n").await;
+    assert_eq!(answer.status(), 101);
+    janua.client().await.ended().await;
+    until("it is counted", || refused(&janua, "limit.connections") == 1).await;
+    drop(tunnel);
+}
+
+#[tokio::test]
+async fn an_address_begins_so_many_handshakes() {
+    let home = tempfile::tempdir().unwrap();
+    let authority = Authority::new("A");
+    let pair = authority.issue(1, &["a.example"]).save(home.path(), "site");
+    let setup = open("handshakes = \"2/h\"");
+    let setup = setup.listener(&format!("tls = {{ certificates = [{{ {pair} }}] }}"));
+    let janua = setup.start().await;
+    for expected in [true, true, false] {
+        let config = std::sync::Arc::new(authority.client());
+        let done = handshake(janua.address, "a.example", config).await;
+        assert_eq!(done.is_ok(), expected);
+    }
+    until("it is counted", || refused(&janua, "limit.handshakes") == 1).await;
+}
+
+#[tokio::test]
+async fn an_address_sends_so_many_requests_before_anybody_asks_who_it_is() {
+    let janua = open("requests = \"2/h\"").start().await;
+    let mut client = janua.client().await;
+    assert_eq!(client.get("/").await.status(), 401);
+    assert_eq!(client.get("/nowhere").await.status(), 401);
+    let answer = client.get("/").await;
+    answer.assert_refused(429, "limit.requests", "two an hour");
+    let wait: u64 = answer.field("retry-after").unwrap().parse().unwrap();
+    assert!((1_700..=1_800).contains(&wait), "{wait}");
+    assert_eq!(from("127.0.0.2", janua.address).await.get("/").await.status(), 401, "another");
+    janua.logged_reason("limit.requests").await;
+}
+
+#[tokio::test]
+async fn proxies_that_are_trusted_speak_for_many() {
+    let setup = open("connections = 1, requests = \"1/h\"");
+    let janua = setup.listener("trusted-proxies = [\"127.0.0.1\"]").start().await;
+    let mut kept = Vec::new();
+    for (client, status) in [("192.0.2.1", 401), ("192.0.2.2", 401), ("192.0.2.1", 429)] {
+        let mut proxy = janua.client().await;
+        let fields = format!("X-Forwarded-For: {client}\r\n");
+        assert_eq!(proxy.request("GET /", &fields).await.status(), status, "{client}");
+        kept.push(proxy);
+    }
+}
+
+#[tokio::test]
+async fn a_reload_forgives_no_address() {
+    let setup = open("requests = \"1/h\"");
+    let janua = setup.clone().start().await;
+    assert_eq!(janua.get("/").await.status(), 401);
+    janua.reload(&setup).await.unwrap();
+    assert_eq!(janua.get("/").await.status(), 429);
+}

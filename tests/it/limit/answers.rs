@@ -1,0 +1,222 @@
+//! What a client is told, and what of it the log, the metrics and `explain` say.
+
+use crate::support::{Janua, Message, Setup, until};
+
+fn limited(keys: &str) -> Setup {
+    Setup::new(format!(
+        "[limit.few]\n{keys}\n[[route]]\nname = \"r\"\nlimit = \"few\"\nto = {{ status = 204 }}\n"
+    ))
+}
+
+/// A field's value, or nothing.
+fn field(answer: &Message, name: &str) -> String {
+    answer.field(name).unwrap_or_default()
+}
+
+/// The answer to a request with these fields, on a connection of its own.
+async fn get(janua: &Janua, fields: &str) -> Message {
+    janua.client().await.request("GET /", fields).await
+}
+
+#[tokio::test]
+async fn over_the_rate_is_429_with_the_time_to_come_again() {
+    let janua = limited("rate = \"2/h\"").start().await;
+    for left in [1, 0] {
+        let answer = get(&janua, "").await;
+        assert_eq!(answer.status(), 204);
+        assert_eq!(field(&answer, "ratelimit-policy"), "\"few\";q=2;w=3600");
+        assert!(field(&answer, "ratelimit").starts_with(&format!("\"few\";r={left};t=")));
+        assert_eq!(field(&answer, "retry-after"), "");
+    }
+    let answer = get(&janua, "").await;
+    answer.assert_refused(429, "limit.rate", "two an hour");
+    assert!(field(&answer, "ratelimit").starts_with("\"few\";r=0;t="), "{answer:?}");
+    let wait: u64 = field(&answer, "retry-after").parse().unwrap();
+    assert!((1_700..=1_800).contains(&wait), "{wait} s until there is one more");
+    let line = janua.logged_reason("limit.rate").await;
+    assert_eq!((&line["route"], &line["status"]), (&"r".into(), &429.into()), "{line}");
+    until("it is counted", || {
+        janua.counted("janua_limit_allowed_total{limit=\"few\"}") == 2
+            && janua.counted("janua_limit_rejected_total{limit=\"few\",reason=\"limit.rate\"}") == 1
+            && janua.counted("janua_rejects_total{route=\"r\",reason=\"limit.rate\"}") == 1
+            && janua.counted("janua_limit_keys{limit=\"few\"}") == 1
+            && janua.counted("janua_limit_offences_total{limit=\"few\"}") == 1
+            && janua.counted("janua_limit_clients_in_bad_standing") <= 1
+    })
+    .await;
+    assert!(!janua.metrics().contains("127.0.0.1"), "no key is a label");
+}
+
+#[tokio::test]
+async fn answers_say_what_is_left_as_often_as_they_are_to() {
+    for (words, good, refused) in
+        [("always", true, true), ("refusals", false, true), ("never", false, false)]
+    {
+        let janua = limited(&format!("rate = \"1/h\"\nheaders = \"{words}\"")).start().await;
+        for said in [good, refused] {
+            let answer = get(&janua, "").await;
+            let fields = ["ratelimit", "ratelimit-policy"];
+            assert!(fields.iter().all(|name| answer.field(name).is_some() == said), "{words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_limits_of_a_route_agree_and_each_is_told() {
+    let janua = Setup::new(
+        "[limit.a]\nrate = \"5/h\"\n[[route]]\nname = \"secret-name\"\n\
+         limit = [\"a\", \"9/h\", { rate = \"3/h\", per = \"global\" }]\nto = { status = 204 }\n",
+    )
+    .start()
+    .await;
+    let answer = get(&janua, "").await;
+    let policies = answer.values("ratelimit-policy");
+    let told = ["\"a\";q=5;w=3600", "\"default\";q=9;w=3600", "\"default-2\";q=3;w=3600"];
+    assert_eq!(policies, told);
+    assert!(!format!("{answer:?}").contains("secret-name"));
+    assert_eq!(get(&janua, "").await.status(), 204);
+    assert_eq!(get(&janua, "").await.status(), 204);
+    let answer = get(&janua, "").await;
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.values("ratelimit-policy"), told[2..]);
+    let rejected =
+        "janua_limit_rejected_total{limit=\"route secret-name #2\",reason=\"limit.rate\"}";
+    until("it is counted by its own name", || janua.counted(rejected) == 1).await;
+}
+
+#[tokio::test]
+async fn a_limit_on_trial_passes_everything_and_says_what_it_would_stop() {
+    let janua = limited("rate = \"1/h\"\nenforce = \"report\"").start().await;
+    for _ in 0..3 {
+        assert_eq!(get(&janua, "").await.status(), 204);
+    }
+    let line = janua.logged("a report", |line| line["reported"] == "limit.rate").await;
+    assert!(line["reason"].is_null(), "{line}");
+    until("it is counted", || {
+        janua.counted("janua_limit_reports_total{limit=\"few\",reason=\"limit.rate\"}") == 2
+            && janua.counted("janua_reports_total{route=\"r\",reason=\"limit.rate\"}") == 2
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_from_fields_cookies_and_paths_are_counted_apart() {
+    for (per, same, other) in [
+        ("header:x-t", "X-T: a\r\n", "X-T: b\r\n"),
+        ("header:x-t", "X-T: a\r\nX-T: b\r\n", "X-T: b\r\nX-T: a\r\n"),
+        ("cookie:s", "Cookie: x=1; s=a\r\n", "Cookie: s=b\r\n"),
+    ] {
+        let janua = limited(&format!("rate = \"1/h\"\nper = \"{per}\"")).start().await;
+        let big = format!("X-T: {}\r\nCookie: s={}\r\n", "y".repeat(9_000), "z".repeat(9_000));
+        for fields in [same, other, &*big, ""] {
+            assert_eq!(get(&janua, fields).await.status(), 204, "{per} {fields}");
+            assert_eq!(get(&janua, fields).await.status(), 429, "{per} {fields}");
+        }
+    }
+    let janua = Setup::new(
+        "[[route]]\npath = \"/o/{id}\"\nlimit = { rate = \"1/h\", per = \"path:id\" }\n\
+         to = { status = 204 }\n",
+    )
+    .start()
+    .await;
+    for (path, status) in [("/o/1", 204), ("/o/2", 204), ("/o/1", 429), ("/o/%31", 429)] {
+        assert_eq!(janua.get(path).await.status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_named_limit_is_one_allowance_unless_each_route_has_its_own() {
+    for (per, second) in [("ip", 429), ("global", 429), ("route", 204)] {
+        let janua = Setup::new(format!(
+            "[limit.l]\nrate = \"1/h\"\nper = \"{per}\"\n\
+             [[route]]\npath = \"/a\"\nlimit = \"l\"\nto = {{ status = 204 }}\n\
+             [[route]]\npath = \"/b\"\nlimit = \"l\"\nto = {{ status = 204 }}\n"
+        ))
+        .start()
+        .await;
+        for (path, status) in [("/a", 204), ("/a", 429), ("/b", second), ("/b", 429)] {
+            assert_eq!(janua.get(path).await.status(), status, "{per} {path}");
+        }
+    }
+}
+
+/// SHA-256 of `gold-key` and `plain-key`.
+fn keys() -> String {
+    use aws_lc_rs::digest::{SHA256, digest};
+    let hash = |key: &str| {
+        let hash = digest(&SHA256, key.as_bytes());
+        hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    format!(
+        "[auth.k]\napi-key = {{ header = \"x-api-key\", keys = [\
+         {{ id = \"g\", sha256 = \"{}\", roles = [\"gold\"], owner = \"acme\" }}, \
+         {{ id = \"p\", sha256 = \"{}\" }}] }}\n",
+        hash("gold-key"),
+        hash("plain-key")
+    )
+}
+
+#[tokio::test]
+async fn who_somebody_is_decides_how_much() {
+    for tier in ["gold", "role:gold", "owner:acme"] {
+        let janua = Setup::new(format!(
+            "{}[limit.l]\nper = \"identity\"\ntiers = {{ \"{tier}\" = \"5/h\", default = \"2/h\" }}\n\
+             [[route]]\nauth = \"k\"\nlimit = \"l\"\nto = {{ status = 204 }}\n",
+            keys()
+        ))
+        .start()
+        .await;
+        for (key, most) in [("gold-key", 5), ("plain-key", 2)] {
+            let fields = format!("X-API-Key: {key}\r\n");
+            for _ in 0..most {
+                assert_eq!(get(&janua, &fields).await.status(), 204, "{tier} {key}");
+            }
+            assert_eq!(get(&janua, &fields).await.status(), 429, "{tier} {key}");
+        }
+        // Strangers are refused before, and take from nobody.
+        assert_eq!(get(&janua, "").await.status(), 401);
+    }
+}
+
+#[tokio::test]
+async fn explain_shows_each_limit_its_key_and_what_would_be_left() {
+    let janua = limited("rate = \"10/h\"\nconcurrent = 4\nover = { delay = \"2s\" }").start().await;
+    let limit = || {
+        use janua::app::explain::{Arguments, explain_in};
+        let arguments = Arguments {
+            method: "GET".into(),
+            url: "http://a/".into(),
+            from: Some("192.0.2.7".into()),
+            ..Arguments::default()
+        };
+        explain_in(janua.world(), &arguments).unwrap().to_string()
+    };
+    let text = limit();
+    for said in [
+        "`few` for ip 192.0.2.7",
+        "costs 1, leaves 9 of 10",
+        "0 of 4 at work",
+        "0 of 1000 wait, 0 under this key, up to 2.0 s",
+        "in good standing",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+    assert_eq!(limit(), text, "to ask takes nothing");
+}
+
+/// The configuration of the load lab's scenario `chain`.
+#[tokio::test]
+async fn the_labs_whole_chain_lets_everything_through() {
+    let janua = Setup::new(format!(
+        "[access.lab]\nallow = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n{}\
+         [limit.lab]\nrate = \"1000000/s\"\nburst = 1000000\nper = \"ip\"\n\
+         [[route]]\naccess = \"lab\"\nauth = \"k\"\nlimit = \"lab\"\nto = {{ status = 204 }}\n",
+        keys()
+    ))
+    .start()
+    .await;
+    let mut client = janua.client().await;
+    for _ in 0..100 {
+        assert_eq!(client.request("GET /", "X-API-Key: plain-key\r\n").await.status(), 204);
+    }
+}

@@ -1,0 +1,111 @@
+//! Limits that cannot be meant: refused at load, where they stand, with what to do.
+
+use crate::support::Setup;
+
+/// The keys of a limit, where the problem is, what must be said of it, and of what to do.
+const LIMITS: &[(&str, &str, &str, &str)] = &[
+    ("", "limit.l", "lets everything through", "rate = \"10/s\""),
+    ("rate = \"0/s\"", "limit.l.rate", "`0/s` would let nothing through", ""),
+    ("rate = \"-1/s\"", "limit.l.rate", "`-1/s` is not a rate", ""),
+    ("rate = \"10\"", "limit.l.rate", "`10` is not a rate; write it like \"10/s\"", ""),
+    ("rate = 10", "limit.l.rate", "expected a string like \"10/s\", found an integer", ""),
+    ("rate = \"10/w\"", "limit.l.rate", "is not a rate", ""),
+    ("rate = \"1.5/s\"", "limit.l.rate", "is not a rate", ""),
+    ("rate = \"2000000/s\"", "limit.l.rate", "faster than 1000000 in a second", ""),
+    ("rate = \"99999999999999999999/s\"", "limit.l.rate", "faster than", ""),
+    ("rate = \"1/s\"\nburst = 0", "limit.l.burst", "no request could come in", ""),
+    ("rate = \"1/s\"\nburst = -1", "limit.l.burst", "-1 is out of range", ""),
+    ("rate = \"1/d\"\nburst = 1000", "limit.l.burst", "takes more than a year", ""),
+    ("concurrent = 1\nburst = 3", "limit.l.burst", "a burst is a rate's", ""),
+    ("concurrent = 0", "limit.l.concurrent", "no request could come in", ""),
+    ("rate = \"1/s\"\nper = \"user\"", "limit.l.per", "`user` is no key", "`identity`"),
+    ("rate = \"1/s\"\nper = \"iP\"", "limit.l.per", "`iP` is no key", "did you mean `ip`?"),
+    ("rate = \"1/s\"\nper = []", "limit.l.per", "nothing has an allowance", ""),
+    ("rate = \"1/s\"\nper = [\"ip\", \"ip\"]", "limit.l.per[1]", "`ip` is here twice", ""),
+    ("rate = \"1/s\"\nper = [\"ip\", \"global\"]", "limit.l.per[1]", "`global` is for all", ""),
+    ("rate = \"1/s\"\nper = \"header:a b\"", "limit.l.per", "`a b` is not a field name", ""),
+    ("rate = \"1/s\"\nper = \"cookie:\"", "limit.l.per", "`cookie:` names nothing", ""),
+    ("rate = \"1/s\"\nper = \"path:id\"", "route[0].limit", "no path parameter `id`", ""),
+    ("rate = \"1/s\"\nipv6-prefix = 129", "limit.l.ipv6-prefix", "128 bits", ""),
+    ("rate = \"1/s\"\nmax-keys = 0", "limit.l.max-keys", "no key could be known", ""),
+    ("rate = \"1/s\"\ncost = 2", "limit.l.cost", "costs 2 never fits a burst of 1", ""),
+    ("rate = \"1/s\"\ncost = 0", "limit.l.cost", "lets everything through", ""),
+    ("rate = \"9/s\"\ncost = { post = 2 }", "limit.l.cost.post", "unknown key `post`", ""),
+    ("rate = \"9/s\"\ncost = { header = \"a b\" }", "limit.l.cost.header", "no", ""),
+    ("rate = \"9/s\"\ncost = {}", "limit.l.cost", "", ""),
+    ("rate = \"1/s\"\nover = \"delay\"", "limit.l.over", "`delay` is not known here", "`reject`"),
+    ("rate = \"1/s\"\nover = { delay = \"0s\" }", "limit.l.over", "at least 1ms", "\"reject\""),
+    ("rate = \"1/s\"\nover = { delay = \"1h\" }", "limit.l.over", "at most 5m", ""),
+    (
+        "rate = \"1/s\"\nover = { delay = \"1s\" }\nmax-waiting = 0",
+        "limit.l.max-waiting",
+        "nobody could wait",
+        "",
+    ),
+    ("rate = \"1/s\"\ntiers = { default = \"2/s\" }", "limit.l.tiers", "both are written", ""),
+    ("tiers = { gold = \"0/s\", default = \"1/s\" }", "limit.l.tiers.gold", "nothing through", ""),
+    ("rate = \"1/s\"\nrat = 1", "limit.l.rat", "unknown key `rat`", "did you mean `rate`?"),
+    ("rate = \"1/s\"\nheaders = \"no\"", "limit.l.headers", "`no` is not known here", "`never`"),
+    ("rate = \"1/s\"\nenforce = \"no\"", "limit.l.enforce", "`no` is not known here", ""),
+];
+
+/// What a route's `limit` says, and the same.
+const USES: &[(&str, &str, &str, &str)] = &[
+    ("\"k\"", "route[0].limit", "there is no limit `k`", "add [limit.k]"),
+    ("[\"own\", \"onw\"]", "route[0].limit[1]", "there is no limit `onw`", "did you mean `own`?"),
+    ("[\"own\", \"own\"]", "route[0].limit[1]", "`own` is here twice", ""),
+    ("\"0/s\"", "route[0].limit", "would let nothing through", ""),
+    ("[\"own\", \"x/s\"]", "route[0].limit[1]", "`x/s` is not a rate", ""),
+    ("{ rate = \"1/s\", burst = 0 }", "route[0].limit.burst", "no request could come in", ""),
+    ("{ rat = \"1/s\" }", "route[0].limit.rat", "unknown key `rat`", "did you mean `rate`?"),
+    ("[{ rate = \"1/x\" }]", "route[0].limit[0].rate", "`1/x` is not a rate", ""),
+    ("3", "route[0].limit", "found an integer", ""),
+];
+
+async fn is_refused(text: &str, path: &str, message: &str, help: &str) {
+    let report = Setup::new(text).fails_to_start().await;
+    let problems = report.json();
+    let said = |key: &str, part: &str| problems[0][key].as_str().unwrap_or_default().contains(part);
+    assert!(
+        problems[0]["path"] == path && said("message", message) && said("help", help),
+        "{text}\n{path}: {message}\n{report}"
+    );
+    assert!(problems[0]["line"].is_number(), "{report}");
+}
+
+#[tokio::test]
+async fn a_limit_that_cannot_be_meant_is_refused_at_load() {
+    for (keys, path, message, help) in LIMITS {
+        let text = format!("[[route]]\nlimit = \"l\"\nto = \"echo\"\n[limit.l]\n{keys}\n");
+        is_refused(&text, path, message, help).await;
+    }
+    for (written, path, message, help) in USES {
+        let own = "[limit.own]\nrate = \"1/s\"\n";
+        let text = format!("[[route]]\nlimit = {written}\nto = \"echo\"\n{own}");
+        is_refused(&text, path, message, help).await;
+    }
+    for (name, message) in [("\"a/b\"", "`a/b`"), ("\"route x\"", "`route x`")] {
+        let text = format!("[[route]]\nto = \"echo\"\n[limit.{name}]\nrate = \"1/s\"\n");
+        let report = Setup::new(text).fails_to_start().await;
+        let said = format!("a limit cannot be called {message}");
+        assert!(report.to_string().contains(&said), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_address_may_cannot_be_nothing() {
+    for (keys, key, message) in [
+        ("connections = 0", "connections", "nobody could connect"),
+        ("handshakes = \"0/s\"", "handshakes", "nothing through"),
+        ("requests = \"5\"", "requests", "is not a rate"),
+        ("ipv6-prefix = 200", "ipv6-prefix", "128 bits"),
+        ("max-keys = 0", "max-keys", "no address could be known"),
+    ] {
+        let setup = Setup::new("[[route]]\nto = \"echo\"\n");
+        let report = setup.listener(&format!("per-address = {{ {keys} }}")).fails_to_start().await;
+        let problems = report.json();
+        let path = format!("listener[0].per-address.{key}");
+        assert!(problems[0]["path"] == *path, "{report}");
+        assert!(problems[0]["message"].as_str().unwrap().contains(message), "{report}");
+    }
+}
