@@ -364,7 +364,7 @@ mod tests {
             &[("x-t", "")],
             &[],
         ]
-        .map(|lines| key(lines))
+        .map(key)
         .into();
         assert_eq!(others.len(), 7);
     }
@@ -373,7 +373,7 @@ mod tests {
     fn cookies_are_found_wherever_they_stand() {
         let found = |lines: &[(&'static str, &'static str)]| {
             let headers = headers(lines);
-            let values = cookies(&headers, "s").map(|value| value.to_owned());
+            let values = cookies(&headers, "s").map(ToOwned::to_owned);
             String::from_utf8(values.collect::<Vec<_>>().join(&b'|')).unwrap()
         };
         assert_eq!(found(&[("cookie", "a=1; s=2;ss=3; xs=4")]), "2");

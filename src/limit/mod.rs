@@ -20,6 +20,7 @@ mod pass;
 mod per_address;
 mod queue;
 mod rule;
+mod section;
 mod standing;
 mod state;
 mod table;

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::{
     Refusal, Standing,
-    compile::gcra,
     key::{Part, Recipe, address},
+    section::gcra,
     state::{Blocked, Claim, Permit, State, Terms},
 };
 use crate::{

@@ -20,7 +20,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::Notify,
     time::{Instant, sleep_until},
 };
 
@@ -50,7 +50,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Line {
     lane: Lane<Waits>,
-    driver: Option<(u64, UnboundedSender<Word>)>,
+    driver: Option<(u64, Arc<Ear>)>,
     /// For when the driver's timer is set.
     set: Option<u64>,
 }
@@ -61,16 +61,39 @@ struct Waits {
     claim: Claim,
     came: u64,
     good: bool,
-    tell: UnboundedSender<Word>,
+    ear: Arc<Ear>,
+}
+
+/// Where somebody who waits is told something.
+#[derive(Debug, Default)]
+struct Ear {
+    words: Mutex<Words>,
+    heard: Notify,
 }
 
 /// What somebody who waits is told.
-#[derive(Debug)]
-enum Word {
+#[derive(Debug, Default)]
+struct Words {
     /// To go.
-    Go(Turn),
+    go: Option<Turn>,
     /// To look again at that time, for all in the lane.
-    Drive(u64),
+    drive: Option<u64>,
+}
+
+impl Ear {
+    fn go(&self, turn: Turn) {
+        self.words.lock().go = Some(turn);
+        self.heard.notify_one();
+    }
+
+    fn drive(&self, time: u64) {
+        self.words.lock().drive = Some(time);
+        self.heard.notify_one();
+    }
+
+    fn listen(&self) -> Words {
+        std::mem::take(&mut *self.words.lock())
+    }
 }
 
 /// A turn. Who gets it and is gone by then gives it back.
@@ -123,7 +146,7 @@ pub(super) struct Seat {
     state: Arc<State>,
     comer: Comer,
     id: u64,
-    words: UnboundedReceiver<Word>,
+    ear: Arc<Ear>,
 }
 
 impl Queue {
@@ -166,13 +189,13 @@ impl Queue {
         inner.waiting += 1;
         let (id, good) = (inner.last, class == 0);
         state.metrics.waiting(good).inc();
-        let (tell, words) = unbounded_channel();
-        let waits = Waits { claim, came, good, tell };
+        let ear = Arc::new(Ear::default());
+        let waits = Waits { claim, came, good, ear: ear.clone() };
         let line = inner.lanes.entry(claim.key).or_default();
         line.lane.push(client, class, Waiter { id, cost: claim.cost, what: waits });
         self.advance(state, &mut inner, claim.key, came);
         drop(inner);
-        Ok(Seat { state: state.clone(), comer, id, words })
+        Ok(Seat { state: state.clone(), comer, id, ear })
     }
 
     /// Lets those go under a key whose turn has come.
@@ -194,8 +217,7 @@ impl Queue {
                     if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
                         line.driver = None;
                     }
-                    // It holds the other end until it has left the lane.
-                    let _ = what.tell.send(Word::Go(Turn(Some((taken, state.clone(), claim)))));
+                    what.ear.go(Turn(Some((taken, state.clone(), claim))));
                 }
                 Err(Blocked::Until(time)) => {
                     next = Some(time);
@@ -255,50 +277,40 @@ impl Line {
         if self.driver.is_none() {
             self.set = None;
             let first = self.lane.first();
-            self.driver = first.map(|first| (first.id, first.what.tell.clone()));
+            self.driver = first.map(|first| (first.id, first.what.ear.clone()));
         }
         // A timer that goes off too early does no harm: its owner looks, and sets it anew.
         if self.set.is_none_or(|set| set > time)
             && let Some((_, driver)) = &self.driver
         {
             self.set = Some(time);
-            let _ = driver.send(Word::Drive(time));
+            driver.drive(time);
         }
     }
 }
 
 impl Seat {
     /// Waits for the turn.
-    pub(super) async fn wait(mut self) -> Result<Turn, NoTurn> {
+    pub(super) async fn wait(self) -> Result<Turn, NoTurn> {
         let deadline = self.comer.now + self.comer.patience;
         let mut timer: Option<u64> = None;
         loop {
-            let (wakes, drives) = match timer {
-                Some(time) => (self.state.moment(time).min(deadline), true),
-                None => (deadline, false),
-            };
+            let Words { go, drive } = self.ear.listen();
+            if let Some(turn) = go {
+                return Ok(turn);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.late());
+            }
+            timer = drive.or(timer);
+            let wakes = timer.map_or(deadline, |time| self.state.moment(time).min(deadline));
             tokio::select! {
                 biased;
-                word = self.words.recv() => match word {
-                    Some(Word::Go(turn)) => return Ok(turn),
-                    Some(Word::Drive(time)) => timer = Some(time),
-                    // Its other end is kept in the lane.
-                    None => break,
-                },
-                () = sleep_until(wakes) => {
-                    if drives {
-                        timer = None;
-                        self.look();
-                    }
-                    if Instant::now() >= deadline {
-                        break;
-                    }
+                () = self.ear.heard.notified() => {}
+                () = sleep_until(wakes) => if timer.take().is_some() {
+                    self.look();
                 }
             }
-        }
-        match self.words.try_recv() {
-            Ok(Word::Go(turn)) => Ok(turn),
-            Ok(Word::Drive(_)) | Err(_) => Err(self.late()),
         }
     }
 
@@ -325,6 +337,8 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.state.queue.leave(&self.state, &self.comer, self.id);
+        // A turn that it did not hear of goes back here, where nothing is locked.
+        drop(self.ear.listen());
     }
 }
 

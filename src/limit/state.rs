@@ -86,7 +86,7 @@ enum Owed {
 #[derive(Debug)]
 enum Running {
     One(AtomicU32),
-    Many([Mutex<HashMap<u64, u32>>; SHARDS]),
+    Many(Box<[Mutex<HashMap<u64, u32>>; SHARDS]>),
 }
 
 const SHARDS: usize = 16;

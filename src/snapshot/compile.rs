@@ -54,10 +54,7 @@ impl Snapshot {
         let mut problems = Problems::new();
         let workers = workers(&config);
         let most_workers = previous.map_or(workers, |previous| previous.most_workers.max(workers));
-        let mut metrics = match previous {
-            Some(previous) => Loading::after(&previous.metrics, most_workers, REASONS),
-            None => Loading::first(most_workers, REASONS, now()),
-        };
+        let mut metrics = loading(previous, most_workers);
         let tickets = tickets(previous, &mut problems);
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
@@ -86,14 +83,11 @@ impl Snapshot {
         let access_log =
             access_log(&config, purpose, most_workers, previous, &losses, &mut problems);
         admin::check(&config.admin, &mut problems);
-        let (Some(tickets), Some(via), Some(routes), Some(access_log)) =
-            (tickets, via, routes, access_log)
+        let (Some(tickets), Some(via), Some(routes), Some(access_log), false) =
+            (tickets, via, routes, access_log, problems.has_errors())
         else {
             return Err(problems);
         };
-        if problems.has_errors() {
-            return Err(problems);
-        }
         limits.forget();
         let snapshot = Self {
             reserved: Arc::new(reserved(&config)),
@@ -117,6 +111,14 @@ impl Snapshot {
             generation: previous.map_or(1, |previous| previous.generation + 1),
         };
         Ok((snapshot, problems))
+    }
+}
+
+/// The counters, which go on.
+fn loading(previous: Option<&Snapshot>, workers: usize) -> Loading<'_> {
+    match previous {
+        Some(previous) => Loading::after(&previous.metrics, workers, REASONS),
+        None => Loading::first(workers, REASONS, now()),
     }
 }
 
