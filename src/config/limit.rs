@@ -24,7 +24,7 @@ pub struct Limit {
     pub burst: Option<u32>,
     /// What a request costs: a number, `{ header = "x-cost" }` (a number from a header field), or by method: `{ POST = 5, OPTIONS = 0 }`.
     pub cost: Cost,
-    /// What has an allowance of its own: `"ip"`, `"identity"`, `"claim:NAME"`, `"header:NAME"`, `"cookie:NAME"`, `"path:PARAMETER"`, `"route"`, `"global"`; or a list, for each combination. A request without it is counted by its address. A header field or cookie that comes several times counts as all its values in their order; of a long one only a keyed digest is held.
+    /// What has an allowance of its own: `"ip"`, `"identity"`, `"claim:NAME"`, `"header:NAME"`, `"cookie:NAME"`, `"path:PARAMETER"`, `"route"`, `"global"`; or a list, for each combination. A request without it is counted by its address; those by a Unix socket have none, and count as one. A header field or cookie that comes several times counts as all its values in their order; of a long one only a keyed digest is held.
     pub per: OneOrMany<String>,
     /// Addresses of IPv6 count as one if so many of their first bits are the same.
     pub ipv6_prefix: u8,

@@ -150,7 +150,7 @@ pub(super) struct Seat {
 }
 
 impl Queue {
-    /// Whether somebody may wait under this key.
+    /// Whether somebody may wait under this key, or under one that shares its bits.
     #[inline]
     pub(super) fn waits(&self, key: u64) -> bool {
         self.busy(key).load(Relaxed) > 0

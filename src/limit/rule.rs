@@ -78,7 +78,8 @@ impl Limit {
     /// Takes at once what a request asks for, if that does not overtake others.
     #[inline]
     pub(super) fn take(&self, claim: Claim, now: u64) -> Result<Taken, Blocked> {
-        if self.delay.is_some() && self.state.queue.waits(claim.key) {
+        let queue = &self.state.queue;
+        if self.delay.is_some() && queue.waits(claim.key) && queue.len(claim.key).1 > 0 {
             return Err(Blocked::Queue);
         }
         self.state.take(claim, now)

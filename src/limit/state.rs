@@ -91,6 +91,9 @@ enum Running {
 
 const SHARDS: usize = 16;
 
+/// How late a timer may be, in nanoseconds, without anybody losing by it.
+const LATE: u64 = 5_000_000;
+
 /// Somebody who runs; no more, when this is dropped.
 #[derive(Debug)]
 pub struct Permit {
@@ -151,16 +154,20 @@ impl State {
         Err(Blocked::Running)
     }
 
-    /// As [`State::take`], for somebody who waits since `came`: as of the moment that it could be taken.
-    /// However late we look, those who wait get all that the rate gives.
+    /// As [`State::take`], for somebody who waits since `came`: as of the moment that it could be taken, if
+    /// that is not long ago. So those who wait get all that the rate gives, also if it is faster than timers.
     pub(super) fn take_late(
         self: &Arc<Self>,
         claim: Claim,
         came: u64,
         now: u64,
     ) -> Result<Taken, Blocked> {
-        let Some(rate) = claim.terms.rate else { return self.take(claim, now) };
-        let due = rate.conforms(self.peek(claim.key, came), 0, claim.cost).max(came);
+        // Who waited for others to end could have taken it long ago.
+        let Terms { rate: Some(rate), concurrent: None } = claim.terms else {
+            return self.take(claim, now);
+        };
+        let due = rate.conforms(self.peek(claim.key, came), 0, claim.cost);
+        let due = due.max(came).max(now.saturating_sub(LATE));
         if due > now { Err(Blocked::Until(due)) } else { self.take(claim, due) }
     }
 

@@ -241,6 +241,41 @@ async fn a_key_that_floods_fills_neither_the_queue_nor_the_time_of_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_keeps_within_the_limit_is_not_taken_for_those_who_wait() {
+    let gate = Gate::one("rate = \"1/s\"\nover = { delay = \"60s\" }");
+    let mut waits = Vec::new();
+    for client in 0..100 {
+        assert!(gate.may(client).await);
+        waits.push(gate.send(client).await);
+    }
+    for client in 100..200 {
+        assert_eq!(millis(&gate.ask(client).await), 0, "{client}");
+    }
+    assert!(gate.shows("janua_limit_offences_total{limit=\"l\"} 100"));
+    assert!(gate.shows("janua_limit_clients_in_bad_standing 100"));
+    assert!(gate.shows("janua_limit_delay_seconds_count{limit=\"l\"} 0"));
+}
+
+/// Nobody may save up what a rate gives while others run.
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_others_to_end_comes_at_the_rate_all_the_same() {
+    let keys = "rate = \"10/s\"\nburst = 1\nconcurrent = 3\nover = { delay = \"60s\" }";
+    let gate = Gate::one(keys);
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        runs.push(gate.ask(1).await.unwrap());
+    }
+    let sent = [gate.send(1).await, gate.send(1).await, gate.send(1).await];
+    tokio::time::sleep(5 * SECOND).await;
+    let start = Instant::now();
+    drop(runs);
+    for sent in sent {
+        assert!(sent.await.unwrap().is_ok());
+    }
+    assert!(start.elapsed() >= 2 * SLOT, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn clients_that_kept_within_their_limits_go_first() {
     for (priority, first) in [("true", 2), ("false", 1)] {
         let sections = format!(
