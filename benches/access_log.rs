@@ -41,6 +41,7 @@ fn record() -> Record<'static> {
         bytes_out: 18_432,
         duration: 12_345,
         identify: None,
+        waited: None,
         connect: None,
         first_byte: Some(11_900),
         tries: 1,

@@ -60,6 +60,8 @@ pub struct Exchange {
     pub(super) tries: u32,
     /// Microseconds that others took to say who makes the request, if they were asked.
     pub(super) identify: Option<u64>,
+    /// Microseconds that it waited for its turn at limits, if it did.
+    pub(super) waited: Option<u64>,
     /// Microseconds that connecting to the endpoint took, if a connection was made.
     pub(super) connect: Option<u64>,
     /// Microseconds from the request's first byte to the head of the origin's answer.
@@ -126,6 +128,7 @@ impl Exchange {
             endpoint: None,
             tries: 0,
             identify: None,
+            waited: None,
             connect: None,
             first_byte: None,
             upload: None,

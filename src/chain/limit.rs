@@ -69,13 +69,15 @@ impl Exchange {
         head: &Parts,
         params: &Params<'_, '_>,
     ) -> Result<(), Reject> {
+        let since = Instant::now();
         loop {
             let turn = waiting.wait().await;
-            let verdict =
-                self.visit(route, head, params, Instant::now(), |ask, visit| match turn {
-                    Ok(turn) => route.limit.go_on(turn, ask, visit),
-                    Err(lost) => Verdict::Refuse(route.limit.give_up(&lost, ask, visit)),
-                });
+            let now = Instant::now();
+            self.waited = u64::try_from(now.duration_since(since).as_micros()).ok();
+            let verdict = self.visit(route, head, params, now, |ask, visit| match turn {
+                Ok(turn) => route.limit.go_on(turn, ask, visit),
+                Err(lost) => Verdict::Refuse(route.limit.give_up(&lost, ask, visit)),
+            });
             match self.heed(verdict)? {
                 Some(next) => waiting = next,
                 None => return Ok(()),

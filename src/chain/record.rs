@@ -52,6 +52,7 @@ impl Exchange {
             bytes_out: finished.bytes_out,
             duration: finished.micros,
             identify: self.identify,
+            waited: self.waited,
             connect: self.connect,
             first_byte: self.first_byte,
             tries: self.tries,

@@ -59,6 +59,7 @@ fn record(id: &str) -> Record<'_> {
         bytes_out: 0,
         duration: 0,
         identify: None,
+        waited: None,
         connect: None,
         first_byte: None,
         tries: 1,

@@ -67,6 +67,7 @@ fn answer(record: &Record<'_>, out: &mut Vec<u8>) {
     number(b",\"duration_us\":", record.duration, out);
     for (key, time) in [
         (b",\"identify_us\":".as_slice(), record.identify),
+        (b",\"waited_us\":".as_slice(), record.waited),
         (b",\"connect_us\":", record.connect),
         (b",\"first_byte_us\":", record.first_byte),
     ] {

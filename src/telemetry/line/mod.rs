@@ -72,6 +72,8 @@ pub struct Record<'a> {
     pub duration: u64,
     /// Microseconds that others took to say who makes the request; `None` if nobody was asked.
     pub identify: Option<u64>,
+    /// Microseconds that it waited for its turn at a limit, if it did.
+    pub waited: Option<u64>,
     /// Microseconds it took to connect to the endpoint; `None` if a connection was there.
     pub connect: Option<u64>,
     /// Microseconds from sending the request on to the head of its answer.

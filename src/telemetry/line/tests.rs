@@ -32,6 +32,7 @@ fn record() -> Record<'static> {
         bytes_out: 1_234,
         duration: 1_234_005,
         identify: Some(7),
+        waited: Some(8),
         connect: Some(99),
         first_byte: Some(1_000),
         tries: 2,
@@ -57,6 +58,7 @@ fn nothing() -> Record<'static> {
         referer: None,
         bytes_in: 0,
         identify: None,
+        waited: None,
         connect: None,
         first_byte: None,
         tries: 0,
@@ -87,7 +89,7 @@ fn json_tells_all_that_is_known_and_nothing_that_is_not() {
         "query": "x=1&token=***", "status": 502, "reason": "upstream.reset", "route": "orders",
         "upstream": "orders", "endpoint": "http://10.0.0.5:8080", "user": "acme", "auth": "keys", "reported": "authz.role",
         "agent": "curl/8 \"x\"", "referer": "https://a.example/?token=***", "bytes_in": 5,
-        "bytes_out": 1234, "duration_us": 1_234_005, "identify_us": 7, "connect_us": 99, "first_byte_us": 1000,
+        "bytes_out": 1234, "duration_us": 1_234_005, "identify_us": 7, "waited_us": 8, "connect_us": 99, "first_byte_us": 1000,
         "tries": 2,
     });
     assert_eq!(as_json(&record(), &redaction), whole);
@@ -107,7 +109,7 @@ fn text_reads_from_left_to_right() {
         as_text(&record(), &redaction, Paint::Plain),
         "2026-11-24T03:44:23.123Z 203.0.113.7 GET api.example.com/orders/7?x=1&token=*** HTTP/1.1 \
          502 1234B 1234.005ms reason=upstream.reset reported=authz.role route=orders upstream=orders \
-         endpoint=http://10.0.0.5:8080 tries=2 identify=0.007ms connect=0.099ms first=1.000ms in=5B id=0195 \
+         endpoint=http://10.0.0.5:8080 tries=2 identify=0.007ms waited=0.008ms connect=0.099ms first=1.000ms in=5B id=0195 \
          user=acme auth=keys peer=10.0.0.1 listener=public tls=TLSv1.3 cipher=AES agent=\"curl/8 \\\"x\\\"\" \
          referer=\"https://a.example/?token=***\""
     );
@@ -164,6 +166,7 @@ proptest! {
             bytes_out: numbers.1,
             duration: numbers.2,
             identify: None,
+            waited: None,
             connect: numbers.3,
             first_byte: numbers.4,
             ..record()

@@ -56,6 +56,7 @@ fn rest(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     }
     for (key, time) in [
         (b" identify=".as_slice(), record.identify),
+        (b" waited=".as_slice(), record.waited),
         (b" connect=", record.connect),
         (b" first=", record.first_byte),
     ] {

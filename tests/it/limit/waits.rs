@@ -37,6 +37,8 @@ async fn over_the_rate_a_request_waits_and_then_it_is_as_any_other() {
     }
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(600), "three waits of a fifth of a second: {took:?}");
+    let waited = |line: &serde_json::Value| line["waited_us"].as_u64().unwrap_or(0) > 50_000;
+    janua.logged("a wait in the log", waited).await;
     until("it is counted", || {
         janua.counted("janua_limit_delay_seconds_count{limit=\"l\"}") == 3
             && janua.counted("janua_limit_allowed_total{limit=\"l\"}") == 4
