@@ -229,14 +229,26 @@ mod tests {
         assert!(take(&table, gcra, 100, 2 * second - 1));
     }
 
+    /// What of this process is in memory, in KiB; none where the system does not say.
+    fn resident() -> Option<usize> {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
+    }
+
     #[test]
     fn a_million_keys_take_at_most_128_mib_and_nearly_all_have_a_place() {
+        let before = resident();
         let (table, gcra, now) = (Table::new(1_000_000), rate(1, 1), 1_000);
         let hasher = RandomState::new();
         let keys = 1_000_000_u64;
         let let_in = (0..keys).filter(|key| take(&table, gcra, hasher.hash_one(key), now)).count();
         let memory = table.most_memory();
         assert!(memory <= 128 << 20, "{memory} bytes");
+        if let (Some(before), Some(after)) = (before, resident()) {
+            let grown = after.saturating_sub(before);
+            assert!(grown <= 128 << 10, "{grown} KiB more are in memory");
+        }
         assert!(let_in > 999_900, "only {let_in} had an allowance of their own");
         let counted = table.keys(now);
         assert!((970_000..=1_030_000).contains(&counted), "{counted} counted");
