@@ -22,7 +22,7 @@ use super::{config_tests, service, sockets::Sockets, watch::Watched};
 use crate::{
     admin::{self, Door, House},
     config::{self, Loaded, Problem, Problems, Report},
-    server::{Passed, Server},
+    server::{Passed, Pulse, Server},
     snapshot::{Diff, Purpose, Snapshot, World},
     telemetry::{self, Format},
 };
@@ -60,6 +60,7 @@ struct Shared {
     log: Option<telemetry::Handle>,
     ready: Arc<AtomicBool>,
     watched: watch::Sender<Watched>,
+    pulse: Pulse,
 }
 
 impl Gateway {
@@ -82,10 +83,11 @@ impl Gateway {
             let reload = reload_of(shared.clone());
             let house = House { world: world.clone(), ready: ready.clone(), reload };
             let server = Server::new(world.clone(), passed);
+            let pulse = server.pulse();
             let sockets = Mutex::new(Sockets { server, door: Door::new(house) });
             let watched = Watched::new(&config::Config::default(), std::iter::empty(), since);
             let watched = watch::Sender::new(watched);
-            Shared { source, world, sockets, log, ready, watched }
+            Shared { source, world, sockets, log, ready, watched, pulse }
         }));
         let snapshot = gateway.world().load();
         let mut sockets = gateway.0.sockets.lock().await;
@@ -108,6 +110,11 @@ impl Gateway {
     /// Whether new clients are welcome.
     pub fn is_ready(&self) -> bool {
         self.0.ready.load(Relaxed)
+    }
+
+    /// What tells whether the workers live. Not by way of the sockets, which a reload may hold for long.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.0.pulse
     }
 
     /// What a watcher of files has to look at.

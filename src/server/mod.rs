@@ -10,14 +10,15 @@ mod bind;
 mod connection;
 mod enter;
 pub mod guard;
+mod pulse;
 mod streams;
 mod watched;
 mod worker;
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
-pub use self::bind::Passed;
 use self::{address::Address, worker::Handle};
+pub use self::{bind::Passed, pulse::Pulse};
 use crate::{
     config::{Path, Problem, Problems},
     message::Signal,
@@ -33,6 +34,7 @@ pub struct Server {
     /// Those that work, and then those that leave or have gone: a worker's number is its place.
     workers: Vec<Handle>,
     addresses: HashMap<Bind, Address>,
+    pulse: Pulse,
 }
 
 /// Sockets that a new snapshot needs, bound and not yet accepting.
@@ -42,7 +44,8 @@ pub struct Prepared(Vec<(Bind, usize, Vec<Listening>)>);
 impl Server {
     /// A server without workers; the first [`commit`](Self::commit) starts them.
     pub fn new(world: Arc<World>, passed: Passed) -> Self {
-        Self { world, passed, workers: Vec::new(), addresses: HashMap::new() }
+        let (workers, addresses, pulse) = (Vec::new(), HashMap::new(), Pulse::default());
+        Self { world, passed, workers, addresses, pulse }
     }
 
     /// Binds what a snapshot needs and is not bound yet.
@@ -124,9 +127,9 @@ impl Server {
                 Some(gone) => {
                     // Two threads of one number would share what is a worker's own.
                     gone.join().await;
-                    *gone = Handle::start(index, self.world.clone())?;
+                    *gone = Handle::start(index, self.world.clone(), &self.pulse)?;
                 }
-                None => self.workers.push(Handle::start(index, self.world.clone())?),
+                None => self.workers.push(Handle::start(index, self.world.clone(), &self.pulse)?),
             }
         }
         Ok(())
@@ -142,6 +145,11 @@ impl Server {
         }
     }
 
+    /// What tells whether the workers live.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
     /// Clients that are still there.
     pub fn clients(&self) -> usize {
         self.workers.iter().map(|worker| worker.clients.len()).sum()
@@ -149,6 +157,7 @@ impl Server {
 
     /// Cuts what still runs and ends the workers.
     pub async fn stop(self) {
+        self.pulse.forget();
         for worker in self.workers {
             worker.stop().await;
         }
