@@ -75,8 +75,7 @@ impl Gateway {
     ) -> Result<Self, Report> {
         let since = SystemTime::now();
         let loaded = source.load()?;
-        let (snapshot, findings) = compile(&loaded, Purpose::Serve, None)?;
-        tell(&loaded.report(findings));
+        let (snapshot, mut findings) = compile(&loaded, Purpose::Serve, None)?;
         let world = World::new(snapshot);
         let gateway = Self(Arc::new_cyclic(|shared| {
             let ready = Arc::new(AtomicBool::new(true));
@@ -91,6 +90,8 @@ impl Gateway {
         }));
         let snapshot = gateway.world().load();
         let mut sockets = gateway.0.sockets.lock().await;
+        findings.extend(sockets.server.findings(&snapshot));
+        tell(&loaded.report(findings));
         let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         gateway.set_log(&snapshot);
         snapshot.start();
@@ -163,7 +164,7 @@ impl Gateway {
             let loaded = source.load()?;
             compile(&loaded, Purpose::Serve, Some(&known)).map(|compiled| (loaded, compiled))
         });
-        let (loaded, (snapshot, findings)) = match compiled.await {
+        let (loaded, (snapshot, mut findings)) = match compiled.await {
             Ok(compiled) => compiled?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
@@ -173,6 +174,7 @@ impl Gateway {
             return Err(loaded.report(ending()));
         }
         let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
+        findings.extend(sockets.server.findings(&snapshot));
         tell(&loaded.report(findings));
         self.world().swap(snapshot.clone());
         snapshot.start();
@@ -242,8 +244,7 @@ impl Gateway {
     pub async fn address(&self, listener: &str) -> Option<std::net::SocketAddr> {
         let snapshot = self.world().load();
         let listener = snapshot.listeners.iter().find(|known| *known.name == *listener)?;
-        let addresses = self.0.sockets.lock().await.server.addresses();
-        addresses.into_iter().find(|(bind, _)| *bind == listener.bind)?.1
+        self.0.sockets.lock().await.server.address(&listener.bind)
     }
 }
 

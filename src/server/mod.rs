@@ -65,7 +65,9 @@ impl Server {
                     let at = Path::root().key("listener").index(index).key("address");
                     let message = format!("cannot listen on `{}`: {error}", listener.bind);
                     let problem = Problem::error(at, message);
-                    problems.push(match hint(&error) {
+                    let passed = self.passed.at(&listener.bind);
+                    let passed = passed.map(|name| format!("it was passed: \"systemd:{name}\""));
+                    problems.push(match passed.or_else(|| hint(&error).map(str::to_owned)) {
                         Some(help) => problem.help(help),
                         None => problem,
                     });
@@ -73,6 +75,21 @@ impl Server {
             }
         }
         if problems.is_empty() { Ok(prepared) } else { Err(problems) }
+    }
+
+    /// What should be looked at: sockets that were passed and that nobody takes.
+    pub fn findings(&self, snapshot: &Snapshot) -> Problems {
+        let is_taken = |name: &str| {
+            let mut binds = snapshot.listeners.iter().map(|listener| &listener.bind);
+            binds.any(|bind| matches!(bind, Bind::Systemd(known) if known == name))
+        };
+        let idle = self.passed.names().filter(|name| !is_taken(name));
+        idle.map(|name| {
+            let message = format!("the service manager passed `{name}`, and no listener takes it");
+            Problem::finding(Path::root().key("listener"), message)
+                .help(format!("its clients wait for ever; address = \"systemd:{name}\""))
+        })
+        .collect()
     }
 
     /// Makes the data plane what the snapshot says, which by now is the one that holds.
@@ -163,10 +180,19 @@ impl Server {
         }
     }
 
-    /// Where it listens, with the ports that the system chose.
-    pub fn addresses(&self) -> Vec<(Bind, Option<SocketAddr>)> {
-        let address = |(bind, address): (&Bind, &Address)| (bind.clone(), address.address());
-        self.addresses.iter().map(address).collect()
+    /// Where a listener's socket is, with the port that the system chose.
+    pub fn address(&self, bind: &Bind) -> Option<SocketAddr> {
+        self.addresses.get(bind)?.socket()?.address()
+    }
+
+    /// Where it listens, in words.
+    pub fn places(&self) -> impl Iterator<Item = String> {
+        self.addresses.iter().map(|(bind, address)| {
+            let socket = address.socket();
+            let tcp = socket.and_then(Listening::address).map(|address| address.to_string());
+            let unix = || Some(Bind::Unix(socket?.path()?).to_string());
+            tcp.or_else(unix).unwrap_or_else(|| bind.to_string())
+        })
     }
 }
 
