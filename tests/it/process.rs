@@ -1,12 +1,13 @@
 //! Process life: signals, the service manager, the watched file, a system that has nothing left.
 
 use std::{
+    fs::OpenOptions,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     os::{
         fd::OwnedFd,
         unix::{
-            fs::symlink,
+            fs::{OpenOptionsExt, symlink},
             net::{UnixDatagram, UnixListener},
         },
     },
@@ -15,7 +16,10 @@ use std::{
     time::Instant,
 };
 
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, mknodat},
+    process::Signal,
+};
 
 use crate::support::{
     Daemon, Door, PATIENCE,
@@ -58,6 +62,68 @@ fn logs_are_opened_anew_on_usr1_and_on_a_refused_reload() {
         }
     }
     daemon.until("the reload was refused");
+}
+
+/// As the reference has it: a reader is needed at the start, and later none is waited for.
+#[test]
+fn a_pipe_as_access_log_costs_lines_and_no_request() {
+    let home = tempfile::tempdir().unwrap();
+    let (pipe, file) = (home.path().join("pipe"), home.path().join("janua.toml"));
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let log = "[log]\naccess = \"json\"\naccess-file = \"HOME/pipe\"\n";
+    let text = ECHO
+        .replace("[log]\naccess = \"off\"\n", log)
+        .replace("\"off\"\n[[", "\"unix:HOME/admin.sock\"\n[[");
+    std::fs::write(&file, text.replace("HOME", home.path().to_str().unwrap())).unwrap();
+    let output = janua(&["run", "-c", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("nobody reads from this pipe"), "{said}");
+
+    let nonblock = OFlags::NONBLOCK.bits().cast_signed();
+    let reader = || OpenOptions::new().read(true).custom_flags(nonblock).open(&pipe).unwrap();
+    let mut first = reader();
+    let daemon = Daemon::start_in(home, &text, |file| {
+        let mut command = Command::new(JANUA);
+        command.args(["run", "-c"]).arg(file);
+        command
+    });
+    let until = |what: &str, mut holds: Box<dyn FnMut() -> bool + '_>| {
+        let end = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < end, "{what}");
+            assert_eq!(daemon.public.get("/a").0, 200, "{what}");
+        }
+    };
+    let dropped = || {
+        let page = daemon.admin().get("/metrics").1;
+        let series = "janua_access_log_lines_dropped_total ";
+        page.lines().find_map(|line| line.strip_prefix(series)?.parse::<u64>().ok()).unwrap()
+    };
+    let mut lines = String::new();
+    until(
+        "its reader gets lines",
+        Box::new(|| {
+            let _ = first.read_to_string(&mut lines);
+            lines.contains("\"/a\"")
+        }),
+    );
+    assert_eq!(dropped(), 0);
+    drop(first);
+    until("its reader is gone", Box::new(|| dropped() > 0));
+    assert_eq!(daemon.verb("reload").status.code(), Some(0), "nor does a reload need one");
+    // One that takes nothing: the pipe is full at some time.
+    let mut second = reader();
+    let before = dropped();
+    until("its reader is slow", Box::new(|| dropped() > before));
+    let mut lines = String::new();
+    until(
+        "its reader is back",
+        Box::new(|| {
+            let _ = second.read_to_string(&mut lines);
+            lines.ends_with("}\n")
+        }),
+    );
 }
 
 /// A gateway in front of an origin that has just got a request and has not answered it yet.
