@@ -63,6 +63,34 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::{
+        app::{Gateway, Source},
+        server::Passed,
+    };
+
+    #[tokio::test]
+    async fn every_worker_is_asked_and_answers() {
+        let text = "[server]\nworkers = 3\n[log]\naccess = \"off\"\n[admin]\naddress = \"off\"\n\
+            [[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\nto = \"echo\"\n";
+        let source = Source::Text("a test".into(), text.into());
+        let gateway =
+            Gateway::start(source, Passed::default(), None).await.unwrap_or_else(|report| {
+                panic!("{}", report.text(false));
+            });
+        let pulse = gateway.pulse().clone();
+        assert_eq!(pulse.workers(), 3);
+        let answers = async {
+            for _ in 0..3 {
+                while !pulse.beat() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(15), answers).await.unwrap();
+        gateway.stop().await;
+        assert_eq!(pulse.workers(), 0, "who was told to end is not missed");
+        assert!(pulse.beat());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_manager_hears_nothing_while_all_is_not_well() {

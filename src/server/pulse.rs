@@ -47,6 +47,11 @@ impl Pulse {
         self.0.lock().clear();
     }
 
+    /// How many are asked.
+    pub fn workers(&self) -> usize {
+        self.0.lock().len()
+    }
+
     /// Asks all workers; says whether each has answered what it was asked the last time.
     pub fn beat(&self) -> bool {
         let mut all = true;
