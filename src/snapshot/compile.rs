@@ -57,16 +57,13 @@ impl Snapshot {
             Some(previous) => Loading::after(&previous.metrics, most_workers, REASONS),
             None => Loading::first(most_workers, REASONS, now()),
         };
-        let tickets = tickets(previous, &mut problems);
+        let mut tickets = previous.map_or_else(Tickets::default, |before| before.tickets.clone());
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
         let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
-        let listeners = tickets.as_ref().map(|tickets| {
-            let given = Given { lists: &lists, state, tickets };
-            listeners(&config, &given, previous, &mut metrics, &mut problems)
-        });
+        let given = Given { lists: &lists, state, tickets: &mut tickets };
+        let listeners = listeners(&config, given, previous, &mut metrics, &mut problems);
         let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
-        let listeners = listeners.unwrap_or_default();
         let signer = signer(&config, state, previous, &mut problems);
         let stores = stores(&config, previous, &mut metrics, &mut problems);
         let given = (signer.as_ref(), &stores);
@@ -77,9 +74,7 @@ impl Snapshot {
         let access_log =
             access_log(&config, purpose, most_workers, previous, &losses, &mut problems);
         admin::check(&config.admin, &mut problems);
-        let (Some(tickets), Some(via), Some(routes), Some(access_log)) =
-            (tickets, via, routes, access_log)
-        else {
+        let (Some(via), Some(routes), Some(access_log)) = (via, routes, access_log) else {
             return Err(problems);
         };
         if problems.has_errors() {
@@ -107,12 +102,6 @@ impl Snapshot {
         };
         Ok((snapshot, problems))
     }
-}
-
-/// What keeps session tickets: this process's.
-fn tickets(previous: Option<&Snapshot>, problems: &mut Problems) -> Option<Tickets> {
-    let made = previous.map_or_else(Tickets::new, |previous| Ok(previous.tickets.clone()));
-    problems.keep(made.map_err(|message| Problem::error(Path::root(), message)))
 }
 
 /// Threads that carry traffic.
@@ -143,7 +132,7 @@ fn via(config: &Config, problems: &mut Problems) -> Option<[HeaderValue; 3]> {
 /// The listeners; without any, the one on `0.0.0.0:8080`.
 fn listeners(
     config: &Config,
-    given: &Given<'_>,
+    mut given: Given<'_>,
     previous: Option<&Snapshot>,
     metrics: &mut Loading<'_>,
     problems: &mut Problems,
@@ -158,7 +147,7 @@ fn listeners(
         let known = previous.and_then(|previous| {
             previous.listeners.iter().find(|known| *known.name == *name).map(|known| &**known)
         });
-        let made = Listener::compile(listener, given, known, metrics, &at, problems);
+        let made = Listener::compile(listener, &mut given, known, metrics, &at, problems);
         let Some(made) = made else { continue };
         if let Some(first) = compiled.iter().position(|other| other.bind == made.bind) {
             let problem = Problem::error(at.key("address"), format!("`{}` is taken", made.bind));
