@@ -110,11 +110,7 @@ fn single<T>(mut found: impl Iterator<Item = T>) -> Result<Option<T>, Reject> {
 }
 
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Reject> {
-    let Some(first) = headers.get(name) else { return Ok(None) };
-    if headers.get_all(name).iter().nth(1).is_some() {
-        return Err(Reject::AuthAmbiguous);
-    }
-    Ok(Some(first))
+    single(headers.get_all(name).iter())
 }
 
 /// What stands behind a scheme's name (RFC 9110 section 11.4), whose case does not matter.

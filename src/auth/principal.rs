@@ -66,7 +66,7 @@ impl Principal {
     }
 
     /// The header field with the token that tells the origin, at this moment in milliseconds since 1970.
-    pub fn token(&self, now: u64) -> Option<(&HeaderName, HeaderValue)> {
+    pub fn token(&self, now: impl FnOnce() -> u64) -> Option<(&HeaderName, HeaderValue)> {
         self.token.field(self, now)
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     auth::{Ask, Deed, Door, Page, Refusal, Verdict},
-    message::{RequestBody, client_origin, text},
+    message::{RequestBody, client_origin},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -118,10 +118,10 @@ impl Exchange {
         ask(&Deed {
             method: &head.method,
             headers: &head.headers,
-            host: self.host.as_ref().map(text).unwrap_or_default(),
+            host: self.host.as_ref(),
             param: &|name| params.get(name),
             client: self.client_ip,
-            wall: self.client.worker.clock.wall(self.started),
+            wall: &|| self.client.worker.clock.wall(self.started),
         })
     }
 
@@ -166,7 +166,7 @@ impl Exchange {
         for (name, value) in &who.headers {
             headers.insert(name, value.clone());
         }
-        if let Some((name, value)) = who.token(self.client.worker.clock.wall(self.started)) {
+        if let Some((name, value)) = who.token(|| self.client.worker.clock.wall(self.started)) {
             headers.insert(name, value);
         }
     }
