@@ -18,6 +18,10 @@ use criterion::{
 };
 use futures_util::FutureExt as _;
 use http::{Request, request::Parts};
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use janua::{
     auth::{Ask, Deed, Verdict, Wish, key_line, make_key},
     chain,
