@@ -105,7 +105,10 @@ impl Exchange {
             }
         };
         let origin = self.origin(&head.headers).ok_or(Reject::RequestHost)?;
-        Ok(door.open(self.ask(head), &origin, form).await?.map(Source::from))
+        match door.open(self.ask(head), &origin, form).await {
+            Ok(answer) => Ok(answer.map(Source::from)),
+            Err(refusal) => Err(self.turn_away(refusal)),
+        }
     }
 
     /// What the request would do, to somebody who asks.

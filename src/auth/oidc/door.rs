@@ -18,10 +18,11 @@ use super::{
     FLOW, SESSION, Shared,
     flow::{self, Flow},
     idp::{self, Tokens},
-    sessions::{self, Record, Whose},
+    refusal,
+    sessions::{Record, Sessions, Shown, Whose},
 };
 use crate::{
-    auth::{Ask, provider::Provider},
+    auth::{Ask, Refusal, provider::Provider},
     reject::Reject,
 };
 
@@ -106,10 +107,10 @@ impl Door {
         ask: Ask<'_>,
         origin: &str,
         body: Bytes,
-    ) -> Result<Response<Bytes>, Reject> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let oidc = self.provider.login().ok_or(Reject::Internal)?;
         let shared = &*oidc.shared;
-        match self.end {
+        let opened = match self.end {
             End::Callback => {
                 let came = shared.come_back(&ask).await;
                 match came {
@@ -120,7 +121,8 @@ impl Door {
             }
             End::Logout => shared.log_out(&ask, origin).await,
             End::BackchannelLogout => shared.logged_out(&ask, &body).await,
-        }
+        };
+        opened.map_err(refusal)
     }
 }
 
@@ -135,7 +137,7 @@ impl Shared {
         let state = state.ok_or(Reject::AuthOidcState)?;
         verify_slices_are_equal(state.as_bytes(), flow.state.as_bytes())
             .map_err(|_| Reject::AuthOidcState)?;
-        if !self.once.first(state.as_bytes(), ask.wall, flow::LONGEST) {
+        if !self.first(state.as_bytes(), ask.wall, flow::LONGEST).await? {
             return Err(Reject::AuthOidcReplayed);
         }
         let Ok(_place) = self.waiting.try_acquire() else { return Err(Reject::AuthBusy) };
@@ -186,13 +188,14 @@ impl Shared {
         let refresh_token = refresh_token.filter(|_| self.section.refresh);
         let due = end.filter(|_| refresh_token.is_some());
         let who = self.principal(claims.clone())?;
-        let record = Record { claims, id_token, refresh_token, due, begun: ask.wall };
+        let (begun, end) = (ask.wall, ask.wall.saturating_add(self.limits.lifetime));
+        let record = Record { claims, id_token, refresh_token, due, begun, end };
         let value = flow::random().map_err(|_| Reject::Internal)?;
-        if let Ok(Some(before)) = self.id(ask) {
+        if let Ok(Some(before)) = self.shown(ask) {
             self.sessions.remove(&before).await?;
         }
-        let id = sessions::id(value.as_bytes());
-        self.sessions.create(id, record, who, (&self.limits, ask.wall)).await?;
+        let shown = Shown::new(value.as_bytes());
+        self.sessions.create(&shown, record, who, (&self.limits, ask.wall)).await?;
         self.count();
         self.cookie(SESSION, &value, None)
     }
@@ -203,8 +206,8 @@ impl Shared {
         if !is_from(origin, ask.headers) {
             return Err(Reject::AuthOidcCrossSite);
         }
-        let session = match self.id(ask)? {
-            Some(id) => self.sessions.remove(&id).await?,
+        let session = match self.shown(ask)? {
+            Some(shown) => self.sessions.remove(&shown).await?,
             None => None,
         };
         if session.is_some() {
@@ -221,7 +224,7 @@ impl Shared {
             (Some(doors), Some(session), _) => {
                 let mut parameters = vec![
                     ("client_id", &*self.idp.client_id),
-                    ("id_token_hint", &*session.record.id_token),
+                    ("id_token_hint", &*session.id_token),
                 ];
                 parameters.extend(after.as_deref().map(|to| ("post_logout_redirect_uri", to)));
                 let to = self.idp.send_to(&doors, "end_session_endpoint", &parameters)?;
@@ -258,11 +261,17 @@ impl Shared {
         let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);
         let once = [b"logout ", text("jti").unwrap_or_default().as_bytes()].concat();
         // It may be from the future by as much as from the past.
-        if !self.once.first(&once, ask.wall, 2 * LOGOUT_AGE) {
+        if !self.first(&once, ask.wall, 2 * LOGOUT_AGE).await? {
             return Err(Reject::AuthOidcLogoutToken);
         }
         let whose = Whose { sid: text("sid"), subject: text("sub") };
-        let gone = self.sessions.remove_of(whose).await?;
+        let gone = self.sessions.remove_of(whose).await;
+        if gone.is_err()
+            && let Sessions::Stored(stored) = &*self.sessions
+        {
+            stored.forget(&once).await;
+        }
+        let gone = gone?;
         self.metrics.logouts.add(gone as u64);
         self.count();
         let mut response = Response::new(Bytes::new());

@@ -164,7 +164,7 @@ async fn another_site_logs_nobody_out() {
 }
 
 /// A logout token that holds but for these claims and this header.
-fn logout_token(idp: &Idp, claims: &Value, header: &Value) -> String {
+pub(crate) fn logout_token(idp: &Idp, claims: &Value, header: &Value) -> String {
     let good = json!({
         "iss": idp.at.url, "aud": "janua", "sub": "alice", "sid": "s1", "iat": now(), "exp": now() + 60,
         "jti": "j1", "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
@@ -174,7 +174,11 @@ fn logout_token(idp: &Idp, claims: &Value, header: &Value) -> String {
     says.signer.raw(&change(head, header).to_string(), &change(good, claims).to_string())
 }
 
-async fn post(janua: &crate::support::Janua, kind: &str, body: &str) -> crate::support::Message {
+pub(crate) async fn post(
+    janua: &crate::support::Janua,
+    kind: &str,
+    body: &str,
+) -> crate::support::Message {
     let mut client = janua.client().await;
     let length = body.len();
     client
@@ -186,7 +190,7 @@ async fn post(janua: &crate::support::Janua, kind: &str, body: &str) -> crate::s
     client.answer().await
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
 #[rustfmt::skip]
