@@ -107,7 +107,10 @@ impl Exchange {
         let origin = self.origin(&head.headers).ok_or(Reject::RequestHost)?;
         match door.open(self.ask(head), &origin, form).await {
             Ok(answer) => Ok(answer.map(Source::from)),
-            Err(refusal) => Err(self.turn_away(refusal)),
+            Err(closed) => {
+                self.cookies.extend(closed.cookie);
+                Err(self.turn_away(closed.refusal))
+            }
         }
     }
 

@@ -77,7 +77,7 @@ impl Oidc {
         let key = key.map_err(|message| Problem::error(at.clone(), message));
         let sessions = sessions(section, (who, introduction), before, safe, &idp.rules, given);
         let shared = Shared {
-            places: cookies.each_ref().map(|name| Place::Cookie(name.as_str().into())),
+            places: places(&cookies),
             cookies: cookies.map(Into::into),
             paths,
             key: problems.keep(key)?,
@@ -97,13 +97,19 @@ impl Oidc {
     }
 }
 
-/// The names of the cookies, of sessions and of logins.
+/// Where they are.
+fn places([session, flows]: &[String; 2]) -> [Place; 2] {
+    [Place::Cookie(session.as_str().into()), Place::Cookies(flows.as_str().into())]
+}
+
+/// The name of a session's cookie, and the beginning of those of logins, which is no other section's: a
+/// section's name has no `~`.
 fn cookies(name: &str, section: &config::Oidc, at: &Path) -> Result<[String; 2], Problem> {
     let prefix = if section.insecure_cookies { "" } else { "__Host-" };
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let message = "its name is also a cookie's: letters, digits, `-`, `.` and `_`";
     match name.bytes().all(is_token) {
-        true => Ok([format!("{prefix}janua-{name}"), format!("{prefix}janua-{name}-login")]),
+        true => Ok([format!("{prefix}janua-{name}"), format!("{prefix}janua-{name}-login~")]),
         false => Err(Problem::error(at.clone(), message)),
     }
 }

@@ -15,9 +15,9 @@ use http::{
 use tokio::time::timeout;
 
 use super::{
-    FLOW, SESSION, Shared,
+    SESSION, Shared,
     flow::{self, Flow},
-    idp::{self, Tokens},
+    idp::{self, Doors, Tokens},
     refusal,
     sessions::{Record, Sessions, Shown, Whose},
 };
@@ -81,6 +81,15 @@ impl Door {
         (&self.provider.name, self.end.name())
     }
 
+    /// What happens there, in words.
+    pub const fn does(&self) -> &'static str {
+        match self.end {
+            End::Callback => "browsers come back here from a login",
+            End::Logout => "browsers log out here",
+            End::BackchannelLogout => "the identity provider tells here who logged out",
+        }
+    }
+
     /// The methods that it takes.
     pub const fn methods(&self) -> &'static [&'static str] {
         match self.end {
@@ -101,16 +110,16 @@ impl Door {
     /// Answers a request with this body, that came by this origin.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// Why it does not open.
     pub async fn open(
         &self,
         ask: Ask<'_>,
         origin: &str,
         body: Bytes,
-    ) -> Result<Response<Bytes>, Refusal> {
+    ) -> Result<Response<Bytes>, Closed> {
         let oidc = self.provider.login().ok_or(Reject::Internal)?;
         let shared = &*oidc.shared;
-        let opened = match self.end {
+        match self.end {
             End::Callback => {
                 let came = shared.come_back(&ask).await;
                 match came {
@@ -119,29 +128,58 @@ impl Door {
                 }
                 came
             }
-            End::Logout => shared.log_out(&ask, origin).await,
-            End::BackchannelLogout => shared.logged_out(&ask, &body).await,
-        };
-        opened.map_err(refusal)
+            End::Logout => Ok(shared.log_out(&ask, origin).await?),
+            End::BackchannelLogout => Ok(shared.logged_out(&ask, &body).await?),
+        }
+    }
+}
+
+/// Why a door does not open.
+#[derive(Debug)]
+pub struct Closed {
+    /// The refusal.
+    pub refusal: Refusal,
+    /// The cookie that the browser need not keep.
+    pub cookie: Option<HeaderValue>,
+}
+
+impl From<Reject> for Closed {
+    fn from(reject: Reject) -> Self {
+        Self { refusal: refusal(reject), cookie: None }
     }
 }
 
 impl Shared {
-    /// A browser comes back from the provider.
-    async fn come_back(&self, ask: &Ask<'_>) -> Result<Response<Bytes>, Reject> {
+    /// A browser comes back from the provider. Once its login is used up its cookie goes, whatever came
+    /// of it.
+    async fn come_back(&self, ask: &Ask<'_>) -> Result<Response<Bytes>, Closed> {
         let names = ["state", "iss", "error", "code"];
         let answer = idp::read(ask.query.unwrap_or_default(), names);
-        let [state, issuer, error, code] = answer.ok_or(Reject::AuthOidcResponse)?;
-        let sealed = self.places[FLOW].find(ask)?.ok_or(Reject::AuthOidcFlow)?;
-        let flow = self.key.open(&self.name, &sealed, ask.wall).ok_or(Reject::AuthOidcFlow)?;
-        let state = state.ok_or(Reject::AuthOidcState)?;
-        verify_slices_are_equal(state.as_bytes(), flow.state.as_bytes())
-            .map_err(|_| Reject::AuthOidcState)?;
-        if !self.first(state.as_bytes(), ask.wall, flow::LONGEST).await? {
-            return Err(Reject::AuthOidcReplayed);
-        }
-        let Ok(_place) = self.waiting.try_acquire() else { return Err(Reject::AuthBusy) };
+        let answer = answer.ok_or(Reject::AuthOidcResponse)?;
+        let [state, ..] = &answer;
+        let (name, flow) = self.flow(ask, state.as_deref())?;
+        let close = |reject| Closed { refusal: refusal(reject), cookie: self.cleared(&name) };
+        let flow = flow.ok_or_else(|| close(Reject::AuthOidcFlow))?;
+        let state = state.as_deref().unwrap_or_default().as_bytes();
+        verify_slices_are_equal(state, flow.state.as_bytes()).map_err(|_| Reject::AuthOidcState)?;
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(Reject::AuthBusy.into()) };
         let doors = self.idp.doors().await?;
+        if !self.first(state, ask.wall, flow::LONGEST).await? {
+            return Err(close(Reject::AuthOidcReplayed));
+        }
+        let mut response = self.log_in(ask, &flow, answer, &doors).await.map_err(close)?;
+        response.headers_mut().extend(self.cleared(&name).map(|cookie| (SET_COOKIE, cookie)));
+        Ok(response)
+    }
+
+    /// Begins a session by the provider's answer, and leads to the page that was asked for.
+    async fn log_in(
+        &self,
+        ask: &Ask<'_>,
+        flow: &Flow,
+        [_, issuer, error, code]: [Option<String>; 4],
+        doors: &Doors,
+    ) -> Result<Response<Bytes>, Reject> {
         match issuer {
             Some(issuer) if issuer != self.idp.issuer => return Err(Reject::AuthOidcIssuer),
             None if doors.name_themselves() => return Err(Reject::AuthOidcIssuer),
@@ -156,14 +194,12 @@ impl Shared {
             }
         }
         let code = code.filter(|code| !code.is_empty()).ok_or(Reject::AuthOidcResponse)?;
-        let tokens = self.exchange(&flow, &code, ask.wall);
+        let tokens = self.exchange(flow, &code, ask.wall);
         let tokens = timeout(self.idp.patience(), tokens).await;
         let tokens = tokens.unwrap_or(Err(Reject::AuthOidcUnavailable))?;
         let cookie = self.begin(ask, tokens).await?;
-        let to = format!("{}{}", flow.origin, flow.page);
-        let mut response = see_other(&to)?;
+        let mut response = see_other(&format!("{}{}", flow.origin, flow.page))?;
         response.headers_mut().append(SET_COOKIE, cookie);
-        response.headers_mut().append(SET_COOKIE, self.cookie(FLOW, "", Some(0))?);
         Ok(response)
     }
 
@@ -197,7 +233,7 @@ impl Shared {
         let shown = Shown::new(value.as_bytes());
         self.sessions.create(&shown, record, who, (&self.limits, ask.wall)).await?;
         self.count();
-        self.cookie(SESSION, &value, None)
+        self.cookie(&self.cookies[SESSION], &value, None)
     }
 
     /// A browser logs out: here, and at the provider if that has a page for it.
@@ -233,7 +269,9 @@ impl Shared {
             (_, _, Some(after)) => see_other(after)?,
             (_, _, None) => goodbye(),
         };
-        response.headers_mut().append(SET_COOKIE, self.cookie(SESSION, "", Some(0))?);
+        response
+            .headers_mut()
+            .append(SET_COOKIE, self.cookie(&self.cookies[SESSION], "", Some(0))?);
         Ok(response)
     }
 

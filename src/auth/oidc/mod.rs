@@ -12,6 +12,7 @@
 mod compile;
 mod door;
 mod flow;
+mod flows;
 mod idp;
 mod memory;
 mod refresh;
@@ -61,7 +62,7 @@ struct Shared {
     idp: Idp,
     limits: Limits,
     sessions: Arc<Sessions>,
-    /// The session's cookie, and the login's.
+    /// The session's cookie, and the beginning of logins' cookies.
     places: [Place; 2],
     cookies: [Box<str>; 2],
     paths: [Box<str>; 3],
@@ -89,8 +90,8 @@ pub struct Page<'a> {
 pub struct Login {
     /// The provider's page.
     pub location: HeaderValue,
-    /// The cookie that it brings back.
-    pub cookie: HeaderValue,
+    /// The cookie that it brings back, and those that it need not keep.
+    pub cookies: Vec<HeaderValue>,
 }
 
 impl Oidc {
@@ -186,9 +187,11 @@ impl Oidc {
         parameters.extend(more.map(|(name, value)| (name.as_str(), value.as_str())));
         let location = shared.idp.send_to(&doors, "authorization_endpoint", &parameters)?;
         let sealed = shared.key.seal(&shared.name, &flow).ok_or(Reject::Internal)?;
-        let cookie = shared.cookie(FLOW, &sealed, Some(flow::LONGEST / 1_000))?;
+        let name = shared.flow_cookie(&flow.state).ok_or(Reject::Internal)?;
+        let mut cookies = shared.make_room(&page.ask);
+        cookies.push(shared.cookie(&name, &sealed, Some(flow::LONGEST / 1_000))?);
         shared.metrics.logins_begun.inc();
-        Ok(Login { location, cookie })
+        Ok(Login { location, cookies })
     }
 
     /// The addresses of the gateway's own, each with its path and methods.
@@ -226,10 +229,9 @@ impl Shared {
     }
 
     /// A cookie that is set, for so many seconds or as long as the browser is open.
-    fn cookie(&self, which: usize, value: &str, age: Option<u64>) -> Result<HeaderValue, Reject> {
+    fn cookie(&self, name: &str, value: &str, age: Option<u64>) -> Result<HeaderValue, Reject> {
         let secure = if self.section.insecure_cookies { "" } else { "; Secure" };
         let age = age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
-        let name = &self.cookies[which];
         let cookie = format!("{name}={value}; Path=/{age}; HttpOnly; SameSite=Lax{secure}");
         let mut cookie = HeaderValue::try_from(cookie).map_err(|_| Reject::Internal)?;
         cookie.set_sensitive(true);

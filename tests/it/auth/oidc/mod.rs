@@ -181,6 +181,11 @@ pub(crate) fn form(text: &str) -> BTreeMap<String, String> {
 pub(crate) const SESSION: &str = "__Host-janua-corp";
 pub(crate) const FLOW: &str = "__Host-janua-corp-login";
 
+/// The name of the cookie of the login with this state.
+pub(crate) fn flow(state: &str) -> String {
+    format!("{FLOW}~{}", &state[..8])
+}
+
 /// A browser, as far as it matters here: it keeps cookies and asks for pages.
 #[derive(Clone, Default)]
 pub(crate) struct Browser {
@@ -225,6 +230,11 @@ impl Browser {
         let asked = form(query);
         idp.says.lock().nonce = asked["nonce"].clone();
         asked
+    }
+
+    /// The cookies of logins that it has under way.
+    pub(crate) fn flows(&self) -> Vec<&String> {
+        self.cookies.keys().filter(|name| name.starts_with(FLOW)).collect()
     }
 
     /// Comes back from the provider.
