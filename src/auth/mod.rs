@@ -41,7 +41,7 @@ use tokio::time::Instant;
 
 use self::{allow::Allow, policy::Policy};
 pub use self::{
-    forward::Denial,
+    forward::{Denial, cookie_name},
     key::{Wish, key_line, make_key, parse_key_line},
     oidc::{Door, Login, Page},
     password::hash_password,

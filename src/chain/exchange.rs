@@ -9,8 +9,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version,
     header::{
-        ACCEPT, ALLOW, CONNECTION, REFERER, RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
-        USER_AGENT,
+        ACCEPT, ALLOW, CONNECTION, REFERER, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, USER_AGENT,
     },
     request::Parts,
 };
@@ -249,9 +248,7 @@ impl Exchange {
         self.status = Some(response.status());
         answer::without_body(&mut response, self.method == Method::HEAD);
         self.sign(response.headers_mut());
-        for cookie in self.cookies.drain(..) {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
+        self.set_cookies(response.headers_mut());
         if self.client.state.signal() == Signal::Leave
             && self.version < Version::HTTP_2
             && self.tunnel.is_none()

@@ -181,6 +181,7 @@ fn others_who_cannot_be_asked_are_refused_with_their_place() {
         (decides("headers = \"*\""), "", "auth.a.forward.url: missing key"),
         (decides("url = \"http://a.example/\""), "", "auth.a.forward.url: anybody on the way"),
         (decides(&format!("{url}, headers = \"a b\"")), "", "auth.a.forward.headers: `a b` is not a header"),
+        (decides(&format!("{url}, response-cookies = \"s\", remember = \"1m\", remember-by = \"host\"")), "", "auth.a.forward.response-cookies: whoever asks at the same time"),
         (decides(&format!("{url}, response-headers = \"host\"")), "", "auth.a.forward.response-headers: `host` means something else"),
         (decides(&format!("{url}, remember = \"1m\"")), "", "auth.a.forward.remember: it does not say what"),
         (decides(&format!("{url}, fetch.ca = \"/nowhere\"")), "", "auth.a.forward.fetch.ca: cannot read"),
