@@ -112,7 +112,8 @@ async fn a_login_that_does_not_hold_is_refused_for_its_reason() {
         let mut browser = Browser::default();
         let asked = browser.begin(&janua, &idp, "/page").await;
         let issuer = idp.at.url.replace(':', "%3A").replace('/', "%2F");
-        let query = query.replace("STATE", &asked["state"]).replace("ISS", &issuer);
+        // The issuer first: a state is random, and may hold its word.
+        let query = query.replace("ISS", &issuer).replace("STATE", &asked["state"]);
         let name = flow(&asked["state"]);
         let sealed = browser.cookies.remove(&name).unwrap();
         browser.cookies.extend(cookie(&name, sealed).map(|value| (name.clone(), value)));
