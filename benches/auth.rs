@@ -18,6 +18,10 @@ use criterion::{
 };
 use futures_util::FutureExt as _;
 use http::{Request, request::Parts};
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use janua::{
     auth::{Ask, Deed, Verdict, Wish, key_line, make_key},
     chain,
@@ -179,10 +183,10 @@ fn alone(group: &mut Group<'_>, world: &View, key: &str) {
         let deed = Deed {
             method: &head.method,
             headers: &head.headers,
-            host: "h7.example",
+            host: None,
             param: &|_| Some("7"),
             client: ask.client,
-            wall: 0,
+            wall: &|| 0,
         };
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

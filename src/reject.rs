@@ -121,10 +121,12 @@ rejects! {
     AuthJwtKeysUnavailable = 503 "auth.jwt.keys_unavailable" "Tokens cannot be verified at present.";
     /// A session that is not known, or whose time is over.
     AuthOidcSession = 401 "auth.oidc.session" "The session is not known, or it is over.";
+    /// The store with the sessions cannot be asked.
+    AuthOidcStoreUnavailable = 503 "auth.oidc.store_unavailable" "Sessions cannot be looked up at present.";
     /// A browser comes back from a login that it did not begin, or too late.
     AuthOidcFlow = 400 "auth.oidc.flow" "The login was not begun here, or it took too long. Please try again.";
-    /// A browser comes back from another login than the one it began last.
-    AuthOidcState = 400 "auth.oidc.state" "The login is another one than the one that was begun last. Please try again.";
+    /// A browser comes back from another login than those that it began.
+    AuthOidcState = 400 "auth.oidc.state" "The login is another one than those that were begun here. Please try again.";
     /// A browser comes back from a login a second time.
     AuthOidcReplayed = 400 "auth.oidc.replayed" "The login is over already.";
     /// The answer to a login names another provider, or none where it should.

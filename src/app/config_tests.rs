@@ -114,7 +114,7 @@ impl Check<'_> {
         let Some(expected) = expected else { return };
         let status = match &self.plan.outcome {
             Outcome::Refused { answer, .. } | Outcome::Answered(answer) => Some(answer.status()),
-            Outcome::Forwarded { .. } => None,
+            Outcome::Door(_) | Outcome::Forwarded { .. } => None,
         };
         if status.is_none_or(|status| status != expected) {
             self.fail("status", expected, self.came());
@@ -158,7 +158,10 @@ impl Check<'_> {
         let seen = match (&self.plan.outcome, &self.plan.sent) {
             (Outcome::Refused { answer, .. } | Outcome::Answered(answer), _) => answer.headers(),
             (Outcome::Forwarded { .. }, Some(sent)) => sent.headers(),
-            (Outcome::Forwarded { .. }, None) => return,
+            (Outcome::Door(_), _) if !expect.headers.is_empty() => {
+                return self.fail("headers", "known beforehand", self.came());
+            }
+            (Outcome::Door(_) | Outcome::Forwarded { .. }, _) => return,
         };
         for (name, condition) in &expect.headers {
             let at = self.at.key("headers").key(name.clone());
@@ -208,6 +211,7 @@ impl Check<'_> {
             Outcome::Answered(answer) => {
                 format!("answered by Janua with {}", answer.status().as_u16())
             }
+            Outcome::Door(door) => format!("answered at Janua's door `{}`", door.name()),
             Outcome::Forwarded { upstream, .. } => format!("sent to `{}`", upstream.name),
         }
     }

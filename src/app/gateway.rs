@@ -22,7 +22,7 @@ use super::{config_tests, service, sockets::Sockets, watch::Watched};
 use crate::{
     admin::{self, Door, House},
     config::{self, Loaded, Problem, Problems, Report},
-    server::{Passed, Server},
+    server::{Passed, Pulse, Server},
     snapshot::{Diff, Purpose, Snapshot, World},
     telemetry::{self, Format},
 };
@@ -60,6 +60,7 @@ struct Shared {
     log: Option<telemetry::Handle>,
     ready: Arc<AtomicBool>,
     watched: watch::Sender<Watched>,
+    pulse: Pulse,
 }
 
 impl Gateway {
@@ -74,21 +75,23 @@ impl Gateway {
     ) -> Result<Self, Report> {
         let since = SystemTime::now();
         let loaded = source.load()?;
-        let (snapshot, findings) = compile(&loaded, Purpose::Serve, None)?;
-        tell(&loaded.report(findings));
+        let (snapshot, mut findings) = compile(&loaded, Purpose::Serve, None)?;
         let world = World::new(snapshot);
         let gateway = Self(Arc::new_cyclic(|shared| {
             let ready = Arc::new(AtomicBool::new(true));
             let reload = reload_of(shared.clone());
             let house = House { world: world.clone(), ready: ready.clone(), reload };
             let server = Server::new(world.clone(), passed);
+            let pulse = server.pulse();
             let sockets = Mutex::new(Sockets { server, door: Door::new(house) });
             let watched = Watched::new(&config::Config::default(), std::iter::empty(), since);
             let watched = watch::Sender::new(watched);
-            Shared { source, world, sockets, log, ready, watched }
+            Shared { source, world, sockets, log, ready, watched, pulse }
         }));
         let snapshot = gateway.world().load();
         let mut sockets = gateway.0.sockets.lock().await;
+        findings.extend(sockets.server.findings(&snapshot));
+        tell(&loaded.report(findings));
         let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
         gateway.set_log(&snapshot);
         snapshot.start();
@@ -108,6 +111,11 @@ impl Gateway {
     /// Whether new clients are welcome.
     pub fn is_ready(&self) -> bool {
         self.0.ready.load(Relaxed)
+    }
+
+    /// What tells whether the workers live. Not by way of the sockets, which a reload may hold for long.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.0.pulse
     }
 
     /// What a watcher of files has to look at.
@@ -156,7 +164,7 @@ impl Gateway {
             let loaded = source.load()?;
             compile(&loaded, Purpose::Serve, Some(&known)).map(|compiled| (loaded, compiled))
         });
-        let (loaded, (snapshot, findings)) = match compiled.await {
+        let (loaded, (snapshot, mut findings)) = match compiled.await {
             Ok(compiled) => compiled?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
@@ -166,6 +174,7 @@ impl Gateway {
             return Err(loaded.report(ending()));
         }
         let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
+        findings.extend(sockets.server.findings(&snapshot));
         tell(&loaded.report(findings));
         self.world().swap(snapshot.clone());
         snapshot.start();
@@ -235,8 +244,7 @@ impl Gateway {
     pub async fn address(&self, listener: &str) -> Option<std::net::SocketAddr> {
         let snapshot = self.world().load();
         let listener = snapshot.listeners.iter().find(|known| *known.name == *listener)?;
-        let addresses = self.0.sockets.lock().await.server.addresses();
-        addresses.into_iter().find(|(bind, _)| *bind == listener.bind)?.1
+        self.0.sockets.lock().await.server.address(&listener.bind)
     }
 }
 

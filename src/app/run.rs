@@ -63,7 +63,7 @@ async fn live(
     let mut signals = Signals::new()?;
     let gateway = Gateway::start(source, passed, log).await.map_err(Stillborn::Config)?;
     service::ready();
-    tokio::spawn(service::watchdog());
+    tokio::spawn(service::watchdog(gateway.pulse().clone()));
     tokio::spawn(watch(gateway.clone()));
     let wish = Arc::new(Notify::new());
     tokio::spawn(reload(gateway.clone(), wish.clone()));

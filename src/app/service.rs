@@ -6,6 +6,9 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState::{self, MonotonicUsec, Ready, Reloading, Status, Stopping, Watchdog};
+use tokio::time::MissedTickBehavior;
+
+use crate::server::Pulse;
 
 /// All that must be bound is bound.
 pub(super) fn ready() {
@@ -29,19 +32,82 @@ pub(super) fn stopping() {
     tell(&[Stopping, Status("draining")]);
 }
 
-/// Tells the manager for ever that the process is alive, twice as often as it wants to hear it; only
-/// if it does. A control runtime that hangs says nothing and is restarted.
-pub(super) async fn watchdog() {
-    let Some(patience) = sd_notify::watchdog_enabled() else { return };
-    let mut interval = tokio::time::interval((patience / 2).max(Duration::from_millis(1)));
+/// Tells the manager for ever that all is well, if it wants to hear it and for as long as it is true.
+pub(super) async fn watchdog(pulse: Pulse) {
+    if let Some(patience) = sd_notify::watchdog_enabled() {
+        attest(patience, || pulse.beat(), || tell(&[Watchdog])).await;
+    }
+}
+
+/// Four times as often as the manager wants to hear it: who hangs for half of that time and comes back
+/// is not missed. A control runtime that hangs says nothing either.
+async fn attest(patience: Duration, well: impl Fn() -> bool, tell: impl Fn()) {
+    let mut interval = tokio::time::interval((patience / 4).max(Duration::from_millis(1)));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        tell(&[Watchdog]);
+        if well() {
+            tell();
+        }
     }
 }
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "the service manager does not listen");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::{
+        app::{Gateway, Source},
+        server::Passed,
+    };
+
+    #[tokio::test]
+    async fn every_worker_is_asked_and_answers() {
+        let text = "[server]\nworkers = 3\n[log]\naccess = \"off\"\n[admin]\naddress = \"off\"\n\
+            [[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\nto = \"echo\"\n";
+        let source = Source::Text("a test".into(), text.into());
+        let gateway =
+            Gateway::start(source, Passed::default(), None).await.unwrap_or_else(|report| {
+                panic!("{}", report.text(false));
+            });
+        let pulse = gateway.pulse().clone();
+        assert_eq!(pulse.workers(), 3);
+        let answers = async {
+            for _ in 0..3 {
+                while !pulse.beat() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(15), answers).await.unwrap();
+        gateway.stop().await;
+        assert_eq!(pulse.workers(), 0, "who was told to end is not missed");
+        assert!(pulse.beat());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_manager_hears_nothing_while_all_is_not_well() {
+        let patience = Duration::from_secs(30);
+        let (well, told) = (Cell::new(true), Cell::new(0));
+        let attesting = attest(patience, || well.get(), || told.set(told.get() + 1));
+        let acts = async {
+            for (is_well, expected) in [(true, 40..=41), (false, 0..=0), (true, 40..=40)] {
+                well.set(is_well);
+                told.set(0);
+                tokio::time::sleep(patience * 10 + Duration::from_millis(1)).await;
+                assert!(expected.contains(&told.get()), "{is_well}: {}", told.get());
+            }
+        };
+        tokio::select! {
+            () = attesting => {}
+            () = acts => {}
+        }
     }
 }

@@ -47,8 +47,7 @@ impl Sockets {
 
     /// Says where clients come in.
     pub(super) fn tell(&self) {
-        for (bind, address) in self.server.addresses() {
-            let address = address.map_or_else(|| bind.to_string(), |address| address.to_string());
+        for address in self.server.places() {
             tracing::info!(%address, "listening");
         }
     }

@@ -157,7 +157,7 @@ impl ApiKey {
             Some(Place::Header(name)) => {
                 format!("ApiKey realm={realm}, header={}", super::quoted(name.as_str()))
             }
-            None => format!("ApiKey realm={realm}"),
+            Some(Place::Cookies(_)) | None => format!("ApiKey realm={realm}"),
         }
     }
 

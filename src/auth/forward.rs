@@ -37,6 +37,9 @@ const FORWARDED: [&str; 3] = ["x-forwarded-for", "x-forwarded-proto", "x-forward
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 
+/// Cookies of an answer that lets in, and bytes of them all.
+const MOST_COOKIES: (usize, usize) = (16, 16 << 10);
+
 /// What of the service's refusal the client is told.
 const TOLD: [HeaderName; 8] = [
     header::CACHE_CONTROL,
@@ -119,6 +122,8 @@ enum Fault {
     Status(StatusCode),
     #[error("it lets in, and does not say whom (`{0}`)")]
     Subject(HeaderName),
+    #[error("it sets more cookies than are passed on")]
+    Cookies,
 }
 
 impl Forward {
@@ -281,7 +286,9 @@ impl Service {
             tracing::debug!(auth = %self.who.auth, %error, "nobody decides");
         });
         let answer = answer.ok()?;
-        if let (Answer::Known(who), Some(tag)) = (&answer, tag) {
+        if let (Answer::Known(who), Some(tag)) = (&answer, tag)
+            && who.cookies.is_empty()
+        {
             let (keep, most) = (self.section.remember.0, self.section.max_remembered);
             self.memory.remember(tag, who.clone(), Instant::now(), keep, most);
         }
@@ -338,8 +345,33 @@ impl Service {
         let own = self.told.iter().filter_map(field);
         let own = own.filter(|(name, _)| who.headers.iter().all(|(known, _)| known != name));
         who.headers = who.headers.iter().cloned().chain(own).collect();
+        who.cookies = self.cookies(answer)?;
         Ok(Arc::new(who))
     }
+
+    /// The cookies of an answer that the client is given.
+    fn cookies(&self, answer: &HeaderMap) -> Result<Box<[HeaderValue]>, Fault> {
+        let given = |cookie: &&HeaderValue| {
+            let name = cookie_name(cookie);
+            self.section.response_cookies.iter().any(|it| it == "*" || it.as_bytes() == name)
+        };
+        let all = answer.get_all(header::SET_COOKIE).iter().filter(given);
+        let secret = |cookie: &HeaderValue| {
+            let mut cookie = cookie.clone();
+            cookie.set_sensitive(true);
+            cookie
+        };
+        let all: Box<[_]> = all.map(secret).collect();
+        let (most, size) = MOST_COOKIES;
+        let few = all.len() <= most && all.iter().map(HeaderValue::len).sum::<usize>() <= size;
+        few.then_some(all).ok_or(Fault::Cookies)
+    }
+}
+
+/// The name of a cookie that is set (RFC 6265 section 5.2).
+pub fn cookie_name(cookie: &HeaderValue) -> &[u8] {
+    let pair = cookie.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
 }
 
 /// Names of header fields.
@@ -360,6 +392,12 @@ fn parts(section: &config::Forward, at: &Path, problems: &mut Problems) -> Box<[
         let message = "it does not say what the decision depends on";
         let problem = Problem::error(at.key("remember"), message);
         problems.push(problem.help("`remember-by = [\"cookie\", \"host\", \"path\"]`, say"));
+    }
+    let by_cookie = section.remember_by.iter().any(|name| name.eq_ignore_ascii_case("cookie"));
+    if !section.response_cookies.is_empty() && !by_cookie {
+        let message = "whoever asks at the same time would be given somebody else's cookies";
+        let problem = Problem::error(at.key("response-cookies"), message);
+        problems.push(problem.help("add \"cookie\" to `remember-by`"));
     }
     let at = at.key("remember-by");
     let part = |name: &String| match name.as_str() {

@@ -115,8 +115,13 @@ impl Token {
 
     /// The header field that tells who it is, at this moment in milliseconds since 1970. Without a
     /// token that was asked for, the field is empty: the origin lets nobody in.
-    pub(super) fn field(&self, who: &Principal, now: u64) -> Option<(&HeaderName, HeaderValue)> {
+    pub(super) fn field(
+        &self,
+        who: &Principal,
+        now: impl FnOnce() -> u64,
+    ) -> Option<(&HeaderName, HeaderValue)> {
         let of = self.of.as_deref()?;
+        let now = now();
         let mut made = self.made.lock();
         if let Some((until, value)) = &*made
             && now < *until

@@ -41,7 +41,7 @@ use tokio::time::Instant;
 
 use self::{allow::Allow, policy::Policy};
 pub use self::{
-    forward::Denial,
+    forward::{Denial, cookie_name},
     key::{Wish, key_line, make_key, parse_key_line},
     oidc::{Door, Login, Page},
     password::hash_password,
@@ -342,8 +342,9 @@ impl Auth {
             return Ok(None);
         }
         for provider in self.0.iter().flat_map(|asked| &asked.providers) {
+            // Whoever has to be asked still was asked, and did not know.
             if let Some(oidc) = provider.login()
-                && matches!(oidc.look(&page.ask), Found::Absent | Found::Wrong(_))
+                && !matches!(oidc.look(&page.ask), Found::Known(_))
             {
                 return oidc.login(page).await.map(Some);
             }

@@ -29,6 +29,8 @@ pub(super) enum Place {
     Query(Box<str>),
     /// In a cookie.
     Cookie(Box<str>),
+    /// In a cookie whose name begins like this.
+    Cookies(Box<str>),
 }
 
 impl Place {
@@ -67,8 +69,8 @@ impl Place {
                 let named = pairs.filter(|(key, _)| decoded(key.as_bytes()) == name.as_bytes());
                 single(named)?.map(|(_, value)| decoded(value.as_bytes()))
             }
-            Self::Cookie(name) => {
-                single(cookies(ask.headers).filter(|(key, _)| *key == name.as_bytes()))?
+            Self::Cookie(_) | Self::Cookies(_) => {
+                single(cookies(ask.headers).filter(|(key, _)| self.is_cookie(key)))?
                     .map(|(_, value)| Cow::Borrowed(value))
             }
         })
@@ -98,7 +100,31 @@ impl Place {
                 }
             }
             Self::Query(name) => without_parameter(name, uri),
-            Self::Cookie(name) => without_cookie(name, headers),
+            Self::Cookie(_) | Self::Cookies(_) => self.clear_cookie(headers),
+        }
+    }
+
+    /// Whether it is in a cookie of this name.
+    fn is_cookie(&self, key: &[u8]) -> bool {
+        match self {
+            Self::Cookie(name) => key == name.as_bytes(),
+            Self::Cookies(beginning) => key.starts_with(beginning.as_bytes()),
+            Self::Header(_) | Self::Authorization(_) | Self::Query(_) => false,
+        }
+    }
+
+    fn clear_cookie(&self, headers: &mut HeaderMap) {
+        if !cookies(headers).any(|(key, _)| self.is_cookie(key)) {
+            return;
+        }
+        let join = |(key, value): (&[u8], &[u8])| [key, b"=", value].concat();
+        let rest: Vec<_> = cookies(headers)
+            .filter(|(key, _)| !self.is_cookie(key) && !key.is_empty())
+            .map(join)
+            .collect();
+        match HeaderValue::from_bytes(&rest.join(&b"; "[..])) {
+            Ok(rest) if !rest.is_empty() => drop(headers.insert(COOKIE, rest)),
+            _ => drop(headers.remove(COOKIE)),
         }
     }
 }
@@ -110,11 +136,7 @@ fn single<T>(mut found: impl Iterator<Item = T>) -> Result<Option<T>, Reject> {
 }
 
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Reject> {
-    let Some(first) = headers.get(name) else { return Ok(None) };
-    if headers.get_all(name).iter().nth(1).is_some() {
-        return Err(Reject::AuthAmbiguous);
-    }
-    Ok(Some(first))
+    single(headers.get_all(name).iter())
 }
 
 /// What stands behind a scheme's name (RFC 9110 section 11.4), whose case does not matter.
@@ -138,7 +160,8 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if text.contains(&b'%') { percent_decode(text).into() } else { Cow::Borrowed(text) }
 }
 
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// Names and values of cookies.
+pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let fields = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     fields.flat_map(|field| field.split(|byte| *byte == b';')).map(|cookie| {
         let cookie = cookie.trim_ascii();
@@ -165,22 +188,6 @@ fn without_parameter(name: &str, uri: &mut Uri) {
     }
 }
 
-fn without_cookie(name: &str, headers: &mut HeaderMap) {
-    let is_it = |(key, _): &(&[u8], &[u8])| *key == name.as_bytes();
-    if !cookies(headers).any(|cookie| is_it(&cookie)) {
-        return;
-    }
-    let join = |(key, value): (&[u8], &[u8])| [key, b"=", value].concat();
-    let rest: Vec<_> = cookies(headers)
-        .filter(|cookie| !is_it(cookie) && !cookie.0.is_empty())
-        .map(join)
-        .collect();
-    match HeaderValue::from_bytes(&rest.join(&b"; "[..])) {
-        Ok(rest) if !rest.is_empty() => drop(headers.insert(COOKIE, rest)),
-        _ => drop(headers.remove(COOKIE)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +211,7 @@ mod tests {
         let header = Place::Header(HeaderName::from_static("x-api-key"));
         let bearer = Place::Authorization("Bearer");
         let (query, cookie) = (Place::Query("key".into()), Place::Cookie("k".into()));
+        let several = Place::Cookies("k~".into());
         for (place, text, fields, expected) in [
             (&header, "", &[("x-api-key", "a")][..], Ok(Some("a"))),
             (&header, "x-api-key=a", &[("cookie", "x-api-key=a")], Ok(None)),
@@ -227,6 +235,8 @@ mod tests {
             (&cookie, "", &[("cookie", "a=1;k=v=w; b")], Ok(Some("v=w"))),
             (&cookie, "", &[("cookie", "kk=1"), ("cookie", "K=2")], Ok(None)),
             (&cookie, "", &[("cookie", "k=1"), ("cookie", "k=2")], Err(Reject::AuthAmbiguous)),
+            (&several, "", &[("cookie", "k=1; kk~a=2; k~a=3")], Ok(Some("3"))),
+            (&several, "", &[("cookie", "k~a=1; k~b=2")], Err(Reject::AuthAmbiguous)),
         ] {
             let found = found(place, text, fields);
             assert_eq!(
@@ -257,5 +267,9 @@ mod tests {
             Place::Cookie("k".into()).clear(&mut headers, &mut Uri::default());
             assert_eq!(headers.get(COOKIE).map(|left| left.to_str().unwrap()), left, "{cookie}");
         }
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, "k~a=1; a=2; k~b=3; k=4".parse().unwrap());
+        Place::Cookies("k~".into()).clear(&mut headers, &mut Uri::default());
+        assert_eq!(headers[COOKIE], "a=2; k=4");
     }
 }

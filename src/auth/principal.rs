@@ -32,6 +32,8 @@ pub struct Principal {
     pub claims: Map<String, Value>,
     /// What the origin is told, by `identity-headers`.
     pub headers: Box<[(HeaderName, HeaderValue)]>,
+    /// What whoever knows them has the client set in its cookies.
+    pub cookies: Box<[HeaderValue]>,
     /// The token that tells the origin, by `identity-token`.
     pub(super) token: Token,
     /// Who they are to policies.
@@ -66,7 +68,7 @@ impl Principal {
     }
 
     /// The header field with the token that tells the origin, at this moment in milliseconds since 1970.
-    pub fn token(&self, now: u64) -> Option<(&HeaderName, HeaderValue)> {
+    pub fn token(&self, now: impl FnOnce() -> u64) -> Option<(&HeaderName, HeaderValue)> {
         self.token.field(self, now)
     }
 
@@ -82,6 +84,7 @@ impl Principal {
             both.claims.entry(name.clone()).or_insert_with(|| value.clone());
         }
         both.token = self.token.or(&other.token);
+        both.cookies = self.cookies.iter().chain(&other.cookies).cloned().collect();
         let new =
             |(name, _): &&(HeaderName, _)| self.headers.iter().all(|(known, _)| known != name);
         both.headers =

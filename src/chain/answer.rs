@@ -153,7 +153,7 @@ pub(super) fn login(login: Login) -> Response<Source> {
     *response.status_mut() = StatusCode::FOUND;
     let headers = response.headers_mut();
     headers.insert(LOCATION, login.location);
-    headers.insert(SET_COOKIE, login.cookie);
+    headers.extend(login.cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

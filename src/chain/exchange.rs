@@ -79,6 +79,8 @@ pub struct Exchange {
     pub(super) pass: Pass,
     /// Where a browser goes to log in rather than being refused.
     pub(super) login: Option<Box<Login>>,
+    /// Cookies that the client is told whatever comes of the request.
+    pub(super) cookies: Vec<HeaderValue>,
     /// When it may be worth to come again after a refusal.
     pub(super) retry_after: Option<Duration>,
     /// The answer of whoever refused it.
@@ -139,6 +141,7 @@ impl Exchange {
             who: Identity::Stranger,
             pass: Pass::default(),
             login: None,
+            cookies: Vec::new(),
             retry_after: None,
             denial: None,
             tunnel: None,
@@ -255,6 +258,7 @@ impl Exchange {
         self.status = Some(response.status());
         answer::without_body(&mut response, self.method == Method::HEAD);
         self.sign(response.headers_mut());
+        self.set_cookies(response.headers_mut());
         if self.client.state.signal() == Signal::Leave
             && self.version < Version::HTTP_2
             && self.tunnel.is_none()

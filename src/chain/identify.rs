@@ -5,7 +5,9 @@
 //! the log and templates see of it.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, request::Parts, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderValue, Method, Response, header::SET_COOKIE, request::Parts, uri::PathAndQuery,
+};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
@@ -14,8 +16,8 @@ use super::{
     exchange::Exchange,
 };
 use crate::{
-    auth::{Ask, Deed, Door, Page, Refusal, Verdict},
-    message::{RequestBody, client_origin, text},
+    auth::{Ask, Deed, Door, Page, Refusal, Verdict, cookie_name},
+    message::{RequestBody, client_origin},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -105,7 +107,13 @@ impl Exchange {
             }
         };
         let origin = self.origin(&head.headers).ok_or(Reject::RequestHost)?;
-        Ok(door.open(self.ask(head), &origin, form).await?.map(Source::from))
+        match door.open(self.ask(head), &origin, form).await {
+            Ok(answer) => Ok(answer.map(Source::from)),
+            Err(closed) => {
+                self.cookies.extend(closed.cookie);
+                Err(self.turn_away(closed.refusal))
+            }
+        }
     }
 
     /// What the request would do, to somebody who asks.
@@ -118,10 +126,10 @@ impl Exchange {
         ask(&Deed {
             method: &head.method,
             headers: &head.headers,
-            host: self.host.as_ref().map(text).unwrap_or_default(),
+            host: self.host.as_ref(),
             param: &|name| params.get(name),
             client: self.client_ip,
-            wall: self.client.worker.clock.wall(self.started),
+            wall: &|| self.client.worker.clock.wall(self.started),
         })
     }
 
@@ -166,9 +174,33 @@ impl Exchange {
         for (name, value) in &who.headers {
             headers.insert(name, value.clone());
         }
-        if let Some((name, value)) = who.token(self.client.worker.clock.wall(self.started)) {
+        if let Some((name, value)) = who.token(|| self.client.worker.clock.wall(self.started)) {
             headers.insert(name, value);
         }
+    }
+
+    /// Gives the client the cookies that whoever knows it has for it, and those of a door.
+    #[inline]
+    pub(super) fn set_cookies(&mut self, headers: &mut HeaderMap) {
+        if self.who.principal().is_some_and(|who| !who.cookies.is_empty()) {
+            self.set_theirs(headers);
+        }
+        for cookie in self.cookies.drain(..) {
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
+
+    /// They take the place of the origin's of the same names.
+    #[cold]
+    fn set_theirs(&self, headers: &mut HeaderMap) {
+        let Some(who) = self.who.principal() else { return };
+        let same = |cookie: &HeaderValue| {
+            who.cookies.iter().any(|theirs| cookie_name(theirs) == cookie_name(cookie))
+        };
+        let own = headers.get_all(SET_COOKIE).iter().filter(|cookie| !same(cookie));
+        let all: Vec<_> = own.chain(&who.cookies).cloned().collect();
+        headers.remove(SET_COOKIE);
+        headers.extend(all.into_iter().map(|cookie| (SET_COOKIE, cookie)));
     }
 
     /// Notes when to come again, and what whoever refused it has to say.

@@ -27,7 +27,7 @@ use super::{
     tunnel, validate,
 };
 use crate::{
-    auth::{Identity, Pretended},
+    auth::{Door, Identity, Pretended},
     message::{Client, Kept, REQUEST_ID, RequestBody, TlsFacts},
     reject::Reject,
     rewrite::{Changes, FieldChange},
@@ -82,6 +82,8 @@ pub enum Outcome {
     },
     /// Janua answers by itself.
     Answered(Answer),
+    /// It comes to a door of Janua's own, whose answer depends on who comes.
+    Door(Door),
     /// It goes to an upstream.
     Forwarded {
         /// Which.
@@ -235,11 +237,11 @@ fn run(
         }
         Found::None => return Err(Reject::NoRoute),
     };
-    planned.note("the route takes it");
     if let Target::Door(door) = &route.target {
-        planned.asked = format!("a door of Janua's own, {}: nobody knocks", door.name());
-        return Err(Reject::AuthOidcFlow);
+        planned.note(format!("a door of Janua's own: {}", door.does()));
+        return Ok(Outcome::Door(door.clone()));
     }
+    planned.note("the route takes it");
     finish(exchange, route, &params, kept, head, planned)
 }
 

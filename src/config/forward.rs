@@ -22,6 +22,10 @@ pub struct Forward {
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = ["remote-user", "remote-groups"])]
     pub response_headers: OneOrMany<String>,
+    /// Cookies that its answer sets and the client is given, by their names, when it lets in: a session that it renewed, say; `"*"` for all. They take the place of the origin's own of these names. 16 of them and 16 KiB at most; what has more is 503. An answer that brings some is not remembered.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = &"_oauth2_proxy")]
+    pub response_cookies: OneOrMany<String>,
     /// The header field of its answer that says who it is. An answer without it lets nobody in. Where nothing is named the section's name stands for everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"remote-user")]
@@ -53,6 +57,7 @@ impl Default for Forward {
             url: String::new(),
             headers: OneOrMany(headers.map(String::from).to_vec()),
             response_headers: OneOrMany::default(),
+            response_cookies: OneOrMany::default(),
             subject: None,
             roles: OneOrMany::default(),
             redirect: false,

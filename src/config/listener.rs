@@ -190,7 +190,7 @@ pub enum TlsWord {
 }
 
 /// TLS with certificates from files; the name a client asks for (SNI) picks one.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TlsFiles {
     /// The certificates; the first one is for clients that ask for no name, or an unknown one.
@@ -199,9 +199,23 @@ pub struct TlsFiles {
     pub min_version: TlsVersion,
     /// Protocols offered by ALPN, best first.
     pub alpn: Alpn,
+    /// How often the key of session tickets changes, from `"1s"` to `"24h"`: a ticket resumes a session in the period it was given in and in the next.
+    pub ticket_rotation: Duration,
     /// Ask clients for a certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientCertificates>,
+}
+
+impl Default for TlsFiles {
+    fn default() -> Self {
+        Self {
+            certificates: Vec::new(),
+            min_version: TlsVersion::default(),
+            alpn: Alpn::default(),
+            ticket_rotation: Duration::secs(6 * 3600),
+            client: None,
+        }
+    }
 }
 
 /// A certificate chain and its key, PEM.

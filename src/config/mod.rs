@@ -181,7 +181,7 @@ pub struct Log {
     pub format: LogFormat,
     /// The access log: a line for each request as JSON or text, by where it goes (`"auto"`), or none.
     pub access: AccessLog,
-    /// The access log's file; standard output without it. Opened anew on SIGHUP.
+    /// The access log's file; standard output without it. Opened anew on SIGHUP. A named pipe needs a reader at the start; after that no request waits for one: lines that nobody takes within a second are dropped and counted (`janua_access_log_lines_dropped_total`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/var/log/janua/access.log")]
     pub access_file: Option<PathBuf>,

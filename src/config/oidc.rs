@@ -53,8 +53,19 @@ pub struct Oidc {
     pub lifetime: Duration,
     /// Whether a session's claims are renewed by its refresh token, if it has one, when the provider says that their time is over. While the provider cannot be reached the session goes on; when it says no the session ends.
     pub refresh: bool,
-    /// Sessions at a time; when there are more, those that were idle for longest end.
+    /// Sessions at a time; when there are more, those that were idle for longest end. With a `store`: as many are remembered, and none ends.
     pub max_sessions: u32,
+    /// A store for the sessions: `NAME` of `[store.NAME]`. Gateways that have this section in common share them: one logs in at any, is known at all and logs out at all; they outlive restarts. In it a session is found by the SHA-256 of its cookie, and sealed by a key made of that cookie and `store-secret`. While the store cannot be asked only sessions that are remembered go on; others are 503. A user has 1,000 sessions at most; the oldest end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"shared")]
+    pub store: Option<String>,
+    /// What protects that which is in the store, and logins on their way between gateways: 32 characters or more that nobody can guess, the same at every gateway (`openssl rand -base64 32` makes one). With another one all sessions are over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_secret: Option<Secret>,
+    /// What keys in the store begin with; the section's name comes next.
+    pub prefix: String,
+    /// How long a session from the store holds before it is looked up again, less than `idle`: so long it may live on at other gateways when it was ended at one.
+    pub remember: Duration,
     /// Logins and refreshes that may wait for the provider; more are 503.
     pub max_waiting: u16,
     /// Where browsers come back to, by default `/.janua/NAME/callback`; with host and scheme this is the redirect URI that the provider has to know.
@@ -103,6 +114,10 @@ impl Default for Oidc {
             lifetime: Duration::secs(43_200),
             refresh: true,
             max_sessions: 100_000,
+            store: None,
+            store_secret: None,
+            prefix: "janua:oidc:".into(),
+            remember: Duration::secs(5),
             max_waiting: 1_000,
             callback: None,
             logout: None,

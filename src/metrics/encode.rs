@@ -176,7 +176,7 @@ fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {
     one(
         "janua_upstream_requests_in_flight",
         Kind::Gauge,
-        "Requests that are not yet answered.",
+        "Requests that were sent and are not yet answered to the end.",
         |upstream| upstream.sum(|shard| shard.in_flight.get()).into(),
     );
     let failures = ("janua_upstream_connect_failures_total", "Failed connections, by reason.");

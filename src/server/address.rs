@@ -6,7 +6,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -125,8 +124,8 @@ impl Address {
         }
     }
 
-    /// The address, with the port that the system chose.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.shares.first()?.socket.address()
+    /// One of its sockets; where they are, they are all.
+    pub(super) fn socket(&self) -> Option<&Listening> {
+        self.shares.first().map(|share| &share.socket)
     }
 }

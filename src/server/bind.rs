@@ -87,10 +87,10 @@ fn share(first: Listening, workers: usize) -> io::Result<Vec<Listening>> {
     Ok(all)
 }
 
-/// Sockets that the service manager passed (`sd_listen_fds(3)`), by name. They stay open, so that a
-/// listener can go and come again.
+/// Sockets that the service manager passed (`sd_listen_fds(3)`), by name; nothing for one that takes no
+/// connections. They stay open, so that a listener can go and come again, and their files are not ours.
 #[derive(Debug, Default)]
-pub struct Passed(Vec<(String, Listening)>);
+pub struct Passed(Vec<(String, Option<Listening>)>);
 
 impl Passed {
     /// Takes them from the environment. To be called once, before there are threads.
@@ -105,25 +105,49 @@ impl Passed {
                 names.next().filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into());
             let tcp = fds.take_tcp_listener(index).ok().flatten().map(Listening::Tcp);
             let unix = || fds.take_unix_listener(index).ok().flatten().map(Listening::Unix);
-            passed.extend(tcp.or_else(unix).map(|socket| (name, socket)));
+            passed.push((name, tcp.or_else(unix)));
         }
         Self(passed)
     }
 
     fn named(&self, name: &str) -> io::Result<Listening> {
-        let Some((_, socket)) = self.0.iter().find(|(known, _)| known == name) else {
-            let known: Vec<_> = self.0.iter().map(|(known, _)| known.as_str()).collect();
+        let mut found = self.0.iter().filter(|(known, _)| known == name);
+        let (socket, another) = (found.next(), found.next());
+        if another.is_some() {
+            let message = "the service manager passed several of this name; \
+                to have names of their own, they need units of their own";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let Some((_, socket)) = socket else {
+            let known: Vec<_> = self.names().collect();
             let message = match known.is_empty() {
                 true => "the service manager passed no sockets".to_owned(),
-                false => format!("the service manager passed {}", known.join(", ")),
+                false => format!("the service manager passed only {}", known.join(", ")),
             };
             return Err(io::Error::new(io::ErrorKind::NotFound, message));
         };
-        let socket = socket.try_clone()?;
+        let message = "what the service manager passed takes no connections (`ListenStream` would)";
+        let no_listener = || io::Error::new(io::ErrorKind::InvalidInput, message);
+        let socket = socket.as_ref().ok_or_else(no_listener)?.try_clone()?;
         match &socket {
             Listening::Tcp(socket) => socket.set_nonblocking(true)?,
             Listening::Unix(socket) => socket.set_nonblocking(true)?,
         }
         Ok(socket)
+    }
+
+    /// The name of the one that is bound to an address.
+    pub(super) fn at(&self, bind: &Bind) -> Option<&str> {
+        let is_there = |socket: &Listening| match bind {
+            Bind::Tcp(address) => socket.address() == Some(*address),
+            Bind::Unix(path) => socket.path().as_ref() == Some(path),
+            Bind::Systemd(_) => false,
+        };
+        let found = self.0.iter().find(|(_, socket)| socket.as_ref().is_some_and(is_there));
+        found.map(|(name, _)| &**name)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
     }
 }

@@ -10,14 +10,15 @@ mod bind;
 mod connection;
 mod enter;
 pub mod guard;
+mod pulse;
 mod streams;
 mod watched;
 mod worker;
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
-pub use self::bind::Passed;
 use self::{address::Address, worker::Handle};
+pub use self::{bind::Passed, pulse::Pulse};
 use crate::{
     config::{Path, Problem, Problems},
     message::Signal,
@@ -33,6 +34,7 @@ pub struct Server {
     /// Those that work, and then those that leave or have gone: a worker's number is its place.
     workers: Vec<Handle>,
     addresses: HashMap<Bind, Address>,
+    pulse: Pulse,
 }
 
 /// Sockets that a new snapshot needs, bound and not yet accepting.
@@ -42,7 +44,8 @@ pub struct Prepared(Vec<(Bind, usize, Vec<Listening>)>);
 impl Server {
     /// A server without workers; the first [`commit`](Self::commit) starts them.
     pub fn new(world: Arc<World>, passed: Passed) -> Self {
-        Self { world, passed, workers: Vec::new(), addresses: HashMap::new() }
+        let (workers, addresses, pulse) = (Vec::new(), HashMap::new(), Pulse::default());
+        Self { world, passed, workers, addresses, pulse }
     }
 
     /// Binds what a snapshot needs and is not bound yet.
@@ -62,7 +65,9 @@ impl Server {
                     let at = Path::root().key("listener").index(index).key("address");
                     let message = format!("cannot listen on `{}`: {error}", listener.bind);
                     let problem = Problem::error(at, message);
-                    problems.push(match hint(&error) {
+                    let passed = self.passed.at(&listener.bind);
+                    let passed = passed.map(|name| format!("it was passed: \"systemd:{name}\""));
+                    problems.push(match passed.or_else(|| hint(&error).map(str::to_owned)) {
                         Some(help) => problem.help(help),
                         None => problem,
                     });
@@ -70,6 +75,21 @@ impl Server {
             }
         }
         if problems.is_empty() { Ok(prepared) } else { Err(problems) }
+    }
+
+    /// What should be looked at: sockets that were passed and that nobody takes.
+    pub fn findings(&self, snapshot: &Snapshot) -> Problems {
+        let is_taken = |name: &str| {
+            let mut binds = snapshot.listeners.iter().map(|listener| &listener.bind);
+            binds.any(|bind| matches!(bind, Bind::Systemd(known) if known == name))
+        };
+        let idle = self.passed.names().filter(|name| !is_taken(name));
+        idle.map(|name| {
+            let message = format!("the service manager passed `{name}`, and no listener takes it");
+            Problem::finding(Path::root().key("listener"), message)
+                .help(format!("its clients wait for ever; address = \"systemd:{name}\""))
+        })
+        .collect()
     }
 
     /// Makes the data plane what the snapshot says, which by now is the one that holds.
@@ -124,9 +144,9 @@ impl Server {
                 Some(gone) => {
                     // Two threads of one number would share what is a worker's own.
                     gone.join().await;
-                    *gone = Handle::start(index, self.world.clone())?;
+                    *gone = Handle::start(index, self.world.clone(), &self.pulse)?;
                 }
-                None => self.workers.push(Handle::start(index, self.world.clone())?),
+                None => self.workers.push(Handle::start(index, self.world.clone(), &self.pulse)?),
             }
         }
         Ok(())
@@ -142,6 +162,11 @@ impl Server {
         }
     }
 
+    /// What tells whether the workers live.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
     /// Clients that are still there.
     pub fn clients(&self) -> usize {
         self.workers.iter().map(|worker| worker.clients.len()).sum()
@@ -149,15 +174,25 @@ impl Server {
 
     /// Cuts what still runs and ends the workers.
     pub async fn stop(self) {
+        self.pulse.forget();
         for worker in self.workers {
             worker.stop().await;
         }
     }
 
-    /// Where it listens, with the ports that the system chose.
-    pub fn addresses(&self) -> Vec<(Bind, Option<SocketAddr>)> {
-        let address = |(bind, address): (&Bind, &Address)| (bind.clone(), address.address());
-        self.addresses.iter().map(address).collect()
+    /// Where a listener's socket is, with the port that the system chose.
+    pub fn address(&self, bind: &Bind) -> Option<SocketAddr> {
+        self.addresses.get(bind)?.socket()?.address()
+    }
+
+    /// Where it listens, in words.
+    pub fn places(&self) -> impl Iterator<Item = String> {
+        self.addresses.iter().map(|(bind, address)| {
+            let socket = address.socket();
+            let tcp = socket.and_then(Listening::address).map(|address| address.to_string());
+            let unix = || Some(Bind::Unix(socket?.path()?).to_string());
+            tcp.or_else(unix).unwrap_or_else(|| bind.to_string())
+        })
     }
 }
 

@@ -10,10 +10,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{Entrance, accept};
+use super::{
+    accept::{Entrance, accept},
+    pulse::Pulse,
+};
 use crate::{
     message::{Clients, Signal},
     snapshot::{Lens, World},
@@ -34,25 +37,27 @@ pub(super) enum Command {
     Accept(Listening, Arc<Entrance>, CancellationToken),
     /// Look at the stage.
     Leave,
+    /// Say that there is life.
+    Beat(oneshot::Sender<()>),
     /// End, whatever runs.
     Stop,
 }
 
 /// What is to become of a worker, as it and control agree.
 #[derive(Clone, Debug, Default)]
-struct Stage(Arc<AtomicU8>);
+pub(super) struct Stage(Arc<AtomicU8>);
 
 impl Stage {
-    const WORKS: u8 = 0;
-    const LEAVES: u8 = 1;
-    const GONE: u8 = 2;
+    pub(super) const WORKS: u8 = 0;
+    pub(super) const LEAVES: u8 = 1;
+    pub(super) const GONE: u8 = 2;
 
-    fn is(&self, stage: u8) -> bool {
+    pub(super) fn is(&self, stage: u8) -> bool {
         self.0.load(Relaxed) == stage
     }
 
     /// From one stage to another, if it is still that one.
-    fn pass(&self, from: u8, to: u8) -> bool {
+    pub(super) fn pass(&self, from: u8, to: u8) -> bool {
         self.0.compare_exchange(from, to, Relaxed, Relaxed).is_ok()
     }
 }
@@ -67,8 +72,8 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Starts a worker.
-    pub(super) fn start(index: usize, world: Arc<World>) -> io::Result<Self> {
+    /// Starts a worker, whose pulse can be felt from now on.
+    pub(super) fn start(index: usize, world: Arc<World>, pulse: &Pulse) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(64);
         let clients = Clients::default();
         let stage = Stage::default();
@@ -81,6 +86,7 @@ impl Handle {
         let thread = thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || runtime.block_on(run(index, world, own, known, receiver)))?;
+        pulse.watch(index, sender.clone(), stage.clone());
         Ok(Self { clients, stage, commands: sender, thread: Some(thread) })
     }
 
@@ -154,6 +160,7 @@ async fn run(
                 tokio::spawn(accepting);
             }
             Some(Command::Leave) => {}
+            Some(Command::Beat(answer)) => drop(answer.send(())),
             Some(Command::Stop) | None => {
                 // Who was cut says so in the log, and this thread's end would be the end of that.
                 let _ = tokio::time::timeout(CUT, clients.gone()).await;

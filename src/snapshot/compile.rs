@@ -55,18 +55,15 @@ impl Snapshot {
         let workers = workers(&config);
         let most_workers = previous.map_or(workers, |previous| previous.most_workers.max(workers));
         let mut metrics = loading(previous, most_workers);
-        let tickets = tickets(previous, &mut problems);
+        let mut tickets = previous.map_or_else(Tickets::default, |before| before.tickets.clone());
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
         let before = previous.map(|previous| &previous.limits);
         let mut limits = Limits::compile(&config, before, &mut metrics, &mut problems);
         let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
-        let listeners = tickets.as_ref().map(|tickets| {
-            let given = Given { lists: &lists, state, tickets, limits: &limits };
-            listeners(&config, &given, previous, &mut metrics, &mut problems)
-        });
+        let given = Given { lists: &lists, state, tickets: &mut tickets, limits: &limits };
+        let listeners = listeners(&config, given, previous, &mut metrics, &mut problems);
         let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
-        let listeners = listeners.unwrap_or_default();
         let signer = signer(&config, state, previous, &mut problems);
         let stores = stores(&config, previous, &mut metrics, &mut problems);
         let given = (signer.as_ref(), &stores);
@@ -83,8 +80,8 @@ impl Snapshot {
         let access_log =
             access_log(&config, purpose, most_workers, previous, &losses, &mut problems);
         admin::check(&config.admin, &mut problems);
-        let (Some(tickets), Some(via), Some(routes), Some(access_log), false) =
-            (tickets, via, routes, access_log, problems.has_errors())
+        let (Some(via), Some(routes), Some(access_log), false) =
+            (via, routes, access_log, problems.has_errors())
         else {
             return Err(problems);
         };
@@ -122,12 +119,6 @@ fn loading(previous: Option<&Snapshot>, workers: usize) -> Loading<'_> {
     }
 }
 
-/// What keeps session tickets: this process's.
-fn tickets(previous: Option<&Snapshot>, problems: &mut Problems) -> Option<Tickets> {
-    let made = previous.map_or_else(Tickets::new, |previous| Ok(previous.tickets.clone()));
-    problems.keep(made.map_err(|message| Problem::error(Path::root(), message)))
-}
-
 /// Threads that carry traffic.
 fn workers(config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -156,7 +147,7 @@ fn via(config: &Config, problems: &mut Problems) -> Option<[HeaderValue; 3]> {
 /// The listeners; without any, the one on `0.0.0.0:8080`.
 fn listeners(
     config: &Config,
-    given: &Given<'_>,
+    mut given: Given<'_>,
     previous: Option<&Snapshot>,
     metrics: &mut Loading<'_>,
     problems: &mut Problems,
@@ -171,7 +162,7 @@ fn listeners(
         let known = previous.and_then(|previous| {
             previous.listeners.iter().find(|known| *known.name == *name).map(|known| &**known)
         });
-        let made = Listener::compile(listener, given, known, metrics, &at, problems);
+        let made = Listener::compile(listener, &mut given, known, metrics, &at, problems);
         let Some(made) = made else { continue };
         if let Some(first) = compiled.iter().position(|other| other.bind == made.bind) {
             let problem = Problem::error(at.key("address"), format!("`{}` is taken", made.bind));

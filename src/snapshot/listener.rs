@@ -122,12 +122,13 @@ pub(super) struct Given<'a> {
     pub(super) lists: &'a Lists,
     /// Where a self-signed certificate is kept, if it may be.
     pub(super) state: Option<&'a FilePath>,
-    pub(super) tickets: &'a Tickets,
+    /// What session tickets are made with.
+    pub(super) tickets: &'a mut Tickets,
     pub(super) limits: &'a Limits,
 }
 
 impl Given<'_> {
-    fn tls(&self, tls: &config::Tls, at: &Path, problems: &mut Problems) -> Option<ServerTls> {
+    fn tls(&mut self, tls: &config::Tls, at: &Path, problems: &mut Problems) -> Option<ServerTls> {
         ServerTls::compile(tls, self.state, self.tickets, at, problems)
     }
 }
@@ -136,7 +137,7 @@ impl Listener {
     /// Compiles a `[[listener]]` at `at`; `previous` is the one of the same name before.
     pub(super) fn compile(
         listener: &config::Listener,
-        given: &Given<'_>,
+        given: &mut Given<'_>,
         previous: Option<&Self>,
         metrics: &mut metrics::Loading<'_>,
         at: &Path,

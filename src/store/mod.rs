@@ -6,6 +6,7 @@
 //! control side and made again by itself; commands of all workers go through it, one behind the other.
 //! What becomes of a request without the store is for whoever asks to say.
 
+mod commands;
 mod link;
 
 use std::{
@@ -27,10 +28,6 @@ use crate::{
 
 /// The port of a URL without one.
 const PORT: u16 = 6379;
-/// Bytes of a value; more are not read.
-const MAX_VALUE: usize = 1 << 20;
-/// How many keys a walk asks for at a time.
-const STEP: usize = 500;
 
 /// A store that several gateways share.
 #[derive(Debug)]
@@ -118,91 +115,6 @@ impl Store {
     /// There is none.
     pub async fn connected(&self, longest: Duration) -> Result<(), Unavailable> {
         self.link.connected(longest).await.map(drop)
-    }
-
-    /// The value of a key, if there is one; one that is empty is none.
-    ///
-    /// # Errors
-    /// It cannot be said.
-    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
-        // What is beyond the bound is not sent at all.
-        let mut command = redis::cmd("GETRANGE");
-        command.arg(key).arg(0).arg(MAX_VALUE);
-        let value: Vec<u8> = self.ask(&command).await?;
-        match value.len() {
-            0 => Ok(None),
-            length if length > MAX_VALUE => {
-                Err(Unavailable::Refused(format!("a value has more than {MAX_VALUE} bytes")))
-            }
-            _ => Ok(Some(value)),
-        }
-    }
-
-    /// Sets the value of a key, to be gone after this time, if there is one.
-    ///
-    /// # Errors
-    /// It may or may not be set.
-    pub async fn set(
-        &self,
-        key: &str,
-        value: &[u8],
-        expiry: Option<Duration>,
-    ) -> Result<(), Unavailable> {
-        let mut command = redis::cmd("SET");
-        command.arg(key).arg(value);
-        if let Some(expiry) = expiry {
-            let millis = u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX);
-            command.arg("PX").arg(millis.clamp(1, i64::MAX as u64));
-        }
-        self.ask(&command).await
-    }
-
-    /// Lets a key be gone after this time from now; says whether there is one.
-    ///
-    /// # Errors
-    /// It may or may not be so.
-    pub async fn expire(&self, key: &str, expiry: Duration) -> Result<bool, Unavailable> {
-        let millis = u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX);
-        let mut command = redis::cmd("PEXPIRE");
-        command.arg(key).arg(millis.clamp(1, i64::MAX as u64));
-        self.ask(&command).await
-    }
-
-    /// Takes a key away; says whether there was one.
-    ///
-    /// # Errors
-    /// It may or may not be gone.
-    pub async fn delete(&self, key: &str) -> Result<bool, Unavailable> {
-        self.ask(redis::cmd("DEL").arg(key)).await
-    }
-
-    /// The keys that begin like this. It takes as long as it takes: for tools, not for requests.
-    ///
-    /// # Errors
-    /// Not all of them are known.
-    pub async fn keys(&self, prefix: &str) -> Result<Vec<String>, Unavailable> {
-        let special = |sign: char| matches!(sign, '*' | '?' | '[' | ']' | '\\' | '^');
-        let mut pattern = String::new();
-        for sign in prefix.chars() {
-            pattern.extend(special(sign).then_some('\\'));
-            pattern.push(sign);
-        }
-        pattern.push('*');
-        let (mut cursor, mut found) = (0_u64, Vec::new());
-        loop {
-            let mut command = redis::cmd("SCAN");
-            command.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(STEP);
-            let (next, some): (u64, Vec<String>) = self.ask(&command).await?;
-            found.extend(some);
-            if next == 0 {
-                break;
-            }
-            cursor = next;
-        }
-        // A walk may come by the same key twice.
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
     }
 
     /// Sends a command, and waits for its answer.

@@ -7,7 +7,7 @@ use std::{
     fs, io,
     net::{self, SocketAddr},
     os::unix::{self, fs::FileTypeExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     task::{Context, Poll},
 };
 
@@ -41,6 +41,14 @@ impl Listening {
         match self {
             Self::Tcp(socket) => socket.local_addr().ok(),
             Self::Unix(_) => None,
+        }
+    }
+
+    /// The file, of a Unix socket that has one.
+    pub fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(socket) => Some(socket.local_addr().ok()?.as_pathname()?.to_owned()),
         }
     }
 }

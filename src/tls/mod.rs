@@ -6,8 +6,9 @@
 mod certificate;
 mod names;
 mod self_signed;
+mod tickets;
 
-use std::{path::Path as FilePath, sync::Arc};
+use std::{path::Path as FilePath, sync::Arc, time::Duration};
 
 use rustls::{
     ServerConfig,
@@ -17,8 +18,11 @@ use rustls::{
     },
 };
 
-pub use self::certificate::{Expiry, read_certificates, read_key};
 use self::{certificate::Loaded, names::ByName};
+pub use self::{
+    certificate::{Expiry, read_certificates, read_key},
+    tickets::Tickets,
+};
 use crate::config::{self, Path, Problem, Problems, Protocol, TlsVersion};
 
 /// TLS of a listener, ready for handshakes.
@@ -30,20 +34,8 @@ pub struct ServerTls {
     pub expiries: Vec<Expiry>,
 }
 
-/// What keeps session tickets: made once, shared by all workers, kept over reloads, and rotated by
-/// itself every six hours.
-#[derive(Clone, Debug)]
-pub struct Tickets(Arc<dyn ProducesTickets>);
-
-impl Tickets {
-    /// Fresh keys.
-    ///
-    /// # Errors
-    /// The system gave no randomness.
-    pub fn new() -> Result<Self, String> {
-        aws_lc_rs::Ticketer::new().map(Self).map_err(|error| format!("no ticket keys: {error}"))
-    }
-}
+/// The shortest and the longest time for which a ticket key may be in use.
+const ROTATION: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
 
 /// The one crypto library, with post-quantum key exchange first.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -57,7 +49,7 @@ impl ServerTls {
     pub fn compile(
         tls: &config::Tls,
         state: Option<&FilePath>,
-        tickets: &Tickets,
+        tickets: &mut Tickets,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
@@ -74,13 +66,7 @@ impl ServerTls {
             None => WebPkiClientVerifier::no_client_auth(),
             Some(client) => client_verifier(client, &at.key("client"), problems)?,
         };
-        // A resumed session keeps the client's certificate unverified: under other rules than it
-        // was made, a ticket must not open. So a listener with client certificates has its own.
-        let tickets = match &files.client {
-            None => tickets.clone(),
-            Some(_) => problems
-                .keep(Tickets::new().map_err(|message| Problem::error(at.clone(), message)))?,
-        };
+        let tickets = problems.keep(session_tickets(files, tickets, at))?;
         let expiries = loaded.iter().map(|loaded| loaded.expiry.clone()).collect();
         let config = server_config(files, loaded, verifier, tickets);
         let config =
@@ -110,11 +96,33 @@ fn certificates(
     loaded.into_iter().collect()
 }
 
+/// What a listener's tickets are made with.
+fn session_tickets(
+    files: &config::TlsFiles,
+    shared: &mut Tickets,
+    at: &Path,
+) -> Result<Arc<dyn ProducesTickets>, Problem> {
+    let period = files.ticket_rotation.0;
+    if !(ROTATION.0..=ROTATION.1).contains(&period) {
+        let (shortest, longest) = (config::Duration(ROTATION.0), config::Duration(ROTATION.1));
+        let message =
+            format!("ticket keys change every {shortest} at most, every {longest} at least");
+        return Err(Problem::error(at.key("ticket-rotation"), message));
+    }
+    // A resumed session keeps the client's certificate unverified: under other rules than it was
+    // made, a ticket must not open. So a listener with client certificates has its own.
+    let keys = match &files.client {
+        None => shared.shared(period),
+        Some(_) => Tickets::own(period),
+    };
+    keys.map_err(|message| Problem::error(at.clone(), message))
+}
+
 fn server_config(
     files: &config::TlsFiles,
     loaded: Vec<Loaded>,
     verifier: Arc<dyn ClientCertVerifier>,
-    tickets: Tickets,
+    tickets: Arc<dyn ProducesTickets>,
 ) -> Result<ServerConfig, rustls::Error> {
     let versions: &[&rustls::SupportedProtocolVersion] = match files.min_version {
         TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -126,7 +134,7 @@ fn server_config(
         .with_cert_resolver(Arc::new(ByName::new(loaded)));
     let names = files.alpn.0.iter().flat_map(|protocol| alpn(*protocol));
     config.alpn_protocols = names.map(|name| name.to_vec()).collect();
-    config.ticketer = tickets.0;
+    config.ticketer = tickets;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ignore_client_order = true;
     Ok(config)

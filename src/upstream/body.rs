@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 
 use super::{
     Call,
-    pool::{Counted, Http1, Pool, StreamLease},
+    pool::{Http1, InFlight, StreamLease},
 };
 use crate::{
     message::Upload,
@@ -52,17 +52,9 @@ impl AnswerError {
 #[derive(Debug)]
 pub(super) enum Lease {
     /// Goes back to its pool when the body is over; is closed when the body is dropped before.
-    Http1 { connection: Http1, pool: Arc<Pool>, clock: Clock },
+    Http1(Http1),
     /// Counts itself out when it is dropped.
     Http2 { _stream: StreamLease },
-}
-
-impl Lease {
-    fn give_back(self) {
-        if let Self::Http1 { connection, pool, clock } = self {
-            pool.put(connection, clock.now());
-        }
-    }
 }
 
 /// An answer's body.
@@ -78,30 +70,37 @@ pub struct AnswerBody {
     total: Option<Box<Deadline>>,
     /// The request's body, which may still be on its way.
     upload: Option<Arc<Upload>>,
-    _exchange: Counted,
+    in_flight: InFlight,
 }
 
 impl AnswerBody {
     pub(super) fn new(
         incoming: Incoming,
         lease: Lease,
+        in_flight: InFlight,
         call: &mut Call<'_>,
-        exchange: Counted,
     ) -> Self {
-        let mut lease = Some(lease);
-        if incoming.is_end_stream() {
-            lease.take().into_iter().for_each(Lease::give_back);
-        }
-        Self {
+        let mut body = Self {
             incoming,
-            lease,
+            lease: Some(lease),
             idle: call.timeout.idle,
             silence: None,
             waiting: false,
             clock: call.worker.clock.clone(),
             total: call.total.take(),
             upload: call.upload.take(),
-            _exchange: exchange,
+            in_flight,
+        };
+        if body.incoming.is_end_stream() {
+            body.give_back();
+        }
+        body
+    }
+
+    /// Lets go of the connection, which may be used again.
+    fn give_back(&mut self) {
+        if let Some(Lease::Http1(connection)) = self.lease.take() {
+            self.in_flight.pool().put(connection, self.clock.now());
         }
     }
 
@@ -156,7 +155,7 @@ impl Body for AnswerBody {
                 // With a known length the last frame is the end, and so are trailers: nobody will ask
                 // again.
                 if this.incoming.is_end_stream() || frame.is_trailers() {
-                    this.lease.take().into_iter().for_each(Lease::give_back);
+                    this.give_back();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -165,7 +164,7 @@ impl Body for AnswerBody {
                 Poll::Ready(Some(Err(AnswerError::Origin(error))))
             }
             Poll::Ready(None) => {
-                this.lease.take().into_iter().for_each(Lease::give_back);
+                this.give_back();
                 Poll::Ready(None)
             }
         }

@@ -15,7 +15,7 @@ use super::{
     failure::Failure,
     heard::Heard,
     http2,
-    pool::{Counted, Http1, Http2, Pool, Streams},
+    pool::{Http1, Http2, Open, Pool, Streams},
 };
 use crate::{config::UpstreamProtocol as Protocol, dial, reject::Reject, stream::Stream};
 
@@ -82,7 +82,7 @@ pub(super) async fn connect(
 async fn speak_http1(
     stream: Stream,
     settings: &Settings,
-    open: Counted,
+    open: Open,
 ) -> Result<Http1, hyper::Error> {
     let (size, fields) = (settings.max_header_size, usize::from(settings.max_headers));
     let mut builder = http1::Builder::new();

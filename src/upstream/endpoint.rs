@@ -20,7 +20,7 @@ use super::{
     connect::{Connection, Tls, connect},
     failure::Failure,
     http2::{self, Unseen},
-    pool::{Http1, Http2, Pool, StreamLease, Streams},
+    pool::{Http1, Http2, InFlight, Pool, StreamLease, Streams},
 };
 use crate::{
     config::UpstreamProtocol as Protocol,
@@ -154,14 +154,13 @@ impl Endpoint {
         let Some(sent) = begin_http1(&mut connection, again, call) else {
             return Err(sent_already());
         };
+        let in_flight = self.pools.at(call.worker.index).send();
         let sent = pin!(sent);
         let answer = match self.answer(sent, call).await {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http1(lost, &connection, call)),
         };
-        let pool = self.pools.at(call.worker.index).clone();
-        let lease = Lease::Http1 { connection, pool, clock: call.worker.clock.clone() };
-        Ok(self.open(answer, lease, call))
+        Ok(open(answer, Lease::Http1(connection), in_flight, call))
     }
 
     /// Why a connection gives no answer. The request is back in the call if it may be sent again: it was
@@ -191,6 +190,7 @@ impl Endpoint {
         let Some(request) = &mut call.request else { return Err(sent_already()) };
         let Some(copy) = copy(request) else { return Err(sent_already()) };
         let copy = http2::translate(copy, self.settings.address.tls)?;
+        let in_flight = self.pools.at(call.worker.index).send();
         let sent = pin!(sender.try_send_request(copy));
         let answer = match self.answer(sent, call).await {
             Ok(answer) => answer,
@@ -202,7 +202,7 @@ impl Endpoint {
         if answer.headers().len() > usize::from(self.settings.max_headers) {
             return Err(Failure::new(Reject::UpstreamHeaderTooLarge));
         }
-        Ok(self.open(answer, Lease::Http2 { _stream: stream }, call))
+        Ok(open(answer, Lease::Http2 { _stream: stream }, in_flight, call))
     }
 
     /// Why a stream has no answer. The request stays in the call if nobody has seen it.
@@ -278,16 +278,6 @@ impl Endpoint {
         .await
     }
 
-    fn open(
-        &self,
-        answer: Response<Incoming>,
-        lease: Lease,
-        call: &mut Call<'_>,
-    ) -> Response<AnswerBody> {
-        let exchange = self.pools.at(call.worker.index).exchange();
-        answer.map(|incoming| AnswerBody::new(incoming, lease, call, exchange))
-    }
-
     /// Closes a worker's connections that were idle for too long.
     pub(super) fn reap(&self, worker: &Worker) {
         let oldest = millis(self.settings.keep_alive.idle);
@@ -298,6 +288,16 @@ impl Endpoint {
     pub(super) fn close(&self, worker: &Worker) {
         self.pools.at(worker.index).close();
     }
+}
+
+/// An answer whose head is here.
+fn open(
+    answer: Response<Incoming>,
+    lease: Lease,
+    in_flight: InFlight,
+    call: &mut Call<'_>,
+) -> Response<AnswerBody> {
+    answer.map(|incoming| AnswerBody::new(incoming, lease, in_flight, call))
 }
 
 /// Gives the call's request to a connection. Not in the async function that waits for the answer: it

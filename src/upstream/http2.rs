@@ -21,7 +21,7 @@ use super::{
     compile::Settings,
     failure::{Failure, find},
     heard::Heard,
-    pool::{Counted, Http2, Streams},
+    pool::{Http2, Open, Streams},
 };
 use crate::{message::RequestBody, reject::Reject, stream::Stream};
 
@@ -36,7 +36,7 @@ const UNKNOWN: usize = usize::MAX - 1;
 pub(super) async fn speak(
     stream: Stream,
     settings: &Settings,
-    open: Counted,
+    open: Open,
 ) -> Result<(Http2, Arc<Streams>), Failure> {
     let heard = Arc::new(AtomicWaker::new());
     // The library says nothing when SETTINGS come.

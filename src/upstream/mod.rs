@@ -102,19 +102,29 @@ pub struct Call<'a> {
     lost: bool,
 }
 
-/// How often a request was turned away unseen.
+/// How often a request was turned away unseen, so that it may be begun again.
 #[derive(Clone, Copy, Debug, Default)]
 struct TurnedAway {
+    /// By an endpoint.
     times: u8,
-    /// While the endpoint answered nobody else.
+    /// The same since the endpoint answered somebody else.
     in_vain: u8,
+    /// By a kept connection that had ended.
+    unsent: u8,
     /// What the endpoint had answered when it happened last.
     answers: u16,
 }
 
 impl TurnedAway {
-    /// How often a request is begun again at most, and how often if nobody is answered meanwhile.
-    const MOST: (u8, u8) = (100, 2);
+    /// Begun again so often, a request fails. An endpoint that retires its connections often, under load,
+    /// turns away whoever comes at that moment: bad luck, which does not last.
+    const MOST: u8 = 100;
+
+    /// The same if nobody is answered meanwhile: it is no luck then.
+    const MOST_IN_VAIN: u8 = 2;
+
+    /// The same for connections that had ended: as many as a pool may have of them.
+    const MOST_UNSENT: u8 = 20;
 
     /// Takes note of one more time; the endpoint has answered so many by now.
     const fn once_more(&mut self, answers: u16) {
@@ -122,19 +132,21 @@ impl TurnedAway {
             self.in_vain = 0;
         }
         self.answers = answers;
-        self.times += 1;
-        self.in_vain += 1;
+        self.times = self.times.saturating_add(1);
+        self.in_vain = self.in_vain.saturating_add(1);
     }
 
     /// Takes note that a connection ended before it took the request. That tells of the connection, not
     /// of the endpoint: of others that were kept the same may be true.
     const fn not_sent(&mut self) {
-        self.times += 5;
+        self.unsent = self.unsent.saturating_add(1);
     }
 
     /// Whether the request was turned away so often that it is to fail.
     const fn too_often(self) -> bool {
-        self.times > Self::MOST.0 || self.in_vain > Self::MOST.1
+        self.times > Self::MOST
+            || self.in_vain > Self::MOST_IN_VAIN
+            || self.unsent > Self::MOST_UNSENT
     }
 }
 
@@ -269,5 +281,41 @@ impl Upstream {
     /// Closes the connections of a worker that ends.
     pub fn close(&self, worker: &Worker) {
         self.endpoints.iter().for_each(|endpoint| endpoint.close(worker));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often a request is begun again at most if this happens each time.
+    fn begun_again(mut happens: impl FnMut(&mut TurnedAway)) -> usize {
+        let mut turned_away = TurnedAway::default();
+        let mut times = 0;
+        loop {
+            happens(&mut turned_away);
+            if turned_away.too_often() {
+                return times;
+            }
+            times += 1;
+        }
+    }
+
+    #[test]
+    fn a_request_is_not_begun_again_without_end() {
+        assert_eq!(begun_again(|away| away.once_more(7)), 2);
+        assert_eq!(begun_again(|away| away.once_more(away.answers.wrapping_add(1))), 100);
+        assert_eq!(begun_again(TurnedAway::not_sent), 20);
+        let mut turn = 0_u16;
+        let in_turns = |away: &mut TurnedAway| {
+            turn += 1;
+            away.not_sent();
+            away.once_more(turn / 2);
+        };
+        assert_eq!(begun_again(in_turns), 20);
+        let mut away = TurnedAway::default();
+        (0..1_000).for_each(|_| away.once_more(0));
+        (0..1_000).for_each(|_| away.not_sent());
+        assert!(away.too_often(), "endpoints that are asked later do not make it forget");
     }
 }

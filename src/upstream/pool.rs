@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use super::dialogue::Dialogue;
 use crate::{
     message::RequestBody,
-    metrics::{Gauge, UpstreamMetrics, UpstreamShard},
+    metrics::{UpstreamMetrics, UpstreamShard},
     reject::Reject,
 };
 
@@ -97,23 +97,30 @@ impl Drop for StreamLease {
     }
 }
 
-/// Something that counts on a worker's gauge until it is dropped.
+/// A request that was sent to the endpoint, until its answer has ended or nobody waits for that.
 #[derive(Debug)]
-pub(super) struct Counted {
-    pool: Arc<Pool>,
-    gauge: fn(&UpstreamShard) -> &Gauge,
-}
+pub(super) struct InFlight(Arc<Pool>);
 
-impl Counted {
-    fn new(pool: &Arc<Pool>, gauge: fn(&UpstreamShard) -> &Gauge) -> Self {
-        gauge(pool.counters()).inc();
-        Self { pool: pool.clone(), gauge }
+impl InFlight {
+    /// The pool that its connection is of.
+    pub(super) fn pool(&self) -> &Pool {
+        &self.0
     }
 }
 
-impl Drop for Counted {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        (self.gauge)(self.pool.counters()).dec();
+        self.0.counters().in_flight.dec();
+    }
+}
+
+/// A connection that is open.
+#[derive(Debug)]
+pub(super) struct Open(Arc<Pool>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.counters().connections.dec();
     }
 }
 
@@ -130,15 +137,17 @@ impl Pool {
         self.metrics.at(self.worker)
     }
 
-    /// Counts an exchange while it runs.
-    pub(super) fn exchange(self: &Arc<Self>) -> Counted {
-        Counted::new(self, |shard| &shard.in_flight)
+    /// Counts a request that is about to be sent.
+    pub(super) fn send(self: &Arc<Self>) -> InFlight {
+        self.counters().in_flight.inc();
+        InFlight(self.clone())
     }
 
     /// Counts a connection that was made, while it is open.
-    pub(super) fn connected(self: &Arc<Self>) -> Counted {
+    pub(super) fn connected(self: &Arc<Self>) -> Open {
         self.counters().connects.inc();
-        Counted::new(self, |shard| &shard.connections)
+        self.counters().connections.inc();
+        Open(self.clone())
     }
 
     /// Counts a connection that could not be made.

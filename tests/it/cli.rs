@@ -62,6 +62,21 @@ fn help_documents_the_exit_codes() {
     }
 }
 
+/// Where nothing else is said: the unit and the image start it like this.
+#[test]
+fn the_configuration_is_where_the_manual_says() {
+    const DEFAULT: &str = "/etc/janua/janua.toml";
+    for verb in [&["run"][..], &["check"], &["reload"], &["healthcheck"], &["config", "show"]] {
+        let help = out(&janua(&[verb, &["--help"]].concat()));
+        assert!(help.contains(&format!("[default: {DEFAULT}]")), "{verb:?}: {help}");
+        if !Path::new(DEFAULT).exists() {
+            let output = janua(verb);
+            assert_ne!(output.status.code(), Some(0), "{verb:?}");
+            assert!(err(&output).contains(DEFAULT), "{verb:?}: {}", err(&output));
+        }
+    }
+}
+
 #[test]
 fn the_version_is_the_packages() {
     let version = format!("janua {}\n", env!("CARGO_PKG_VERSION"));

@@ -95,6 +95,26 @@ fn what_is_as_expected_passes() {
 }
 
 #[test]
+fn what_a_door_answers_is_not_known_beforehand() {
+    let door = "[auth.corp.oidc]\nissuer = \"https://idp.example\"\nclient-id = \"janua\"\n\
+                [[route]]\nname = \"page\"\nhost = \"page.example\"\nauth = \"corp\"\nto = \"echo\"\n";
+    let ask = "request = \"GET http://page.example/.janua/corp/logout\"\nname = \"o\"\n";
+    for (expect, expected) in [
+        ("expect.route = \"auth.corp.logout\"", None),
+        ("expect.status = 303", Some("test[0].expect.status: o: the status must be 303, and")),
+        ("expect.headers.location = true", Some("test[0].expect.headers: o: the headers must be")),
+        ("expect.reason = \"no_route\"", Some("test[0].expect.reason: o: the reason must be")),
+    ] {
+        let found = problems(&format!("{ask}{expect}\n{door}"));
+        assert_eq!(found.len(), usize::from(expected.is_some()), "{expect}: {found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            let door = "it is answered at Janua's door `auth.corp.logout`";
+            assert!(found.starts_with(expected) && found.contains(door), "{found}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_as_expected_is_said() {
     let order = "request = \"GET http://api.example.com/orders/7\"\n";
     for (expect, expected) in [

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::Command};
 use futures_util::{SinkExt as _, StreamExt as _};
 use janua::app::{
     Source,
-    demo::{Arguments, CONFIG, Demo},
+    demo::{Arguments, Demo},
     explain::{self, explain},
 };
 use tokio_tungstenite::tungstenite::Message;
@@ -83,15 +83,4 @@ async fn the_configuration_can_be_explained_and_read_again() {
     let folder = demo.file().parent().unwrap().to_owned();
     demo.stop().await;
     assert!(!folder.exists(), "{} stays behind", folder.display());
-}
-
-#[test]
-fn the_configuration_is_one_to_begin_with() {
-    let asked = explain::Arguments {
-        method: "GET".into(),
-        url: "https://localhost/who".into(),
-        ..explain::Arguments::default()
-    };
-    let explained = explain(&Source::Text("demo.toml".into(), CONFIG.into()), &asked).unwrap();
-    assert_eq!(explained.route(), Some("front"));
 }

@@ -107,7 +107,31 @@ fn outcome(explanation: &Explanation) -> String {
             format!("{route} refused {} {} at {}", reject.code(), reject.reason(), stage.name())
         }
         Outcome::Answered(answer) => format!("{route} answered {}", answer.status().as_u16()),
+        Outcome::Door(door) => format!("{route} at a door: {}", door.does()),
         Outcome::Forwarded { upstream, .. } => format!("{route} forwarded {}", upstream.name),
+    }
+}
+
+#[test]
+fn a_door_of_januas_own_says_what_it_is_for_and_refuses_nobody() {
+    let config = "[auth.corp.oidc]\nissuer = \"https://idp.example\"\nclient-id = \"janua\"\n\
+                  [[route]]\nauth = \"corp\"\nto = \"echo\"\n";
+    for (request, name, does) in [
+        ("GET /.janua/corp/callback", "callback", "browsers come back here from a login"),
+        ("GET /.janua/corp/logout", "logout", "browsers log out here"),
+        (
+            "POST /.janua/corp/backchannel-logout",
+            "backchannel-logout",
+            "the identity provider tells here who logged out",
+        ),
+    ] {
+        let explained = ask(config, request).unwrap();
+        assert_eq!(outcome(&explained), format!("auth.corp.{name} at a door: {does}"));
+        let text = explained.to_string();
+        assert!(text.contains(does) && !text.contains("refuse"), "{text}");
+        let json = explained.json();
+        assert_eq!(json["outcome"]["is"], "door");
+        assert_eq!(json["outcome"]["door"], format!("auth.corp.{name}"));
     }
 }
 
@@ -497,6 +521,7 @@ async fn agree(world: Arc<Snapshot>, asked: &str, address: SocketAddr) {
                 assert_eq!(body, made, "{asked}");
             }
         }
+        Outcome::Door(_) => panic!("there is no door here: {asked}"),
         Outcome::Forwarded { .. } => {
             assert_eq!(status, 200, "{asked}: {body}");
             assert_eq!(route.as_deref(), explanation.route(), "{asked}");

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     net::TcpListener,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -12,7 +15,12 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use super::upstreams::nobody;
-use crate::support::{Client, Janua, Origin, PATIENCE, Setup, certs::Authority, until};
+use crate::support::{
+    Client, Janua, Origin, PATIENCE, Setup,
+    certs::Authority,
+    origin::{Served, reply},
+    until,
+};
 
 const NAME: &str = "a.example";
 
@@ -119,15 +127,17 @@ async fn requests_are_counted_at_their_route() {
 async fn connections_are_counted_on_both_sides() {
     let site = Site::new().await;
     let janua = site.start().await;
-    let (active, open, idle) = (
+    let (active, open, idle, in_flight) = (
         "janua_listener_connections_active{listener=\"public\"}",
         "janua_upstream_connections{upstream=\"u\"}",
         "janua_upstream_connections_idle{upstream=\"u\"}",
+        "janua_upstream_requests_in_flight{upstream=\"u\"}",
     );
-    shows(&janua, "at the start", &[(active, 0), (open, 0), (idle, 0)]).await;
+    shows(&janua, "at the start", &[(active, 0), (open, 0), (idle, 0), (in_flight, 0)]).await;
     let mut client = site.client(&janua).await;
     client.send(POST).await;
-    shows(&janua, "while the origin thinks", &[(active, 1), (open, 1), (idle, 0)]).await;
+    let busy = [(active, 1), (open, 1), (idle, 0), (in_flight, 1)];
+    shows(&janua, "while the origin thinks", &busy).await;
     site.may.add_permits(2);
     assert_eq!(client.answer().await.status(), 200);
     assert_eq!(client.get("/up").await.status(), 200);
@@ -139,7 +149,7 @@ async fn connections_are_counted_on_both_sides() {
         (open, 1),
         (idle, 1),
         ("janua_upstream_connects_total{upstream=\"u\"}", 1),
-        ("janua_upstream_requests_in_flight{upstream=\"u\"}", 0),
+        (in_flight, 0),
         ("janua_upstream_connections{upstream=\"gone\"}", 0),
         (failures, 1),
         ("janua_listener_connections_accepted_total{listener=\"public\"}", 1),
@@ -155,6 +165,59 @@ async fn connections_are_counted_on_both_sides() {
     shows(&janua, "when the clients have gone", &expected).await;
     drop(site.origin);
     shows(&janua, "when the origin has gone", &[(open, 0), (idle, 0)]).await;
+}
+
+/// What tells an operator that an origin hangs.
+#[tokio::test]
+async fn a_request_is_in_flight_from_when_it_is_sent_until_its_answer_has_ended() {
+    let (origin, may) = Origin::held().await;
+    let (may_h2, known) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (let_go, seen) = (may_h2.clone(), known.clone());
+    let h2 = Served::h2c(move |_| {
+        let (let_go, seen) = (let_go.clone(), seen.clone());
+        async move {
+            seen.fetch_add(1, Relaxed);
+            let_go.acquire().await.unwrap().forget();
+            reply("ok")
+        }
+    })
+    .await;
+    let half = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no").await;
+    let janua = Setup::new(format!(
+        "[upstream.one]\nendpoints = \"{}\"\n[[route]]\npath = \"/one\"\nto = \"one\"\n\
+         [upstream.two]\nendpoints = \"{}\"\nprotocol = \"h2\"\n\
+         [[route]]\npath = \"/two\"\nto = \"two\"\n\
+         [upstream.half]\nendpoints = \"{}\"\n[[route]]\npath = \"/half\"\nto = \"half\"\n\
+         [[route]]\npath = \"/late\"\nto = \"one\"\ntimeout.first-byte = \"50ms\"\n",
+        origin.url, h2.url, half.url
+    ))
+    .start()
+    .await;
+    let of = |name: &str| format!("janua_upstream_requests_in_flight{{upstream=\"{name}\"}}");
+    let came: [&dyn Fn() -> usize; 2] = [&|| origin.requests().len(), &|| known.load(Relaxed)];
+    for (name, may, came) in [("one", &may, came[0]), ("two", &may_h2, came[1])] {
+        let (in_flight, request) =
+            (of(name), format!("GET /{name} HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+        let (mut stays, mut goes) = (janua.client().await, janua.client().await);
+        stays.send(&request).await;
+        shows(&janua, "while the origin thinks", &[(&in_flight, 1)]).await;
+        goes.send(&request).await;
+        shows(&janua, "one more", &[(&in_flight, 2)]).await;
+        until("the origin has both", || came() == 2).await;
+        drop(goes);
+        shows(&janua, "its client has gone", &[(&in_flight, 1)]).await;
+        may.add_permits(2);
+        assert_eq!(stays.answer().await.status(), 200);
+        shows(&janua, "answered", &[(&in_flight, 0)]).await;
+    }
+    assert_eq!(janua.get("/late").await.status(), 504);
+    shows(&janua, "too late", &[(&of("one"), 0)]).await;
+    let mut client = janua.client().await;
+    client.send("GET /half HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+    assert_eq!(client.head().await.status(), 200);
+    shows(&janua, "half of the answer is here", &[(&of("half"), 1)]).await;
+    drop(client);
+    shows(&janua, "nobody waits for the rest", &[(&of("half"), 0)]).await;
 }
 
 #[tokio::test]

@@ -1,19 +1,30 @@
 //! Process life: signals, the service manager, the watched file, a system that has nothing left.
 
 use std::{
+    fs::OpenOptions,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     os::{
         fd::OwnedFd,
-        unix::{fs::symlink, net::UnixDatagram},
+        unix::{
+            fs::{OpenOptionsExt, symlink},
+            net::{UnixDatagram, UnixListener},
+        },
     },
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
 
-use rustix::process::Signal;
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, mknodat},
+    process::Signal,
+};
 
-use crate::support::{Daemon, Door, PATIENCE, daemon::JANUA};
+use crate::support::{
+    Daemon, Door, PATIENCE,
+    daemon::{JANUA, janua},
+};
 
 const ECHO: &str = "[log]\naccess = \"off\"\n[admin]\naddress = \"off\"\n\
     [[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\npath = \"/a\"\nto = \"echo\"\n";
@@ -51,6 +62,68 @@ fn logs_are_opened_anew_on_usr1_and_on_a_refused_reload() {
         }
     }
     daemon.until("the reload was refused");
+}
+
+/// As the reference has it: a reader is needed at the start, and later none is waited for.
+#[test]
+fn a_pipe_as_access_log_costs_lines_and_no_request() {
+    let home = tempfile::tempdir().unwrap();
+    let (pipe, file) = (home.path().join("pipe"), home.path().join("janua.toml"));
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let log = "[log]\naccess = \"json\"\naccess-file = \"HOME/pipe\"\n";
+    let text = ECHO
+        .replace("[log]\naccess = \"off\"\n", log)
+        .replace("\"off\"\n[[", "\"unix:HOME/admin.sock\"\n[[");
+    std::fs::write(&file, text.replace("HOME", home.path().to_str().unwrap())).unwrap();
+    let output = janua(&["run", "-c", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("nobody reads from this pipe"), "{said}");
+
+    let nonblock = OFlags::NONBLOCK.bits().cast_signed();
+    let reader = || OpenOptions::new().read(true).custom_flags(nonblock).open(&pipe).unwrap();
+    let mut first = reader();
+    let daemon = Daemon::start_in(home, &text, |file| {
+        let mut command = Command::new(JANUA);
+        command.args(["run", "-c"]).arg(file);
+        command
+    });
+    let until = |what: &str, mut holds: Box<dyn FnMut() -> bool + '_>| {
+        let end = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < end, "{what}");
+            assert_eq!(daemon.public.get("/a").0, 200, "{what}");
+        }
+    };
+    let dropped = || {
+        let page = daemon.admin().get("/metrics").1;
+        let series = "janua_access_log_lines_dropped_total ";
+        page.lines().find_map(|line| line.strip_prefix(series)?.parse::<u64>().ok()).unwrap()
+    };
+    let mut lines = String::new();
+    until(
+        "its reader gets lines",
+        Box::new(|| {
+            let _ = first.read_to_string(&mut lines);
+            lines.contains("\"/a\"")
+        }),
+    );
+    assert_eq!(dropped(), 0);
+    drop(first);
+    until("its reader is gone", Box::new(|| dropped() > 0));
+    assert_eq!(daemon.verb("reload").status.code(), Some(0), "nor does a reload need one");
+    // One that takes nothing: the pipe is full at some time.
+    let mut second = reader();
+    let before = dropped();
+    until("its reader is slow", Box::new(|| dropped() > before));
+    let mut lines = String::new();
+    until(
+        "its reader is back",
+        Box::new(|| {
+            let _ = second.read_to_string(&mut lines);
+            lines.ends_with("}\n")
+        }),
+    );
 }
 
 /// A gateway in front of an origin that has just got a request and has not answered it yet.
@@ -156,21 +229,112 @@ fn the_service_manager_is_told() {
     assert_eq!(daemon.ended().0, Some(0));
 }
 
+/// The command that runs the gateway as a service manager would that passes this socket by these names.
+fn passing(socket: impl Into<OwnedFd>, names: &str, file: &Path) -> Command {
+    // It is the child's standard input until the shell makes it what systemd would have.
+    let script = "export LISTEN_PID=$$; exec \"$0\" run -c \"$1\" 3<&0 4<&0 </dev/null";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, JANUA]).arg(file);
+    command.env("LISTEN_FDS", names.split(':').count().to_string()).env("LISTEN_FDNAMES", names);
+    command.stdin(Stdio::from(socket.into()));
+    command
+}
+
+fn at(address: &str) -> String {
+    ECHO.replace("\"127.0.0.1:0\"", &format!("\"{address}\""))
+}
+
 #[test]
 fn a_socket_that_was_passed_is_taken_over() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let door = Door::Tcp(listener.local_addr().unwrap());
-    // It is the child's standard input until the shell makes it what systemd would have.
-    let script = "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=public \
-        exec \"$0\" run -c \"$1\" 3<&0 </dev/null";
-    let text = ECHO.replace("\"127.0.0.1:0\"", "\"systemd:public\"");
-    let _daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &text, |file| {
-        let mut command = Command::new("sh");
-        command.args(["-c", script, JANUA]).arg(file);
-        command.stdin(Stdio::from(OwnedFd::from(listener)));
-        command
+    let _daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &at("systemd:public"), |file| {
+        passing(listener, "public", &file)
     });
     assert_eq!(door.get("/a").0, 200);
+}
+
+#[test]
+fn a_unix_socket_that_was_passed_is_taken_over_and_its_file_is_not_ours() {
+    // Not in the daemon's own directory, which ends with it.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("public.sock");
+    let (listener, door) = (UnixListener::bind(&path).unwrap(), Door::Unix(path.clone()));
+    // More workers than one share it.
+    let text = format!("[server]\nworkers = 2\n{}", at("systemd:public"));
+    let home = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::start_in(home, &text, |file| passing(listener, "public", &file));
+    let Door::Unix(told) = &daemon.public else { panic!("not a Unix socket") };
+    assert_eq!(*told, path, "the log says where it is");
+    assert_eq!(door.get("/a").0, 200);
+    daemon.write(&format!("{text}{MORE}"));
+    daemon.signal(Signal::HUP);
+    daemon.until("reloaded");
+    for _ in 0..4 {
+        assert_eq!(door.get("/b").0, 200);
+    }
+    // The listener goes, and comes again.
+    daemon.write(ECHO);
+    daemon.signal(Signal::HUP);
+    let finding = daemon.until("configuration has findings");
+    assert!(finding.contains("passed `public`, and no listener takes it"), "{finding}");
+    daemon.until("reloaded");
+    assert!(path.exists());
+    daemon.write(&text);
+    daemon.signal(Signal::HUP);
+    daemon.until("reloaded");
+    assert_eq!(door.get("/a").0, 200);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, Some(0));
+    assert!(path.exists());
+}
+
+#[test]
+fn a_socket_that_was_passed_and_no_listener_names_is_said() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &at("systemd:public"), |file| {
+        passing(listener, "public:spare", &file)
+    });
+    assert_eq!(daemon.public.get("/a").0, 200);
+    daemon.signal(Signal::TERM);
+    let (code, said) = daemon.ended();
+    assert_eq!(code, Some(0));
+    assert!(said.contains("passed `spare`, and no listener takes it"), "{said}");
+    assert!(!said.contains("passed `public`, and"), "{said}");
+}
+
+#[test]
+fn a_socket_that_was_not_passed_or_is_no_listener_is_a_clear_error() {
+    let home = tempfile::tempdir().unwrap();
+    let (file, path) = (home.path().join("janua.toml"), home.path().join("public.sock"));
+    let unix_address = format!("unix:{}", path.display());
+    let unix = UnixListener::bind(&path).unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp_address = tcp.local_addr().unwrap().to_string();
+    let datagrams = UnixDatagram::unbound().unwrap();
+    for (socket, names, address, words) in [
+        (OwnedFd::from(tcp.try_clone().unwrap()), "public", "systemd:other", "passed only public"),
+        (
+            tcp.try_clone().unwrap().into(),
+            "public:public",
+            "systemd:public",
+            "several of this name",
+        ),
+        (tcp.into(), "public", &*tcp_address, "it was passed: \"systemd:public\""),
+        (unix.into(), "public", &*unix_address, "it was passed: \"systemd:public\""),
+        (datagrams.into(), "public", "systemd:public", "takes no connections"),
+    ] {
+        std::fs::write(&file, at(address)).unwrap();
+        let output = passing(socket, names, &file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{address}: {said}");
+        assert!(said.contains(words), "{address}: {said}");
+    }
+    std::fs::write(&file, at("systemd:public")).unwrap();
+    let output = janua(&["run", "-c", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("the service manager passed no sockets"), "{said}");
 }
 
 #[test]

@@ -1,16 +1,25 @@
 //! TLS towards clients: the certificate for the name, versions, protocols, client certificates,
 //! resumption, reloads, and what a listener in clear does for it.
 
-use std::{net::SocketAddr, os::unix::fs::PermissionsExt, sync::Arc};
+use std::{
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use rustls::{ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion};
-use rustls_pki_types::CertificateDer;
+use parking_lot::Mutex;
+use rustls::{
+    ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion,
+    client::{ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue},
+};
+use rustls_pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::support::{
-    Client, Janua, Origin, Setup,
+    Client, Janua, Origin, PATIENCE, Setup,
     certs::{Authority, Identity, provider},
     client::handshake,
     http2::Http2,
@@ -287,6 +296,83 @@ async fn a_session_is_resumed_by_any_worker_and_after_a_reload() {
         janua.reload(&setup).await.unwrap();
         let after = kinds(janua.address, &client, 4).await;
         assert_eq!(after, [HandshakeKind::Resumed; 4], "{:?} after a reload", version.version);
+    }
+}
+
+/// A client's memory of the first ticket it was given: it comes with that one for ever. By TLS 1.2: the
+/// library lets nobody use one of TLS 1.3 twice.
+#[derive(Debug, Default)]
+struct FirstTicket(Mutex<Option<Tls12ClientSessionValue>>);
+
+impl ClientSessionStore for FirstTicket {
+    fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.0.lock().get_or_insert(value);
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.0.lock().clone()
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        None
+    }
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, _: Tls13ClientSessionValue) {}
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_ages_with_the_keys_of_its_listener() {
+    let site = Site::new();
+    let setup = |period: &str| {
+        let listener = site.listener(&format!(", ticket-rotation = \"{period}\""));
+        Setup::new(NO_CONTENT).listener(&listener).server("workers = 2")
+    };
+    let client = || {
+        let client = site.authority.client_of(&[&rustls::version::TLS12]);
+        let mut client = client.with_no_client_auth();
+        let store = Arc::new(FirstTicket::default());
+        client.resumption = Resumption::store(store);
+        Arc::new(client)
+    };
+    let janua = setup("24h").start().await;
+    let first = client();
+    assert_eq!(kinds(janua.address, &first, 1).await, [HandshakeKind::Full]);
+    assert_eq!(kinds(janua.address, &first, 4).await, [HandshakeKind::Resumed; 4]);
+    janua.reload(&setup("1s")).await.unwrap();
+    assert_eq!(kinds(janua.address, &first, 2).await, [HandshakeKind::Full; 2], "other keys");
+    let (second, given) = (client(), Instant::now());
+    assert_eq!(kinds(janua.address, &second, 1).await, [HandshakeKind::Full]);
+    janua.reload(&setup("1s")).await.unwrap();
+    assert_eq!(kinds(janua.address, &second, 2).await, [HandshakeKind::Resumed; 2]);
+    // What is asserted in there: every connection works, whichever way it began.
+    while kinds(janua.address, &second, 1).await == [HandshakeKind::Resumed] {
+        assert!(given.elapsed() < PATIENCE, "it opens for ever");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(given.elapsed() > Duration::from_secs(1), "it opens in the next period as well");
+    assert_eq!(kinds(janua.address, &second, 4).await, [HandshakeKind::Full; 4]);
+}
+
+#[tokio::test]
+async fn a_period_beyond_its_bounds_is_no_configuration() {
+    let site = Site::new();
+    for (period, holds) in [("999ms", false), ("1s", true), ("24h", true), ("24h1ms", false)] {
+        let listener = site.listener(&format!(", ticket-rotation = \"{period}\""));
+        let setup = Setup::new(NO_CONTENT).listener(&listener);
+        if holds {
+            setup.start().await;
+        } else {
+            let report = setup.fails_to_start().await.text(false);
+            assert!(report.contains("every 1s at most, every 1d at least"), "{report}");
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -29,6 +29,12 @@ use crate::auth::Signer;
 
 /// What it calls the gateway.
 const CLIENT: &str = "demo";
+/// What the gateway proves that by when it asks about tokens: its name and its secret.
+const PROOF: &str = "Basic ZGVtbzpkZW1vLXNlY3JldA==";
+/// A token that is good for itself only.
+pub(super) const OPAQUE: &str = "demo-opaque-token";
+/// The word that opens the cave.
+const PASS: &str = "sesame";
 /// Where the gateway takes browsers back.
 const CALLBACK: &str = "/.janua/people/callback";
 /// Logins that wait to be taken up; more begin anew.
@@ -133,6 +139,7 @@ impl Provider {
                 "issuer": issuer, "jwks_uri": format!("{issuer}/keys"),
                 "authorization_endpoint": format!("{issuer}/authorize"),
                 "token_endpoint": format!("{issuer}/token"),
+                "introspection_endpoint": format!("{issuer}/introspect"),
                 "end_session_endpoint": format!("{issuer}/end"),
                 "response_types_supported": ["code"], "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256"],
@@ -142,6 +149,8 @@ impl Provider {
             (Method::GET, "/authorize") if may_return(&query) => page(PAGE),
             (Method::POST, "/authorize") if may_return(&query) => self.log_in(&query, &form),
             (Method::POST, "/token") => self.tokens(&form).unwrap_or_else(wrong),
+            (Method::POST, "/introspect") if proves(&head.headers) => self.introspect(&form),
+            (Method::GET, "/decide") => decide(&head.headers),
             (Method::GET, "/end") => page(BYE),
             _ => wrong(),
         }
@@ -187,6 +196,17 @@ impl Provider {
         Some(data(&json!({ "token_type": "Bearer", "access_token": "none", "id_token": token })))
     }
 
+    /// What it knows of a token.
+    fn introspect(&self, form: &Fields) -> Response<Full<Bytes>> {
+        match form.get("token").is_some_and(|token| token == OPAQUE) {
+            true => data(&json!({
+                "active": true, "iss": self.issuer, "sub": "ben", "aud": "parcels",
+                "exp": now() + 300,
+            })),
+            false => data(&json!({ "active": false })),
+        }
+    }
+
     fn sign(&self, user: &str, to: &str, nonce: Option<&str>, life: u64) -> Result<String, String> {
         let (now, role) = (now(), if user == "ada" { "admin" } else { "user" });
         let mut claims = json!({
@@ -205,6 +225,22 @@ fn may_return(query: &Fields) -> bool {
     let Some(Ok(back)) = back else { return false };
     let here = matches!(back.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
     here && back.path() == CALLBACK && query.get("client_id").is_some_and(|id| id == CLIENT)
+}
+
+/// Whether it is the gateway that asks.
+fn proves(headers: &HeaderMap) -> bool {
+    headers.get(header::AUTHORIZATION).is_some_and(|proof| proof == PROOF)
+}
+
+/// A service that decides: not the provider's trade, but there is room.
+fn decide(headers: &HeaderMap) -> Response<Full<Bytes>> {
+    let may = headers.get("x-pass").is_some_and(|word| word == PASS);
+    let mut response = Response::new(Full::from(if may { "" } else { "Say the word.\n" }));
+    match may {
+        true => drop(response.headers_mut().insert("x-user", HeaderValue::from_static("ali"))),
+        false => *response.status_mut() = StatusCode::FORBIDDEN,
+    }
+    response
 }
 
 fn page(text: &'static str) -> Response<Full<Bytes>> {

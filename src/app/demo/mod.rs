@@ -4,6 +4,7 @@
 //! In: at most an address. Out: a [`Demo`] that serves, and says what to try. It needs no file, no
 //! network and no privileges; what it writes is in a folder that goes with it.
 
+mod certificates;
 mod folder;
 mod idp;
 mod origin;
@@ -29,11 +30,13 @@ use crate::{
 };
 
 /// The configuration, with addresses that `written` replaces by those that there are.
-pub const CONFIG: &str = include_str!("demo.toml");
+const CONFIG: &str = include_str!("demo.toml");
+const POLICIES: &str = include_str!("policies.cedar");
 
 /// Where it listens unless it is told or another process does.
 const CLEAR: &str = "127.0.0.1:8080";
 const TLS: &str = "127.0.0.1:8443";
+const CERTIFIED: &str = "127.0.0.1:8444";
 
 /// Where the embedded configuration has its origins and its folder.
 const DAWN: &str = "127.0.0.1:3001";
@@ -102,11 +105,18 @@ impl Secrets {
     }
 }
 
+/// Where it listens.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    clear: SocketAddr,
+    tls: SocketAddr,
+    certified: SocketAddr,
+}
+
 /// A gateway to try.
 pub struct Demo {
     gateway: Gateway,
-    clear: SocketAddr,
-    tls: SocketAddr,
+    addresses: Addresses,
     file: PathBuf,
     folder: Folder,
     secrets: Secrets,
@@ -124,18 +134,23 @@ impl Demo {
         log: Option<telemetry::Handle>,
     ) -> Result<Self, StartError> {
         // Held until the gateway listens there.
-        let (at_clear, at_tls) = places(arguments.listen)?;
-        let (clear, tls) = (at_clear.address, at_tls.address);
+        let places = places(arguments.listen)?;
+        let [clear, tls, certified] = places.each_ref().map(|place| place.address);
+        let addresses = Addresses { clear, tls, certified };
         let dawn = Origin::start("dawn").await.map_err(StartError::Origin)?;
         let dusk = Origin::start("dusk").await.map_err(StartError::Origin)?;
         let folder = Folder::new().map_err(StartError::Folder)?;
         let idp = Idp::start().await.map_err(StartError::Origin)?;
+        certificates::make(folder.path()).map_err(StartError::Secrets)?;
+        let policies = folder.path().join("policies.cedar");
+        fs::write(policies, POLICIES).map_err(StartError::Folder)?;
         let token = idp.token().map_err(StartError::Secrets)?;
         let secrets = Secrets::make(token).map_err(StartError::Secrets)?;
         let file = folder.path().join("janua.toml");
         let text = written(&[
             (CLEAR, clear.to_string()),
             (TLS, tls.to_string()),
+            (CERTIFIED, certified.to_string()),
             (DAWN, dawn.address.to_string()),
             (DUSK, dusk.address.to_string()),
             (IDP, idp.address.to_string()),
@@ -147,7 +162,7 @@ impl Demo {
         fs::write(&file, text).map_err(StartError::Folder)?;
         let gateway = Gateway::start(Source::File(file.clone()), Passed::default(), log).await;
         let gateway = gateway.map_err(StartError::Gateway)?;
-        Ok(Self { gateway, clear, tls, file, folder, secrets, _origins: [dawn, dusk], _idp: idp })
+        Ok(Self { gateway, addresses, file, folder, secrets, _origins: [dawn, dusk], _idp: idp })
     }
 
     /// The gateway.
@@ -162,7 +177,7 @@ impl Demo {
 
     /// What to try with it.
     pub fn tries(&self) -> Vec<Try> {
-        tries::tries(self.clear, self.tls, self.folder.path(), &self.secrets)
+        tries::tries(self.addresses, self.folder.path(), &self.secrets)
     }
 
     /// Ends it at once: nobody depends on a demo.
@@ -174,7 +189,8 @@ impl Demo {
 impl fmt::Display for Demo {
     /// What to try, a comment and a command each, so that all of it can be pasted into a shell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (clear, tls) = (tries::reachable(self.clear), tries::reachable(self.tls));
+        let Addresses { clear, tls, .. } = self.addresses;
+        let (clear, tls) = (tries::reachable(clear), tries::reachable(tls));
         writeln!(f, "Janua serves a demo at http://{clear} and https://{tls}. Try:\n")?;
         for Try { title, command, shows, .. } in self.tries() {
             writeln!(f, "# {title}: {shows}\n{command}")?;
@@ -188,35 +204,43 @@ impl fmt::Display for Demo {
     }
 }
 
-/// Where to listen, in clear and by TLS: where it was told, or the next ports that are free.
-fn places(told: Option<SocketAddr>) -> Result<(Reserved, Reserved), StartError> {
+/// Where to listen, in clear, by TLS, and by TLS with clients' certificates: where it was told, or the
+/// next ports that are free.
+fn places(told: Option<SocketAddr>) -> Result<[Reserved; 3], StartError> {
     let usual = SocketAddr::from(([127, 0, 0, 1], 8080));
     let (wanted, ports) = told.map_or((usual, PORTS), |told| (told, 1));
-    let clear = Reserved::next(wanted, ports)?;
-    let port = match wanted.port() {
-        0 => 0,
-        8443 => 8444,
-        _ => 8443,
+    let clear = Reserved::next(wanted, ports, &[])?;
+    let beside = |port, others: &[&Reserved]| {
+        let port = if wanted.port() == 0 { 0 } else { port };
+        Reserved::next(SocketAddr::new(wanted.ip(), port), PORTS, others)
     };
-    Ok((clear, Reserved::next(SocketAddr::new(wanted.ip(), port), PORTS)?))
+    let tls = beside(8443, &[&clear])?;
+    let certified = beside(8444, &[&clear, &tls])?;
+    Ok([clear, tls, certified])
 }
 
 /// An address that nobody but the gateway gets while this is there: the socket is bound and does not
 /// listen, so that the system gives the port to nobody who asks for any, and lets a socket with
 /// `SO_REUSEADDR` have it.
+#[derive(Debug)]
 struct Reserved {
     address: SocketAddr,
     _socket: Socket,
 }
 
 impl Reserved {
-    /// The first of so many ports, from this one on, where nobody listens. The gateway's own sockets
-    /// would share a port with another gateway's of the same user; this one does not.
-    fn next(wanted: SocketAddr, ports: u16) -> Result<Self, StartError> {
+    /// The first of so many ports, from this one on, where nobody listens and none of the `others` is,
+    /// which would share theirs. The gateway's own sockets would share a port with another gateway's of the
+    /// same user; this one does not.
+    fn next(wanted: SocketAddr, ports: u16, others: &[&Self]) -> Result<Self, StartError> {
+        let is_free = |address| match others.iter().any(|other| other.address == address) {
+            true => Err(io::ErrorKind::AddrInUse.into()),
+            false => Self::at(address),
+        };
         let (mut address, mut left) = (wanted, ports);
         loop {
             left = left.saturating_sub(1);
-            match Self::at(address) {
+            match is_free(address) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && left > 0 => {
                     address.set_port(address.port().saturating_add(1));
                 }
@@ -259,27 +283,28 @@ mod tests {
 
     #[test]
     fn all_places_are_in_the_configuration() {
-        let places = [CLEAR, TLS, DAWN, DUSK, IDP, FOLDER, ADMIN, USER, HASH];
+        let places = [CLEAR, TLS, CERTIFIED, DAWN, DUSK, IDP, FOLDER, ADMIN, USER, HASH];
         let text = written(&places.map(|place| (place, "HERE".into())));
         assert!(!text.contains("127.0.0.1") && !text.contains("/tmp"), "{text}");
-        assert_eq!(text.matches("HERE").count(), 12, "{text}");
+        assert_eq!(text.matches("HERE").count(), 19, "{text}");
     }
 
     #[test]
     fn a_port_in_use_is_passed_over_unless_it_was_asked_for() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let next = Reserved::next(address, PORTS).unwrap().address;
+        let next = Reserved::next(address, PORTS, &[]).unwrap().address;
         assert!(next.port() > address.port());
         assert!(matches!(places(Some(address)), Err(StartError::Listen { .. })));
     }
 
     #[test]
-    fn two_demos_and_two_listeners_have_addresses_of_their_own() {
-        for port in [0, 8443] {
+    fn two_demos_and_all_listeners_have_addresses_of_their_own() {
+        for port in [0, 8443, 8444] {
             let told = Some(SocketAddr::from(([127, 0, 0, 1], port)));
-            let Ok((clear, tls)) = places(told) else { continue };
-            assert_ne!(clear.address, tls.address);
+            let Ok(places) = places(told) else { continue };
+            let [clear, tls, certified] = places.each_ref().map(|place| place.address);
+            assert!(clear != tls && clear != certified && tls != certified, "{places:?}");
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, path::Path as FilePath};
 
-use super::Secrets;
+use super::{Addresses, Secrets, certificates, idp};
 
 /// A command to try.
 #[derive(Clone, Debug)]
@@ -20,9 +20,8 @@ pub struct Try {
     pub proof: &'static [&'static str],
 }
 
-/// Title, command, what it shows, what proves it. `HTTP` and `HTTPS` are the demo's two addresses,
-/// `CERT` is the certificate that it made, and
-/// so are its keys and its password.
+/// Title, command, what it shows, what proves it. `HTTP`, `HTTPS` and `CERTIFIED` are the demo's addresses;
+/// other words in capitals are files, keys, tokens and a password that it made.
 #[rustfmt::skip]
 const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("Proxy", "curl -s HTTP/",
@@ -110,6 +109,22 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("Token", "curl -s -H 'Authorization: Bearer TOKEN' HTTP/orders/7",
         "a token that an identity provider of the demo's signed; its keys are found by discovery",
         &["It got GET /orders/7 with", "  x-user: ada\n"]),
+    ("Identity token", "curl -s -H 'Authorization: Bearer TOKEN' HTTP/orders/7 | grep x-identity; \
+        curl -s --unix-socket ADMIN http://janua/jwks",
+        "the origin gets a token of the gateway's own, with keys at the admin door to check it",
+        &["  x-identity: eyJ", "\"crv\":\"P-256\""]),
+    ("Opaque token", "curl -s -H 'Authorization: Bearer OPAQUE' HTTP/parcels/7",
+        "a token that says nothing: the provider is asked about it",
+        &["It got GET /parcels/7 with", "  x-user: ben\n"]),
+    ("A service that decides", "curl -s HTTP/cave; curl -s -H 'x-pass: sesame' HTTP/cave",
+        "it is asked about each request; its no passes to the client, its word on who it is to the origin",
+        &["Say the word.\n", "It got GET /cave with", "  x-user: ali\n"]),
+    ("Client certificate", "curl -s --cacert AUTHORITY --cert ADA_PEM CERTIFIED/vault",
+        "who it is by a certificate; nobody without one gets as far as a request",
+        &["It got GET /vault with", "  x-user: ada\n", "  x-roles: admin\n"]),
+    ("Policy", "curl -s -H 'x-api-key: USER_KEY' HTTP/reports/7; curl -s -H 'x-api-key: USER_KEY' HTTP/reports/open-7",
+        "what a policy in Cedar permits: users read open reports only",
+        &["\"reason\":\"authz.policy\"", "It got GET /reports/open-7 with"]),
     ("No browser", "curl -si HTTP/account",
         "401: only a browser that asks for a page is sent to log in",
         &["HTTP/1.1 401 ", "auth.missing"]),
@@ -123,22 +138,22 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
 ];
 
 /// What to try with a demo that is there.
-pub(super) fn tries(
-    clear: SocketAddr,
-    tls: SocketAddr,
-    state: &FilePath,
-    secrets: &Secrets,
-) -> Vec<Try> {
-    let certificate = state.join("self-signed.pem").display().to_string();
+pub(super) fn tries(at: Addresses, state: &FilePath, secrets: &Secrets) -> Vec<Try> {
+    let file = |name: &str| state.join(name).display().to_string();
     let places = [
-        ("CERT", certificate),
-        ("JAR", state.join("cookies").display().to_string()),
-        ("TOKEN", secrets.token.clone()),
+        ("CERTIFIED", format!("https://{}", reachable(at.certified))),
+        ("AUTHORITY", file(certificates::AUTHORITY)),
+        ("ADA_PEM", file(certificates::CLIENT)),
         ("ADMIN_KEY", secrets.admin.0.clone()),
+        ("ADMIN", file("admin.sock")),
+        ("CERT", file("self-signed.pem")),
+        ("JAR", file("cookies")),
+        ("TOKEN", secrets.token.clone()),
+        ("OPAQUE", idp::OPAQUE.to_owned()),
         ("USER_KEY", secrets.user.0.clone()),
         ("PASSWORD", secrets.password.0.clone()),
-        ("HTTPS", format!("https://{}", reachable(tls))),
-        ("HTTP/", format!("http://{}/", reachable(clear))),
+        ("HTTPS", format!("https://{}", reachable(at.tls))),
+        ("HTTP/", format!("http://{}/", reachable(at.clear))),
     ];
     let command = |text: &str| {
         places.iter().fold(text.to_owned(), |text, (name, place)| text.replace(name, place))

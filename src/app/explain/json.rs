@@ -47,6 +47,7 @@ pub(super) fn json(of: &Explanation) -> Value {
             "status": made.status().as_u16(),
             "answer": answer(made),
         }),
+        Outcome::Door(door) => json!({ "is": "door", "door": door.name(), "does": door.does() }),
         Outcome::Forwarded { upstream, changes } => json!({
             "is": "forwarded",
             "upstream": &*upstream.name,

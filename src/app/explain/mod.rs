@@ -131,7 +131,7 @@ impl Explanation {
     fn upstream(&self) -> Option<&Upstream> {
         match &self.plan.outcome {
             Outcome::Forwarded { upstream, .. } => Some(upstream),
-            Outcome::Refused { .. } | Outcome::Answered(_) => None,
+            Outcome::Refused { .. } | Outcome::Answered(_) | Outcome::Door(_) => None,
         }
     }
 }

@@ -113,6 +113,9 @@ fn outcome(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
             fields(refusal.headers(), f)
         }
         Outcome::Answered(made) => answer(made, f),
+        Outcome::Door(door) => {
+            writeln!(f, "\nJanua answers, at a door of its own: {}", door.does())
+        }
         Outcome::Forwarded { changes, .. } => {
             writeln!(f, "\nthe origin's answer, with these header fields changed")?;
             for (name, change) in changes {

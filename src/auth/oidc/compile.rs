@@ -11,7 +11,8 @@ use super::{
     Oidc, Shared,
     flow::{Key, Once},
     idp::Idp,
-    sessions::{Limits, Memory, Record, Sessions},
+    sessions::Limits,
+    sharing::{safe, sessions},
 };
 use crate::{
     auth::{
@@ -64,16 +65,19 @@ impl Oidc {
         });
         let name = who.auth.clone();
         let idp = idp(section, who, introduction, before, &given.metrics, at, problems);
+        let safe = safe(&name, section, given, at, problems);
         let cookies = problems.keep(cookies(&name, section, at))?;
         let paths = paths(&name, section, at, problems)?;
-        let key = match before {
-            Some(before) => Ok(before.key.clone()),
-            None => Key::new().map(Arc::new).map_err(|message| Problem::error(at.clone(), message)),
+        let (idp, safe) = (idp?, safe?);
+        let key = match (&safe, before) {
+            (Some((_, vault)), _) => vault.flows().map(Arc::new),
+            (None, Some(before)) if before.section.store.is_none() => Ok(before.key.clone()),
+            (None, _) => Key::new().map(Arc::new),
         };
-        let idp = idp?;
-        let sessions = sessions(section, introduction, before, &idp.rules);
+        let key = key.map_err(|message| Problem::error(at.clone(), message));
+        let sessions = sessions(section, (who, introduction), before, safe, &idp.rules, given);
         let shared = Shared {
-            places: cookies.each_ref().map(|name| Place::Cookie(name.as_str().into())),
+            places: places(&cookies),
             cookies: cookies.map(Into::into),
             paths,
             key: problems.keep(key)?,
@@ -93,13 +97,19 @@ impl Oidc {
     }
 }
 
-/// The names of the cookies, of sessions and of logins.
+/// Where they are.
+fn places([session, flows]: &[String; 2]) -> [Place; 2] {
+    [Place::Cookie(session.as_str().into()), Place::Cookies(flows.as_str().into())]
+}
+
+/// The name of a session's cookie, and the beginning of those of logins, which is no other section's: a
+/// section's name has no `~`.
 fn cookies(name: &str, section: &config::Oidc, at: &Path) -> Result<[String; 2], Problem> {
     let prefix = if section.insecure_cookies { "" } else { "__Host-" };
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let message = "its name is also a cookie's: letters, digits, `-`, `.` and `_`";
     match name.bytes().all(is_token) {
-        true => Ok([format!("{prefix}janua-{name}"), format!("{prefix}janua-{name}-login")]),
+        true => Ok([format!("{prefix}janua-{name}"), format!("{prefix}janua-{name}-login~")]),
         false => Err(Problem::error(at.clone(), message)),
     }
 }
@@ -129,22 +139,6 @@ fn paths(
         }
     }
     Some(all)
-}
-
-/// The sessions: those of before, seen by the rules that hold now.
-fn sessions(
-    section: &config::Oidc,
-    introduction: &Introduction,
-    before: Option<&Shared>,
-    rules: &Rules,
-) -> Arc<Sessions> {
-    let Some(before) = before else { return Arc::new(Sessions::Memory(Memory::default())) };
-    if before.section == *section && before.introduction == *introduction {
-        return before.sessions.clone();
-    }
-    let Sessions::Memory(known) = &*before.sessions;
-    let make = |it: &Record| rules.principal(it.claims.clone()).ok().map(Arc::new);
-    Arc::new(Sessions::Memory(Memory::of(known, make)))
 }
 
 fn limits(section: &config::Oidc) -> Limits {
@@ -283,7 +277,7 @@ fn idp(
         },
         client_auth: section.client_auth,
         userinfo: section.userinfo,
-        rules: Rules::new(&tokens, who, introduction),
+        rules: Arc::new(Rules::new(&tokens, who, introduction)),
         keys: Keys::fetched(source, known, who.auth.clone(), metrics.clone()),
         fetcher,
     })

@@ -15,13 +15,14 @@ use http::{
 use tokio::time::timeout;
 
 use super::{
-    FLOW, SESSION, Shared,
+    SESSION, Shared,
     flow::{self, Flow},
-    idp::{self, Tokens},
-    sessions::{self, Record, Whose},
+    idp::{self, Doors, Tokens},
+    refusal,
+    sessions::{Record, Sessions, Shown, Whose},
 };
 use crate::{
-    auth::{Ask, provider::Provider},
+    auth::{Ask, Refusal, provider::Provider},
     reject::Reject,
 };
 
@@ -80,6 +81,15 @@ impl Door {
         (&self.provider.name, self.end.name())
     }
 
+    /// What happens there, in words.
+    pub const fn does(&self) -> &'static str {
+        match self.end {
+            End::Callback => "browsers come back here from a login",
+            End::Logout => "browsers log out here",
+            End::BackchannelLogout => "the identity provider tells here who logged out",
+        }
+    }
+
     /// The methods that it takes.
     pub const fn methods(&self) -> &'static [&'static str] {
         match self.end {
@@ -100,13 +110,13 @@ impl Door {
     /// Answers a request with this body, that came by this origin.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// Why it does not open.
     pub async fn open(
         &self,
         ask: Ask<'_>,
         origin: &str,
         body: Bytes,
-    ) -> Result<Response<Bytes>, Reject> {
+    ) -> Result<Response<Bytes>, Closed> {
         let oidc = self.provider.login().ok_or(Reject::Internal)?;
         let shared = &*oidc.shared;
         match self.end {
@@ -118,28 +128,58 @@ impl Door {
                 }
                 came
             }
-            End::Logout => shared.log_out(&ask, origin).await,
-            End::BackchannelLogout => shared.logged_out(&ask, &body).await,
+            End::Logout => Ok(shared.log_out(&ask, origin).await?),
+            End::BackchannelLogout => Ok(shared.logged_out(&ask, &body).await?),
         }
     }
 }
 
+/// Why a door does not open.
+#[derive(Debug)]
+pub struct Closed {
+    /// The refusal.
+    pub refusal: Refusal,
+    /// The cookie that the browser need not keep.
+    pub cookie: Option<HeaderValue>,
+}
+
+impl From<Reject> for Closed {
+    fn from(reject: Reject) -> Self {
+        Self { refusal: refusal(reject), cookie: None }
+    }
+}
+
 impl Shared {
-    /// A browser comes back from the provider.
-    async fn come_back(&self, ask: &Ask<'_>) -> Result<Response<Bytes>, Reject> {
+    /// A browser comes back from the provider. Once its login is used up its cookie goes, whatever came
+    /// of it.
+    async fn come_back(&self, ask: &Ask<'_>) -> Result<Response<Bytes>, Closed> {
         let names = ["state", "iss", "error", "code"];
         let answer = idp::read(ask.query.unwrap_or_default(), names);
-        let [state, issuer, error, code] = answer.ok_or(Reject::AuthOidcResponse)?;
-        let sealed = self.places[FLOW].find(ask)?.ok_or(Reject::AuthOidcFlow)?;
-        let flow = self.key.open(&self.name, &sealed, ask.wall).ok_or(Reject::AuthOidcFlow)?;
-        let state = state.ok_or(Reject::AuthOidcState)?;
-        verify_slices_are_equal(state.as_bytes(), flow.state.as_bytes())
-            .map_err(|_| Reject::AuthOidcState)?;
-        if !self.once.first(state.as_bytes(), ask.wall, flow::LONGEST) {
-            return Err(Reject::AuthOidcReplayed);
-        }
-        let Ok(_place) = self.waiting.try_acquire() else { return Err(Reject::AuthBusy) };
+        let answer = answer.ok_or(Reject::AuthOidcResponse)?;
+        let [state, ..] = &answer;
+        let (name, flow) = self.flow(ask, state.as_deref())?;
+        let close = |reject| Closed { refusal: refusal(reject), cookie: self.cleared(&name) };
+        let flow = flow.ok_or_else(|| close(Reject::AuthOidcFlow))?;
+        let state = state.as_deref().unwrap_or_default().as_bytes();
+        verify_slices_are_equal(state, flow.state.as_bytes()).map_err(|_| Reject::AuthOidcState)?;
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(Reject::AuthBusy.into()) };
         let doors = self.idp.doors().await?;
+        if !self.first(state, ask.wall, flow::LONGEST).await? {
+            return Err(close(Reject::AuthOidcReplayed));
+        }
+        let mut response = self.log_in(ask, &flow, answer, &doors).await.map_err(close)?;
+        response.headers_mut().extend(self.cleared(&name).map(|cookie| (SET_COOKIE, cookie)));
+        Ok(response)
+    }
+
+    /// Begins a session by the provider's answer, and leads to the page that was asked for.
+    async fn log_in(
+        &self,
+        ask: &Ask<'_>,
+        flow: &Flow,
+        [_, issuer, error, code]: [Option<String>; 4],
+        doors: &Doors,
+    ) -> Result<Response<Bytes>, Reject> {
         match issuer {
             Some(issuer) if issuer != self.idp.issuer => return Err(Reject::AuthOidcIssuer),
             None if doors.name_themselves() => return Err(Reject::AuthOidcIssuer),
@@ -154,14 +194,12 @@ impl Shared {
             }
         }
         let code = code.filter(|code| !code.is_empty()).ok_or(Reject::AuthOidcResponse)?;
-        let tokens = self.exchange(&flow, &code, ask.wall);
+        let tokens = self.exchange(flow, &code, ask.wall);
         let tokens = timeout(self.idp.patience(), tokens).await;
         let tokens = tokens.unwrap_or(Err(Reject::AuthOidcUnavailable))?;
         let cookie = self.begin(ask, tokens).await?;
-        let to = format!("{}{}", flow.origin, flow.page);
-        let mut response = see_other(&to)?;
+        let mut response = see_other(&format!("{}{}", flow.origin, flow.page))?;
         response.headers_mut().append(SET_COOKIE, cookie);
-        response.headers_mut().append(SET_COOKIE, self.cookie(FLOW, "", Some(0))?);
         Ok(response)
     }
 
@@ -186,15 +224,16 @@ impl Shared {
         let refresh_token = refresh_token.filter(|_| self.section.refresh);
         let due = end.filter(|_| refresh_token.is_some());
         let who = self.principal(claims.clone())?;
-        let record = Record { claims, id_token, refresh_token, due, begun: ask.wall };
+        let (begun, end) = (ask.wall, ask.wall.saturating_add(self.limits.lifetime));
+        let record = Record { claims, id_token, refresh_token, due, begun, end };
         let value = flow::random().map_err(|_| Reject::Internal)?;
-        if let Ok(Some(before)) = self.id(ask) {
+        if let Ok(Some(before)) = self.shown(ask) {
             self.sessions.remove(&before).await?;
         }
-        let id = sessions::id(value.as_bytes());
-        self.sessions.create(id, record, who, (&self.limits, ask.wall)).await?;
+        let shown = Shown::new(value.as_bytes());
+        self.sessions.create(&shown, record, who, (&self.limits, ask.wall)).await?;
         self.count();
-        self.cookie(SESSION, &value, None)
+        self.cookie(&self.cookies[SESSION], &value, None)
     }
 
     /// A browser logs out: here, and at the provider if that has a page for it.
@@ -203,8 +242,8 @@ impl Shared {
         if !is_from(origin, ask.headers) {
             return Err(Reject::AuthOidcCrossSite);
         }
-        let session = match self.id(ask)? {
-            Some(id) => self.sessions.remove(&id).await?,
+        let session = match self.shown(ask)? {
+            Some(shown) => self.sessions.remove(&shown).await?,
             None => None,
         };
         if session.is_some() {
@@ -221,7 +260,7 @@ impl Shared {
             (Some(doors), Some(session), _) => {
                 let mut parameters = vec![
                     ("client_id", &*self.idp.client_id),
-                    ("id_token_hint", &*session.record.id_token),
+                    ("id_token_hint", &*session.id_token),
                 ];
                 parameters.extend(after.as_deref().map(|to| ("post_logout_redirect_uri", to)));
                 let to = self.idp.send_to(&doors, "end_session_endpoint", &parameters)?;
@@ -230,7 +269,9 @@ impl Shared {
             (_, _, Some(after)) => see_other(after)?,
             (_, _, None) => goodbye(),
         };
-        response.headers_mut().append(SET_COOKIE, self.cookie(SESSION, "", Some(0))?);
+        response
+            .headers_mut()
+            .append(SET_COOKIE, self.cookie(&self.cookies[SESSION], "", Some(0))?);
         Ok(response)
     }
 
@@ -258,11 +299,17 @@ impl Shared {
         let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);
         let once = [b"logout ", text("jti").unwrap_or_default().as_bytes()].concat();
         // It may be from the future by as much as from the past.
-        if !self.once.first(&once, ask.wall, 2 * LOGOUT_AGE) {
+        if !self.first(&once, ask.wall, 2 * LOGOUT_AGE).await? {
             return Err(Reject::AuthOidcLogoutToken);
         }
         let whose = Whose { sid: text("sid"), subject: text("sub") };
-        let gone = self.sessions.remove_of(whose).await?;
+        let gone = self.sessions.remove_of(whose).await;
+        if gone.is_err()
+            && let Sessions::Stored(stored) = &*self.sessions
+        {
+            stored.forget(&once).await;
+        }
+        let gone = gone?;
         self.metrics.logouts.add(gone as u64);
         self.count();
         let mut response = Response::new(Bytes::new());

@@ -63,6 +63,9 @@ impl Flow {
     }
 }
 
+/// The length of a text that nobody can guess.
+pub(super) const RANDOM: usize = 43;
+
 /// 32 bytes that nobody can guess, as text.
 pub(super) fn random() -> Result<String, String> {
     let mut bytes = [0; 32];
@@ -80,14 +83,19 @@ fn may_return(page: &str) -> bool {
         && page.bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'\\')
 }
 
-/// The key that seals logins: this process's.
+/// The key that seals logins: this process's, or that of all gateways that share sessions.
 pub(super) struct Key(RandomizedNonceKey);
 
 impl Key {
+    /// One that nobody else has.
     pub(super) fn new() -> Result<Self, String> {
         let mut key = [0; 32];
         rand::fill(&mut key).map_err(|_| "the system has no random numbers")?;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &key);
+        Self::of(&key)
+    }
+
+    pub(super) fn of(key: &[u8; 32]) -> Result<Self, String> {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, key);
         Ok(Self(key.map_err(|_| "no key can be made")?))
     }
 

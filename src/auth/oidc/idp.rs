@@ -3,7 +3,7 @@
 //! In: a code or a refresh token. Out: tokens whose ID token holds, and claims. Its errors are told to the
 //! daemon's log, never to clients.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -43,7 +43,7 @@ pub(super) struct Idp {
     pub(super) secret: Option<Zeroizing<String>>,
     pub(super) client_auth: ClientAuth,
     pub(super) userinfo: bool,
-    pub(super) rules: Rules,
+    pub(super) rules: Arc<Rules>,
     pub(super) keys: Keys,
     pub(super) fetcher: Fetcher,
 }

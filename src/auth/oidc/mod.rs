@@ -4,6 +4,7 @@
 //! In: a head. Out: the principal of the session whose cookie it brings, which was made at the login. A
 //! browser without one is sent to the provider ([`Oidc::login`]) and comes back to a [`Door`]: an address of
 //! the gateway's own. A session whose claims are to be renewed is, by one request; the others go on.
+//! Sessions are in this process's memory, or in a store that several gateways share.
 //!
 //! The flow is our own: it needs the keys and tokens of `jwt` and little more, and what libraries for it
 //! add are other flows.
@@ -11,21 +12,28 @@
 mod compile;
 mod door;
 mod flow;
+mod flows;
 mod idp;
+mod memory;
+mod refresh;
 mod sessions;
+mod sharing;
+mod stored;
+mod vault;
 
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderValue, Method};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::door::Door;
 pub(super) use self::door::End;
 use self::{
     flow::{Flow, Key, Once},
-    idp::{Idp, Tokens},
-    sessions::{Id, Limits, Session, Sessions},
+    idp::Idp,
+    refresh::AGAIN,
+    sessions::{Limits, Moment, Sessions, Shown},
 };
 use super::{
     Ask, Found, Refusal,
@@ -34,8 +42,8 @@ use super::{
 };
 use crate::{config, metrics::AuthMetrics, reject::Reject};
 
-/// After so long it is worth trying again when the provider is not there, in milliseconds.
-const AGAIN: u64 = 30_000;
+/// After so long it is worth trying again when the store is of no use.
+const STORE_DOWN: std::time::Duration = std::time::Duration::from_secs(1);
 /// How often sessions that are over are forgotten.
 const SWEEP: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -54,7 +62,7 @@ struct Shared {
     idp: Idp,
     limits: Limits,
     sessions: Arc<Sessions>,
-    /// The session's cookie, and the login's.
+    /// The session's cookie, and the beginning of logins' cookies.
     places: [Place; 2],
     cookies: [Box<str>; 2],
     paths: [Box<str>; 3],
@@ -82,8 +90,8 @@ pub struct Page<'a> {
 pub struct Login {
     /// The provider's page.
     pub location: HeaderValue,
-    /// The cookie that it brings back.
-    pub cookie: HeaderValue,
+    /// The cookie that it brings back, and those that it need not keep.
+    pub cookies: Vec<HeaderValue>,
 }
 
 impl Oidc {
@@ -95,7 +103,8 @@ impl Oidc {
             loop {
                 tokio::time::sleep(SWEEP).await;
                 let Some(shared) = shared.upgrade() else { return };
-                shared.sessions.sweep(&shared.limits, wall());
+                let at = Moment { now: Instant::now(), wall: wall() };
+                shared.sessions.sweep(&shared.limits, at);
                 shared.count();
             }
         };
@@ -111,15 +120,15 @@ impl Oidc {
     #[inline]
     pub(super) fn look(&self, ask: &Ask<'_>) -> Found {
         let shared = &*self.shared;
-        let id = match shared.id(ask) {
-            Ok(Some(id)) => id,
+        let cookie = match shared.places[SESSION].find(ask) {
+            Ok(Some(cookie)) => cookie,
             Ok(None) => return Found::Absent,
             Err(reject) => return Found::Wrong(reject.into()),
         };
-        match shared.sessions.at_hand(&id, &shared.limits, ask.wall) {
+        match shared.sessions.at_hand(&sessions::id(&cookie), &shared.limits, ask.into()) {
             Some(session) if session.is_due(ask.wall) => Found::Unsure,
             Some(session) => Found::Known(session.who.clone()),
-            None if shared.sessions.are_shared() => Found::Unsure,
+            None if shared.sessions.may_know(&cookie) => Found::Unsure,
             None => Found::Wrong(Reject::AuthOidcSession.into()),
         }
     }
@@ -127,26 +136,27 @@ impl Oidc {
     /// Who it is, by others' word.
     pub(super) async fn ask(&self, ask: &Ask<'_>) -> Found {
         let found = self.find(ask).await;
-        found.unwrap_or_else(|reject| Found::Wrong(reject.into()))
+        found.unwrap_or_else(|reject| Found::Wrong(refusal(reject)))
     }
 
     async fn find(&self, ask: &Ask<'_>) -> Result<Found, Reject> {
         let shared = &self.shared;
-        let Some(id) = shared.id(ask)? else { return Ok(Found::Absent) };
-        let session = shared.sessions.find(&id, &shared.limits, ask.wall).await?;
+        let Some(shown) = shared.shown(ask)? else { return Ok(Found::Absent) };
+        let session = shared.sessions.find(&shown, &shared.limits, ask.into()).await?;
         let session = session.ok_or(Reject::AuthOidcSession)?;
         if !session.claim(ask.wall, ask.wall.saturating_add(AGAIN)) {
             return Ok(Found::Known(session.who.clone()));
         }
         // It goes on when the client goes away: what the provider gave must not be lost.
         let (shared, wall) = (shared.clone(), ask.wall);
-        let renewed = tokio::spawn(async move { shared.refresh(&id, &session, wall).await }).await;
+        let renewed =
+            tokio::spawn(async move { shared.refresh(&shown, session, wall).await }).await;
         Ok(Found::Known(renewed.map_err(|_| Reject::Internal)??))
     }
 
     /// Who it is, for a dry run, which knows no sessions.
     pub(super) fn rehearse(&self, ask: &Ask<'_>) -> Found {
-        match self.shared.id(ask) {
+        match self.shared.shown(ask) {
             Ok(Some(_)) => Found::Unsure,
             Ok(None) => Found::Absent,
             Err(reject) => Found::Wrong(reject.into()),
@@ -177,9 +187,11 @@ impl Oidc {
         parameters.extend(more.map(|(name, value)| (name.as_str(), value.as_str())));
         let location = shared.idp.send_to(&doors, "authorization_endpoint", &parameters)?;
         let sealed = shared.key.seal(&shared.name, &flow).ok_or(Reject::Internal)?;
-        let cookie = shared.cookie(FLOW, &sealed, Some(flow::LONGEST / 1_000))?;
+        let name = shared.flow_cookie(&flow.state).ok_or(Reject::Internal)?;
+        let mut cookies = shared.make_room(&page.ask);
+        cookies.push(shared.cookie(&name, &sealed, Some(flow::LONGEST / 1_000))?);
         shared.metrics.logins_begun.inc();
-        Ok(Login { location, cookie })
+        Ok(Login { location, cookies })
     }
 
     /// The addresses of the gateway's own, each with its path and methods.
@@ -193,11 +205,18 @@ const SESSION: usize = 0;
 const FLOW: usize = 1;
 
 impl Shared {
-    /// The session that a request names.
-    #[inline]
-    fn id(&self, ask: &Ask<'_>) -> Result<Option<Id>, Reject> {
+    /// The session's cookie that a request shows.
+    fn shown(&self, ask: &Ask<'_>) -> Result<Option<Shown>, Reject> {
         let cookie = self.places[SESSION].find(ask)?;
-        Ok(cookie.map(|cookie| sessions::id(&cookie)))
+        Ok(cookie.map(|cookie| Shown::new(&cookie)))
+    }
+
+    /// Whether this is used for the first time, at any gateway; from now on, for so long, no more.
+    async fn first(&self, what: &[u8], wall: u64, keep: u64) -> Result<bool, Reject> {
+        match &*self.sessions {
+            Sessions::Memory(_) => Ok(self.once.first(what, wall, keep)),
+            Sessions::Stored(stored) => stored.first(what, keep).await,
+        }
     }
 
     /// Scheme and host by which browsers come.
@@ -210,10 +229,9 @@ impl Shared {
     }
 
     /// A cookie that is set, for so many seconds or as long as the browser is open.
-    fn cookie(&self, which: usize, value: &str, age: Option<u64>) -> Result<HeaderValue, Reject> {
+    fn cookie(&self, name: &str, value: &str, age: Option<u64>) -> Result<HeaderValue, Reject> {
         let secure = if self.section.insecure_cookies { "" } else { "; Secure" };
         let age = age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
-        let name = &self.cookies[which];
         let cookie = format!("{name}={value}; Path=/{age}; HttpOnly; SameSite=Lax{secure}");
         let mut cookie = HeaderValue::try_from(cookie).map_err(|_| Reject::Internal)?;
         cookie.set_sensitive(true);
@@ -229,57 +247,17 @@ impl Shared {
         Ok(Arc::new(who))
     }
 
-    /// Renews a session's claims. One whose provider says no ends; one whose provider is not there goes
-    /// on, and is tried again.
-    async fn refresh(
-        &self,
-        id: &Id,
-        session: &Session,
-        wall: u64,
-    ) -> Result<Arc<Principal>, Reject> {
-        let Some(token) = &session.record.refresh_token else { return Ok(session.who.clone()) };
-        let grant = [("grant_type", "refresh_token"), ("refresh_token", token)];
-        let subject = Some(session.record.text("sub").unwrap_or_default());
-        let asked = match self.waiting.try_acquire() {
-            Ok(_place) => {
-                let tokens = self.idp.tokens(&grant, None, subject, wall);
-                let tokens = timeout(self.idp.patience(), tokens).await;
-                tokens.unwrap_or(Err(Reject::AuthOidcUnavailable))
-            }
-            Err(_) => Err(Reject::AuthOidcUnavailable),
-        };
-        let made = asked.and_then(|Tokens { claims, id_token, refresh_token, end }| {
-            let mut record = session.record.clone();
-            record.claims = claims.unwrap_or(record.claims);
-            record.id_token = id_token.unwrap_or(record.id_token);
-            record.refresh_token = refresh_token.or(record.refresh_token);
-            // Never again at once, whatever the provider says.
-            record.due = end.map(|end| end.max(wall.saturating_add(1_000)));
-            let who = self.principal(record.claims.clone())?;
-            Ok((record, who))
-        });
-        match made {
-            Ok((record, who)) => {
-                self.metrics.refreshes.inc();
-                self.sessions.renew(id, record, who.clone()).await?;
-                Ok(who)
-            }
-            Err(Reject::AuthOidcUnavailable) => {
-                self.metrics.refresh_failures.inc();
-                Ok(session.who.clone())
-            }
-            Err(_) => {
-                self.metrics.refresh_failures.inc();
-                self.sessions.remove(id).await?;
-                self.count();
-                Err(Reject::AuthOidcSession)
-            }
-        }
-    }
-
     /// Tells how many sessions there are.
     fn count(&self) {
         self.metrics.sessions.set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
+    }
+}
+
+/// What a client is told that is refused for this reason.
+fn refusal(reject: Reject) -> Refusal {
+    match reject {
+        Reject::AuthOidcStoreUnavailable => Refusal::later(reject, STORE_DOWN),
+        reject => reject.into(),
     }
 }
 

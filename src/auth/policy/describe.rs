@@ -130,13 +130,14 @@ pub(super) fn context(
         pairs.push(("address".to_owned(), Value::new_ip(address.to_string())));
     }
     if reads.time {
-        let nanos = i128::from(deed.wall) * 1_000_000;
+        let nanos = i128::from((deed.wall)()) * 1_000_000;
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
         let time = time.and_then(|time| time.replace_nanosecond(0).ok()?.format(&Rfc3339).ok());
         pairs.extend(time.map(|time| ("time".to_owned(), Value::new_datetime(time))));
     }
     if reads.host {
-        let host = message::without_port(deed.host).to_ascii_lowercase();
+        let host = deed.host.map(message::text).unwrap_or_default();
+        let host = message::without_port(host).to_ascii_lowercase();
         pairs.push(("host".to_owned(), Value::new_string(host)));
     }
     Context::from_pairs(pairs).map_err(|error| error.to_string())

@@ -17,7 +17,7 @@ use cedar_policy::{
     Authorizer, Decision, Entities, Entity, EntityUid, PolicySet, Request, Response, Schema,
     ValidationMode, Validator,
 };
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 pub(super) use self::describe::Portrait;
 use self::schema::Reads;
@@ -35,13 +35,13 @@ pub struct Deed<'a> {
     /// With which header fields.
     pub headers: &'a HeaderMap,
     /// At which host.
-    pub host: &'a str,
+    pub host: Option<&'a HeaderValue>,
     /// With which path parameters, in normal form.
     pub param: &'a dyn Fn(&str) -> Option<&'a str>,
     /// From which address.
     pub client: Option<IpAddr>,
-    /// When, in milliseconds since 1970.
-    pub wall: u64,
+    /// When, in milliseconds since 1970: few ask.
+    pub wall: &'a dyn Fn() -> u64,
 }
 
 /// Policies, and what a route's requests are to them.

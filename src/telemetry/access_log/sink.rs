@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, io::Errno};
 
 /// Where the access log goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -82,6 +82,12 @@ fn append(path: &Path) -> Result<File, OpenError> {
         // A pipe without a reader is an error at once, rather than a load that hangs.
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)
+        .map_err(|source| match source.raw_os_error() {
+            Some(code) if code == Errno::NXIO.raw_os_error() => {
+                io::Error::new(source.kind(), "nobody reads from this pipe")
+            }
+            _ => source,
+        })
         .map_err(|source| OpenError::File { path: path.to_owned(), source })
 }
 

@@ -146,7 +146,8 @@ fn a_sink_that_cannot_be_opened_is_named() {
     assert!(error.starts_with(&start), "{error}");
     let path = directory.path().join("pipe");
     fifo(&path);
-    AccessLog::open(options(&path), Arc::default()).unwrap_err();
+    let error = AccessLog::open(options(&path), Arc::default()).unwrap_err().to_string();
+    assert!(error.ends_with("nobody reads from this pipe"), "{error}");
 }
 
 #[test]

@@ -181,6 +181,7 @@ fn others_who_cannot_be_asked_are_refused_with_their_place() {
         (decides("headers = \"*\""), "", "auth.a.forward.url: missing key"),
         (decides("url = \"http://a.example/\""), "", "auth.a.forward.url: anybody on the way"),
         (decides(&format!("{url}, headers = \"a b\"")), "", "auth.a.forward.headers: `a b` is not a header"),
+        (decides(&format!("{url}, response-cookies = \"s\", remember = \"1m\", remember-by = \"host\"")), "", "auth.a.forward.response-cookies: whoever asks at the same time"),
         (decides(&format!("{url}, response-headers = \"host\"")), "", "auth.a.forward.response-headers: `host` means something else"),
         (decides(&format!("{url}, remember = \"1m\"")), "", "auth.a.forward.remember: it does not say what"),
         (decides(&format!("{url}, fetch.ca = \"/nowhere\"")), "", "auth.a.forward.fetch.ca: cannot read"),
@@ -194,6 +195,13 @@ fn logins_that_could_not_hold_are_refused_with_their_place() {
     let all = |keys: &str| format!("[auth.a.oidc]\n{keys}");
     let with = |more: &str| all(&format!("issuer = \"https://idp.example\"\nclient-id = \"janua\"\n{more}"));
     let route = "auth = \"a\"";
+    const STORE: &str = "\n[store.shared]\nurl = \"unix:/run/redis.sock\"";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let shared = |more: &str, length: usize| {
+        let file = file.path().with_extension(length.to_string());
+        std::fs::write(&file, "x".repeat(length)).unwrap();
+        with(&format!("store-secret = {{ file = \"{}\" }}\n{more}{STORE}", file.display()))
+    };
     let behind = |section: String| section + "\n[[listener]]\naddress = \"127.0.0.1:0\"\ntrusted-proxies = [\"127.0.0.1\"]";
     let cases: &[Case] = &[
         (all("client-id = \"janua\""), "", "auth.a.oidc.issuer: missing key"),
@@ -214,6 +222,11 @@ fn logins_that_could_not_hold_are_refused_with_their_place() {
         (with("lifetime = \"0s\""), "", "auth.a.oidc.lifetime: a session lives for 30 days"),
         (with("idle = \"0s\""), "", "auth.a.oidc.idle: a session would end at once"),
         (with("max-sessions = 0"), "", "auth.a.oidc.max-sessions: nobody could log in"),
+        (shared("store = \"shard\"", 32), "", "auth.a.oidc.store: there is no `[store.shard]` => did you mean `shared`?"),
+        (with("store = \"shared\"") + STORE, "", "auth.a.oidc.store: what is in a store needs a secret"),
+        (shared("store = \"shared\"", 31), "", "auth.a.oidc.store-secret: it has less than 32 characters"),
+        (shared("", 32), "", "auth.a.oidc.store-secret: there is no store to protect"),
+        (shared("store = \"shared\"\nremember = \"1h\"", 32), "", "auth.a.oidc.remember: a session that is in use would end"),
         (with("public-url = \"https://app.example/x\""), "", "auth.a.oidc.public-url: `https://app.example/x`"),
         (with("public-url = \"app.example\""), "", "auth.a.oidc.public-url: `app.example`"),
         (with("after-logout = \"//evil.example\""), "", "auth.a.oidc.after-logout: `//evil.example`"),

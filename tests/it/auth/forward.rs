@@ -23,13 +23,17 @@ async fn service() -> Origin {
 
 async fn gateway(service: &Origin, keys: &str) -> (Janua, Origin) {
     let origin = Origin::ok().await;
+    (before(&origin, service, keys).await, origin)
+}
+
+async fn before(origin: &Origin, service: &Origin, keys: &str) -> Janua {
     let sections = format!(
         "[auth.sso]\nidentity-headers = {{ x-who = \"sub\" }}\n[auth.sso.forward]\n\
          url = \"{}/check?rd=1\"\nresponse-headers = [\"remote-user\", \"remote-groups\"]\n\
          subject = \"remote-user\"\nroles = \"remote-groups\"\n{keys}\n",
         service.url
     );
-    (setup(&origin, &sections, "auth = \"sso\"\nallow = { role = \"a\" }").start().await, origin)
+    setup(origin, &sections, "auth = \"sso\"\nallow = { role = \"a\" }").start().await
 }
 
 const SAY: &str = "headers = [\"x-say\", \"cookie\", \"authorization\"]";
@@ -170,5 +174,80 @@ async fn a_decision_is_remembered_by_what_it_depends_on() {
         let answer = send(&janua, &format!("GET {target}"), &fields).await;
         assert_eq!(answer.status(), status, "{target} {cookie} {said}: {answer:?}");
         assert_eq!(service.requests().len(), asked, "{target} {cookie} {said}");
+    }
+}
+
+/// Cookies that an answer sets, in order.
+fn set(answer: &Message) -> Vec<String> {
+    let mut set: Vec<_> = answer.values("set-cookie").into_iter().map(String::from).collect();
+    set.sort();
+    set
+}
+
+#[tokio::test]
+async fn cookies_of_an_answer_that_lets_in_are_the_clients_when_asked_for() {
+    let (service, yes) = (service().await, "200 OK|Remote-User: alice|Remote-Groups: a");
+    let origin = Origin::answering(
+        "HTTP/1.1 200 OK\r\nSet-Cookie: s=origin; Path=/\r\nSet-Cookie: o=1\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
+    let said = format!("{yes}|Set-Cookie: s=new; HttpOnly|Set-Cookie: t=2|Set-Cookie: S=3");
+    for (keys, expected) in [
+        ("", &["o=1", "s=origin; Path=/"][..]),
+        ("response-cookies = \"s\"", &["o=1", "s=new; HttpOnly"]),
+        ("response-cookies = [\"t\", \"u\"]", &["o=1", "s=origin; Path=/", "t=2"]),
+        ("response-cookies = \"*\"", &["S=3", "o=1", "s=new; HttpOnly", "t=2"]),
+    ] {
+        let janua = before(&origin, &service, &format!("{SAY}\n{keys}")).await;
+        let answer = say(&janua, &said).await;
+        assert_eq!(
+            (answer.status(), set(&answer)),
+            (200, expected.iter().map(|it| (*it).into()).collect()),
+            "{keys}"
+        );
+        assert_eq!(
+            set(&say(&janua, yes).await),
+            ["o=1", "s=origin; Path=/"],
+            "{keys}: the next one"
+        );
+    }
+    assert!(origin.requests().iter().all(|seen| seen.field("set-cookie").is_none()));
+}
+
+#[tokio::test]
+async fn cookies_go_along_with_a_refusal_that_comes_later_and_are_bounded() {
+    let service = service().await;
+    let (janua, origin) = gateway(&service, &format!("{SAY}\nresponse-cookies = \"*\"")).await;
+    let answer = say(&janua, "200 OK|Remote-User: alice|Set-Cookie: s=1").await;
+    answer.assert_refused(403, "authz.role", "no role");
+    assert_eq!(set(&answer), ["s=1"], "a session that was renewed would be lost");
+    let yes = "200 OK|Remote-User: alice|Remote-Groups: a";
+    let cookies = |number: usize, length: usize| {
+        let cookie = |number| format!("|Set-Cookie: c{number}={}", "x".repeat(length));
+        format!("{yes}{}", (0..number).map(cookie).collect::<String>())
+    };
+    let answer = say(&janua, &cookies(16, 900)).await;
+    assert_eq!((answer.status(), set(&answer).len()), (200, 16));
+    for (number, length) in [(17, 1), (5, 3_300)] {
+        let answer = say(&janua, &cookies(number, length)).await;
+        answer.assert_refused(503, "auth.forward.unavailable", "too many, or too much");
+        assert_eq!(set(&answer), [""; 0]);
+    }
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_remembered_gives_nobody_cookies_again() {
+    let service = service().await;
+    let keys = "response-cookies = \"s\"\nremember = \"1h\"\nremember-by = \"cookie\"";
+    let (janua, _origin) = gateway(&service, &format!("{SAY}\n{keys}")).await;
+    let yes = "200 OK|Remote-User: alice|Remote-Groups: a";
+    let renewed = format!("{yes}|Set-Cookie: s=2");
+    for (said, cookies, asked) in
+        [(&*renewed, 1, 1), (&*renewed, 1, 2), (yes, 0, 3), (&*renewed, 0, 3)]
+    {
+        let answer = send(&janua, "GET /", &format!("Cookie: s=1\r\nX-Say: {said}\r\n")).await;
+        assert_eq!((answer.status(), set(&answer).len()), (200, cookies), "{said}");
+        assert_eq!(service.requests().len(), asked, "{said}");
     }
 }

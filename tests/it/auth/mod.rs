@@ -12,7 +12,7 @@ mod jwt;
 mod keys;
 mod lock_out;
 mod mtls;
-mod oidc;
+pub(super) mod oidc;
 mod policy;
 mod token;
 

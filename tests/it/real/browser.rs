@@ -17,6 +17,11 @@ pub(super) struct Browser(Child);
 
 impl Browser {
     pub(super) fn open(doors: &Doors, path: &str) -> Self {
+        Self::open_among(doors, &[], path)
+    }
+
+    /// One that goes to others, too.
+    pub(super) fn open_among(doors: &Doors, others: &[&Doors], path: &str) -> Self {
         let mut chromium = Command::new(program("chromium"));
         alone(&mut chromium);
         chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
@@ -24,8 +29,9 @@ impl Browser {
         chromium.args(["--disable-component-update", "--remote-debugging-port=0"]);
         chromium.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 127.0.0.2");
         chromium.arg(format!("--user-data-dir={}", doors.janua.path("chromium").display()));
-        let pin = doors.identity.pin();
-        chromium.arg(format!("--ignore-certificate-errors-spki-list={pin}"));
+        let pins = [doors].into_iter().chain(others.iter().copied());
+        let pins: Vec<_> = pins.map(|doors| doors.identity.pin()).collect();
+        chromium.arg(format!("--ignore-certificate-errors-spki-list={}", pins.join(",")));
         chromium.arg(format!("{}{path}", doors.tls));
         Self(chromium.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }

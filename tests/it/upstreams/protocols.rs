@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -136,6 +137,28 @@ async fn speak_by_hand(
     to_head: impl Fn(usize, u32) -> Vec<u8>,
     to_end: impl Fn(usize, u32) -> Vec<u8>,
 ) {
+    let number = peer.number;
+    let say = |part: Part, stream| match part {
+        Part::Head => to_head(number, stream),
+        Part::End => to_end(number, stream),
+        Part::Whole => [to_head(number, stream), to_end(number, stream)].concat(),
+    };
+    converse(&mut peer, say).await;
+}
+
+/// What comes on a stream.
+#[derive(Clone, Copy)]
+enum Part {
+    /// A head; a body follows.
+    Head,
+    /// The body's end.
+    End,
+    /// A head, and nothing after it.
+    Whole,
+}
+
+/// Speaks HTTP/2 until the connection's end: what it says to each part of a stream.
+async fn converse(peer: &mut Peer, mut say: impl FnMut(Part, u32) -> Vec<u8>) {
     peer.send(frames::frame(frames::SETTINGS, 0, 0, &[])).await;
     peer.expect("SM\r\n\r\n").await;
     let mut held = Vec::new();
@@ -148,12 +171,13 @@ async fn speak_by_hand(
         {
             let (kind, flags, stream) = (*kind, *flags, u32::from_be_bytes(*stream));
             held.drain(..9 + length);
-            if kind == frames::HEADERS {
-                peer.send(to_head(peer.number, stream)).await;
-            }
-            if [frames::HEADERS, frames::DATA].contains(&kind) && flags & frames::END_STREAM > 0 {
-                peer.send(to_end(peer.number, stream)).await;
-            }
+            let part = match (kind, flags & frames::END_STREAM > 0) {
+                (frames::HEADERS, false) => Part::Head,
+                (frames::HEADERS, true) => Part::Whole,
+                (frames::DATA, true) => Part::End,
+                _ => continue,
+            };
+            peer.send(say(part, stream)).await;
         }
     }
 }
@@ -221,6 +245,48 @@ async fn what_is_turned_away_again_and_again_is_502_or_the_next_ones() {
             assert_eq!(janua.get("/").await.status(), 200, "the next one answers");
         }
     }
+}
+
+/// An origin that answers others meanwhile may turn a request away far more often before that is too often:
+/// it retires its connections, and the request has no luck.
+#[tokio::test]
+async fn what_is_turned_away_while_others_are_answered_has_more_patience() {
+    let streams = Arc::new(AtomicUsize::new(0));
+    let counter = streams.clone();
+    let origin = Origin::script(move |mut peer| {
+        let counter = counter.clone();
+        async move {
+            let mut unlucky = None;
+            converse(&mut peer, |part, stream| match part {
+                Part::Head => {
+                    counter.fetch_add(1, Relaxed);
+                    unlucky = Some(stream);
+                    Vec::new()
+                }
+                Part::End => Vec::new(),
+                // Whenever another is answered, the connection goes away.
+                Part::Whole => {
+                    let away = unlucky.take().map(gone_away).unwrap_or_default();
+                    [answered(stream), away].concat()
+                }
+            })
+            .await;
+        }
+    })
+    .await;
+    let janua = one(&origin.url, "protocol = \"h2\"").start().await;
+    let (mut unlucky, mut other) = (janua.client().await, janua.client().await);
+    unlucky.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await;
+    let mut answer = pin!(unlucky.answer());
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut answer => break answer,
+            answered = other.get("/") => assert_eq!(answered.status(), 200, "{answered:?}"),
+        }
+    };
+    answer.assert_refused(502, "upstream.reset", "it was too often");
+    assert_eq!(streams.load(Relaxed), 101, "it is begun again a hundred times");
 }
 
 /// A stream whose connection broke may have been seen.

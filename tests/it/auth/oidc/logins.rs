@@ -25,7 +25,7 @@ async fn a_browser_logs_in_and_comes_back_to_the_page_that_it_asked_for() {
     let set = back.values("set-cookie");
     let session = set.iter().find(|it| it.starts_with(&format!("{SESSION}="))).unwrap();
     assert!(session.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"), "{session}");
-    assert!(!browser.cookies.contains_key(FLOW), "the login's cookie stays");
+    assert_eq!(browser.flows(), [""; 0], "the login's cookie stays");
 
     let (form, proof) = idp.says.lock().asked[0].clone();
     assert!(proof.starts_with("Basic "), "{proof}");
@@ -45,6 +45,51 @@ async fn a_browser_logs_in_and_comes_back_to_the_page_that_it_asked_for() {
     assert_eq!(metric(&janua, "janua_auth_sessions{auth=\"corp\"}"), 1);
     let line = janua.logged("the page", |line| line["status"] == 200).await;
     assert_eq!((&line["user"], &line["auth"]), (&"alice".into(), &"corp".into()));
+}
+
+#[tokio::test]
+async fn two_tabs_log_in_at_the_same_time() {
+    let idp = Idp::start(|_| {}).await;
+    let (janua, _origin) = idp.gateway("").await;
+    let mut browser = Browser::default();
+    let first = browser.begin(&janua, &idp, "/first").await;
+    let second = browser.begin(&janua, &idp, "/second").await;
+    for (tab, page) in [(&first, "/first"), (&second, "/second")] {
+        idp.says.lock().nonce = tab["nonce"].clone();
+        let back = browser.come_back(&janua, &idp, &tab["state"]).await;
+        assert_eq!(back.status(), 303, "{back:?}");
+        assert_eq!(back.field("location").unwrap(), format!("http://a.example{page}"));
+    }
+    assert_eq!(browser.flows(), [""; 0]);
+    assert_eq!(browser.send(&janua, "GET /", "").await.status(), 200);
+}
+
+#[tokio::test]
+async fn logins_that_never_come_back_do_not_pile_up_in_a_browser() {
+    let idp = Idp::start(|_| {}).await;
+    let (janua, _origin) = idp.gateway("").await;
+    let mut browser = Browser::default();
+    let stale = format!("{FLOW}~AAAAAAAA");
+    browser.cookies.insert(stale.clone(), "no login of this gateway's".into());
+    let mut last = browser.begin(&janua, &idp, "/0").await;
+    assert!(!browser.cookies.contains_key(&stale), "what nobody can open stays");
+    for number in 1..20 {
+        last = browser.begin(&janua, &idp, &format!("/{number}")).await;
+        assert!(browser.flows().len() <= 5, "{:?}", browser.flows());
+    }
+    assert_eq!(browser.flows().len(), 5);
+    let back = browser.come_back(&janua, &idp, &last["state"]).await;
+    assert_eq!(back.field("location").unwrap(), "http://a.example/19", "the last one goes on");
+    // Many that were begun at once are fewer after the next one.
+    let mut many = Browser::default();
+    for number in 0..10 {
+        let mut tab = Browser::default();
+        tab.begin(&janua, &idp, &format!("/{number}")).await;
+        many.cookies.extend(tab.cookies);
+    }
+    assert_eq!(many.flows().len(), 10);
+    many.begin(&janua, &idp, "/").await;
+    assert_eq!(many.flows().len(), 5);
 }
 
 #[tokio::test]
@@ -132,7 +177,7 @@ async fn forged_and_doubled_cookies_are_nobodys() {
         (format!("{SESSION}={good}A"), 401, "auth.oidc.session"),
         (format!("{SESSION}={good}; {SESSION}={good}"), 400, "auth.ambiguous"),
         (format!("janua-corp={good}"), 401, "auth.missing"),
-        (format!("{FLOW}={good}"), 401, "auth.missing"),
+        (format!("{FLOW}~AAAAAAAA={good}"), 401, "auth.missing"),
         (format!("{SESSION}={}", "A".repeat(5_000)), 401, "auth.oidc.session"),
     ] {
         let answer = crate::auth::send(&janua, "GET /", &format!("Cookie: {cookie}\r\n")).await;
@@ -173,7 +218,7 @@ async fn doors_are_on_the_hosts_of_the_routes_and_nowhere_else() {
     assert_eq!(client.answer().await.text(), "other");
     // The session's cookie goes to no other origin of the host either.
     client
-        .send(format!("GET / HTTP/1.1\r\nHost: b.example\r\nCookie: a=b; {SESSION}=x\r\n\r\n"))
+        .send(format!("GET / HTTP/1.1\r\nHost: b.example\r\nCookie: a=b; {SESSION}=x; {FLOW}~AAAAAAAA=y\r\n\r\n"))
         .await;
     client.answer().await;
     assert_eq!(origin.last().field("cookie").as_deref(), Some("a=b"));

@@ -2,7 +2,7 @@
 
 mod logins;
 mod refused;
-mod sessions;
+pub(crate) mod sessions;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,27 +13,29 @@ use super::jwt::{Signer, now};
 use crate::support::{Janua, Message, Origin, Setup};
 
 /// What a provider says, and what it was asked.
-pub(super) struct Says {
-    pub(super) signer: Signer,
+pub(crate) struct Says {
+    pub(in crate::auth) signer: Signer,
     /// Changes to its discovery document; null takes a name out.
-    pub(super) document: Value,
+    pub(crate) document: Value,
     /// Changes to the ID token's claims.
-    pub(super) claims: Value,
-    pub(super) header: Value,
+    pub(crate) claims: Value,
+    pub(crate) header: Value,
     /// The nonce of the login that it was asked for.
-    pub(super) nonce: String,
+    pub(crate) nonce: String,
     /// An ID token to the letter, in place of a good one.
-    pub(super) id_token: Option<String>,
+    pub(crate) id_token: Option<String>,
     /// Changes to the answer with the tokens.
-    pub(super) tokens: Value,
+    pub(crate) tokens: Value,
     /// The status line of that answer, and its body in place of a good one.
-    pub(super) head: &'static str,
-    pub(super) body: Option<String>,
-    /// Whether it never answers when it is asked for tokens.
-    pub(super) hangs: bool,
-    pub(super) userinfo: Value,
+    pub(crate) head: &'static str,
+    pub(crate) body: Option<String>,
+    /// Whether it does not answer when it is asked for tokens.
+    pub(crate) hangs: bool,
+    /// Requests for tokens that came meanwhile.
+    pub(crate) held: usize,
+    pub(crate) userinfo: Value,
     /// Forms that came to the token endpoint, with `Authorization`.
-    pub(super) asked: Vec<(BTreeMap<String, String>, String)>,
+    pub(crate) asked: Vec<(BTreeMap<String, String>, String)>,
 }
 
 fn change(mut value: Value, changes: &Value) -> Value {
@@ -60,13 +62,14 @@ impl Says {
             head: "200 OK",
             body: None,
             hangs: false,
+            held: 0,
             userinfo: json!({ "sub": "alice", "department": "sales", "roles": ["root"] }),
             asked: Vec::new(),
         }
     }
 
     /// An ID token as it is now.
-    pub(super) fn id_token(&self, url: &str) -> String {
+    pub(crate) fn id_token(&self, url: &str) -> String {
         let claims = json!({
             "iss": url, "aud": "janua", "sub": "alice", "sid": "s1", "roles": ["admin"],
             "iat": now(), "exp": now() + 300, "nonce": self.nonce,
@@ -107,13 +110,13 @@ impl Says {
 }
 
 /// A provider.
-pub(super) struct Idp {
-    pub(super) says: Arc<Mutex<Says>>,
-    pub(super) at: Origin,
+pub(crate) struct Idp {
+    pub(crate) says: Arc<Mutex<Says>>,
+    pub(crate) at: Origin,
 }
 
 impl Idp {
-    pub(super) async fn start(prepare: impl FnOnce(&mut Says)) -> Self {
+    pub(crate) async fn start(prepare: impl FnOnce(&mut Says)) -> Self {
         let mut says = Says::good();
         prepare(&mut says);
         let says = Arc::new(Mutex::new(says));
@@ -124,7 +127,8 @@ impl Idp {
                 while let Some(request) = peer.request().await {
                     let url = format!("http://{}", request.field("host").unwrap());
                     if says.lock().hangs && request.target() == "/token" {
-                        std::future::pending::<()>().await;
+                        says.lock().held += 1;
+                        until_ever(|| !says.lock().hangs).await;
                     }
                     let (head, body) = says.lock().answer(&url, &request);
                     let length = body.len();
@@ -137,7 +141,7 @@ impl Idp {
     }
 
     /// The section, with more keys of `oidc`.
-    pub(super) fn section(&self, more: &str) -> String {
+    pub(crate) fn section(&self, more: &str) -> String {
         format!(
             "[auth.corp]\nidentity-headers = {{ x-user = \"sub\", x-roles = \"roles\" }}\n\
              [auth.corp.oidc]\nissuer = \"{}\"\nclient-id = \"janua\"\n\
@@ -147,17 +151,24 @@ impl Idp {
     }
 
     /// A gateway with one route, for people of this provider's.
-    pub(super) async fn gateway(&self, more: &str) -> (Janua, Origin) {
+    pub(crate) async fn gateway(&self, more: &str) -> (Janua, Origin) {
         super::gateway(&self.section(more), "auth = \"corp\"").await
     }
 
-    pub(super) fn setup(&self, origin: &Origin, more: &str) -> Setup {
+    pub(crate) fn setup(&self, origin: &Origin, more: &str) -> Setup {
         super::setup(origin, &self.section(more), "auth = \"corp\"")
     }
 }
 
+/// Waits until something holds, if ever.
+async fn until_ever(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
 /// The fields of a form or query.
-pub(super) fn form(text: &str) -> BTreeMap<String, String> {
+pub(crate) fn form(text: &str) -> BTreeMap<String, String> {
     let field = |field: &str| {
         let (name, value) = field.split_once('=').unwrap_or((field, ""));
         let value = value.replace('+', " ");
@@ -167,17 +178,22 @@ pub(super) fn form(text: &str) -> BTreeMap<String, String> {
     text.split('&').map(field).collect()
 }
 
-pub(super) const SESSION: &str = "__Host-janua-corp";
-pub(super) const FLOW: &str = "__Host-janua-corp-login";
+pub(crate) const SESSION: &str = "__Host-janua-corp";
+pub(crate) const FLOW: &str = "__Host-janua-corp-login";
+
+/// The name of the cookie of the login with this state.
+pub(crate) fn flow(state: &str) -> String {
+    format!("{FLOW}~{}", &state[..8])
+}
 
 /// A browser, as far as it matters here: it keeps cookies and asks for pages.
 #[derive(Clone, Default)]
-pub(super) struct Browser {
-    pub(super) cookies: BTreeMap<String, String>,
+pub(crate) struct Browser {
+    pub(crate) cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
-    pub(super) async fn send(&mut self, janua: &Janua, line: &str, fields: &str) -> Message {
+    pub(crate) async fn send(&mut self, janua: &Janua, line: &str, fields: &str) -> Message {
         let cookies: Vec<_> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookie = match cookies.is_empty() {
@@ -195,12 +211,12 @@ impl Browser {
         answer
     }
 
-    pub(super) async fn get(&mut self, janua: &Janua, page: &str) -> Message {
+    pub(crate) async fn get(&mut self, janua: &Janua, page: &str) -> Message {
         self.send(janua, &format!("GET {page}"), "Accept: text/html\r\n").await
     }
 
     /// Asks for a page and is sent to the provider; what that is asked.
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         &mut self,
         janua: &Janua,
         idp: &Idp,
@@ -216,15 +232,20 @@ impl Browser {
         asked
     }
 
+    /// The cookies of logins that it has under way.
+    pub(crate) fn flows(&self) -> Vec<&String> {
+        self.cookies.keys().filter(|name| name.starts_with(FLOW)).collect()
+    }
+
     /// Comes back from the provider.
-    pub(super) async fn come_back(&mut self, janua: &Janua, idp: &Idp, state: &str) -> Message {
+    pub(crate) async fn come_back(&mut self, janua: &Janua, idp: &Idp, state: &str) -> Message {
         let issuer = idp.at.url.replace(':', "%3A").replace('/', "%2F");
         let target = format!("/.janua/corp/callback?code=c&state={state}&iss={issuer}");
         self.get(janua, &target).await
     }
 
     /// Logs in, and is back at the page.
-    pub(super) async fn log_in(&mut self, janua: &Janua, idp: &Idp, page: &str) -> Message {
+    pub(crate) async fn log_in(&mut self, janua: &Janua, idp: &Idp, page: &str) -> Message {
         let asked = self.begin(janua, idp, page).await;
         let answer = self.come_back(janua, idp, &asked["state"]).await;
         assert_eq!(answer.status(), 303, "{answer:?}");
@@ -233,7 +254,7 @@ impl Browser {
 }
 
 /// A number of the metrics' page.
-pub(super) fn metric(janua: &Janua, line: &str) -> u64 {
+pub(crate) fn metric(janua: &Janua, line: &str) -> u64 {
     let page = janua.world().metrics.encode(&janua::metrics::Outside::default());
     let found = page.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(' '));
     found.unwrap().parse().unwrap()

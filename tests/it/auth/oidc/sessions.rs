@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Browser, Idp, SESSION, change, metric, now};
 use crate::{
     auth::send,
-    support::{Origin, until},
+    support::{Janua, Message, Origin, PATIENCE, soon, until},
 };
 
 const CORP: &str = "{auth=\"corp\"}";
@@ -34,14 +34,44 @@ async fn a_session_outlives_a_reload_and_is_seen_by_the_rules_that_hold_now() {
 #[tokio::test]
 async fn a_session_ends_when_its_time_is_over() {
     let idp = Idp::start(|_| {}).await;
-    for more in ["lifetime = \"300ms\"", "idle = \"300ms\""] {
-        let (janua, _origin) = idp.gateway(more).await;
-        let mut browser = Browser::default();
-        browser.log_in(&janua, &idp, "/").await;
-        tokio::time::sleep(Duration::from_millis(350)).await;
+    let (janua, _origin) = idp.gateway("lifetime = \"300ms\"").await;
+    let mut browser = Browser::default();
+    browser.log_in(&janua, &idp, "/").await;
+    // It is in use all the time.
+    let answer = first_refusal(&mut browser, &janua).await;
+    answer.assert_refused(401, "auth.oidc.session", "its lifetime");
+}
+
+#[tokio::test]
+async fn a_session_ends_when_nobody_uses_it_for_long_enough() {
+    let idp = Idp::start(|_| {}).await;
+    let (janua, _origin) = idp.gateway("idle = \"300ms\"").await;
+    let mut browser = Browser::default();
+    browser.log_in(&janua, &idp, "/").await;
+    let mut pause = Duration::from_millis(20);
+    let answer = loop {
         let answer = browser.send(&janua, "GET /", "").await;
-        answer.assert_refused(401, "auth.oidc.session", more);
-    }
+        if answer.status() != 200 {
+            break answer;
+        }
+        assert!(pause < PATIENCE, "it is never idle for too long");
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    };
+    answer.assert_refused(401, "auth.oidc.session", "idle");
+}
+
+/// The first answer that is not 200, which has to come soon.
+async fn first_refusal(browser: &mut Browser, janua: &Janua) -> Message {
+    soon("a refusal", async {
+        loop {
+            let answer = browser.send(janua, "GET /", "").await;
+            if answer.status() != 200 {
+                return answer;
+            }
+        }
+    })
+    .await
 }
 
 #[tokio::test]
@@ -68,15 +98,13 @@ async fn a_session_is_renewed_by_one_request_and_ends_when_the_provider_says_no(
         metric(&janua, "janua_auth_session_refreshes_total{auth=\"corp\",outcome=\"ok\"}"),
         1
     );
-    // The provider is not there: the session goes on.
-    idp.says.lock().hangs = false;
-    tokio::time::sleep(Duration::from_millis(1_050)).await;
     {
         let mut says = idp.says.lock();
         says.head = "400 Bad";
         says.body = Some(r#"{"error":"invalid_grant"}"#.into());
     }
-    let answer = browser.send(&janua, "GET /", "").await;
+    // Its time is over once more a second later.
+    let answer = first_refusal(&mut browser, &janua).await;
     answer.assert_refused(401, "auth.oidc.session", "the provider says no");
     let asked = idp.says.lock().asked.clone();
     assert_eq!(asked[2].0["refresh_token"], "r2", "the new token is used");
@@ -164,7 +192,7 @@ async fn another_site_logs_nobody_out() {
 }
 
 /// A logout token that holds but for these claims and this header.
-fn logout_token(idp: &Idp, claims: &Value, header: &Value) -> String {
+pub(crate) fn logout_token(idp: &Idp, claims: &Value, header: &Value) -> String {
     let good = json!({
         "iss": idp.at.url, "aud": "janua", "sub": "alice", "sid": "s1", "iat": now(), "exp": now() + 60,
         "jti": "j1", "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
@@ -174,7 +202,7 @@ fn logout_token(idp: &Idp, claims: &Value, header: &Value) -> String {
     says.signer.raw(&change(head, header).to_string(), &change(good, claims).to_string())
 }
 
-async fn post(janua: &crate::support::Janua, kind: &str, body: &str) -> crate::support::Message {
+pub(crate) async fn post(janua: &Janua, kind: &str, body: &str) -> Message {
     let mut client = janua.client().await;
     let length = body.len();
     client
@@ -186,7 +214,7 @@ async fn post(janua: &crate::support::Janua, kind: &str, body: &str) -> crate::s
     client.answer().await
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
 #[rustfmt::skip]

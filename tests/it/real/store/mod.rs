@@ -2,8 +2,9 @@
 
 mod keys;
 mod redis;
+mod sessions;
 
-use redis::Redis;
+pub(super) use redis::Redis;
 
 use crate::support::Janua;
 

@@ -17,24 +17,24 @@ use crate::{
 };
 
 /// A server that is ended with the test.
-pub(super) struct Redis {
+pub(in crate::real) struct Redis {
     child: Option<Child>,
-    pub(super) home: TempDir,
-    pub(super) address: SocketAddr,
+    pub(in crate::real) home: TempDir,
+    pub(in crate::real) address: SocketAddr,
     settings: String,
     /// Bound, and not listening: nobody else gets the port while the server is down.
     _place: Socket,
 }
 
 impl Redis {
-    pub(super) fn start() -> Self {
+    pub(in crate::real) fn start() -> Self {
         let mut redis = Self::down("");
         redis.start_again();
         redis
     }
 
     /// With more settings, in which `HOME` is its directory and `PORT` its port; not started yet.
-    pub(super) fn down(settings: &str) -> Self {
+    pub(in crate::real) fn down(settings: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let place = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         place.set_reuse_address(true).unwrap();
@@ -44,11 +44,11 @@ impl Redis {
         Self { child: None, home, address, settings, _place: place }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::real) fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
 
-    pub(super) fn start_again(&mut self) {
+    pub(in crate::real) fn start_again(&mut self) {
         let home = self.home.path().display();
         let port = self.address.port();
         let plain = if self.settings.contains("port 0") { 0 } else { port };
@@ -70,7 +70,7 @@ impl Redis {
     }
 
     /// Ends it at once, connections and all.
-    pub(super) fn kill(&mut self) {
+    pub(in crate::real) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -78,23 +78,23 @@ impl Redis {
     }
 
     /// It stands still: its connections stay, and nothing comes.
-    pub(super) fn pause(&self) {
+    pub(in crate::real) fn pause(&self) {
         kill_process(Pid::from_child(self.child.as_ref().unwrap()), Signal::STOP).unwrap();
     }
 
-    pub(super) fn go_on(&self) {
+    pub(in crate::real) fn go_on(&self) {
         kill_process(Pid::from_child(self.child.as_ref().unwrap()), Signal::CONT).unwrap();
     }
 
     /// What it answers to a command.
-    pub(super) fn command(&self, words: &[&str]) -> String {
+    pub(in crate::real) fn command(&self, words: &[&str]) -> String {
         let mut command = crate::real::command(program("redis-cli"));
         let answer = said(command.arg("-s").arg(self.path("redis.sock")).args(words));
         assert!(!answer.contains("ERR"), "{words:?}: {answer}");
         answer.trim().to_owned()
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::real) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 }

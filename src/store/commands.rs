@@ -1,0 +1,168 @@
+//! What a [`Store`] is asked: values, locks, lists. Each command is one that every Redis and Valkey has.
+
+use std::time::Duration;
+
+use super::{Store, Unavailable};
+
+/// Bytes of a value; more are not read.
+const MAX_VALUE: usize = 1 << 20;
+/// How many keys a walk asks for at a time.
+const STEP: usize = 500;
+
+impl Store {
+    /// The value of a key, if there is one; one that is empty is none.
+    ///
+    /// # Errors
+    /// It cannot be said.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        // What is beyond the bound is not sent at all.
+        let mut command = redis::cmd("GETRANGE");
+        command.arg(key).arg(0).arg(MAX_VALUE);
+        let value: Vec<u8> = self.ask(&command).await?;
+        match value.len() {
+            0 => Ok(None),
+            length if length > MAX_VALUE => {
+                Err(Unavailable::Refused(format!("a value has more than {MAX_VALUE} bytes")))
+            }
+            _ => Ok(Some(value)),
+        }
+    }
+
+    /// Sets the value of a key, to be gone after this time, if there is one.
+    ///
+    /// # Errors
+    /// It may or may not be set.
+    pub async fn set(
+        &self,
+        key: &str,
+        value: &[u8],
+        expiry: Option<Duration>,
+    ) -> Result<(), Unavailable> {
+        let mut command = redis::cmd("SET");
+        command.arg(key).arg(value);
+        if let Some(expiry) = expiry {
+            command.arg("PX").arg(millis(expiry));
+        }
+        self.ask(&command).await
+    }
+
+    /// Sets a key that is not there, to be gone after this time; says whether that is so.
+    ///
+    /// # Errors
+    /// It may or may not be set.
+    pub async fn claim(&self, key: &str, expiry: Duration) -> Result<bool, Unavailable> {
+        let mut command = redis::cmd("SET");
+        command.arg(key).arg(1).arg("NX").arg("PX").arg(millis(expiry));
+        self.ask(&command).await
+    }
+
+    /// Sets the value of a key that is there, to be gone after this time; says whether there is one.
+    ///
+    /// # Errors
+    /// It may or may not be set.
+    pub async fn replace(
+        &self,
+        key: &str,
+        value: &[u8],
+        expiry: Duration,
+    ) -> Result<bool, Unavailable> {
+        let mut command = redis::cmd("SET");
+        command.arg(key).arg(value).arg("XX").arg("PX").arg(millis(expiry));
+        self.ask(&command).await
+    }
+
+    /// Lets a key be gone after this time from now; says whether there is one.
+    ///
+    /// # Errors
+    /// It may or may not be so.
+    pub async fn expire(&self, key: &str, expiry: Duration) -> Result<bool, Unavailable> {
+        self.ask(redis::cmd("PEXPIRE").arg(key).arg(millis(expiry))).await
+    }
+
+    /// Takes a key away; says whether there was one.
+    ///
+    /// # Errors
+    /// It may or may not be gone.
+    pub async fn delete(&self, key: &str) -> Result<bool, Unavailable> {
+        self.ask(redis::cmd("DEL").arg(key)).await
+    }
+
+    /// Takes keys away; says how many there were.
+    ///
+    /// # Errors
+    /// Some may be gone.
+    pub async fn delete_all(&self, keys: &[String]) -> Result<usize, Unavailable> {
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        self.ask(redis::cmd("DEL").arg(keys)).await
+    }
+
+    /// Puts a name on a list, by the time of its end; that and `now` are the caller's numbers. What has
+    /// ended comes off the list, and so do the first to end while it is longer than `most`: those are
+    /// given back. The list is gone after this time from now.
+    ///
+    /// # Errors
+    /// It may or may not be on the list.
+    pub async fn enlist(
+        &self,
+        list: &str,
+        name: &str,
+        (end, now): (u64, u64),
+        most: isize,
+        expiry: Duration,
+    ) -> Result<Vec<String>, Unavailable> {
+        let () = self.ask(redis::cmd("ZREMRANGEBYSCORE").arg(list).arg("-inf").arg(now)).await?;
+        let () = self.ask(redis::cmd("ZADD").arg(list).arg(end).arg(name)).await?;
+        let () = self.ask(redis::cmd("PEXPIRE").arg(list).arg(millis(expiry))).await?;
+        let over: Vec<String> =
+            self.ask(redis::cmd("ZRANGE").arg(list).arg(0).arg(-1 - most)).await?;
+        if !over.is_empty() {
+            let () = self.ask(redis::cmd("ZREM").arg(list).arg(&over)).await?;
+        }
+        Ok(over)
+    }
+
+    /// The last names of a list, as many as this at most.
+    ///
+    /// # Errors
+    /// They are not known.
+    pub async fn listed(&self, list: &str, most: isize) -> Result<Vec<String>, Unavailable> {
+        self.ask(redis::cmd("ZRANGE").arg(list).arg(-most).arg(-1)).await
+    }
+
+    /// The keys that begin like this. It takes as long as it takes: for tools, not for requests.
+    ///
+    /// # Errors
+    /// Not all of them are known.
+    pub async fn keys(&self, prefix: &str) -> Result<Vec<String>, Unavailable> {
+        let special = |sign: char| matches!(sign, '*' | '?' | '[' | ']' | '\\' | '^');
+        let mut pattern = String::new();
+        for sign in prefix.chars() {
+            pattern.extend(special(sign).then_some('\\'));
+            pattern.push(sign);
+        }
+        pattern.push('*');
+        let (mut cursor, mut found) = (0_u64, Vec::new());
+        loop {
+            let mut command = redis::cmd("SCAN");
+            command.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(STEP);
+            let (next, some): (u64, Vec<String>) = self.ask(&command).await?;
+            found.extend(some);
+            if next == 0 {
+                break;
+            }
+            cursor = next;
+        }
+        // A walk may come by the same key twice.
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+}
+
+/// A time to live, as commands have it.
+fn millis(expiry: Duration) -> u64 {
+    let millis = u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX);
+    millis.clamp(1, i64::MAX as u64)
+}
