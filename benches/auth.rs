@@ -93,12 +93,15 @@ fn world(jwks: &std::path::Path) -> (Arc<View>, String) {
          [auth.staff]\nbasic = {{ remember = \"1d\", users = {{ alice = \"{HASH}\" }} }}\n\
          [auth.corp]\nidentity-headers = {{ x-user = \"sub\" }}\njwt = {{ {jwt} }}\n\
          [auth.fresh]\nidentity-headers = {{ x-user = \"sub\" }}\njwt = {{ {jwt}, remember = \"0s\" }}\n\
+         [auth.plain]\napi-key = {{ keys = [{0}] }}\n\
+         [access.office]\nallow = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n\
          [[route]]\npath = \"/open\"\nto = {{ status = 200, body = \"ok\" }}\n\
          [[route]]\npath = \"/keys\"\nauth = \"keys\"\nallow.role = \"buyer\"\nto = {{ status = 200, body = \"ok\" }}\n\
          [[route]]\npath = \"/corp\"\nauth = \"corp\"\nallow.role = \"admin\"\nto = {{ status = 200, body = \"ok\" }}\n\
          [[route]]\npath = \"/fresh\"\nauth = \"fresh\"\nallow.role = \"admin\"\nto = {{ status = 200, body = \"ok\" }}\n\
          [[route]]\npath = \"/staff\"\nauth = \"staff\"\nto = {{ status = 200, body = \"ok\" }}\n\
-         [[route]]\nname = \"articles\"\npath = \"/articles/{{id}}\"\nauth = \"keys\"\npolicy = \"{POLICIES}\"\nto = {{ status = 200, body = \"ok\" }}\n",
+         [[route]]\nname = \"articles\"\npath = \"/articles/{{id}}\"\nauth = \"keys\"\npolicy = \"{POLICIES}\"\nto = {{ status = 200, body = \"ok\" }}\n\
+         [[route]]\npath = \"/office\"\naccess = \"office\"\nauth = \"plain\"\nto = {{ status = 200, body = \"ok\" }}\n",
         lines.join(", ")
     );
     let config: Config = toml::from_str(&text).unwrap_or_else(|error| unreachable!("{error}"));
@@ -138,6 +141,7 @@ fn auth(criterion: &mut Criterion) {
     for (name, head) in [
         ("chain, nobody asked", head("/open", "x-api-key", &key)),
         ("chain, API key among 1,000 and a role", head("/keys", "x-api-key", &key)),
+        ("chain, address list and API key", head("/office", "x-api-key", &key)),
         ("chain, API key and policies of Cedar", head("/articles/7", "x-api-key", &key)),
         ("chain, password remembered", head("/staff", "authorization", &password)),
         ("chain, JWT remembered", head("/corp", "authorization", &bearer)),
