@@ -38,6 +38,11 @@ pub(super) fn object(answer: Response<Bytes>) -> Result<Map<String, Value>, Faul
     parse_object(well(answer)?.body()).map_err(Fault::Content)
 }
 
+/// Whether a URL of this issuer's leaves https.
+pub(super) fn leaves_https(issuer: &str, url: &str) -> bool {
+    issuer.starts_with("https:") && !url.starts_with("https:")
+}
+
 /// Where this issuer's document says that something of this name is.
 pub(super) fn endpoint(
     issuer: &str,
@@ -49,7 +54,7 @@ pub(super) fn endpoint(
         Some(same) if same == issuer => {
             let url = text(name).ok_or_else(|| format!("it does not say `{name}`"))?;
             let at = Destination::parse(url).map_err(|message| format!("`{name}`: {message}"))?;
-            match issuer.starts_with("https:") && !url.starts_with("https:") {
+            match leaves_https(issuer, url) {
                 true => Err(format!("`{name}` leaves https")),
                 false => Ok(at),
             }

@@ -10,6 +10,7 @@
 mod allow;
 mod api_key;
 mod basic;
+mod client_proof;
 mod discovery;
 mod forward;
 mod identity_token;

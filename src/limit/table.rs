@@ -67,13 +67,7 @@ impl Table {
         let places = page[set].0.lock();
         match places.find(key) {
             Some(at) => places.times[at],
-            None => {
-                if places.overflow > now {
-                    places.overflow
-                } else {
-                    0
-                }
-            }
+            None => places.shared(now),
         }
     }
 
@@ -114,6 +108,12 @@ impl Places {
         self.tags.iter().position(|tag| *tag == key)
     }
 
+    /// What the overflow owes.
+    #[inline]
+    fn shared(&self, now: u64) -> u64 {
+        if self.overflow > now { self.overflow } else { 0 }
+    }
+
     #[inline]
     fn with<T>(&mut self, key: u64, now: u64, act: impl FnOnce(&mut u64) -> T) -> T {
         if let Some(at) = self.find(key) {
@@ -122,7 +122,7 @@ impl Places {
         let Some(free) = self.times.iter().position(|time| *time <= now) else {
             return act(&mut self.overflow);
         };
-        let mut time = if self.overflow > now { self.overflow } else { 0 };
+        let mut time = self.shared(now);
         let acted = act(&mut time);
         if time > now {
             (self.tags[free], self.times[free]) = (key, time);

@@ -3,12 +3,7 @@
 //! Each feature compiles its own section; here sections are joined and names are looked up. Nothing
 //! of the world before is changed, so that a failure leaves no trace.
 
-use std::{
-    collections::BTreeMap,
-    path::Path as FilePath,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, path::Path as FilePath, sync::Arc};
 
 use http::HeaderValue;
 
@@ -26,6 +21,7 @@ use crate::{
     telemetry::{self, AccessLog, Format, Losses, Options, Redaction, Sink},
     tls::Tickets,
     upstream::Upstream,
+    worker::wall,
 };
 
 /// Reasons by number, for the metrics.
@@ -125,9 +121,9 @@ fn workers(config: &Config) -> usize {
     config.server.workers.map_or_else(cores, |workers| usize::from(workers.max(1)))
 }
 
+/// Seconds since 1970.
 fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+    i64::try_from(wall() / 1_000).unwrap_or(i64::MAX)
 }
 
 fn via(config: &Config, problems: &mut Problems) -> Option<[HeaderValue; 3]> {
@@ -238,7 +234,7 @@ fn signer(
     if let Some(known) = previous.and_then(|previous| previous.signer.clone()) {
         return Some(known);
     }
-    let now = u64::try_from(now()).unwrap_or_default() * 1_000;
+    let now = wall();
     let made = Signer::load(state, now).map_err(|message| Problem::error(at, message));
     problems.keep(made).map(Arc::new)
 }

@@ -161,8 +161,8 @@ impl Shared {
     }
 }
 
-/// Milliseconds since 1970.
-fn wall() -> u64 {
+/// Milliseconds since 1970, by the system's clock.
+pub fn wall() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(0)
 }

@@ -8,7 +8,7 @@ mod clock;
 mod per_worker;
 
 pub use self::{
-    clock::{Clock, Deadline, TICK},
+    clock::{Clock, Deadline, TICK, wall},
     per_worker::PerWorker,
 };
 

@@ -5,13 +5,15 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Map, Value};
 
-use super::super::discovery::{self, Fault};
+use super::super::{
+    client_proof,
+    discovery::{self, Fault},
+};
 use crate::{
     config::{self, ClientAuth, Path, Problem, Problems},
     dial::{Destination, Fetcher},
@@ -167,11 +169,8 @@ fn credentials(section: &config::Introspection, at: &Path) -> Result<Credentials
             Credentials::Post(Secret(format!("&client_id={id}&client_secret={secret}")))
         }
         ClientAuth::Basic => {
-            let text = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
-            let value = HeaderValue::try_from(text);
-            let mut value = value.map_err(|_| Problem::error(at.clone(), "it is too long"))?;
-            value.set_sensitive(true);
-            Credentials::Basic(value)
+            let value = client_proof::basic(id, secret);
+            Credentials::Basic(value.ok_or_else(|| Problem::error(at.clone(), "it is too long"))?)
         }
     })
 }

@@ -30,8 +30,6 @@ use crate::{
     metrics::AuthMetrics,
 };
 
-/// The most that clocks may differ.
-const MOST_LEEWAY: Duration = Duration::from_secs(600);
 /// The longest that a session lives.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 /// Parameters of the provider's login page that are ours.
@@ -59,6 +57,7 @@ impl Oidc {
         problems: &mut Problems,
     ) -> Option<Self> {
         check(section, at, problems);
+        Rules::check_section(&as_jwt(section), "provider", at, problems);
         let before = before.map(|before| &*before.shared);
         let before = before.filter(|before| {
             before.section.issuer == section.issuer && before.section.client_id == section.client_id
@@ -180,12 +179,6 @@ fn check(section: &config::Oidc, at: &Path, problems: &mut Problems) {
             );
         }
     }
-    if section.leeway.0 > MOST_LEEWAY {
-        wrong("leeway", "no clock is so wrong; 10 minutes at most".into(), "");
-    }
-    if section.subject.is_empty() {
-        wrong("subject", "a claim has a name".into(), "");
-    }
     if section.lifetime.0 > LONGEST || section.lifetime.0.is_zero() {
         wrong("lifetime", "a session lives for 30 days at most".into(), "");
     }
@@ -207,6 +200,19 @@ fn check(section: &config::Oidc, at: &Path, problems: &mut Problems) {
         if !good || !(is_path || to.starts_with("https://") || to.starts_with("http://")) {
             wrong("after-logout", format!("`{to}` is neither a path nor a URL"), "");
         }
+    }
+}
+
+/// What is asked of ID tokens, as of any others.
+fn as_jwt(section: &config::Oidc) -> config::Jwt {
+    config::Jwt {
+        issuer: Some(section.issuer.clone()),
+        audience: Some(config::OneOrMany(vec![section.client_id.clone()])),
+        leeway: section.leeway,
+        subject: section.subject.clone(),
+        roles: section.roles.clone(),
+        scopes: section.scopes.clone(),
+        ..config::Jwt::default()
     }
 }
 
@@ -259,15 +265,6 @@ fn idp(
         max_stale: usual.max_stale.0,
     };
     let known = before.map(|before| &before.idp.keys);
-    let tokens = config::Jwt {
-        issuer: Some(issuer.clone()),
-        audience: Some(config::OneOrMany(vec![section.client_id.clone()])),
-        leeway: section.leeway,
-        subject: section.subject.clone(),
-        roles: section.roles.clone(),
-        scopes: section.scopes.clone(),
-        ..usual
-    };
     Some(Idp {
         issuer: issuer.clone(),
         client_id: section.client_id.clone(),
@@ -277,7 +274,7 @@ fn idp(
         },
         client_auth: section.client_auth,
         userinfo: section.userinfo,
-        rules: Arc::new(Rules::new(&tokens, who, introduction)),
+        rules: Arc::new(Rules::new(&as_jwt(section), who, introduction)),
         keys: Keys::fetched(source, known, who.auth.clone(), metrics.clone()),
         fetcher,
     })

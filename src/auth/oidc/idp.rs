@@ -5,17 +5,19 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::super::jwt::{
-    claims::Rules,
-    keys::{Document, Keys},
-    token::{self, Token},
+use super::super::{
+    client_proof, discovery,
+    jwt::{
+        claims::Rules,
+        keys::{Document, Keys},
+        token::{self, Token},
+    },
 };
 use crate::{
     config::ClientAuth,
@@ -66,7 +68,7 @@ impl Doors {
     /// A door's URL, if there is one; it does not leave https.
     fn url(&self, issuer: &str, name: &str) -> Option<&str> {
         let url = self.0.get(name)?.as_str()?;
-        (!issuer.starts_with("https:") || url.starts_with("https:")).then_some(url)
+        (!discovery::leaves_https(issuer, url)).then_some(url)
     }
 
     /// Whether answers say whose they are (RFC 9207).
@@ -161,10 +163,8 @@ impl Idp {
         let mut request = Request::new(Bytes::new());
         match (&self.secret, self.client_auth) {
             (Some(secret), ClientAuth::Basic) => {
-                let proof = format!("{}:{}", encoded(&self.client_id), encoded(secret));
-                let proof = format!("Basic {}", STANDARD.encode(proof));
-                let mut proof = HeaderValue::try_from(proof).map_err(|_| Reject::Internal)?;
-                proof.set_sensitive(true);
+                let proof = client_proof::basic(encoded(&self.client_id), encoded(secret));
+                let proof = proof.ok_or(Reject::Internal)?;
                 request.headers_mut().insert(header::AUTHORIZATION, proof);
             }
             (Some(secret), ClientAuth::Post) => {

@@ -40,7 +40,7 @@ use super::{
     place::Place,
     principal::{Introduction, Principal},
 };
-use crate::{config, metrics::AuthMetrics, reject::Reject};
+use crate::{config, metrics::AuthMetrics, reject::Reject, worker::wall};
 
 /// After so long it is worth trying again when the store is of no use.
 const STORE_DOWN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -259,10 +259,4 @@ fn refusal(reject: Reject) -> Refusal {
         Reject::AuthOidcStoreUnavailable => Refusal::later(reject, STORE_DOWN),
         reject => reject.into(),
     }
-}
-
-/// Milliseconds since 1970.
-fn wall() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::TcpSocket;
 
-use crate::support::{Client, Janua, Origin, Setup, certs::Authority, client::handshake, until};
+use super::tunnels;
+use crate::support::{Client, Janua, Setup, certs::Authority, client::handshake, until};
 
 fn open(keys: &str) -> Setup {
     let key = "0".repeat(64);
@@ -52,15 +53,7 @@ async fn an_address_has_so_many_connections_at_a_time() {
 
 #[tokio::test]
 async fn a_tunnel_is_a_connection_as_long_as_it_is_open() {
-    let origin = Origin::script(|mut peer| async move {
-        peer.request().await;
-        peer.send(
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x/1\r\n\r\n",
-        )
-        .await;
-        peer.ended().await;
-    })
-    .await;
+    let origin = tunnels().await;
     let setup = Setup::to(&origin.url).listener("per-address = { connections = 1 }");
     let janua = setup.start().await;
     let mut tunnel = janua.client().await;

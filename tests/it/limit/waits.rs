@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::tunnels;
 use crate::support::{Client, Janua, Origin, Setup, soon, until};
 
 const WAITING: [&str; 2] = [
@@ -101,15 +102,7 @@ async fn a_client_that_goes_away_leaves_the_queue_and_what_it_ran() {
 
 #[tokio::test]
 async fn a_tunnel_is_one_at_a_time_as_long_as_it_is_open() {
-    let origin = Origin::script(|mut peer| async move {
-        peer.request().await;
-        peer.send(
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x/1\r\n\r\n",
-        )
-        .await;
-        peer.ended().await;
-    })
-    .await;
+    let origin = tunnels().await;
     let janua = limited("concurrent = 1", &origin.url).start().await;
     let asks = "Connection: upgrade\r\nUpgrade: x/1\r\n";
     let mut tunnel = janua.client().await;
