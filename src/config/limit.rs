@@ -44,7 +44,7 @@ pub struct Limit {
     pub priority: bool,
     /// Keys whose allowance is known at a time, 64 bytes each. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself.
     pub max_keys: u32,
-    /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: `"always"`, only with `"refusals"`, or `"never"`. They show the limit's name.
+    /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: only those with a refusal (`"refusals"`), `"always"`, or `"never"`. They show the limit's name.
     pub headers: LimitHeaders,
     /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
     pub enforce: Enforce,
@@ -171,9 +171,9 @@ pub struct Delay {
 #[serde(rename_all = "kebab-case")]
 pub enum LimitHeaders {
     /// All of them.
-    #[default]
     Always,
     /// Those that refuse a request for a limit.
+    #[default]
     Refusals,
     /// None.
     Never,
