@@ -195,8 +195,9 @@ impl Jwt {
         let Some(set) = held.as_ref().and_then(|held| held.at(now)) else {
             return Err(Refusal::later(Reject::AuthJwtKeysUnavailable, NO_KEYS));
         };
-        let tag = self.memory.tag([&set.digest, token, b""]);
-        if let Some(known) = self.memory.recall(&tag, now)
+        let remembers = !self.section.remember.0.is_zero();
+        let tag = remembers.then(|| self.memory.tag([&set.digest, token, b""]));
+        if let Some(known) = tag.as_ref().and_then(|tag| self.memory.recall(tag, now))
             && ask.wall < known.end
         {
             return Ok(known.who);
@@ -207,10 +208,12 @@ impl Jwt {
         }
         match self.verify(token, set, ask.wall) {
             Ok(known) => {
-                let left = Duration::from_millis(known.end.saturating_sub(ask.wall));
-                let keep = left.min(self.section.remember.0);
                 let who = known.who.clone();
-                self.memory.remember(tag, known, now, keep, self.section.max_remembered);
+                if let Some(tag) = tag {
+                    let left = Duration::from_millis(known.end.saturating_sub(ask.wall));
+                    let keep = left.min(self.section.remember.0);
+                    self.memory.remember(tag, known, now, keep, self.section.max_remembered);
+                }
                 Ok(who)
             }
             Err(reject) => {
