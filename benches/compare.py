@@ -400,13 +400,16 @@ def options():
     parser.add_argument("--scenarios", default=",".join(SCENARIOS), help="(%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="of which the median counts (%(default)s)")
     parser.add_argument("--seconds", type=int, default=4, help="a round takes for each proxy (%(default)s)")
-    parser.add_argument("--janua", default="target/release/janua", metavar="PATH", help="(%(default)s)")
+    parser.add_argument("--janua", action="append", metavar="[NAME=]PATH", help="may come again (target/release/janua)")
     chosen = parser.parse_args()
+    builds = [build.rpartition("=") for build in chosen.janua or ["target/release/janua"]]
+    chosen.janua = {name or "Janua": os.path.abspath(path) for name, _, path in builds}
     chosen.scenarios = chosen.scenarios.split(",")
     if unknown := set(chosen.scenarios) - set(SCENARIOS):
         parser.error(f"no such scenario: {', '.join(unknown)}")
-    if not os.access(chosen.janua, os.X_OK):
-        parser.error(f"no janua at {chosen.janua}: cargo build --release")
+    for path in chosen.janua.values():
+        if not os.access(path, os.X_OK):
+            parser.error(f"no janua at {path}: cargo build --release")
     return chosen
 
 
@@ -415,7 +418,8 @@ def main():
     for program in ("wrk", "h2load", "openssl"):
         found(program)
     nginx, haproxy = Nginx("nginx", found("nginx"), "-v"), Haproxy("HAProxy", found("haproxy"), "-v")
-    proxies, failed = [nginx, haproxy, Janua("Janua", os.path.abspath(chosen.janua), "--version")], False
+    proxies, failed = [nginx, haproxy], False
+    proxies += [Janua(name, path, "--version") for name, path in chosen.janua.items()]
     with tempfile.TemporaryDirectory(prefix="janua-compare-") as home, contextlib.ExitStack() as stack:
         # Started by root, nginx's worker is somebody else.
         (home := Path(home)).chmod(0o755)
