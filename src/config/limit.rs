@@ -44,6 +44,12 @@ pub struct Limit {
     pub priority: bool,
     /// Keys whose allowance is known at a time, 64 bytes each. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself.
     pub max_keys: u32,
+    /// A store in which `rate` is counted, for all gateways that share it: `NAME` of `[store.NAME]` (Redis from version 5, or Valkey). `concurrent` counts on each gateway by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"shared")]
+    pub store: Option<String>,
+    /// What happens while the store cannot be asked: `"local"`: each gateway counts by itself; `"reject"`: 503; `"allow"`: the limit lets everything through.
+    pub on_failure: OnFailure,
     /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: `"always"`, only with `"refusals"`, or `"never"`. They show the limit's name.
     pub headers: LimitHeaders,
     /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
@@ -64,6 +70,8 @@ impl Default for Limit {
             max_waiting: 1_000,
             priority: true,
             max_keys: 100_000,
+            store: None,
+            on_failure: OnFailure::default(),
             headers: LimitHeaders::default(),
             enforce: Enforce::default(),
         }
@@ -164,6 +172,19 @@ pub struct Delay {
     /// How long at most.
     #[schemars(example = &"2s")]
     pub delay: Duration,
+}
+
+/// What a limit does while its store cannot be asked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It counts by itself.
+    #[default]
+    Local,
+    /// It refuses: 503.
+    Reject,
+    /// It lets everything through.
+    Allow,
 }
 
 /// When answers say what is left.

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     config::{self, Config, LimitUse, Path, Problem, Problems},
     metrics::{LimitMetrics, Loading},
+    store::Stores,
 };
 
 /// The most limits that a route may have.
@@ -28,6 +29,8 @@ pub struct Limits {
     /// None for a name whose section is wrong, so that who names it is not called wrong too.
     named: BTreeMap<String, Option<Arc<Limit>>>,
     standing: Arc<Standing>,
+    /// Where limits are counted that several gateways share.
+    pub(super) stores: Stores,
     before: States,
     states: Mutex<States>,
 }
@@ -50,6 +53,7 @@ impl Limits {
     pub fn compile(
         config: &Config,
         before: Option<&Self>,
+        stores: &Stores,
         metrics: &mut Loading<'_>,
         problems: &mut Problems,
     ) -> Self {
@@ -57,6 +61,7 @@ impl Limits {
         let mut limits = Self {
             named: BTreeMap::new(),
             standing: standing.unwrap_or_else(|| Arc::new(Standing::new())),
+            stores: stores.clone(),
             before: before.map(|before| before.states.lock().clone()).unwrap_or_default(),
             states: Mutex::default(),
         };
@@ -200,9 +205,10 @@ impl Limits {
         metrics.limit_clients(self.standing.clients());
     }
 
-    /// Lets go of what was counted before: it was looked through.
+    /// Lets go of what was counted before, and of stores that no limit names: all were looked through.
     pub fn forget(&mut self) {
         self.before.clear();
+        self.stores.clear();
     }
 }
 

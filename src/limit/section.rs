@@ -15,6 +15,7 @@ use super::{
 use crate::{
     config::{self, Enforce, Over, Path, Problem, Problems},
     metrics::LimitMetrics,
+    store::Store,
 };
 
 /// A section, or a route's own table.
@@ -37,11 +38,12 @@ impl Section<'_> {
         let cost = self.cost();
         let tiers = self.tiers(told);
         let delay = self.delay();
+        let store = self.store(limits);
         let config::Limit { max_waiting, max_keys, headers, .. } = *self.limit;
         if max_keys == 0 {
             self.wrong("max-keys", "no key could be known", "a number, as 100000");
         }
-        let (recipe, terms, cost, tiers) = (recipe?, terms?, cost?, tiers?);
+        let (recipe, terms, cost, tiers, _store) = (recipe?, terms?, cost?, tiers?, store?);
         self.check_cost(&cost, terms, &tiers);
         let policy = terms.rate.and_then(|rate| Policy::new(told, rate));
         Some(Limit {
@@ -225,6 +227,19 @@ impl Section<'_> {
         if matches!(cost, Cost::Number(0)) {
             self.wrong("cost", "this limit lets everything through", "1 or more");
         }
+    }
+
+    /// The store that the rate is counted in, if that is one.
+    fn store(&mut self, limits: &Limits) -> Option<Option<Arc<Store>>> {
+        let config::Limit { store, rate, tiers, .. } = self.limit;
+        let Some(name) = store else { return Some(None) };
+        let at = self.at.key("store");
+        if rate.is_none() && tiers.is_empty() {
+            let message =
+                "a store counts rates: how many run at a time each gateway counts by itself";
+            self.problems.push(Problem::error(at.clone(), message).help("rate = \"10/s\""));
+        }
+        Store::named(&limits.stores, name, &at, self.problems).map(Some)
     }
 
     /// How long requests may wait, if they do.

@@ -10,6 +10,7 @@ mod commands;
 mod link;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -25,6 +26,9 @@ use crate::{
     dial::{Address, Server, client_tls},
     metrics::StoreMetrics,
 };
+
+/// Stores by name; none for a name whose section is wrong, so that who names it is not called wrong too.
+pub type Stores = BTreeMap<String, Option<Arc<Store>>>;
 
 /// The port of a URL without one.
 const PORT: u16 = 6379;
@@ -95,6 +99,21 @@ impl Store {
             ),
             keeper: OnceLock::new(),
         })
+    }
+
+    /// The store that a `store` at `at` names.
+    pub fn named(
+        stores: &Stores,
+        name: &str,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Arc<Self>> {
+        let known = stores.get(name).ok_or_else(|| {
+            let problem = Problem::error(at.clone(), format!("there is no `[store.{name}]`"));
+            let known = stores.keys().map(String::as_str);
+            problem.help_meant(name, known, || format!("add [store.{name}]"))
+        });
+        problems.keep(known)?.clone()
     }
 
     /// Whether another does the same: then it can go on in its place.
