@@ -8,6 +8,7 @@
 
 mod commands;
 mod link;
+mod script;
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
 use self::link::Link;
+pub use self::script::Script;
 use crate::{
     config::{self, Path, Problem, Problems},
     dial::{Address, Server, client_tls},
@@ -54,6 +56,9 @@ pub enum Unavailable {
     /// As many wait for an answer as may.
     #[error("too many wait for an answer")]
     Busy,
+    /// It does not know the script.
+    #[error("it does not know the script")]
+    NoScript,
     /// There was no answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -134,6 +139,24 @@ impl Store {
     /// There is none.
     pub async fn connected(&self, longest: Duration) -> Result<(), Unavailable> {
         self.link.connected(longest).await.map(drop)
+    }
+
+    /// Why it is of no use to ask, if it is known that there is no connection.
+    #[must_use]
+    pub fn down(&self) -> Option<Unavailable> {
+        self.link.down_by()
+    }
+
+    /// How many may wait for answers at a time.
+    #[must_use]
+    pub fn max_waiting(&self) -> usize {
+        usize::try_from(self.section.max_waiting).unwrap_or(usize::MAX)
+    }
+
+    /// How long a command waits for its answer.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.section.timeout.0
     }
 
     /// Sends a command, and waits for its answer.
