@@ -21,6 +21,7 @@ use janua::{
     config::{Config, LimitUse, Path, Problems},
     limit::{Ask, Limiter, Limits, Pass, Place, Verdict, Visit},
     metrics::Loading,
+    store::Stores,
 };
 use tokio::time::Instant;
 
@@ -30,7 +31,7 @@ fn limiter(keys: &str) -> Arc<Limiter> {
     let config: Config = toml::from_str(&format!("[limit.l]\n{keys}"))
         .unwrap_or_else(|error| unreachable!("{error}"));
     let (mut problems, mut metrics) = (Problems::new(), Loading::first(2, &[], 0));
-    let limits = Limits::compile(&config, None, &mut metrics, &mut problems);
+    let limits = Limits::compile(&config, None, &Stores::new(), &mut metrics, &mut problems);
     let place = Place { route: "r", params: &[], asks: true, at: &Path::root() };
     let uses = [LimitUse::Word("l".into())];
     let limiter = limits.of_route(&uses, place, &mut metrics, &mut problems);

@@ -209,6 +209,8 @@ rejects! {
     LimitConcurrent = 429 "limit.concurrent" "There are too many requests at a time.";
     /// The request costs more than is ever there at once.
     LimitCost = 429 "limit.cost" "The request costs more than is ever allowed at once.";
+    /// The store that a limit counts in is of no use, and the limit lets nothing through without it.
+    LimitStoreUnavailable = 503 "limit.store_unavailable" "Requests cannot be counted at present.";
 
     /// No route takes this request.
     NoRoute = 404 "no_route" "There is nothing here.";

@@ -56,7 +56,6 @@ use crate::{
     config::{self, Path, Problem, Problems, Require},
     message::{Client, ClientCertificate},
     reject::Reject,
-    store::Store,
 };
 
 /// Who makes a request.
@@ -227,9 +226,6 @@ impl fmt::Debug for Verdict<'_> {
 /// Providers by name; none for a name whose section is wrong, so that routes that name it are not
 /// called dangling too.
 pub type Providers = BTreeMap<String, Option<Arc<Provider>>>;
-
-/// Stores by name; none for a name whose section is wrong.
-pub type Stores = BTreeMap<String, Option<Arc<Store>>>;
 
 /// What a route asks of an identity.
 #[derive(Debug, Default)]

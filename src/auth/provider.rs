@@ -13,7 +13,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, header};
 
 use super::{
-    Ask, Found, Stores,
+    Ask, Found,
     identity_token::IdentityToken,
     lock_out::LockOut,
     method::Method,
@@ -26,6 +26,7 @@ use crate::{
     config::{self, Path, Problem, Problems},
     metrics::AuthMetrics,
     reject::Reject,
+    store::Stores,
 };
 
 /// What a section is given by others.

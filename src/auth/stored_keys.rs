@@ -18,7 +18,7 @@ use super::{
     provider::Given,
 };
 use crate::{
-    config::{self, Key, Path, Problem, Problems},
+    config::{self, Key, Path, Problems},
     metrics::AuthMetrics,
     reject::Reject,
     store::{Store, Unavailable},
@@ -75,12 +75,7 @@ impl StoredKeys {
         problems: &mut Problems,
     ) -> Option<Self> {
         let name = section.store.as_deref().unwrap_or_default();
-        let store = given.stores.get(name).ok_or_else(|| {
-            let problem = Problem::error(at.key("store"), format!("there is no `[store.{name}]`"));
-            let known = given.stores.keys().map(String::as_str);
-            problem.help_meant(name, known, || format!("add [store.{name}]"))
-        });
-        let store = problems.keep(store)?.clone()?;
+        let store = Store::named(given.stores, name, &at.key("store"), problems)?;
         // What was made of keys under other rules is of no use.
         let same = |before: &&Self| {
             before.section == *section

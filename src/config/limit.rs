@@ -42,8 +42,18 @@ pub struct Limit {
     pub max_waiting: u32,
     /// Clients that kept within their limits go before those that did not. Each request over a limit costs its client (the identity, else the address) a second of good standing, up to a minute, that comes back with time.
     pub priority: bool,
-    /// Keys whose allowance is known at a time, 64 bytes each. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself.
+    /// Keys whose allowance is known at a time, 64 bytes each. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself. With a `store`, some 200 bytes more for each key that was in use in the last second or owes something; when there are more, new ones are decided as while the store cannot be asked.
     pub max_keys: u32,
+    /// A store in which `rate` is counted, for all gateways that share it: `NAME` of `[store.NAME]` (Redis from version 5, or Valkey). `concurrent` counts on each gateway by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"shared")]
+    pub store: Option<String>,
+    /// How long a gateway may spend what the store gave it beyond what was asked for at once: as much as the key spent lately, up to a quarter of the burst. Gateways together are over the rate for a moment by no more than they hold, which is what the rate gives in this time, once for each of them. `"0s"`: nothing is given ahead, and requests wait for the store's answer.
+    pub lease: Duration,
+    /// How many gateways share the store: while it cannot be asked, each gives so many-th part of the rate and the burst.
+    pub gateways: u32,
+    /// What happens while the store cannot be asked: `"local"`: each gateway counts its part by itself; `"reject"`: 503; `"allow"`: the limit lets everything through.
+    pub on_failure: OnFailure,
     /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: only those with a refusal (`"refusals"`), `"always"`, or `"never"`. They show the limit's name.
     pub headers: LimitHeaders,
     /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
@@ -64,6 +74,10 @@ impl Default for Limit {
             max_waiting: 1_000,
             priority: true,
             max_keys: 100_000,
+            store: None,
+            lease: Duration(std::time::Duration::from_millis(100)),
+            gateways: 1,
+            on_failure: OnFailure::default(),
             headers: LimitHeaders::default(),
             enforce: Enforce::default(),
         }
@@ -164,6 +178,19 @@ pub struct Delay {
     /// How long at most.
     #[schemars(example = &"2s")]
     pub delay: Duration,
+}
+
+/// What a limit does while its store cannot be asked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It counts by itself.
+    #[default]
+    Local,
+    /// It refuses: 503.
+    Reject,
+    /// It lets everything through.
+    Allow,
 }
 
 /// When answers say what is left.

@@ -57,8 +57,8 @@ pub use self::{
     introspection::{ClientAuth, Introspection},
     jwt::{Algorithm, Fetch, Jwt},
     limit::{
-        Cost, CostTable, Delay, Limit, LimitHeaders, LimitUse, Over, OverWord, PerAddress, Tier,
-        TierTable,
+        Cost, CostTable, Delay, Limit, LimitHeaders, LimitUse, OnFailure, Over, OverWord,
+        PerAddress, Tier, TierTable,
     },
     listener::{
         AddressField, Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout,

@@ -32,7 +32,7 @@ pub struct Store {
     pub connect_timeout: Duration,
     /// So many commands without an answer in a row, and the connection is given up for another; meanwhile nobody waits.
     pub max_failures: u32,
-    /// Commands that may wait for an answer at a time; with more the store counts as down.
+    /// Commands that may wait for an answer at a time, and requests that may wait for what is said of one key of a limit; with more the store counts as down.
     pub max_waiting: u32,
 }
 

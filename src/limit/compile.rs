@@ -9,11 +9,13 @@ use super::{
     key::{Part, Recipe},
     rule::Limit,
     section::Section,
+    shared::{Shared, Sharing},
     state::State,
 };
 use crate::{
     config::{self, Config, LimitUse, Path, Problem, Problems},
     metrics::{LimitMetrics, Loading},
+    store::{Store, Stores},
 };
 
 /// The most limits that a route may have.
@@ -28,8 +30,12 @@ pub struct Limits {
     /// None for a name whose section is wrong, so that who names it is not called wrong too.
     named: BTreeMap<String, Option<Arc<Limit>>>,
     standing: Arc<Standing>,
+    /// Where limits are counted that several gateways share.
+    pub(super) stores: Stores,
     before: States,
     states: Mutex<States>,
+    /// How rates are to be shared that several gateways count together.
+    sharing: Mutex<Vec<(Arc<State>, Sharing)>>,
 }
 
 /// The route that names limits.
@@ -50,6 +56,7 @@ impl Limits {
     pub fn compile(
         config: &Config,
         before: Option<&Self>,
+        stores: &Stores,
         metrics: &mut Loading<'_>,
         problems: &mut Problems,
     ) -> Self {
@@ -57,8 +64,10 @@ impl Limits {
         let mut limits = Self {
             named: BTreeMap::new(),
             standing: standing.unwrap_or_else(|| Arc::new(Standing::new())),
+            stores: stores.clone(),
             before: before.map(|before| before.states.lock().clone()).unwrap_or_default(),
             states: Mutex::default(),
+            sharing: Mutex::default(),
         };
         for (name, section) in &config.limit {
             let at = Path::root().key("limit").key(name.clone());
@@ -151,7 +160,12 @@ impl Limits {
             return Some(limit.clone());
         }
         // Each route has an allowance of its own.
-        let state = self.state((name, place.route), limit.state.shape.clone(), &limit.metrics);
+        let state = self.state(
+            (name, place.route),
+            limit.state.shape.clone(),
+            limit.sharing.clone(),
+            &limit.metrics,
+        );
         Some(Arc::new(Limit { state, ..Limit::clone(limit) }))
     }
 
@@ -179,12 +193,34 @@ impl Limits {
         &self,
         (limit, route): (&str, &str),
         shape: (Recipe, u32),
+        sharing: Option<(Arc<Store>, Sharing)>,
         metrics: &Arc<LimitMetrics>,
     ) -> Arc<State> {
         let name = (Box::from(limit), Box::from(route));
-        let known = self.before.get(&name).filter(|known| known.shape == shape).cloned();
-        let state = known.unwrap_or_else(|| Arc::new(State::new(shape, metrics.clone())));
-        self.states.lock().entry(name).or_insert(state).clone()
+        let store = sharing.as_ref().map(|(store, _)| store);
+        let same = |known: &&Arc<State>| known.shape == shape && known.is_in(store);
+        let known = self.before.get(&name).filter(same).cloned();
+        let terms = sharing.as_ref().map(|(_, terms)| *terms);
+        let make = || {
+            let shared = sharing
+                .map(|(store, terms)| Shared::new(limit, store, shape.1, terms, metrics.clone()));
+            Arc::new(State::new(shape, shared, metrics.clone()))
+        };
+        let state = known.unwrap_or_else(make);
+        let state = self.states.lock().entry(name).or_insert(state).clone();
+        if let Some(terms) = terms {
+            self.sharing.lock().push((state.clone(), terms));
+        }
+        state
+    }
+
+    /// From now on rates are shared as the configuration says.
+    pub fn start(&self) {
+        for (state, terms) in self.sharing.lock().drain(..) {
+            if let Some(shared) = &state.shared {
+                shared.change(terms);
+            }
+        }
     }
 
     /// Brings the gauges up to date that cost a look.
@@ -200,9 +236,10 @@ impl Limits {
         metrics.limit_clients(self.standing.clients());
     }
 
-    /// Lets go of what was counted before: it was looked through.
+    /// Lets go of what was counted before, and of stores that no limit names: all were looked through.
     pub fn forget(&mut self) {
         self.before.clear();
+        self.stores.clear();
     }
 }
 

@@ -43,6 +43,10 @@ impl Limit {
                 }
             });
         }
+        if let Some(shared) = &self.state.shared {
+            words
+                .push(format!("counted in store `{}`, as far as it is known here", shared.store()));
+        }
         if let Some(most) = concurrent {
             words.push(format!("{} of {most} at work", self.state.running(claim.key)));
         }

@@ -41,13 +41,17 @@ impl Gcra {
         Some(Self { interval, burst })
     }
 
+    /// What `cost` units move a `tat` on by; none if that is more than a burst.
+    #[inline]
+    pub(super) fn price(self, cost: u64) -> Option<u64> {
+        self.interval.checked_mul(cost).filter(|price| *price <= self.burst)
+    }
+
     /// Takes `cost` units; the `tat` after that.
     #[inline]
     pub(super) fn take(self, tat: u64, now: u64, cost: u64) -> Result<u64, Over> {
-        let Some(cost) = self.interval.checked_mul(cost).filter(|cost| *cost <= self.burst) else {
-            return Err(Over::Never);
-        };
-        let after = tat.max(now) + cost;
+        let Some(price) = self.price(cost) else { return Err(Over::Never) };
+        let after = tat.max(now) + price;
         if after <= now + self.burst { Ok(after) } else { Err(Over::Until(after - self.burst)) }
     }
 
@@ -66,6 +70,20 @@ impl Gcra {
     #[inline]
     pub(super) fn left(self, tat: u64, now: u64) -> u64 {
         (now + self.burst).saturating_sub(tat.max(now)) / self.interval
+    }
+
+    /// One of so many equal parts, of the burst too; at least such that `cost` units fit if they fit the
+    /// whole.
+    pub(super) fn part(self, parts: u32, cost: u64) -> Self {
+        let interval = self.interval.saturating_mul(parts.into()).min(LONGEST);
+        let units = self.units().div_ceil(parts.into()).max(cost.min(self.units()));
+        // As long as sums stay far below what 64 bits hold.
+        Self { interval, burst: interval.saturating_mul(units).min(50 * LONGEST) }
+    }
+
+    /// Between two units at the rate, in nanoseconds.
+    pub(super) const fn interval(self) -> u64 {
+        self.interval
     }
 
     /// The burst, in units.

@@ -80,10 +80,16 @@ impl Recipe {
     #[inline]
     pub(super) fn key(&self, seed: &RandomState, ask: &Ask<'_>) -> u64 {
         let mut hasher = seed.build_hasher();
-        for part in &self.parts {
-            part.feed(ask, self.prefix, &mut hasher);
-        }
+        self.feed(ask, &mut hasher);
         hasher.finish()
+    }
+
+    /// Puts what a request says into a digest.
+    #[inline]
+    pub(super) fn feed(&self, ask: &Ask<'_>, hasher: &mut impl Hasher) {
+        for part in &self.parts {
+            part.feed(ask, self.prefix, hasher);
+        }
     }
 
     /// Whether a key is somebody's, rather than shared by many.

@@ -5,10 +5,11 @@
 //! has to agree, and when a later one refuses, what earlier ones took is given back.
 //!
 //! `gcra` is the arithmetic, `table` where a number for each key is kept, `state` what a limit counts, `rule`
-//! what holds for whom, `queue` and `lane` who waits and in which order, `standing` who kept within limits.
+//! what holds for whom, `queue` and `lane` who waits and in which order, `standing` who kept within limits,
+//! `shared` what several gateways count together.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
-//! is over a limit takes the way round, which the chain keeps in a box.
+//! is over a limit, or has to be counted in a store first, takes the way round, which the chain keeps in a box.
 
 mod compile;
 mod explain;
@@ -21,6 +22,7 @@ mod per_address;
 mod queue;
 mod rule;
 mod section;
+mod shared;
 mod standing;
 mod state;
 mod table;
@@ -40,7 +42,12 @@ pub use self::{
     standing::Standing,
     state::Permit,
 };
-use self::{queue::Seat, rule::Limit, state::Claim};
+use self::{
+    queue::{Seat, Turn},
+    rule::Limit,
+    shared::Question,
+    state::{Blocked, Claim},
+};
 use crate::{config::LimitHeaders, reject::Reject};
 
 /// The limits of a route.
@@ -69,14 +76,21 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
-/// A request that waits for its turn at one of the limits.
+/// A request that waits for its turn at one of the limits, or for what a store says of it.
 #[derive(Debug)]
 pub struct Waiting {
-    seat: Seat,
+    place: Wait,
     limit: Arc<Limit>,
     number: usize,
     tier: usize,
     worker: usize,
+}
+
+/// Where a request waits.
+#[derive(Debug)]
+enum Wait {
+    Queue(Seat),
+    Store(Question),
 }
 
 /// How a request asks.
@@ -107,9 +121,19 @@ impl Limiter {
     pub fn go_on(&self, turn: Served, ask: &Ask<'_>, visit: Visit<'_>) -> Verdict {
         let Served { turn, limit, number, tier, worker } = turn;
         let now = limit.state.time(ask.now);
-        if let Some(taken) = turn.accept() {
-            limit.metrics.allow(worker);
-            visit.pass.take(number, &limit, tier, taken, now);
+        match turn.map(Turn::accept) {
+            Ok(Some(taken)) => {
+                limit.metrics.allow(worker);
+                visit.pass.take(number, &limit, tier, taken, now);
+            }
+            Ok(None) => {}
+            Err(blocked) if limit.only_reports => {
+                limit.report(blocked, visit.worker, visit.reported);
+            }
+            Err(blocked) => {
+                let (claim, tier) = limit.claim(ask);
+                return self.over((number, tier), (claim, blocked), ask, visit);
+            }
         }
         self.take_from(number + 1, ask, visit)
     }
@@ -124,10 +148,9 @@ impl Limiter {
                     limit.metrics.allow(visit.worker);
                     visit.pass.take(number, limit, tier, taken, now);
                 }
+                Err(Blocked::Ask) => return self.ask_store((number, tier), claim, ask, visit),
                 Err(blocked) if limit.only_reports => {
-                    let reject = rule::reason(blocked);
-                    limit.metrics.report(visit.worker, reject as usize);
-                    visit.reported.get_or_insert(reject);
+                    limit.report(blocked, visit.worker, visit.reported);
                 }
                 Err(blocked) => {
                     return self.over((number, tier), (claim, blocked), ask, visit);
@@ -137,21 +160,41 @@ impl Limiter {
         Verdict::Go
     }
 
+    /// Has a request wait for what the limit's store says.
+    #[cold]
+    fn ask_store(
+        &self,
+        (number, tier): (usize, usize),
+        claim: Claim,
+        ask: &Ask<'_>,
+        visit: Visit<'_>,
+    ) -> Verdict {
+        let limit = self.limits[number].clone();
+        let Some(shared) = &limit.state.shared else { return Verdict::Go };
+        let place = Wait::Store(limit.state.question(shared, claim, ask));
+        let worker = visit.worker;
+        Verdict::Wait(Box::new(Waiting { place, limit, number, tier, worker }))
+    }
+
     /// What becomes of a request over a limit.
     #[cold]
     fn over(
         &self,
         (number, tier): (usize, usize),
-        (claim, blocked): (Claim, state::Blocked),
+        (claim, blocked): (Claim, Blocked),
         ask: &Ask<'_>,
         visit: Visit<'_>,
     ) -> Verdict {
         let limit = &self.limits[number];
         let now = limit.state.time(ask.now);
-        let never = blocked == state::Blocked::Never
+        if blocked == Blocked::Unavailable {
+            // That is no client's fault.
+            return self.refuse(number, tier, limit.refuse(blocked, now), ask, visit);
+        }
+        let never = blocked == Blocked::Never
             || claim.terms.rate.is_some_and(|rate| claim.cost > rate.units());
         let refusal = if never {
-            limit.refuse(state::Blocked::Never, now)
+            limit.refuse(Blocked::Never, now)
         } else if limit.delay.is_none() {
             limit.refuse(blocked, now)
         } else {
@@ -160,7 +203,8 @@ impl Limiter {
                     // It has a place of its own now.
                     limit.offend(claim, 2, ask);
                     let (limit, worker) = (limit.clone(), visit.worker);
-                    let waiting = Waiting { seat, limit, number, tier, worker };
+                    let place = Wait::Queue(seat);
+                    let waiting = Waiting { place, limit, number, tier, worker };
                     return Verdict::Wait(Box::new(waiting));
                 }
                 Err(refusal) => refusal,
@@ -210,10 +254,10 @@ impl Limiter {
     }
 }
 
-/// A request whose turn has come.
+/// A request whose turn has come, or that is to go on as the store said.
 #[derive(Debug)]
 pub struct Served {
-    turn: queue::Turn,
+    turn: Result<Turn, Blocked>,
     limit: Arc<Limit>,
     number: usize,
     tier: usize,
@@ -229,19 +273,26 @@ pub struct Lost {
 }
 
 impl Waiting {
-    /// Waits for the turn.
+    /// Waits for the turn, or the store.
     ///
     /// # Errors
-    /// It did not come in time.
+    /// The turn did not come in time.
     pub async fn wait(self) -> Result<Served, Lost> {
-        let Self { seat, limit, number, tier, worker } = self;
+        let Self { place, limit, number, tier, worker } = self;
         let since = Instant::now();
+        let seat = match place {
+            Wait::Queue(seat) => seat,
+            Wait::Store(question) => {
+                let turn = question.wait().await;
+                return Ok(Served { turn, limit, number, tier, worker });
+            }
+        };
         let turn = seat.wait().await;
         let micros = since.elapsed().as_micros();
         match turn {
             Ok(turn) => {
                 limit.metrics.delay(worker, u64::try_from(micros).unwrap_or(u64::MAX));
-                Ok(Served { turn, limit, number, tier, worker })
+                Ok(Served { turn: Ok(turn), limit, number, tier, worker })
             }
             Err(none) => {
                 let refusal = limit.no_turn(none);

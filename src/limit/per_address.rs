@@ -4,7 +4,6 @@ use std::{
     hash::{BuildHasher as _, Hasher as _},
     net::IpAddr,
     sync::Arc,
-    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -13,7 +12,7 @@ use super::{
     Refusal, Standing,
     key::{Part, Recipe, address},
     section::gcra,
-    state::{Blocked, Claim, Permit, State, Terms},
+    state::{Claim, Permit, State, Terms},
 };
 use crate::{
     config::{self, Path, Problem, Problems},
@@ -64,7 +63,7 @@ impl PerAddress {
             let known = before.filter(|known| known.state.shape == shape);
             let state = known.map(|known| known.state.clone());
             let state = state.unwrap_or_else(|| {
-                Arc::new(State::new(shape, Arc::new(LimitMetrics::new(0, &[]))))
+                Arc::new(State::new(shape, None, Arc::new(LimitMetrics::new(0, &[]))))
             });
             terms.map(|terms| Allowance { terms, state, reject })
         };
@@ -150,11 +149,7 @@ impl PerAddress {
         match allowance.state.take(claim, now) {
             Ok(taken) => Ok(taken.permit),
             Err(blocked) => {
-                let retry_after = match blocked {
-                    Blocked::Until(time) => Some(Duration::from_nanos(time.saturating_sub(now))),
-                    Blocked::Running | Blocked::Queue | Blocked::Never => None,
-                };
-                Err(Refusal { reject: allowance.reject, retry_after })
+                Err(Refusal { reject: allowance.reject, retry_after: blocked.after(now) })
             }
         }
     }

@@ -101,6 +101,10 @@ impl Ear {
 pub(super) struct Turn(Option<(Taken, Arc<State>, Claim)>);
 
 impl Turn {
+    pub(super) const fn new(taken: Taken, state: Arc<State>, claim: Claim) -> Self {
+        Self(Some((taken, state, claim)))
+    }
+
     /// Takes it.
     pub(super) fn accept(mut self) -> Option<Taken> {
         self.0.take().map(|(taken, ..)| taken)
@@ -217,13 +221,19 @@ impl Queue {
                     if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
                         line.driver = None;
                     }
-                    what.ear.go(Turn(Some((taken, state.clone(), claim))));
+                    what.ear.go(Turn::new(taken, state.clone(), claim));
                 }
                 Err(Blocked::Until(time)) => {
                     next = Some(time);
                     break;
                 }
-                Err(Blocked::Running | Blocked::Queue | Blocked::Never) => break,
+                Err(
+                    Blocked::Running
+                    | Blocked::Queue
+                    | Blocked::Never
+                    | Blocked::Ask
+                    | Blocked::Unavailable,
+                ) => break,
             }
         }
         line.drive(next);

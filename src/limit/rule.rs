@@ -9,10 +9,11 @@ use super::{
     fields::Policy,
     key::{self, Ask},
     queue::{Comer, NoTurn, Seat},
+    shared::Sharing,
     standing::Standing,
     state::{Blocked, Claim, State, Taken, Terms},
 };
-use crate::{config::LimitHeaders, metrics::LimitMetrics, reject::Reject};
+use crate::{config::LimitHeaders, metrics::LimitMetrics, reject::Reject, store::Store};
 
 /// How much, and what happens to those who want more.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(super) struct Limit {
     pub(super) priority: bool,
     pub(super) headers: LimitHeaders,
     pub(super) only_reports: bool,
+    /// The store that it is counted in, and how, if several gateways share it.
+    pub(super) sharing: Option<(Arc<Store>, Sharing)>,
 }
 
 /// Terms, and whom they are for.
@@ -110,6 +113,13 @@ impl Limit {
         }
     }
 
+    /// Counts what would have become of a request.
+    pub(super) fn report(&self, blocked: Blocked, worker: usize, reported: &mut Option<Reject>) {
+        let reject = reason(blocked);
+        self.metrics.report(worker, reject as usize);
+        reported.get_or_insert(reject);
+    }
+
     /// Who makes the request, whatever the limit counts by.
     pub(super) fn client(&self, ask: &Ask<'_>) -> u64 {
         key::client(&self.standing.seed, ask, self.state.shape.0.prefix)
@@ -122,11 +132,7 @@ impl Limit {
 
     /// The refusal for what stands in the way, at this moment.
     pub(super) fn refuse(&self, blocked: Blocked, now: u64) -> Refusal {
-        let after = match blocked {
-            Blocked::Until(time) => Some(Duration::from_nanos(time.saturating_sub(now))),
-            Blocked::Running | Blocked::Queue | Blocked::Never => None,
-        };
-        self.refusal(blocked, after)
+        self.refusal(blocked, blocked.after(now))
     }
 
     fn refusal(&self, blocked: Blocked, after: Option<Duration>) -> Refusal {
@@ -138,11 +144,12 @@ impl Limit {
 }
 
 /// Why a request is refused that this stands in the way of.
-pub(super) const fn reason(blocked: Blocked) -> Reject {
+const fn reason(blocked: Blocked) -> Reject {
     match blocked {
         Blocked::Until(_) | Blocked::Queue => Reject::LimitRate,
         Blocked::Running => Reject::LimitConcurrent,
         Blocked::Never => Reject::LimitCost,
+        Blocked::Ask | Blocked::Unavailable => Reject::LimitStoreUnavailable,
     }
 }
 

@@ -10,12 +10,20 @@ use super::{
     gcra::Gcra,
     key::{Part, Recipe},
     rule::{Cost, Limit, Tier, Whose},
+    shared::Sharing,
     state::Terms,
 };
 use crate::{
     config::{self, Enforce, Over, Path, Problem, Problems},
     metrics::LimitMetrics,
+    store::Store,
 };
+
+/// The longest lease: so long may what a gateway holds be out of others' reach.
+const LONGEST_LEASE: Duration = Duration::from_secs(10);
+
+/// More gateways than anybody has.
+const MOST_GATEWAYS: u32 = 1_000;
 
 /// A section, or a route's own table.
 pub(super) struct Section<'a> {
@@ -37,16 +45,18 @@ impl Section<'_> {
         let cost = self.cost();
         let tiers = self.tiers(told);
         let delay = self.delay();
+        let store = self.store(limits);
         let config::Limit { max_waiting, max_keys, headers, .. } = *self.limit;
         if max_keys == 0 {
             self.wrong("max-keys", "no key could be known", "a number, as 100000");
         }
-        let (recipe, terms, cost, tiers) = (recipe?, terms?, cost?, tiers?);
+        let (recipe, terms, cost, tiers, store) = (recipe?, terms?, cost?, tiers?, store?);
         self.check_cost(&cost, terms, &tiers);
+        let sharing = store.map(|store| (store, self.sharing(terms, &tiers)));
         let policy = terms.rate.and_then(|rate| Policy::new(told, rate));
         Some(Limit {
             name: name.0.into(),
-            state: limits.state(name, (recipe, max_keys), &metrics),
+            state: limits.state(name, (recipe, max_keys), sharing.clone(), &metrics),
             metrics,
             standing: limits.standing().clone(),
             tiers,
@@ -57,6 +67,7 @@ impl Section<'_> {
             priority: self.limit.priority,
             headers,
             only_reports: self.limit.enforce == Enforce::Report,
+            sharing,
         })
     }
 
@@ -224,6 +235,50 @@ impl Section<'_> {
         }
         if matches!(cost, Cost::Number(0)) {
             self.wrong("cost", "this limit lets everything through", "1 or more");
+        }
+    }
+
+    /// The store that the rate is counted in, if that is one.
+    fn store(&mut self, limits: &Limits) -> Option<Option<Arc<Store>>> {
+        let config::Limit { store, rate, tiers, lease, gateways, on_failure, .. } = self.limit;
+        let Some(name) = store else {
+            let config::Limit { lease: usual, gateways: one, .. } = config::Limit::default();
+            let keys = [
+                ("lease", *lease != usual),
+                ("gateways", *gateways != one),
+                ("on-failure", *on_failure != config::OnFailure::default()),
+            ];
+            for (key, _) in keys.into_iter().filter(|(_, written)| *written) {
+                self.wrong(key, "this limit is counted in no store", "store = \"NAME\"");
+            }
+            return Some(None);
+        };
+        if lease.0 > LONGEST_LEASE {
+            self.wrong("lease", "a lease lasts at most 10s", "\"0s\" asks the store each time");
+        }
+        if !(1..=MOST_GATEWAYS).contains(gateways) {
+            let message = format!("there are 1 to {MOST_GATEWAYS} gateways");
+            self.wrong("gateways", &message, "the number of those that share the store");
+        }
+        let at = self.at.key("store");
+        if rate.is_none() && tiers.is_empty() {
+            let message =
+                "a store counts rates: how many run at a time each gateway counts by itself";
+            self.problems.push(Problem::error(at.clone(), message).help("rate = \"10/s\""));
+        }
+        Store::named(&limits.stores, name, &at, self.problems).map(Some)
+    }
+
+    /// How the rate is shared.
+    fn sharing(&self, terms: Terms, tiers: &[Tier]) -> Sharing {
+        let config::Limit { lease, gateways, on_failure, .. } = *self.limit;
+        let all = tiers.iter().map(|tier| tier.terms).chain([terms]);
+        let longest = all.filter_map(|terms| terms.rate.map(Gcra::window)).max();
+        Sharing {
+            lease: u64::try_from(lease.0.as_nanos()).unwrap_or(u64::MAX),
+            on_failure,
+            gateways,
+            longest: longest.unwrap_or(0),
         }
     }
 

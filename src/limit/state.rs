@@ -23,9 +23,10 @@ use super::{
     gcra::{Gcra, Over},
     key::Recipe,
     queue::Queue,
+    shared::Shared,
     table::Table,
 };
-use crate::metrics::LimitMetrics;
+use crate::{metrics::LimitMetrics, store::Store};
 
 /// What a limit counts.
 #[derive(Debug)]
@@ -34,6 +35,9 @@ pub(super) struct State {
     pub(super) shape: (Recipe, u32),
     pub(super) metrics: Arc<LimitMetrics>,
     pub(super) queue: Queue,
+    /// Where its rate is counted, if several gateways share it; what is `owed` then holds while the store
+    /// cannot be asked.
+    pub(super) shared: Option<Shared>,
     epoch: Instant,
     owed: Owed,
     running: Running,
@@ -65,6 +69,27 @@ pub(super) enum Blocked {
     Queue,
     /// It is more than there ever is.
     Never,
+    /// The store has to be asked.
+    Ask,
+    /// The store cannot be asked.
+    Unavailable,
+}
+
+impl Blocked {
+    /// In how long it may go, if that is known.
+    pub(super) fn after(self, now: u64) -> Option<Duration> {
+        let Self::Until(time) = self else { return None };
+        Some(Duration::from_nanos(time.saturating_sub(now)))
+    }
+}
+
+impl From<Over> for Blocked {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Until(time) => Self::Until(time),
+            Over::Never => Self::Never,
+        }
+    }
 }
 
 /// What was taken.
@@ -102,13 +127,18 @@ pub struct Permit {
 }
 
 impl State {
-    pub(super) fn new(shape: (Recipe, u32), metrics: Arc<LimitMetrics>) -> Self {
+    pub(super) fn new(
+        shape: (Recipe, u32),
+        shared: Option<Shared>,
+        metrics: Arc<LimitMetrics>,
+    ) -> Self {
         let single = shape.0.is_single();
         let keys = usize::try_from(shape.1).unwrap_or(usize::MAX);
         Self {
             shape,
             metrics,
             queue: Queue::default(),
+            shared,
             epoch: Instant::now(),
             owed: match single {
                 true => Owed::One(AtomicU64::new(0)),
@@ -118,6 +148,15 @@ impl State {
                 true => Running::One(AtomicU32::new(0)),
                 false => Running::Many(Default::default()),
             },
+        }
+    }
+
+    /// Whether its rate is counted in this store, or in none.
+    pub(super) fn is_in(&self, store: Option<&Arc<Store>>) -> bool {
+        match (&self.shared, store) {
+            (None, None) => true,
+            (Some(shared), Some(store)) => shared.is_in(store),
+            (None, Some(_)) | (Some(_), None) => false,
         }
     }
 
@@ -137,14 +176,23 @@ impl State {
     /// Takes what a request asks for.
     #[inline]
     pub(super) fn take(self: &Arc<Self>, claim: Claim, now: u64) -> Result<Taken, Blocked> {
-        let Terms { rate, concurrent } = claim.terms;
-        let tat = match rate {
-            None => 0,
-            Some(rate) => self.pay(rate, claim, now).map_err(|over| match over {
-                Over::Until(time) => Blocked::Until(time),
-                Over::Never => Blocked::Never,
-            })?,
+        let tat = match (claim.terms.rate, &self.shared) {
+            (None, _) => 0,
+            (Some(rate), None) => self.pay(rate, claim, now, 0)?,
+            (Some(rate), Some(shared)) => self.draw(shared, rate, claim, now)?,
         };
+        self.admit(claim, tat, now)
+    }
+
+    /// Lets a request in that has paid, if not too many run.
+    #[inline]
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        claim: Claim,
+        tat: u64,
+        now: u64,
+    ) -> Result<Taken, Blocked> {
+        let concurrent = claim.terms.concurrent;
         let Some(most) = concurrent else { return Ok(Taken { tat, permit: None }) };
         if self.running.enter(claim.key, most) {
             let permit = Permit { state: self.clone(), key: claim.key };
@@ -162,6 +210,9 @@ impl State {
         came: u64,
         now: u64,
     ) -> Result<Taken, Blocked> {
+        if let Some(shared) = &self.shared {
+            return self.draw_late(shared, claim, now);
+        }
         // Who waited for others to end could have taken it long ago.
         let Terms { rate: Some(rate), concurrent: None } = claim.terms else {
             return self.take(claim, now);
@@ -171,27 +222,38 @@ impl State {
         if due > now { Err(Blocked::Until(due)) } else { self.take(claim, due) }
     }
 
+    /// Takes from a key that owes what it does, or what is `known` if that is more.
     #[inline]
-    fn pay(&self, rate: Gcra, claim: Claim, now: u64) -> Result<u64, Over> {
+    pub(super) fn pay(&self, rate: Gcra, claim: Claim, now: u64, known: u64) -> Result<u64, Over> {
         self.owed.with(claim.key, now, |tat| {
-            *tat = rate.take(*tat, now, claim.cost)?;
+            *tat = rate.take((*tat).max(known), now, claim.cost)?;
             Ok(*tat)
         })
     }
 
     /// Gives back what a request took that was not let through after all.
     pub(super) fn give_back(&self, claim: Claim, now: u64) {
-        if let Some(rate) = claim.terms.rate {
+        let Some(rate) = claim.terms.rate else { return };
+        let put = self.shared.as_ref().and_then(|shared| self.put_back(shared, rate, claim, now));
+        if put.is_none() {
             self.owed.with(claim.key, now, |tat| *tat = rate.give_back(*tat, claim.cost));
         }
     }
 
     /// What a key owes.
     pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
-        match &self.owed {
+        let known = match &self.shared {
+            None => None,
+            Some(shared) => match (shared.owed(key, now), shared.is_alone()) {
+                (owed, false) => return owed.unwrap_or(0),
+                (owed, true) => owed,
+            },
+        };
+        let own = match &self.owed {
             Owed::One(owed) => owed.load(Relaxed),
             Owed::Many(table) => table.peek(key, now),
-        }
+        };
+        own.max(known.unwrap_or(0))
     }
 
     /// How many run under a key.
@@ -215,7 +277,8 @@ impl State {
             Running::One(count) => usize::from(count.load(Relaxed) > 0),
             Running::Many(shards) => shards.iter().map(|shard| shard.lock().len()).sum(),
         };
-        owing.max(running)
+        let shared = self.shared.as_ref().map_or(0, Shared::keys);
+        owing.max(running).max(shared)
     }
 }
 

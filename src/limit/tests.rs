@@ -17,6 +17,7 @@ use crate::{
     config::{Config, LimitUse, Path, Problems},
     metrics::{Loading, Registry},
     reject::Reject,
+    store::Stores,
 };
 
 /// A configuration's limits, and a route that names some of them.
@@ -39,7 +40,8 @@ impl Gate {
             None => Loading::first(1, &REASONS, 0),
         };
         let before = before.map(|before| &before.limits);
-        let mut limits = Limits::compile(&config, before, &mut metrics, &mut problems);
+        let mut limits =
+            Limits::compile(&config, before, &Stores::new(), &mut metrics, &mut problems);
         let uses: Vec<_> = names.iter().map(|name| LimitUse::Word((*name).into())).collect();
         let place = Place { route: "r", params: &[], asks: true, at: &Path::root() };
         let limiter = limits.of_route(&uses, place, &mut metrics, &mut problems);

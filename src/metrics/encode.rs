@@ -344,6 +344,21 @@ fn limits(page: &mut Page, all: &Named<LimitMetrics>) {
         "Requests over the limit that cost their client good standing.",
     );
     simple(page, offences, "limit", all, |limit| limit.offences.get());
+    let fetches =
+        ("janua_limit_store_fetches_total", Kind::Counter, "Times that a limit's store was asked.");
+    simple(page, fetches, "limit", all, |limit| limit.fetches.get());
+    let fallbacks = (
+        "janua_limit_store_fallbacks_total",
+        Kind::Counter,
+        "Requests that a limit decided without its store.",
+    );
+    simple(page, fallbacks, "limit", all, |limit| limit.fallbacks.get());
+    let down = (
+        "janua_limit_store_down",
+        Kind::Gauge,
+        "1 while a limit goes on without its store, else 0.",
+    );
+    simple(page, down, "limit", all, |limit| limit.store_down.get());
 }
 
 /// A family with one series for each name.

@@ -21,6 +21,12 @@ pub struct LimitMetrics {
     pub keys: Gauge,
     /// Requests that cost their client good standing.
     pub offences: Counter,
+    /// Times that the limit's store was asked.
+    pub fetches: Counter,
+    /// Requests that it decided without its store.
+    pub fallbacks: Counter,
+    /// 1 while it goes on without its store, else 0.
+    pub store_down: Gauge,
 }
 
 impl LimitMetrics {
@@ -35,6 +41,9 @@ impl LimitMetrics {
             waiting_bad: Gauge::default(),
             keys: Gauge::default(),
             offences: Counter::default(),
+            fetches: Counter::default(),
+            fallbacks: Counter::default(),
+            store_down: Gauge::default(),
         }
     }
 

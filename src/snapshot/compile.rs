@@ -10,14 +10,14 @@ use http::HeaderValue;
 use super::{Listener, Purpose, Route, Snapshot, admin, doors, listener::Given, route};
 use crate::{
     access::Lists,
-    auth::{self, Cookies, Provider, Providers, Signer, Stores, identity_header},
+    auth::{self, Cookies, Provider, Providers, Signer, identity_header},
     config::{self, Config, Path, Problem, Problems},
     limit::Limits,
     message::Reserved,
     metrics::{self, Loading},
     reject::Reject,
     route::{Listeners, RouteTable, Rule},
-    store::Store,
+    store::{Store, Stores},
     telemetry::{self, AccessLog, Format, Losses, Options, Redaction, Sink},
     tls::Tickets,
     upstream::Upstream,
@@ -54,14 +54,14 @@ impl Snapshot {
         let mut tickets = previous.map_or_else(Tickets::default, |before| before.tickets.clone());
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
+        let stores = stores(&config, previous, &mut metrics, &mut problems);
         let before = previous.map(|previous| &previous.limits);
-        let mut limits = Limits::compile(&config, before, &mut metrics, &mut problems);
+        let mut limits = Limits::compile(&config, before, &stores, &mut metrics, &mut problems);
         let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
         let given = Given { lists: &lists, state, tickets: &mut tickets, limits: &limits };
         let listeners = listeners(&config, given, previous, &mut metrics, &mut problems);
         let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
         let signer = signer(&config, state, previous, &mut problems);
-        let stores = stores(&config, previous, &mut metrics, &mut problems);
         let given = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, given, &mut metrics, &mut problems);
         let known = Known {

@@ -125,6 +125,10 @@ impl Link {
     }
 
     fn refused(&self, error: RedisError) -> Unavailable {
+        if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) {
+            // It says so once after each start.
+            return Unavailable::NoScript;
+        }
         self.metrics.errors.inc();
         // A store that became another's copy takes nothing any more; its name may lead elsewhere now.
         let demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
@@ -147,6 +151,14 @@ impl Link {
             Ok(Ok(state)) => known(&state).unwrap_or(Err(Unavailable::Timeout(longest))),
             // The sender is this link's own.
             Ok(Err(_)) | Err(_) => Err(Unavailable::Timeout(longest)),
+        }
+    }
+
+    /// Why there is no connection, if it is known that there is none.
+    pub(super) fn down_by(&self) -> Option<Unavailable> {
+        match &*self.state.borrow() {
+            State::Begun | State::Up(_) => None,
+            State::Down(why) => Some(Unavailable::Down(why.clone())),
         }
     }
 

@@ -8,8 +8,10 @@
 
 mod commands;
 mod link;
+mod script;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -20,11 +22,15 @@ use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
 use self::link::Link;
+pub use self::script::Script;
 use crate::{
     config::{self, Path, Problem, Problems},
     dial::{Address, Server, client_tls},
     metrics::StoreMetrics,
 };
+
+/// Stores by name; none for a name whose section is wrong, so that who names it is not called wrong too.
+pub type Stores = BTreeMap<String, Option<Arc<Store>>>;
 
 /// The port of a URL without one.
 const PORT: u16 = 6379;
@@ -50,6 +56,9 @@ pub enum Unavailable {
     /// As many wait for an answer as may.
     #[error("too many wait for an answer")]
     Busy,
+    /// It does not know the script.
+    #[error("it does not know the script")]
+    NoScript,
     /// There was no answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -97,6 +106,21 @@ impl Store {
         })
     }
 
+    /// The store that a `store` at `at` names.
+    pub fn named(
+        stores: &Stores,
+        name: &str,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Arc<Self>> {
+        let known = stores.get(name).ok_or_else(|| {
+            let problem = Problem::error(at.clone(), format!("there is no `[store.{name}]`"));
+            let known = stores.keys().map(String::as_str);
+            problem.help_meant(name, known, || format!("add [store.{name}]"))
+        });
+        problems.keep(known)?.clone()
+    }
+
     /// Whether another does the same: then it can go on in its place.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
@@ -115,6 +139,24 @@ impl Store {
     /// There is none.
     pub async fn connected(&self, longest: Duration) -> Result<(), Unavailable> {
         self.link.connected(longest).await.map(drop)
+    }
+
+    /// Why it is of no use to ask, if it is known that there is no connection.
+    #[must_use]
+    pub fn down(&self) -> Option<Unavailable> {
+        self.link.down_by()
+    }
+
+    /// How many may wait for answers at a time.
+    #[must_use]
+    pub fn max_waiting(&self) -> usize {
+        usize::try_from(self.section.max_waiting).unwrap_or(usize::MAX)
+    }
+
+    /// How long a command waits for its answer.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.section.timeout.0
     }
 
     /// Sends a command, and waits for its answer.

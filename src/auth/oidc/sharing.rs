@@ -41,18 +41,13 @@ pub(super) fn safe(
         problems.push(problem.help("`store = \"NAME\"`, of `[store.NAME]`"));
         return None;
     };
-    let known = given.stores.get(store).ok_or_else(|| {
-        let problem = Problem::error(at.key("store"), format!("there is no `[store.{store}]`"));
-        let known = given.stores.keys().map(String::as_str);
-        problem.help_meant(store, known, || format!("add [store.{store}]"))
-    });
-    let known = problems.keep(known);
+    let store = Store::named(given.stores, store, &at.key("store"), problems);
     if section.remember.0 >= section.idle.0 {
         let message = "a session that is in use would end: it is longer than `idle`";
         problems.push(Problem::error(at.key("remember"), message));
     }
     let vault = problems.keep(vault(name, section, at));
-    Some(Some((known?.clone()?, vault?)))
+    Some(Some((store?, vault?)))
 }
 
 fn vault(name: &str, section: &config::Oidc, at: &Path) -> Result<Vault, Problem> {

@@ -46,6 +46,20 @@ const LIMITS: &[(&str, &str, &str, &str)] = &[
     ("tiers = { gold = \"0/s\", default = \"1/s\" }", "limit.l.tiers.gold", "nothing through", ""),
     ("rate = \"1/s\"\nrat = 1", "limit.l.rat", "unknown key `rat`", "did you mean `rate`?"),
     ("rate = \"1/s\"\nheaders = \"no\"", "limit.l.headers", "`no` is not known here", "`never`"),
+    ("rate = \"1/s\"\nstore = \"no\"", "limit.l.store", "no `[store.no]`", "add [store.no]"),
+    ("rate = \"1/s\"\nstore = 1", "limit.l.store", "found an integer", ""),
+    ("concurrent = 1\nstore = \"s\"", "limit.l.store", "a store counts rates", "rate = "),
+    ("rate = \"1/s\"\nlease = \"1s\"", "limit.l.lease", "is counted in no store", "store = "),
+    ("rate = \"1/s\"\ngateways = 3", "limit.l.gateways", "is counted in no store", ""),
+    ("rate = \"1/s\"\non-failure = \"allow\"", "limit.l.on-failure", "in no store", ""),
+    (
+        "rate = \"1/s\"\non-failure = \"open\"",
+        "limit.l.on-failure",
+        "`open` is not known",
+        "`allow`",
+    ),
+    ("rate = \"1/s\"\nstore = \"s\"\nlease = \"1m\"", "limit.l.lease", "at most 10s", "\"0s\""),
+    ("rate = \"1/s\"\nstore = \"s\"\ngateways = 0", "limit.l.gateways", "1 to 1000", ""),
     ("rate = \"1/s\"\nenforce = \"no\"", "limit.l.enforce", "`no` is not known here", ""),
 ];
 
@@ -76,7 +90,8 @@ async fn is_refused(text: &str, path: &str, message: &str, help: &str) {
 #[tokio::test]
 async fn a_limit_that_cannot_be_meant_is_refused_at_load() {
     for (keys, path, message, help) in LIMITS {
-        let text = format!("[[route]]\nlimit = \"l\"\nto = \"echo\"\n[limit.l]\n{keys}\n");
+        let store = "[store.s]\nurl = \"unix:/nowhere\"\n";
+        let text = format!("{store}[[route]]\nlimit = \"l\"\nto = \"echo\"\n[limit.l]\n{keys}\n");
         is_refused(&text, path, message, help).await;
     }
     for (written, path, message, help) in USES {

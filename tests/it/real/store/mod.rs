@@ -1,6 +1,7 @@
 //! A store that gateways share: Redis, as Debian has it. It comes, goes, and stands still under requests.
 
 mod keys;
+mod limits;
 mod redis;
 mod sessions;
 

@@ -1,0 +1,133 @@
+//! [`Slots`]: a [`Pot`] for each key that is in use, and who waits for the store to say something of it.
+//!
+//! In memory that is bounded: when there are as many keys as may be and none can be forgotten, there is no
+//! slot for another. Locks are held for as long as it takes to look at one key.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::oneshot;
+
+use super::pot::Pot;
+use crate::limit::{
+    gcra::Gcra,
+    queue::Turn,
+    state::{Blocked, Claim},
+};
+
+/// Keys that are in use.
+#[derive(Debug)]
+pub(super) struct Slots {
+    shards: Box<[Mutex<Shard>]>,
+    /// Keys of a shard.
+    most: usize,
+    /// Requests that may wait under a key.
+    most_waiting: usize,
+}
+
+/// Some of the keys.
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    /// In boxes: half of a map's places are empty.
+    slots: HashMap<u64, Box<Slot>>,
+    /// When there are as many, those are let go that can be.
+    full: usize,
+    /// When that was done last.
+    looked: u64,
+}
+
+/// A key that is in use.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) pot: Pot,
+    /// Its name in the store.
+    pub(super) name: Name,
+    /// Whether the store is being asked.
+    pub(super) busy: bool,
+    /// What the first of the queue needs, at this rate.
+    pub(super) wanted: Option<(Gcra, u64)>,
+    /// Those who wait for its answer, in the order in which they came.
+    pub(super) waiters: Vec<Waiter>,
+}
+
+/// A key's digest, the same at every gateway.
+pub(super) type Name = [u8; 16];
+
+/// Somebody who waits for the store.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) claim: Claim,
+    pub(super) answer: oneshot::Sender<Result<Turn, Blocked>>,
+}
+
+const SHARDS: usize = 64;
+
+/// Keys of a shard below which nobody looks whether some can be let go.
+const FEW: usize = 32;
+
+/// How long a shard that is full stays so, in nanoseconds.
+const PAUSE: u64 = 100_000_000;
+
+impl Slots {
+    /// Slots for about so many keys, and so many who wait under each.
+    pub(super) fn new(keys: u32, most_waiting: usize) -> Self {
+        let most = usize::try_from(keys).unwrap_or(usize::MAX).div_ceil(SHARDS);
+        let shard = || Mutex::new(Shard { full: FEW.min(most), ..Shard::default() });
+        Self { shards: (0..SHARDS).map(|_| shard()).collect(), most, most_waiting }
+    }
+
+    /// Where a key is, if it is in use.
+    pub(super) fn of(&self, key: u64) -> MutexGuard<'_, Shard> {
+        // The remainder is below 64.
+        self.shards[(key % SHARDS as u64) as usize].lock()
+    }
+
+    /// How many keys are in use.
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().slots.len()).sum()
+    }
+
+    /// Has somebody wait for the store under a key, if there is room; whether the store has to be asked now.
+    pub(super) fn wait(&self, waiter: Waiter, name: impl FnOnce() -> Name, now: u64) -> bool {
+        let key = waiter.claim.key;
+        let mut shard = self.of(key);
+        if !shard.slots.contains_key(&key) && !shard.has_room(self.most, now) {
+            return false;
+        }
+        let slot = match shard.slots.entry(key) {
+            Entry::Occupied(slot) => slot.into_mut(),
+            Entry::Vacant(place) => place.insert(Box::new(Slot {
+                pot: Pot::default(),
+                name: name(),
+                busy: false,
+                wanted: None,
+                waiters: Vec::new(),
+            })),
+        };
+        if slot.waiters.len() >= self.most_waiting {
+            return false;
+        }
+        slot.waiters.push(waiter);
+        !std::mem::replace(&mut slot.busy, true)
+    }
+}
+
+impl Shard {
+    pub(super) fn get(&mut self, key: u64) -> Option<&mut Slot> {
+        self.slots.get_mut(&key).map(|slot| &mut **slot)
+    }
+
+    /// Whether there is room for another key, if need be instead of those that can be let go.
+    fn has_room(&mut self, most: usize, now: u64) -> bool {
+        if self.slots.len() < self.full {
+            return true;
+        }
+        if self.full == most && now < self.looked + PAUSE {
+            return false;
+        }
+        self.slots.retain(|_, slot| slot.busy || !slot.pot.is_forgettable(now));
+        self.looked = now;
+        self.full = (self.slots.len() * 2).clamp(FEW.min(most), most);
+        self.slots.len() < self.full
+    }
+}

@@ -1,0 +1,368 @@
+//! Limits that several gateways count together: how much all of them let through, what the store is told, and
+//! what holds while it is slow or gone.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use super::Redis;
+use crate::support::{Client, Janua, Message, PATIENCE, Setup, soon, until};
+
+/// A gateway whose limit `l` is counted in this store.
+fn setup(redis: &Redis, keys: &str) -> Setup {
+    Setup::new(format!(
+        "[store.shared]\nurl = \"{}\"\n[limit.l]\nstore = \"shared\"\n{keys}\n\
+         [[route]]\nname = \"r\"\nlimit = \"l\"\nto = {{ status = 204 }}\n",
+        redis.url()
+    ))
+}
+
+async fn several(setup: &Setup, count: usize) -> Vec<Janua> {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let janua = setup.clone().start().await;
+        until("the store is up", || janua.counted("janua_store_up{store=\"shared\"}") == 1).await;
+        all.push(janua);
+    }
+    all
+}
+
+async fn get(janua: &Janua) -> Message {
+    janua.get("/").await
+}
+
+fn sum(gateways: &[Janua], series: &str) -> u64 {
+    gateways.iter().map(|janua| janua.counted(series)).sum()
+}
+
+/// What clients were answered.
+#[derive(Debug, Default)]
+struct Told {
+    statuses: BTreeMap<u16, u64>,
+    /// When each request was let through.
+    admitted: Vec<Instant>,
+    slowest: Duration,
+}
+
+/// Sends requests to a gateway as fast as it answers, until then.
+async fn hammer(mut client: Client, end: Instant) -> Told {
+    let mut told = Told::default();
+    while Instant::now() < end {
+        let began = Instant::now();
+        let status = client.get("/").await.status();
+        told.slowest = told.slowest.max(began.elapsed());
+        *told.statuses.entry(status).or_default() += 1;
+        if status == 204 {
+            told.admitted.push(Instant::now());
+        }
+        if status == 429 {
+            // As clients do, more or less: the load is enough, and the machine is not ours alone.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    told
+}
+
+/// Has so many clients at each gateway send requests for this long, while `act` does something.
+async fn load(gateways: &[Janua], clients: usize, time: Duration, act: impl Future) -> Told {
+    let mut all = Vec::new();
+    let end = Instant::now() + time;
+    for janua in gateways {
+        for _ in 0..clients {
+            all.push(tokio::spawn(hammer(janua.client().await, end)));
+        }
+    }
+    act.await;
+    let mut sum = Told::default();
+    for one in all {
+        let told = soon("clients", one).await.unwrap();
+        for (status, count) in told.statuses {
+            *sum.statuses.entry(status).or_default() += count;
+        }
+        sum.admitted.extend(told.admitted);
+        sum.slowest = sum.slowest.max(told.slowest);
+    }
+    sum.admitted.sort_unstable();
+    sum
+}
+
+/// How long the tests on exactness take: with more seconds their figures mean more.
+fn measured() -> Duration {
+    let seconds = std::env::var("JANUA_TEST_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs_f64(seconds.unwrap_or(2.0))
+}
+
+#[tokio::test]
+async fn gateways_together_let_through_what_the_limit_says() {
+    const RATE: f64 = 400.0;
+    const BURST: f64 = 40.0;
+    let redis = Redis::start();
+    for (lease, over, under) in [
+        // Within 2 %, of what there was in the time from the first to the last.
+        ("0s", 0.0, 0.0),
+        // Each of the three may hold a quarter of the burst, which is less than the rate gives in 100 ms.
+        ("100ms", 3.0 * BURST / 4.0, 3.0 * BURST / 4.0),
+    ] {
+        let keys =
+            format!("rate = \"{RATE}/s\"\nburst = {BURST}\nper = \"global\"\nlease = \"{lease}\"");
+        let gateways = several(&setup(&redis, &keys), 3).await;
+        redis.command(&["FLUSHALL"]);
+        let told = load(&gateways, 2, measured(), async {}).await;
+        let took = *told.admitted.last().unwrap() - told.admitted[0];
+        let expected = BURST + RATE * took.as_secs_f64();
+        let admitted = told.admitted.len() as f64;
+        let fetches = sum(&gateways, "janua_limit_store_fetches_total{limit=\"l\"}");
+        println!(
+            "lease {lease}: {admitted} of {expected:.1} in {took:?} ({:+.2} %), {fetches} questions, {:?}",
+            (admitted / expected - 1.0) * 100.0,
+            told.statuses
+        );
+        assert!(admitted <= expected * 1.02 + over, "{admitted} of {expected}");
+        assert!(admitted >= expected * 0.98 - under, "{admitted} of {expected}");
+        assert_eq!(told.statuses.keys().copied().collect::<Vec<_>>(), [204, 429]);
+        assert_eq!(sum(&gateways, "janua_limit_store_fallbacks_total{limit=\"l\"}"), 0);
+    }
+}
+
+#[tokio::test]
+async fn every_key_is_one_at_all_gateways_and_told_truly() {
+    let redis = Redis::start();
+    let keys = "rate = \"5/h\"\nheaders = \"always\"\nper = [\"header:x-t\", \"ip\"]";
+    let setup = setup(&redis, keys);
+    let gateways = several(&setup, 2).await;
+    for (gateway, left) in [(0, 4), (1, 3), (0, 2), (1, 1), (0, 0)] {
+        let mut client = gateways[gateway].client().await;
+        let answer = client.request("GET /", "X-T: a-secret\r\n").await;
+        assert_eq!(answer.status(), 204);
+        let told = answer.field("ratelimit").unwrap();
+        assert!(told.starts_with(&format!("\"l\";r={left};t=")), "{told}");
+    }
+    for janua in &gateways {
+        let answer = janua.client().await.request("GET /", "X-T: a-secret\r\n").await;
+        answer.assert_refused(429, "limit.rate", "five an hour, whoever counts");
+        let wait: u64 = answer.field("retry-after").unwrap().parse().unwrap();
+        assert!((710..=720).contains(&wait), "{wait}");
+        assert_eq!(janua.client().await.request("GET /", "X-T: b\r\n").await.status(), 204);
+    }
+    let keys = redis.command(&["KEYS", "*"]);
+    assert_eq!(keys.lines().filter(|key| key.starts_with("janua:limit:l:")).count(), 2, "{keys}");
+    assert!(!keys.contains("secret") && !keys.contains("127.0.0.1"), "{keys}");
+    for key in keys.lines() {
+        let expiry: i64 = redis.command(&["PTTL", key]).parse().unwrap();
+        assert!((1..=3_600_100).contains(&expiry), "{key} expires in {expiry}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_and_a_restart_forgive_nobody_and_to_ask_takes_nothing() {
+    let redis = Redis::start();
+    let other = |burst: u32| setup(&redis, &format!("rate = \"1/h\"\nburst = {burst}"));
+    let tested = "[[test]]\nrequest = \"GET http://a/\"\nexpect = { status = 204 }\n";
+    let with_tests = Setup::new(format!(
+        "[store.shared]\nurl = \"{}\"\n[limit.l]\nstore = \"shared\"\nrate = \"1/h\"\n\
+         [[route]]\nlimit = \"l\"\nto = {{ status = 204 }}\n{tested}",
+        redis.url()
+    ));
+    let janua = several(&with_tests, 1).await.remove(0);
+    let explain = || {
+        use janua::app::explain::{Arguments, explain_in};
+        let arguments = Arguments {
+            method: "GET".into(),
+            url: "http://a/".into(),
+            from: Some("127.0.0.1".into()),
+            ..Arguments::default()
+        };
+        explain_in(janua.world(), &arguments).unwrap().to_string()
+    };
+    assert!(explain().contains("costs 1, leaves 0 of 1"), "{}", explain());
+    assert!(explain().contains("counted in store `shared`"), "{}", explain());
+    assert_eq!(redis.command(&["DBSIZE"]), "0");
+    assert_eq!(get(&janua).await.status(), 204);
+    assert!(explain().contains("there is enough in 3"), "{}", explain());
+    assert_eq!(get(&janua).await.status(), 429);
+    janua.reload(&with_tests).await.unwrap();
+    assert_eq!(get(&janua).await.status(), 429);
+    let another = several(&other(1), 1).await.remove(0);
+    assert_eq!(get(&another).await.status(), 429, "a gateway that is new knows it too");
+    another.reload(&other(3)).await.unwrap();
+    assert_eq!(get(&another).await.status(), 204, "a larger burst holds at once");
+    assert_eq!(get(&another).await.status(), 204);
+    assert_eq!(get(&another).await.status(), 429);
+}
+
+#[tokio::test]
+async fn what_another_limit_refuses_is_not_charged() {
+    let redis = Redis::start();
+    let text = |limits: &str| {
+        Setup::new(format!(
+            "[store.shared]\nurl = \"{}\"\n\
+             [limit.a]\nrate = \"5/h\"\nstore = \"shared\"\n[limit.b]\nrate = \"1/h\"\n\
+             [[route]]\nlimit = {limits}\nto = {{ status = 204 }}\n",
+            redis.url()
+        ))
+    };
+    let janua = several(&text("[\"a\", \"b\"]"), 1).await.remove(0);
+    assert_eq!(get(&janua).await.status(), 204);
+    for _ in 0..20 {
+        assert_eq!(get(&janua).await.status(), 429);
+    }
+    janua.reload(&text("[\"a\"]")).await.unwrap();
+    for left in (0..4).rev() {
+        let answer = get(&janua).await;
+        assert_eq!(answer.status(), 204, "{left}: the refused requests were charged");
+    }
+    assert_eq!(get(&janua).await.status(), 429);
+}
+
+#[tokio::test]
+async fn who_waits_at_several_gateways_goes_as_fast_as_the_rate_of_all() {
+    let redis = Redis::start();
+    for lease in ["0s", "100ms"] {
+        let keys = format!(
+            "rate = \"40/s\"\nburst = 4\nper = \"global\"\nlease = \"{lease}\"\n\
+             over = {{ delay = \"10s\" }}"
+        );
+        let gateways = several(&setup(&redis, &keys), 2).await;
+        redis.command(&["FLUSHALL"]);
+        let began = Instant::now();
+        let mut sent = Vec::new();
+        for janua in gateways.iter().cycle().take(44) {
+            let mut client = janua.client().await;
+            sent.push(tokio::spawn(async move { client.get("/").await.status() }));
+        }
+        for one in sent {
+            assert_eq!(soon("an answer", one).await.unwrap(), 204);
+        }
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(950), "{lease}: 40 at 40/s after 4: {took:?}");
+        assert!(took <= Duration::from_millis(2_500), "{lease}: {took:?}");
+        assert!(sum(&gateways, "janua_limit_delay_seconds_count{limit=\"l\"}") >= 38);
+        for janua in &gateways {
+            let waiting = "janua_limit_waiting{limit=\"l\",standing=\"bad\"}";
+            until("nobody waits", || janua.counted(waiting) == 0).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_limit_on_trial_counts_in_the_store_and_stops_nobody() {
+    let redis = Redis::start();
+    let setup = setup(&redis, "rate = \"2/h\"\nenforce = \"report\"");
+    let gateways = several(&setup, 2).await;
+    for janua in gateways.iter().cycle().take(6) {
+        assert_eq!(get(janua).await.status(), 204);
+    }
+    let reports = "janua_limit_reports_total{limit=\"l\",reason=\"limit.rate\"}";
+    until("they are counted", || sum(&gateways, reports) == 4).await;
+}
+
+#[tokio::test]
+async fn without_the_store_a_gateway_does_as_it_was_told() {
+    let redis = Redis::down("");
+    for (keys, statuses) in [
+        ("gateways = 2", [204, 204, 429, 429, 429]),
+        ("", [204, 204, 204, 204, 429]),
+        ("on-failure = \"reject\"", [503; 5]),
+        ("on-failure = \"allow\"", [204; 5]),
+    ] {
+        let janua = setup(&redis, &format!("rate = \"4/h\"\n{keys}")).start().await;
+        for (number, status) in statuses.into_iter().enumerate() {
+            let answer = get(&janua).await;
+            assert_eq!(answer.status(), status, "{keys} {number}");
+            if status == 503 {
+                answer.assert_refused(503, "limit.store_unavailable", keys);
+                assert_eq!(answer.field("retry-after").as_deref(), Some("1"));
+            }
+        }
+        until("it says so", || {
+            janua.counted("janua_limit_store_down{limit=\"l\"}") == 1
+                && janua.counted("janua_limit_store_fallbacks_total{limit=\"l\"}") == 5
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn who_was_limited_stays_so_when_the_store_dies() {
+    let mut redis = Redis::start();
+    let janua = several(&setup(&redis, "rate = \"2/h\""), 1).await.remove(0);
+    assert_eq!(get(&janua).await.status(), 204);
+    assert_eq!(get(&janua).await.status(), 204);
+    redis.kill();
+    until("the store is down", || janua.counted("janua_store_up{store=\"shared\"}") == 0).await;
+    assert_eq!(get(&janua).await.status(), 429);
+}
+
+#[tokio::test]
+async fn a_store_that_is_killed_and_comes_back_loses_no_request() {
+    const RATE: f64 = 100.0;
+    let mut redis = Redis::start();
+    for lease in ["0s", "100ms"] {
+        let keys = format!(
+            "rate = \"{RATE}/s\"\nburst = 20\nper = \"global\"\ngateways = 3\nlease = \"{lease}\""
+        );
+        let gateways = several(&setup(&redis, &keys), 3).await;
+        let (fallbacks, down) = (
+            "janua_limit_store_fallbacks_total{limit=\"l\"}",
+            "janua_limit_store_down{limit=\"l\"}",
+        );
+        let mut back = None;
+        let time = Duration::from_secs(4);
+        let act = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            redis.kill();
+            until("they go on by themselves", || sum(&gateways, down) == 3).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            redis.start_again();
+            until("they count together again", || sum(&gateways, down) == 0).await;
+            back = Some(Instant::now());
+        };
+        let told = load(&gateways, 2, time, act).await;
+        assert!(sum(&gateways, fallbacks) > 0);
+        assert_eq!(told.statuses.keys().copied().collect::<Vec<_>>(), [204, 429], "{told:?}");
+        assert!(told.slowest < Duration::from_secs(1), "{:?}", told.slowest);
+        // In all, and since the store is back: what the limit says, and a burst more for what each counted alone.
+        let back = back.unwrap();
+        let since: Vec<_> = told.admitted.iter().filter(|time| **time > back).collect();
+        let took = (**since.last().unwrap() - back).as_secs_f64();
+        println!(
+            "lease {lease}: {} in {took:.2} s since it is back, slowest {:?}",
+            since.len(),
+            told.slowest
+        );
+        assert!(
+            since.len() as f64 <= RATE * took * 1.02 + 20.0 + 15.0,
+            "{} in {took}",
+            since.len()
+        );
+        assert!(since.len() as f64 >= RATE * took * 0.9 - 15.0, "{} in {took}", since.len());
+        let all = *told.admitted.last().unwrap() - told.admitted[0];
+        let most = RATE * all.as_secs_f64() * 1.02 + 20.0 * 4.0;
+        assert!(told.admitted.len() as f64 <= most, "{} of {most}", told.admitted.len());
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_stands_still_holds_nobody_up() {
+    let redis = Redis::start();
+    let keys = "rate = \"100000/s\"\nper = \"global\"\nlease = \"0s\"";
+    let gateways = several(&setup(&redis, keys), 1).await;
+    let down = "janua_limit_store_down{limit=\"l\"}";
+    assert_eq!(get(&gateways[0]).await.status(), 204);
+    let act = async {
+        redis.pause();
+        until("it goes on by itself", || sum(&gateways, down) == 1).await;
+    };
+    let Told { statuses, slowest, .. } = load(&gateways, 2, Duration::from_millis(700), act).await;
+    assert_eq!(statuses.keys().copied().collect::<Vec<_>>(), [204], "{statuses:?}");
+    println!("slowest while the store stands still: {slowest:?}");
+    // The store's `timeout` is 50 ms; the rest is for a busy machine.
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    redis.go_on();
+    let began = Instant::now();
+    while sum(&gateways, down) == 1 {
+        assert!(began.elapsed() < PATIENCE, "it does not come back");
+        assert_eq!(get(&gateways[0]).await.status(), 204);
+    }
+}
