@@ -15,6 +15,7 @@ Debian: apt-get install nginx-light haproxy wrk nghttp2-client openssl
 
 import argparse
 import contextlib
+import hashlib
 import os
 import re
 import resource
@@ -37,6 +38,7 @@ PROXY_CORE, LOAD_CORE, ORIGIN_CORE = CORES[0], CORES[1], CORES[2 if len(CORES) >
 IDLE, PATIENCE = 1000, 10
 UPLOAD = b"b" * 16384
 pin = lambda core: lambda: os.sched_setaffinity(0, {core})
+KEY, ROUTES = "a-key-of-somebody", 1000
 INSECURE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 INSECURE.check_hostname, INSECURE.verify_mode = False, ssl.CERT_NONE
 # No more requests at a time than the connections to the origin that each proxy may keep.
@@ -53,6 +55,7 @@ class Scenario:
     size: int = 128
     tls: bool = False
     log: bool = False
+    policy: bool = False
     upload: bytes | None = None
 
     def url(self, port):
@@ -68,6 +71,9 @@ SCENARIOS = {
     "tls64k": Scenario("HTTP/1.1 over TLS, 64 KiB", path="/large", size=65536, tls=True),
     "handshake": Scenario("a TLS connection for each request", load=WRK + " -H 'Connection: close'", tls=True),
     "h2": Scenario("HTTP/2 over TLS, 32 × 10 streams, 128 B", load=H2LOAD, tls=True),
+    "policy": Scenario(
+        f"an address list, an API key, a rate limit, {ROUTES:,} routes", load=f"{WRK} -H 'x-api-key: {KEY}'", policy=True
+    ),
     "idle": Scenario("in clear", load=""),
     "idletls": Scenario("over TLS", load="", tls=True),
 }
@@ -109,15 +115,25 @@ class Nginx(Proxy):
             upstream="$upstream_addr", waited="$upstream_response_time", agent="$http_user_agent",
         )
         log = f"{folder}/access.log json buffer=64k flush=1s" if scenario.log else "off"
+        once = here = routes = ""
+        if scenario.policy:
+            once = f"""limit_req_zone $binary_remote_addr zone=clients:10m rate=1000000r/s;
+            map $http_x_api_key $known {{ default 0; {KEY} 1; }}"""
+            here = """allow 127.0.0.0/8; allow 10.0.0.0/8; deny all;
+                    limit_req zone=clients burst=1000000 nodelay; if ($known = 0) { return 401; }"""
+            routes = "".join(f"location /api/v{n}/items/ {{ proxy_pass http://origin; }}" for n in range(ROUTES))
         return self.command(folder, f"""
             log_format json escape=json '{line}';
             access_log {log};
+            {once}
             upstream origin {{
                 server 127.0.0.1:{ORIGIN_PORT}; keepalive 512; keepalive_requests 1000000000;
             }}
             server {{
                 {listen}
+                {routes}
                 location / {{
+                    {here}
                     proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";
                     proxy_set_header Host $http_host; proxy_set_header Via "1.1 nginx";
                     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -152,6 +168,16 @@ class Haproxy(Proxy):
                 http-request capture req.hdr(host) len 128
                 http-request capture req.hdr(user-agent) len 128"""
         tls = f"ssl crt {home}/both.pem alpn h2,http/1.1" if scenario.tls else ""
+        policy = ""
+        if scenario.policy:
+            routes = written(folder / "routes", "".join(f"/api/v{n}/items/ origin\n" for n in range(ROUTES)))
+            policy = f"""
+                stick-table type ip size 100k expire 60s store http_req_rate(1s)
+                http-request deny deny_status 403 unless {{ src 127.0.0.0/8 10.0.0.0/8 }}
+                http-request deny deny_status 401 unless {{ req.hdr(x-api-key) {KEY} }}
+                http-request track-sc0 src
+                http-request deny deny_status 429 if {{ sc0_http_req_rate gt 1000000 }}
+                use_backend %[path,map_beg({routes},origin)]"""
         text = f"""
             global
                 nbthread 1
@@ -171,6 +197,7 @@ class Haproxy(Proxy):
                 http-request set-header X-Forwarded-Proto {"https" if scenario.tls else "http"}
                 http-request set-header X-Forwarded-Host %[req.hdr(host)]
                 http-response set-header X-Request-Id %[unique-id]
+                {policy}
                 default_backend origin
             backend origin
                 server origin 127.0.0.1:{ORIGIN_PORT} pool-max-conn 512\n"""
@@ -187,9 +214,25 @@ class Janua(Proxy):
             [[listener]]
             address = "127.0.0.1:{port}"
             {tls if scenario.tls else ""}
+            [upstream.origin]
+            endpoints = ["http://127.0.0.1:{ORIGIN_PORT}"]
             [[route]]
-            to = "http://127.0.0.1:{ORIGIN_PORT}"
+            to = "origin"
             """
+        if scenario.policy:
+            text += f"""
+            access = "near"
+            auth = "keys"
+            limit = "clients"
+            [access.near]
+            allow = ["127.0.0.0/8", "10.0.0.0/8"]
+            [auth.keys]
+            api-key = {{ keys = [{{ id = "one", sha256 = "{hashlib.sha256(KEY.encode()).hexdigest()}" }}] }}
+            [limit.clients]
+            rate = "1000000/s"
+            """
+            for n in range(ROUTES):
+                text += f'[[route]]\nhost = "h{n % 50}.example"\npath = "/api/v{n}/items/{{id}}"\nto = "origin"\n'
         return [self.binary, "run", "--config", written(folder / "janua.toml", text)]
 
 
@@ -267,7 +310,8 @@ def memory(pid):
 
 def expect(scenario, port):
     """Asks once and looks at the answer, so that nobody is measured at something else."""
-    with urllib.request.urlopen(scenario.url(port), scenario.upload, PATIENCE, context=INSECURE) as answer:
+    request = urllib.request.Request(scenario.url(port), scenario.upload, {"x-api-key": KEY})
+    with urllib.request.urlopen(request, timeout=PATIENCE, context=INSECURE) as answer:
         got = answer.status, len(answer.read())
     if got != (200, scenario.size):
         sys.exit(f"{scenario.url(port)} answers with {got}")

@@ -50,7 +50,7 @@ pub struct Limit {
     pub store: Option<String>,
     /// What happens while the store cannot be asked: `"local"`: each gateway counts by itself; `"reject"`: 503; `"allow"`: the limit lets everything through.
     pub on_failure: OnFailure,
-    /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: `"always"`, only with `"refusals"`, or `"never"`. They show the limit's name.
+    /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: only those with a refusal (`"refusals"`), `"always"`, or `"never"`. They show the limit's name.
     pub headers: LimitHeaders,
     /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
     pub enforce: Enforce,
@@ -192,9 +192,9 @@ pub enum OnFailure {
 #[serde(rename_all = "kebab-case")]
 pub enum LimitHeaders {
     /// All of them.
-    #[default]
     Always,
     /// Those that refuse a request for a limit.
+    #[default]
     Refusals,
     /// None.
     Never,

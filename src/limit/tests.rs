@@ -410,7 +410,8 @@ async fn a_limit_on_trial_stops_nobody_and_takes_nothing_for_what_it_would_stop(
 #[tokio::test(start_paused = true)]
 async fn a_request_costs_what_is_said() {
     let gate = Gate::one(
-        "rate = \"10/s\"\ncost = { header = \"x-cost\", POST = 5, OPTIONS = 0, GET = 2 }",
+        "rate = \"10/s\"\nheaders = \"always\"\n\
+         cost = { header = \"x-cost\", POST = 5, OPTIONS = 0, GET = 2 }",
     );
     let left = async |method: Method, cost: Option<&'static str>| {
         tokio::time::advance(SECOND).await;

@@ -5,19 +5,16 @@
 //! change what the rest means. Parameters that bring keys along (`jwk`, `jku`, `x5c`, `x5u`) are not
 //! looked at.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, SeqAccess, Visitor},
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value};
 
 use crate::{config::Algorithm, reject::Reject};
-
-/// Header parameters that would change what the rest means.
-const UNHEARD: [&str; 4] = ["crit", "b64", "zip", "enc"];
 
 /// What a token may be called: an access token (RFC 9068), or nothing in particular.
 const TYPES: [&str; 4] = ["jwt", "application/jwt", "at+jwt", "application/at+jwt"];
@@ -46,29 +43,65 @@ impl<'a> Token<'a> {
         let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(Reject::AuthJwtMalformed);
         };
-        let header = object(&text[..first])?;
-        if UNHEARD.iter().any(|name| header.contains_key(*name)) {
-            return Err(Reject::AuthJwtMalformed);
-        }
+        let header = decode(&text[..first]).ok_or(Reject::AuthJwtMalformed)?;
+        let header = Header::parse(&header).ok_or(Reject::AuthJwtMalformed)?;
         let is_token = |kind: &str| types.iter().any(|known| kind.eq_ignore_ascii_case(known));
-        if header.get("typ").is_some_and(|kind| !kind.as_str().is_some_and(is_token)) {
+        if header.changes_the_rest() || header.typ.as_deref().is_some_and(|kind| !is_token(kind)) {
             return Err(Reject::AuthJwtMalformed);
         }
-        let kid = match header.get("kid") {
-            None => None,
-            Some(Value::String(kid)) => Some(kid.clone()),
-            Some(_) => return Err(Reject::AuthJwtMalformed),
-        };
-        let algorithm = header.get("alg").and_then(Value::as_str);
-        let algorithm = named(algorithm.ok_or(Reject::AuthJwtMalformed)?);
+        let claims = decode(&text[first + 1..second]).ok_or(Reject::AuthJwtMalformed)?;
         Ok(Self {
             signed: &text[..second],
-            algorithm: algorithm.ok_or(Reject::AuthJwtAlgorithm)?,
-            kid,
-            claims: object(&text[first + 1..second])?,
+            algorithm: named(&header.alg).ok_or(Reject::AuthJwtAlgorithm)?,
+            kid: header.kid.map(Cow::into_owned),
+            claims: parse_object(&claims).map_err(|_| Reject::AuthJwtMalformed)?,
             signature: decode(&text[second + 1..]).ok_or(Reject::AuthJwtMalformed)?,
         })
     }
+}
+
+/// What a header says that matters here. None of these is there twice (RFC 7515 section 4); what else it
+/// says nobody reads.
+#[derive(Deserialize)]
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    kid: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    typ: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "there")]
+    crit: bool,
+    #[serde(default, deserialize_with = "there")]
+    b64: bool,
+    #[serde(default, deserialize_with = "there")]
+    zip: bool,
+    #[serde(default, deserialize_with = "there")]
+    enc: bool,
+}
+
+impl<'a> Header<'a> {
+    fn parse(text: &'a [u8]) -> Option<Self> {
+        // A list would do as well for serde.
+        text.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(text).ok())?
+    }
+
+    /// Whether the rest means another thing than it says.
+    const fn changes_the_rest(&self) -> bool {
+        self.crit || self.b64 || self.zip || self.enc
+    }
+}
+
+/// A text, and nothing else: `null` is not as if it were not there.
+fn text<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    Text::deserialize(from).map(|text| Some(text.0))
+}
+
+/// Whether something is there, whatever it is.
+fn there<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(from).map(|_| true)
 }
 
 /// The algorithm with this name, letter by letter. `none` is none.
@@ -95,11 +128,6 @@ pub(in crate::auth) fn named(name: &str) -> Option<Algorithm> {
 /// Bytes in base64url, without padding and in its one form.
 pub(in crate::auth) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
-}
-
-fn object(text: &[u8]) -> Result<Map<String, Value>, Reject> {
-    let bytes = decode(text).ok_or(Reject::AuthJwtMalformed)?;
-    parse_object(&bytes).map_err(|_| Reject::AuthJwtMalformed)
 }
 
 /// A JSON object in which no name is there twice, however deep.
@@ -209,7 +237,13 @@ mod tests {
             (r#"{"alg":"ES256","alg":"ES256"}"#, "{}", malformed),
             (r#"{"alg":"ES256","a\u006cg":"none"}"#, "{}", malformed),
             (r#"{"alg":"ES256","kid":7}"#, "{}", malformed),
+            (r#"{"alg":"ES256","kid":null}"#, "{}", malformed),
+            (r#"{"alg":"ES256","kid":"a","kid":"b"}"#, "{}", malformed),
             (r#"{"alg":"ES256","crit":[]}"#, "{}", malformed),
+            (r#"{"alg":"ES256","crit":null}"#, "{}", malformed),
+            (r#"{"alg":"ES256","zip":"DEF"}"#, "{}", malformed),
+            (r#"{"alg":"ES256","enc":"A256GCM"}"#, "{}", malformed),
+            (r#"["ES256"]"#, "{}", malformed),
             (r#"{"alg":"ES256","b64":false}"#, "{}", malformed),
             (r#"{"alg":"ES256","typ":"logout+jwt"}"#, "{}", malformed),
             (r#"{"alg":"ES256","typ":null}"#, "{}", malformed),

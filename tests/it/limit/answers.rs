@@ -20,7 +20,7 @@ async fn get(janua: &Janua, fields: &str) -> Message {
 
 #[tokio::test]
 async fn over_the_rate_is_429_with_the_time_to_come_again() {
-    let janua = limited("rate = \"2/h\"").start().await;
+    let janua = limited("rate = \"2/h\"\nheaders = \"always\"").start().await;
     for left in [1, 0] {
         let answer = get(&janua, "").await;
         assert_eq!(answer.status(), 204);
@@ -49,10 +49,13 @@ async fn over_the_rate_is_429_with_the_time_to_come_again() {
 
 #[tokio::test]
 async fn answers_say_what_is_left_as_often_as_they_are_to() {
-    for (words, good, refused) in
-        [("always", true, true), ("refusals", false, true), ("never", false, false)]
-    {
-        let janua = limited(&format!("rate = \"1/h\"\nheaders = \"{words}\"")).start().await;
+    for (words, good, refused) in [
+        ("", false, true),
+        ("headers = \"always\"", true, true),
+        ("headers = \"refusals\"", false, true),
+        ("headers = \"never\"", false, false),
+    ] {
+        let janua = limited(&format!("rate = \"1/h\"\n{words}")).start().await;
         for said in [good, refused] {
             let answer = get(&janua, "").await;
             let fields = ["ratelimit", "ratelimit-policy"];
@@ -64,8 +67,9 @@ async fn answers_say_what_is_left_as_often_as_they_are_to() {
 #[tokio::test]
 async fn all_limits_of_a_route_agree_and_each_is_told() {
     let janua = Setup::new(
-        "[limit.a]\nrate = \"5/h\"\n[[route]]\nname = \"secret-name\"\n\
-         limit = [\"a\", \"9/h\", { rate = \"3/h\", per = \"global\" }]\nto = { status = 204 }\n",
+        "[limit.a]\nrate = \"5/h\"\nheaders = \"always\"\n[[route]]\nname = \"secret-name\"\n\
+         limit = [\"a\", { rate = \"9/h\", headers = \"always\" }, \
+         { rate = \"3/h\", per = \"global\", headers = \"always\" }]\nto = { status = 204 }\n",
     )
     .start()
     .await;
