@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    hash::{BuildHasher as _, Hasher, RandomState},
+    hash::{BuildHasher, Hasher, RandomState},
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -20,6 +20,8 @@ use crate::config::nearest;
 pub struct Ask<'a> {
     /// The time that it has.
     pub now: Instant,
+    /// The same time by the calendar, in milliseconds since 1970.
+    pub wall: &'a dyn Fn() -> u64,
     /// The client's address; none for a Unix socket.
     pub client: Option<IpAddr>,
     /// How.
@@ -78,7 +80,7 @@ pub(super) fn client(seed: &RandomState, ask: &Ask<'_>, prefix: u8) -> u64 {
 impl Recipe {
     /// The key of a request.
     #[inline]
-    pub(super) fn key(&self, seed: &RandomState, ask: &Ask<'_>) -> u64 {
+    pub(super) fn key(&self, seed: &impl BuildHasher, ask: &Ask<'_>) -> u64 {
         let mut hasher = seed.build_hasher();
         for part in &self.parts {
             part.feed(ask, self.prefix, &mut hasher);
@@ -94,6 +96,12 @@ impl Recipe {
     /// Whether there is one key for each route, or for all.
     pub(super) fn is_single(&self) -> bool {
         self.parts.iter().all(|part| *part == Part::Route)
+    }
+
+    /// What it is, in words that mean the same tomorrow.
+    pub(super) fn words(&self) -> String {
+        let parts: Vec<_> = self.parts.iter().map(Part::word).collect();
+        format!("{parts:?}/{}", self.prefix)
     }
 
     /// The key of a request, for people.
@@ -133,6 +141,19 @@ impl Part {
                 }
                 None => bad(format!("`{text}` is no key")),
             },
+        }
+    }
+
+    /// The word of `per`.
+    fn word(&self) -> String {
+        match self {
+            Self::Ip => "ip".into(),
+            Self::Identity => "identity".into(),
+            Self::Route => "route".into(),
+            Self::Claim(name) => format!("claim:{name}"),
+            Self::Header(name) => format!("header:{name}"),
+            Self::Cookie(name) => format!("cookie:{name}"),
+            Self::Path(name) => format!("path:{name}"),
         }
     }
 
@@ -320,7 +341,7 @@ mod tests {
         let param = &|name: &str| (name == "id").then_some("7");
         let client = Some(client.parse().unwrap());
         let (now, method) = (Instant::now(), &Method::GET);
-        Ask { now, client, method, headers, route: "r", param, who }
+        Ask { now, wall: &|| 0, client, method, headers, route: "r", param, who }
     }
 
     #[test]
@@ -389,6 +410,14 @@ mod tests {
         assert_eq!(address("2001:db8::4", 128), "2001:db8::4");
         assert_eq!(address("2001:db8::4", 0), "::");
         assert_eq!(address("192.0.2.1", 8), "192.0.2.1");
+    }
+
+    #[test]
+    fn words_come_back() {
+        for word in ["ip", "identity", "route", "claim:a.b", "header:x-t", "cookie:s", "path:id"] {
+            assert_eq!(Part::parse(word).unwrap().word(), word);
+        }
+        assert_eq!(recipe(&["ip", "cookie:a\", b"]).words(), r#"["ip", "cookie:a\", b"]/64"#);
     }
 
     #[test]

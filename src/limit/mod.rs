@@ -4,21 +4,26 @@
 //! or the reason why not, and when to come again. A [`Limiter`] is what a route names: each of its limits
 //! has to agree, and when a later one refuses, what earlier ones took is given back.
 //!
-//! `gcra` is the arithmetic, `table` where a number for each key is kept, `state` what a limit counts, `rule`
-//! what holds for whom, `queue` and `lane` who waits and in which order, `standing` who kept within limits.
+//! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
+//! a limit counts, `rule` what holds for whom, `queue` and `lane` who waits and in which order, `standing` who
+//! kept within limits, `ledger` and `book` how what was used survives a restart.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit takes the way round, which the chain keeps in a box.
 
+mod book;
 mod compile;
+mod counted;
 mod explain;
 mod fields;
 mod gcra;
 mod key;
 mod lane;
+mod ledger;
 mod pass;
 mod per_address;
 mod queue;
+mod quota;
 mod rule;
 mod section;
 mod standing;
@@ -26,6 +31,8 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tiers;
+mod used;
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,7 +47,11 @@ pub use self::{
     standing::Standing,
     state::Permit,
 };
-use self::{queue::Seat, rule::Limit, state::Claim};
+use self::{
+    queue::Seat,
+    rule::Limit,
+    state::{Claim, Taken},
+};
 use crate::{config::LimitHeaders, reject::Reject};
 
 /// The limits of a route.
@@ -108,8 +119,18 @@ impl Limiter {
         let Served { turn, limit, number, tier, worker } = turn;
         let now = limit.state.time(ask.now);
         if let Some(taken) = turn.accept() {
-            limit.metrics.allow(worker);
-            visit.pass.take(number, &limit, tier, taken, now);
+            let claim = limit.claim(ask).0;
+            // It may have been used up by others meanwhile.
+            match limit.spend(claim) {
+                Ok(left) => {
+                    limit.metrics.allow(worker);
+                    visit.pass.take(number, &limit, tier, Taken { left, ..taken }, now);
+                }
+                Err(blocked) => {
+                    limit.state.give_back(claim, now);
+                    return self.over((number, tier), (claim, blocked), ask, visit);
+                }
+            }
         }
         self.take_from(number + 1, ask, visit)
     }
@@ -152,7 +173,7 @@ impl Limiter {
             || claim.terms.rate.is_some_and(|rate| claim.cost > rate.units());
         let refusal = if never {
             limit.refuse(state::Blocked::Never, now)
-        } else if limit.delay.is_none() {
+        } else if limit.delay.is_none() || matches!(blocked, state::Blocked::Quota(_)) {
             limit.refuse(blocked, now)
         } else {
             match limit.sit(claim, ask) {
@@ -188,17 +209,19 @@ impl Limiter {
         visit: Visit<'_>,
     ) -> Verdict {
         let limit = &self.limits[number];
+        let claim = limit.claim(ask).0;
         limit.metrics.reject(visit.worker, refusal.reject as usize);
         for (at, other) in self.limits.iter().enumerate() {
             if visit.pass.taken & 1 << at != 0 {
-                other.state.give_back(other.claim(ask).0, other.state.time(ask.now));
+                other.give_back(other.claim(ask).0, other.state.time(ask.now));
             }
         }
         visit.pass.clear();
         if limit.headers != LimitHeaders::Never {
             let now = limit.state.time(ask.now);
-            let tat = limit.state.peek(limit.claim(ask).0.key, now);
+            let tat = limit.state.peek(claim.key, now);
             visit.pass.tell(number, limit, tier, tat, now);
+            visit.pass.tell_quota(number, tier, limit.left(claim));
         }
         Verdict::Refuse(refusal)
     }

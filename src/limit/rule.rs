@@ -11,6 +11,7 @@ use super::{
     queue::{Comer, NoTurn, Seat},
     standing::Standing,
     state::{Blocked, Claim, State, Taken, Terms},
+    used::{Left, Used},
 };
 use crate::{config::LimitHeaders, metrics::LimitMetrics, reject::Reject};
 
@@ -20,6 +21,8 @@ pub(super) struct Limit {
     pub(super) name: Box<str>,
     pub(super) metrics: Arc<LimitMetrics>,
     pub(super) state: Arc<State>,
+    /// What was used of a quota, if anybody has one.
+    pub(super) used: Option<Arc<Used>>,
     pub(super) standing: Arc<Standing>,
     /// Who has which terms, the fastest first.
     pub(super) tiers: Box<[Tier]>,
@@ -41,6 +44,7 @@ pub(super) struct Tier {
     pub(super) whose: Whose,
     pub(super) terms: Terms,
     pub(super) policy: Option<Policy>,
+    pub(super) quota_policy: Option<Policy>,
 }
 
 /// Whom a tier is for.
@@ -66,7 +70,8 @@ impl Limit {
         let tier = self.tiers.iter().position(|tier| tier.whose.is(ask));
         let tier = tier.unwrap_or(self.tiers.len());
         let key = self.state.shape.0.key(&self.standing.seed, ask);
-        (Claim { key, cost: self.cost.of(ask), terms: self.tier(tier).terms }, tier)
+        let account = self.used.as_ref().map(|used| used.account(ask));
+        (Claim { key, cost: self.cost.of(ask), terms: self.tier(tier).terms, account }, tier)
     }
 
     /// The tier with this number.
@@ -82,7 +87,44 @@ impl Limit {
         if self.delay.is_some() && queue.waits(claim.key) && queue.len(claim.key).1 > 0 {
             return Err(Blocked::Queue);
         }
-        self.state.take(claim, now)
+        let left = self.spend(claim)?;
+        match self.state.take(claim, now) {
+            Ok(taken) => Ok(Taken { left, ..taken }),
+            Err(blocked) => {
+                self.refund(claim);
+                Err(blocked)
+            }
+        }
+    }
+
+    /// Takes from the quota, if there is one; what is left.
+    #[inline]
+    pub(super) fn spend(&self, claim: Claim) -> Result<Option<Left>, Blocked> {
+        match (&self.used, claim.account, claim.terms.quota) {
+            (Some(used), Some(account), Some(quota)) => {
+                used.take(account, quota, claim.cost).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Gives back what was taken from the quota.
+    fn refund(&self, claim: Claim) {
+        if let (Some(used), Some(account), Some(_)) = (&self.used, claim.account, claim.terms.quota)
+        {
+            used.give_back(account, claim.cost);
+        }
+    }
+
+    /// Gives back all that a request took that was not let through after all.
+    pub(super) fn give_back(&self, claim: Claim, now: u64) {
+        self.state.give_back(claim, now);
+        self.refund(claim);
+    }
+
+    /// What is left of the quota, if there is one.
+    pub(super) fn left(&self, claim: Claim) -> Option<Left> {
+        Some(self.used.as_ref()?.left(claim.account?, claim.terms.quota?))
     }
 
     /// Takes a place in the queue, or says why there is none.
@@ -124,6 +166,7 @@ impl Limit {
     pub(super) fn refuse(&self, blocked: Blocked, now: u64) -> Refusal {
         let after = match blocked {
             Blocked::Until(time) => Some(Duration::from_nanos(time.saturating_sub(now))),
+            Blocked::Quota(millis) => Some(Duration::from_millis(millis)),
             Blocked::Running | Blocked::Queue | Blocked::Never => None,
         };
         self.refusal(blocked, after)
@@ -142,6 +185,7 @@ pub(super) const fn reason(blocked: Blocked) -> Reject {
     match blocked {
         Blocked::Until(_) | Blocked::Queue => Reject::LimitRate,
         Blocked::Running => Reject::LimitConcurrent,
+        Blocked::Quota(_) => Reject::LimitQuota,
         Blocked::Never => Reject::LimitCost,
     }
 }

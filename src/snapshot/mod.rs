@@ -178,6 +178,7 @@ impl Snapshot {
     pub fn start(&self) {
         self.stores.iter().for_each(|store| store.start());
         self.auths.iter().for_each(|auth| auth.start());
+        self.limits.start();
     }
 
     /// The page of metrics.
