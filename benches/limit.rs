@@ -89,6 +89,7 @@ fn limits(criterion: &mut Criterion) {
         ("per address and header field", format!("{rate}per = [\"ip\", \"header:x-tenant\"]")),
         ("per address, rate and concurrency", format!("{rate}concurrent = 1000")),
         ("per address, may wait", format!("{rate}over = {{ delay = \"1s\" }}")),
+        ("per address, busiest keys not noted", format!("{rate}busiest = 0")),
         ("per address, rate and quota", format!("{rate}{quota}")),
         ("per address, quota alone", quota.into()),
     ] {

@@ -54,6 +54,8 @@ pub struct Limit {
     pub store: Option<String>,
     /// What happens while the store cannot be asked: `"local"`: each gateway counts by itself; `"reject"`: 503; `"allow"`: the limit lets everything through.
     pub on_failure: OnFailure,
+    /// Keys that the admin door and `janua limits` list, those that the limit was asked for most in the last minutes, about 200 bytes each; 0 for none. Of values of header fields and cookies only the beginning of a digest is shown.
+    pub busiest: u16,
     /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: only those with a refusal (`"refusals"`), `"always"`, or `"never"`. They show the limit's name.
     pub headers: LimitHeaders,
     /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
@@ -75,6 +77,7 @@ impl Default for Limit {
             max_waiting: 1_000,
             priority: true,
             max_keys: 100_000,
+            busiest: 100,
             store: None,
             on_failure: OnFailure::default(),
             headers: LimitHeaders::default(),

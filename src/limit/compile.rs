@@ -9,6 +9,7 @@ use std::{
 use super::{
     Limiter, Standing,
     book::Name,
+    busiest::Busiest,
     counted::Counted,
     key::{Part, Recipe},
     ledger::Ledger,
@@ -27,6 +28,9 @@ use crate::{
 /// The most limits that a route may have.
 const MOST: usize = 16;
 
+/// What is counted of a limit, and which keys it is asked for most, if that is looked for.
+pub(super) type Looked = (Arc<LimitMetrics>, Option<Arc<Busiest>>);
+
 /// All limits.
 #[derive(Debug)]
 pub struct Limits {
@@ -37,6 +41,7 @@ pub struct Limits {
     pub(super) stores: Stores,
     states: Counted<State>,
     used: Counted<Used>,
+    busiest: Counted<Busiest>,
     /// Where it is kept what was used, once somebody has a quota.
     ledger: OnceLock<Arc<Ledger>>,
     ledger_before: Option<Arc<Ledger>>,
@@ -74,6 +79,7 @@ impl Limits {
             stores: stores.clone(),
             states: Counted::after(before.map(|before| &before.states)),
             used: Counted::after(before.map(|before| &before.used)),
+            busiest: Counted::after(before.map(|before| &before.busiest)),
             ledger: OnceLock::new(),
             ledger_before: before.and_then(|before| before.ledger.get().cloned()),
             folder: config.server.state.clone(),
@@ -224,6 +230,21 @@ impl Limits {
         })
     }
 
+    /// Which keys a limit is asked for most: so many of them, if any.
+    pub(super) fn busiest(
+        &self,
+        limit: &str,
+        most: usize,
+        metrics: &LimitMetrics,
+    ) -> Option<Arc<Busiest>> {
+        (most > 0).then(|| {
+            self.busiest.get((limit, ""), |_, before| {
+                let known = before.filter(|known| known.most == most).cloned();
+                known.unwrap_or_else(|| Arc::new(Busiest::new(most, metrics.workers())))
+            })
+        })
+    }
+
     /// Begins to keep what is used, on the runtime that this is called on.
     pub fn start(&self) {
         if let Some(ledger) = self.ledger.get() {
@@ -259,10 +280,22 @@ impl Limits {
         keys
     }
 
+    /// The limits by name, what is counted of them, and which keys they are asked for most.
+    pub(super) fn each(&self) -> BTreeMap<Box<str>, Looked> {
+        let busiest = self.busiest.now.lock();
+        let states = self.states.now.lock();
+        let one = |((limit, _), state): (&Name, &Arc<State>)| {
+            let busiest = busiest.get(&(limit.clone(), Box::default())).cloned();
+            (limit.clone(), (state.metrics.clone(), busiest))
+        };
+        states.iter().map(one).collect()
+    }
+
     /// Lets go of what was counted before, and of stores that no limit names: all were looked through.
     pub fn forget(&mut self) {
         self.states.before.clear();
         self.used.before.clear();
+        self.busiest.before.clear();
         self.ledger_before = None;
         self.stores.clear();
     }

@@ -19,7 +19,7 @@ impl Limit {
     fn explain(&self, ask: &Ask<'_>) -> String {
         let now = self.state.time(ask.now);
         let (claim, number) = self.claim(ask);
-        let (tier, key) = (self.tier(number), self.state.shape.0.describe(ask));
+        let (tier, key) = (self.tier(number), self.state.shape.0.describe(ask, false));
         let Terms { rate, concurrent, quota } = claim.terms;
         let mut words = vec![format!("`{}` for {key}", self.name)];
         if !tier.name.is_empty() {

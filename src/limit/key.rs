@@ -9,6 +9,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderName, Method, header::COOKIE};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -104,9 +105,11 @@ impl Recipe {
         format!("{parts:?}/{}", self.prefix)
     }
 
-    /// The key of a request, for people.
-    pub(super) fn describe(&self, ask: &Ask<'_>) -> String {
-        let parts: Vec<_> = self.parts.iter().map(|part| part.describe(ask, self.prefix)).collect();
+    /// The key of a request, for people; `hidden` if they are not those who made the request, so that they
+    /// must not see what may be a credential.
+    pub(super) fn describe(&self, ask: &Ask<'_>, hidden: bool) -> String {
+        let describe = |part: &Part| part.describe(ask, self.prefix, hidden);
+        let parts: Vec<_> = self.parts.iter().map(describe).collect();
         if parts.is_empty() { "global".into() } else { parts.join(" and ") }
     }
 }
@@ -182,7 +185,7 @@ impl Part {
         }
     }
 
-    fn describe(&self, ask: &Ask<'_>, prefix: u8) -> String {
+    fn describe(&self, ask: &Ask<'_>, prefix: u8, hidden: bool) -> String {
         const SHOWN: usize = 40;
         let short = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
@@ -194,8 +197,10 @@ impl Part {
             Some(ip) => format!("ip {ip}"),
             None => "no ip".into(),
         };
-        let all =
-            |values: Vec<&[u8]>| (!values.is_empty()).then(|| short(&values.join(&b", "[..])));
+        let all = |values: Vec<&[u8]>| {
+            let text = values.join(&b", "[..]);
+            (!values.is_empty()).then(|| if hidden { sign(&text) } else { short(&text) })
+        };
         let (kind, found) = match self {
             Self::Ip => return ip(),
             Self::Route => return format!("route `{}`", ask.route),
@@ -226,6 +231,12 @@ impl Part {
             None => format!("{} for want of {kind}", ip()),
         }
     }
+}
+
+/// The beginning of a text's SHA-256: enough to find who it is that has it, and no help to be them.
+fn sign(text: &[u8]) -> String {
+    let digest = digest(&SHA256, text);
+    digest.as_ref().iter().take(4).fold("#".into(), |said, byte| format!("{said}{byte:02x}"))
 }
 
 /// Those behind an address: in IPv6, where everybody has many, the first bits.
@@ -410,6 +421,29 @@ mod tests {
         assert_eq!(address("2001:db8::4", 128), "2001:db8::4");
         assert_eq!(address("2001:db8::4", 0), "::");
         assert_eq!(address("192.0.2.1", 8), "192.0.2.1");
+    }
+
+    #[test]
+    fn who_looks_on_sees_who_it_is_and_no_credential() {
+        let lines = headers(&[("x-t", "s3cret"), ("cookie", "s=s3cret2"), ("x-t", "more")]);
+        let ask = ask("192.0.2.1", &lines, Some(&Alice));
+        for (word, hidden, open) in [
+            ("ip", "ip 192.0.2.1", "ip 192.0.2.1"),
+            ("identity", "identity `alice`", "identity `alice`"),
+            ("claim:team", "claim team `red`", "claim team `red`"),
+            ("path:id", "path id `7`", "path id `7`"),
+            ("header:x-t", "header x-t #e059f8c7", "header x-t `s3cret, more`"),
+            ("cookie:s", "cookie s #3aa61053", "cookie s `s3cret2`"),
+            (
+                "header:x-u",
+                "ip 192.0.2.1 for want of header x-u",
+                "ip 192.0.2.1 for want of header x-u",
+            ),
+        ] {
+            let recipe = recipe(&[word]);
+            assert_eq!(recipe.describe(&ask, true), hidden);
+            assert_eq!(recipe.describe(&ask, false), open);
+        }
     }
 
     #[test]

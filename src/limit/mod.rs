@@ -6,12 +6,14 @@
 //!
 //! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
 //! a limit counts, `rule` what holds for whom, `queue` and `lane` who waits and in which order, `standing` who
-//! kept within limits, `ledger` and `book` how what was used survives a restart.
+//! kept within limits, `ledger` and `book` how what was used survives a restart, `busiest` and `sketch` which
+//! keys are asked for most.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit takes the way round, which the chain keeps in a box.
 
 mod book;
+mod busiest;
 mod compile;
 mod counted;
 mod explain;
@@ -20,12 +22,14 @@ mod gcra;
 mod key;
 mod lane;
 mod ledger;
+mod page;
 mod pass;
 mod per_address;
 mod queue;
 mod quota;
 mod rule;
 mod section;
+mod sketch;
 mod standing;
 mod state;
 mod table;
@@ -124,6 +128,7 @@ impl Limiter {
             match limit.spend(claim) {
                 Ok(left) => {
                     limit.metrics.allow(worker);
+                    limit.note(claim, worker, true, ask);
                     visit.pass.take(number, &limit, tier, Taken { left, ..taken }, now);
                 }
                 Err(blocked) => {
@@ -143,11 +148,13 @@ impl Limiter {
             match limit.take(claim, now) {
                 Ok(taken) => {
                     limit.metrics.allow(visit.worker);
+                    limit.note(claim, visit.worker, true, ask);
                     visit.pass.take(number, limit, tier, taken, now);
                 }
                 Err(blocked) if limit.only_reports => {
                     let reject = rule::reason(blocked);
                     limit.metrics.report(visit.worker, reject as usize);
+                    limit.note(claim, visit.worker, false, ask);
                     visit.reported.get_or_insert(reject);
                 }
                 Err(blocked) => {
@@ -211,6 +218,7 @@ impl Limiter {
         let limit = &self.limits[number];
         let claim = limit.claim(ask).0;
         limit.metrics.reject(visit.worker, refusal.reject as usize);
+        limit.note(claim, visit.worker, false, ask);
         for (at, other) in self.limits.iter().enumerate() {
             if visit.pass.taken & 1 << at != 0 {
                 other.give_back(other.claim(ask).0, other.state.time(ask.now));

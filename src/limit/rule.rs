@@ -6,6 +6,7 @@ use http::{HeaderName, Method};
 
 use super::{
     Refusal,
+    busiest::Busiest,
     fields::Policy,
     key::{self, Ask},
     queue::{Comer, NoTurn, Seat},
@@ -20,6 +21,8 @@ use crate::{config::LimitHeaders, metrics::LimitMetrics, reject::Reject};
 pub(super) struct Limit {
     pub(super) name: Box<str>,
     pub(super) metrics: Arc<LimitMetrics>,
+    /// Which keys it is asked for most, if that is looked for.
+    pub(super) busiest: Option<Arc<Busiest>>,
     pub(super) state: Arc<State>,
     /// What was used of a quota, if anybody has one.
     pub(super) used: Option<Arc<Used>>,
@@ -72,6 +75,17 @@ impl Limit {
         let key = self.state.shape.0.key(&self.standing.seed, ask);
         let account = self.used.as_ref().map(|used| used.account(ask));
         (Claim { key, cost: self.cost.of(ask), terms: self.tier(tier).terms, account }, tier)
+    }
+
+    /// Notes for the operator, of some requests, whose they are and whether they may go.
+    #[inline]
+    pub(super) fn note(&self, claim: Claim, worker: usize, allowed: bool, ask: &Ask<'_>) {
+        if let Some(busiest) = &self.busiest
+            && busiest.looks(worker)
+        {
+            let name = || self.state.shape.0.describe(ask, true).into();
+            busiest.look(worker, claim.key, allowed, ask.now, name);
+        }
     }
 
     /// The tier with this number.

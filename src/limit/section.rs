@@ -51,6 +51,7 @@ impl Section<'_> {
         let used = self.calendar().map(|calendar| limits.used(name, shape(calendar)));
         Some(Limit {
             name: name.0.into(),
+            busiest: limits.busiest(name.0, self.limit.busiest.into(), &metrics),
             state: limits.state(name, (recipe, max_keys), &metrics),
             metrics,
             standing: limits.standing().clone(),

@@ -653,3 +653,21 @@ async fn what_was_used_outlives_a_reload_as_long_as_the_keys_mean_the_same() {
         assert!(other.may(1).await, "{keys}: these are other keys");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_busiest_keys_are_named_and_counted() {
+    let gate = Gate::one("rate = \"1/s\"\nburst = 2");
+    for client in [1, 1, 1, 1, 2, 3, 3] {
+        let _ = gate.ask(client).await;
+    }
+    let page: serde_json::Value = serde_json::from_str(&gate.limits.page()).unwrap();
+    let key = |key: &str, allowed: u64, refused: u64| serde_json::json!({ "key": key, "allowed": allowed, "refused": refused, "missed": 0 });
+    let busiest = [key("ip 192.0.2.1", 2, 2), key("ip 192.0.2.3", 2, 0), key("ip 192.0.2.2", 1, 0)];
+    assert_eq!(page[0]["busiest"], serde_json::json!(busiest));
+    assert_eq!((&page[0]["name"], &page[0]["allowed"]), (&"l".into(), &5.into()));
+    assert_eq!(page[0]["rejected"], serde_json::json!({ "limit.rate": 2 }));
+    let same = Gate::after(Some(&gate), "[limit.l]\nrate = \"9/s\"\n", &["l"]);
+    assert!(same.limits.page().contains("192.0.2.1"), "a reload forgot them");
+    let none = Gate::one("rate = \"1/s\"\nbusiest = 0");
+    assert!(none.may(1).await && !none.limits.page().contains("192.0.2.1"));
+}

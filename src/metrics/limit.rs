@@ -87,16 +87,29 @@ impl LimitMetrics {
         if good { &self.waiting_good } else { &self.waiting_bad }
     }
 
-    pub(super) fn allowed(&self) -> u64 {
+    /// How many requests were let through.
+    pub fn allowed(&self) -> u64 {
         self.allowed.sum(Counter::get)
     }
 
-    pub(super) fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// How many were refused, by reason.
+    pub fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.rejected.counted()
     }
 
-    pub(super) fn reported(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// How many would have been, by reason.
+    pub fn reported(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.reported.counted()
+    }
+
+    /// How many of those that were let through had waited.
+    pub fn delays(&self) -> u64 {
+        self.delayed().buckets.iter().sum()
+    }
+
+    /// How many workers have a block of their own.
+    pub fn workers(&self) -> usize {
+        self.allowed.workers()
     }
 
     pub(super) fn delayed(&self) -> Distribution {

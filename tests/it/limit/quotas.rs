@@ -290,3 +290,31 @@ fn a_reload_keeps_what_was_used_also_in_another_directory() {
     let daemon = Daemon::start_in(daemon.leave(), &moved, run);
     assert_eq!((ask(&daemon, "a"), ask(&daemon, "b")), (429, 429));
 }
+
+#[test]
+fn the_operator_sees_the_busiest_keys() {
+    until_midnight();
+    let text = ONCE.replace("[limit.once]", "[limit.once]\nbusiest = 10");
+    let daemon = Daemon::start(&text);
+    for key in ["secret-a", "secret-a", "secret-b"] {
+        ask(&daemon, key);
+    }
+    let (status, page) = daemon.admin().get("/limits");
+    assert!(status == 200 && !page.contains("secret"), "{page}");
+    let page: serde_json::Value =
+        serde_json::from_str(page.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let first = &page[0]["busiest"][0];
+    let name = first["key"].as_str().unwrap();
+    assert!(name.starts_with("header x-t #") && name.len() == 20, "{page}");
+    assert_eq!((&first["allowed"], &first["refused"]), (&1.into(), &1.into()), "{page}");
+    assert_eq!((&page[0]["name"], &page[0]["quota-keys"]), (&"once".into(), &2.into()));
+    let output = daemon.verb("limits");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.starts_with(
+            "once: 2 allowed, 0 of them after a wait, 0 waiting, refused: 1 limit.quota\n"
+        ),
+        "{said}"
+    );
+    assert!(said.contains(&format!("        1        1  {name}\n")), "{said}");
+}
