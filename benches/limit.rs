@@ -28,7 +28,7 @@ use tokio::time::Instant;
 const KEYS: u32 = 10_000;
 
 fn limiter(keys: &str) -> Arc<Limiter> {
-    let config: Config = toml::from_str(&format!("[limit.l]\n{keys}"))
+    let config: Config = toml::from_str(&format!("[limit.l]\n{keys}\n"))
         .unwrap_or_else(|error| unreachable!("{error}"));
     let (mut problems, mut metrics) = (Problems::new(), Loading::first(2, &[], 0));
     let limits = Limits::compile(&config, None, &Stores::new(), &mut metrics, &mut problems);
@@ -64,6 +64,7 @@ impl Load {
         let client = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + self.next % KEYS));
         let ask = Ask {
             now: self.now,
+            wall: &|| 1_700_000_000_000,
             client: Some(black_box(client)),
             method: &Method::GET,
             headers: &self.headers,
@@ -82,11 +83,15 @@ impl Load {
 fn limits(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("limit");
     let rate = "rate = \"1000000/s\"\nburst = 1000000\n";
+    let quota = "quota = \"1000000000000/day\"\n";
     for (name, keys) in [
         ("per address", format!("{rate}per = \"ip\"")),
         ("per address and header field", format!("{rate}per = [\"ip\", \"header:x-tenant\"]")),
         ("per address, rate and concurrency", format!("{rate}concurrent = 1000")),
         ("per address, may wait", format!("{rate}over = {{ delay = \"1s\" }}")),
+        ("per address, busiest keys not noted", format!("{rate}busiest = 0")),
+        ("per address, rate and quota", format!("{rate}{quota}")),
+        ("per address, quota alone", quota.into()),
     ] {
         let limiter = limiter(&keys);
         let mut load = Load::new(&limiter, 0);
@@ -105,7 +110,7 @@ fn limits(criterion: &mut Criterion) {
             ends.store(true, Relaxed);
         });
     }
-    let limiter = limiter(&format!("{rate}per = \"ip\""));
+    let limiter = limiter(&format!("{rate}per = \"ip\"\nheaders = \"always\""));
     let mut load = Load::new(&limiter, 0);
     let pass = load.request();
     // An answer has a map already.

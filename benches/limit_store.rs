@@ -129,6 +129,7 @@ async fn request(limiter: Arc<Limiter>, client: IpAddr) -> (Duration, bool) {
     let (mut pass, mut reported) = (Pass::default(), None);
     let ask = || Ask {
         now: Instant::now(),
+        wall: &|| 1_700_000_000_000,
         client: Some(client),
         method: &Method::GET,
         headers: &headers,

@@ -207,6 +207,8 @@ rejects! {
     LimitRate = 429 "limit.rate" "There are too many requests.";
     /// More requests at a time than may be.
     LimitConcurrent = 429 "limit.concurrent" "There are too many requests at a time.";
+    /// All of the day's or month's quota is used.
+    LimitQuota = 429 "limit.quota" "The quota is used up.";
     /// The request costs more than is ever there at once.
     LimitCost = 429 "limit.cost" "The request costs more than is ever allowed at once.";
     /// The store that a limit counts in is of no use, and the limit lets nothing through without it.

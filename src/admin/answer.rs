@@ -41,6 +41,7 @@ enum Page {
     Metrics,
     Config,
     Routes,
+    Limits,
     Jwks,
     Reload,
 }
@@ -53,6 +54,7 @@ impl Page {
             "/metrics" => Self::Metrics,
             "/config" => Self::Config,
             "/routes" => Self::Routes,
+            "/limits" => Self::Limits,
             "/jwks" => Self::Jwks,
             "/reload" => Self::Reload,
             _ => return None,
@@ -97,6 +99,7 @@ pub(super) async fn answer(room: &Room, request: &Parts) -> Result<Answer, Refus
             made(StatusCode::OK, "application/toml", text)
         }
         Page::Routes => made(StatusCode::OK, JSON, routes(&house.world.load())),
+        Page::Limits => made(StatusCode::OK, JSON, house.world.load().limits.page()),
         Page::Jwks => made(StatusCode::OK, JWKS, jwks(&house.world.load())),
         Page::Reload if !ready => return Err(Refusal::Draining),
         Page::Reload => reloaded((house.reload)().await, prefers_text(request)),

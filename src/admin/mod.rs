@@ -12,6 +12,7 @@
 //! | `GET /metrics` | every counter, for Prometheus                      | if set |
 //! | `GET /config`  | the configuration in force as TOML, secrets masked | if set |
 //! | `GET /routes`  | the routes as JSON, the most specific first        | if set |
+//! | `GET /limits`  | what limits did, and their busiest keys, as JSON   | if set |
 //! | `GET /jwks`    | the public keys of identity tokens                 | no     |
 //! | `POST /reload` | waits; 200 and what changed, or 422 and why not    | if set |
 

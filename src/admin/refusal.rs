@@ -47,7 +47,7 @@ impl Refusal {
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "there are /livez, /readyz, /metrics, /config, /routes and /reload",
+                "there are /livez, /readyz, /metrics, /config, /routes, /limits, /jwks and /reload",
             ),
             Self::Method(_) => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the method is in `Allow`")

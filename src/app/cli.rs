@@ -35,6 +35,9 @@ pub(super) enum Verb {
     /// Have the running gateway read its configuration again, and wait for the outcome.
     #[command(after_help = RELOAD)]
     Reload(Reload),
+    /// Show what the limits of the running gateway did, and which keys they are asked for most.
+    #[command(after_help = LIMITS)]
+    Limits(Limits),
     /// Show the configuration.
     #[command(subcommand)]
     Config(Config),
@@ -162,6 +165,16 @@ pub(super) struct Reload {
     #[command(flatten)]
     pub(super) door: AdminDoor,
     /// What the gateway is asked to answer in.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Form,
+}
+
+/// `janua limits`.
+#[derive(Args, Debug)]
+pub(super) struct Limits {
+    #[command(flatten)]
+    pub(super) door: AdminDoor,
+    /// As text, or as a JSON list.
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Form,
 }
@@ -311,6 +324,16 @@ Examples:
 
 Exit codes: 0 if the new configuration holds; 78 if it was refused, and then the old one goes on; 1 \
 if the gateway could not be asked.";
+
+const LIMITS: &str = "\
+The gateway is found by the `admin` section of its configuration. Keys are those of the last 5 to 10 \
+minutes; few requests are counted exactly, of many one in 64 counts for all.
+
+Examples:
+  janua limits
+  janua limits --admin 127.0.0.1:2019 --format json
+
+Exit codes: 0; 1 if the gateway could not be asked.";
 
 const SCHEMA: &str = "\
 Example:

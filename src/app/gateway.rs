@@ -222,7 +222,7 @@ impl Gateway {
         sockets.server.clients() == 0
     }
 
-    /// Ends now, and writes what the access log has left. Says how many clients had to be cut.
+    /// Ends now, and writes what was used of quotas and what the access log has left. Says how many clients had to be cut.
     pub async fn stop(self) -> usize {
         self.0.ready.store(false, Relaxed);
         let mut sockets = self.0.sockets.lock().await;
@@ -235,8 +235,12 @@ impl Gateway {
         server.drain();
         let cut = server.clients();
         server.stop().await;
-        let log = self.world().load().access_log.clone();
-        let _ = tokio::task::spawn_blocking(move || log.finish(Duration::from_secs(2))).await;
+        let world = self.world().load();
+        let ends = move || {
+            world.limits.finish();
+            world.access_log.finish(Duration::from_secs(2));
+        };
+        let _ = tokio::task::spawn_blocking(ends).await;
         cut
     }
 

@@ -18,6 +18,7 @@ use crate::{
     reject::Reject,
     route::Params,
     snapshot::Route,
+    worker::wall,
 };
 
 impl Who for Principal {
@@ -95,8 +96,10 @@ impl Exchange {
         act: impl FnOnce(&Ask<'_>, Visit<'_>) -> Verdict,
     ) -> Verdict {
         let (worker, mut reported) = (self.client.worker.index, None);
+        let clock = &self.client.worker.clock;
         let ask = Ask {
             now,
+            wall: &|| clock.wall(now),
             client: self.client_ip,
             method: &head.method,
             headers: &head.headers,
@@ -146,6 +149,7 @@ impl Exchange {
     ) -> String {
         route.limit.explain(&Ask {
             now: self.started,
+            wall: &wall,
             client: self.client_ip,
             method: &head.method,
             headers: &head.headers,

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     enforce::Enforce,
+    quota::Quota,
     rate::Rate,
     value::{Duration, OneOrMany},
 };
 
-/// How much: a rate, or how many at a time, or both; for `limit` of routes. The counts of a limit go on over a reload as long as its `per` is the same. Whoever waits when a reload changes or removes the limit goes on waiting by the rules they came under; at shutdown they keep their turn, as long as `server.drain` lets requests run.
+/// How much: a rate, a quota, or how many at a time, or several of them; for `limit` of routes. The counts of a limit go on over a reload as long as its `per` is the same. Whoever waits when a reload changes or removes the limit goes on waiting by the rules they came under; at shutdown they keep their turn, as long as `server.drain` lets requests run.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limit {
@@ -22,13 +23,16 @@ pub struct Limit {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 20)]
     pub burst: Option<u32>,
+    /// As much in each day or month of the calendar, in UTC: `"10000/day"`, `"1000000/month"`. What was used survives a restart, in `server.state`; whoever used all of it is refused until the day or month ends, and does not wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
     /// What a request costs: a number, `{ header = "x-cost" }` (a number from a header field), or by method: `{ POST = 5, OPTIONS = 0 }`.
     pub cost: Cost,
     /// What has an allowance of its own: `"ip"`, `"identity"`, `"claim:NAME"`, `"header:NAME"`, `"cookie:NAME"`, `"path:PARAMETER"`, `"route"`, `"global"`; or a list, for each combination. A request without it is counted by its address; those by a Unix socket have none, and count as one. A header field or cookie that comes several times counts as all its values in their order; of a long one only a keyed digest is held.
     pub per: OneOrMany<String>,
     /// Addresses of IPv6 count as one if so many of their first bits are the same.
     pub ipv6_prefix: u8,
-    /// Other rates for some: `{ gold = "100/s", "scope:bulk" = "50/s", "owner:acme" = { rate = "1000/s", burst = 5000 } }`. A name alone is a role's, `default` is `rate`; of several that fit, the fastest counts.
+    /// Other rates and quotas for some: `{ gold = "100/s", "scope:bulk" = { quota = "50000/day" }, "owner:acme" = { rate = "1000/s", burst = 5000 } }`. A name alone is a role's, `default` is `rate`; of several that fit, the fastest counts, and of those as fast the one with the greatest quota.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("gold", "100/s"), ("default", "10/s")]))]
     pub tiers: BTreeMap<String, Tier>,
@@ -42,7 +46,7 @@ pub struct Limit {
     pub max_waiting: u32,
     /// Clients that kept within their limits go before those that did not. Each request over a limit costs its client (the identity, else the address) a second of good standing, up to a minute, that comes back with time.
     pub priority: bool,
-    /// Keys whose allowance is known at a time, 64 bytes each. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself. With a `store`, some 200 bytes more for each key that was in use in the last second or owes something; when there are more, new ones are decided as while the store cannot be asked.
+    /// Keys whose allowance is known at a time, 64 bytes each, and 43 for a quota. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself. Keys with a quota that come in the same day or month should be fewer: of more, those that used least are counted too high. With a `store`, some 200 bytes more for each key that was in use in the last second or owes something; when there are more, new ones are decided as while the store cannot be asked.
     pub max_keys: u32,
     /// A store in which `rate` is counted, for all gateways that share it: `NAME` of `[store.NAME]` (Redis from version 5, or Valkey). `concurrent` counts on each gateway by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +58,8 @@ pub struct Limit {
     pub gateways: u32,
     /// What happens while the store cannot be asked: `"local"`: each gateway counts its part by itself; `"reject"`: 503; `"allow"`: the limit lets everything through.
     pub on_failure: OnFailure,
+    /// Keys that the admin door and `janua limits` list, those that the limit was asked for most in the last minutes, about 200 bytes each; 0 for none. Of values of header fields and cookies only the beginning of a digest is shown.
+    pub busiest: u16,
     /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: only those with a refusal (`"refusals"`), `"always"`, or `"never"`. They show the limit's name.
     pub headers: LimitHeaders,
     /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
@@ -65,6 +71,7 @@ impl Default for Limit {
         Self {
             rate: None,
             burst: None,
+            quota: None,
             cost: Cost::default(),
             per: OneOrMany(vec!["ip".into()]),
             ipv6_prefix: 64,
@@ -74,6 +81,7 @@ impl Default for Limit {
             max_waiting: 1_000,
             priority: true,
             max_keys: 100_000,
+            busiest: 100,
             store: None,
             lease: Duration(std::time::Duration::from_millis(100)),
             gateways: 1,
@@ -130,19 +138,24 @@ pub enum Tier {
     Table(TierTable),
 }
 
-/// A rate for some, and what else is different for them.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+/// A rate or a quota for some, and what else is different for them. What is not said is the limit's own.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TierTable {
     /// How fast.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"100/s")]
-    pub rate: Rate,
+    pub rate: Option<Rate>,
     /// As many at once; by default the number of the rate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 500)]
     pub burst: Option<u32>,
-    /// So many at a time, instead of the limit's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// As much in each day or month, as the limit's own quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"100000/day")]
+    pub quota: Option<Quota>,
+    /// So many at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 50)]
     pub concurrent: Option<u32>,
 }

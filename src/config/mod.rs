@@ -23,6 +23,7 @@ mod nearest;
 mod oidc;
 mod path;
 mod problem;
+mod quota;
 mod rate;
 mod reference;
 mod report;
@@ -69,6 +70,7 @@ pub use self::{
     oidc::Oidc,
     path::Path,
     problem::{Problem, Problems, Severity},
+    quota::{Calendar, Quota},
     rate::Rate,
     reference::reference,
     report::Report,

@@ -210,6 +210,7 @@ pub fn check_format(format: &str, text: &str) -> Result<(), String> {
         "byte-size" => text.parse::<ByteSize>().map(drop),
         "byte-rate" => text.parse::<ByteRate>().map(drop),
         "rate" => text.parse::<super::Rate>().map(drop),
+        "quota" => text.parse::<super::Quota>().map(drop),
         _ => Ok(()),
     }
 }

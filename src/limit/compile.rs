@@ -1,28 +1,38 @@
 //! From `[limit.NAME]` and what routes write to [`Limiter`]s.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use parking_lot::Mutex;
 
 use super::{
     Limiter, Standing,
+    book::Name,
+    busiest::Busiest,
+    counted::Counted,
     key::{Part, Recipe},
+    ledger::Ledger,
     rule::Limit,
     section::Section,
     shared::{Shared, Sharing},
     state::State,
+    used::{Shape, Used},
 };
 use crate::{
     config::{self, Config, LimitUse, Path, Problem, Problems},
-    metrics::{LimitMetrics, Loading},
+    metrics::{LimitMetrics, Loading, QuotaMetrics},
     store::{Store, Stores},
+    worker::wall,
 };
 
 /// The most limits that a route may have.
 const MOST: usize = 16;
 
-/// What limits count, by limit and, where each route has its own, by route.
-type States = BTreeMap<(Box<str>, Box<str>), Arc<State>>;
+/// What is counted of a limit, and which keys it is asked for most, if that is looked for.
+pub(super) type Looked = (Arc<LimitMetrics>, Option<Arc<Busiest>>);
 
 /// All limits.
 #[derive(Debug)]
@@ -32,10 +42,17 @@ pub struct Limits {
     standing: Arc<Standing>,
     /// Where limits are counted that several gateways share.
     pub(super) stores: Stores,
-    before: States,
-    states: Mutex<States>,
+    states: Counted<State>,
+    used: Counted<Used>,
+    busiest: Counted<Busiest>,
     /// How rates are to be shared that several gateways count together.
     sharing: Mutex<Vec<(Arc<State>, Sharing)>>,
+    /// Where it is kept what was used, once somebody has a quota.
+    ledger: OnceLock<Arc<Ledger>>,
+    ledger_before: Option<Arc<Ledger>>,
+    /// The state directory.
+    folder: PathBuf,
+    quotas: Arc<QuotaMetrics>,
 }
 
 /// The route that names limits.
@@ -65,9 +82,14 @@ impl Limits {
             named: BTreeMap::new(),
             standing: standing.unwrap_or_else(|| Arc::new(Standing::new())),
             stores: stores.clone(),
-            before: before.map(|before| before.states.lock().clone()).unwrap_or_default(),
-            states: Mutex::default(),
+            states: Counted::after(before.map(|before| &before.states)),
+            used: Counted::after(before.map(|before| &before.used)),
+            busiest: Counted::after(before.map(|before| &before.busiest)),
             sharing: Mutex::default(),
+            ledger: OnceLock::new(),
+            ledger_before: before.and_then(|before| before.ledger.get().cloned()),
+            folder: config.server.state.clone(),
+            quotas: metrics.quotas(),
         };
         for (name, section) in &config.limit {
             let at = Path::root().key("limit").key(name.clone());
@@ -160,13 +182,11 @@ impl Limits {
             return Some(limit.clone());
         }
         // Each route has an allowance of its own.
-        let state = self.state(
-            (name, place.route),
-            limit.state.shape.clone(),
-            limit.sharing.clone(),
-            &limit.metrics,
-        );
-        Some(Arc::new(Limit { state, ..Limit::clone(limit) }))
+        let name = (name, place.route);
+        let sharing = limit.sharing.clone();
+        let state = self.state(name, limit.state.shape.clone(), sharing, &limit.metrics);
+        let used = limit.used.as_ref().map(|used| self.used(name, used.shape.clone()));
+        Some(Arc::new(Limit { state, used, ..Limit::clone(limit) }))
     }
 
     /// A limit of a route's own, the one with this number.
@@ -196,49 +216,112 @@ impl Limits {
         sharing: Option<(Arc<Store>, Sharing)>,
         metrics: &Arc<LimitMetrics>,
     ) -> Arc<State> {
-        let name = (Box::from(limit), Box::from(route));
-        let store = sharing.as_ref().map(|(store, _)| store);
-        let same = |known: &&Arc<State>| known.shape == shape && known.is_in(store);
-        let known = self.before.get(&name).filter(same).cloned();
         let terms = sharing.as_ref().map(|(_, terms)| *terms);
-        let make = || {
-            let shared = sharing
-                .map(|(store, terms)| Shared::new(limit, store, shape.1, terms, metrics.clone()));
-            Arc::new(State::new(shape, shared, metrics.clone()))
-        };
-        let state = known.unwrap_or_else(make);
-        let state = self.states.lock().entry(name).or_insert(state).clone();
+        let state = self.states.get((limit, route), |_, before| {
+            let store = sharing.as_ref().map(|(store, _)| store);
+            let known = before.filter(|known| known.shape == shape && known.is_in(store)).cloned();
+            known.unwrap_or_else(|| {
+                let (keys, metrics) = (shape.1, metrics.clone());
+                let shared = sharing
+                    .map(|(store, terms)| Shared::new(limit, store, keys, terms, metrics.clone()));
+                Arc::new(State::new(shape, shared, metrics))
+            })
+        });
         if let Some(terms) = terms {
             self.sharing.lock().push((state.clone(), terms));
         }
         state
     }
 
-    /// From now on rates are shared as the configuration says.
+    /// What was used of a quota: what was used before, if its keys mean the same, also by another process.
+    pub(super) fn used(&self, name: (&str, &str), shape: Shape) -> Arc<Used> {
+        let ledger = self.ledger.get_or_init(|| match &self.ledger_before {
+            Some(known) if known.is_in(&self.folder) => known.clone(),
+            Some(known) => Arc::new(known.moved(&self.folder)),
+            None => Arc::new(Ledger::open(&self.folder, &self.quotas)),
+        });
+        self.used.get(name, |name, before| match before {
+            Some(known) if known.shape == shape => known.clone(),
+            Some(known) if known.shape == (Shape { keys: known.shape.keys, ..shape.clone() }) => {
+                Arc::new(known.resized(shape.keys))
+            }
+            Some(_) | None => Arc::new(ledger.used(name, shape)),
+        })
+    }
+
+    /// Which keys a limit is asked for most: so many of them, if any.
+    pub(super) fn busiest(
+        &self,
+        limit: &str,
+        most: usize,
+        metrics: &LimitMetrics,
+    ) -> Option<Arc<Busiest>> {
+        (most > 0).then(|| {
+            self.busiest.get((limit, ""), |_, before| {
+                let known = before.filter(|known| known.most == most).cloned();
+                known.unwrap_or_else(|| Arc::new(Busiest::new(most, metrics.workers())))
+            })
+        })
+    }
+
+    /// From now on rates are shared as the configuration says, and what is used is kept, on the runtime that
+    /// this is called on.
     pub fn start(&self) {
         for (state, terms) in self.sharing.lock().drain(..) {
             if let Some(shared) = &state.shared {
                 shared.change(terms);
             }
         }
+        if let Some(ledger) = self.ledger.get() {
+            let all = self.used.now.lock();
+            ledger.start(all.iter().map(|(name, used)| (name.clone(), used.clone())).collect());
+        }
+    }
+
+    /// Keeps what was used for the last time. It blocks.
+    pub fn finish(&self) {
+        if let Some(ledger) = self.ledger.get() {
+            ledger.finish();
+        }
     }
 
     /// Brings the gauges up to date that cost a look.
     pub fn measure(&self, metrics: &crate::metrics::Registry) {
-        let mut keys: BTreeMap<&str, usize> = BTreeMap::new();
-        let states = self.states.lock();
-        for ((limit, _), state) in &*states {
-            *keys.entry(limit).or_default() += state.keys();
-        }
-        for (limit, keys) in keys {
-            metrics.limit_keys(limit, keys);
+        for (limit, (owing, used)) in self.keys() {
+            metrics.limit_keys(&limit, owing, used);
         }
         metrics.limit_clients(self.standing.clients());
     }
 
+    /// About how many keys of each limit owe something, and how many used something of a quota.
+    pub(super) fn keys(&self) -> BTreeMap<Box<str>, (usize, usize)> {
+        let mut keys: BTreeMap<_, (usize, usize)> = BTreeMap::new();
+        for ((limit, _), state) in &*self.states.now.lock() {
+            keys.entry(limit.clone()).or_default().0 += state.keys();
+        }
+        for ((limit, _), used) in &*self.used.now.lock() {
+            keys.entry(limit.clone()).or_default().1 += used.keys(wall());
+        }
+        keys
+    }
+
+    /// The limits by name, what is counted of them, and which keys they are asked for most.
+    pub(super) fn each(&self) -> BTreeMap<Box<str>, Looked> {
+        let busiest = self.busiest.now.lock();
+        let states = self.states.now.lock();
+        let one = |((limit, _), state): (&Name, &Arc<State>)| {
+            let busiest = busiest.get(&(limit.clone(), Box::default())).cloned();
+            (limit.clone(), (state.metrics.clone(), busiest))
+        };
+        states.iter().map(one).collect()
+    }
+
     /// Lets go of what was counted before, and of stores that no limit names: all were looked through.
     pub fn forget(&mut self) {
-        self.before.clear();
+        self.states.before.clear();
+        self.used.before.clear();
+        self.busiest.before.clear();
+        self.ledger_before = None;
         self.stores.clear();
     }
 }

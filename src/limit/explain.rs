@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Limiter, key::Ask, rule::Limit, state::Terms};
+use super::{Limiter, key::Ask, rule::Limit, state::Terms, used::Left};
 
 impl Limiter {
     /// Each limit, its key for this request and what would be left.
@@ -19,8 +19,8 @@ impl Limit {
     fn explain(&self, ask: &Ask<'_>) -> String {
         let now = self.state.time(ask.now);
         let (claim, number) = self.claim(ask);
-        let (tier, key) = (self.tier(number), self.state.shape.0.describe(ask));
-        let Terms { rate, concurrent } = claim.terms;
+        let (tier, key) = (self.tier(number), self.state.shape.0.describe(ask, false));
+        let Terms { rate, concurrent, quota } = claim.terms;
         let mut words = vec![format!("`{}` for {key}", self.name)];
         if !tier.name.is_empty() {
             words.push(format!("tier `{}`", tier.name));
@@ -47,6 +47,15 @@ impl Limit {
             words
                 .push(format!("counted in store `{}`, as far as it is known here", shared.store()));
         }
+        if let (Some(quota), Some(Left { units, until, .. })) = (quota, self.left(claim)) {
+            words.push(format!(
+                "{} of {} used this {}, {units} left for {}",
+                quota.units - units,
+                quota.units,
+                quota.calendar.word(),
+                coarse(until / 1_000)
+            ));
+        }
         if let Some(most) = concurrent {
             words.push(format!("{} of {most} at work", self.state.running(claim.key)));
         }
@@ -71,6 +80,38 @@ impl Limit {
     }
 }
 
+/// Seconds as days and hours, hours and minutes, or less.
+fn coarse(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, ..) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
 fn seconds(nanos: u64) -> String {
     format!("{:.1} s", Duration::from_nanos(nanos).as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_a_day_or_month_is_told_as_exactly_as_anybody_needs() {
+        for (seconds, said) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_599, "59 min"),
+            (3_600, "1 h 0 min"),
+            (86_399, "23 h 59 min"),
+            (86_400, "1 d 0 h"),
+            (2_678_399, "30 d 23 h"),
+        ] {
+            assert_eq!(coarse(seconds), said);
+        }
+    }
 }

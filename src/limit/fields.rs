@@ -7,7 +7,8 @@
 use bytes::{BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::gcra::Gcra;
+use super::{gcra::Gcra, quota::Quota};
+use crate::config::Calendar;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -17,20 +18,43 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub(super) struct Policy {
     /// Its name, as a string of structured fields, and the name of the first parameter.
     left: Box<[u8]>,
-    whole: HeaderValue,
+    /// Months are of different lengths: from 28 days on, one for each.
+    whole: Box<[HeaderValue]>,
 }
+
+/// The days of the shortest month.
+const SHORTEST: u8 = 28;
 
 impl Policy {
     pub(super) fn new(name: &str, rate: Gcra) -> Option<Self> {
         let window = rate.window().div_ceil(1_000_000_000).max(1);
+        Self::of(name, rate.units(), [window])
+    }
+
+    /// A quota's.
+    pub(super) fn of_quota(name: &str, quota: Quota) -> Option<Self> {
+        const DAY: u64 = 86_400;
+        match quota.calendar {
+            Calendar::Day => Self::of(name, quota.units, [DAY]),
+            Calendar::Month => Self::of(name, quota.units, [28, 29, 30, 31].map(|days| days * DAY)),
+        }
+    }
+
+    fn of<const N: usize>(name: &str, units: u64, windows: [u64; N]) -> Option<Self> {
         let name = quoted(name);
-        let whole = HeaderValue::try_from(format!("{name};q={};w={window}", rate.units())).ok()?;
+        let whole =
+            windows.map(|window| HeaderValue::try_from(format!("{name};q={units};w={window}")));
+        let whole = whole.into_iter().collect::<Result<_, _>>().ok()?;
         Some(Self { left: format!("{name};r=").into_bytes().into(), whole })
     }
 
-    /// Adds what is left, and in how many seconds all of it is there again.
-    pub(super) fn tell(&self, left: u32, reset: u32, headers: &mut HeaderMap) {
-        let mut text = BytesMut::with_capacity(self.left.len() + 23);
+    /// Adds what is left, and in how many seconds all of it is there again; of a quota, in a month of how
+    /// many days.
+    pub(super) fn tell(&self, left: u64, reset: u32, days: u8, headers: &mut HeaderMap) {
+        let Some(whole) = self.whole.get(usize::from(days.saturating_sub(SHORTEST))) else {
+            return;
+        };
+        let mut text = BytesMut::with_capacity(self.left.len() + 33);
         let mut digits = itoa::Buffer::new();
         text.put_slice(&self.left);
         text.put_slice(digits.format(left).as_bytes());
@@ -38,7 +62,7 @@ impl Policy {
         text.put_slice(digits.format(reset).as_bytes());
         if let Ok(value) = HeaderValue::from_maybe_shared(text.freeze()) {
             headers.append(RATE_LIMIT, value);
-            headers.append(RATE_LIMIT_POLICY, self.whole.clone());
+            headers.append(RATE_LIMIT_POLICY, whole.clone());
         }
     }
 }
@@ -68,9 +92,24 @@ mod tests {
             let rate = Gcra::new(10, 1_000_000_000, 25).unwrap();
             let policy = Policy::new(name, rate).unwrap();
             let mut headers = HeaderMap::new();
-            policy.tell(24, 1, &mut headers);
+            policy.tell(24, 1, 0, &mut headers);
             assert_eq!(headers[RATE_LIMIT], format!("{said};r=24;t=1"));
             assert_eq!(headers[RATE_LIMIT_POLICY], format!("{said};q=25;w=3"));
+        }
+    }
+
+    #[test]
+    fn a_quota_tells_the_length_of_its_day_or_month() {
+        for (calendar, days, window) in [
+            (Calendar::Day, 1, 86_400),
+            (Calendar::Month, 28, 2_419_200),
+            (Calendar::Month, 31, 2_678_400),
+        ] {
+            let policy = Policy::of_quota("l", Quota { units: 1_000_000, calendar }).unwrap();
+            let mut headers = HeaderMap::new();
+            policy.tell(999_999, 2_678_400, days, &mut headers);
+            assert_eq!(headers[RATE_LIMIT], "\"l\";r=999999;t=2678400");
+            assert_eq!(headers[RATE_LIMIT_POLICY], format!("\"l\";q=1000000;w={window}"));
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use std::{
     borrow::Cow,
-    hash::{BuildHasher as _, Hasher, RandomState},
+    hash::{BuildHasher, Hasher, RandomState},
     net::{IpAddr, Ipv6Addr},
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderName, Method, header::COOKIE};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -20,6 +21,8 @@ use crate::config::nearest;
 pub struct Ask<'a> {
     /// The time that it has.
     pub now: Instant,
+    /// The same time by the calendar, in milliseconds since 1970.
+    pub wall: &'a dyn Fn() -> u64,
     /// The client's address; none for a Unix socket.
     pub client: Option<IpAddr>,
     /// How.
@@ -78,7 +81,7 @@ pub(super) fn client(seed: &RandomState, ask: &Ask<'_>, prefix: u8) -> u64 {
 impl Recipe {
     /// The key of a request.
     #[inline]
-    pub(super) fn key(&self, seed: &RandomState, ask: &Ask<'_>) -> u64 {
+    pub(super) fn key(&self, seed: &impl BuildHasher, ask: &Ask<'_>) -> u64 {
         let mut hasher = seed.build_hasher();
         self.feed(ask, &mut hasher);
         hasher.finish()
@@ -102,9 +105,17 @@ impl Recipe {
         self.parts.iter().all(|part| *part == Part::Route)
     }
 
-    /// The key of a request, for people.
-    pub(super) fn describe(&self, ask: &Ask<'_>) -> String {
-        let parts: Vec<_> = self.parts.iter().map(|part| part.describe(ask, self.prefix)).collect();
+    /// What it is, in words that mean the same tomorrow.
+    pub(super) fn words(&self) -> String {
+        let parts: Vec<_> = self.parts.iter().map(Part::word).collect();
+        format!("{parts:?}/{}", self.prefix)
+    }
+
+    /// The key of a request, for people; `hidden` if they are not those who made the request, so that they
+    /// must not see what may be a credential.
+    pub(super) fn describe(&self, ask: &Ask<'_>, hidden: bool) -> String {
+        let describe = |part: &Part| part.describe(ask, self.prefix, hidden);
+        let parts: Vec<_> = self.parts.iter().map(describe).collect();
         if parts.is_empty() { "global".into() } else { parts.join(" and ") }
     }
 }
@@ -142,6 +153,19 @@ impl Part {
         }
     }
 
+    /// The word of `per`.
+    fn word(&self) -> String {
+        match self {
+            Self::Ip => "ip".into(),
+            Self::Identity => "identity".into(),
+            Self::Route => "route".into(),
+            Self::Claim(name) => format!("claim:{name}"),
+            Self::Header(name) => format!("header:{name}"),
+            Self::Cookie(name) => format!("cookie:{name}"),
+            Self::Path(name) => format!("path:{name}"),
+        }
+    }
+
     /// Puts what a request says into the digest; what is not there, as the address.
     #[inline]
     fn feed(&self, ask: &Ask<'_>, prefix: u8, hasher: &mut impl Hasher) {
@@ -167,7 +191,7 @@ impl Part {
         }
     }
 
-    fn describe(&self, ask: &Ask<'_>, prefix: u8) -> String {
+    fn describe(&self, ask: &Ask<'_>, prefix: u8, hidden: bool) -> String {
         const SHOWN: usize = 40;
         let short = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
@@ -179,8 +203,10 @@ impl Part {
             Some(ip) => format!("ip {ip}"),
             None => "no ip".into(),
         };
-        let all =
-            |values: Vec<&[u8]>| (!values.is_empty()).then(|| short(&values.join(&b", "[..])));
+        let all = |values: Vec<&[u8]>| {
+            let text = values.join(&b", "[..]);
+            (!values.is_empty()).then(|| if hidden { sign(&text) } else { short(&text) })
+        };
         let (kind, found) = match self {
             Self::Ip => return ip(),
             Self::Route => return format!("route `{}`", ask.route),
@@ -211,6 +237,12 @@ impl Part {
             None => format!("{} for want of {kind}", ip()),
         }
     }
+}
+
+/// The beginning of a text's SHA-256: enough to find who it is that has it, and no help to be them.
+fn sign(text: &[u8]) -> String {
+    let digest = digest(&SHA256, text);
+    digest.as_ref().iter().take(4).fold("#".into(), |said, byte| format!("{said}{byte:02x}"))
 }
 
 /// Those behind an address: in IPv6, where everybody has many, the first bits.
@@ -326,7 +358,7 @@ mod tests {
         let param = &|name: &str| (name == "id").then_some("7");
         let client = Some(client.parse().unwrap());
         let (now, method) = (Instant::now(), &Method::GET);
-        Ask { now, client, method, headers, route: "r", param, who }
+        Ask { now, wall: &|| 0, client, method, headers, route: "r", param, who }
     }
 
     #[test]
@@ -395,6 +427,37 @@ mod tests {
         assert_eq!(address("2001:db8::4", 128), "2001:db8::4");
         assert_eq!(address("2001:db8::4", 0), "::");
         assert_eq!(address("192.0.2.1", 8), "192.0.2.1");
+    }
+
+    #[test]
+    fn who_looks_on_sees_who_it_is_and_no_credential() {
+        let lines = headers(&[("x-t", "s3cret"), ("cookie", "s=s3cret2"), ("x-t", "more")]);
+        let ask = ask("192.0.2.1", &lines, Some(&Alice));
+        for (word, hidden, open) in [
+            ("ip", "ip 192.0.2.1", "ip 192.0.2.1"),
+            ("identity", "identity `alice`", "identity `alice`"),
+            ("claim:team", "claim team `red`", "claim team `red`"),
+            ("path:id", "path id `7`", "path id `7`"),
+            ("header:x-t", "header x-t #e059f8c7", "header x-t `s3cret, more`"),
+            ("cookie:s", "cookie s #3aa61053", "cookie s `s3cret2`"),
+            (
+                "header:x-u",
+                "ip 192.0.2.1 for want of header x-u",
+                "ip 192.0.2.1 for want of header x-u",
+            ),
+        ] {
+            let recipe = recipe(&[word]);
+            assert_eq!(recipe.describe(&ask, true), hidden);
+            assert_eq!(recipe.describe(&ask, false), open);
+        }
+    }
+
+    #[test]
+    fn words_come_back() {
+        for word in ["ip", "identity", "route", "claim:a.b", "header:x-t", "cookie:s", "path:id"] {
+            assert_eq!(Part::parse(word).unwrap().word(), word);
+        }
+        assert_eq!(recipe(&["ip", "cookie:a\", b"]).words(), r#"["ip", "cookie:a\", b"]/64"#);
     }
 
     #[test]

@@ -4,30 +4,40 @@
 //! or the reason why not, and when to come again. A [`Limiter`] is what a route names: each of its limits
 //! has to agree, and when a later one refuses, what earlier ones took is given back.
 //!
-//! `gcra` is the arithmetic, `table` where a number for each key is kept, `state` what a limit counts, `rule`
-//! what holds for whom, `queue` and `lane` who waits and in which order, `standing` who kept within limits,
-//! `shared` what several gateways count together.
+//! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
+//! a limit counts, `rule` what holds for whom, `queue` and `lane` who waits and in which order, `standing` who
+//! kept within limits, `ledger` and `book` how what was used survives a restart, `shared` what several gateways
+//! count together, `busiest` and `sketch` which keys are asked for most.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit, or has to be counted in a store first, takes the way round, which the chain keeps in a box.
 
+mod book;
+mod busiest;
 mod compile;
+mod counted;
 mod explain;
 mod fields;
 mod gcra;
 mod key;
 mod lane;
+mod ledger;
+mod page;
 mod pass;
 mod per_address;
 mod queue;
+mod quota;
 mod rule;
 mod section;
 mod shared;
+mod sketch;
 mod standing;
 mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tiers;
+mod used;
 
 use std::{sync::Arc, time::Duration};
 
@@ -46,7 +56,7 @@ use self::{
     queue::{Seat, Turn},
     rule::Limit,
     shared::Question,
-    state::{Blocked, Claim},
+    state::{Blocked, Claim, Taken},
 };
 use crate::{config::LimitHeaders, reject::Reject};
 
@@ -118,17 +128,28 @@ impl Limiter {
     }
 
     /// As [`Limiter::take`], after a wait: goes on behind the limit that had it wait.
-    pub fn go_on(&self, turn: Served, ask: &Ask<'_>, visit: Visit<'_>) -> Verdict {
+    pub fn go_on(&self, turn: Served, ask: &Ask<'_>, mut visit: Visit<'_>) -> Verdict {
         let Served { turn, limit, number, tier, worker } = turn;
         let now = limit.state.time(ask.now);
         match turn.map(Turn::accept) {
             Ok(Some(taken)) => {
-                limit.metrics.allow(worker);
-                visit.pass.take(number, &limit, tier, taken, now);
+                let claim = limit.claim(ask).0;
+                // It may have been used up by others meanwhile.
+                match limit.spend(claim) {
+                    Ok(left) => {
+                        limit.metrics.allow(worker);
+                        limit.note(claim, worker, true, ask);
+                        visit.pass.take(number, &limit, tier, Taken { left, ..taken }, now);
+                    }
+                    Err(blocked) => {
+                        limit.state.give_back(claim, now);
+                        return self.over((number, tier), (claim, blocked), ask, visit);
+                    }
+                }
             }
             Ok(None) => {}
             Err(blocked) if limit.only_reports => {
-                limit.report(blocked, visit.worker, visit.reported);
+                limit.report((limit.claim(ask).0, blocked), ask, &mut visit);
             }
             Err(blocked) => {
                 let (claim, tier) = limit.claim(ask);
@@ -139,18 +160,19 @@ impl Limiter {
     }
 
     #[inline]
-    fn take_from(&self, first: usize, ask: &Ask<'_>, visit: Visit<'_>) -> Verdict {
+    fn take_from(&self, first: usize, ask: &Ask<'_>, mut visit: Visit<'_>) -> Verdict {
         for (number, limit) in self.limits.iter().enumerate().skip(first) {
             let now = limit.state.time(ask.now);
             let (claim, tier) = limit.claim(ask);
             match limit.take(claim, now) {
                 Ok(taken) => {
                     limit.metrics.allow(visit.worker);
+                    limit.note(claim, visit.worker, true, ask);
                     visit.pass.take(number, limit, tier, taken, now);
                 }
                 Err(Blocked::Ask) => return self.ask_store((number, tier), claim, ask, visit),
                 Err(blocked) if limit.only_reports => {
-                    limit.report(blocked, visit.worker, visit.reported);
+                    limit.report((claim, blocked), ask, &mut visit);
                 }
                 Err(blocked) => {
                     return self.over((number, tier), (claim, blocked), ask, visit);
@@ -195,7 +217,7 @@ impl Limiter {
             || claim.terms.rate.is_some_and(|rate| claim.cost > rate.units());
         let refusal = if never {
             limit.refuse(Blocked::Never, now)
-        } else if limit.delay.is_none() {
+        } else if limit.delay.is_none() || matches!(blocked, Blocked::Quota(_)) {
             limit.refuse(blocked, now)
         } else {
             match limit.sit(claim, ask) {
@@ -232,17 +254,20 @@ impl Limiter {
         visit: Visit<'_>,
     ) -> Verdict {
         let limit = &self.limits[number];
+        let claim = limit.claim(ask).0;
         limit.metrics.reject(visit.worker, refusal.reject as usize);
+        limit.note(claim, visit.worker, false, ask);
         for (at, other) in self.limits.iter().enumerate() {
             if visit.pass.taken & 1 << at != 0 {
-                other.state.give_back(other.claim(ask).0, other.state.time(ask.now));
+                other.give_back(other.claim(ask).0, other.state.time(ask.now));
             }
         }
         visit.pass.clear();
         if limit.headers != LimitHeaders::Never {
             let now = limit.state.time(ask.now);
-            let tat = limit.state.peek(limit.claim(ask).0.key, now);
+            let tat = limit.state.peek(claim.key, now);
             visit.pass.tell(number, limit, tier, tat, now);
+            visit.pass.tell_quota(number, tier, limit.left(claim));
         }
         Verdict::Refuse(refusal)
     }

@@ -7,6 +7,7 @@ use super::{
     Limiter,
     rule::Limit,
     state::{Permit, Taken},
+    used::Left,
 };
 use crate::config::LimitHeaders;
 
@@ -29,8 +30,10 @@ pub struct Pass {
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
     limit: u8,
+    /// Of a quota, how many days its month has; 0 for a rate.
+    days: u8,
     tier: u16,
-    left: u32,
+    left: u64,
     /// Seconds.
     reset: u32,
 }
@@ -49,6 +52,7 @@ impl Pass {
         self.taken |= 1 << number;
         if limit.headers == LimitHeaders::Always {
             self.tell(number, limit, tier, taken.tat, now);
+            self.tell_quota(number, tier, taken.left);
         }
         if let Some(permit) = taken.permit {
             match self.permit {
@@ -62,14 +66,26 @@ impl Pass {
     #[inline]
     pub(super) fn tell(&mut self, number: usize, limit: &Limit, tier: usize, tat: u64, now: u64) {
         let Some(rate) = limit.tier(tier).terms.rate else { return };
+        let reset = tat.saturating_sub(now).div_ceil(1_000_000_000);
+        self.note(number, tier, 0, rate.left(tat, now), reset);
+    }
+
+    /// The same of its quota.
+    #[inline]
+    pub(super) fn tell_quota(&mut self, number: usize, tier: usize, left: Option<Left>) {
+        let Some(Left { units, until, days }) = left else { return };
+        self.note(number, tier, u8::try_from(days).unwrap_or(1), units, until.div_ceil(1_000));
+    }
+
+    fn note(&mut self, number: usize, tier: usize, days: u8, left: u64, reset: u64) {
         let Some(place) = self.told.get_mut(usize::from(self.count)) else { return };
         self.count += 1;
-        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         *place = Told {
             limit: u8::try_from(number).unwrap_or(u8::MAX),
+            days,
             tier: u16::try_from(tier).unwrap_or(u16::MAX),
-            left: small(rate.left(tat, now)),
-            reset: small(tat.saturating_sub(now).div_ceil(1_000_000_000)),
+            left,
+            reset: u32::try_from(reset).unwrap_or(u32::MAX),
         };
     }
 
@@ -84,9 +100,13 @@ impl Pass {
     pub(super) fn write(&self, limiter: &Limiter, headers: &mut HeaderMap) {
         for told in &self.told[..usize::from(self.count)] {
             let limit = limiter.limits.get(usize::from(told.limit));
-            let policy = limit.and_then(|limit| limit.tier(told.tier.into()).policy.as_ref());
+            let tier = limit.map(|limit| limit.tier(told.tier.into()));
+            let policy = tier.and_then(|tier| match told.days {
+                0 => tier.policy.as_ref(),
+                _ => tier.quota_policy.as_ref(),
+            });
             if let Some(policy) = policy {
-                policy.tell(told.left, told.reset, headers);
+                policy.tell(told.left, told.reset, told.days, headers);
             }
         }
     }

@@ -69,12 +69,12 @@ impl PerAddress {
         };
         let mut terms = |written: Option<config::Rate>, key: &'static str| {
             let rate = gcra(written?, None, &at.key(key), problems)?;
-            Some(Terms { rate: Some(rate), concurrent: None })
+            Some(Terms { rate: Some(rate), concurrent: None, quota: None })
         };
         let (handshakes, requests) =
             (terms(table.handshakes, "handshakes"), terms(table.requests, "requests"));
         let connections =
-            table.connections.map(|most| Terms { rate: None, concurrent: Some(most) });
+            table.connections.map(|most| Terms { rate: None, concurrent: Some(most), quota: None });
         let before = |pick: fn(&Self) -> &Option<Allowance>| before.and_then(|b| pick(b).as_ref());
         Self {
             standing: standing.clone(),
@@ -145,7 +145,7 @@ impl PerAddress {
         if ip.is_none() {
             return Ok(None);
         }
-        let claim = Claim { key: self.key(ip), cost: 1, terms: allowance.terms };
+        let claim = Claim { key: self.key(ip), cost: 1, terms: allowance.terms, account: None };
         match allowance.state.take(claim, now) {
             Ok(taken) => Ok(taken.permit),
             Err(blocked) => {

@@ -230,6 +230,7 @@ impl Queue {
                 Err(
                     Blocked::Running
                     | Blocked::Queue
+                    | Blocked::Quota(_)
                     | Blocked::Never
                     | Blocked::Ask
                     | Blocked::Unavailable,
@@ -272,7 +273,7 @@ impl Inner {
 
     /// When it would be its turn, if nobody else came; none if that is not a matter of time.
     fn turn(&self, state: &State, comer: &Comer, came: u64) -> Option<u64> {
-        let Claim { key, cost, terms } = comer.claim;
+        let Claim { key, cost, terms, .. } = comer.claim;
         let line = self.lanes.get(&key);
         let ahead = line.map_or(0, |line| line.lane.ahead(comer.client, comer.class, cost));
         let turn = terms.rate?.conforms(state.peek(key, came), ahead, cost);

@@ -5,13 +5,15 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, Method};
 
 use super::{
-    Refusal,
+    Refusal, Visit,
+    busiest::Busiest,
     fields::Policy,
     key::{self, Ask},
     queue::{Comer, NoTurn, Seat},
     shared::Sharing,
     standing::Standing,
     state::{Blocked, Claim, State, Taken, Terms},
+    used::{Left, Used},
 };
 use crate::{config::LimitHeaders, metrics::LimitMetrics, reject::Reject, store::Store};
 
@@ -20,7 +22,11 @@ use crate::{config::LimitHeaders, metrics::LimitMetrics, reject::Reject, store::
 pub(super) struct Limit {
     pub(super) name: Box<str>,
     pub(super) metrics: Arc<LimitMetrics>,
+    /// Which keys it is asked for most, if that is looked for.
+    pub(super) busiest: Option<Arc<Busiest>>,
     pub(super) state: Arc<State>,
+    /// What was used of a quota, if anybody has one.
+    pub(super) used: Option<Arc<Used>>,
     pub(super) standing: Arc<Standing>,
     /// Who has which terms, the fastest first.
     pub(super) tiers: Box<[Tier]>,
@@ -44,6 +50,7 @@ pub(super) struct Tier {
     pub(super) whose: Whose,
     pub(super) terms: Terms,
     pub(super) policy: Option<Policy>,
+    pub(super) quota_policy: Option<Policy>,
 }
 
 /// Whom a tier is for.
@@ -69,7 +76,19 @@ impl Limit {
         let tier = self.tiers.iter().position(|tier| tier.whose.is(ask));
         let tier = tier.unwrap_or(self.tiers.len());
         let key = self.state.shape.0.key(&self.standing.seed, ask);
-        (Claim { key, cost: self.cost.of(ask), terms: self.tier(tier).terms }, tier)
+        let account = self.used.as_ref().map(|used| used.account(ask));
+        (Claim { key, cost: self.cost.of(ask), terms: self.tier(tier).terms, account }, tier)
+    }
+
+    /// Notes for the operator, of some requests, whose they are and whether they may go.
+    #[inline]
+    pub(super) fn note(&self, claim: Claim, worker: usize, allowed: bool, ask: &Ask<'_>) {
+        if let Some(busiest) = &self.busiest
+            && busiest.looks(worker)
+        {
+            let name = || self.state.shape.0.describe(ask, true).into();
+            busiest.look(worker, claim.key, allowed, ask.now, name);
+        }
     }
 
     /// The tier with this number.
@@ -85,7 +104,44 @@ impl Limit {
         if self.delay.is_some() && queue.waits(claim.key) && queue.len(claim.key).1 > 0 {
             return Err(Blocked::Queue);
         }
-        self.state.take(claim, now)
+        let left = self.spend(claim)?;
+        match self.state.take(claim, now) {
+            Ok(taken) => Ok(Taken { left, ..taken }),
+            Err(blocked) => {
+                self.refund(claim);
+                Err(blocked)
+            }
+        }
+    }
+
+    /// Takes from the quota, if there is one; what is left.
+    #[inline]
+    pub(super) fn spend(&self, claim: Claim) -> Result<Option<Left>, Blocked> {
+        match (&self.used, claim.account, claim.terms.quota) {
+            (Some(used), Some(account), Some(quota)) => {
+                used.take(account, quota, claim.cost).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Gives back what was taken from the quota.
+    fn refund(&self, claim: Claim) {
+        if let (Some(used), Some(account), Some(_)) = (&self.used, claim.account, claim.terms.quota)
+        {
+            used.give_back(account, claim.cost);
+        }
+    }
+
+    /// Gives back all that a request took that was not let through after all.
+    pub(super) fn give_back(&self, claim: Claim, now: u64) {
+        self.state.give_back(claim, now);
+        self.refund(claim);
+    }
+
+    /// What is left of the quota, if there is one.
+    pub(super) fn left(&self, claim: Claim) -> Option<Left> {
+        Some(self.used.as_ref()?.left(claim.account?, claim.terms.quota?))
     }
 
     /// Takes a place in the queue, or says why there is none.
@@ -114,10 +170,16 @@ impl Limit {
     }
 
     /// Counts what would have become of a request.
-    pub(super) fn report(&self, blocked: Blocked, worker: usize, reported: &mut Option<Reject>) {
+    pub(super) fn report(
+        &self,
+        (claim, blocked): (Claim, Blocked),
+        ask: &Ask<'_>,
+        visit: &mut Visit<'_>,
+    ) {
         let reject = reason(blocked);
-        self.metrics.report(worker, reject as usize);
-        reported.get_or_insert(reject);
+        self.metrics.report(visit.worker, reject as usize);
+        self.note(claim, visit.worker, false, ask);
+        visit.reported.get_or_insert(reject);
     }
 
     /// Who makes the request, whatever the limit counts by.
@@ -148,6 +210,7 @@ const fn reason(blocked: Blocked) -> Reject {
     match blocked {
         Blocked::Until(_) | Blocked::Queue => Reject::LimitRate,
         Blocked::Running => Reject::LimitConcurrent,
+        Blocked::Quota(_) => Reject::LimitQuota,
         Blocked::Never => Reject::LimitCost,
         Blocked::Ask | Blocked::Unavailable => Reject::LimitStoreUnavailable,
     }

@@ -6,12 +6,14 @@ use http::{HeaderName, Method};
 
 use super::{
     compile::Limits,
-    fields::Policy,
     gcra::Gcra,
     key::{Part, Recipe},
+    quota::Quota,
     rule::{Cost, Limit, Tier, Whose},
     shared::Sharing,
     state::Terms,
+    tiers::tier_of,
+    used::Shape,
 };
 use crate::{
     config::{self, Enforce, Over, Path, Problem, Problems},
@@ -43,7 +45,7 @@ impl Section<'_> {
         let recipe = self.recipe();
         let terms = self.terms();
         let cost = self.cost();
-        let tiers = self.tiers(told);
+        let tiers = self.tiers(told, terms);
         let delay = self.delay();
         let store = self.store(limits);
         let config::Limit { max_waiting, max_keys, headers, .. } = *self.limit;
@@ -53,14 +55,17 @@ impl Section<'_> {
         let (recipe, terms, cost, tiers, store) = (recipe?, terms?, cost?, tiers?, store?);
         self.check_cost(&cost, terms, &tiers);
         let sharing = store.map(|store| (store, self.sharing(terms, &tiers)));
-        let policy = terms.rate.and_then(|rate| Policy::new(told, rate));
+        let shape = |calendar| Shape { recipe: recipe.clone(), keys: max_keys, calendar };
+        let used = self.calendar().map(|calendar| limits.used(name, shape(calendar)));
         Some(Limit {
             name: name.0.into(),
+            busiest: limits.busiest(name.0, self.limit.busiest.into(), &metrics),
             state: limits.state(name, (recipe, max_keys), sharing.clone(), &metrics),
             metrics,
             standing: limits.standing().clone(),
             tiers,
-            others: Tier { name: Box::default(), whose: Whose::Everybody, terms, policy },
+            used,
+            others: tier_of("", Whose::Everybody, told, terms),
             cost,
             delay: delay?,
             max_waiting: usize::try_from(max_waiting).unwrap_or(usize::MAX),
@@ -114,7 +119,7 @@ impl Section<'_> {
 
     /// The terms of everybody.
     fn terms(&mut self) -> Option<Terms> {
-        let config::Limit { burst, concurrent, tiers, .. } = self.limit;
+        let config::Limit { burst, concurrent, quota, tiers, .. } = self.limit;
         let mut written = self.limit.rate;
         if let Some(config::Tier::Rate(rate)) = tiers.get("default") {
             if written.is_some() {
@@ -122,10 +127,11 @@ impl Section<'_> {
             }
             written = Some(*rate);
         }
-        if written.is_none() && concurrent.is_none() {
+        if written.is_none() && concurrent.is_none() && quota.is_none() {
             let message = "this limit lets everything through";
             let problem = Problem::error(self.at.clone(), message);
-            self.problems.push(problem.help("rate = \"10/s\", or concurrent = 20"));
+            let help = "rate = \"10/s\", or concurrent = 20, or quota = \"10000/day\"";
+            self.problems.push(problem.help(help));
             return None;
         }
         if written.is_none() && burst.is_some() {
@@ -138,50 +144,7 @@ impl Section<'_> {
             None => None,
             Some(rate) => Some(gcra(rate, *burst, self.at, self.problems)?),
         };
-        Some(Terms { rate, concurrent: *concurrent })
-    }
-
-    fn tiers(&mut self, told: &str) -> Option<Box<[Tier]>> {
-        let mut tiers = Vec::new();
-        let mut whole = true;
-        for (name, tier) in &self.limit.tiers {
-            let at = self.at.key("tiers").key(name.clone());
-            let (written, burst, concurrent) = match tier {
-                config::Tier::Rate(_) if name == "default" => continue,
-                config::Tier::Rate(rate) => (*rate, None, None),
-                config::Tier::Table(table) => (table.rate, table.burst, table.concurrent),
-            };
-            if name == "default" {
-                let problem = Problem::error(at, "`default` is a rate alone");
-                let help = "`rate`, `burst` and `concurrent` of the limit are everybody's";
-                self.problems.push(problem.help(help));
-                continue;
-            }
-            let whose = match name.split_once(':') {
-                None | Some(("role", _)) => {
-                    Whose::Role(name.strip_prefix("role:").unwrap_or(name).into())
-                }
-                Some(("scope", scope)) => Whose::Scope(scope.into()),
-                Some(("owner", owner)) => Whose::Owner(owner.into()),
-                // Scopes and roles may have colons of their own.
-                Some(_) => Whose::Role(name.as_str().into()),
-            };
-            if concurrent == Some(0) {
-                let message = "no request could come in";
-                self.problems.push(Problem::error(at.key("concurrent"), message));
-            }
-            let Some(rate) = gcra(written, burst, &at, self.problems) else {
-                whole = false;
-                continue;
-            };
-            let concurrent = concurrent.or(self.limit.concurrent);
-            let terms = Terms { rate: Some(rate), concurrent };
-            let speed = f64::from(written.count) / written.period().as_secs_f64();
-            let policy = Policy::new(told, rate);
-            tiers.push((speed, Tier { name: name.as_str().into(), whose, terms, policy }));
-        }
-        tiers.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-        whole.then(|| tiers.into_iter().map(|(_, tier)| tier).collect())
+        Some(Terms { rate, concurrent: *concurrent, quota: quota.map(Quota::new) })
     }
 
     fn cost(&mut self) -> Option<Cost> {
@@ -225,13 +188,17 @@ impl Section<'_> {
             Cost::Number(cost) => Some(*cost),
             Cost::Table { methods, .. } => methods.iter().map(|(_, cost)| *cost).max(),
         };
-        let all = tiers.iter().map(|tier| tier.terms).chain([terms]);
-        let least = all.filter_map(|terms| terms.rate.map(Gcra::units)).min();
-        if let (Some(dearest), Some(least)) = (dearest, least)
-            && dearest > least
-        {
-            let message = format!("a request that costs {dearest} never fits a burst of {least}");
-            self.wrong("cost", &message, "a larger `burst`, or a smaller cost");
+        let all = || tiers.iter().map(|tier| tier.terms).chain([terms]);
+        let burst = all().filter_map(|terms| terms.rate.map(Gcra::units)).min();
+        let quota = all().filter_map(|terms| terms.quota.map(|quota| quota.units)).min();
+        for (word, least) in [("burst", burst), ("quota", quota)] {
+            if let (Some(dearest), Some(least)) = (dearest, least)
+                && dearest > least
+            {
+                let message =
+                    format!("a request that costs {dearest} never fits a {word} of {least}");
+                self.wrong("cost", &message, &format!("a larger `{word}`, or a smaller cost"));
+            }
         }
         if matches!(cost, Cost::Number(0)) {
             self.wrong("cost", "this limit lets everything through", "1 or more");
@@ -261,7 +228,11 @@ impl Section<'_> {
             self.wrong("gateways", &message, "the number of those that share the store");
         }
         let at = self.at.key("store");
-        if rate.is_none() && tiers.is_empty() {
+        if self.calendar().is_some() {
+            let message = "a store counts rates: a quota in a store is not there yet";
+            let help = "a limit of its own; a route can have several";
+            self.problems.push(Problem::error(at.clone(), message).help(help));
+        } else if rate.is_none() && tiers.is_empty() {
             let message =
                 "a store counts rates: how many run at a time each gateway counts by itself";
             self.problems.push(Problem::error(at.clone(), message).help("rate = \"10/s\""));

@@ -23,8 +23,10 @@ use super::{
     gcra::{Gcra, Over},
     key::Recipe,
     queue::Queue,
+    quota::Quota,
     shared::Shared,
     table::Table,
+    used::{Account, Left},
 };
 use crate::{metrics::LimitMetrics, store::Store};
 
@@ -48,6 +50,7 @@ pub(super) struct State {
 pub(super) struct Terms {
     pub(super) rate: Option<Gcra>,
     pub(super) concurrent: Option<u32>,
+    pub(super) quota: Option<Quota>,
 }
 
 /// What a request would take.
@@ -56,6 +59,8 @@ pub(super) struct Claim {
     pub(super) key: u64,
     pub(super) cost: u64,
     pub(super) terms: Terms,
+    /// Whose quota it is, if there is one.
+    pub(super) account: Option<Account>,
 }
 
 /// What stands in the way.
@@ -67,6 +72,8 @@ pub(super) enum Blocked {
     Running,
     /// Those who wait already.
     Queue,
+    /// The quota, for so many milliseconds.
+    Quota(u64),
     /// It is more than there ever is.
     Never,
     /// The store has to be asked.
@@ -78,8 +85,11 @@ pub(super) enum Blocked {
 impl Blocked {
     /// In how long it may go, if that is known.
     pub(super) fn after(self, now: u64) -> Option<Duration> {
-        let Self::Until(time) = self else { return None };
-        Some(Duration::from_nanos(time.saturating_sub(now)))
+        match self {
+            Self::Until(time) => Some(Duration::from_nanos(time.saturating_sub(now))),
+            Self::Quota(millis) => Some(Duration::from_millis(millis)),
+            Self::Running | Self::Queue | Self::Never | Self::Ask | Self::Unavailable => None,
+        }
     }
 }
 
@@ -98,11 +108,13 @@ pub(super) struct Taken {
     /// What the key owes now; none without a rate.
     pub(super) tat: u64,
     pub(super) permit: Option<Permit>,
+    /// What is left of the quota.
+    pub(super) left: Option<Left>,
 }
 
-/// When all is paid for that was taken, by key.
+/// A number by key: when all is paid for that was taken.
 #[derive(Debug)]
-enum Owed {
+pub(super) enum Owed {
     One(AtomicU64),
     Many(Table),
 }
@@ -193,10 +205,10 @@ impl State {
         now: u64,
     ) -> Result<Taken, Blocked> {
         let concurrent = claim.terms.concurrent;
-        let Some(most) = concurrent else { return Ok(Taken { tat, permit: None }) };
+        let Some(most) = concurrent else { return Ok(Taken { tat, permit: None, left: None }) };
         if self.running.enter(claim.key, most) {
             let permit = Permit { state: self.clone(), key: claim.key };
-            return Ok(Taken { tat, permit: Some(permit) });
+            return Ok(Taken { tat, permit: Some(permit), left: None });
         }
         self.give_back(claim, now);
         Err(Blocked::Running)
@@ -214,7 +226,7 @@ impl State {
             return self.draw_late(shared, claim, now);
         }
         // Who waited for others to end could have taken it long ago.
-        let Terms { rate: Some(rate), concurrent: None } = claim.terms else {
+        let Terms { rate: Some(rate), concurrent: None, .. } = claim.terms else {
             return self.take(claim, now);
         };
         let due = rate.conforms(self.peek(claim.key, came), 0, claim.cost);
@@ -249,11 +261,7 @@ impl State {
                 (owed, true) => owed,
             },
         };
-        let own = match &self.owed {
-            Owed::One(owed) => owed.load(Relaxed),
-            Owed::Many(table) => table.peek(key, now),
-        };
-        own.max(known.unwrap_or(0))
+        self.owed.peek(key, now).max(known.unwrap_or(0))
     }
 
     /// How many run under a key.
@@ -269,10 +277,7 @@ impl State {
     /// About how many keys owe something, or run.
     pub(super) fn keys(&self) -> usize {
         let now = self.time(Instant::now());
-        let owing = match &self.owed {
-            Owed::One(owed) => usize::from(owed.load(Relaxed) > now),
-            Owed::Many(table) => table.keys(now),
-        };
+        let owing = self.owed.keys(now);
         let running = match &self.running {
             Running::One(count) => usize::from(count.load(Relaxed) > 0),
             Running::Many(shards) => shards.iter().map(|shard| shard.lock().len()).sum(),
@@ -283,8 +288,23 @@ impl State {
 }
 
 impl Owed {
+    pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
+        match self {
+            Self::One(owed) => owed.load(Relaxed),
+            Self::Many(table) => table.peek(key, now),
+        }
+    }
+
+    /// About how many keys have a number above `now`.
+    pub(super) fn keys(&self, now: u64) -> usize {
+        match self {
+            Self::One(owed) => usize::from(owed.load(Relaxed) > now),
+            Self::Many(table) => table.keys(now),
+        }
+    }
+
     #[inline]
-    fn with<T>(&self, key: u64, now: u64, act: impl Fn(&mut u64) -> T) -> T {
+    pub(super) fn with<T>(&self, key: u64, now: u64, act: impl Fn(&mut u64) -> T) -> T {
         let owed = match self {
             Self::Many(table) => return table.with(key, now, act),
             Self::One(owed) => owed,

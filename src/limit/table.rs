@@ -12,6 +12,12 @@
 //! competes with itself: no place is taken from anybody who is limited. A key that gets a place of its own
 //! afterwards begins with what the overflow owes, as it may have been part of that.
 //!
+//! That is right for what is paid back in seconds. What counts for a day would have to be shared for a day,
+//! so a table that *counts* has no overflow: a new key takes the place of the one with the least, and begins
+//! with as much, as in a Space-Saving sketch (Metwally, Agrawal, El Abbadi 2005). Whoever used much keeps a
+//! place and an exact count; of the others nobody is counted too low, and too high by a fifteenth of what
+//! came without a place. As that is no calamity, such a table has six keys a set.
+//!
 //! Memory comes with the keys, a page at a time.
 
 use std::sync::OnceLock;
@@ -21,8 +27,9 @@ use parking_lot::Mutex;
 /// Places of a set.
 const WAYS: usize = 15;
 
-/// Keys of a set on average, when the table is full.
+/// Keys of a set on average, when the table is full; and of one that counts.
 const KEYS: usize = 4;
+const COUNTED: usize = 6;
 
 /// Sets whose memory comes together.
 const PAGE: usize = 16;
@@ -30,15 +37,26 @@ const PAGE: usize = 16;
 /// A number for each key.
 #[derive(Debug)]
 pub(super) struct Table {
+    full: Full,
     sets: usize,
     pages: Box<[OnceLock<Box<[Set]>>]>,
+}
+
+/// What becomes of a new key when all places of its set are taken.
+#[derive(Clone, Copy, Debug)]
+enum Full {
+    /// It shares the overflow.
+    Share,
+    /// It takes over the place with the least. What `overflow` holds then is the most that was in a place
+    /// that was taken over: whoever had it may come back.
+    TakeOver,
 }
 
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Set(Mutex<Places>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Places {
     overflow: u64,
     tags: [u64; WAYS],
@@ -48,16 +66,24 @@ struct Places {
 impl Table {
     /// A table for so many keys.
     pub(super) fn new(keys: usize) -> Self {
-        let sets = keys.div_ceil(KEYS).max(1);
-        Self { sets, pages: (0..sets.div_ceil(PAGE)).map(|_| OnceLock::new()).collect() }
+        Self::of(keys.div_ceil(KEYS).max(1), Full::Share)
+    }
+
+    /// A table that counts, for so many keys.
+    pub(super) fn counting(keys: usize) -> Self {
+        Self::of(keys.div_ceil(COUNTED).max(1), Full::TakeOver)
+    }
+
+    fn of(sets: usize, full: Full) -> Self {
+        let pages = (0..sets.div_ceil(PAGE)).map(|_| OnceLock::new()).collect();
+        Self { full, sets, pages }
     }
 
     /// Has `act` look at a key's number, and change it.
     #[inline]
     pub(super) fn with<T>(&self, key: u64, now: u64, act: impl FnOnce(&mut u64) -> T) -> T {
         let (page, set) = self.place(key);
-        let page = self.pages[page].get_or_init(|| (0..PAGE).map(|_| Set::default()).collect());
-        page[set].0.lock().with(key, now, act)
+        self.page(page)[set].0.lock().with(key, now, self.full, act)
     }
 
     /// A key's number, as it would find it.
@@ -67,8 +93,39 @@ impl Table {
         let places = page[set].0.lock();
         match places.find(key) {
             Some(at) => places.times[at],
-            None => places.shared(now),
+            None => places.fresh(now, self.full).1,
         }
+    }
+
+    /// Shows all keys whose number is above `now`, and for each set that is or was full the least number
+    /// that keys of it may have which have no place. A set is locked for as long as it takes to copy it.
+    pub(super) fn each(&self, now: u64, mut show: impl FnMut(Shown)) {
+        for (at, set) in self.pages.iter().enumerate().flat_map(|(at, page)| {
+            let sets = page.get().into_iter().flatten();
+            sets.enumerate().map(move |(set, places)| (at * PAGE + set, places))
+        }) {
+            let places = *set.0.lock();
+            if places.overflow > now {
+                show(Shown::Others(self.first(at), places.overflow));
+            }
+            let all = places.tags.into_iter().zip(places.times);
+            all.filter(|(_, time)| *time > now).for_each(|(key, time)| show(Shown::Key(key, time)));
+        }
+    }
+
+    /// Has keys without a place begin with this number at least, as those of a set of another table did: of
+    /// one with so many sets, and with this first key.
+    pub(super) fn raise(&self, first: u64, sets: usize, time: u64) {
+        let last = first.saturating_add(u64::MAX / sets.max(1) as u64 - 1);
+        for set in self.set(first)..=self.set(last) {
+            let mut places = self.page(set / PAGE)[set % PAGE].0.lock();
+            places.overflow = places.overflow.max(time);
+        }
+    }
+
+    /// How many sets there are.
+    pub(super) const fn sets(&self) -> usize {
+        self.sets
     }
 
     /// How many keys owe something: exact up to some thousands; of more, some pages are looked at. A set
@@ -96,10 +153,35 @@ impl Table {
     /// The page of a key, and the set in it.
     #[inline]
     fn place(&self, key: u64) -> (usize, usize) {
-        // The product's upper half is below the count: no division.
-        let set = ((u128::from(key) * self.sets as u128) >> 64) as usize;
+        let set = self.set(key);
         (set / PAGE, set % PAGE)
     }
+
+    #[inline]
+    fn set(&self, key: u64) -> usize {
+        // The product's upper half is below the count: no division.
+        ((u128::from(key) * self.sets as u128) >> 64) as usize
+    }
+
+    /// The first key of a set.
+    fn first(&self, set: usize) -> u64 {
+        let first = ((set as u128) << 64).div_ceil(self.sets as u128);
+        u64::try_from(first).unwrap_or(u64::MAX)
+    }
+
+    #[inline]
+    fn page(&self, page: usize) -> &[Set] {
+        self.pages[page].get_or_init(|| (0..PAGE).map(|_| Set::default()).collect())
+    }
+}
+
+/// What a table shows of itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Shown {
+    /// A key and its number.
+    Key(u64, u64),
+    /// The first key of a set, and the number that keys of it begin with which have no place.
+    Others(u64, u64),
 }
 
 impl Places {
@@ -114,18 +196,39 @@ impl Places {
         if self.overflow > now { self.overflow } else { 0 }
     }
 
+    /// The place that a new key would get, and the number that it begins with.
     #[inline]
-    fn with<T>(&mut self, key: u64, now: u64, act: impl FnOnce(&mut u64) -> T) -> T {
+    fn fresh(&self, now: u64, full: Full) -> (Option<usize>, u64) {
+        let free = self.times.iter().position(|time| *time <= now);
+        match full {
+            Full::Share => (free, self.shared(now)),
+            Full::TakeOver if free.is_some() => (free, self.shared(now)),
+            Full::TakeOver => {
+                let least = (0..WAYS).min_by_key(|at| self.times[*at]).unwrap_or(0);
+                (Some(least), self.times[least].max(self.shared(now)))
+            }
+        }
+    }
+
+    #[inline]
+    fn with<T>(&mut self, key: u64, now: u64, full: Full, act: impl FnOnce(&mut u64) -> T) -> T {
         if let Some(at) = self.find(key) {
             return act(&mut self.times[at]);
         }
-        let Some(free) = self.times.iter().position(|time| *time <= now) else {
+        let (Some(place), first) = self.fresh(now, full) else {
             return act(&mut self.overflow);
         };
-        let mut time = self.shared(now);
+        let mut time = first;
         let acted = act(&mut time);
         if time > now {
-            (self.tags[free], self.times[free]) = (key, time);
+            match full {
+                Full::Share => {}
+                // It took nothing, so nobody has to go for it.
+                Full::TakeOver if time <= first => return acted,
+                Full::TakeOver if self.times[place] > now => self.overflow = first,
+                Full::TakeOver => {}
+            }
+            (self.tags[place], self.times[place]) = (key, time);
         }
         acted
     }
@@ -253,6 +356,93 @@ mod tests {
         let counted = table.keys(now);
         assert!((970_000..=1_030_000).contains(&counted), "{counted} counted");
         assert_eq!(table.keys(now + 1_000_000_000), 0, "nobody owes anything any more");
+    }
+
+    fn count(table: &Table, key: u64, cost: u64, most: u64) -> bool {
+        table.with(key, 0, |count| {
+            let fits = *count + cost <= most;
+            *count += if fits { cost } else { 0 };
+            fits
+        })
+    }
+
+    proptest! {
+        /// One set, far more keys than places.
+        #[test]
+        fn a_table_that_counts_never_counts_too_low_and_exactly_while_there_is_room(
+            requests in proptest::collection::vec((1_u64..40, 0_u64..4), 1..600), few: bool,
+        ) {
+            let (table, mut map) = (Table::counting(1), HashMap::<u64, u64>::new());
+            let mut all = 0;
+            for (key, cost) in requests {
+                let key = if few { key % WAYS as u64 + 1 } else { key };
+                let known = map.entry(key).or_default();
+                if count(&table, key, cost, 60) {
+                    *known += cost;
+                    all += cost;
+                }
+                prop_assert!(*known <= 60);
+                let shown = table.peek(key, 0);
+                prop_assert!(shown >= *known, "{} is counted as {}", known, shown);
+                prop_assert!(!few || shown == *known);
+                prop_assert!(shown <= *known + all / WAYS as u64 + 3, "{} for {}", shown, known);
+            }
+        }
+
+        /// As over a restart, with another `max-keys`.
+        #[test]
+        fn what_a_table_shows_makes_another_that_frees_nobody(
+            requests in proptest::collection::vec((0_u64..400, 1_u64..4), 1..900),
+            keys in 1_usize..60, others in 1_usize..60,
+        ) {
+            let hasher = RandomState::new();
+            let (table, other) = (Table::counting(keys), Table::counting(others));
+            let mut map = HashMap::<u64, u64>::new();
+            for (key, cost) in requests {
+                if count(&table, hasher.hash_one(key), cost, 50) {
+                    *map.entry(key).or_default() += cost;
+                }
+            }
+            table.each(0, |shown| match shown {
+                Shown::Key(key, time) => other.with(key, 0, |own| *own = (*own).max(time)),
+                Shown::Others(first, time) => other.raise(first, table.sets(), time),
+            });
+            for (key, known) in map {
+                let (before, after) =
+                    (table.peek(hasher.hash_one(key), 0), other.peek(hasher.hash_one(key), 0));
+                prop_assert!(after >= known, "{} for {}", after, known);
+                prop_assert!(keys != others || after == before, "{} for {}", after, before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_neither_frees_nor_locks_out_who_used_much() {
+        let (table, hasher) = (Table::counting(100), RandomState::new());
+        let known: Vec<u64> = (0..20_u64).map(|key| hasher.hash_one(key)).collect();
+        for key in &known {
+            assert!(count(&table, *key, 5_000, 10_000));
+        }
+        let flood =
+            (1_000..50_000_u64).filter(|key| count(&table, hasher.hash_one(key), 1, 10_000));
+        assert_eq!(flood.count(), 49_000);
+        for key in &known {
+            assert_eq!(table.peek(*key, 0), 5_000);
+        }
+    }
+
+    #[test]
+    fn a_million_counted_keys_leave_room_for_as_many_that_owe() {
+        let (table, hasher) = (Table::counting(1_000_000), RandomState::new());
+        let exact = (0..1_000_000_u64).filter(|key| {
+            let key = hasher.hash_one(key);
+            count(&table, key, 1, 9);
+            table.peek(key, 0) == 1
+        });
+        let exact = exact.count();
+        assert!(exact > 999_000, "{exact}");
+        let memory = table.most_memory() + Table::new(1_000_000).most_memory();
+        assert!(memory <= 128 << 20, "{memory} bytes");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Limits as a route has them, with time that stands still unless somebody waits.
 
 use std::{
+    cell::Cell,
     net::{IpAddr, Ipv4Addr},
     sync::{
         Arc,
@@ -91,6 +92,14 @@ static REASONS: [&str; Reject::ALL.len()] = {
     reasons
 };
 
+thread_local! {
+    /// The time by the calendar, which here only tests move: noon on the 15th of November 2023.
+    static WALL: Cell<u64> = const { Cell::new(19_676 * DAY + DAY / 2) };
+}
+
+/// In milliseconds.
+const DAY: u64 = 86_400_000;
+
 type Answer = Result<(Pass, Duration), Refusal>;
 
 async fn ask(limiter: Arc<Limiter>, client: u8, headers: HeaderMap, method: Method) -> Answer {
@@ -100,7 +109,16 @@ async fn ask(limiter: Arc<Limiter>, client: u8, headers: HeaderMap, method: Meth
         let client = Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, client)));
         let (now, param) = (Instant::now(), &|_: &str| None);
         let (headers, method) = (&headers, &method);
-        let ask = Ask { now, client, method, headers, route: "r", param, who: None };
+        let ask = Ask {
+            now,
+            wall: &|| WALL.get(),
+            client,
+            method,
+            headers,
+            route: "r",
+            param,
+            who: None,
+        };
         act(&ask, Visit { pass, worker: 0, reported: &mut None })
     };
     let mut verdict = with(&mut pass, &mut |ask, visit| limiter.take(ask, visit));
@@ -478,8 +496,14 @@ async fn who_waits_and_who_comes_by_new_rules_share_one_queue() {
 
 #[test]
 fn many_threads_never_admit_more_than_there_is() {
-    for keys in ["per = \"global\"", "per = \"ip\""] {
-        let gate = Gate::one(&format!("rate = \"1/h\"\nburst = 500\nconcurrent = 7\n{keys}"));
+    for keys in [
+        "rate = \"1/h\"\nburst = 500\nper = \"global\"",
+        "rate = \"1/h\"\nburst = 500\nper = \"ip\"",
+        "quota = \"500/day\"\nper = \"global\"",
+        "quota = \"500/month\"\nper = \"ip\"",
+        "rate = \"1/h\"\nburst = 600\nquota = \"500/day\"",
+    ] {
+        let gate = Gate::one(&format!("concurrent = 7\n{keys}"));
         let (runs, admitted) = (AtomicU32::new(0), AtomicU32::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -523,4 +547,127 @@ async fn many_threads_that_wait_all_get_their_turn() {
     for one in all {
         tokio::time::timeout(Duration::from_secs(30), one).await.unwrap().unwrap();
     }
+}
+
+/// A day's quota is over: refused for the rest of the day.
+fn used_up(millis: u64) -> Option<Refusal> {
+    let retry_after = Some(Duration::from_millis(millis));
+    Some(Refusal { reject: Reject::LimitQuota, retry_after })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_is_for_a_day_or_a_month_of_the_calendar() {
+    for (keys, until) in
+        [("quota = \"3/day\"", DAY / 2), ("quota = \"3/month\"", 15 * DAY + DAY / 2)]
+    {
+        let gate = Gate::one(keys);
+        let noon = WALL.get();
+        for _ in 0..3 {
+            assert!(gate.may(1).await);
+        }
+        assert_eq!(gate.ask(1).await.err(), used_up(until), "{keys}");
+        assert!(gate.may(2).await, "another key");
+        assert!(gate.shows("janua_limit_rejected_total{limit=\"l\",reason=\"limit.quota\"} 1"));
+        WALL.set(noon + until - 1);
+        assert_eq!(gate.ask(1).await.err(), used_up(1), "{keys}");
+        WALL.set(noon + until);
+        for _ in 0..3 {
+            assert!(gate.may(1).await, "{keys}");
+        }
+        assert!(!gate.may(1).await, "{keys}");
+        WALL.set(noon);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_gives_nothing_back() {
+    let gate = Gate::one("quota = \"3/day\"");
+    let noon = WALL.get();
+    assert!(gate.may(1).await && gate.may(1).await);
+    WALL.set(noon - DAY);
+    assert!(gate.may(1).await);
+    assert_eq!(gate.ask(1).await.err(), used_up(DAY + DAY / 2));
+    WALL.set(noon);
+    assert_eq!(gate.ask(1).await.err(), used_up(DAY / 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_used_a_quota_up_is_refused_at_once_also_where_others_wait() {
+    let gate =
+        Gate::one("rate = \"10/s\"\nburst = 1\nquota = \"3/day\"\nover = { delay = \"9s\" }");
+    assert!(gate.may(1).await);
+    let sent = [gate.send(1).await, gate.send(1).await, gate.send(1).await];
+    let [second, third, fourth] = sent;
+    assert!(!fourth.is_finished(), "as long as they wait they used nothing");
+    assert_eq!(millis(&second.await.unwrap()) / 10, 10);
+    assert_eq!(millis(&third.await.unwrap()) / 10, 20);
+    assert_eq!(fourth.await.unwrap().err(), used_up(DAY / 2));
+    assert_eq!(gate.ask(1).await.err(), used_up(DAY / 2), "and did not wait");
+    assert!(gate.shows("janua_limit_waiting{limit=\"l\",standing=\"good\"} 0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_go_through_uses_nothing_of_a_quota() {
+    let gate = Gate::new(
+        "[limit.a]\nquota = \"4/day\"\nrate = \"1/s\"\nburst = 2\nconcurrent = 1\n\
+         [limit.b]\nrate = \"1/h\"\nburst = 1\n",
+        &["a", "b"],
+    );
+    let runs = gate.ask(1).await.unwrap();
+    assert_eq!(gate.ask(1).await.unwrap_err().reject, Reject::LimitConcurrent);
+    drop(runs);
+    for _ in 0..9 {
+        tokio::time::advance(SECOND).await;
+        assert_eq!(gate.ask(1).await.unwrap_err().reject, Reject::LimitRate, "of b");
+    }
+    let alone = Gate::after(
+        Some(&gate),
+        "[limit.a]\nquota = \"4/day\"\nrate = \"1/s\"\nburst = 2\nconcurrent = 1\n",
+        &["a"],
+    );
+    tokio::time::advance(SECOND).await;
+    assert!(alone.may(1).await && alone.may(1).await);
+    assert_eq!(alone.ask(1).await.unwrap_err().reject, Reject::LimitRate);
+    tokio::time::advance(SECOND).await;
+    assert!(alone.may(1).await);
+    assert_eq!(alone.ask(1).await.unwrap_err().reject, Reject::LimitQuota);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_used_outlives_a_reload_as_long_as_the_keys_mean_the_same() {
+    let first = Gate::one("quota = \"2/day\"");
+    assert!(first.may(1).await && first.may(1).await);
+    for keys in [
+        "quota = \"2/day\"\nmax-keys = 7",
+        "quota = \"2/day\"\nrate = \"9/s\"\nmax-keys = 900000",
+        "rate = \"9/s\"\ntiers = { gold = { quota = \"5/day\" } }\nquota = \"2/day\"",
+    ] {
+        let next = Gate::after(Some(&first), &format!("[limit.l]\n{keys}\n"), &["l"]);
+        assert_eq!(next.ask(1).await.unwrap_err().reject, Reject::LimitQuota, "{keys}");
+        assert!(next.may(2).await);
+    }
+    let more = Gate::after(Some(&first), "[limit.l]\nquota = \"3/day\"\n", &["l"]);
+    assert!(more.may(1).await && !more.may(1).await);
+    for keys in ["quota = \"2/month\"", "quota = \"2/day\"\nper = \"global\""] {
+        let other = Gate::after(Some(&first), &format!("[limit.l]\n{keys}\n"), &["l"]);
+        assert!(other.may(1).await, "{keys}: these are other keys");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_busiest_keys_are_named_and_counted() {
+    let gate = Gate::one("rate = \"1/s\"\nburst = 2");
+    for client in [1, 1, 1, 1, 2, 3, 3] {
+        let _ = gate.ask(client).await;
+    }
+    let page: serde_json::Value = serde_json::from_str(&gate.limits.page()).unwrap();
+    let key = |key: &str, allowed: u64, refused: u64| serde_json::json!({ "key": key, "allowed": allowed, "refused": refused, "missed": 0 });
+    let busiest = [key("ip 192.0.2.1", 2, 2), key("ip 192.0.2.3", 2, 0), key("ip 192.0.2.2", 1, 0)];
+    assert_eq!(page[0]["busiest"], serde_json::json!(busiest));
+    assert_eq!((&page[0]["name"], &page[0]["allowed"]), (&"l".into(), &5.into()));
+    assert_eq!(page[0]["rejected"], serde_json::json!({ "limit.rate": 2 }));
+    let same = Gate::after(Some(&gate), "[limit.l]\nrate = \"9/s\"\n", &["l"]);
+    assert!(same.limits.page().contains("192.0.2.1"), "a reload forgot them");
+    let none = Gate::one("rate = \"1/s\"\nbusiest = 0");
+    assert!(none.may(1).await && !none.limits.page().contains("192.0.2.1"));
 }

@@ -7,8 +7,8 @@
 use std::fmt::Display;
 
 use super::{
-    AuthMetrics, Counters, LimitMetrics, ListenerMetrics, Named, ProcessMetrics, Registry,
-    RouteMetrics, StoreMetrics, UpstreamMetrics,
+    AuthMetrics, Counters, LimitMetrics, ListenerMetrics, Named, ProcessMetrics, QuotaMetrics,
+    Registry, RouteMetrics, StoreMetrics, UpstreamMetrics,
     exposition::{Kind, Page},
 };
 
@@ -57,6 +57,7 @@ impl Registry {
             "Clients that did not keep within their limits lately.",
         )
         .sample(&[], self.bad_standing.get());
+        quotas(&mut page, &self.quotas);
         page.finish()
     }
 }
@@ -338,6 +339,12 @@ fn limits(page: &mut Page, all: &Named<LimitMetrics>) {
     }
     let keys = ("janua_limit_keys", Kind::Gauge, "Keys that owe something; of many, an estimate.");
     simple(page, keys, "limit", all, |limit| limit.keys.get());
+    let keys = (
+        "janua_limit_quota_keys",
+        Kind::Gauge,
+        "Keys that used something of their quota this day or month; of many, an estimate.",
+    );
+    simple(page, keys, "limit", all, |limit| limit.quota_keys.get());
     let offences = (
         "janua_limit_offences_total",
         Kind::Counter,
@@ -359,6 +366,22 @@ fn limits(page: &mut Page, all: &Named<LimitMetrics>) {
         "1 while a limit goes on without its store, else 0.",
     );
     simple(page, down, "limit", all, |limit| limit.store_down.get());
+}
+
+fn quotas(page: &mut Page, quotas: &QuotaMetrics) {
+    page.family(
+        "janua_limit_quotas_kept",
+        Kind::Gauge,
+        "0 while what quotas count is in memory only, because it cannot be written; else 1.",
+    )
+    .sample(&[], quotas.kept.get());
+    let mut writes = page.family(
+        "janua_limit_quota_writes_total",
+        Kind::Counter,
+        "Times that what quotas count was written to the state directory.",
+    );
+    writes.sample(&[("outcome", "ok")], quotas.writes.get());
+    writes.sample(&[("outcome", "failed")], quotas.failures.get());
 }
 
 /// A family with one series for each name.

@@ -6,6 +6,26 @@
 use super::{Counter, Counters, Gauge, Histogram, Labels, histogram::Distribution};
 use crate::worker::PerWorker;
 
+/// How it goes to keep what quotas count.
+#[derive(Debug)]
+pub struct QuotaMetrics {
+    /// 0 while it is in memory only, else 1.
+    pub kept: Gauge,
+    /// Times that it was written.
+    pub writes: Counter,
+    /// Times that it could not be written.
+    pub failures: Counter,
+}
+
+impl Default for QuotaMetrics {
+    fn default() -> Self {
+        let (kept, writes, failures) = (Gauge::default(), Counter::default(), Counter::default());
+        // As long as there is nothing to keep, nothing is missing.
+        kept.set(1);
+        Self { kept, writes, failures }
+    }
+}
+
 /// What a limit let through, had wait and refused.
 #[derive(Debug)]
 pub struct LimitMetrics {
@@ -19,6 +39,8 @@ pub struct LimitMetrics {
     pub waiting_bad: Gauge,
     /// Keys that owe something, as of the last look.
     pub keys: Gauge,
+    /// Keys that used something of their quota, as of the last look.
+    pub quota_keys: Gauge,
     /// Requests that cost their client good standing.
     pub offences: Counter,
     /// Times that the limit's store was asked.
@@ -40,6 +62,7 @@ impl LimitMetrics {
             waiting_good: Gauge::default(),
             waiting_bad: Gauge::default(),
             keys: Gauge::default(),
+            quota_keys: Gauge::default(),
             offences: Counter::default(),
             fetches: Counter::default(),
             fallbacks: Counter::default(),
@@ -73,16 +96,29 @@ impl LimitMetrics {
         if good { &self.waiting_good } else { &self.waiting_bad }
     }
 
-    pub(super) fn allowed(&self) -> u64 {
+    /// How many requests were let through.
+    pub fn allowed(&self) -> u64 {
         self.allowed.sum(Counter::get)
     }
 
-    pub(super) fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// How many were refused, by reason.
+    pub fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.rejected.counted()
     }
 
-    pub(super) fn reported(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// How many would have been, by reason.
+    pub fn reported(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.reported.counted()
+    }
+
+    /// How many of those that were let through had waited.
+    pub fn delays(&self) -> u64 {
+        self.delayed().buckets.iter().sum()
+    }
+
+    /// How many workers have a block of their own.
+    pub fn workers(&self) -> usize {
+        self.allowed.workers()
     }
 
     pub(super) fn delayed(&self) -> Distribution {

@@ -26,7 +26,7 @@ pub use self::{
     encode::{CONTENT_TYPE, Outside},
     histogram::Histogram,
     labelled::Counters,
-    limit::LimitMetrics,
+    limit::{LimitMetrics, QuotaMetrics},
     listener::{ListenerMetrics, ListenerShard, Protocol},
     process::{ProcessMetrics, open_files},
     registry::{Loading, NO_ROUTE, Named, Registry},

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     AuthMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics, ProcessMetrics,
-    RouteMetrics, StoreMetrics, UpstreamMetrics,
+    QuotaMetrics, RouteMetrics, StoreMetrics, UpstreamMetrics,
 };
 
 /// The name under which requests count that no route takes.
@@ -32,6 +32,7 @@ pub struct Registry {
     pub(super) limits: Named<LimitMetrics>,
     /// Clients that did not keep within their limits.
     pub(super) bad_standing: Arc<Gauge>,
+    pub(super) quotas: Arc<QuotaMetrics>,
     /// When each certificate ends, in seconds since 1970.
     pub(super) certificates: BTreeMap<Box<str>, i64>,
 }
@@ -42,10 +43,11 @@ impl Registry {
         &self.process
     }
 
-    /// Says how many keys of a limit owe something.
-    pub fn limit_keys(&self, limit: &str, keys: usize) {
+    /// Says how many keys of a limit owe something, and how many used something of a quota.
+    pub fn limit_keys(&self, limit: &str, owing: usize, used: usize) {
         if let Some(limit) = self.limits.get(limit) {
-            limit.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
+            limit.keys.set(i64::try_from(owing).unwrap_or(i64::MAX));
+            limit.quota_keys.set(i64::try_from(used).unwrap_or(i64::MAX));
         }
     }
 
@@ -93,6 +95,7 @@ impl<'a> Loading<'a> {
             bad_standing: previous
                 .map(|previous| previous.bad_standing.clone())
                 .unwrap_or_default(),
+            quotas: previous.map(|previous| previous.quotas.clone()).unwrap_or_default(),
             certificates: BTreeMap::new(),
         };
         let mut loading = Self { previous, workers, reasons, next };
@@ -145,6 +148,11 @@ impl<'a> Loading<'a> {
         let old = self.previous.map(|previous| &previous.limits);
         let make = || LimitMetrics::new(self.workers, self.reasons);
         keep(&mut self.next.limits, old, name, make)
+    }
+
+    /// The counts of what is done to keep what quotas count.
+    pub fn quotas(&self) -> Arc<QuotaMetrics> {
+        self.next.quotas.clone()
     }
 
     /// Says when the certificate with this name ends, in seconds since 1970.

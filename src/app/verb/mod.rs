@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod healthcheck;
 mod key;
+mod limits;
 mod manual;
 mod password;
 mod proxy;
@@ -32,6 +33,7 @@ impl Cli {
             Verb::Check(arguments) => check::check(&arguments),
             Verb::Demo { listen } => demo::demo(listen),
             Verb::Explain(arguments) => explain::explain(arguments),
+            Verb::Limits(arguments) => limits::limits(&arguments),
             Verb::Reload(arguments) => reload::reload(&arguments),
             Verb::Config(Config::Show(file)) => show::config(&file.source()),
             Verb::Schema => show::schema(),

@@ -2,19 +2,19 @@
 
 use crate::support::{Janua, Message, Setup, until};
 
-fn limited(keys: &str) -> Setup {
+pub(super) fn limited(keys: &str) -> Setup {
     Setup::new(format!(
         "[limit.few]\n{keys}\n[[route]]\nname = \"r\"\nlimit = \"few\"\nto = {{ status = 204 }}\n"
     ))
 }
 
 /// A field's value, or nothing.
-fn field(answer: &Message, name: &str) -> String {
+pub(super) fn field(answer: &Message, name: &str) -> String {
     answer.field(name).unwrap_or_default()
 }
 
 /// The answer to a request with these fields, on a connection of its own.
-async fn get(janua: &Janua, fields: &str) -> Message {
+pub(super) async fn get(janua: &Janua, fields: &str) -> Message {
     janua.client().await.request("GET /", fields).await
 }
 
@@ -145,7 +145,7 @@ async fn a_named_limit_is_one_allowance_unless_each_route_has_its_own() {
 }
 
 /// SHA-256 of `gold-key` and `plain-key`.
-fn keys() -> String {
+pub(super) fn keys() -> String {
     use aws_lc_rs::digest::{SHA256, digest};
     let hash = |key: &str| {
         let hash = digest(&SHA256, key.as_bytes());

@@ -3,6 +3,7 @@
 mod addresses;
 mod answers;
 mod problems;
+mod quotas;
 mod waits;
 
 use crate::support::Origin;

@@ -160,6 +160,23 @@ impl Daemon {
         self.admin.as_ref().unwrap()
     }
 
+    /// Whether its log has a line with this in it so far.
+    pub(crate) fn said(&self, words: &str) -> bool {
+        self.times(words) > 0
+    }
+
+    /// How many lines with this in it its log has so far.
+    pub(crate) fn times(&self, words: &str) -> usize {
+        self.said.iter().filter(|line| line.contains(words)).count()
+    }
+
+    /// Waits for its end, which was asked for, and gives back its directory as it left it.
+    pub(crate) fn stopped(mut self) -> TempDir {
+        let home = std::mem::replace(&mut self.home, tempfile::tempdir().unwrap());
+        self.ended();
+        home
+    }
+
     /// Kills it, and gives back its directory as it left it.
     pub(crate) fn leave(mut self) -> TempDir {
         let _ = self.child.kill();

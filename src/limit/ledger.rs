@@ -1,0 +1,291 @@
+//! [`Ledger`]: keeps what quotas counted, so that a restart forgives nobody.
+//!
+//! In: what was counted, each second if something was. Out: a file of the state directory, whole or not at
+//! all; and what was counted before, at the start. All of it is control's: no request waits for a disk, and
+//! a disk that is full or gone costs no request either; counts go on in memory until it is back.
+//!
+//! One process at a time writes, by a lock. While a new one starts and an old one drains both count: the new
+//! one begins with what the file says, and once it has the lock it adds what the other counted since.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use aws_lc_rs::rand;
+use parking_lot::Mutex;
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    book::{self, Book, Name, Page},
+    quota::{Window, merge},
+    table::Shown,
+    used::{Seed, Shape, Used},
+};
+use crate::{metrics::QuotaMetrics, state, worker::wall};
+
+/// The file of the state directory.
+const FILE: &str = "quotas";
+
+/// How often it is written, if there is something to write.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Of the time no more than one part of these is spent on writing.
+const PART: u32 = 20;
+
+/// The largest file that is read: 60 million keys.
+const LARGEST: u64 = 1 << 30;
+
+/// What quotas counted, and where it is kept.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    file: PathBuf,
+    seed: Seed,
+    metrics: Arc<QuotaMetrics>,
+    /// What is counted now.
+    open: Mutex<Vec<(Name, Arc<Used>)>>,
+    disk: Mutex<Disk>,
+    started: AtomicBool,
+    /// Whether another goes on with it.
+    over: AtomicBool,
+    /// The same in another directory, until this one is started.
+    before: Mutex<Option<Arc<Self>>>,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    /// As long as this is open no other process writes.
+    lock: Option<File>,
+    /// What the file said when it was read.
+    read: Option<Book>,
+    /// Whether what is there was never counted here, or was long ago.
+    strange: bool,
+    /// What is wrong was said.
+    said: bool,
+}
+
+impl Ledger {
+    /// What the file of a state directory says, which is only read. It is never refused: what cannot be
+    /// read is as if it were not there.
+    pub(super) fn open(folder: &Path, metrics: &Arc<QuotaMetrics>) -> Self {
+        let file = folder.join(FILE);
+        let read = read(&file).unwrap_or_else(|error| {
+            tracing::warn!(file = %file.display(), "what quotas counted cannot be read, they begin anew: {error}");
+            None
+        });
+        let mut seed = [0; 16];
+        // Without random numbers the system has greater worries; and nothing but guesses of keys that
+        // share an allowance depends on it.
+        let _ = rand::fill(&mut seed);
+        let seed = read.as_ref().map_or_else(|| Seed::of(seed), |book| book.seed);
+        Self::new(file, seed, read, metrics)
+    }
+
+    /// The same counts in another directory, whatever is there.
+    pub(super) fn moved(self: &Arc<Self>, folder: &Path) -> Self {
+        let moved = Self::new(folder.join(FILE), self.seed, None, &self.metrics);
+        *moved.before.lock() = Some(self.clone());
+        moved.disk.lock().strange = true;
+        moved
+    }
+
+    fn new(file: PathBuf, seed: Seed, read: Option<Book>, metrics: &Arc<QuotaMetrics>) -> Self {
+        Self {
+            file,
+            seed,
+            metrics: metrics.clone(),
+            open: Mutex::default(),
+            disk: Mutex::new(Disk { read, ..Disk::default() }),
+            started: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            before: Mutex::default(),
+        }
+    }
+
+    /// Whether it is kept in this directory.
+    pub(super) fn is_in(&self, folder: &Path) -> bool {
+        self.file.parent() == Some(folder)
+    }
+
+    /// Counts that begin with what is kept under this name.
+    pub(super) fn used(&self, name: &Name, shape: Shape) -> Used {
+        let used = Used::new(shape, self.seed);
+        let disk = self.disk.lock();
+        if let Some(page) = disk.read.as_ref().and_then(|book| page(book, name, &used)) {
+            let wall = wall();
+            for shown in &page.counts {
+                used.take_in(*shown, page.sets, wall, u64::max);
+            }
+        }
+        used
+    }
+
+    /// Keeps these from now on, on the runtime that this is called on.
+    pub(super) fn start(self: &Arc<Self>, all: Vec<(Name, Arc<Used>)>) {
+        if let Some(before) = self.before.lock().take() {
+            before.over.store(true, Relaxed);
+            all.iter().for_each(|(_, used)| used.change());
+        }
+        *self.open.lock() = all;
+        if self.started.swap(true, Relaxed) {
+            return;
+        }
+        let ledger = Arc::downgrade(self);
+        tokio::spawn(async move {
+            while let Some(ledger) = ledger.upgrade() {
+                let since = Instant::now();
+                let _ = tokio::task::spawn_blocking(move || ledger.save()).await;
+                sleep(EVERY.max(since.elapsed() * PART)).await;
+            }
+        });
+    }
+
+    /// Keeps what is counted for the last time, and lets another process go on with it.
+    pub(super) fn finish(&self) {
+        if self.started.load(Relaxed) {
+            self.save();
+            self.over.store(true, Relaxed);
+            self.disk.lock().lock = None;
+        }
+    }
+
+    /// Writes what changed. It blocks.
+    fn save(&self) {
+        let mut disk = self.disk.lock();
+        if self.over.load(Relaxed) {
+            disk.lock = None;
+            return;
+        }
+        let saved = self.lock(&mut disk).and_then(|()| self.write());
+        self.metrics.kept.set(i64::from(saved.is_ok()));
+        let file = self.file.display();
+        match saved {
+            Err(error) if !disk.said => {
+                disk.said = true;
+                tracing::warn!(%file, "what quotas count is in memory only: {error}");
+            }
+            Ok(()) if disk.said => {
+                disk.said = false;
+                tracing::info!(%file, "what quotas count is kept again");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    fn write(&self) -> Result<(), String> {
+        let all = self.open.lock().clone();
+        // All of them are asked.
+        let changed = all.iter().filter(|(_, used)| used.has_changed()).count();
+        if changed == 0 {
+            return Ok(());
+        }
+        let written =
+            state::write_with(&self.file, 0o600, |file| book::write(file, self.seed, &all, wall()));
+        match &written {
+            Ok(()) => self.metrics.writes.inc(),
+            Err(_) => {
+                self.metrics.failures.inc();
+                all.iter().for_each(|(_, used)| used.change());
+            }
+        }
+        written
+    }
+
+    /// Becomes the one that writes, if nobody else is.
+    fn lock(&self, disk: &mut Disk) -> Result<(), String> {
+        if disk.lock.is_some() {
+            return Ok(());
+        }
+        let path = self.file.with_extension("lock");
+        let failed = |error: io::Error| {
+            self.metrics.failures.inc();
+            let path = path.display();
+            format!("cannot lock `{path}`: {error}; set server.state to a directory of Janua's")
+        };
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let mut options = fs::OpenOptions::new();
+        let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let lock = lock.map_err(failed)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(
+                    "another process, which has to end first, keeps those of its own".into()
+                );
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+        let before = disk.read.take();
+        match read(&self.file) {
+            Ok(Some(found)) if !disk.strange => self.join(&found, before.as_ref()),
+            Ok(_) => {}
+            // It is not ours to throw away.
+            Err(_) => drop(fs::rename(&self.file, self.file.with_extension("broken"))),
+        }
+        disk.lock = Some(lock);
+        Ok(())
+    }
+
+    /// Adds what another process counted since `before`.
+    fn join(&self, found: &Book, before: Option<&Book>) {
+        if before.is_some_and(|before| before.digest == found.digest) || found.seed != self.seed {
+            return;
+        }
+        let wall = wall();
+        for (name, used) in &*self.open.lock() {
+            let Some(found) = page(found, name, used) else { continue };
+            let before = before.and_then(|before| page(before, name, used));
+            let before: HashMap<u64, u64> = before.map(keys).unwrap_or_default();
+            let now = Window::at(used.shape.calendar, wall);
+            for shown in &found.counts {
+                let base = match shown {
+                    Shown::Key(key, _) => before.get(key).copied().unwrap_or_default(),
+                    Shown::Others(..) => 0,
+                };
+                used.take_in(*shown, found.sets, wall, |own, count| merge(own, base, count, now));
+            }
+            used.change();
+        }
+    }
+}
+
+/// What a book says of these counts.
+fn page<'b>(book: &'b Book, name: &Name, used: &Used) -> Option<&'b Page> {
+    book.pages.get(name).filter(|page| page.is_of(&used.shape))
+}
+
+fn keys(page: &Page) -> HashMap<u64, u64> {
+    let key = |shown: &Shown| match shown {
+        Shown::Key(key, count) => Some((*key, *count)),
+        Shown::Others(..) => None,
+    };
+    page.counts.iter().filter_map(key).collect()
+}
+
+/// What a file says, if there is one.
+fn read(file: &Path) -> Result<Option<Book>, String> {
+    let size = match fs::metadata(file) {
+        Ok(found) => found.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    if size > LARGEST {
+        return Err(format!("it has {size} bytes"));
+    }
+    let bytes = fs::read(file).map_err(|error| error.to_string())?;
+    book::read(&bytes).map(Some).map_err(Into::into)
+}

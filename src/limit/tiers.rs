@@ -1,0 +1,115 @@
+//! The tiers of a limit: what its section says for some, and who they are.
+
+use std::cmp::Ordering;
+
+use super::{
+    fields::Policy,
+    quota::Quota,
+    rule::{Tier, Whose},
+    section::{Section, gcra},
+    state::Terms,
+};
+use crate::config::{self, Calendar, Path, Problem, TierTable};
+
+impl Section<'_> {
+    /// The tiers, the fastest first; what one does not say is as for the `others`.
+    pub(super) fn tiers(&mut self, told: &str, others: Option<Terms>) -> Option<Box<[Tier]>> {
+        let mut tiers = Vec::new();
+        let mut whole = true;
+        for (name, tier) in &self.limit.tiers {
+            let at = self.at.key("tiers").key(name.clone());
+            let table = match tier {
+                config::Tier::Rate(_) if name == "default" => continue,
+                config::Tier::Rate(rate) => {
+                    &TierTable { rate: Some(*rate), ..TierTable::default() }
+                }
+                config::Tier::Table(table) => table,
+            };
+            if name == "default" {
+                let problem = Problem::error(at, "`default` is a rate alone");
+                let help = "`rate`, `burst`, `quota` and `concurrent` of the limit are everybody's";
+                self.problems.push(problem.help(help));
+                continue;
+            }
+            let Some(terms) = self.tier(table, others, &at) else {
+                whole = false;
+                continue;
+            };
+            let rate = table.rate.or(self.limit.rate);
+            let speed = rate.map(|it| f64::from(it.count) / it.period().as_secs_f64());
+            let order =
+                (speed.unwrap_or(f64::INFINITY), terms.quota.map_or(u64::MAX, |it| it.units));
+            tiers.push((order, tier_of(name, Whose::read(name), told, terms)));
+        }
+        let fastest = |(one, _): &((f64, u64), Tier),
+                       (other, _): &((f64, u64), Tier)|
+         -> Ordering { other.0.total_cmp(&one.0).then(other.1.cmp(&one.1)) };
+        tiers.sort_by(fastest);
+        whole.then(|| tiers.into_iter().map(|(_, tier)| tier).collect())
+    }
+
+    fn tier(&mut self, table: &TierTable, others: Option<Terms>, at: &Path) -> Option<Terms> {
+        let mut wrong = |at: Path, message: &str, help: &str| {
+            self.problems.push(Problem::error(at, message).help(help));
+        };
+        if *table == TierTable::default() {
+            wrong(at.clone(), "this tier is as everybody", "`rate`, `quota` or `concurrent`");
+            return None;
+        }
+        if table.burst.is_some() && table.rate.is_none() {
+            wrong(at.key("burst"), "a burst is a rate's", "rate = \"100/s\"");
+            return None;
+        }
+        if table.concurrent == Some(0) {
+            wrong(at.key("concurrent"), "no request could come in", "a number, as 50");
+        }
+        let rate = match table.rate {
+            Some(rate) => Some(gcra(rate, table.burst, at, self.problems)?),
+            None => others.and_then(|others| others.rate),
+        };
+        let quota = table.quota.map(Quota::new);
+        if quota.is_some_and(|quota| Some(quota.calendar) != self.calendar()) {
+            let message = "all quotas of a limit are by the day, or all by the month";
+            let help = "a limit of its own; a route can have several";
+            self.problems.push(Problem::error(at.key("quota"), message).help(help));
+            return None;
+        }
+        let concurrent = table.concurrent.or(self.limit.concurrent);
+        Some(Terms { rate, concurrent, quota: quota.or_else(|| self.limit.quota.map(Quota::new)) })
+    }
+
+    /// What the quotas are by, if there are any: the limit's own says it, else the first of a tier.
+    pub(super) fn calendar(&self) -> Option<Calendar> {
+        let of_tier = |tier: &config::Tier| match tier {
+            config::Tier::Rate(_) => None,
+            config::Tier::Table(table) => table.quota,
+        };
+        let quota = self.limit.quota.or_else(|| self.limit.tiers.values().find_map(of_tier));
+        quota.map(|quota| quota.calendar)
+    }
+}
+
+/// A tier, and how it is told.
+pub(super) fn tier_of(name: &str, whose: Whose, told: &str, terms: Terms) -> Tier {
+    let policy = terms.rate.and_then(|rate| Policy::new(told, rate));
+    let own = format!("{told}-quota");
+    // Two policies of one answer cannot have one name.
+    let told = if policy.is_some() { &own } else { told };
+    let quota_policy = terms.quota.and_then(|quota| Policy::of_quota(told, quota));
+    Tier { name: name.into(), whose, terms, policy, quota_policy }
+}
+
+impl Whose {
+    /// Whom a tier's name means.
+    fn read(name: &str) -> Self {
+        match name.split_once(':') {
+            None | Some(("role", _)) => {
+                Self::Role(name.strip_prefix("role:").unwrap_or(name).into())
+            }
+            Some(("scope", scope)) => Self::Scope(scope.into()),
+            Some(("owner", owner)) => Self::Owner(owner.into()),
+            // Scopes and roles may have colons of their own.
+            Some(_) => Self::Role(name.into()),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! [`Used`]: what each key used of its quota, in this day or month. It outlives a reload, and a restart.
+//!
+//! In: a key, what it costs, its quota and the time. Out: that it was taken and what is left, or for how long
+//! it cannot be. What is kept of it is the [`Ledger`](super::ledger::Ledger)'s; here nothing waits for a disk.
+
+use std::{
+    hash::BuildHasher,
+    sync::atomic::{
+        AtomicBool, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
+};
+
+use super::{
+    key::{Ask, Recipe},
+    quota::{self, Quota, Spent, Window},
+    state::{Blocked, Owed},
+    table::{Shown, Table},
+};
+use crate::config::Calendar;
+
+/// What each key used.
+#[derive(Debug)]
+pub(super) struct Used {
+    pub(super) shape: Shape,
+    seed: Seed,
+    counts: Owed,
+    /// Whether something changed that is not kept yet.
+    changed: AtomicBool,
+}
+
+/// What counts depend on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Shape {
+    pub(super) recipe: Recipe,
+    /// How many keys are known.
+    pub(super) keys: u32,
+    pub(super) calendar: Calendar,
+}
+
+/// The key of digests that are kept.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) struct Seed(pub(super) [u64; 2]);
+
+/// Whose quota it is, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Account {
+    key: u64,
+    /// Milliseconds since 1970.
+    wall: u64,
+}
+
+/// What is left of a quota.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Left {
+    pub(super) units: u64,
+    /// For so many milliseconds.
+    pub(super) until: u64,
+    /// How many days the day or month has.
+    pub(super) days: u64,
+}
+
+#[expect(
+    deprecated,
+    reason = "unlike `DefaultHasher` it is specified: the next build's is the same"
+)]
+impl BuildHasher for Seed {
+    type Hasher = std::hash::SipHasher;
+
+    #[inline]
+    fn build_hasher(&self) -> Self::Hasher {
+        std::hash::SipHasher::new_with_keys(self.0[0], self.0[1])
+    }
+}
+
+impl Seed {
+    /// A seed of random bytes.
+    pub(super) fn of(bytes: [u8; 16]) -> Self {
+        let random = u128::from_le_bytes(bytes);
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
+        Self([half(random), half(random >> 64)])
+    }
+}
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Used {
+    pub(super) fn new(shape: Shape, seed: Seed) -> Self {
+        let keys = usize::try_from(shape.keys).unwrap_or(usize::MAX);
+        let counts = match shape.recipe.is_single() {
+            true => Owed::One(AtomicU64::new(0)),
+            false => Owed::Many(Table::counting(keys)),
+        };
+        Self { shape, seed, counts, changed: AtomicBool::new(false) }
+    }
+
+    /// The same for another number of keys.
+    pub(super) fn resized(&self, keys: u32) -> Self {
+        let other = Self::new(Shape { keys, ..self.shape.clone() }, self.seed);
+        // Also of days that are over: they are in nobody's way.
+        self.each(0, |shown| other.take_in(shown, self.sets(), 0, u64::max));
+        other.change();
+        other
+    }
+
+    /// Whose quota a request takes from.
+    #[inline]
+    pub(super) fn account(&self, ask: &Ask<'_>) -> Account {
+        Account { key: self.shape.recipe.key(&self.seed, ask), wall: (ask.wall)() }
+    }
+
+    /// Takes what a request costs.
+    #[inline]
+    pub(super) fn take(&self, account: Account, quota: Quota, cost: u64) -> Result<Left, Blocked> {
+        let now = Window::at(quota.calendar, account.wall);
+        let count = self
+            .counts
+            .with(account.key, now.floor(), |count| quota.take(count, now, cost).map(|()| *count));
+        let count = count.map_err(|spent| match spent {
+            Spent::Until(window) => {
+                Blocked::Quota(window.end(quota.calendar).saturating_sub(account.wall))
+            }
+            Spent::Never => Blocked::Never,
+        })?;
+        self.change();
+        Ok(Left::new(quota, count, now, account.wall))
+    }
+
+    /// Gives back what a request took that was not let through after all.
+    pub(super) fn give_back(&self, account: Account, cost: u64) {
+        let now = Window::at(self.shape.calendar, account.wall);
+        self.counts.with(account.key, now.floor(), |count| {
+            *count = quota::give_back(*count, now, cost);
+        });
+        self.change();
+    }
+
+    /// What is left.
+    pub(super) fn left(&self, account: Account, quota: Quota) -> Left {
+        let now = Window::at(quota.calendar, account.wall);
+        Left::new(quota, self.counts.peek(account.key, now.floor()), now, account.wall)
+    }
+
+    /// About how many keys used something.
+    pub(super) fn keys(&self, wall: u64) -> usize {
+        self.counts.keys(Window::at(self.shape.calendar, wall).floor())
+    }
+
+    /// All that is worth to be kept.
+    pub(super) fn each(&self, wall: u64, mut show: impl FnMut(Shown)) {
+        let floor = Window::at(self.shape.calendar, wall).floor();
+        match &self.counts {
+            Owed::Many(table) => table.each(floor, show),
+            Owed::One(count) => {
+                let count = count.load(Relaxed);
+                if count > floor {
+                    show(Shown::Key(0, count));
+                }
+            }
+        }
+    }
+
+    /// Takes in what was shown, of a table of so many sets; `join` makes one number of its own and that.
+    pub(super) fn take_in(
+        &self,
+        shown: Shown,
+        sets: usize,
+        wall: u64,
+        join: impl Fn(u64, u64) -> u64,
+    ) {
+        let floor = Window::at(self.shape.calendar, wall).floor();
+        match (shown, &self.counts) {
+            (Shown::Key(key, count), counts) => {
+                counts.with(key, floor, |own| *own = join(*own, count));
+            }
+            (Shown::Others(first, count), Owed::Many(table)) => table.raise(first, sets, count),
+            (Shown::Others(..), Owed::One(_)) => {}
+        }
+    }
+
+    /// How many sets its table has.
+    pub(super) fn sets(&self) -> usize {
+        match &self.counts {
+            Owed::Many(table) => table.sets(),
+            Owed::One(_) => 1,
+        }
+    }
+
+    /// Whether something changed since this was asked the last time.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed.swap(false, SeqCst)
+    }
+
+    /// Notes that something has to be kept. Workers look before they write: it is one line for all of them.
+    #[inline]
+    pub(super) fn change(&self) {
+        if !self.changed.load(Relaxed) {
+            self.changed.store(true, SeqCst);
+        }
+    }
+}
+
+impl Left {
+    #[inline]
+    fn new(quota: Quota, count: u64, now: Window, wall: u64) -> Self {
+        let (window, _) = quota::open(count, now);
+        let calendar = quota.calendar;
+        let until = window.end(calendar).saturating_sub(wall);
+        Self { units: quota.left(count, now), until, days: window.days(calendar) }
+    }
+}
