@@ -214,7 +214,7 @@ fn a_full_disk_costs_no_request_and_what_was_used_is_kept_once_there_is_room() {
     symlink("/dev/full", home.path().join("state/quotas.new")).unwrap();
     let mut daemon = start(home);
     assert_eq!((ask(&daemon, "a"), ask(&daemon, "a")), (204, 429));
-    let line = daemon.until("in memory only");
+    let line = daemon.heard("in memory only");
     assert!(line.contains("No space left on device"), "{line}");
     // The link is gone with what could not be written.
     daemon.until("kept again");
@@ -229,7 +229,7 @@ fn a_state_directory_that_cannot_be_had_is_told_once_and_asked_for_again() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("state"), "not a directory").unwrap();
     let mut daemon = start(home);
-    let line = daemon.until("in memory only");
+    let line = daemon.heard("in memory only");
     assert!(line.contains("set server.state to a directory of Janua's"), "{line}");
     assert_eq!((ask(&daemon, "a"), ask(&daemon, "a")), (204, 429));
     let end = Instant::now() + PATIENCE;
@@ -254,7 +254,7 @@ fn a_process_that_takes_over_knows_what_the_one_before_counted_to_its_end() {
     let state = old.home.path().join("state");
     let text = text.replace("HOME/state", state.to_str().unwrap());
     let mut new = Daemon::start(&text);
-    new.until("another process, which has to end first");
+    new.heard("another process, which has to end first");
     // Both serve: each knows what was used before, and not what the other counts.
     assert_eq!((ask(&old, "a"), ask(&new, "a"), ask(&old, "b")), (204, 204, 204));
     old.signal(Signal::TERM);

@@ -137,6 +137,12 @@ impl Daemon {
         }
     }
 
+    /// A line of the log with this in it, which was there already or has to come soon.
+    pub(crate) fn heard(&mut self, words: &str) -> String {
+        let line = self.said.iter().find(|line| line.contains(words)).cloned();
+        line.unwrap_or_else(|| self.until(words))
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
