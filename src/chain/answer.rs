@@ -20,6 +20,7 @@ use super::exchange::Exchange;
 use crate::{
     auth::Login,
     message::Turn,
+    overload::SMALL,
     reject::Reject,
     rewrite::Changes,
     upstream::{AnswerBody, AnswerError},
@@ -98,8 +99,12 @@ impl HttpBody for Body {
         };
         match (&mut this.exchange, frame.data_ref()) {
             (Some(exchange), Some(data)) => {
-                exchange.client.state.set_turn(Turn::Client(exchange.sent));
+                let before = exchange.sent;
+                exchange.client.state.set_turn(Turn::Client(before));
                 exchange.sent += data.len() as u64;
+                if exchange.sent > SMALL {
+                    exchange.carry(before);
+                }
             }
             (_, Some(_)) => {}
             // Nothing comes behind trailers, and nobody asks.
