@@ -275,11 +275,14 @@ impl Exchange {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         match self.tunnel.take() {
-            None => response.map(|source| Body::new(source, Some(self))),
+            None => {
+                let pace = self.pace();
+                response.map(|source| Body::new(source, pace, Some(self)))
+            }
             Some(tunnel) => {
                 self.client.state.switch();
                 tokio::spawn(tunnel.run(self));
-                response.map(|source| Body::new(source, None))
+                response.map(|source| Body::new(source, None, None))
             }
         }
     }

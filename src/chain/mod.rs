@@ -18,6 +18,7 @@ mod forward;
 mod identify;
 mod limit;
 mod overload;
+mod pace;
 mod plan;
 mod prepare;
 mod record;

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     enforce::Enforce,
     rate::Rate,
-    value::{Duration, OneOrMany},
+    value::{ByteRate, ByteSize, Duration, OneOrMany},
 };
 
-/// How much: a rate, or how many at a time, or both; for `limit` of routes. The counts of a limit go on over a reload as long as its `per` is the same. Whoever waits when a reload changes or removes the limit goes on waiting by the rules they came under; at shutdown they keep their turn, as long as `server.drain` lets requests run.
+/// How much: a rate, how many at a time, how fast answers go, or several of these; for `limit` of routes. The counts of a limit go on over a reload as long as its `per` is the same. Whoever waits when a reload changes or removes the limit goes on waiting by the rules they came under; at shutdown they keep their turn, as long as `server.drain` lets requests run.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limit {
@@ -48,6 +48,14 @@ pub struct Limit {
     pub headers: LimitHeaders,
     /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
     pub enforce: Enforce,
+    /// How fast each answer's body goes to its client at most, evenly, whatever runs beside it: `"1MiB/s"`. Of several limits the slowest counts. Tunnels are not slowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1MiB/s")]
+    pub bandwidth: Option<ByteRate>,
+    /// So much of each answer goes as fast as it can before that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"512KiB")]
+    pub bandwidth_after: Option<ByteSize>,
 }
 
 impl Default for Limit {
@@ -66,6 +74,8 @@ impl Default for Limit {
             max_keys: 100_000,
             headers: LimitHeaders::default(),
             enforce: Enforce::default(),
+            bandwidth: None,
+            bandwidth_after: None,
         }
     }
 }
@@ -120,9 +130,10 @@ pub enum Tier {
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TierTable {
-    /// How fast.
+    /// How fast, instead of the limit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"100/s")]
-    pub rate: Rate,
+    pub rate: Option<Rate>,
     /// As many at once; by default the number of the rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = 500)]
@@ -131,6 +142,10 @@ pub struct TierTable {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = 50)]
     pub concurrent: Option<u32>,
+    /// How fast an answer's body goes, instead of the limit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"10MiB/s")]
+    pub bandwidth: Option<ByteRate>,
 }
 
 /// What happens to a request over the limit.

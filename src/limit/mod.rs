@@ -5,11 +5,12 @@
 //! has to agree, and when a later one refuses, what earlier ones took is given back.
 //!
 //! `gcra` is the arithmetic, `table` where a number for each key is kept, `state` what a limit counts, `rule`
-//! what holds for whom, `queue` and `lane` who waits and in which order, `standing` who kept within limits.
+//! what holds for whom, `bandwidth` how fast answers go, `queue` and `lane` who waits and in which order, `standing` who kept within limits.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit takes the way round, which the chain keeps in a box.
 
+mod bandwidth;
 mod compile;
 mod explain;
 mod fields;
@@ -33,6 +34,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 pub use self::{
+    bandwidth::Pace,
     compile::{Limits, Place},
     key::{Ask, Who},
     pass::Pass,
@@ -201,6 +203,15 @@ impl Limiter {
             visit.pass.tell(number, limit, tier, tat, now);
         }
         Verdict::Refuse(refusal)
+    }
+
+    /// How an answer goes, if a limit that gave something slows it.
+    #[inline]
+    pub fn pace(&self, pass: &Pass) -> Option<Pace> {
+        let (number, tier) = pass.paced?;
+        let limit = self.limits.get(usize::from(number))?;
+        let bandwidth = limit.tier(tier.into()).bandwidth?;
+        Some(Pace::new(bandwidth, limit.metrics.clone()))
     }
 
     /// Tells the client what is left.

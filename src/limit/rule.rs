@@ -6,6 +6,7 @@ use http::{HeaderName, Method};
 
 use super::{
     Refusal,
+    bandwidth::Bandwidth,
     fields::Policy,
     key::{self, Ask},
     queue::{Comer, NoTurn, Seat},
@@ -41,6 +42,7 @@ pub(super) struct Tier {
     pub(super) whose: Whose,
     pub(super) terms: Terms,
     pub(super) policy: Option<Policy>,
+    pub(super) bandwidth: Option<Bandwidth>,
 }
 
 /// Whom a tier is for.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, Method};
 
 use super::{
+    bandwidth::Bandwidth,
     compile::Limits,
     fields::Policy,
     gcra::Gcra,
@@ -37,6 +38,7 @@ impl Section<'_> {
         let cost = self.cost();
         let tiers = self.tiers(told);
         let delay = self.delay();
+        Bandwidth::check(self.limit, self.at, self.problems);
         let config::Limit { max_waiting, max_keys, headers, .. } = *self.limit;
         if max_keys == 0 {
             self.wrong("max-keys", "no key could be known", "a number, as 100000");
@@ -50,7 +52,13 @@ impl Section<'_> {
             metrics,
             standing: limits.standing().clone(),
             tiers,
-            others: Tier { name: Box::default(), whose: Whose::Everybody, terms, policy },
+            others: Tier {
+                name: Box::default(),
+                whose: Whose::Everybody,
+                terms,
+                policy,
+                bandwidth: Bandwidth::of(self.limit, None),
+            },
             cost,
             delay: delay?,
             max_waiting: usize::try_from(max_waiting).unwrap_or(usize::MAX),
@@ -111,10 +119,11 @@ impl Section<'_> {
             }
             written = Some(*rate);
         }
-        if written.is_none() && concurrent.is_none() {
+        if written.is_none() && concurrent.is_none() && self.limit.bandwidth.is_none() {
             let message = "this limit lets everything through";
             let problem = Problem::error(self.at.clone(), message);
-            self.problems.push(problem.help("rate = \"10/s\", or concurrent = 20"));
+            let help = "rate = \"10/s\", concurrent = 20, or bandwidth = \"1MiB/s\"";
+            self.problems.push(problem.help(help));
             return None;
         }
         if written.is_none() && burst.is_some() {
@@ -133,12 +142,18 @@ impl Section<'_> {
     fn tiers(&mut self, told: &str) -> Option<Box<[Tier]>> {
         let mut tiers = Vec::new();
         let mut whole = true;
+        let everybody = match self.limit.tiers.get("default") {
+            Some(config::Tier::Rate(rate)) => Some(*rate),
+            Some(config::Tier::Table(_)) | None => self.limit.rate,
+        };
         for (name, tier) in &self.limit.tiers {
             let at = self.at.key("tiers").key(name.clone());
-            let (written, burst, concurrent) = match tier {
+            let (written, burst, concurrent, bandwidth) = match tier {
                 config::Tier::Rate(_) if name == "default" => continue,
-                config::Tier::Rate(rate) => (*rate, None, None),
-                config::Tier::Table(table) => (table.rate, table.burst, table.concurrent),
+                config::Tier::Rate(rate) => (Some(*rate), None, None, None),
+                config::Tier::Table(table) => {
+                    (table.rate, table.burst, table.concurrent, table.bandwidth)
+                }
             };
             if name == "default" {
                 let problem = Problem::error(at, "`default` is a rate alone");
@@ -146,30 +161,33 @@ impl Section<'_> {
                 self.problems.push(problem.help(help));
                 continue;
             }
-            let whose = match name.split_once(':') {
-                None | Some(("role", _)) => {
-                    Whose::Role(name.strip_prefix("role:").unwrap_or(name).into())
-                }
-                Some(("scope", scope)) => Whose::Scope(scope.into()),
-                Some(("owner", owner)) => Whose::Owner(owner.into()),
-                // Scopes and roles may have colons of their own.
-                Some(_) => Whose::Role(name.as_str().into()),
-            };
             if concurrent == Some(0) {
                 let message = "no request could come in";
                 self.problems.push(Problem::error(at.key("concurrent"), message));
             }
-            let Some(rate) = gcra(written, burst, &at, self.problems) else {
+            // Without a rate of its own it has that of all.
+            let (written, burst) = match written {
+                Some(_) => (written, burst),
+                None => (everybody, burst.or(self.limit.burst)),
+            };
+            let rate = written.map(|rate| gcra(rate, burst, &at, self.problems));
+            if rate == Some(None) {
                 whole = false;
                 continue;
-            };
+            }
+            let rate = rate.flatten();
             let concurrent = concurrent.or(self.limit.concurrent);
-            let terms = Terms { rate: Some(rate), concurrent };
-            let speed = f64::from(written.count) / written.period().as_secs_f64();
-            let policy = Policy::new(told, rate);
-            tiers.push((speed, Tier { name: name.as_str().into(), whose, terms, policy }));
+            let terms = Terms { rate, concurrent };
+            let speed = |rate: config::Rate| f64::from(rate.count) / rate.period().as_secs_f64();
+            let policy = rate.and_then(|rate| Policy::new(told, rate));
+            let bandwidth = Bandwidth::of(self.limit, bandwidth);
+            let (name, whose) = (name.as_str().into(), whose(name));
+            let tier = Tier { name, whose, terms, policy, bandwidth };
+            tiers.push((written.map_or(0.0, speed), tier));
         }
-        tiers.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        tiers.sort_by(|(one, first), (other, second)| {
+            other.total_cmp(one).then_with(|| Bandwidth::faster(first.bandwidth, second.bandwidth))
+        });
         whole.then(|| tiers.into_iter().map(|(_, tier)| tier).collect())
     }
 
@@ -241,6 +259,17 @@ impl Section<'_> {
             return None;
         }
         Some(Some(delay.0))
+    }
+}
+
+/// Whom a tier with this name is for.
+fn whose(name: &str) -> Whose {
+    match name.split_once(':') {
+        None | Some(("role", _)) => Whose::Role(name.strip_prefix("role:").unwrap_or(name).into()),
+        Some(("scope", scope)) => Whose::Scope(scope.into()),
+        Some(("owner", owner)) => Whose::Owner(owner.into()),
+        // Scopes and roles may have colons of their own.
+        Some(_) => Whose::Role(name.into()),
     }
 }
 

@@ -339,6 +339,12 @@ fn limits(page: &mut Page, all: &Named<LimitMetrics>) {
             waiting.sample(&[("limit", name), ("standing", standing)], gauge.get());
         }
     }
+    let paced = (
+        "janua_limit_paced_total",
+        Kind::Counter,
+        "Answers that went slower than they could, by the limit's bandwidth.",
+    );
+    simple(page, paced, "limit", all, LimitMetrics::paced);
     let keys = ("janua_limit_keys", Kind::Gauge, "Keys that owe something; of many, an estimate.");
     simple(page, keys, "limit", all, |limit| limit.keys.get());
     let offences = (

@@ -13,6 +13,7 @@ pub struct LimitMetrics {
     rejected: Counters,
     reported: Counters,
     delayed: PerWorker<Histogram>,
+    paced: PerWorker<Counter>,
     /// Requests that wait, of clients in good standing.
     pub waiting_good: Gauge,
     /// Requests that wait, of others.
@@ -31,6 +32,7 @@ impl LimitMetrics {
             rejected: Counters::new(reasons, workers),
             reported: Counters::new(reasons, workers),
             delayed: PerWorker::new(workers),
+            paced: PerWorker::new(workers),
             waiting_good: Gauge::default(),
             waiting_bad: Gauge::default(),
             keys: Gauge::default(),
@@ -47,6 +49,11 @@ impl LimitMetrics {
     /// Counts one that waited for so many microseconds.
     pub fn delay(&self, worker: usize, micros: u64) {
         self.delayed.at(worker).record(micros);
+    }
+
+    /// Counts an answer that went slower than it could.
+    pub fn pace(&self, worker: usize) {
+        self.paced.at(worker).inc();
     }
 
     /// Counts why a request was refused.
@@ -66,6 +73,10 @@ impl LimitMetrics {
 
     pub(super) fn allowed(&self) -> u64 {
         self.allowed.sum(Counter::get)
+    }
+
+    pub(super) fn paced(&self) -> u64 {
+        self.paced.sum(Counter::get)
     }
 
     pub(super) fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {

@@ -1,6 +1,8 @@
-//! Too much: who is refused when there is no room for all, and that what goes on goes on well.
+//! Too much: who is refused when there is no room for all, and that what goes on goes on well; and answers
+//! that go slower than they could.
 
 mod adaptive;
+mod bandwidth;
 mod gateway;
 mod problems;
 mod upstream;

@@ -31,6 +31,21 @@ const CONFIGS: &[(&str, &str, &str, &str)] = &[
         "less than `min`",
         "",
     ),
+    ("[limit.l]\nbandwidth = \"0B/s\"\n", "limit.l.bandwidth", "no answer would", "\"1MiB/s\""),
+    ("[limit.l]\nbandwidth = \"1MiB\"\n", "limit.l.bandwidth", "`1MiB` is not a rate", "1MiB/s"),
+    (
+        "[limit.l]\nrate = \"1/s\"\nbandwidth-after = \"1MiB\"\n",
+        "limit.l.bandwidth-after",
+        "after it comes a `bandwidth`",
+        "bandwidth = \"1MiB/s\"",
+    ),
+    (
+        "[limit.l]\nrate = \"1/s\"\ntiers.gold.bandwidth = \"0B/s\"\n",
+        "limit.l.tiers.gold.bandwidth",
+        "no answer would",
+        "",
+    ),
+    ("[limit.l]\nbandwidth = \"1MiB/s\"\nburst = 3\n", "limit.l.burst", "a burst is a rate's", ""),
 ];
 
 async fn is_refused(setup: Setup, path: &str, message: &str, help: &str) {
