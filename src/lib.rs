@@ -6,7 +6,8 @@
 //! accept -> PROXY header, the peer's address                    server, access
 //!        -> TLS handshake (SNI, ALPN) -> HTTP/1.1 | HTTP/2      server, tls
 //!   1 validate    framing, Host, target, sizes                  server::guard, chain
-//!   2 find        the route (pure, no effect yet)               route
+//!   2 find        the route (pure, no effect yet); is there     route, overload
+//!                 room for its request?
 //!   3 access      IP and header lists                           access
 //!   4 identify    who is it                                     auth
 //!   5 authorize   may it                                        auth
@@ -14,7 +15,7 @@
 //!   7 match       no route? only now                            chain
 //!   8 prepare     rewriting, header fields for the origin       rewrite, message
 //!   9 lookup      the cache                                     cache
-//!  10 forward     pick an endpoint, send, retry                 upstream
+//!  10 forward     is there room? pick an endpoint, send, retry  overload, upstream
 //!  11 answer      header fields for the client, count, log      chain, metrics, telemetry
 //! ```
 //!
@@ -45,7 +46,7 @@
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
 //! 4 access auth cache limit rewrite route tls upstream      features, strangers to one another
-//! 3 store               what several gateways share
+//! 3 overload store      how much may be in flight; what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
 //! 1 metrics stream telemetry                                counters, byte streams, logs
 //! 0 config reject state worker                              leaves
@@ -71,6 +72,7 @@ pub mod dial;
 pub mod limit;
 pub mod message;
 pub mod metrics;
+pub mod overload;
 pub mod reject;
 pub mod rewrite;
 pub mod route;

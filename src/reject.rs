@@ -214,6 +214,13 @@ rejects! {
     /// The store that a limit counts in is of no use, and the limit lets nothing through without it.
     LimitStoreUnavailable = 503 "limit.store_unavailable" "Requests cannot be counted at present.";
 
+    /// The gateway has as many requests in flight as it may.
+    OverloadRequests = 503 "overload.requests" "There is too much to do at present. Please try again.";
+    /// Bodies in flight take all the memory that they may.
+    OverloadMemory = 503 "overload.memory" "There is too much to do at present. Please try again.";
+    /// The upstream has as many requests in flight as it may.
+    OverloadUpstream = 503 "overload.upstream" "The service has too much to do at present. Please try again.";
+
     /// No route takes this request.
     NoRoute = 404 "no_route" "There is nothing here.";
     /// A route takes this path, but not by this method.

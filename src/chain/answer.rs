@@ -6,7 +6,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -16,10 +16,11 @@ use http::{
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::exchange::Exchange;
+use super::{exchange::Exchange, pace::Paced};
 use crate::{
     auth::Login,
     message::Turn,
+    overload::SMALL,
     reject::Reject,
     rewrite::Changes,
     upstream::{AnswerBody, AnswerError},
@@ -51,12 +52,95 @@ pub struct BrokenOff(#[source] AnswerError);
 #[derive(Debug)]
 pub struct Body {
     source: Source,
+    /// How fast it goes, if a limit says so.
+    paced: Option<Box<Paced>>,
     exchange: Option<Box<Exchange>>,
 }
 
 impl Body {
-    pub(super) fn new(source: Source, exchange: Option<Box<Exchange>>) -> Self {
-        Self { source, exchange }
+    pub(super) fn new(
+        source: Source,
+        paced: Option<Box<Paced>>,
+        exchange: Option<Box<Exchange>>,
+    ) -> Self {
+        Self { source, paced, exchange }
+    }
+
+    /// The next piece, from where the answer comes from.
+    #[inline]
+    fn poll_source(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let frame = match &mut self.source {
+            Source::Empty => return Poll::Ready(None),
+            Source::Made(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.source = Source::Empty;
+                Frame::data(bytes)
+            }
+            Source::Origin(body) => match Pin::new(body).poll_frame(cx) {
+                Poll::Pending => {
+                    self.wait();
+                    return Poll::Pending;
+                }
+                Poll::Ready(None) => {
+                    self.source = Source::Empty;
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(Some(Err(error))) => {
+                    if let Some(exchange) = &mut self.exchange {
+                        exchange.reject = Some(error.reject());
+                    }
+                    return Poll::Ready(Some(Err(BrokenOff(error))));
+                }
+            },
+        };
+        if !frame.is_data() {
+            // Nothing comes behind trailers, and nobody asks.
+            self.source = Source::Empty;
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    /// The next piece, or as much of one as may go now.
+    #[cold]
+    fn poll_paced(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        loop {
+            if let Some(paced) = &mut self.paced
+                && paced.held() > 0
+            {
+                let Poll::Ready(piece) = paced.poll(cx) else {
+                    self.wait();
+                    return Poll::Pending;
+                };
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            match ready!(self.poll_source(cx)) {
+                Some(Ok(frame)) => match (frame.into_data(), &mut self.paced) {
+                    (Ok(piece), Some(paced)) => paced.hold(piece),
+                    (Ok(piece), None) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                    (Err(trailers), _) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+    }
+
+    /// Notes that it is not the client who is waited for.
+    fn wait(&self) {
+        if let Some(exchange) = &self.exchange {
+            exchange.client.state.set_turn(Turn::Origin);
+        }
+    }
+
+    /// Bytes of a piece of which a part has gone.
+    fn held(&self) -> u64 {
+        self.paced.as_ref().map_or(0, |paced| paced.held() as u64)
     }
 }
 
@@ -69,58 +153,41 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = &mut *self;
-        let frame = match &mut this.source {
-            Source::Empty => return Poll::Ready(None),
-            Source::Made(bytes) => {
-                let bytes = std::mem::take(bytes);
-                this.source = Source::Empty;
-                Frame::data(bytes)
-            }
-            Source::Origin(body) => match Pin::new(body).poll_frame(cx) {
-                Poll::Pending => {
-                    if let Some(exchange) = &this.exchange {
-                        exchange.client.state.set_turn(Turn::Origin);
-                    }
-                    return Poll::Pending;
-                }
-                Poll::Ready(None) => {
-                    this.source = Source::Empty;
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Ok(frame))) => frame,
-                Poll::Ready(Some(Err(error))) => {
-                    if let Some(exchange) = &mut this.exchange {
-                        exchange.reject = Some(error.reject());
-                    }
-                    return Poll::Ready(Some(Err(BrokenOff(error))));
-                }
-            },
+        let frame = match this.paced {
+            None => ready!(this.poll_source(cx)),
+            Some(_) => ready!(this.poll_paced(cx)),
         };
-        match (&mut this.exchange, frame.data_ref()) {
-            (Some(exchange), Some(data)) => {
-                exchange.client.state.set_turn(Turn::Client(exchange.sent));
-                exchange.sent += data.len() as u64;
+        if let Some(Ok(frame)) = &frame
+            && let (Some(exchange), Some(data)) = (&mut this.exchange, frame.data_ref())
+        {
+            let before = exchange.sent;
+            exchange.client.state.set_turn(Turn::Client(before));
+            exchange.sent += data.len() as u64;
+            if exchange.sent > SMALL {
+                exchange.carry(before);
             }
-            (_, Some(_)) => {}
-            // Nothing comes behind trailers, and nobody asks.
-            (_, None) => this.source = Source::Empty,
         }
-        Poll::Ready(Some(Ok(frame)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
+        let ended = match &self.source {
             Source::Empty => true,
             Source::Made(_) => false,
             Source::Origin(body) => body.is_end_stream(),
-        }
+        };
+        ended && self.held() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
+        let rest = match &self.source {
             Source::Empty => SizeHint::with_exact(0),
             Source::Made(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Origin(body) => body.size_hint(),
+        };
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(self.held() + rest),
+            None => rest,
         }
     }
 }

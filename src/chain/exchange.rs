@@ -28,6 +28,7 @@ use crate::{
         client_address, new_request_id,
     },
     metrics::Finished,
+    overload::Slot,
     reject::Reject,
     route::Query,
     snapshot::{Listener, Route, View},
@@ -85,6 +86,11 @@ pub struct Exchange {
     pub(super) retry_after: Option<Duration>,
     /// The answer of whoever refused it.
     pub(super) denial: Option<Arc<Denial>>,
+    /// Whether it has a place in the gateway, and the bytes that it may hold there.
+    pub(super) entered: bool,
+    pub(super) held: u64,
+    /// Its place at its upstream, where those are counted.
+    pub(super) slot: Option<Slot>,
     /// The tunnel that opens when the answer is sent.
     pub(super) tunnel: Option<Tunnel>,
     /// Whether this is a dry run, which nobody counts and logs.
@@ -144,6 +150,9 @@ impl Exchange {
             cookies: Vec::new(),
             retry_after: None,
             denial: None,
+            entered: false,
+            held: 0,
+            slot: None,
             tunnel: None,
             rehearsed: false,
         })
@@ -266,11 +275,14 @@ impl Exchange {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         match self.tunnel.take() {
-            None => response.map(|source| Body::new(source, Some(self))),
+            None => {
+                let pace = self.pace();
+                response.map(|source| Body::new(source, pace, Some(self)))
+            }
             Some(tunnel) => {
                 self.client.state.switch();
                 tokio::spawn(tunnel.run(self));
-                response.map(|source| Body::new(source, None))
+                response.map(|source| Body::new(source, None, None))
             }
         }
     }
@@ -323,6 +335,7 @@ impl Drop for Exchange {
         if !self.rehearsed {
             self.end();
         }
+        self.give_back();
     }
 }
 

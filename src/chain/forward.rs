@@ -124,16 +124,23 @@ pub(super) fn end(
 ) -> Result<Response<Source>, Reject> {
     exchange.tries = tries;
     exchange.connect = connect.and_then(|took| u64::try_from(took.as_micros()).ok());
+    let adaptive = upstream.gate.as_ref().filter(|gate| gate.is_adaptive());
+    let now = (exchange.world.access_log.is_on() || adaptive.is_some()).then(Instant::now);
+    if let (Some(gate), Some(now)) = (adaptive, now) {
+        exchange.tell(gate, &answer, now);
+    }
     let Answer { mut response, endpoint } =
         answer.map_err(|failure| explain(exchange, upstream, failure))?;
-    if exchange.world.access_log.is_on() {
-        let micros = Instant::now().duration_since(exchange.started).as_micros();
-        exchange.first_byte = u64::try_from(micros).ok();
-    }
+    exchange.first_byte =
+        now.and_then(|now| u64::try_from(now.duration_since(exchange.started).as_micros()).ok());
     exchange.endpoint = Some(endpoint);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // An answer that switches to what nobody asked for is no answer.
         let upgrade = upgrade.ok_or(Reject::UpstreamProtocol)?;
+        if adaptive.is_some() {
+            // However long it stays open, it says nothing of how busy the upstream is.
+            exchange.leave_upstream();
+        }
         return Ok(tunnel::open(exchange, *upgrade, response));
     }
     if upgrade.is_some_and(|upgrade| upgrade.is_connect()) && response.status().is_success() {

@@ -11,7 +11,7 @@ use http::request::Parts;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::exchange::Exchange;
+use super::{exchange::Exchange, pace::Paced};
 use crate::{
     auth::Principal,
     limit::{Ask, Refusal, Verdict, Visit, Waiting, Who},
@@ -114,6 +114,13 @@ impl Exchange {
             route.metrics.report(worker, reject as usize);
         }
         verdict
+    }
+
+    /// How the answer goes to the client, if its limits slow it.
+    #[inline]
+    pub(super) fn pace(&self) -> Option<Box<Paced>> {
+        let pace = self.route()?.limit.pace(&self.pass)?;
+        Some(Box::new(Paced::new(pace, &self.client.worker)))
     }
 
     fn heed(&mut self, verdict: Verdict) -> Result<Option<Box<Waiting>>, Reject> {

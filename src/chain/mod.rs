@@ -17,6 +17,8 @@ mod exchange;
 mod forward;
 mod identify;
 mod limit;
+mod overload;
+mod pace;
 mod plan;
 mod prepare;
 mod record;
@@ -87,6 +89,8 @@ async fn run(
         if let Found::Route { rule, .. } = &found {
             exchange.take(*rule);
         }
+        // Is there room for it in the gateway?
+        exchange.come_in(head, body)?;
         // 3 access: how often an address may come, address and header lists, of the listener and the route
         exchange.count_address()?;
         exchange.admit(&head.headers)?;
@@ -115,7 +119,8 @@ async fn run(
         let changes = prepare::prepare(exchange, route, &params, &kept, head)?;
         // 9 lookup: the cache
         let _miss = route.cache.lookup(head);
-        // 10 forward: pick an endpoint, send, try again where that is safe
+        // 10 forward: is there room? pick an endpoint, send, try again where that is safe
+        exchange.enter_upstream(route, head)?;
         match forward::begin(exchange, route, &params, kept.upgrade, head, body)? {
             Begun::Call(upstream, call, upgrade) => (upstream, call, upgrade, changes),
             Begun::Answered(response) => return Ok(answer::change(response, changes)),

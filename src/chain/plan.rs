@@ -288,7 +288,10 @@ fn finish(
     let scope = Scope { exchange, route, params };
     let mut answer = match &route.target {
         Target::Upstream { upstream, .. } => {
-            planned.note(format!("to the upstream `{}`", upstream.name));
+            let room = upstream.gate.as_ref();
+            let room = room.map(|gate| exchange.explain_room(gate, route, &head));
+            let room = room.map(|room| format!(", {room}")).unwrap_or_default();
+            planned.note(format!("to the upstream `{}`{room}", upstream.name));
             let request = Request::from_parts(head, RequestBody::Empty);
             planned.sent = Some(addressed(upstream, kept, request));
             planned.note("the answer goes to the client");

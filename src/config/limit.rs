@@ -9,10 +9,10 @@ use super::{
     enforce::Enforce,
     quota::Quota,
     rate::Rate,
-    value::{Duration, OneOrMany},
+    value::{ByteRate, ByteSize, Duration, OneOrMany},
 };
 
-/// How much: a rate, a quota, or how many at a time, or several of them; for `limit` of routes. The counts of a limit go on over a reload as long as its `per` is the same. Whoever waits when a reload changes or removes the limit goes on waiting by the rules they came under; at shutdown they keep their turn, as long as `server.drain` lets requests run.
+/// How much: a rate, a quota, how many at a time, how fast answers go, or several of these; for `limit` of routes. The counts of a limit go on over a reload as long as its `per` is the same. Whoever waits when a reload changes or removes the limit goes on waiting by the rules they came under; at shutdown they keep their turn, as long as `server.drain` lets requests run.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limit {
@@ -64,6 +64,14 @@ pub struct Limit {
     pub headers: LimitHeaders,
     /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
     pub enforce: Enforce,
+    /// How fast each answer's body goes to its client at most, evenly, whatever runs beside it: `"1MiB/s"`. Of several limits the slowest counts. Tunnels are not slowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1MiB/s")]
+    pub bandwidth: Option<ByteRate>,
+    /// So much of each answer goes as fast as it can before that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"512KiB")]
+    pub bandwidth_after: Option<ByteSize>,
 }
 
 impl Default for Limit {
@@ -88,6 +96,8 @@ impl Default for Limit {
             on_failure: OnFailure::default(),
             headers: LimitHeaders::default(),
             enforce: Enforce::default(),
+            bandwidth: None,
+            bandwidth_after: None,
         }
     }
 }
@@ -142,7 +152,7 @@ pub enum Tier {
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TierTable {
-    /// How fast.
+    /// How fast, instead of the limit's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"100/s")]
     pub rate: Option<Rate>,
@@ -158,6 +168,10 @@ pub struct TierTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 50)]
     pub concurrent: Option<u32>,
+    /// How fast an answer's body goes, instead of the limit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"10MiB/s")]
+    pub bandwidth: Option<ByteRate>,
 }
 
 /// What happens to a request over the limit.

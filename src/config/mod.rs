@@ -21,6 +21,7 @@ mod load;
 mod names;
 mod nearest;
 mod oidc;
+mod overload;
 mod path;
 mod problem;
 mod quota;
@@ -68,6 +69,7 @@ pub use self::{
     load::Loaded,
     nearest::nearest,
     oidc::Oidc,
+    overload::{Adaptive, AdaptiveWord, Controller, MaxInFlight, Priority},
     path::Path,
     problem::{Problem, Problems, Severity},
     quota::{Calendar, Quota},
@@ -143,6 +145,12 @@ pub struct Server {
     pub drain: Drain,
     /// What `Via` and `Server` call this gateway.
     pub name: String,
+    /// Requests in flight at a time, from their head to the end of their answer or tunnel; more are 503, those of low `priority` first.
+    pub max_in_flight: u32,
+    /// Memory for bodies in flight; when it is taken, requests that come are 503, those of low `priority` first. Of an upload counts what buffers hold of it (128 KiB by HTTP/1.1, a window and 64 KiB by HTTP/2), or less if it is smaller; of an answer what came so far, up to 512 KiB. What began goes on. By default half of the memory that the system, or its cgroup, gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1GiB")]
+    pub max_in_flight_bytes: Option<ByteSize>,
 }
 
 impl Default for Server {
@@ -153,6 +161,8 @@ impl Default for Server {
             watch: false,
             drain: Drain::default(),
             name: "janua".into(),
+            max_in_flight: 100_000,
+            max_in_flight_bytes: None,
         }
     }
 }

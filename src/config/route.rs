@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     auth::{Allow, ClaimValue, Policy, Require},
     limit::LimitUse,
+    overload::Priority,
     value::{ByteSize, Duration, OneOrMany},
 };
 
@@ -93,6 +94,8 @@ pub struct Route {
     /// Times on this route, instead of the upstream's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<RouteTimeout>,
+    /// Who goes first when there is no room for all (`max-in-flight` of `server` and upstreams): `"low"` uses three fifths of it; `"normal"` all, but for a tenth where a route with `"high"` shares it; `"high"` all. A client that broke a limit lately counts as one lower.
+    pub priority: Priority,
     /// `false` leaves this route's requests out of the access log.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = false)]

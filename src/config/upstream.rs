@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteSize, Duration, File, OneOrMany};
+use super::{
+    overload::MaxInFlight,
+    value::{ByteSize, Duration, File, OneOrMany},
+};
 
 /// The origins behind a name, and how Janua talks to them.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -31,6 +34,10 @@ pub struct Upstream {
     pub timeout: UpstreamTimeout,
     /// Connections kept open for the next request.
     pub keep_alive: KeepAlive,
+    /// Requests in flight at a time, at all endpoints together, from when they are sent to the end of their answers; more are 503, those of low `priority` first. A number, `"adaptive"` (as many as it answers without a queue growing in it), or a table with bounds for that. Without it, as many as come. A tunnel is one while it is open; for an adaptive limit, until it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 200)]
+    pub max_in_flight: Option<MaxInFlight>,
 }
 
 impl Default for Upstream {
@@ -46,6 +53,7 @@ impl Default for Upstream {
             tls: UpstreamTls::default(),
             timeout: UpstreamTimeout::default(),
             keep_alive: KeepAlive::default(),
+            max_in_flight: None,
         }
     }
 }

@@ -59,6 +59,9 @@ impl Limit {
         if let Some(most) = concurrent {
             words.push(format!("{} of {most} at work", self.state.running(claim.key)));
         }
+        if let Some(bandwidth) = tier.bandwidth {
+            words.push(bandwidth.describe());
+        }
         if let Some(delay) = self.delay {
             let (waiting, own) = self.state.queue.len(claim.key);
             words.push(format!(

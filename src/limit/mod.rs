@@ -5,13 +5,14 @@
 //! has to agree, and when a later one refuses, what earlier ones took is given back.
 //!
 //! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
-//! a limit counts, `rule` what holds for whom, `queue` and `lane` who waits and in which order, `standing` who
-//! kept within limits, `ledger` and `book` how what was used survives a restart, `shared` what several gateways
-//! count together, `busiest` and `sketch` which keys are asked for most.
+//! a limit counts, `rule` what holds for whom, `bandwidth` how fast answers go, `queue` and `lane` who waits and
+//! in which order, `standing` who kept within limits, `ledger` and `book` how what was used survives a restart,
+//! `shared` what several gateways count together, `busiest` and `sketch` which keys are asked for most.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit, or has to be counted in a store first, takes the way round, which the chain keeps in a box.
 
+mod bandwidth;
 mod book;
 mod busiest;
 mod compile;
@@ -45,6 +46,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 pub use self::{
+    bandwidth::Pace,
     compile::{Limits, Place},
     key::{Ask, Who},
     pass::Pass,
@@ -270,6 +272,15 @@ impl Limiter {
             visit.pass.tell_quota(number, tier, limit.left(claim));
         }
         Verdict::Refuse(refusal)
+    }
+
+    /// How an answer goes, if a limit that gave something slows it.
+    #[inline]
+    pub fn pace(&self, pass: &Pass) -> Option<Pace> {
+        let (number, tier) = pass.paced?;
+        let limit = self.limits.get(usize::from(number))?;
+        let bandwidth = limit.tier(tier.into()).bandwidth?;
+        Some(Pace::new(bandwidth, limit.metrics.clone()))
     }
 
     /// Tells the client what is left.

@@ -5,6 +5,7 @@ use http::HeaderMap;
 
 use super::{
     Limiter,
+    bandwidth::Bandwidth,
     rule::Limit,
     state::{Permit, Taken},
     used::Left,
@@ -24,6 +25,9 @@ pub struct Pass {
     permit: Option<Permit>,
     /// Those of more limits than one.
     permits: Vec<Permit>,
+    /// The limit that slows the answer most, and its tier.
+    pub(super) paced: Option<(u8, u16)>,
+    slowest: Option<Bandwidth>,
 }
 
 /// What is left of a limit.
@@ -54,11 +58,23 @@ impl Pass {
             self.tell(number, limit, tier, taken.tat, now);
             self.tell_quota(number, tier, taken.left);
         }
+        if let Some(bandwidth) = limit.tier(tier).bandwidth {
+            self.pace(number, limit, tier, bandwidth);
+        }
         if let Some(permit) = taken.permit {
             match self.permit {
                 None => self.permit = Some(permit),
                 Some(_) => self.permits.push(permit),
             }
+        }
+    }
+
+    /// Notes a bandwidth, unless another is slower.
+    fn pace(&mut self, number: usize, limit: &Limit, tier: usize, bandwidth: Bandwidth) {
+        if !limit.only_reports && self.slowest.is_none_or(|slowest| bandwidth.is_slower(slowest)) {
+            let (number, tier) = (u8::try_from(number), u16::try_from(tier));
+            self.paced = number.ok().zip(tier.ok());
+            self.slowest = Some(bandwidth);
         }
     }
 
@@ -92,6 +108,7 @@ impl Pass {
     /// Forgets what was taken: it was given back, and there is nothing to tell of it.
     pub(super) fn clear(&mut self) {
         (self.taken, self.count, self.permit) = (0, 0, None);
+        (self.paced, self.slowest) = (None, None);
         self.permits.clear();
     }
 

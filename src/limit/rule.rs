@@ -6,6 +6,7 @@ use http::{HeaderName, Method};
 
 use super::{
     Refusal, Visit,
+    bandwidth::Bandwidth,
     busiest::Busiest,
     fields::Policy,
     key::{self, Ask},
@@ -51,6 +52,7 @@ pub(super) struct Tier {
     pub(super) terms: Terms,
     pub(super) policy: Option<Policy>,
     pub(super) quota_policy: Option<Policy>,
+    pub(super) bandwidth: Option<Bandwidth>,
 }
 
 /// Whom a tier is for.

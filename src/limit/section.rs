@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, Method};
 
 use super::{
+    bandwidth::Bandwidth,
     compile::Limits,
     gcra::Gcra,
     key::{Part, Recipe},
@@ -48,6 +49,7 @@ impl Section<'_> {
         let tiers = self.tiers(told, terms);
         let delay = self.delay();
         let store = self.store(limits);
+        Bandwidth::check(self.limit, self.at, self.problems);
         let config::Limit { max_waiting, max_keys, headers, .. } = *self.limit;
         if max_keys == 0 {
             self.wrong("max-keys", "no key could be known", "a number, as 100000");
@@ -65,7 +67,7 @@ impl Section<'_> {
             standing: limits.standing().clone(),
             tiers,
             used,
-            others: tier_of("", Whose::Everybody, told, terms),
+            others: tier_of("", Whose::Everybody, told, terms, Bandwidth::of(self.limit, None)),
             cost,
             delay: delay?,
             max_waiting: usize::try_from(max_waiting).unwrap_or(usize::MAX),
@@ -127,10 +129,11 @@ impl Section<'_> {
             }
             written = Some(*rate);
         }
-        if written.is_none() && concurrent.is_none() && quota.is_none() {
+        let paces = self.limit.bandwidth.is_some();
+        if written.is_none() && concurrent.is_none() && quota.is_none() && !paces {
             let message = "this limit lets everything through";
             let problem = Problem::error(self.at.clone(), message);
-            let help = "rate = \"10/s\", or concurrent = 20, or quota = \"10000/day\"";
+            let help = "rate = \"10/s\", concurrent = 20, quota = \"10000/day\", or bandwidth = \"1MiB/s\"";
             self.problems.push(problem.help(help));
             return None;
         }

@@ -8,7 +8,10 @@ use std::hash::RandomState;
 
 use tokio::time::Instant;
 
-use super::table::Table;
+use super::{
+    key::{self, Ask},
+    table::Table,
+};
 
 /// Which clients kept within their limits.
 #[derive(Debug)]
@@ -63,6 +66,12 @@ impl Standing {
             0 => 0,
             owed => 1 + usize::try_from(owed / CLASS).unwrap_or(usize::MAX - 1),
         }
+    }
+
+    /// Whether the client that asks kept within its limits lately, whatever limit counts it; addresses
+    /// of IPv6 count as most limits have it.
+    pub fn is_good(&self, ask: &Ask<'_>) -> bool {
+        self.owed(key::client(&self.seed, ask, 64), ask.now) == 0
     }
 
     /// About how many clients are not in good standing.

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{
+    bandwidth::Bandwidth,
     fields::Policy,
     quota::Quota,
     rule::{Tier, Whose},
@@ -39,12 +40,16 @@ impl Section<'_> {
             let speed = rate.map(|it| f64::from(it.count) / it.period().as_secs_f64());
             let order =
                 (speed.unwrap_or(f64::INFINITY), terms.quota.map_or(u64::MAX, |it| it.units));
-            tiers.push((order, tier_of(name, Whose::read(name), told, terms)));
+            let bandwidth = Bandwidth::of(self.limit, table.bandwidth);
+            tiers.push((order, tier_of(name, Whose::read(name), told, terms, bandwidth)));
         }
         let fastest = |(one, _): &((f64, u64), Tier),
                        (other, _): &((f64, u64), Tier)|
          -> Ordering { other.0.total_cmp(&one.0).then(other.1.cmp(&one.1)) };
-        tiers.sort_by(fastest);
+        tiers.sort_by(|one, other| {
+            let answers = || Bandwidth::faster(one.1.bandwidth, other.1.bandwidth);
+            fastest(one, other).then_with(answers)
+        });
         whole.then(|| tiers.into_iter().map(|(_, tier)| tier).collect())
     }
 
@@ -53,7 +58,11 @@ impl Section<'_> {
             self.problems.push(Problem::error(at, message).help(help));
         };
         if *table == TierTable::default() {
-            wrong(at.clone(), "this tier is as everybody", "`rate`, `quota` or `concurrent`");
+            wrong(
+                at.clone(),
+                "this tier is as everybody",
+                "`rate`, `quota`, `concurrent` or `bandwidth`",
+            );
             return None;
         }
         if table.burst.is_some() && table.rate.is_none() {
@@ -90,13 +99,19 @@ impl Section<'_> {
 }
 
 /// A tier, and how it is told.
-pub(super) fn tier_of(name: &str, whose: Whose, told: &str, terms: Terms) -> Tier {
+pub(super) fn tier_of(
+    name: &str,
+    whose: Whose,
+    told: &str,
+    terms: Terms,
+    bandwidth: Option<Bandwidth>,
+) -> Tier {
     let policy = terms.rate.and_then(|rate| Policy::new(told, rate));
     let own = format!("{told}-quota");
     // Two policies of one answer cannot have one name.
     let told = if policy.is_some() { &own } else { told };
     let quota_policy = terms.quota.and_then(|quota| Policy::of_quota(told, quota));
-    Tier { name: name.into(), whose, terms, policy, quota_policy }
+    Tier { name: name.into(), whose, terms, policy, quota_policy, bandwidth }
 }
 
 impl Whose {

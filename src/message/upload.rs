@@ -5,9 +5,14 @@
 //! its own; the origin, which takes no more; or the origin again, which has all of it.
 
 use std::{
-    sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
+
+use tokio::time::Instant;
 
 use crate::worker::{Clock, TICK};
 
@@ -19,6 +24,9 @@ pub struct Upload {
     phase: AtomicU8,
     /// Since when, or since the last piece; on the worker's clock.
     since: AtomicU64,
+    /// Whether somebody wants to know exactly when it ends.
+    timed: AtomicBool,
+    ended: OnceLock<Instant>,
 }
 
 /// Whom an upload waits for.
@@ -49,7 +57,20 @@ impl Upload {
         self.received.fetch_add(bytes, Relaxed)
     }
 
+    /// Has the moment noted at which it ends: the clock is read for those who ask only.
+    pub fn time(&self) {
+        self.timed.store(true, Relaxed);
+    }
+
+    /// When it ended, if it has, and that was asked for.
+    pub fn ended(&self) -> Option<Instant> {
+        self.ended.get().copied()
+    }
+
     pub(super) fn enter(&self, phase: Phase, clock: &Clock) {
+        if phase == Phase::Done && self.timed.load(Relaxed) {
+            self.ended.get_or_init(Instant::now);
+        }
         self.phase.store(phase as u8, Relaxed);
         self.since.store(clock.now(), Relaxed);
     }

@@ -10,6 +10,7 @@ use super::{
     AuthMetrics, Counters, LimitMetrics, ListenerMetrics, Named, ProcessMetrics, QuotaMetrics,
     Registry, RouteMetrics, StoreMetrics, UpstreamMetrics,
     exposition::{Kind, Page},
+    overload,
 };
 
 /// The media type of [`Registry::encode`]'s text.
@@ -31,6 +32,7 @@ impl Registry {
     pub fn encode(&self, outside: &Outside) -> String {
         let mut page = Page::default();
         process(&mut page, &self.process, outside);
+        overload::load(&mut page, &self.process);
         let mut expiry = page.family(
             "janua_certificate_expiry_timestamp_seconds",
             Kind::Gauge,
@@ -47,6 +49,7 @@ impl Registry {
         by_word(&mut page, reports, ("list", "reason"), &self.access, Counters::counted);
         routes(&mut page, &self.routes);
         upstreams(&mut page, &self.upstreams);
+        overload::gates(&mut page, &self.upstreams);
         auths(&mut page, &self.auths);
         logins(&mut page, &self.auths);
         stores(&mut page, &self.stores);
@@ -337,6 +340,12 @@ fn limits(page: &mut Page, all: &Named<LimitMetrics>) {
             waiting.sample(&[("limit", name), ("standing", standing)], gauge.get());
         }
     }
+    let paced = (
+        "janua_limit_paced_total",
+        Kind::Counter,
+        "Answers that went slower than they could, by the limit's bandwidth.",
+    );
+    simple(page, paced, "limit", all, LimitMetrics::paced);
     let keys = ("janua_limit_keys", Kind::Gauge, "Keys that owe something; of many, an estimate.");
     simple(page, keys, "limit", all, |limit| limit.keys.get());
     let keys = (
@@ -399,7 +408,7 @@ fn simple<T, N: Display>(
 }
 
 /// A family of counters with one series for each name and word.
-fn by_word<'a, T: 'a, I: Iterator<Item = (&'static str, u64)>>(
+pub(super) fn by_word<'a, T: 'a, I: Iterator<Item = (&'static str, u64)>>(
     page: &mut Page,
     (name, help): (&'static str, &str),
     (label, word_label): (&str, &str),

@@ -33,6 +33,7 @@ pub struct LimitMetrics {
     rejected: Counters,
     reported: Counters,
     delayed: PerWorker<Histogram>,
+    paced: PerWorker<Counter>,
     /// Requests that wait, of clients in good standing.
     pub waiting_good: Gauge,
     /// Requests that wait, of others.
@@ -59,6 +60,7 @@ impl LimitMetrics {
             rejected: Counters::new(reasons, workers),
             reported: Counters::new(reasons, workers),
             delayed: PerWorker::new(workers),
+            paced: PerWorker::new(workers),
             waiting_good: Gauge::default(),
             waiting_bad: Gauge::default(),
             keys: Gauge::default(),
@@ -81,6 +83,11 @@ impl LimitMetrics {
         self.delayed.at(worker).record(micros);
     }
 
+    /// Counts an answer that went slower than it could.
+    pub fn pace(&self, worker: usize) {
+        self.paced.at(worker).inc();
+    }
+
     /// Counts why a request was refused.
     pub fn reject(&self, worker: usize, reason: usize) {
         self.rejected.inc(worker, reason);
@@ -99,6 +106,10 @@ impl LimitMetrics {
     /// How many requests were let through.
     pub fn allowed(&self) -> u64 {
         self.allowed.sum(Counter::get)
+    }
+
+    pub(super) fn paced(&self) -> u64 {
+        self.paced.sum(Counter::get)
     }
 
     /// How many were refused, by reason.

@@ -14,6 +14,7 @@ mod histogram;
 mod labelled;
 mod limit;
 mod listener;
+mod overload;
 mod process;
 mod registry;
 mod route;

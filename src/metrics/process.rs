@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use super::{Counter, Gauge};
+use super::{Counter, Counters, Gauge, upstream::PRIORITIES};
 
 /// The process as a whole: its start and its reloads.
 #[derive(Debug)]
@@ -15,6 +15,12 @@ pub struct ProcessMetrics {
     pub(super) reloads_failed: Counter,
     pub(super) last_reload_ok: Gauge,
     pub(super) last_success: Gauge,
+    /// Requests in flight, how many may be, and the same of bytes.
+    pub(super) load: [Gauge; 4],
+    /// Requests that there was no room for, by priority.
+    pub(super) shed_requests: Counters,
+    /// The same for the memory of bodies.
+    pub(super) shed_memory: Counters,
 }
 
 impl ProcessMetrics {
@@ -26,6 +32,9 @@ impl ProcessMetrics {
             reloads_failed: Counter::default(),
             last_reload_ok: Gauge::default(),
             last_success: Gauge::default(),
+            load: Default::default(),
+            shed_requests: Counters::new(PRIORITIES, 0),
+            shed_memory: Counters::new(PRIORITIES, 0),
         };
         process.last_reload_ok.set(1);
         process.last_success.set(started);
@@ -37,6 +46,17 @@ impl ProcessMetrics {
         self.reloads.inc();
         self.last_reload_ok.set(1);
         self.last_success.set(at);
+    }
+
+    /// Says what is in flight: requests, how many may be, and the same of bytes.
+    pub fn load(&self, now: [i64; 4]) {
+        self.load.iter().zip(now).for_each(|(gauge, number)| gauge.set(number));
+    }
+
+    /// Counts a request that there was no room for, or no memory, by the number of its priority.
+    pub fn shed(&self, worker: usize, priority: usize, memory: bool) {
+        let counters = if memory { &self.shed_memory } else { &self.shed_requests };
+        counters.inc(worker, priority);
     }
 
     /// A reload was refused; the old configuration goes on.

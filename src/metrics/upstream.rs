@@ -11,7 +11,15 @@ use crate::worker::PerWorker;
 pub struct UpstreamMetrics {
     shards: PerWorker<UpstreamShard>,
     failures: Counters,
+    shed: Counters,
+    /// Requests that may be in flight, as of the last look; 0 if nobody counts.
+    pub max_in_flight: Gauge,
+    /// Microseconds that answers take without load, as far as that is known.
+    pub baseline: Gauge,
 }
+
+/// The words of [`UpstreamMetrics::shed`].
+pub(super) const PRIORITIES: Labels = &["low", "normal", "high"];
 
 /// One worker's part.
 #[derive(Debug, Default)]
@@ -31,7 +39,13 @@ pub struct UpstreamShard {
 impl UpstreamMetrics {
     /// Counts for an upstream; `reasons` are the words of [`UpstreamMetrics::connect_failed`].
     pub fn new(workers: usize, reasons: Labels) -> Self {
-        Self { shards: PerWorker::new(workers), failures: Counters::new(reasons, workers) }
+        Self {
+            shards: PerWorker::new(workers),
+            failures: Counters::new(reasons, workers),
+            shed: Counters::new(PRIORITIES, workers),
+            max_in_flight: Gauge::default(),
+            baseline: Gauge::default(),
+        }
     }
 
     /// This worker's part.
@@ -42,6 +56,16 @@ impl UpstreamMetrics {
     /// Counts why a connection could not be made.
     pub fn connect_failed(&self, worker: usize, reason: usize) {
         self.failures.inc(worker, reason);
+    }
+
+    /// Counts a request that there was no room for, by the number of its priority.
+    pub fn shed(&self, worker: usize, priority: usize) {
+        self.shed.inc(worker, priority);
+    }
+
+    /// Requests that there was no room for, by priority.
+    pub(super) fn sheds(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.shed.counted()
     }
 
     /// The sum of a gauge or count over the workers.

@@ -18,13 +18,10 @@ use pin_project_lite::pin_project;
 
 use crate::{
     message::{Client, Turn},
+    overload::AHEAD,
     snapshot::Listener,
     worker::Deadline,
 };
-
-/// Bytes of an answer that buffers on the way to the client hold at most, hyper's for an origin's
-/// bytes being the largest of them.
-const AHEAD: u64 = 512 << 10;
 
 /// The rate where the listener demands none: that of its default.
 const RATE: u64 = 240;

@@ -7,7 +7,12 @@ use std::{collections::BTreeMap, path::Path as FilePath, sync::Arc};
 
 use http::HeaderValue;
 
-use super::{Listener, Purpose, Route, Snapshot, admin, doors, listener::Given, route};
+use super::{
+    Listener, Purpose, Route, Snapshot, admin, doors,
+    listener::Given,
+    overload::{overload, shares},
+    route,
+};
 use crate::{
     access::Lists,
     auth::{self, Cookies, Provider, Providers, Signer, identity_header},
@@ -15,12 +20,13 @@ use crate::{
     limit::Limits,
     message::Reserved,
     metrics::{self, Loading},
+    overload::Shares,
     reject::Reject,
     route::{Listeners, RouteTable, Rule},
     store::{Store, Stores},
     telemetry::{self, AccessLog, Format, Losses, Options, Redaction, Sink},
     tls::Tickets,
-    upstream::Upstream,
+    upstream::{self, Upstream},
     worker::wall,
 };
 
@@ -75,6 +81,7 @@ impl Snapshot {
         let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
         let access_log =
             access_log(&config, purpose, most_workers, previous, &losses, &mut problems);
+        let overload = overload(&config, most_workers, previous, &mut problems);
         admin::check(&config.admin, &mut problems);
         let (Some(via), Some(routes), Some(access_log), false) =
             (via, routes, access_log, problems.has_errors())
@@ -92,6 +99,7 @@ impl Snapshot {
             auths: auths.into_values().flatten().collect(),
             signer,
             limits,
+            overload,
             routes,
             no_route: metrics.route(metrics::NO_ROUTE),
             metrics: metrics.finish(),
@@ -269,7 +277,8 @@ fn upstreams(
             problems.push(Problem::error(at.clone(), message));
         }
         let counters = metrics.upstream(name);
-        let made = Upstream::compile(name, upstream, workers, known(name), counters, &at, problems);
+        let given = upstream::Given { workers, metrics: counters, shares: shares(config, name) };
+        let made = Upstream::compile(name, upstream, known(name), given, &at, problems);
         compiled.insert(name.clone(), made.map(Arc::new));
     }
     // Those that a route names by URL: one for each URL, with every default.
@@ -281,7 +290,8 @@ fn upstreams(
         let upstream = config::Upstream::to_url(url);
         let at = Path::root().key("route").index(index).key("to");
         let counters = metrics.upstream(url);
-        let made = Upstream::compile(url, &upstream, workers, known(url), counters, &at, problems);
+        let given = upstream::Given { workers, metrics: counters, shares: Shares::default() };
+        let made = Upstream::compile(url, &upstream, known(url), given, &at, problems);
         compiled.insert(url.clone(), made.map(Arc::new));
     }
     compiled

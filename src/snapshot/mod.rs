@@ -9,6 +9,7 @@ mod compile;
 mod diff;
 mod doors;
 mod listener;
+mod overload;
 mod route;
 
 use std::{
@@ -37,6 +38,7 @@ use crate::{
     limit::Limits,
     message::Reserved,
     metrics,
+    overload::Overload,
     route::RouteTable,
     store::Store,
     telemetry::{AccessLog, Losses},
@@ -70,6 +72,8 @@ pub struct Snapshot {
     pub signer: Option<Arc<Signer>>,
     /// What limits count.
     pub limits: Limits,
+    /// How much the gateway may have in flight.
+    pub overload: Overload,
     /// Header fields that only Janua says, see `identity-headers`.
     pub reserved: Arc<Reserved>,
     /// Cookies that no origin gets.
@@ -184,6 +188,8 @@ impl Snapshot {
     /// The page of metrics.
     pub fn metrics_page(&self, outside: &metrics::Outside) -> String {
         self.limits.measure(&self.metrics);
+        self.overload.measure(self.metrics.process());
+        self.upstreams.iter().for_each(|upstream| upstream.measure());
         self.metrics.encode(outside)
     }
 

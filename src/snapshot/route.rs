@@ -42,6 +42,8 @@ pub struct Route {
     pub response_headers: HeaderRules,
     /// Bytes of a request's body, instead of the listener's.
     pub max_body_size: Option<u64>,
+    /// Who goes first when there is no room for all.
+    pub priority: config::Priority,
     /// Whether its requests are in the access log.
     pub log: bool,
     /// What happened here.
@@ -93,6 +95,7 @@ impl Route {
             request_headers: HeaderRules::default(),
             response_headers: HeaderRules::default(),
             max_body_size: None,
+            priority: config::Priority::Normal,
             log: true,
             metrics: metrics.route(&name),
             name: name.into(),
@@ -144,6 +147,7 @@ impl Route {
             request_headers: request_headers?,
             response_headers: response_headers?,
             max_body_size: route.max_body_size.map(|size| size.0),
+            priority: route.priority,
             log: route.log != Some(false),
             metrics: metrics.route(name),
         })

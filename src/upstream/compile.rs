@@ -17,6 +17,7 @@ use crate::{
     },
     dial::{Address, Resolved},
     metrics::UpstreamMetrics,
+    overload::{Gate, Shares},
     worker::PerWorker,
 };
 
@@ -36,6 +37,17 @@ pub(super) struct Settings {
     tls_digest: u64,
 }
 
+/// What an upstream is compiled with.
+#[derive(Debug)]
+pub struct Given {
+    /// Threads that carry traffic.
+    pub workers: usize,
+    /// What happened there.
+    pub metrics: Arc<UpstreamMetrics>,
+    /// How much of what may be in flight each priority may use.
+    pub shares: Shares,
+}
+
 impl Upstream {
     /// Compiles `[upstream.NAME]` at `at`; endpoints that did not change are taken from `previous`.
     ///
@@ -43,12 +55,12 @@ impl Upstream {
     pub fn compile(
         name: &str,
         upstream: &config::Upstream,
-        workers: usize,
         previous: Option<&Self>,
-        metrics: Arc<UpstreamMetrics>,
+        given: Given,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
+        let (workers, metrics) = (given.workers, &given.metrics);
         let list = at.key("endpoints");
         if upstream.endpoints.is_empty() {
             let problem = Problem::error(list, "an upstream needs at least one endpoint");
@@ -67,8 +79,9 @@ impl Upstream {
         let tls = TlsToOrigin::compile(upstream, https, &at.key("tls"), problems);
         let answerable = check_head(upstream, at, problems);
         let protocol = protocol(upstream, &at.key("protocol"), problems);
-        let (host, tls, addresses, (), protocol) =
-            (host?, tls?, addresses?, answerable?, protocol?);
+        let gate = gate(upstream, previous, &given, &at.key("max-in-flight"), problems);
+        let (host, tls, addresses, (), protocol, gate) =
+            (host?, tls?, addresses?, answerable?, protocol?, gate?);
         let endpoint = |address: Address| {
             let settings = Settings {
                 address,
@@ -86,7 +99,7 @@ impl Upstream {
             };
             match previous.and_then(|previous| previous.endpoints.iter().find(same)) {
                 Some(known) => Ok(known.clone()),
-                None => Endpoint::new(settings, &tls, workers, &metrics).map(Arc::new),
+                None => Endpoint::new(settings, &tls, workers, metrics).map(Arc::new),
             }
         };
         let endpoints = addresses.into_iter().enumerate().map(|(index, address)| {
@@ -101,7 +114,9 @@ impl Upstream {
             host,
             balance: RoundRobin::new(&weights, workers),
             weights,
-            metrics,
+            metrics: given.metrics.clone(),
+            gate,
+            written: upstream.endpoints.clone(),
             proxy_protocol: upstream.proxy_protocol,
         })
     }
@@ -129,6 +144,21 @@ fn addresses(
         }
     }
     Some(addresses)
+}
+
+/// What counts the requests in flight, if they are bounded; nothing if that is wrong.
+fn gate(
+    upstream: &config::Upstream,
+    previous: Option<&Upstream>,
+    given: &Given,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<Option<Gate>> {
+    let Some(most) = &upstream.max_in_flight else { return Some(None) };
+    // What was found out is about these endpoints.
+    let same = previous.filter(|previous| previous.written == upstream.endpoints);
+    let known = same.and_then(|previous| previous.gate.as_ref());
+    Gate::compile(most, given.shares, given.workers, known, &given.metrics, at, problems).map(Some)
 }
 
 /// The protocol spoken. Behind a PROXY header it is one of which a connection carries one request.

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, io};
 
-use crate::{dial::NoConnection, message::BodyError, reject::Reject};
+use crate::{dial::NoConnection, message::BodyError, overload::Outcome, reject::Reject};
 
 /// Why there is no answer from the origin.
 #[derive(Debug)]
@@ -24,6 +24,21 @@ impl Failure {
     /// A failure for this cause.
     pub fn caused(reject: Reject, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { reject, endpoint: None, source: Some(source.into()) }
+    }
+
+    /// What it tells of the upstream: too slow, overloaded, or nothing that its load has to do with.
+    pub fn outcome(&self) -> Outcome {
+        use Reject::{
+            ConnectFailed, ConnectRefused, ConnectTimeout, FirstByteTimeout, IdleTimeout,
+            TotalTimeout, UpstreamReset,
+        };
+        let late = [ConnectTimeout, FirstByteTimeout, IdleTimeout, TotalTimeout];
+        let overloaded = [ConnectFailed, ConnectRefused, UpstreamReset];
+        match self.reject {
+            reject if late.contains(&reject) => Outcome::Late,
+            reject if overloaded.contains(&reject) => Outcome::Overloaded,
+            _ => Outcome::Nothing,
+        }
     }
 
     /// What a connect came to.
@@ -80,4 +95,26 @@ pub(super) fn find<'a, E: StdError + 'static>(
         next = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_tells_of_load_only_if_it_is_the_upstreams() {
+        for (reject, expected) in [
+            (Reject::FirstByteTimeout, Outcome::Late),
+            (Reject::TotalTimeout, Outcome::Late),
+            (Reject::ConnectTimeout, Outcome::Late),
+            (Reject::ConnectRefused, Outcome::Overloaded),
+            (Reject::UpstreamReset, Outcome::Overloaded),
+            (Reject::UpstreamProtocol, Outcome::Nothing),
+            (Reject::Resolve, Outcome::Nothing),
+            (Reject::BodyTooLarge, Outcome::Nothing),
+            (Reject::RequestIncomplete, Outcome::Nothing),
+        ] {
+            assert_eq!(Failure::new(reject).outcome(), expected, "{reject:?}");
+        }
+    }
 }

@@ -24,13 +24,16 @@ use http::{HeaderValue, Request, Response, header::HOST};
 
 pub use self::{
     body::{AnswerBody, AnswerError},
+    compile::Given,
     endpoint::Endpoint,
     failure::Failure,
 };
 use self::{pool::Streams, round_robin::RoundRobin};
 use crate::{
+    config::{self, OneOrMany},
     message::{Phase, RequestBody, Upload},
     metrics::UpstreamMetrics,
+    overload::Gate,
     reject::Reject,
     worker::{Deadline, Worker},
 };
@@ -48,6 +51,10 @@ pub struct Upstream {
     pub metrics: Arc<UpstreamMetrics>,
     /// Whether a call has to say whose it is.
     pub proxy_protocol: bool,
+    /// How many requests may be in flight, if that is bounded.
+    pub gate: Option<Gate>,
+    /// The endpoints as they were written.
+    written: OneOrMany<config::Endpoint>,
     host: Host,
     balance: RoundRobin,
     weights: Vec<u16>,
@@ -281,6 +288,17 @@ impl Upstream {
     /// Closes the connections of a worker that ends.
     pub fn close(&self, worker: &Worker) {
         self.endpoints.iter().for_each(|endpoint| endpoint.close(worker));
+    }
+
+    /// Brings the gauges up to date.
+    pub fn measure(&self) {
+        match &self.gate {
+            Some(gate) => gate.measure(),
+            None => {
+                self.metrics.max_in_flight.set(0);
+                self.metrics.baseline.set(0);
+            }
+        }
     }
 }
 

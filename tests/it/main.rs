@@ -22,6 +22,7 @@ mod framing;
 mod limit;
 mod log;
 mod metrics;
+mod overload;
 mod process;
 mod real;
 mod reference;

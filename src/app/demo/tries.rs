@@ -91,6 +91,13 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("Delay", "for i in 1 2 3 4 5 6; do curl -s -o /dev/null -w '%{http_code} after %{time_total} s\n' HTTP/delayed & done; wait",
         "six at a time where four a second may come: nobody is refused, each waits for its turn",
         &["200 after 0.", "200 after 1."]),
+    ("Overload", "for i in 1 2 3 4; do curl -s -o /dev/null -w '%{http_code} after %{time_total} s\\n' HTTP/busy/700 & done; wait",
+        "four at a time where two may be in flight: two are refused at once, the others do not notice",
+        &["503 after 0.0", "200 after 0.7"]),
+    ("Bandwidth", "head -c 163840 /dev/zero | curl -s --data-binary @- -o /dev/null \
+        -w '%{size_download} bytes after %{time_total} s\\n' HTTP/paced",
+        "160 KiB where answers go at 64 KiB a second",
+        &["163840 bytes after 2."]),
     ("Nobody", "curl -si HTTP/articles/7",
         "401: the route asks who you are, and says how one says it",
         &["HTTP/1.1 401 ", "www-authenticate: ApiKey ", "www-authenticate: Basic ", "auth.missing"]),

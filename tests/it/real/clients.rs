@@ -144,3 +144,31 @@ async fn openssl_trusts_the_certificate_and_speaks_what_is_on() {
     }
     assert!(!speak("-tls1_1").0);
 }
+
+#[tokio::test]
+async fn curl_measures_the_bandwidth_of_an_answer() {
+    const RATE: f64 = 512.0 * 1024.0;
+    let nginx = Nginx::start("");
+    nginx.file("large", "x".repeat(1_280 << 10));
+    let route =
+        format!("[[route]]\nlimit = {{ bandwidth = \"512KiB/s\" }}\nto = \"{}\"\n", nginx.url);
+    let doors = Doors::before(route).await;
+    let mut all = tokio::task::JoinSet::new();
+    for version in ["--http1.1", "--http2"] {
+        for url in [&doors.clear, &doors.tls] {
+            let mut curl = command(program("curl"));
+            curl.args(["-sS", "--cacert", &doors.ca, version, "-o", "/dev/null"]);
+            curl.args(["-w", "%{size_download} %{speed_download}", &format!("{url}/large")]);
+            all.spawn_blocking(move || (format!("{curl:?}"), said(&mut curl)));
+        }
+    }
+    while let Some(got) = all.join_next().await {
+        let (what, said) = got.unwrap();
+        eprintln!("{what}: {said}");
+        let (size, speed) = said.split_once(' ').unwrap();
+        assert_eq!(size, "1310720", "{what}");
+        let share = speed.parse::<f64>().unwrap() / RATE;
+        // Slower is what this machine may make it; faster is a fault.
+        assert!((0.9..1.05).contains(&share), "{share}: {what}");
+    }
+}
