@@ -9,6 +9,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    os::unix::net::UnixStream,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -36,6 +37,9 @@ fn main() {
     redis.args(["--port", "0", "--save", "", "--unixsocket", &socket]).current_dir(home.path());
     let redis = redis.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let mut redis = Redis(redis);
+    while UnixStream::connect(&socket).is_err() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     println!(
         "| keys | lease | p50 | p99 | questions for a request | store, µs for a request | let through |"
     );
