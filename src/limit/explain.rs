@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Limiter, key::Ask, rule::Limit, state::Terms, used::Left};
+use super::{
+    Limiter,
+    gcra::{Gcra, Over},
+    key::Ask,
+    rule::Limit,
+    state::Terms,
+    used::Left,
+};
 
 impl Limiter {
     /// Each limit, its key for this request and what would be left.
@@ -26,22 +33,7 @@ impl Limit {
             words.push(format!("tier `{}`", tier.name));
         }
         if let Some(rate) = rate {
-            let tat = self.state.peek(claim.key, now);
-            words.push(match rate.take(tat, now, claim.cost) {
-                Ok(after) => format!(
-                    "costs {}, leaves {} of {}",
-                    claim.cost,
-                    rate.left(after, now),
-                    rate.units()
-                ),
-                Err(_) if claim.cost > rate.units() => {
-                    format!("costs {}, more than {} ever", claim.cost, rate.units())
-                }
-                Err(_) => {
-                    let wait = rate.conforms(tat, 0, claim.cost).saturating_sub(now);
-                    format!("costs {}, there is enough in {}", claim.cost, seconds(wait))
-                }
-            });
+            words.push(cost(rate, claim.cost, self.state.peek(claim.key, now), now));
         }
         if let Some(shared) = &self.state.shared {
             words
@@ -80,6 +72,19 @@ impl Limit {
             words.push("only reports".into());
         }
         words.join(", ")
+    }
+}
+
+/// What a request costs, and leaves of a rate that owes `tat`.
+fn cost(rate: Gcra, cost: u64, tat: u64, now: u64) -> String {
+    match rate.take(tat, now, cost) {
+        Ok(after) => {
+            format!("costs {cost}, leaves {} of {}", rate.left(after, now), rate.units())
+        }
+        Err(Over::Never) => format!("costs {cost}, more than {} ever", rate.units()),
+        Err(Over::Until(time)) => {
+            format!("costs {cost}, there is enough in {}", seconds(time.saturating_sub(now)))
+        }
     }
 }
 

@@ -39,11 +39,11 @@ mod table;
 mod tests;
 mod tiers;
 mod used;
+mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderMap;
-use tokio::time::Instant;
 
 pub use self::{
     bandwidth::Pace,
@@ -53,12 +53,13 @@ pub use self::{
     per_address::PerAddress,
     standing::Standing,
     state::Permit,
+    waiting::{Lost, Served, Waiting},
 };
 use self::{
-    queue::{Seat, Turn},
+    queue::Turn,
     rule::Limit,
-    shared::Question,
     state::{Blocked, Claim, Taken},
+    waiting::Given,
 };
 use crate::{config::LimitHeaders, reject::Reject};
 
@@ -86,23 +87,6 @@ pub enum Verdict {
     Wait(Box<Waiting>),
     /// It may not.
     Refuse(Refusal),
-}
-
-/// A request that waits for its turn at one of the limits, or for what a store says of it.
-#[derive(Debug)]
-pub struct Waiting {
-    place: Wait,
-    limit: Arc<Limit>,
-    number: usize,
-    tier: usize,
-    worker: usize,
-}
-
-/// Where a request waits.
-#[derive(Debug)]
-enum Wait {
-    Queue(Seat),
-    Store(Question),
 }
 
 /// How a request asks.
@@ -195,9 +179,9 @@ impl Limiter {
     ) -> Verdict {
         let limit = self.limits[number].clone();
         let Some(shared) = &limit.state.shared else { return Verdict::Go };
-        let place = Wait::Store(limit.state.question(shared, claim, ask));
-        let worker = visit.worker;
-        Verdict::Wait(Box::new(Waiting { place, limit, number, tier, worker }))
+        let place = waiting::Place::Store(limit.state.question(shared, claim, ask));
+        let (worker, given) = (visit.worker, self.given(number, ask, &visit));
+        Verdict::Wait(Box::new(Waiting { place, limit, number, tier, worker, given }))
     }
 
     /// What becomes of a request over a limit.
@@ -227,8 +211,9 @@ impl Limiter {
                     // It has a place of its own now.
                     limit.offend(claim, 2, ask);
                     let (limit, worker) = (limit.clone(), visit.worker);
-                    let place = Wait::Queue(seat);
-                    let waiting = Waiting { place, limit, number, tier, worker };
+                    let (place, given) =
+                        (waiting::Place::Queue(seat), self.given(number, ask, &visit));
+                    let waiting = Waiting { place, limit, number, tier, worker, given };
                     return Verdict::Wait(Box::new(waiting));
                 }
                 Err(refusal) => refusal,
@@ -236,6 +221,13 @@ impl Limiter {
         };
         limit.offend(claim, 1, ask);
         self.refuse(number, tier, refusal, ask, visit)
+    }
+
+    /// What the limits before this one gave.
+    fn given(&self, number: usize, ask: &Ask<'_>, visit: &Visit<'_>) -> Given {
+        let before = self.limits[..number].iter().enumerate();
+        let gave = before.filter(|(at, _)| visit.pass.taken & 1 << at != 0);
+        Given(gave.map(|(_, limit)| (limit.clone(), limit.claim(ask).0)).collect())
     }
 
     /// Refuses a request that waited in vain.
@@ -287,53 +279,5 @@ impl Limiter {
     #[inline]
     pub fn tell(&self, pass: &Pass, headers: &mut HeaderMap) {
         pass.write(self, headers);
-    }
-}
-
-/// A request whose turn has come, or that is to go on as the store said.
-#[derive(Debug)]
-pub struct Served {
-    turn: Result<Turn, Blocked>,
-    limit: Arc<Limit>,
-    number: usize,
-    tier: usize,
-    worker: usize,
-}
-
-/// A request whose turn did not come.
-#[derive(Debug)]
-pub struct Lost {
-    number: usize,
-    tier: usize,
-    refusal: Refusal,
-}
-
-impl Waiting {
-    /// Waits for the turn, or the store.
-    ///
-    /// # Errors
-    /// The turn did not come in time.
-    pub async fn wait(self) -> Result<Served, Lost> {
-        let Self { place, limit, number, tier, worker } = self;
-        let since = Instant::now();
-        let seat = match place {
-            Wait::Queue(seat) => seat,
-            Wait::Store(question) => {
-                let turn = question.wait().await;
-                return Ok(Served { turn, limit, number, tier, worker });
-            }
-        };
-        let turn = seat.wait().await;
-        let micros = since.elapsed().as_micros();
-        match turn {
-            Ok(turn) => {
-                limit.metrics.delay(worker, u64::try_from(micros).unwrap_or(u64::MAX));
-                Ok(Served { turn: Ok(turn), limit, number, tier, worker })
-            }
-            Err(none) => {
-                let refusal = limit.no_turn(none);
-                Err(Lost { number, tier, refusal })
-            }
-        }
     }
 }

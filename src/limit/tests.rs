@@ -350,6 +350,21 @@ async fn who_goes_away_leaves_its_place_and_somebody_else_drives() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_goes_away_while_it_waits_gives_back_what_other_limits_gave() {
+    let sections = "[limit.a]\nrate = \"1/h\"\nburst = 2\n\
+                    [limit.b]\nrate = \"1/m\"\nover = { delay = \"2m\" }\n";
+    let gate = Gate::new(sections, &["a", "b"]);
+    assert!(gate.may(1).await);
+    for _ in 0..3 {
+        let gone = gate.send(1).await;
+        gone.abort();
+        assert!(gone.await.is_err());
+    }
+    assert_eq!(millis(&gate.ask(1).await), 60_000, "the second of two an hour");
+    assert!(!gate.may(1).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn so_many_run_at_a_time_and_the_next_waits_for_one_to_end() {
     let gate = Gate::one("concurrent = 2\nover = { delay = \"10s\" }");
     let (first, second) = (gate.ask(1).await.unwrap(), gate.ask(1).await.unwrap());

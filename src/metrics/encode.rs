@@ -360,6 +360,10 @@ fn limits(page: &mut Page, all: &Named<LimitMetrics>) {
         "Requests over the limit that cost their client good standing.",
     );
     simple(page, offences, "limit", all, |limit| limit.offences.get());
+    limit_stores(page, all);
+}
+
+fn limit_stores(page: &mut Page, all: &Named<LimitMetrics>) {
     let fetches =
         ("janua_limit_store_fetches_total", Kind::Counter, "Times that a limit's store was asked.");
     simple(page, fetches, "limit", all, |limit| limit.fetches.get());
