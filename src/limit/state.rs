@@ -39,7 +39,7 @@ pub(super) struct State {
     pub(super) queue: Queue,
     /// Where its rate is counted, if several gateways share it; what is `owed` then holds while the store
     /// cannot be asked.
-    pub(super) shared: Option<Shared>,
+    pub(super) shared: Option<Box<Shared>>,
     epoch: Instant,
     owed: Owed,
     running: Running,
@@ -150,7 +150,7 @@ impl State {
             shape,
             metrics,
             queue: Queue::default(),
-            shared,
+            shared: shared.map(Box::new),
             epoch: Instant::now(),
             owed: match single {
                 true => Owed::One(AtomicU64::new(0)),
@@ -282,7 +282,7 @@ impl State {
             Running::One(count) => usize::from(count.load(Relaxed) > 0),
             Running::Many(shards) => shards.iter().map(|shard| shard.lock().len()).sum(),
         };
-        let shared = self.shared.as_ref().map_or(0, Shared::keys);
+        let shared = self.shared.as_deref().map_or(0, Shared::keys);
         owing.max(running).max(shared)
     }
 }

@@ -13,6 +13,7 @@ mod exposition;
 mod histogram;
 mod labelled;
 mod limit;
+mod limits;
 mod listener;
 mod overload;
 mod process;
