@@ -16,7 +16,7 @@ pub fn write(path: &Path, text: &str, mode: u32) -> Result<(), String> {
     write_with(path, mode, |file| file.write_all(text.as_bytes()))
 }
 
-/// As [`write`], for what is too much to be in memory twice.
+/// As [`write()`], for what is too much to be in memory twice.
 ///
 /// # Errors
 /// As there.
