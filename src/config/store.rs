@@ -10,7 +10,7 @@ use super::value::{Duration, File, Secret};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("required" = ["url"]))]
 pub struct Store {
-    /// Where it is: `redis://HOST[:PORT]`, with TLS `rediss://HOST[:PORT]`, or `unix:/PATH`.
+    /// Where it is: `redis://HOST[:PORT]`, with TLS `rediss://HOST[:PORT]`, or `unix:/PATH`. One server, or an address that leads to the one that takes writes, also after a failover; Cluster and Sentinel are not spoken.
     #[schemars(example = &"redis://127.0.0.1:6379")]
     pub url: String,
     /// The user, where the store has several (ACL).
