@@ -4,7 +4,7 @@
 //! moment depends on that moment alone, so no delay adds up: an answer ends when it should, however
 //! unevenly it was asked for.
 
-use std::{cmp::Ordering, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::{self, ByteRate, Path, Problem, Problems},
@@ -68,10 +68,9 @@ impl Bandwidth {
         self.rate < other.rate
     }
 
-    /// The faster one first; nothing is faster than none.
-    pub(super) fn faster(one: Option<Self>, other: Option<Self>) -> Ordering {
-        let rate = |bandwidth: Option<Self>| bandwidth.map_or(u64::MAX, |bandwidth| bandwidth.rate);
-        rate(other).cmp(&rate(one))
+    /// Bytes in a second; nothing is faster than none.
+    pub(super) fn speed(bandwidth: Option<Self>) -> u64 {
+        bandwidth.map_or(u64::MAX, |bandwidth| bandwidth.rate)
     }
 
     /// Bytes that may have gone so many milliseconds after the first were there.

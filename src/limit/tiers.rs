@@ -1,10 +1,11 @@
 //! The tiers of a limit: what its section says for some, and who they are.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use super::{
     bandwidth::Bandwidth,
     fields::Policy,
+    gcra::Gcra,
     quota::Quota,
     rule::{Tier, Whose},
     section::{Section, gcra},
@@ -36,21 +37,15 @@ impl Section<'_> {
                 whole = false;
                 continue;
             };
-            let rate = table.rate.or(self.limit.rate);
-            let speed = rate.map(|it| f64::from(it.count) / it.period().as_secs_f64());
-            let order =
-                (speed.unwrap_or(f64::INFINITY), terms.quota.map_or(u64::MAX, |it| it.units));
             let bandwidth = Bandwidth::of(self.limit, table.bandwidth);
-            tiers.push((order, tier_of(name, Whose::read(name), told, terms, bandwidth)));
+            tiers.push(tier_of(name, Whose::read(name), told, terms, bandwidth));
         }
-        let fastest = |(one, _): &((f64, u64), Tier),
-                       (other, _): &((f64, u64), Tier)|
-         -> Ordering { other.0.total_cmp(&one.0).then(other.1.cmp(&one.1)) };
-        tiers.sort_by(|one, other| {
-            let answers = || Bandwidth::faster(one.1.bandwidth, other.1.bandwidth);
-            fastest(one, other).then_with(answers)
+        tiers.sort_by_key(|Tier { terms, bandwidth, .. }| {
+            let pause = terms.rate.map_or(0, Gcra::interval);
+            let units = terms.quota.map_or(u64::MAX, |quota| quota.units);
+            (pause, Reverse(units), Reverse(Bandwidth::speed(*bandwidth)))
         });
-        whole.then(|| tiers.into_iter().map(|(_, tier)| tier).collect())
+        whole.then(|| tiers.into())
     }
 
     fn tier(&mut self, table: &TierTable, others: Option<Terms>, at: &Path) -> Option<Terms> {
