@@ -21,6 +21,9 @@ macro_rules! rejects {
             /// All of them, in the order of the list, so that `ALL[r as usize] == r`.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
+            /// Their reasons, by number.
+            pub const REASONS: &'static [&'static str] = &[$($reason,)*];
+
             /// The status, as a number.
             pub const fn code(self) -> u16 {
                 match self { $(Self::$name => $status,)* }

@@ -30,17 +30,6 @@ use crate::{
     worker::wall,
 };
 
-/// Reasons by number, for the metrics.
-const REASONS: &[&str] = &{
-    let mut reasons = [""; Reject::ALL.len()];
-    let mut index = 0;
-    while index < reasons.len() {
-        reasons[index] = Reject::ALL[index].reason();
-        index += 1;
-    }
-    reasons
-};
-
 impl Snapshot {
     /// Compiles a configuration. What did not change since `previous` is taken over from it.
     ///
@@ -118,8 +107,8 @@ impl Snapshot {
 /// The counters, which go on.
 fn loading(previous: Option<&Snapshot>, workers: usize) -> Loading<'_> {
     match previous {
-        Some(previous) => Loading::after(&previous.metrics, workers, REASONS),
-        None => Loading::first(workers, REASONS, now()),
+        Some(previous) => Loading::after(&previous.metrics, workers, Reject::REASONS),
+        None => Loading::first(workers, Reject::REASONS, now()),
     }
 }
 
