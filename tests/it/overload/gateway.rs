@@ -2,19 +2,12 @@
 
 use std::time::Duration;
 
-use super::{assert_shed, sent};
+use super::{assert_shed, fill, routes, sent};
 use crate::support::{Client, Daemon, Door, Janua, Origin, Setup, until};
 
 /// Routes to an origin, a route for each priority, with these keys of the server.
 fn priorities(url: &str, keys: &str) -> Setup {
-    let mut text = String::new();
-    for priority in ["low", "normal", "high"] {
-        text += &format!(
-            "[[route]]\nname = \"{priority}\"\npath = \"/{priority}\"\n\
-             priority = \"{priority}\"\nto = \"{url}\"\n"
-        );
-    }
-    Setup::new(text).server(keys)
+    Setup::new(routes(&["low", "normal", "high"], url)).server(keys)
 }
 
 fn shed(janua: &Janua, reason: &str, priority: &str) -> u64 {
@@ -25,16 +18,9 @@ fn shed(janua: &Janua, reason: &str, priority: &str) -> u64 {
 async fn more_requests_than_may_be_are_503_those_of_low_priority_first() {
     let (origin, may) = Origin::held().await;
     let janua = priorities(&origin.url, "max-in-flight = 10").start().await;
-    let mut running = Vec::new();
-    for (priority, most) in [("low", 6), ("normal", 9), ("high", 10)] {
-        while running.len() < most {
-            running.push(sent(&janua, &format!("/{priority}")).await);
-            until("it is there", || origin.requests().len() == running.len()).await;
-        }
-        let answer = janua.get(&format!("/{priority}")).await;
-        assert_shed(&answer, "overload.requests", priority);
-        assert_eq!(shed(&janua, "overload.requests", priority), 1);
-    }
+    let reason = "overload.requests";
+    let mut running =
+        fill(&janua, &origin, reason, |janua, priority| shed(janua, reason, priority)).await;
     assert_eq!(janua.counted("janua_requests_in_flight"), 10);
     assert_eq!(janua.counted("janua_max_in_flight"), 10);
     may.add_permits(100);

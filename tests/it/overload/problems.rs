@@ -32,7 +32,12 @@ const CONFIGS: &[(&str, &str, &str, &str)] = &[
         "",
     ),
     ("[limit.l]\nbandwidth = \"0B/s\"\n", "limit.l.bandwidth", "no answer would", "\"1MiB/s\""),
-    ("[limit.l]\nbandwidth = \"1MiB\"\n", "limit.l.bandwidth", "`1MiB` is not a rate", "1MiB/s"),
+    (
+        "[limit.l]\nbandwidth = \"1MiB\"\n",
+        "limit.l.bandwidth",
+        "`1MiB` is not a rate; write it like \"256B/s\" or \"1MiB/s\"",
+        "",
+    ),
     (
         "[limit.l]\nrate = \"1/s\"\nbandwidth-after = \"1MiB\"\n",
         "limit.l.bandwidth-after",
@@ -48,35 +53,21 @@ const CONFIGS: &[(&str, &str, &str, &str)] = &[
     ("[limit.l]\nbandwidth = \"1MiB/s\"\nburst = 3\n", "limit.l.burst", "a burst is a rate's", ""),
 ];
 
-async fn is_refused(setup: Setup, path: &str, message: &str, help: &str) {
-    let report = setup.fails_to_start().await;
-    let problems = report.json();
-    let said = |key: &str, part: &str| {
-        let text = problems[0][key].as_str().unwrap_or_default();
-        text.contains(part)
-    };
-    assert!(
-        problems[0]["path"] == path && (said("message", message) || said("help", message)),
-        "{path}: {message}\n{report}"
-    );
-    assert!(said("help", help) || said("message", help), "{path}: {help}\n{report}");
-}
-
 #[tokio::test]
 async fn a_bound_that_cannot_be_meant_is_refused_at_load() {
     for (text, path, message, help) in CONFIGS {
         let (section, rest) = text.split_once('\n').unwrap();
         let endpoints = if section == "[upstream.u]" { "endpoints = \"http://a\"" } else { "" };
         let text = format!("[[route]]\nto = \"echo\"\n{section}\n{endpoints}\n{rest}");
-        is_refused(Setup::new(text), path, message, help).await;
+        Setup::new(text).fails_at(path, message, help).await;
     }
     for (key, path) in [
         ("max-in-flight = 0", "server.max-in-flight"),
         ("max-in-flight-bytes = \"0B\"", "server.max-in-flight-bytes"),
     ] {
         let setup = Setup::new("[[route]]\nto = \"echo\"\n").server(key);
-        is_refused(setup, path, "no request could come in", "leave it out").await;
+        setup.fails_at(path, "no request could come in", "leave it out").await;
     }
     let setup = Setup::new("[[route]]\npriority = \"higher\"\nto = \"echo\"\n");
-    is_refused(setup, "route[0].priority", "`higher` is not known here", "high").await;
+    setup.fails_at("route[0].priority", "`higher` is not known here", "high").await;
 }

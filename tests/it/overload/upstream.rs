@@ -2,22 +2,16 @@
 
 use janua::app::explain::{Arguments, explain_in};
 
-use super::{assert_shed, sent};
+use super::{assert_shed, fill, routes, sent};
 use crate::support::{Janua, Origin, Setup, until};
 
 /// Routes to one upstream with these keys, a route for each priority, and one that makes offenders.
 fn priorities(url: &str, keys: &str, priorities: &[&str]) -> Setup {
-    let mut text = format!(
+    Setup::new(format!(
         "[upstream.u]\nendpoints = \"{url}\"\n{keys}\n\
-         [[route]]\npath = \"/offend\"\nlimit = \"1/h\"\nto = {{ status = 204 }}\n"
-    );
-    for priority in priorities {
-        text += &format!(
-            "[[route]]\nname = \"{priority}\"\npath = \"/{priority}\"\n\
-             priority = \"{priority}\"\nto = \"u\"\n"
-        );
-    }
-    Setup::new(text)
+         [[route]]\npath = \"/offend\"\nlimit = \"1/h\"\nto = {{ status = 204 }}\n{}",
+        routes(priorities, "u")
+    ))
 }
 
 fn shed(janua: &Janua, priority: &str) -> u64 {
@@ -49,16 +43,7 @@ async fn low_priority_goes_first_and_high_has_a_tenth_of_its_own() {
     let (origin, may) = Origin::held().await;
     let routes = ["low", "normal", "high"];
     let janua = priorities(&origin.url, "max-in-flight = 10", &routes).start().await;
-    let mut running = Vec::new();
-    for (priority, most) in [("low", 6), ("normal", 9), ("high", 10)] {
-        while running.len() < most {
-            running.push(sent(&janua, &format!("/{priority}")).await);
-            until("it is there", || origin.requests().len() == running.len()).await;
-        }
-        let answer = janua.get(&format!("/{priority}")).await;
-        assert_shed(&answer, "overload.upstream", priority);
-        assert_eq!(shed(&janua, priority), 1);
-    }
+    let mut running = fill(&janua, &origin, "overload.upstream", shed).await;
     may.add_permits(100);
     for client in &mut running {
         assert_eq!(client.answer().await.status(), 200);

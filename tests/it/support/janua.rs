@@ -82,6 +82,20 @@ impl Setup {
         started.err().unwrap()
     }
 
+    /// Fails the test unless it does not start for a problem at this place of the file, of which this is
+    /// said, and this of what to do.
+    pub(crate) async fn fails_at(self, path: &str, message: &str, help: &str) {
+        let report = self.fails_to_start().await;
+        let problems = report.json();
+        let said =
+            |key: &str, part: &str| problems[0][key].as_str().unwrap_or_default().contains(part);
+        assert!(
+            problems[0]["path"] == path && said("message", message) && said("help", help),
+            "{path}: {message}: {help}\n{report}"
+        );
+        assert!(problems[0]["line"].is_number(), "{report}");
+    }
+
     /// Starts in a directory that was there before.
     pub(crate) async fn start_in(self, home: Arc<TempDir>) -> Janua {
         let file = home.path().join("janua.toml");
