@@ -90,7 +90,7 @@ async fn run(
             exchange.take(*rule);
         }
         // Is there room for it in the gateway?
-        exchange.come_in(head, body)?;
+        exchange.come_in(body)?;
         // 3 access: how often an address may come, address and header lists, of the listener and the route
         exchange.count_address()?;
         exchange.admit(&head.headers)?;
@@ -120,7 +120,7 @@ async fn run(
         // 9 lookup: the cache
         let _miss = route.cache.lookup(head);
         // 10 forward: is there room? pick an endpoint, send, try again where that is safe
-        exchange.enter_upstream(route, head)?;
+        exchange.enter_upstream(route)?;
         match forward::begin(exchange, route, &params, kept.upgrade, head, body)? {
             Begun::Call(upstream, call, upgrade) => (upstream, call, upgrade, changes),
             Begun::Answered(response) => return Ok(answer::change(response, changes)),

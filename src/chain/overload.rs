@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use http::{Response, StatusCode, Version, request::Parts};
+use http::{Response, StatusCode, Version};
 use hyper::body::Body as _;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use crate::{
     config::Priority,
-    limit::{Ask, Who},
+    limit::Who,
     message::RequestBody,
     overload::{AHEAD, Gate, Outcome, SMALL},
     reject::Reject,
@@ -31,18 +31,18 @@ const KEPT: u64 = 64 << 10;
 impl Exchange {
     /// Takes a place in the gateway, and memory for the body that comes.
     #[inline]
-    pub(super) fn come_in(&mut self, head: &Parts, body: &RequestBody) -> Result<(), Reject> {
+    pub(super) fn come_in(&mut self, body: &RequestBody) -> Result<(), Reject> {
         if !self.world.overload.enter(self.client.worker.index) {
-            let priority = self.priority(self.route(), head);
+            let priority = self.priority(self.route());
             let entered = self.world.overload.enter_by(self.client.worker.index, priority);
             entered.map_err(|reject| self.shed(reject, priority))?;
         }
         self.entered = true;
-        if self.upload.is_some() { self.expect_upload(head, body) } else { Ok(()) }
+        if self.upload.is_some() { self.expect_upload(body) } else { Ok(()) }
     }
 
     /// Takes the memory that a body may take.
-    fn expect_upload(&mut self, head: &Parts, body: &RequestBody) -> Result<(), Reject> {
+    fn expect_upload(&mut self, body: &RequestBody) -> Result<(), Reject> {
         let buffers = match self.version {
             Version::HTTP_2 => self.listener.http2.window.0.saturating_add(KEPT),
             _ => BUFFER + KEPT,
@@ -53,7 +53,7 @@ impl Exchange {
             return Ok(());
         }
         let (overload, worker) = (&self.world.overload, self.client.worker.index);
-        let expected = overload.expect(worker, bytes, || self.priority(self.route(), head));
+        let expected = overload.expect(worker, bytes, || self.priority(self.route()));
         expected.map_err(|priority| self.shed(Reject::OverloadMemory, priority))?;
         self.held += bytes;
         Ok(())
@@ -71,14 +71,14 @@ impl Exchange {
 
     /// Takes a place at the route's upstream, if those are counted.
     #[inline]
-    pub(super) fn enter_upstream(&mut self, route: &Route, head: &Parts) -> Result<(), Reject> {
+    pub(super) fn enter_upstream(&mut self, route: &Route) -> Result<(), Reject> {
         let Target::Upstream { upstream, .. } = &route.target else { return Ok(()) };
         let Some(gate) = &upstream.gate else { return Ok(()) };
         // No clock is read for it: what came before was timed.
         let before = self.identify.unwrap_or(0) + self.waited.unwrap_or(0);
         let now = self.started + Duration::from_micros(before);
         let worker = self.client.worker.index;
-        match gate.enter(now, worker, || self.priority(Some(route), head)) {
+        match gate.enter(now, worker, || self.priority(Some(route))) {
             Ok(slot) => self.slot = Some(slot),
             Err(_) => {
                 self.retry_after = Some(SOON);
@@ -125,19 +125,10 @@ impl Exchange {
 
     /// Who goes first.
     #[cold]
-    fn priority(&self, route: Option<&Route>, head: &Parts) -> Priority {
+    fn priority(&self, route: Option<&Route>) -> Priority {
         let priority = route.map_or(Priority::Normal, |route| route.priority);
-        let ask = Ask {
-            now: self.started,
-            wall: &|| self.client.worker.clock.wall(self.started),
-            client: self.client_ip,
-            method: &head.method,
-            headers: &head.headers,
-            route: route.map_or("", |route| &route.name),
-            param: &|_| None,
-            who: self.who.principal().map(|who| who as &dyn Who),
-        };
-        match self.world.limits.standing().is_good(&ask) {
+        let who = self.who.principal().map(|who| who as &dyn Who);
+        match self.world.limits.standing().is_good(self.client_ip, who, self.started) {
             true => priority,
             false => priority.lower(),
         }
@@ -153,8 +144,8 @@ impl Exchange {
     }
 
     /// How much room there is at an upstream, for people.
-    pub(super) fn explain_room(&self, gate: &Gate, route: &Route, head: &Parts) -> String {
-        let priority = self.priority(Some(route), head);
+    pub(super) fn explain_room(&self, gate: &Gate, route: &Route) -> String {
+        let priority = self.priority(Some(route));
         let (in_flight, limit, part) = gate.now(priority);
         let kind = if gate.is_adaptive() { ", which finds itself" } else { "" };
         let lowered = match priority == route.priority {

@@ -289,7 +289,7 @@ fn finish(
     let mut answer = match &route.target {
         Target::Upstream { upstream, .. } => {
             let room = upstream.gate.as_ref();
-            let room = room.map(|gate| exchange.explain_room(gate, route, &head));
+            let room = room.map(|gate| exchange.explain_room(gate, route));
             let room = room.map(|room| format!(", {room}")).unwrap_or_default();
             planned.note(format!("to the upstream `{}`{room}", upstream.name));
             let request = Request::from_parts(head, RequestBody::Empty);

@@ -72,9 +72,15 @@ pub(super) struct Recipe {
 }
 
 /// Who a client is, whatever a limit counts by: the identity, else the address.
-pub(super) fn client(seed: &RandomState, ask: &Ask<'_>, prefix: u8) -> u64 {
+pub(super) fn client(
+    seed: &RandomState,
+    (ip, who): (Option<IpAddr>, Option<&dyn Who>),
+    prefix: u8,
+) -> u64 {
     let mut hasher = seed.build_hasher();
-    Part::Identity.feed(ask, prefix, &mut hasher);
+    if !identity(who, &mut hasher) {
+        stranger(ip, prefix, &mut hasher);
+    }
     hasher.finish()
 }
 
@@ -172,10 +178,7 @@ impl Part {
         let there = match self {
             Self::Ip => false,
             Self::Route => text(ask.route.as_bytes(), hasher),
-            Self::Identity => ask.who.is_some_and(|who| {
-                let (auth, name) = who.name();
-                text(auth.as_bytes(), hasher) && text(name.as_bytes(), hasher)
-            }),
+            Self::Identity => identity(ask.who, hasher),
             Self::Path(name) => {
                 (ask.param)(name).is_some_and(|value| text(value.as_bytes(), hasher))
             }
@@ -186,8 +189,7 @@ impl Part {
             Self::Claim(name) => claim(ask, name, |value| text(value, hasher)),
         };
         if !there {
-            hasher.write_u8(0);
-            address(ask.client, prefix, hasher);
+            stranger(ask.client, prefix, hasher);
         }
     }
 
@@ -265,6 +267,22 @@ pub(super) fn address(address: Option<IpAddr>, prefix: u8, hasher: &mut impl Has
         Some(IpAddr::V4(address)) => hasher.write_u32(address.into()),
         Some(IpAddr::V6(address)) => hasher.write_u128(address.into()),
     }
+}
+
+/// Who makes a request, in the digest, if that is known.
+#[inline]
+fn identity(who: Option<&dyn Who>, hasher: &mut impl Hasher) -> bool {
+    who.is_some_and(|who| {
+        let (auth, name) = who.name();
+        text(auth.as_bytes(), hasher) && text(name.as_bytes(), hasher)
+    })
+}
+
+/// An address in the place of what a request does not say.
+#[inline]
+fn stranger(ip: Option<IpAddr>, prefix: u8, hasher: &mut impl Hasher) {
+    hasher.write_u8(0);
+    address(ip, prefix, hasher);
 }
 
 /// A text, in the digest; its end cannot be taken for another's beginning.

@@ -115,7 +115,7 @@ impl Limiter {
 
     /// As [`Limiter::take`], after a wait: goes on behind the limit that had it wait.
     pub fn go_on(&self, turn: Served, ask: &Ask<'_>, mut visit: Visit<'_>) -> Verdict {
-        let Served { turn, limit, number, tier, worker } = turn;
+        let Served { turn, limit, number, tier } = turn;
         let now = limit.state.time(ask.now);
         match turn.map(Turn::accept) {
             Ok(Some(taken)) => {
@@ -123,9 +123,8 @@ impl Limiter {
                 // It may have been used up by others meanwhile.
                 match limit.spend(claim) {
                     Ok(left) => {
-                        limit.metrics.allow(worker);
-                        limit.note(claim, worker, true, ask);
-                        visit.pass.take(number, &limit, tier, Taken { left, ..taken }, now);
+                        let taken = Taken { left, ..taken };
+                        limit.let_in((number, tier), (claim, taken), now, ask, &mut visit);
                     }
                     Err(blocked) => {
                         limit.state.give_back(claim, now);
@@ -151,11 +150,7 @@ impl Limiter {
             let now = limit.state.time(ask.now);
             let (claim, tier) = limit.claim(ask);
             match limit.take(claim, now) {
-                Ok(taken) => {
-                    limit.metrics.allow(visit.worker);
-                    limit.note(claim, visit.worker, true, ask);
-                    visit.pass.take(number, limit, tier, taken, now);
-                }
+                Ok(taken) => limit.let_in((number, tier), (claim, taken), now, ask, &mut visit),
                 Err(Blocked::Ask) => return self.ask_store((number, tier), claim, ask, visit),
                 Err(blocked) if limit.only_reports => {
                     limit.report((claim, blocked), ask, &mut visit);
@@ -180,7 +175,7 @@ impl Limiter {
         let limit = self.limits[number].clone();
         let Some(shared) = &limit.state.shared else { return Verdict::Go };
         let place = waiting::Place::Store(limit.state.question(shared, claim, ask));
-        let (worker, given) = (visit.worker, self.given(number, ask, &visit));
+        let (worker, given) = (visit.worker, self.hold(ask, visit.pass));
         Verdict::Wait(Box::new(Waiting { place, limit, number, tier, worker, given }))
     }
 
@@ -211,8 +206,7 @@ impl Limiter {
                     // It has a place of its own now.
                     limit.offend(claim, 2, ask);
                     let (limit, worker) = (limit.clone(), visit.worker);
-                    let (place, given) =
-                        (waiting::Place::Queue(seat), self.given(number, ask, &visit));
+                    let (place, given) = (waiting::Place::Queue(seat), self.hold(ask, visit.pass));
                     let waiting = Waiting { place, limit, number, tier, worker, given };
                     return Verdict::Wait(Box::new(waiting));
                 }
@@ -223,11 +217,16 @@ impl Limiter {
         self.refuse(number, tier, refusal, ask, visit)
     }
 
-    /// What the limits before this one gave.
-    fn given(&self, number: usize, ask: &Ask<'_>, visit: &Visit<'_>) -> Given {
-        let before = self.limits[..number].iter().enumerate();
-        let gave = before.filter(|(at, _)| visit.pass.taken & 1 << at != 0);
-        Given(gave.map(|(_, limit)| (limit.clone(), limit.claim(ask).0)).collect())
+    /// The limits that gave something, and what.
+    fn given(&self, ask: &Ask<'_>, pass: &Pass) -> impl Iterator<Item = (&Arc<Limit>, Claim)> {
+        let all = self.limits.iter().enumerate();
+        let gave = all.filter(|(at, _)| pass.taken & 1 << at != 0);
+        gave.map(|(_, limit)| (limit, limit.claim(ask).0))
+    }
+
+    /// The same, for somebody who waits.
+    fn hold(&self, ask: &Ask<'_>, pass: &Pass) -> Given {
+        Given(self.given(ask, pass).map(|(limit, claim)| (limit.clone(), claim)).collect())
     }
 
     /// Refuses a request that waited in vain.
@@ -251,10 +250,8 @@ impl Limiter {
         let claim = limit.claim(ask).0;
         limit.metrics.reject(visit.worker, refusal.reject as usize);
         limit.note(claim, visit.worker, false, ask);
-        for (at, other) in self.limits.iter().enumerate() {
-            if visit.pass.taken & 1 << at != 0 {
-                other.give_back(other.claim(ask).0, other.state.time(ask.now));
-            }
+        for (other, claim) in self.given(ask, visit.pass) {
+            other.give_back(claim, other.state.time(ask.now));
         }
         visit.pass.clear();
         if limit.headers != LimitHeaders::Never {
@@ -269,10 +266,8 @@ impl Limiter {
     /// How an answer goes, if a limit that gave something slows it.
     #[inline]
     pub fn pace(&self, pass: &Pass) -> Option<Pace> {
-        let (number, tier) = pass.paced?;
-        let limit = self.limits.get(usize::from(number))?;
-        let bandwidth = limit.tier(tier.into()).bandwidth?;
-        Some(Pace::new(bandwidth, limit.metrics.clone()))
+        let (number, bandwidth) = pass.paced?;
+        Some(Pace::new(bandwidth, self.limits.get(number)?.metrics.clone()))
     }
 
     /// Tells the client what is left.

@@ -26,17 +26,7 @@ struct Shown<'a> {
     quota_keys: usize,
     /// For how many seconds the busiest keys were counted.
     counted_for: u64,
-    busiest: Vec<Key>,
-}
-
-/// A key.
-#[derive(Serialize)]
-struct Key {
-    key: Box<str>,
-    allowed: u64,
-    refused: u64,
-    /// It may have come so often before it was noticed, and not more.
-    missed: u64,
+    busiest: Vec<Row>,
 }
 
 impl Limits {
@@ -68,12 +58,6 @@ fn shown<'a>(
         keys,
         quota_keys,
         counted_for: counted.as_secs(),
-        busiest: rows.into_iter().map(Key::from).collect(),
-    }
-}
-
-impl From<Row> for Key {
-    fn from(Row { name, allowed, refused, missed }: Row) -> Self {
-        Self { key: name, allowed, refused, missed }
+        busiest: rows,
     }
 }

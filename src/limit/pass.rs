@@ -25,9 +25,8 @@ pub struct Pass {
     permit: Option<Permit>,
     /// Those of more limits than one.
     permits: Vec<Permit>,
-    /// The limit that slows the answer most, and its tier.
-    pub(super) paced: Option<(u8, u16)>,
-    slowest: Option<Bandwidth>,
+    /// The limit that slows the answer most, and how fast it lets it go.
+    pub(super) paced: Option<(usize, Bandwidth)>,
 }
 
 /// What is left of a limit.
@@ -59,7 +58,7 @@ impl Pass {
             self.tell_quota(number, tier, taken.left);
         }
         if let Some(bandwidth) = limit.tier(tier).bandwidth {
-            self.pace(number, limit, tier, bandwidth);
+            self.pace(number, limit, bandwidth);
         }
         if let Some(permit) = taken.permit {
             match self.permit {
@@ -70,11 +69,10 @@ impl Pass {
     }
 
     /// Notes a bandwidth, unless another is slower.
-    fn pace(&mut self, number: usize, limit: &Limit, tier: usize, bandwidth: Bandwidth) {
-        if !limit.only_reports && self.slowest.is_none_or(|slowest| bandwidth.is_slower(slowest)) {
-            let (number, tier) = (u8::try_from(number), u16::try_from(tier));
-            self.paced = number.ok().zip(tier.ok());
-            self.slowest = Some(bandwidth);
+    fn pace(&mut self, number: usize, limit: &Limit, bandwidth: Bandwidth) {
+        let slower = self.paced.is_none_or(|(_, slowest)| bandwidth.is_slower(slowest));
+        if slower && !limit.only_reports {
+            self.paced = Some((number, bandwidth));
         }
     }
 
@@ -107,8 +105,7 @@ impl Pass {
 
     /// Forgets what was taken: it was given back, and there is nothing to tell of it.
     pub(super) fn clear(&mut self) {
-        (self.taken, self.count, self.permit) = (0, 0, None);
-        (self.paced, self.slowest) = (None, None);
+        (self.taken, self.count, self.permit, self.paced) = (0, 0, None, None);
         self.permits.clear();
     }
 

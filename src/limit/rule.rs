@@ -171,6 +171,21 @@ impl Limit {
         }
     }
 
+    /// Counts a request that may go, and notes what it got: from the limit of this number, by this tier.
+    #[inline]
+    pub(super) fn let_in(
+        &self,
+        (number, tier): (usize, usize),
+        (claim, taken): (Claim, Taken),
+        now: u64,
+        ask: &Ask<'_>,
+        visit: &mut Visit<'_>,
+    ) {
+        self.metrics.allow(visit.worker);
+        self.note(claim, visit.worker, true, ask);
+        visit.pass.take(number, self, tier, taken, now);
+    }
+
     /// Counts what would have become of a request.
     pub(super) fn report(
         &self,
@@ -186,7 +201,7 @@ impl Limit {
 
     /// Who makes the request, whatever the limit counts by.
     pub(super) fn client(&self, ask: &Ask<'_>) -> u64 {
-        key::client(&self.standing.seed, ask, self.state.shape.0.prefix)
+        key::client(&self.standing.seed, (ask.client, ask.who), self.state.shape.0.prefix)
     }
 
     /// The refusal of a request that waits no longer.

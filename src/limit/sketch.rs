@@ -5,6 +5,8 @@
 //! makes up more than one in as many as there are rows is in it for sure, and no count is too high. Pure:
 //! no time, no names but those it is given.
 
+use serde::Serialize;
+
 /// The most frequent keys.
 #[derive(Debug, Default)]
 pub(super) struct Sketch {
@@ -16,9 +18,10 @@ pub(super) struct Sketch {
 }
 
 /// A key, and how often it was seen.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub(super) struct Row {
     /// What people call it.
+    #[serde(rename = "key")]
     pub(super) name: Box<str>,
     pub(super) allowed: u64,
     pub(super) refused: u64,

@@ -4,12 +4,12 @@
 //! costs a second of good standing, up to a minute; time gives it back. One table for all limits of the
 //! process, so whoever breaks one limit waits behind others at the next.
 
-use std::hash::RandomState;
+use std::{hash::RandomState, net::IpAddr};
 
 use tokio::time::Instant;
 
 use super::{
-    key::{self, Ask},
+    key::{self, Who},
     table::Table,
 };
 
@@ -68,10 +68,10 @@ impl Standing {
         }
     }
 
-    /// Whether the client that asks kept within its limits lately, whatever limit counts it; addresses
-    /// of IPv6 count as most limits have it.
-    pub fn is_good(&self, ask: &Ask<'_>) -> bool {
-        self.owed(key::client(&self.seed, ask, 64), ask.now) == 0
+    /// Whether a client kept within its limits lately, whatever limit counts it: known, or by its address;
+    /// those of IPv6 count as most limits have it.
+    pub fn is_good(&self, ip: Option<IpAddr>, who: Option<&dyn Who>, now: Instant) -> bool {
+        self.owed(key::client(&self.seed, (ip, who), 64), now) == 0
     }
 
     /// About how many clients are not in good standing.

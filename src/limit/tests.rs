@@ -37,8 +37,8 @@ impl Gate {
         let config: Config = toml::from_str(sections).unwrap();
         let mut problems = Problems::new();
         let mut metrics = match before {
-            Some(before) => Loading::after(&before.metrics, 1, &REASONS),
-            None => Loading::first(1, &REASONS, 0),
+            Some(before) => Loading::after(&before.metrics, 1, Reject::REASONS),
+            None => Loading::first(1, Reject::REASONS, 0),
         };
         let before = before.map(|before| &before.limits);
         let mut limits =
@@ -81,16 +81,6 @@ impl Gate {
         self.page().lines().any(|found| found == line)
     }
 }
-
-static REASONS: [&str; Reject::ALL.len()] = {
-    let mut reasons = [""; Reject::ALL.len()];
-    let mut index = 0;
-    while index < reasons.len() {
-        reasons[index] = Reject::ALL[index].reason();
-        index += 1;
-    }
-    reasons
-};
 
 thread_local! {
     /// The time by the calendar, which here only tests move: noon on the 15th of November 2023.
@@ -313,7 +303,7 @@ async fn clients_that_kept_within_their_limits_go_first() {
         let uses = [LimitUse::Word("all".into())];
         let place = Place { route: "r", params: &[], asks: true, at: &Path::root() };
         let mut problems = Problems::new();
-        let mut loading = Loading::after(&all.metrics, 1, &REASONS);
+        let mut loading = Loading::after(&all.metrics, 1, Reject::REASONS);
         let limiter = all.limits.of_route(&uses, place, &mut loading, &mut problems).unwrap();
         let all = Gate { limiter: Arc::new(limiter), ..all };
         assert!(all.may(9).await);
@@ -685,4 +675,22 @@ async fn the_busiest_keys_are_named_and_counted() {
     assert!(same.limits.page().contains("192.0.2.1"), "a reload forgot them");
     let none = Gate::one("rate = \"1/s\"\nbusiest = 0");
     assert!(none.may(1).await && !none.limits.page().contains("192.0.2.1"));
+}
+
+#[tokio::test]
+async fn the_fastest_tier_counts_and_one_without_a_rate_is_as_fast_as_everybody() {
+    for (keys, order) in [
+        ("rate = \"10/s\"\ntiers = { a = \"5/s\", b = { concurrent = 9 }, c = \"20/s\" }", "c b a"),
+        ("tiers = { default = \"10/s\", b = { concurrent = 9 }, c = \"20/s\" }", "c b"),
+        ("concurrent = 5\ntiers = { a = \"900/s\", b = { concurrent = 9 } }", "b a"),
+        ("rate = \"1/s\"\ntiers = { a = { quota = \"5/day\" }, b = { concurrent = 9 } }", "b a"),
+        (
+            "rate = \"1/s\"\ntiers = { a = { bandwidth = \"1MiB/s\" }, b = { bandwidth = \"2MiB/s\" } }",
+            "b a",
+        ),
+    ] {
+        let gate = Gate::one(keys);
+        let tiers: Vec<_> = gate.limiter.limits[0].tiers.iter().map(|tier| &*tier.name).collect();
+        assert_eq!(tiers.join(" "), order, "{keys}");
+    }
 }

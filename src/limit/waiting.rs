@@ -58,7 +58,6 @@ pub struct Served {
     pub(super) limit: Arc<Limit>,
     pub(super) number: usize,
     pub(super) tier: usize,
-    pub(super) worker: usize,
 }
 
 /// A request whose turn did not come.
@@ -92,6 +91,6 @@ impl Waiting {
             },
         };
         given.keep();
-        Ok(Served { turn, limit, number, tier, worker })
+        Ok(Served { turn, limit, number, tier })
     }
 }
