@@ -189,7 +189,7 @@ fn auth(criterion: &mut Criterion) {
 /// differences and of their ratios.
 fn by_turns(name: &str, batch: u32, mut one: impl FnMut(), mut other: impl FnMut()) {
     let mut rounds: Vec<[f64; 4]> = Vec::new();
-    let mut time = |work: &mut dyn FnMut()| {
+    let time = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         for _ in 0..batch {
             work();

@@ -32,6 +32,7 @@ use crate::{
     reject::Reject,
     route::Query,
     snapshot::{Listener, Route, View},
+    upstream::Pool,
 };
 
 /// The facts of one request and its answer.
@@ -56,8 +57,8 @@ pub struct Exchange {
     pub(super) referer: Option<HeaderValue>,
     /// The number of the rule that takes it.
     pub(super) rule: Option<usize>,
-    /// The endpoint that answered or was tried last: its place in its upstream.
-    pub(super) endpoint: Option<usize>,
+    /// The endpoint that answered or was tried last.
+    pub(super) endpoint: Option<Arc<Pool>>,
     pub(super) tries: u32,
     /// Microseconds that others took to say who makes the request, if they were asked.
     pub(super) identify: Option<u64>,

@@ -210,7 +210,7 @@ fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Failure) -> Re
     tracing::debug!(
         reason = reject.reason(),
         upstream = &*upstream.name,
-        endpoint = failure.endpoint.map(|index| &*upstream.endpoints[index].name),
+        endpoint = exchange.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name),
         error = failure.source.as_deref().map(|error| error as &dyn std::error::Error),
         "no answer from the upstream"
     );

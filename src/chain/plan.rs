@@ -331,8 +331,8 @@ fn addressed(upstream: &Upstream, kept: Kept, mut request: Request<RequestBody>)
     if let Some(protocol) = kept.upgrade {
         tunnel::ask(&mut request, protocol);
     }
-    if let Some(first) = upstream.endpoints.first() {
-        upstream.set_host(&mut request, first);
+    if let Some(first) = upstream.members().list.first() {
+        upstream.set_host(&mut request, &first.endpoint.origin);
     }
     request.map(drop)
 }

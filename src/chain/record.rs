@@ -41,9 +41,7 @@ impl Exchange {
             reported: self.reported.map(crate::reject::Reject::reason),
             route: route.map(|route| &*route.name),
             upstream: upstream.map(|upstream| &*upstream.name),
-            endpoint: upstream
-                .zip(self.endpoint)
-                .map(|(upstream, index)| &*upstream.endpoints[index].name),
+            endpoint: self.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name),
             user: who.map(|who| who.subject.as_bytes()),
             auth: who.map(|who| &*who.auth),
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),

@@ -235,6 +235,13 @@ pub struct KeepAlive {
     pub idle: Duration,
 }
 
+impl KeepAlive {
+    /// `idle` in milliseconds.
+    pub fn idle_millis(&self) -> u64 {
+        u64::try_from(self.idle.0.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 impl Default for KeepAlive {
     fn default() -> Self {
         Self { max_idle: 512, idle: Duration::secs(55) }

@@ -5,11 +5,15 @@
 
 use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 
 use super::{
-    Host, Timeouts, Upstream, connect::Tls, endpoint::Endpoint, pool::Pool,
-    round_robin::RoundRobin, tls::TlsToOrigin,
+    Host, Timeouts, Upstream,
+    connect::Tls,
+    endpoint::{Endpoint, Origin},
+    members::{Member, Members},
+    tls::TlsToOrigin,
 };
 use crate::{
     config::{
@@ -18,7 +22,6 @@ use crate::{
     dial::{Address, Resolved},
     metrics::UpstreamMetrics,
     overload::{Gate, Shares},
-    worker::PerWorker,
 };
 
 /// What an endpoint's connections depend on: while it is equal, they may live on.
@@ -82,6 +85,7 @@ impl Upstream {
         let gate = gate(upstream, previous, &given, &at.key("max-in-flight"), problems);
         let (host, tls, addresses, (), protocol, gate) =
             (host?, tls?, addresses?, answerable?, protocol?, gate?);
+        let known = previous.map(|previous| previous.members());
         let endpoint = |address: Address| {
             let settings = Settings {
                 address,
@@ -93,27 +97,27 @@ impl Upstream {
                 tls: upstream.tls.clone(),
                 tls_digest: tls.digest,
             };
-            // A connection lives on the worker that made it: no two may share a pool.
-            let same = |known: &&Arc<Endpoint>| {
-                known.settings == settings && known.pools.workers() >= workers
-            };
-            match previous.and_then(|previous| previous.endpoints.iter().find(same)) {
-                Some(known) => Ok(known.clone()),
-                None => Endpoint::new(settings, &tls, workers, metrics).map(Arc::new),
+            let mut known = known.iter().flat_map(|known| &known.list);
+            match known.find(|known| known.endpoint.serves(&settings, workers)) {
+                Some(known) => Ok(known.endpoint.clone()),
+                None => Origin::new(settings, &tls)
+                    .map(|origin| Endpoint::new(origin, workers, metrics).into()),
             }
         };
         let endpoints = addresses.into_iter().enumerate().map(|(index, address)| {
             endpoint(address).map_err(|message| Problem::error(list.index(index), message))
         });
         let endpoints: Vec<_> = endpoints.map(|endpoint| problems.keep(endpoint)).collect();
-        let weights: Vec<u16> = upstream.endpoints.iter().map(config::Endpoint::weight).collect();
+        let weights = upstream.endpoints.iter().map(config::Endpoint::weight);
+        let members = endpoints.into_iter().zip(weights);
+        let members =
+            members.map(|(endpoint, weight)| Some(Member { endpoint: endpoint?, weight }));
+        let members = members.collect::<Option<_>>()?;
         Some(Self {
             name: name.into(),
-            endpoints: endpoints.into_iter().collect::<Option<_>>()?,
+            members: ArcSwap::from_pointee(Members::new(members, workers)),
             timeout: Timeouts::new(&upstream.timeout),
             host,
-            balance: RoundRobin::new(&weights, workers),
-            weights,
             metrics: given.metrics.clone(),
             gate,
             written: upstream.endpoints.clone(),
@@ -207,13 +211,8 @@ fn host(host: &HostHeader, at: &Path, problems: &mut Problems) -> Option<Host> {
     }
 }
 
-impl Endpoint {
-    fn new(
-        settings: Settings,
-        tls: &TlsToOrigin,
-        workers: usize,
-        metrics: &Arc<UpstreamMetrics>,
-    ) -> Result<Self, String> {
+impl Origin {
+    fn new(settings: Settings, tls: &TlsToOrigin) -> Result<Self, String> {
         let tls = match settings.address.tls {
             false => None,
             true => Some(Tls {
@@ -222,17 +221,16 @@ impl Endpoint {
                 name: tls.server_name(&settings.address)?,
             }),
         };
-        Ok(Self {
-            name: settings.address.to_string().into(),
-            tls,
-            resolved: Resolved::default(),
-            pools: PerWorker::with(workers, |worker| {
-                // One that was introduced as a client's is nobody else's.
-                let kept = if settings.proxy_protocol { 0 } else { settings.keep_alive.max_idle };
-                Pool::new(worker, kept as usize, metrics.clone())
-            }),
-            settings,
-        })
+        let name = settings.address.to_string().into();
+        Ok(Self { name, tls, resolved: Resolved::default(), settings })
+    }
+}
+
+impl Settings {
+    /// How many idle connections each worker keeps.
+    pub(super) fn most_kept(&self) -> usize {
+        // One that was introduced as a client's is nobody else's.
+        if self.proxy_protocol { 0 } else { self.keep_alive.max_idle as usize }
     }
 }
 

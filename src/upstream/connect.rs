@@ -9,7 +9,6 @@ use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsConnector;
 
 use super::{
-    Endpoint,
     compile::Settings,
     dialogue::Dialogue,
     failure::Failure,
@@ -38,21 +37,21 @@ pub(super) enum Connection {
     Http2(Http2, Arc<Streams>),
 }
 
-/// Connects; says `introduction` before anything else.
+/// Connects for this pool; says `introduction` before anything else.
 ///
 /// # Errors
 /// Which step failed: the name, the connection, TLS, or the protocol's own handshake.
 pub(super) async fn connect(
-    endpoint: &Endpoint,
     protocol: Protocol,
     introduction: Option<&[u8]>,
     pool: &Arc<Pool>,
 ) -> Result<Connection, Failure> {
-    let mut socket = dial::open(&endpoint.settings.address, &endpoint.resolved).await?;
+    let origin = &pool.origin;
+    let mut socket = dial::open(&origin.settings.address, &origin.resolved).await?;
     if let Some(header) = introduction {
         socket.write_all(header).await.map_err(Failure::from_connect)?;
     }
-    let (stream, is_http2) = match &endpoint.tls {
+    let (stream, is_http2) = match &origin.tls {
         None => (Stream::Clear(socket), protocol == Protocol::Http2),
         Some(tls) => {
             let config = match protocol {
@@ -72,10 +71,10 @@ pub(super) async fn connect(
     };
     let open = pool.connected();
     if is_http2 {
-        let (sender, streams) = http2::speak(stream, &endpoint.settings, open).await?;
+        let (sender, streams) = http2::speak(stream, &origin.settings, open).await?;
         return Ok(Connection::Http2(sender, streams));
     }
-    let sender = speak_http1(stream, &endpoint.settings, open).await;
+    let sender = speak_http1(stream, &origin.settings, open).await;
     sender.map(Connection::Http1).map_err(|error| Failure::caused(Reject::ConnectFailed, error))
 }
 

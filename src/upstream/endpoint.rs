@@ -1,368 +1,54 @@
-//! One origin: where it is, its connections, and one attempt to have a request answered there.
+//! One endpoint: an origin, and each worker's connections to it.
 
-use std::{
-    fmt,
-    future::poll_fn,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-};
+use std::{fmt, sync::Arc};
 
-use http::{HeaderValue, Request, Response, Version, header::TRANSFER_ENCODING};
-use http_body::Body as _;
-use hyper::{body::Incoming, client::conn::TrySendError};
-use tokio::time::Instant;
-
-use super::{
-    Call,
-    body::{AnswerBody, Lease},
-    compile::Settings,
-    connect::{Connection, Tls, connect},
-    failure::Failure,
-    http2::{self, Unseen},
-    pool::{Http1, Http2, InFlight, Pool, StreamLease, Streams},
-};
+use super::{compile::Settings, connect::Tls, pool::Pool};
 use crate::{
-    config::UpstreamProtocol as Protocol,
     dial::Resolved,
-    message::RequestBody,
-    reject::Reject,
-    worker::{Deadline, PerWorker, Worker},
+    metrics::UpstreamMetrics,
+    worker::{PerWorker, Worker},
 };
 
-/// One origin.
-pub struct Endpoint {
+/// A server, as all workers know it.
+pub struct Origin {
     /// Its URL, as logs show it.
     pub name: Arc<str>,
     pub(super) settings: Settings,
     pub(super) tls: Option<Tls>,
     pub(super) resolved: Resolved,
-    pub(super) pools: PerWorker<Arc<Pool>>,
 }
 
-type Sent = Result<Response<AnswerBody>, Failure>;
-
-/// What a request is sent on.
-enum Way {
-    Http1(Http1),
-    Http2(Http2, StreamLease),
-}
-
-/// Why an answer does not come.
-enum Lost {
-    /// It takes too long.
-    Late(Reject),
-    Broken(Box<TrySendError<Request<RequestBody>>>),
+/// An origin, and the connections to it.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The server.
+    pub origin: Arc<Origin>,
+    pools: PerWorker<Arc<Pool>>,
 }
 
 impl Endpoint {
-    /// Has the call's request answered here: on a connection that waits, or on a new one.
-    ///
-    /// The request is in origin form, with `Host`. If it fails and the request is still in the call,
-    /// it may be sent again.
-    pub(super) async fn send(&self, call: &mut Call<'_>) -> Sent {
-        let clock = &call.worker.clock;
-        let pool = self.pools.at(call.worker.index);
-        if self.settings.protocol != Protocol::Http2 {
-            let oldest = millis(self.settings.keep_alive.idle);
-            while let Some(kept) = pool.take(clock.now(), oldest) {
-                match self.send_http1(kept, call.may_be_repeated(), call).await {
-                    // Others that were kept may end the same way.
-                    Err(_) if call.request.is_some() && call.lost => break,
-                    // Closed by the origin while it waited, and nothing was sent: the next one.
-                    Err(_) if call.request.is_some() => {}
-                    sent => return sent,
-                }
-            }
-        }
-        while call.upgrade.is_none()
-            && let Some((sender, stream)) = pool.share(clock.now(), call.refused.as_ref())
-        {
-            // Boxed: the state of requests by HTTP/1.1, which are most, would have room for it.
-            match Box::pin(self.send_http2(sender, stream, call)).await {
-                Err(_) if call.may_begin_again() => {}
-                sent => return sent,
-            }
-        }
-        // Boxed, since it is rare and large: every request's state would have room for it.
-        Box::pin(self.send_on_new(call)).await
+    /// An endpoint without connections.
+    pub(super) fn new(origin: Origin, workers: usize, metrics: &Arc<UpstreamMetrics>) -> Self {
+        let origin = Arc::new(origin);
+        let pools =
+            PerWorker::with(workers, |worker| Pool::new(origin.clone(), worker, metrics.clone()));
+        Self { origin, pools }
     }
 
-    async fn send_on_new(&self, call: &mut Call<'_>) -> Sent {
-        let worker = call.worker;
-        loop {
-            let refused = call.refused.clone();
-            let protocol = match call.upgrade {
-                Some(_) => Protocol::Http1,
-                None => self.settings.protocol,
-            };
-            let introduction = call.introduction.clone();
-            let introduction = introduction.as_ref().map(|header| header.as_slice());
-            let connecting = self.connection(worker, protocol, introduction, refused.as_ref());
-            let begun = Instant::now();
-            let way = in_time(call, connecting).await;
-            call.connect = Some(begun.elapsed());
-            let way = way.inspect_err(|failure| {
-                self.pools.at(worker.index).connect_failed(failure.reject);
-            })?;
-            let sent = match way {
-                Way::Http1(fresh) => {
-                    // A new connection that takes nothing turns the request away as well.
-                    call.turned_away.once_more(self.pools.at(worker.index).answers());
-                    self.send_http1(fresh, false, call).await
-                }
-                Way::Http2(sender, stream) => self.send_http2(sender, stream, call).await,
-            };
-            match sent {
-                Err(_) if call.may_begin_again() => {}
-                sent => return sent,
-            }
-        }
+    /// A worker's connections.
+    pub(super) fn pool(&self, worker: &Worker) -> &Arc<Pool> {
+        self.pools.at(worker.index)
     }
 
-    /// A new connection, or one of HTTP/2 that another request has made meanwhile.
-    async fn connection(
-        &self,
-        worker: &Worker,
-        protocol: Protocol,
-        introduction: Option<&[u8]>,
-        refused: Option<&Arc<Streams>>,
-    ) -> Result<Way, Failure> {
-        let pool = self.pools.at(worker.index);
-        // Only HTTP/2 gains from waiting for another's connection.
-        let _turn = match protocol {
-            Protocol::Http2 => {
-                let turn = pool.connecting.lock().await;
-                if let Some((sender, stream)) = pool.share(worker.clock.now(), refused) {
-                    return Ok(Way::Http2(sender, stream));
-                }
-                Some(turn)
-            }
-            Protocol::Auto | Protocol::Http1 => None,
-        };
-        Ok(match connect(self, protocol, introduction, pool).await? {
-            Connection::Http1(fresh) => Way::Http1(fresh),
-            Connection::Http2(sender, streams) => {
-                let stream = pool.add(sender.clone(), streams, worker.clock.now());
-                Way::Http2(sender, stream)
-            }
-        })
-    }
-
-    /// Sends the request, which may be sent again or not if the connection ends without a word.
-    async fn send_http1(&self, mut connection: Http1, again: bool, call: &mut Call<'_>) -> Sent {
-        let Some(sent) = begin_http1(&mut connection, again, call) else {
-            return Err(sent_already());
-        };
-        let in_flight = self.pools.at(call.worker.index).send();
-        let sent = pin!(sent);
-        let answer = match self.answer(sent, call).await {
-            Ok(answer) => answer,
-            Err(lost) => return Err(self.lost_http1(lost, &connection, call)),
-        };
-        Ok(open(answer, Lease::Http1(connection), in_flight, call))
-    }
-
-    /// Why a connection gives no answer. The request is back in the call if it may be sent again: it was
-    /// not sent, or it may be sent twice and the origin has not said a word.
-    #[cold]
-    fn lost_http1(&self, lost: Lost, connection: &Http1, call: &mut Call<'_>) -> Failure {
-        let mut error = match lost {
-            Lost::Late(reject) => return Failure::new(reject),
-            Lost::Broken(error) => error,
-        };
-        if let Some(unsent) = error.take_message() {
-            call.request = Some(unsent);
-        } else if let Some(unanswered) = connection.dialogue.unanswered() {
-            call.request = Some(unanswered);
-            call.lost = true;
-            self.pools.at(call.worker.index).counters().retries.inc();
-        }
-        Failure::from_exchange(error.into_error())
-    }
-
-    async fn send_http2(
-        &self,
-        mut sender: Http2,
-        stream: StreamLease,
-        call: &mut Call<'_>,
-    ) -> Sent {
-        let Some(request) = &mut call.request else { return Err(sent_already()) };
-        let Some(copy) = copy(request) else { return Err(sent_already()) };
-        let copy = http2::translate(copy, self.settings.address.tls)?;
-        let in_flight = self.pools.at(call.worker.index).send();
-        let sent = pin!(sender.try_send_request(copy));
-        let answer = match self.answer(sent, call).await {
-            Ok(answer) => answer,
-            Err(lost) => return Err(self.lost_http2(lost, &stream, call)),
-        };
-        call.request = None;
-        self.pools.at(call.worker.index).answered();
-        // The library knows no bound for their number.
-        if answer.headers().len() > usize::from(self.settings.max_headers) {
-            return Err(Failure::new(Reject::UpstreamHeaderTooLarge));
-        }
-        Ok(open(answer, Lease::Http2 { _stream: stream }, in_flight, call))
-    }
-
-    /// Why a stream has no answer. The request stays in the call if nobody has seen it.
-    #[cold]
-    fn lost_http2(&self, lost: Lost, stream: &StreamLease, call: &mut Call<'_>) -> Failure {
-        let pool = self.pools.at(call.worker.index);
-        let mut error = match lost {
-            Lost::Late(reject) => {
-                call.request = None;
-                return Failure::new(reject);
-            }
-            Lost::Broken(error) => error,
-        };
-        // What the library gives back, it did not send: the connection has ended.
-        let unsent = error.take_message().is_some();
-        let error = error.into_error();
-        let turned_away = &mut call.turned_away;
-        match http2::unseen(&error) {
-            _ if unsent => {
-                pool.forget(&stream.connection());
-                turned_away.not_sent();
-            }
-            Some(Unseen::Refused) => {
-                call.refused = Some(stream.connection());
-                // An endpoint without room is not asked ever more often, whomever it answers meanwhile.
-                turned_away.once_more(turned_away.answers);
-            }
-            Some(Unseen::GoneAway) => {
-                pool.forget(&stream.connection());
-                turned_away.once_more(pool.answers());
-            }
-            // The library drops the stream that it is about to open when the connection goes away, and
-            // does not tell whether it was sent.
-            None if error.is_user() && call.may_be_repeated() => {
-                pool.forget(&stream.connection());
-                call.lost = true;
-            }
-            None => call.request = None,
-        }
-        call.rewind();
-        if !unsent && call.may_begin_again() {
-            pool.counters().retries.inc();
-        }
-        Failure::from_exchange(error)
-    }
-
-    /// Waits for the answer's head.
-    async fn answer(
-        &self,
-        mut sent: Pin<
-            &mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
-        >,
-        call: &mut Call<'_>,
-    ) -> Result<Response<Incoming>, Lost> {
-        let mut patience = Deadline::new(&call.worker.clock, call.patience());
-        poll_fn(|cx| {
-            if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
-                return Poll::Ready(answer.map_err(|error| Lost::Broken(Box::new(error))));
-            }
-            if let Some(total) = &mut call.total
-                && total.poll(cx).is_ready()
-            {
-                return Poll::Ready(Err(Lost::Late(Reject::TotalTimeout)));
-            }
-            while patience.poll(cx).is_ready() {
-                match call.patience_left() {
-                    Ok(left) => patience.reset(left),
-                    Err(reject) => return Poll::Ready(Err(Lost::Late(reject))),
-                }
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Closes a worker's connections that were idle for too long.
-    pub(super) fn reap(&self, worker: &Worker) {
-        let oldest = millis(self.settings.keep_alive.idle);
-        self.pools.at(worker.index).reap(worker.clock.now(), oldest);
-    }
-
-    /// Closes the connections of a worker that ends.
-    pub(super) fn close(&self, worker: &Worker) {
-        self.pools.at(worker.index).close();
+    /// Whether it can go on as one with these settings and for so many workers.
+    pub(super) fn serves(&self, settings: &Settings, workers: usize) -> bool {
+        // A connection lives on the worker that made it: no two may share a pool.
+        self.origin.settings == *settings && self.pools.workers() >= workers
     }
 }
 
-/// An answer whose head is here.
-fn open(
-    answer: Response<Incoming>,
-    lease: Lease,
-    in_flight: InFlight,
-    call: &mut Call<'_>,
-) -> Response<AnswerBody> {
-    answer.map(|incoming| AnswerBody::new(incoming, lease, in_flight, call))
-}
-
-/// Gives the call's request to a connection. Not in the async function that waits for the answer: it
-/// would have room for the request twice.
-fn begin_http1(
-    connection: &mut Http1,
-    again: bool,
-    call: &mut Call<'_>,
-) -> Option<
-    impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>,
-> {
-    let mut request = call.request.take()?;
-    *request.version_mut() = Version::HTTP_11;
-    let body = request.body();
-    if !body.is_end_stream() && body.size_hint().exact().is_none() {
-        // Without it hyper takes a GET to have no body, and drops what there is.
-        let chunked = HeaderValue::from_static("chunked");
-        request.headers_mut().insert(TRANSFER_ENCODING, chunked);
-    }
-    connection.dialogue.begin(again);
-    Some(connection.sender.try_send_request(request))
-}
-
-/// A copy of a request, to send while the original stays at hand; none if its body cannot be sent from
-/// its start any more.
-fn copy(request: &mut Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let mut copy = Request::new(request.body_mut().again()?);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
-}
-
-/// A call is asked to send what it has sent: a fault of ours, and no reason to panic.
-fn sent_already() -> Failure {
-    Failure::caused(Reject::Internal, "the request was sent already")
-}
-
-fn millis(duration: crate::config::Duration) -> u64 {
-    u64::try_from(duration.0.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What connecting comes to within its time.
-async fn in_time<T>(
-    call: &mut Call<'_>,
-    connecting: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let mut connecting = pin!(connecting);
-    let mut deadline = Deadline::new(&call.worker.clock, call.timeout.connect);
-    poll_fn(|cx| {
-        if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
-            return Poll::Ready(connected);
-        }
-        if let Some(total) = &mut call.total
-            && total.poll(cx).is_ready()
-        {
-            return Poll::Ready(Err(Failure::new(Reject::TotalTimeout)));
-        }
-        deadline.poll(cx).map(|()| Err(Failure::new(Reject::ConnectTimeout)))
-    })
-    .await
-}
-
-impl fmt::Debug for Endpoint {
+impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Origin").field("name", &self.name).finish_non_exhaustive()
     }
 }

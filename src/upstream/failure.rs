@@ -1,7 +1,8 @@
 //! How an attempt to reach an origin fails: a reason for the client, details for the log.
 
-use std::{error::Error as StdError, io};
+use std::{error::Error as StdError, io, sync::Arc};
 
+use super::pool::Pool;
 use crate::{dial::NoConnection, message::BodyError, overload::Outcome, reject::Reject};
 
 /// Why there is no answer from the origin.
@@ -9,8 +10,8 @@ use crate::{dial::NoConnection, message::BodyError, overload::Outcome, reject::R
 pub struct Failure {
     /// How the request ends for it.
     pub reject: Reject,
-    /// The endpoint that was tried last: its place in its upstream.
-    pub endpoint: Option<usize>,
+    /// The endpoint that was tried last.
+    pub endpoint: Option<Arc<Pool>>,
     /// What the system or library said. For the log only.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }

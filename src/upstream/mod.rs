@@ -14,21 +14,26 @@ mod endpoint;
 mod failure;
 mod heard;
 mod http2;
+mod members;
 mod pool;
 mod round_robin;
+mod send;
 mod tls;
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use http::{HeaderValue, Request, Response, header::HOST};
 
+use self::pool::Streams;
 pub use self::{
     body::{AnswerBody, AnswerError},
     compile::Given,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Origin},
     failure::Failure,
+    members::{Member, Members},
+    pool::Pool,
 };
-use self::{pool::Streams, round_robin::RoundRobin};
 use crate::{
     config::{self, OneOrMany},
     message::{Phase, RequestBody, Upload},
@@ -43,8 +48,6 @@ use crate::{
 pub struct Upstream {
     /// The name.
     pub name: Arc<str>,
-    /// The origins.
-    pub endpoints: Vec<Arc<Endpoint>>,
     /// How long they may take.
     pub timeout: Timeouts,
     /// What happened here.
@@ -56,8 +59,7 @@ pub struct Upstream {
     /// The endpoints as they were written.
     written: OneOrMany<config::Endpoint>,
     host: Host,
-    balance: RoundRobin,
-    weights: Vec<u16>,
+    members: ArcSwap<Members>,
 }
 
 /// How long an origin may take for each step.
@@ -236,8 +238,8 @@ impl<'a> Call<'a> {
 pub struct Answer {
     /// The answer.
     pub response: Response<AnswerBody>,
-    /// Who gave it: the endpoint's place in its upstream.
-    pub endpoint: usize,
+    /// Who gave it.
+    pub endpoint: Arc<Pool>,
 }
 
 impl Upstream {
@@ -246,35 +248,36 @@ impl Upstream {
     /// # Errors
     /// Why there is no answer, from the endpoint that was tried last.
     pub async fn forward(&self, call: &mut Call<'_>) -> Result<Answer, Failure> {
-        let Some(first) = self.balance.next(call.worker.index) else {
+        let Some(mut pool) = self.members.load().first(call.worker).cloned() else {
             return Err(Failure::new(Reject::NoEndpoint));
         };
-        let count = self.endpoints.len();
-        let mut last = Failure::new(Reject::NoEndpoint);
-        // From the one whose turn it is; one without weight takes nothing from others either.
-        let others = (first + 1..first + count).map(|index| index % count);
-        let weighty = others.filter(|index| self.weights[*index] > 0);
-        for index in std::iter::once(first).chain(weighty) {
-            let Some(request) = &mut call.request else { break };
-            let endpoint = &self.endpoints[index];
-            self.set_host(request, endpoint);
+        let mut tried = Vec::new();
+        loop {
+            if let Some(request) = &mut call.request {
+                self.set_host(request, &pool.origin);
+            }
             call.tries += 1;
             if call.tries > 1 {
-                self.metrics.at(call.worker.index).retries.inc();
+                pool.counters().retries.inc();
             }
-            match endpoint.send(call).await {
-                Ok(response) => return Ok(Answer { response, endpoint: index }),
-                Err(failure) => last = Failure { endpoint: Some(index), ..failure },
-            }
+            let failure = match pool.send(call).await {
+                Ok(response) => return Ok(Answer { response, endpoint: pool }),
+                Err(failure) => failure,
+            };
+            tried.push(pool);
+            let next = self.members.load().next(call.worker, &tried).cloned();
+            pool = match next {
+                Some(next) if call.request.is_some() => next,
+                _ => return Err(Failure { endpoint: tried.pop(), ..failure }),
+            };
         }
-        Err(last)
     }
 
     /// Names the host that the endpoint is to see.
-    pub fn set_host<B>(&self, request: &mut Request<B>, endpoint: &Endpoint) {
+    pub fn set_host<B>(&self, request: &mut Request<B>, origin: &Origin) {
         let host = match &self.host {
             Host::Pass if request.headers().contains_key(HOST) => return,
-            Host::Pass | Host::Endpoint => endpoint.settings.address.authority.clone(),
+            Host::Pass | Host::Endpoint => origin.settings.address.authority.clone(),
             Host::Name(name) => name.clone(),
         };
         request.headers_mut().insert(HOST, host);
@@ -282,12 +285,21 @@ impl Upstream {
 
     /// Closes a worker's connections that were idle for too long.
     pub fn reap(&self, worker: &Worker) {
-        self.endpoints.iter().for_each(|endpoint| endpoint.reap(worker));
+        self.pools(worker, |pool| pool.reap(worker.clock.now()));
     }
 
     /// Closes the connections of a worker that ends.
     pub fn close(&self, worker: &Worker) {
-        self.endpoints.iter().for_each(|endpoint| endpoint.close(worker));
+        self.pools(worker, Pool::close);
+    }
+
+    fn pools(&self, worker: &Worker, each: impl Fn(&Pool)) {
+        self.members.load().list.iter().for_each(|member| each(member.endpoint.pool(worker)));
+    }
+
+    /// The endpoints there are now.
+    pub fn members(&self) -> Arc<Members> {
+        self.members.load_full()
     }
 
     /// Brings the gauges up to date.

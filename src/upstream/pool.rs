@@ -16,7 +16,7 @@ use std::{
 use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 
-use super::dialogue::Dialogue;
+use super::{dialogue::Dialogue, endpoint::Origin};
 use crate::{
     message::RequestBody,
     metrics::{UpstreamMetrics, UpstreamShard},
@@ -34,7 +34,9 @@ pub(super) struct Http1 {
 }
 
 /// One worker's connections to one endpoint.
-pub(super) struct Pool {
+pub struct Pool {
+    /// Where they lead.
+    pub origin: Arc<Origin>,
     /// The worker's number, for the counters.
     worker: usize,
     /// Idle connections kept.
@@ -125,11 +127,16 @@ impl Drop for Open {
 }
 
 impl Pool {
-    /// A pool of the worker with this number that keeps so many idle connections.
-    pub(super) fn new(worker: usize, most: usize, metrics: Arc<UpstreamMetrics>) -> Arc<Self> {
+    /// A pool of the worker with this number, without connections.
+    pub(super) fn new(
+        origin: Arc<Origin>,
+        worker: usize,
+        metrics: Arc<UpstreamMetrics>,
+    ) -> Arc<Self> {
+        let most = origin.settings.most_kept();
         let (idle, shared) = (Mutex::default(), Mutex::default());
         let (answers, connecting) = (AtomicU16::new(0), Default::default());
-        Arc::new(Self { worker, most, metrics, idle, shared, answers, connecting })
+        Arc::new(Self { origin, worker, most, metrics, idle, shared, answers, connecting })
     }
 
     /// The worker's counters.
@@ -138,7 +145,7 @@ impl Pool {
     }
 
     /// Counts a request that is about to be sent.
-    pub(super) fn send(self: &Arc<Self>) -> InFlight {
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.counters().in_flight.inc();
         InFlight(self.clone())
     }
@@ -155,8 +162,9 @@ impl Pool {
         self.metrics.connect_failed(self.worker, reject as usize);
     }
 
-    /// An idle connection that was not closed, no older than `oldest` milliseconds.
-    pub(super) fn take(&self, now: u64, oldest: u64) -> Option<Http1> {
+    /// An idle connection that was not closed, and that has not been idle for too long.
+    pub(super) fn take(&self, now: u64) -> Option<Http1> {
+        let oldest = self.origin.settings.keep_alive.idle_millis();
         let mut idle = self.idle.lock();
         let before = idle.len();
         let mut found = None;
@@ -232,8 +240,9 @@ impl Pool {
         self.shared.lock().retain(|shared| !Arc::ptr_eq(&shared.streams, connection));
     }
 
-    /// Closes what has been idle for longer than `oldest` milliseconds.
-    pub(super) fn reap(&self, now: u64, oldest: u64) {
+    /// Closes what has been idle for too long.
+    pub(super) fn reap(&self, now: u64) {
+        let oldest = self.origin.settings.keep_alive.idle_millis();
         let fresh = |since: u64| now.saturating_sub(since) <= oldest;
         let mut idle = self.idle.lock();
         let before = idle.len();

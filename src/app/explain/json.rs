@@ -51,8 +51,11 @@ pub(super) fn json(of: &Explanation) -> Value {
         Outcome::Forwarded { upstream, changes } => json!({
             "is": "forwarded",
             "upstream": &*upstream.name,
-            "endpoints": of.endpoints(upstream).into_iter()
-                .map(|(url, weight)| json!({ "url": url, "weight": weight }))
+            "endpoints": upstream.members().list.iter()
+                .map(|member| json!({
+                    "url": &*member.endpoint.origin.name,
+                    "weight": member.weight,
+                }))
                 .collect::<Vec<_>>(),
             "answer-headers": changes.iter()
                 .map(|(name, change)| changed(name.as_str(), change))

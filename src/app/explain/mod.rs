@@ -114,19 +114,6 @@ impl Explanation {
         &self.world.routes.targets()[candidate.rule].name
     }
 
-    /// The endpoints of an upstream, each with its weight.
-    fn endpoints<'a>(&'a self, upstream: &'a Upstream) -> Vec<(&'a str, u16)> {
-        let written = self.world.config.upstream.get(&*upstream.name);
-        // Those that a route names by URL have one endpoint, which has every turn.
-        let weight = |index| {
-            written
-                .and_then(|written| written.endpoints.get(index))
-                .map_or(1, config::Endpoint::weight)
-        };
-        let endpoints = upstream.endpoints.iter().enumerate();
-        endpoints.map(|(index, endpoint)| (&*endpoint.name, weight(index))).collect()
-    }
-
     /// The upstream that it goes to.
     fn upstream(&self) -> Option<&Upstream> {
         match &self.plan.outcome {

@@ -89,10 +89,11 @@ fn stages(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
 fn upstream(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
     let Some(upstream) = of.upstream() else { return Ok(()) };
     writeln!(f, "\nupstream {}", upstream.name)?;
-    let endpoints = of.endpoints(upstream);
-    let width = endpoints.iter().map(|(url, _)| url.len()).max().unwrap_or(0).min(WIDEST);
-    for (url, weight) in endpoints {
-        writeln!(f, "  {url:width$}  weight {weight}")?;
+    let members = upstream.members();
+    let urls = members.list.iter().map(|member| &*member.endpoint.origin.name);
+    let width = urls.clone().map(str::len).max().unwrap_or(0).min(WIDEST);
+    for (url, member) in urls.zip(&members.list) {
+        writeln!(f, "  {url:width$}  weight {}", member.weight)?;
     }
     Ok(())
 }
