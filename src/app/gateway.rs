@@ -177,6 +177,7 @@ impl Gateway {
         findings.extend(sockets.server.findings(&snapshot));
         tell(&loaded.report(findings));
         self.world().swap(snapshot.clone());
+        before.rest();
         snapshot.start();
         if let Err(error) = sockets.commit(prepared, &snapshot).await {
             tracing::error!(%error, "not all workers could be started");

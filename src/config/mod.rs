@@ -12,6 +12,7 @@ mod enforce;
 mod file;
 mod finding;
 mod forward;
+mod health;
 mod include;
 mod introspection;
 mod jwt;
@@ -55,6 +56,7 @@ pub use self::{
     enforce::Enforce,
     file::{read_file, read_text_file},
     forward::Forward,
+    health::{Ejection, Health, Start, Statuses},
     include::fits,
     introspection::{ClientAuth, Introspection},
     jwt::{Algorithm, Fetch, Jwt},

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    health::{Ejection, Health},
     overload::MaxInFlight,
     value::{ByteSize, Duration, File, OneOrMany},
 };
@@ -34,6 +35,13 @@ pub struct Upstream {
     pub timeout: UpstreamTimeout,
     /// Connections kept open for the next request.
     pub keep_alive: KeepAlive,
+    /// Ask endpoints whether they are well, beside the requests of clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// Leave endpoints out for a while that fail the requests of clients.
+    pub ejection: Ejection,
+    /// Per cent: if fewer endpoints are up than this, all are used, up or not. 0: never those that are not.
+    pub panic_threshold: u8,
     /// Requests in flight at a time, at all endpoints together, from when they are sent to the end of their answers; more are 503, those of low `priority` first. A number, `"adaptive"` (as many as it answers without a queue growing in it), or a table with bounds for that. Without it, as many as come. A tunnel is one while it is open; for an adaptive limit, until it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 200)]
@@ -53,6 +61,9 @@ impl Default for Upstream {
             tls: UpstreamTls::default(),
             timeout: UpstreamTimeout::default(),
             keep_alive: KeepAlive::default(),
+            health: None,
+            ejection: Ejection::default(),
+            panic_threshold: 25,
             max_in_flight: None,
         }
     }

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use super::{
     AuthMetrics, Counters, ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics,
-    StoreMetrics, UpstreamMetrics,
+    STANDINGS, StoreMetrics, UpstreamMetrics,
     exposition::{Kind, Page},
     limits, overload,
 };
@@ -158,6 +158,27 @@ fn routes(page: &mut Page, all: &Named<RouteMetrics>) {
     simple(page, bytes, "route", all, RouteMetrics::bytes_out);
 }
 
+/// What endpoints are, and what they answered when they were asked.
+fn health(page: &mut Page, all: &Named<UpstreamMetrics>) {
+    let mut family =
+        page.family("janua_upstream_endpoints", Kind::Gauge, "Endpoints, by what they are.");
+    for (name, upstream) in all {
+        for (standing, count) in STANDINGS.iter().zip(&upstream.endpoints) {
+            family.sample(&[("upstream", name), ("state", standing)], count.get());
+        }
+    }
+    let mut family = page.family(
+        "janua_upstream_health_checks_total",
+        Kind::Counter,
+        "Times that endpoints were asked whether they are well, by what they answered.",
+    );
+    for (name, upstream) in all {
+        for (outcome, count) in ["ok", "failed"].into_iter().zip(&upstream.checks) {
+            family.sample(&[("upstream", name), ("outcome", outcome)], count.get());
+        }
+    }
+}
+
 fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {
     let mut one = |name, kind, help, read: fn(&UpstreamMetrics) -> i128| {
         simple(page, (name, kind, help), "upstream", all, read);
@@ -183,6 +204,19 @@ fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {
         "Requests that were sent and are not yet answered to the end.",
         |upstream| upstream.sum(|shard| shard.in_flight.get()).into(),
     );
+    one(
+        "janua_upstream_panic",
+        Kind::Gauge,
+        "1 while too few endpoints are up, so that all are used.",
+        |upstream| upstream.panics.get().into(),
+    );
+    one(
+        "janua_upstream_ejections_total",
+        Kind::Counter,
+        "Times that an endpoint was left out for failing requests.",
+        |upstream| upstream.ejections.get().into(),
+    );
+    health(page, all);
     let failures = ("janua_upstream_connect_failures_total", "Failed connections, by reason.");
     by_word(page, failures, ("upstream", "reason"), all, UpstreamMetrics::failures);
 }

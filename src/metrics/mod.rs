@@ -34,7 +34,7 @@ pub use self::{
     registry::{Loading, NO_ROUTE, Named, Registry},
     route::{Finished, RouteMetrics},
     store::StoreMetrics,
-    upstream::{UpstreamMetrics, UpstreamShard},
+    upstream::{STANDINGS, UpstreamMetrics, UpstreamShard},
 };
 
 /// The words of a label, by index: for refusals, the reasons in the order of their list.

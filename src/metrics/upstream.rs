@@ -16,7 +16,18 @@ pub struct UpstreamMetrics {
     pub max_in_flight: Gauge,
     /// Microseconds that answers take without load, as far as that is known.
     pub baseline: Gauge,
+    /// Endpoints by what they are, as of the last look; in the order of [`STANDINGS`].
+    pub endpoints: [Gauge; STANDINGS.len()],
+    /// 1 while too few endpoints are up and all are used.
+    pub panics: Gauge,
+    /// How often an endpoint was left out for failing clients.
+    pub ejections: Counter,
+    /// How often endpoints were asked whether they are well: those that were, those that were not.
+    pub checks: [Counter; 2],
 }
+
+/// What an endpoint can be.
+pub const STANDINGS: [&str; 5] = ["up", "down", "unchecked", "ejected", "drained"];
 
 /// The words of [`UpstreamMetrics::shed`].
 pub(super) const PRIORITIES: Labels = &["low", "normal", "high"];
@@ -45,6 +56,10 @@ impl UpstreamMetrics {
             shed: Counters::new(PRIORITIES, workers),
             max_in_flight: Gauge::default(),
             baseline: Gauge::default(),
+            endpoints: Default::default(),
+            panics: Gauge::default(),
+            ejections: Counter::default(),
+            checks: Default::default(),
         }
     }
 

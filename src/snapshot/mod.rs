@@ -183,6 +183,12 @@ impl Snapshot {
         self.stores.iter().for_each(|store| store.start());
         self.auths.iter().for_each(|auth| auth.start());
         self.limits.start();
+        self.upstreams.iter().for_each(|upstream| upstream.start());
+    }
+
+    /// Ends of that what another snapshot does from now on.
+    pub fn rest(&self) {
+        self.upstreams.iter().for_each(|upstream| upstream.rest());
     }
 
     /// The page of metrics.

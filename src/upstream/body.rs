@@ -161,6 +161,7 @@ impl Body for AnswerBody {
             }
             Poll::Ready(Some(Err(error))) => {
                 this.lease = None;
+                this.in_flight.pool().origin.health.failed();
                 Poll::Ready(Some(Err(AnswerError::Origin(error))))
             }
             Poll::Ready(None) => {

@@ -5,21 +5,24 @@
 
 use std::{fmt, sync::Arc};
 
-use arc_swap::ArcSwap;
 use http::HeaderValue;
+use tokio::time::Instant;
 
 use super::{
     Host, Timeouts, Upstream,
     connect::Tls,
     endpoint::{Endpoint, Origin},
-    members::{Member, Members},
+    members::Member,
+    roster::{self, Roster},
     tls::TlsToOrigin,
 };
 use crate::{
     config::{
-        self, HostHeader, Path, Problem, Problems, RouteTimeout, UpstreamProtocol, UpstreamTimeout,
+        self, HostHeader, Path, Problem, Problems, RouteTimeout, Start, UpstreamProtocol,
+        UpstreamTimeout,
     },
     dial::{Address, Resolved},
+    health::{Check, Health},
     metrics::UpstreamMetrics,
     overload::{Gate, Shares},
 };
@@ -83,8 +86,10 @@ impl Upstream {
         let answerable = check_head(upstream, at, problems);
         let protocol = protocol(upstream, &at.key("protocol"), problems);
         let gate = gate(upstream, previous, &given, &at.key("max-in-flight"), problems);
-        let (host, tls, addresses, (), protocol, gate) =
-            (host?, tls?, addresses?, answerable?, protocol?, gate?);
+        let check = check(upstream, at, problems);
+        let (host, tls, addresses, (), protocol, gate, check) =
+            (host?, tls?, addresses?, answerable?, protocol?, gate?, check?);
+        let start = check.as_ref().map(|check| check.settings.start);
         let known = previous.map(|previous| previous.members());
         let endpoint = |address: Address| {
             let settings = Settings {
@@ -100,7 +105,7 @@ impl Upstream {
             let mut known = known.iter().flat_map(|known| &known.list);
             match known.find(|known| known.endpoint.serves(&settings, workers)) {
                 Some(known) => Ok(known.endpoint.clone()),
-                None => Origin::new(settings, &tls)
+                None => Origin::new(settings, &tls, start)
                     .map(|origin| Endpoint::new(origin, workers, metrics).into()),
             }
         };
@@ -110,12 +115,21 @@ impl Upstream {
         let endpoints: Vec<_> = endpoints.map(|endpoint| problems.keep(endpoint)).collect();
         let weights = upstream.endpoints.iter().map(config::Endpoint::weight);
         let members = endpoints.into_iter().zip(weights);
-        let members =
-            members.map(|(endpoint, weight)| Some(Member { endpoint: endpoint?, weight }));
+        let now = Instant::now();
+        let members = members.map(|(endpoint, weight)| Some(Member::new(endpoint?, weight, now)));
         let members = members.collect::<Option<_>>()?;
+        let name: Arc<str> = name.into();
+        let roster = roster::Given {
+            name: name.clone(),
+            metrics: metrics.clone(),
+            check,
+            ejection: upstream.ejection.clone(),
+            panic: upstream.panic_threshold,
+            workers,
+        };
         Some(Self {
-            name: name.into(),
-            members: ArcSwap::from_pointee(Members::new(members, workers)),
+            name,
+            roster: Roster::new(roster, members),
             timeout: Timeouts::new(&upstream.timeout),
             host,
             metrics: given.metrics.clone(),
@@ -148,6 +162,32 @@ fn addresses(
         }
     }
     Some(addresses)
+}
+
+/// What endpoints are asked, if they are; nothing if that, or what is left of failures, is wrong.
+fn check(upstream: &config::Upstream, at: &Path, problems: &mut Problems) -> Option<Option<Check>> {
+    let before = problems.iter().len();
+    let check = upstream.health.as_ref();
+    let check = check.map(|health| Check::compile(health, &at.key("health"), problems));
+    if upstream.panic_threshold > 100 {
+        let problem = Problem::error(at.key("panic-threshold"), "more than all of them");
+        problems.push(problem.help("it is in per cent: 25 is a quarter of the endpoints"));
+    }
+    let ejection = &upstream.ejection;
+    if ejection.failures > 0 && ejection.time.0.is_zero() {
+        let at = at.key("ejection").key("time");
+        let problem = Problem::error(at, "an endpoint would come back at once");
+        problems.push(problem.help("to leave nobody out, write `ejection.failures = 0`"));
+    }
+    if ejection.max_time.0 < ejection.time.0 {
+        let at = at.key("ejection").key("max-time");
+        problems.push(Problem::error(at, "it is less than `time`, which is the shortest"));
+    }
+    match check {
+        _ if problems.iter().len() > before => None,
+        None => Some(None),
+        Some(check) => check.map(Some),
+    }
 }
 
 /// What counts the requests in flight, if they are bounded; nothing if that is wrong.
@@ -212,7 +252,7 @@ fn host(host: &HostHeader, at: &Path, problems: &mut Problems) -> Option<Host> {
 }
 
 impl Origin {
-    fn new(settings: Settings, tls: &TlsToOrigin) -> Result<Self, String> {
+    fn new(settings: Settings, tls: &TlsToOrigin, start: Option<Start>) -> Result<Self, String> {
         let tls = match settings.address.tls {
             false => None,
             true => Some(Tls {
@@ -222,7 +262,7 @@ impl Origin {
             }),
         };
         let name = settings.address.to_string().into();
-        Ok(Self { name, tls, resolved: Resolved::default(), settings })
+        Ok(Self { name, tls, resolved: Resolved::default(), health: Health::new(start), settings })
     }
 }
 

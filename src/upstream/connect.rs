@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     compile::Settings,
     dialogue::Dialogue,
+    endpoint::Origin,
     failure::Failure,
     heard::Heard,
     http2,
@@ -47,28 +48,7 @@ pub(super) async fn connect(
     pool: &Arc<Pool>,
 ) -> Result<Connection, Failure> {
     let origin = &pool.origin;
-    let mut socket = dial::open(&origin.settings.address, &origin.resolved).await?;
-    if let Some(header) = introduction {
-        socket.write_all(header).await.map_err(Failure::from_connect)?;
-    }
-    let (stream, is_http2) = match &origin.tls {
-        None => (Stream::Clear(socket), protocol == Protocol::Http2),
-        Some(tls) => {
-            let config = match protocol {
-                Protocol::Http1 => &tls.config_http1,
-                Protocol::Auto | Protocol::Http2 => &tls.config,
-            };
-            let connector = TlsConnector::from(config.clone());
-            let stream = connector.connect(tls.name.clone(), socket).await;
-            let stream = stream.map_err(|error| Failure::caused(Reject::UpstreamTls, error))?;
-            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            if protocol == Protocol::Http2 && !is_http2 {
-                let error = "the endpoint does not offer HTTP/2 (ALPN)";
-                return Err(Failure::caused(Reject::UpstreamTls, error));
-            }
-            (Stream::Tls(Box::new(stream.into())), is_http2)
-        }
-    };
+    let (stream, is_http2) = origin.open(protocol, introduction).await?;
     let open = pool.connected();
     if is_http2 {
         let (sender, streams) = http2::speak(stream, &origin.settings, open).await?;
@@ -76,6 +56,36 @@ pub(super) async fn connect(
     }
     let sender = speak_http1(stream, &origin.settings, open).await;
     sender.map(Connection::Http1).map_err(|error| Failure::caused(Reject::ConnectFailed, error))
+}
+
+impl Origin {
+    /// Connects; says `introduction` before anything else. Says whether HTTP/2 is to be spoken.
+    pub(super) async fn open(
+        &self,
+        protocol: Protocol,
+        introduction: Option<&[u8]>,
+    ) -> Result<(Stream, bool), Failure> {
+        let mut socket = dial::open(&self.settings.address, &self.resolved).await?;
+        if let Some(header) = introduction {
+            socket.write_all(header).await.map_err(Failure::from_connect)?;
+        }
+        let Some(tls) = &self.tls else {
+            return Ok((Stream::Clear(socket), protocol == Protocol::Http2));
+        };
+        let config = match protocol {
+            Protocol::Http1 => &tls.config_http1,
+            Protocol::Auto | Protocol::Http2 => &tls.config,
+        };
+        let connector = TlsConnector::from(config.clone());
+        let stream = connector.connect(tls.name.clone(), socket).await;
+        let stream = stream.map_err(|error| Failure::caused(Reject::UpstreamTls, error))?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        if protocol == Protocol::Http2 && !is_http2 {
+            let error = "the endpoint does not offer HTTP/2 (ALPN)";
+            return Err(Failure::caused(Reject::UpstreamTls, error));
+        }
+        Ok((Stream::Tls(Box::new(stream.into())), is_http2))
+    }
 }
 
 async fn speak_http1(

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use super::{compile::Settings, connect::Tls, pool::Pool};
 use crate::{
     dial::Resolved,
+    health::Health,
     metrics::UpstreamMetrics,
     worker::{PerWorker, Worker},
 };
@@ -16,6 +17,8 @@ pub struct Origin {
     pub(super) settings: Settings,
     pub(super) tls: Option<Tls>,
     pub(super) resolved: Resolved,
+    /// What is known of it.
+    pub health: Health,
 }
 
 /// An origin, and the connections to it.

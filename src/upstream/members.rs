@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{endpoint::Endpoint, pool::Pool, round_robin::RoundRobin};
-use crate::worker::Worker;
+use crate::{health::Standing, worker::Worker};
 
 /// The endpoints of an upstream.
 #[derive(Debug)]
 pub struct Members {
-    /// Each with its weight.
+    /// All of them.
     pub list: Vec<Member>,
+    /// Whether too few are up, so that all are used.
+    pub panics: bool,
     turns: RoundRobin,
 }
 
@@ -20,13 +24,26 @@ pub struct Member {
     pub endpoint: Arc<Endpoint>,
     /// Its share of requests beside the others; 0 takes none.
     pub weight: u16,
+    /// Whether it gets requests, by itself.
+    pub standing: Standing,
+}
+
+impl Member {
+    /// An endpoint as it stands now.
+    pub(super) fn new(endpoint: Arc<Endpoint>, weight: u16, now: Instant) -> Self {
+        let standing = endpoint.origin.health.standing(now);
+        Self { endpoint, weight, standing }
+    }
 }
 
 impl Members {
-    /// These endpoints, for so many workers.
-    pub(super) fn new(list: Vec<Member>, workers: usize) -> Self {
-        let weights: Vec<u16> = list.iter().map(|member| member.weight).collect();
-        Self { list, turns: RoundRobin::new(&weights, workers) }
+    /// These endpoints, for so many workers; all are used if fewer than so many per cent are up.
+    pub(super) fn new(list: Vec<Member>, panic: u8, workers: usize) -> Self {
+        let panics = panics(list.iter().map(|member| (member.weight, member.standing)), panic);
+        let weights = list.iter().map(|member| weight(member, panics));
+        let weights: Vec<u16> = weights.collect();
+        let turns = RoundRobin::new(&weights, workers);
+        Self { list, panics, turns }
     }
 
     /// The endpoint to ask, as this worker's connections to it.
@@ -35,16 +52,69 @@ impl Members {
         Some(self.list[index].endpoint.pool(worker))
     }
 
-    /// The endpoint to ask after those that were asked in vain: the next of them that has a weight.
+    /// The endpoint to ask after those that were asked in vain: the next of them that gets requests.
     pub(super) fn next(&self, worker: &Worker, tried: &[Arc<Pool>]) -> Option<&Arc<Pool>> {
         let first = tried.first().and_then(|first| self.place(first)).unwrap_or(0);
         let (before, from) = self.list.split_at(first);
-        let others = from.iter().chain(before).filter(|member| member.weight > 0);
+        let others = from.iter().chain(before).filter(|member| self.uses(member));
         let mut pools = others.map(|member| member.endpoint.pool(worker));
         pools.find(|pool| !tried.iter().any(|tried| Arc::ptr_eq(tried, pool)))
     }
 
+    /// Whether an endpoint gets requests, by itself or because too few others do.
+    pub fn uses(&self, member: &Member) -> bool {
+        weight(member, self.panics) > 0
+    }
+
     fn place(&self, pool: &Pool) -> Option<usize> {
         self.list.iter().position(|member| Arc::ptr_eq(&member.endpoint.origin, &pool.origin))
+    }
+}
+
+/// The weight that an endpoint has here.
+fn weight(member: &Member, panics: bool) -> u16 {
+    match member.standing {
+        Standing::Up => member.weight,
+        Standing::Drained => 0,
+        Standing::Down | Standing::Unchecked | Standing::Ejected if panics => member.weight,
+        Standing::Down | Standing::Unchecked | Standing::Ejected => 0,
+    }
+}
+
+/// Whether fewer than so many per cent of endpoints are up: to use all harms less than to bury those
+/// few under what the others leave to them, or to believe a check that finds nobody well. After Envoy's
+/// panic threshold. Who has no weight or is drained does not count.
+fn panics(members: impl Iterator<Item = (u16, Standing)>, threshold: u8) -> bool {
+    let counted =
+        members.filter(|(weight, standing)| *weight > 0 && *standing != Standing::Drained);
+    let (up, all) = counted.fold((0_usize, 0_usize), |(up, all), (_, standing)| {
+        (up + usize::from(standing == Standing::Up), all + 1)
+    });
+    up * 100 < all * usize::from(threshold)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_too_few_are_up_all_are_used() {
+        use Standing::{Down, Drained, Ejected, Up};
+        for (standings, threshold, expected) in [
+            (&[Up, Up, Up][..], 25, false),
+            (&[Up, Down, Down, Down], 25, false),
+            (&[Up, Down, Down, Down, Ejected], 25, true),
+            (&[Down], 25, true),
+            (&[Down], 0, false),
+            (&[Up, Down], 50, false),
+            (&[Up, Down, Down], 50, true),
+            (&[Up, Drained, Drained, Drained, Drained], 50, false),
+            (&[], 25, false),
+        ] {
+            let members = standings.iter().map(|standing| (1, *standing));
+            assert_eq!(panics(members, threshold), expected, "{standings:?} {threshold}");
+        }
+        let weightless = [(1, Up), (0, Down), (0, Down)];
+        assert!(!panics(weightless.into_iter(), 50), "who has no weight does not count");
     }
 }

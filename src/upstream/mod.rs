@@ -14,18 +14,18 @@ mod endpoint;
 mod failure;
 mod heard;
 mod http2;
+mod keeper;
 mod members;
 mod pool;
+mod roster;
 mod round_robin;
 mod send;
 mod tls;
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use http::{HeaderValue, Request, Response, header::HOST};
 
-use self::pool::Streams;
 pub use self::{
     body::{AnswerBody, AnswerError},
     compile::Given,
@@ -34,6 +34,7 @@ pub use self::{
     members::{Member, Members},
     pool::Pool,
 };
+use self::{pool::Streams, roster::Roster};
 use crate::{
     config::{self, OneOrMany},
     message::{Phase, RequestBody, Upload},
@@ -59,7 +60,7 @@ pub struct Upstream {
     /// The endpoints as they were written.
     written: OneOrMany<config::Endpoint>,
     host: Host,
-    members: ArcSwap<Members>,
+    roster: Arc<Roster>,
 }
 
 /// How long an origin may take for each step.
@@ -248,7 +249,7 @@ impl Upstream {
     /// # Errors
     /// Why there is no answer, from the endpoint that was tried last.
     pub async fn forward(&self, call: &mut Call<'_>) -> Result<Answer, Failure> {
-        let Some(mut pool) = self.members.load().first(call.worker).cloned() else {
+        let Some(mut pool) = self.roster.first(call.worker) else {
             return Err(Failure::new(Reject::NoEndpoint));
         };
         let mut tried = Vec::new();
@@ -261,11 +262,15 @@ impl Upstream {
                 pool.counters().retries.inc();
             }
             let failure = match pool.send(call).await {
-                Ok(response) => return Ok(Answer { response, endpoint: pool }),
+                Ok(response) => {
+                    self.roster.answered(&pool, response.status().as_u16());
+                    return Ok(Answer { response, endpoint: pool });
+                }
                 Err(failure) => failure,
             };
+            self.roster.not_answered(&pool, &failure);
             tried.push(pool);
-            let next = self.members.load().next(call.worker, &tried).cloned();
+            let next = self.roster.next(call.worker, &tried);
             pool = match next {
                 Some(next) if call.request.is_some() => next,
                 _ => return Err(Failure { endpoint: tried.pop(), ..failure }),
@@ -285,25 +290,32 @@ impl Upstream {
 
     /// Closes a worker's connections that were idle for too long.
     pub fn reap(&self, worker: &Worker) {
-        self.pools(worker, |pool| pool.reap(worker.clock.now()));
+        self.roster.pools(worker, |pool| pool.reap(worker.clock.now()));
     }
 
     /// Closes the connections of a worker that ends.
     pub fn close(&self, worker: &Worker) {
-        self.pools(worker, Pool::close);
+        self.roster.pools(worker, Pool::close);
     }
 
-    fn pools(&self, worker: &Worker, each: impl Fn(&Pool)) {
-        self.members.load().list.iter().for_each(|member| each(member.endpoint.pool(worker)));
+    /// Begins to look after the endpoints, on the runtime that this is called on.
+    pub fn start(&self) {
+        self.roster.keep(self.roster.is_kept().then(|| keeper::keep(&self.roster)));
+    }
+
+    /// Looks after the endpoints no more: another configuration holds.
+    pub fn rest(&self) {
+        self.roster.keep(None);
     }
 
     /// The endpoints there are now.
     pub fn members(&self) -> Arc<Members> {
-        self.members.load_full()
+        self.roster.members()
     }
 
     /// Brings the gauges up to date.
     pub fn measure(&self) {
+        self.roster.measure();
         match &self.gate {
             Some(gate) => gate.measure(),
             None => {

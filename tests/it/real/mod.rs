@@ -8,6 +8,7 @@ mod clients;
 mod files;
 mod forward;
 mod grpc;
+mod health;
 mod http2;
 mod login;
 mod nginx;

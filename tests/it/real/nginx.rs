@@ -89,6 +89,11 @@ impl Nginx {
     pub(super) fn file(&self, name: &str, content: impl AsRef<[u8]>) {
         std::fs::write(self.file_at(name), content).unwrap();
     }
+
+    /// Serves a file no more.
+    pub(super) fn remove(&self, name: &str) {
+        std::fs::remove_file(self.file_at(name)).unwrap();
+    }
 }
 
 impl Drop for Nginx {

@@ -5,6 +5,7 @@ mod choice;
 mod connections;
 mod deadlines;
 mod faults;
+mod health;
 mod protocols;
 
 use crate::support::Setup;

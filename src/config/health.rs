@@ -1,0 +1,144 @@
+//! Whether endpoints are well: what they are asked, and what is taken from how they answer clients.
+
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Duration, OneOrMany};
+
+/// Ask endpoints whether they are well, beside the requests of clients.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Health {
+    /// The path that is asked for, by GET; without it, to take a connection (TLS included) is enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/healthz")]
+    pub path: Option<String>,
+    /// Statuses of an endpoint that is well: `"2xx"`, `"200-399"`, `"204"`; one or several.
+    pub status: OneOrMany<String>,
+    /// What the body of its answer holds, within the first 64 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"\"status\":\"ok\"")]
+    pub body: Option<String>,
+    /// The `Host` of the question; by default that of the endpoint's URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"api.example.com")]
+    pub host: Option<String>,
+    /// From one question to the next, give or take a tenth.
+    pub every: Duration,
+    /// How long an endpoint may take to answer.
+    pub timeout: Duration,
+    /// So many good answers in a row make one well that was not.
+    pub rise: u32,
+    /// So many bad ones in a row make one unwell that was.
+    pub fall: u32,
+    /// What a new endpoint is: `"up"`, `"down"` until it has answered well `rise` times, or `"checked"`: as its first answer is.
+    pub start: Start,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            path: None,
+            status: OneOrMany(vec!["2xx".into()]),
+            body: None,
+            host: None,
+            every: Duration::secs(5),
+            timeout: Duration::secs(2),
+            rise: 2,
+            fall: 3,
+            start: Start::Up,
+        }
+    }
+}
+
+/// What a new endpoint is taken for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// Well, until it is found not to be.
+    #[default]
+    Up,
+    /// Unwell, until it has answered well so often.
+    Down,
+    /// What it is found to be first.
+    Checked,
+}
+
+/// Leave endpoints out for a while that fail the requests of clients.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Ejection {
+    /// So many failures in a row: no connection, none of an answer, or 502, 503, 504. 0 leaves nobody out.
+    pub failures: u32,
+    /// How long one is left out the first time; the second time twice as long, and so on.
+    pub time: Duration,
+    /// Never longer than this.
+    pub max_time: Duration,
+}
+
+impl Default for Ejection {
+    fn default() -> Self {
+        Self { failures: 5, time: Duration::secs(10), max_time: Duration::secs(300) }
+    }
+}
+
+/// A range of statuses: `"2xx"`, `"200-399"`, `"204"`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Statuses {
+    /// The lowest.
+    pub from: u16,
+    /// The highest.
+    pub to: u16,
+}
+
+impl Statuses {
+    /// Whether it holds this one.
+    pub fn holds(self, status: u16) -> bool {
+        (self.from..=self.to).contains(&status)
+    }
+}
+
+impl FromStr for Statuses {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!("`{text}` is not a range of statuses; write \"2xx\", \"200-399\" or \"204\"")
+        };
+        let number = |text: &str| match text.len() {
+            3 => text.parse().ok().filter(|status| (100..=599).contains(status)),
+            _ => None,
+        };
+        let range = match (text.strip_suffix("xx"), text.split_once('-')) {
+            (Some(class), _) => number(&format!("{class}00")).map(|from| (from, from + 99)),
+            (None, Some((from, to))) => number(from).zip(number(to)),
+            (None, None) => number(text).map(|status| (status, status)),
+        };
+        match range {
+            Some((from, to)) if from <= to => Ok(Self { from, to }),
+            _ => Err(bad()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_read() {
+        for (text, from, to) in
+            [("2xx", 200, 299), ("200-399", 200, 399), ("204", 204, 204), ("5xx", 500, 599)]
+        {
+            let statuses: Statuses = text.parse().unwrap();
+            assert_eq!(statuses, Statuses { from, to });
+            assert!(statuses.holds(from) && statuses.holds(to) && !statuses.holds(to + 1));
+        }
+        for text in ["", "xx", "2x", "2xxx", "399-200", "20", "99", "600", "200-", "-1", "6xx"] {
+            let error = text.parse::<Statuses>().unwrap_err();
+            assert!(error.contains("is not a range of statuses"), "{text}: {error}");
+        }
+    }
+}

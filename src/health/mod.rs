@@ -1,0 +1,244 @@
+//! Whether an endpoint is well: what is known of it, whoever finds it out.
+//!
+//! In: what it answers when it is asked ([`Check`]), how it answers clients ([`Health::failed`]), what the
+//! operator says ([`Health::drain`]). Out: whether it gets requests ([`Health::standing`]). What is known
+//! belongs to the server, not to a configuration: it lives on over a reload. On the way of requests there is
+//! one load of an atomic for each that goes well; everything else is the control side's.
+
+mod check;
+mod streak;
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+pub use self::check::{Check, NotWell};
+use self::streak::Streak;
+use crate::config::{Ejection, Start};
+
+/// What is known of an endpoint.
+#[derive(Debug, Default)]
+pub struct Health {
+    /// Requests that failed since one went well.
+    failures: AtomicU32,
+    /// Whether the operator wants it to get no more requests.
+    drained: AtomicBool,
+    known: Mutex<Known>,
+}
+
+/// What only the control side looks at.
+#[derive(Debug, Default)]
+struct Known {
+    streak: Streak,
+    /// When it was asked last.
+    asked: Option<Instant>,
+    /// What was wrong when it was asked last.
+    wrong: Option<String>,
+    /// Until when it is left out.
+    ejected: Option<Instant>,
+    /// How often it was left out since it was well for long.
+    ejections: u32,
+}
+
+/// Whether an endpoint gets requests, or why not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It does.
+    Up,
+    /// It was asked, and is not well.
+    Down,
+    /// It was not asked yet, and is to be first.
+    Unchecked,
+    /// It failed clients, and is left out for a while.
+    Ejected,
+    /// The operator wants it so.
+    Drained,
+}
+
+impl Standing {
+    /// All of them, in their order.
+    pub const ALL: [Self; 5] =
+        [Self::Up, Self::Down, Self::Unchecked, Self::Ejected, Self::Drained];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Unchecked => "unchecked",
+            Self::Ejected => "ejected",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl Health {
+    /// Of an endpoint that nobody knows yet.
+    pub fn new(start: Option<Start>) -> Self {
+        let known = Known { streak: Streak::new(start), ..Known::default() };
+        Self { known: Mutex::new(known), ..Self::default() }
+    }
+
+    /// A request went well.
+    pub fn went_well(&self) {
+        if self.failures.load(Relaxed) != 0 {
+            self.failures.store(0, Relaxed);
+        }
+    }
+
+    /// A request failed. Says how many did in a row.
+    pub fn failed(&self) -> u32 {
+        self.failures.fetch_add(1, Relaxed).saturating_add(1)
+    }
+
+    /// Leaves the endpoint out if requests failed too often in a row. Says for how long.
+    pub fn eject(&self, policy: &Ejection, now: Instant) -> Option<Duration> {
+        if policy.failures == 0 || self.failures.load(Relaxed) < policy.failures {
+            return None;
+        }
+        self.failures.store(0, Relaxed);
+        let mut known = self.known.lock();
+        // Well for as long as it may be left out at most, its past is forgotten.
+        if known.ejected.is_some_and(|until| now >= until + policy.max_time.0) {
+            known.ejections = 0;
+        }
+        known.ejections = known.ejections.saturating_add(1);
+        let time = policy.time.0.saturating_mul(known.ejections).min(policy.max_time.0);
+        known.ejected = Some(now + time);
+        Some(time)
+    }
+
+    /// Takes in what it answered when it was asked. Says what it is now, if that is news.
+    pub fn asked(
+        &self,
+        answer: Result<(), String>,
+        (rise, fall): (u32, u32),
+        now: Instant,
+    ) -> Option<bool> {
+        let mut known = self.known.lock();
+        known.asked = Some(now);
+        let news = known.streak.take(answer.is_ok(), rise, fall);
+        known.wrong = answer.err();
+        news
+    }
+
+    /// It is not asked any more: what was found out that way holds no longer.
+    pub fn forget_answers(&self) {
+        let mut known = self.known.lock();
+        (known.streak, known.asked, known.wrong) = (Streak::default(), None, None);
+    }
+
+    /// Gives it no more requests, or some again.
+    pub fn drain(&self, drained: bool) {
+        self.drained.store(drained, Relaxed);
+    }
+
+    /// When it was asked last.
+    pub fn last_asked(&self) -> Option<Instant> {
+        self.known.lock().asked
+    }
+
+    /// What was wrong when it was asked last.
+    pub fn wrong(&self) -> Option<String> {
+        self.known.lock().wrong.clone()
+    }
+
+    /// Until when it is left out, if it is.
+    pub fn ejected_until(&self, now: Instant) -> Option<Instant> {
+        self.known.lock().ejected.filter(|until| *until > now)
+    }
+
+    /// Whether it gets requests.
+    pub fn standing(&self, now: Instant) -> Standing {
+        if self.drained.load(Relaxed) {
+            return Standing::Drained;
+        }
+        let known = self.known.lock();
+        match known.streak.is_up() {
+            Some(false) => Standing::Down,
+            None => Standing::Unchecked,
+            Some(true) if known.ejected.is_some_and(|until| until > now) => Standing::Ejected,
+            Some(true) => Standing::Up,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn who_fails_clients_is_left_out_each_time_for_longer() {
+        let policy = Ejection {
+            failures: 3,
+            time: config::Duration::secs(10),
+            max_time: config::Duration::secs(25),
+        };
+        let (health, mut now) = (Health::new(None), Instant::now());
+        for expected in [10, 20, 25, 25] {
+            assert_eq!(health.eject(&policy, now), None);
+            for _ in 0..3 {
+                health.failed();
+            }
+            assert_eq!(health.eject(&policy, now), Some(secs(expected)));
+            assert_eq!(health.standing(now), Standing::Ejected);
+            now += secs(expected);
+            assert_eq!(health.standing(now), Standing::Up);
+        }
+        now += secs(25);
+        for _ in 0..3 {
+            health.failed();
+        }
+        assert_eq!(health.eject(&policy, now), Some(secs(10)), "what was long ago is forgotten");
+    }
+
+    #[test]
+    fn one_that_goes_well_makes_failures_forgotten() {
+        let policy = Ejection { failures: 2, ..Ejection::default() };
+        let (health, now) = (Health::new(None), Instant::now());
+        for _ in 0..5 {
+            assert_eq!(health.failed(), 1);
+            health.went_well();
+        }
+        assert_eq!(health.eject(&policy, now), None);
+        let nobody = Ejection { failures: 0, ..policy };
+        (0..9).for_each(|_| assert!(health.failed() > 0));
+        assert_eq!(health.eject(&nobody, now), None);
+    }
+
+    #[test]
+    fn the_operator_has_the_first_word_and_checks_the_second() {
+        let (health, now) = (Health::new(Some(Start::Checked)), Instant::now());
+        assert_eq!(health.standing(now), Standing::Unchecked);
+        assert_eq!(health.asked(Ok(()), (2, 3), now), Some(true));
+        (0..5).for_each(|_| assert!(health.failed() > 0));
+        health.eject(&Ejection::default(), now);
+        assert_eq!(health.standing(now), Standing::Ejected);
+        for _ in 0..3 {
+            health.asked(Err("no".into()), (2, 3), now);
+        }
+        assert_eq!(health.standing(now), Standing::Down);
+        assert_eq!(health.wrong().as_deref(), Some("no"));
+        health.drain(true);
+        assert_eq!(health.standing(now), Standing::Drained);
+        health.drain(false);
+        health.forget_answers();
+        assert_eq!(health.standing(now), Standing::Ejected);
+    }
+}

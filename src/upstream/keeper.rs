@@ -1,0 +1,119 @@
+//! Looks after an upstream's endpoints on the control side: asks them, and sees to it that who is left out
+//! comes back.
+//!
+//! A task for the upstream, and one for each endpoint that is asked. They live until the configuration that
+//! they are of holds no more; what they found out stays with the endpoint.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Failure, endpoint::Endpoint, roster::Roster};
+use crate::{config::Start, health::Check};
+
+/// Endpoints that are asked at the same time, of all upstreams: what else is due waits.
+static ROOM: Semaphore = Semaphore::const_new(256);
+
+/// Looked at at least so often, whatever happens.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks after the endpoints of this roster until it is gone.
+pub(super) fn keep(roster: &Arc<Roster>) -> AbortOnDropHandle<()> {
+    let checks = roster.check.iter().flat_map(|check| {
+        let check = Arc::new(check.clone());
+        let members = roster.members();
+        let ask = |endpoint: Arc<Endpoint>| {
+            let asking = ask(Arc::downgrade(roster), endpoint, check.clone());
+            AbortOnDropHandle::new(tokio::spawn(asking))
+        };
+        members.list.iter().map(|member| ask(member.endpoint.clone())).collect::<Vec<_>>()
+    });
+    let checks: Vec<_> = checks.collect();
+    if checks.is_empty() {
+        let members = roster.members();
+        members.list.iter().for_each(|member| member.endpoint.origin.health.forget_answers());
+    }
+    let weak = Arc::downgrade(roster);
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let _checks = checks;
+        while let Some(roster) = weak.upgrade() {
+            let now = Instant::now();
+            roster.refresh(now);
+            let due = roster.next_return(now).unwrap_or(now + PATIENCE);
+            tokio::select! {
+                () = roster.news.notified() => {}
+                () = sleep_until(due) => {}
+            }
+        }
+    }))
+}
+
+/// Asks an endpoint again and again.
+async fn ask(roster: Weak<Roster>, endpoint: Arc<Endpoint>, check: Arc<Check>) {
+    let every = check.settings.every.0;
+    let origin = &endpoint.origin;
+    let first = match (origin.health.last_asked(), check.settings.start) {
+        (Some(asked), _) => asked + every,
+        // They are not all asked at once.
+        (None, Start::Up) => Instant::now() + every.mul_f64(fastrand::f64()),
+        // Somebody may be waiting for it.
+        (None, Start::Down | Start::Checked) => Instant::now(),
+    };
+    sleep_until(first).await;
+    loop {
+        let Ok(room) = ROOM.acquire().await else { return };
+        let now = Instant::now();
+        let limit = check.settings.timeout.0;
+        let answer = timeout(limit, endpoint.is_well(&check)).await;
+        drop(room);
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")));
+        let Some(roster) = roster.upgrade() else { return };
+        take_in(&roster, &endpoint, &check, answer, now);
+        drop(roster);
+        sleep_until(now + every.mul_f64(0.9 + fastrand::f64() / 5.0)).await;
+    }
+}
+
+/// Takes in what an endpoint answered, and says so if it is news.
+fn take_in(
+    roster: &Roster,
+    endpoint: &Endpoint,
+    check: &Check,
+    answer: Result<(), String>,
+    now: Instant,
+) {
+    let (rise, fall) = (check.settings.rise, check.settings.fall);
+    let counter = usize::from(answer.is_err());
+    roster.metrics.checks[counter].inc();
+    let wrong = answer.as_ref().err().cloned();
+    let origin = &endpoint.origin;
+    let Some(up) = origin.health.asked(answer, (rise, fall), now) else { return };
+    let (upstream, endpoint) = (&*roster.name, &*origin.name);
+    match wrong {
+        Some(wrong) => tracing::warn!(upstream, endpoint, wrong, "an endpoint is down"),
+        None => tracing::info!(upstream, endpoint, "an endpoint is up"),
+    }
+    debug_assert_eq!(up, origin.health.wrong().is_none());
+    roster.news.notify_one();
+}
+
+impl Endpoint {
+    /// Asks whether it is well.
+    async fn is_well(&self, check: &Check) -> Result<(), String> {
+        let told = |failure: Failure| match failure.source {
+            Some(source) => format!("{}: {source}", failure.reject.reason()),
+            None => failure.reject.reason().to_owned(),
+        };
+        let origin = &self.origin;
+        let (stream, is_http2) = origin.open(origin.settings.protocol, None).await.map_err(told)?;
+        let authority = &origin.settings.address.authority;
+        check.ask(stream, is_http2, authority).await.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,118 @@
+//! Servers that are asked whether they are well, and servers that fail clients.
+
+use super::Nginx;
+use crate::support::{Janua, Setup, until};
+
+/// Two servers whose page says which one they are.
+fn two() -> [Nginx; 2] {
+    ["a", "b"].map(|name| {
+        let nginx = Nginx::start("");
+        nginx.file("who.txt", name);
+        nginx.file("healthz", "all is well");
+        nginx
+    })
+}
+
+async fn before(servers: &[Nginx; 2], keys: &str) -> Janua {
+    let [a, b] = servers;
+    let endpoints = format!("endpoints = [\"{}\", \"{}\"]", a.url, b.url);
+    Setup::new(format!("[upstream.u]\n{endpoints}\n{keys}\n[[route]]\nto = \"u\"\n")).start().await
+}
+
+/// Who answers so many requests; none fails.
+async fn who(janua: &Janua, count: usize) -> String {
+    let mut client = janua.client().await;
+    let mut names = String::new();
+    for _ in 0..count {
+        let answer = client.get("/who.txt").await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        names += &answer.text();
+    }
+    names
+}
+
+async fn are(janua: &Janua, state: &str, count: u64) {
+    let series = format!("janua_upstream_endpoints{{upstream=\"u\",state=\"{state}\"}}");
+    until(&series, || janua.counted(&series) == count).await;
+}
+
+const OFTEN: &str =
+    "health = { path = \"/healthz\", body = \"is well\", every = \"30ms\", rise = 2, fall = 2 }";
+
+#[tokio::test]
+async fn a_server_that_is_not_well_gets_no_requests_until_it_is() {
+    let servers = two();
+    let janua = before(&servers, OFTEN).await;
+    assert_eq!(who(&janua, 4).await, "abab");
+    for page in [None, Some("all is lost")] {
+        match page {
+            None => servers[1].remove("healthz"),
+            Some(text) => servers[1].file("healthz", text),
+        }
+        are(&janua, "down", 1).await;
+        assert_eq!(who(&janua, 6).await, "aaaaaa", "{page:?}");
+        servers[1].file("healthz", "all is well");
+        are(&janua, "up", 2).await;
+        assert!(who(&janua, 4).await.contains('b'), "{page:?}");
+    }
+    let asked = "janua_upstream_health_checks_total{upstream=\"u\",outcome=\"failed\"}";
+    assert!(janua.counted(asked) >= 4);
+}
+
+/// A check that finds nobody well is more likely wrong than right.
+#[tokio::test]
+async fn when_no_server_is_well_all_are_used() {
+    let servers = two();
+    let janua = before(&servers, OFTEN).await;
+    servers.iter().for_each(|server| server.remove("healthz"));
+    are(&janua, "down", 2).await;
+    until("panic", || janua.counted("janua_upstream_panic{upstream=\"u\"}") == 1).await;
+    let names = who(&janua, 4).await;
+    assert!(names.contains('a') && names.contains('b'), "{names}");
+    servers[0].file("healthz", "all is well");
+    are(&janua, "up", 1).await;
+    assert_eq!(janua.counted("janua_upstream_panic{upstream=\"u\"}"), 0);
+    assert_eq!(who(&janua, 4).await, "aaaa");
+}
+
+#[tokio::test]
+async fn where_nobody_is_to_be_used_who_is_not_well_the_answer_says_so() {
+    let servers = two();
+    let janua = before(&servers, &format!("{OFTEN}\npanic-threshold = 0")).await;
+    servers.iter().for_each(|server| server.remove("healthz"));
+    are(&janua, "down", 2).await;
+    let answer = janua.get("/who.txt").await;
+    answer.assert_refused(503, "upstream.no_endpoint", "nobody is well");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_connections_is_down() {
+    let mut servers = two();
+    let janua = before(&servers, "health = { every = \"30ms\" }\nejection.failures = 0").await;
+    servers[1].stop();
+    are(&janua, "down", 1).await;
+    assert_eq!(who(&janua, 6).await, "aaaaaa");
+    servers[1].start_again();
+    are(&janua, "up", 2).await;
+    assert!(who(&janua, 4).await.contains('b'));
+}
+
+/// Nobody asks it: its clients find out, and none of them notices.
+#[tokio::test]
+async fn a_server_that_fails_clients_is_left_out_and_comes_back() {
+    let mut servers = two();
+    let keys = "ejection = { failures = 3, time = \"400ms\" }";
+    let janua = before(&servers, keys).await;
+    servers[1].stop();
+    assert_eq!(who(&janua, 8).await, "aaaaaaaa");
+    are(&janua, "ejected", 1).await;
+    let ejections = "janua_upstream_ejections_total{upstream=\"u\"}";
+    assert_eq!(janua.counted(ejections), 1);
+    let retries = "janua_upstream_retries_total{upstream=\"u\"}";
+    let before = janua.counted(retries);
+    assert_eq!(who(&janua, 8).await, "aaaaaaaa");
+    assert_eq!(janua.counted(retries), before, "it was asked although it was left out");
+    servers[1].start_again();
+    are(&janua, "up", 2).await;
+    assert!(who(&janua, 4).await.contains('b'));
+}
