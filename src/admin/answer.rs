@@ -13,6 +13,7 @@ use http::{
     request::Parts,
 };
 use http_body_util::Full;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::json;
 
@@ -42,6 +43,9 @@ enum Page {
     Config,
     Routes,
     Limits,
+    Upstreams,
+    Drain,
+    Undrain,
     Jwks,
     Reload,
 }
@@ -55,6 +59,9 @@ impl Page {
             "/config" => Self::Config,
             "/routes" => Self::Routes,
             "/limits" => Self::Limits,
+            "/upstreams" => Self::Upstreams,
+            "/drain" => Self::Drain,
+            "/undrain" => Self::Undrain,
             "/jwks" => Self::Jwks,
             "/reload" => Self::Reload,
             _ => return None,
@@ -68,8 +75,8 @@ impl Page {
 
     fn admit(self, method: &Method) -> Result<(), Refusal> {
         match self {
-            Self::Reload if method == Method::POST => Ok(()),
-            Self::Reload => Err(Refusal::Method("POST")),
+            Self::Reload | Self::Drain | Self::Undrain if method == Method::POST => Ok(()),
+            Self::Reload | Self::Drain | Self::Undrain => Err(Refusal::Method("POST")),
             _ if method == Method::GET || method == Method::HEAD => Ok(()),
             _ => Err(Refusal::Method("GET, HEAD")),
         }
@@ -100,6 +107,9 @@ pub(super) async fn answer(room: &Room, request: &Parts) -> Result<Answer, Refus
         }
         Page::Routes => made(StatusCode::OK, JSON, routes(&house.world.load())),
         Page::Limits => made(StatusCode::OK, JSON, house.world.load().limits.page()),
+        Page::Upstreams => made(StatusCode::OK, JSON, upstreams(&house.world.load())),
+        Page::Drain => drained(&house.world.load(), request, true)?,
+        Page::Undrain => drained(&house.world.load(), request, false)?,
         Page::Jwks => made(StatusCode::OK, JWKS, jwks(&house.world.load())),
         Page::Reload if !ready => return Err(Refusal::Draining),
         Page::Reload => reloaded((house.reload)().await, prefers_text(request)),
@@ -127,6 +137,30 @@ fn page_of_metrics(house: &House) -> String {
 /// The public keys; none where no token is signed.
 fn jwks(world: &Snapshot) -> String {
     world.signer.as_ref().map_or_else(|| json!({ "keys": [] }), |it| it.jwks()).to_string()
+}
+
+/// The upstreams and how their endpoints are.
+fn upstreams(world: &Snapshot) -> String {
+    let shown: Vec<_> = world.upstreams.iter().map(|upstream| upstream.shown()).collect();
+    // Plain data into memory: it cannot fail.
+    serde_json::to_string(&shown).unwrap_or_default() + "\n"
+}
+
+/// Does what `?upstream=NAME&endpoint=URL` says, and shows that upstream.
+fn drained(world: &Snapshot, request: &Parts, drained: bool) -> Result<Answer, Refusal> {
+    let query = request.uri.query().unwrap_or_default();
+    let value = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(key, _)| *key == name)?;
+        percent_decode_str(value).decode_utf8().ok()
+    };
+    let (upstream, endpoint) = (value("upstream"), value("endpoint"));
+    let upstream = upstream.and_then(|name| world.upstream(&name)).ok_or(Refusal::Endpoint)?;
+    if !endpoint.is_some_and(|url| upstream.drain(&url, drained)) {
+        return Err(Refusal::Endpoint);
+    }
+    let shown = serde_json::to_string(&[upstream.shown()]).unwrap_or_default();
+    Ok(made(StatusCode::OK, JSON, shown + "\n"))
 }
 
 fn prefers_text(request: &Parts) -> bool {

@@ -13,6 +13,8 @@
 //! | `GET /config`  | the configuration in force as TOML, secrets masked | if set |
 //! | `GET /routes`  | the routes as JSON, the most specific first        | if set |
 //! | `GET /limits`  | what limits did, and their busiest keys, as JSON   | if set |
+//! | `GET /upstreams` | the endpoints and how they are, as JSON           | if set |
+//! | `POST /drain`, `/undrain` | `?upstream=NAME&endpoint=URL`: no more requests there, or again | if set |
 //! | `GET /jwks`    | the public keys of identity tokens                 | no     |
 //! | `POST /reload` | waits; 200 and what changed, or 422 and why not    | if set |
 

@@ -19,6 +19,8 @@ pub(super) enum Refusal {
     Token,
     /// There is nothing of this name.
     NotFound,
+    /// There is no such upstream, or it has no such endpoint.
+    Endpoint,
     /// It is there for this method only.
     Method(&'static str),
     /// More of a body than anything here needs, or too slowly.
@@ -47,7 +49,13 @@ impl Refusal {
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "there are /livez, /readyz, /metrics, /config, /routes, /limits, /jwks and /reload",
+                "there are /livez, /readyz, /metrics, /config, /routes, /limits, /upstreams, /drain, \
+                 /undrain, /jwks and /reload",
+            ),
+            Self::Endpoint => (
+                StatusCode::NOT_FOUND,
+                "admin.endpoint",
+                "write ?upstream=NAME&endpoint=URL, both as /upstreams shows them",
             ),
             Self::Method(_) => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the method is in `Allow`")
@@ -65,7 +73,12 @@ impl Refusal {
         match self {
             Self::Token => Some((WWW_AUTHENTICATE, "Bearer realm=\"janua admin\"")),
             Self::Method(allowed) => Some((ALLOW, allowed)),
-            Self::Host | Self::Origin | Self::NotFound | Self::Body | Self::Draining => None,
+            Self::Host
+            | Self::Origin
+            | Self::NotFound
+            | Self::Endpoint
+            | Self::Body
+            | Self::Draining => None,
         }
     }
 

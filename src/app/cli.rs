@@ -38,6 +38,12 @@ pub(super) enum Verb {
     /// Show what the limits of the running gateway did, and which keys they are asked for most.
     #[command(after_help = LIMITS)]
     Limits(Limits),
+    /// Show the endpoints of the running gateway and how they are.
+    #[command(after_help = UPSTREAMS)]
+    Upstreams(Upstreams),
+    /// Give an endpoint no more requests, or some again; what runs there goes on.
+    #[command(after_help = DRAIN)]
+    Drain(Drain),
     /// Show the configuration.
     #[command(subcommand)]
     Config(Config),
@@ -172,6 +178,33 @@ pub(super) struct Reload {
 /// `janua limits`.
 #[derive(Args, Debug)]
 pub(super) struct Limits {
+    #[command(flatten)]
+    pub(super) door: AdminDoor,
+    /// As text, or as a JSON list.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Form,
+}
+
+/// `janua upstreams`.
+#[derive(Args, Debug)]
+pub(super) struct Upstreams {
+    #[command(flatten)]
+    pub(super) door: AdminDoor,
+    /// As text, or as a JSON list.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Form,
+}
+
+/// `janua drain`.
+#[derive(Args, Debug)]
+pub(super) struct Drain {
+    /// The upstream's name.
+    pub(super) upstream: String,
+    /// The endpoint's URL.
+    pub(super) endpoint: String,
+    /// Give it requests again.
+    #[arg(long)]
+    pub(super) undo: bool,
     #[command(flatten)]
     pub(super) door: AdminDoor,
     /// As text, or as a JSON list.
@@ -334,6 +367,25 @@ Examples:
   janua limits --admin 127.0.0.1:2019 --format json
 
 Exit codes: 0; 1 if the gateway could not be asked.";
+
+const UPSTREAMS: &str = "\
+The gateway is found by the `admin` section of its configuration.
+
+Examples:
+  janua upstreams
+  janua upstreams --admin 127.0.0.1:2019 --format json
+
+Exit codes: 0; 1 if the gateway could not be asked.";
+
+const DRAIN: &str = "\
+It holds over reloads as long as the endpoint stays, and ends with the process. Upstream and endpoint \
+are written as `janua upstreams` shows them.
+
+Examples:
+  janua drain orders http://10.0.0.5:8080
+  janua drain orders http://10.0.0.5:8080 --undo
+
+Exit codes: 0; 1 if there is no such endpoint or the gateway could not be asked.";
 
 const SCHEMA: &str = "\
 Example:

@@ -191,6 +191,11 @@ impl Snapshot {
         self.upstreams.iter().for_each(|upstream| upstream.rest());
     }
 
+    /// The upstream of this name: that of a section, or of a URL that a route names.
+    pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams.iter().find(|upstream| *upstream.name == *name)
+    }
+
     /// The page of metrics.
     pub fn metrics_page(&self, outside: &metrics::Outside) -> String {
         self.limits.measure(&self.metrics);

@@ -16,6 +16,7 @@ mod heard;
 mod http2;
 mod keeper;
 mod members;
+mod page;
 mod pool;
 mod roster;
 mod round_robin;
@@ -32,6 +33,7 @@ pub use self::{
     endpoint::{Endpoint, Origin},
     failure::Failure,
     members::{Member, Members},
+    page::Shown,
     pool::Pool,
 };
 use self::{pool::Streams, roster::Roster};

@@ -42,7 +42,7 @@ pub(super) enum Unanswered {
 /// A question for a gateway.
 pub(super) struct Question {
     pub(super) method: Method,
-    pub(super) path: &'static str,
+    pub(super) path: String,
     pub(super) accept: &'static str,
     /// How long the gateway may take.
     pub(super) patience: Duration,
@@ -108,7 +108,7 @@ async fn exchange(
     tokio::spawn(connection);
     let mut request = Request::builder()
         .method(&question.method)
-        .uri(question.path)
+        .uri(&question.path)
         .header(header::HOST, "localhost")
         .header(header::ACCEPT, question.accept);
     if let Some(token) = token {

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Asks whether it is ready.
 pub(super) fn healthcheck(door: &AdminDoor) -> Exit {
     let question =
-        Question { method: Method::GET, path: "/readyz", accept: "*/*", patience: PATIENCE };
+        Question { method: Method::GET, path: "/readyz".into(), accept: "*/*", patience: PATIENCE };
     match ask(door, &question) {
         Ok((StatusCode::OK, text)) => print(&text),
         Ok((status, text)) => fail(&format!("the gateway says {status}: {}", text.trim())),

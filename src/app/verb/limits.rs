@@ -37,7 +37,7 @@ struct Key {
 
 /// Shows the limits.
 pub(super) fn limits(arguments: &Limits) -> Exit {
-    let (method, path, accept) = (Method::GET, "/limits", "application/json");
+    let (method, path, accept) = (Method::GET, "/limits".into(), "application/json");
     let question = Question { method, path, accept, patience: PATIENCE };
     match ask(&arguments.door, &question) {
         Ok((StatusCode::OK, json)) if arguments.format == Form::Json => print(&json),

@@ -13,6 +13,7 @@ mod proxy;
 mod reload;
 mod shared_keys;
 mod show;
+mod upstreams;
 mod version;
 
 use std::io::{self, Write as _};
@@ -34,6 +35,8 @@ impl Cli {
             Verb::Demo { listen } => demo::demo(listen),
             Verb::Explain(arguments) => explain::explain(arguments),
             Verb::Limits(arguments) => limits::limits(&arguments),
+            Verb::Upstreams(arguments) => upstreams::upstreams(&arguments),
+            Verb::Drain(arguments) => upstreams::drain(&arguments),
             Verb::Reload(arguments) => reload::reload(&arguments),
             Verb::Config(Config::Show(file)) => show::config(&file.source()),
             Verb::Schema => show::schema(),

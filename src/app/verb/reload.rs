@@ -23,7 +23,8 @@ pub(super) fn reload(arguments: &Reload) -> Exit {
         Form::Text => "text/plain",
         Form::Json => "application/json",
     };
-    let question = Question { method: Method::POST, path: "/reload", accept, patience: PATIENCE };
+    let path = "/reload".into();
+    let question = Question { method: Method::POST, path, accept, patience: PATIENCE };
     match ask(&arguments.door, &question) {
         Ok((StatusCode::OK, changes)) => print(&changes),
         Ok((StatusCode::UNPROCESSABLE_ENTITY, report)) => {

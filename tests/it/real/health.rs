@@ -1,7 +1,11 @@
 //! Servers that are asked whether they are well, and servers that fail clients.
 
 use super::Nginx;
-use crate::support::{Janua, Setup, until};
+use crate::support::{
+    Janua, Setup,
+    daemon::{Daemon, janua},
+    until,
+};
 
 /// Two servers whose page says which one they are.
 fn two() -> [Nginx; 2] {
@@ -115,4 +119,46 @@ async fn a_server_that_fails_clients_is_left_out_and_comes_back() {
     servers[1].start_again();
     are(&janua, "up", 2).await;
     assert!(who(&janua, 4).await.contains('b'));
+}
+
+/// By the command line, at the running gateway; what is under way goes on.
+#[test]
+fn an_endpoint_that_is_drained_gets_no_more_requests_until_that_is_undone() {
+    let servers = two();
+    let endpoints = format!("endpoints = [\"{}\", \"{}\"]", servers[0].url, servers[1].url);
+    let daemon = Daemon::start(&format!("[upstream.u]\n{endpoints}\n[[route]]\nto = \"u\"\n"));
+    let who = || {
+        let answers = (0..6).map(|_| daemon.public.get("/who.txt"));
+        let name = |(status, text): (u16, String)| {
+            assert_eq!(status, 200, "{text}");
+            text.chars().last().unwrap()
+        };
+        answers.map(name).collect::<String>()
+    };
+    let says = |arguments: &[&str]| {
+        let config = daemon.file();
+        let all = [arguments, &["--config", config.to_str().unwrap()]].concat();
+        let output = janua(&all);
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), said.concat())
+    };
+    assert_eq!(who().matches('b').count(), 3);
+    let (code, said) = says(&["drain", "u", &servers[1].url]);
+    let expected = format!(
+        "u\n  {}  weight 1  up, used\n  {}  weight 1  drained, not used\n",
+        servers[0].url, servers[1].url
+    );
+    assert_eq!((code, said), (Some(0), expected.clone()));
+    assert_eq!(who(), "aaaaaa");
+    assert_eq!(says(&["upstreams"]), (Some(0), expected));
+    assert_eq!(says(&["reload"]).0, Some(0));
+    assert_eq!(who(), "aaaaaa", "a reload forgot it");
+    let (code, said) = says(&["drain", "u", "http://127.0.0.1:9"]);
+    assert!(code == Some(1) && said.contains("write ?upstream=NAME&endpoint=URL"), "{said}");
+    let (code, said) = says(&["drain", "u", &servers[1].url, "--undo", "--format", "json"]);
+    assert!(code == Some(0) && said.contains("\"state\":\"up\",\"used\":true"), "{said}");
+    assert_eq!(who().matches('b').count(), 3);
+    for method in ["GET", "PUT"] {
+        assert_eq!(daemon.admin().ask(&format!("{method} /drain"), "").0, 405);
+    }
 }

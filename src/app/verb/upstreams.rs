@@ -1,0 +1,110 @@
+//! `janua upstreams`, `janua drain`: the endpoints of the running gateway, and the operator's word on them.
+
+use std::{fmt::Write as _, time::Duration};
+
+use http::{Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use super::{
+    Exit,
+    ask::{Question, Unanswered, ask},
+    fail, print, refuse,
+};
+use crate::app::cli::{AdminDoor, Drain, Form, Upstreams};
+
+/// How long the gateway may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An upstream, as far as it is shown here.
+#[derive(Deserialize)]
+struct Upstream {
+    name: String,
+    panic: bool,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Endpoint {
+    url: String,
+    weight: u16,
+    state: String,
+    used: bool,
+    wrong: Option<String>,
+    ejected_for: Option<u64>,
+}
+
+/// Shows the endpoints of all upstreams.
+pub(super) fn upstreams(arguments: &Upstreams) -> Exit {
+    asked(&arguments.door, Method::GET, "/upstreams".into(), arguments.format)
+}
+
+/// Gives an endpoint no more requests, or some again.
+pub(super) fn drain(arguments: &Drain) -> Exit {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let page = if arguments.undo { "/undrain" } else { "/drain" };
+    let (upstream, endpoint) = (encoded(&arguments.upstream), encoded(&arguments.endpoint));
+    let path = format!("{page}?upstream={upstream}&endpoint={endpoint}");
+    asked(&arguments.door, Method::POST, path, arguments.format)
+}
+
+fn asked(door: &AdminDoor, method: Method, path: String, format: Form) -> Exit {
+    let question = Question { method, path, accept: "application/json", patience: PATIENCE };
+    match ask(door, &question) {
+        Ok((StatusCode::OK, json)) if format == Form::Json => print(&json),
+        Ok((StatusCode::OK, json)) => match serde_json::from_str::<Vec<Upstream>>(&json) {
+            Ok(upstreams) => print(&text(&upstreams)),
+            Err(error) => fail(&format!("the gateway is of another version: {error}")),
+        },
+        Ok((status, text)) => fail(&format!("the gateway says {status}: {}", text.trim())),
+        Err(Unanswered::Config(report)) => refuse(&report),
+        Err(Unanswered::Gateway(why)) => fail(&why),
+    }
+}
+
+fn text(upstreams: &[Upstream]) -> String {
+    let mut text = String::new();
+    for upstream in upstreams {
+        let panic = if upstream.panic { " (too few are up: all are used)" } else { "" };
+        // A `String` takes everything; there is no error to see.
+        let _ = writeln!(text, "{}{panic}", upstream.name);
+        let width = upstream.endpoints.iter().map(|it| it.url.len()).max().unwrap_or(0);
+        for endpoint in &upstream.endpoints {
+            let Endpoint { url, weight, state, used, .. } = endpoint;
+            let used = if *used { "used" } else { "not used" };
+            let _ = write!(text, "  {url:width$}  weight {weight}  {state}, {used}");
+            if let Some(seconds) = endpoint.ejected_for {
+                let _ = write!(text, ", for {seconds} s");
+            }
+            if let Some(wrong) = &endpoint.wrong {
+                let wrong: String = wrong.chars().filter(|letter| !letter.is_control()).collect();
+                let _ = write!(text, ": {wrong}");
+            }
+            text.push('\n');
+        }
+    }
+    if text.is_empty() { "there are no upstreams\n".into() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_a_line_and_each_endpoint_another() {
+        let json = r#"[{"name": "shop", "panic": true, "endpoints": [
+            {"url": "http://a", "weight": 1, "state": "up", "used": true},
+            {"url": "http://bb", "weight": 0, "state": "ejected", "used": false, "ejected-for": 7},
+            {"url": "http://c", "weight": 2, "state": "down", "used": true, "wrong": "it answers\u001b 500"}
+        ]}]"#;
+        let upstreams: Vec<Upstream> = serde_json::from_str(json).unwrap();
+        let expected = "\
+            shop (too few are up: all are used)\n  \
+              http://a   weight 1  up, used\n  \
+              http://bb  weight 0  ejected, not used, for 7 s\n  \
+              http://c   weight 2  down, used: it answers 500\n";
+        assert_eq!(text(&upstreams), expected);
+        assert_eq!(text(&[]), "there are no upstreams\n");
+    }
+}
