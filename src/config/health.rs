@@ -1,4 +1,5 @@
-//! Whether endpoints are well: what they are asked, and what is taken from how they answer clients.
+//! Whether endpoints are well: what they are asked, and what is taken from how they answer clients; and
+//! what becomes of requests that they fail.
 
 use std::str::FromStr;
 
@@ -81,6 +82,36 @@ pub struct Ejection {
 impl Default for Ejection {
     fn default() -> Self {
         Self { failures: 5, time: Duration::secs(10), max_time: Duration::secs(300) }
+    }
+}
+
+/// Send requests once more, to another endpoint. One that no endpoint has seen goes on to the next by itself; this is about those that one may have seen, without a body, by methods that do no harm twice (GET, HEAD, OPTIONS, TRACE, PUT, DELETE).
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Retry {
+    /// After what: `"reset"` (the connection broke before the answer), `"timeout"` (no answer in time), or answers: `"429"`, `"503"`, `"5xx"`, `"502-504"`. Not if the answer has a `Retry-After`.
+    pub on: OneOrMany<String>,
+    /// Endpoints that a request is sent to at most, the first one included; those that cannot be reached count.
+    pub tries: u32,
+    /// Retries per cent of requests, so that an outage is not made worse; each worker may save up to 10. What was not seen by an endpoint does not count.
+    pub budget: u8,
+    /// Before the next try, give or take all of it; doubles with each.
+    pub backoff: Duration,
+    /// How long a try may take until its answer begins, if less than `timeout.first-byte`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"2s")]
+    pub try_timeout: Option<Duration>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            on: OneOrMany(vec!["reset".into()]),
+            tries: 5,
+            budget: 20,
+            backoff: Duration(std::time::Duration::from_millis(25)),
+            try_timeout: None,
+        }
     }
 }
 

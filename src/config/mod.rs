@@ -56,7 +56,7 @@ pub use self::{
     enforce::Enforce,
     file::{read_file, read_text_file},
     forward::Forward,
-    health::{Ejection, Health, Start, Statuses},
+    health::{Ejection, Health, Retry, Start, Statuses},
     include::fits,
     introspection::{ClientAuth, Introspection},
     jwt::{Algorithm, Fetch, Jwt},

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    health::{Ejection, Health},
+    health::{Ejection, Health, Retry},
     overload::MaxInFlight,
     value::{ByteSize, Duration, File, OneOrMany},
 };
@@ -40,6 +40,8 @@ pub struct Upstream {
     pub health: Option<Health>,
     /// Leave endpoints out for a while that fail the requests of clients.
     pub ejection: Ejection,
+    /// Send requests once more, to another endpoint. One that no endpoint has seen goes on to the next by itself; this is about those that one may have seen.
+    pub retry: Retry,
     /// Per cent: if fewer endpoints are up than this, all are used, up or not. 0: never those that are not.
     pub panic_threshold: u8,
     /// Requests in flight at a time, at all endpoints together, from when they are sent to the end of their answers; more are 503, those of low `priority` first. A number, `"adaptive"` (as many as it answers without a queue growing in it), or a table with bounds for that. Without it, as many as come. A tunnel is one while it is open; for an adaptive limit, until it is.
@@ -63,6 +65,7 @@ impl Default for Upstream {
             keep_alive: KeepAlive::default(),
             health: None,
             ejection: Ejection::default(),
+            retry: Retry::default(),
             panic_threshold: 25,
             max_in_flight: None,
         }

@@ -205,6 +205,12 @@ fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {
         |upstream| upstream.sum(|shard| shard.in_flight.get()).into(),
     );
     one(
+        "janua_upstream_retries_refused_total",
+        Kind::Counter,
+        "Requests not sent once more because too many were (`retry.budget`).",
+        |upstream| upstream.sum(|shard| shard.retries_refused.get()).into(),
+    );
+    one(
         "janua_upstream_panic",
         Kind::Gauge,
         "1 while too few endpoints are up, so that all are used.",

@@ -43,6 +43,8 @@ pub struct UpstreamShard {
     pub connects: Counter,
     /// Requests that were sent once more.
     pub retries: Counter,
+    /// Requests that were not, because too many were.
+    pub retries_refused: Counter,
     /// Requests that were sent and not yet answered to the end.
     pub in_flight: Gauge,
 }

@@ -13,6 +13,7 @@ use super::{
     connect::Tls,
     endpoint::{Endpoint, Origin},
     members::Member,
+    retry::Retry,
     roster::{self, Roster},
     tls::TlsToOrigin,
 };
@@ -87,8 +88,9 @@ impl Upstream {
         let protocol = protocol(upstream, &at.key("protocol"), problems);
         let gate = gate(upstream, previous, &given, &at.key("max-in-flight"), problems);
         let check = check(upstream, at, problems);
-        let (host, tls, addresses, (), protocol, gate, check) =
-            (host?, tls?, addresses?, answerable?, protocol?, gate?, check?);
+        let retry = Retry::compile(&upstream.retry, workers, &at.key("retry"), problems);
+        let (host, tls, addresses, (), protocol, gate, check, retry) =
+            (host?, tls?, addresses?, answerable?, protocol?, gate?, check?, retry?);
         let start = check.as_ref().map(|check| check.settings.start);
         let known = previous.map(|previous| previous.members());
         let endpoint = |address: Address| {
@@ -130,6 +132,7 @@ impl Upstream {
         Some(Self {
             name,
             roster: Roster::new(roster, members),
+            retry,
             timeout: Timeouts::new(&upstream.timeout),
             host,
             metrics: given.metrics.clone(),

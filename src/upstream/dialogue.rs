@@ -51,10 +51,12 @@ impl Dialogue {
 
     /// The request that was kept, if the origin has not said a word since.
     pub(super) fn unanswered(&self) -> Option<Request<RequestBody>> {
-        if self.heard.load(Relaxed) || !self.keeps.load(Relaxed) {
-            return None;
-        }
-        read(&self.said.lock())
+        if self.heard.load(Relaxed) { None } else { self.kept() }
+    }
+
+    /// The request that was kept.
+    pub(super) fn kept(&self) -> Option<Request<RequestBody>> {
+        self.keeps.load(Relaxed).then(|| read(&self.said.lock()))?
     }
 }
 

@@ -18,6 +18,7 @@ mod keeper;
 mod members;
 mod page;
 mod pool;
+mod retry;
 mod roster;
 mod round_robin;
 mod send;
@@ -36,7 +37,11 @@ pub use self::{
     page::Shown,
     pool::Pool,
 };
-use self::{pool::Streams, roster::Roster};
+use self::{
+    pool::Streams,
+    retry::{Retry, asks_for_patience},
+    roster::Roster,
+};
 use crate::{
     config::{self, OneOrMany},
     message::{Phase, RequestBody, Upload},
@@ -63,6 +68,7 @@ pub struct Upstream {
     written: OneOrMany<config::Endpoint>,
     host: Host,
     roster: Arc<Roster>,
+    retry: Retry,
 }
 
 /// How long an origin may take for each step.
@@ -110,8 +116,10 @@ pub struct Call<'a> {
     /// The connection that refused its stream last.
     refused: Option<Arc<Streams>>,
     turned_away: TurnedAway,
-    /// Whether a kept connection that took it ended without an answer. That happens to a request once.
+    /// Whether a kept connection that took it ended without an answer.
     lost: bool,
+    /// Whether the endpoint that failed it may have acted on it.
+    seen: bool,
 }
 
 /// How often a request was turned away unseen, so that it may be begun again.
@@ -187,6 +195,7 @@ impl<'a> Call<'a> {
             refused,
             turned_away,
             lost: false,
+            seen: false,
         }
     }
 
@@ -195,12 +204,12 @@ impl<'a> Call<'a> {
     fn may_be_repeated(&self) -> bool {
         let Some(request) = &self.request else { return false };
         let bodiless = matches!(request.body(), RequestBody::Empty);
-        bodiless && request.method().is_idempotent() && self.upgrade.is_none() && !self.lost
+        bodiless && request.method().is_idempotent() && self.upgrade.is_none()
     }
 
     /// Whether the request may be sent on another connection of an endpoint that failed it.
     fn may_begin_again(&self) -> bool {
-        self.request.is_some() && !self.turned_away.too_often()
+        self.request.is_some() && !self.seen && !self.turned_away.too_often()
     }
 
     /// Puts a request's body back to its start, or gives the request up if that is not possible.
@@ -254,30 +263,73 @@ impl Upstream {
         let Some(mut pool) = self.roster.first(call.worker) else {
             return Err(Failure::new(Reject::NoEndpoint));
         };
+        let worker = call.worker.index;
+        self.retry.earn(worker);
+        if let Some(time) = self.retry.settings.try_timeout {
+            call.timeout.first_byte = call.timeout.first_byte.min(time.0);
+        }
         let mut tried = Vec::new();
         loop {
             if let Some(request) = &mut call.request {
                 self.set_host(request, &pool.origin);
             }
             call.tries += 1;
-            if call.tries > 1 {
-                pool.counters().retries.inc();
-            }
-            let failure = match pool.send(call).await {
+            call.seen = false;
+            let sent = pool.send(call).await;
+            let good = match &sent {
                 Ok(response) => {
-                    self.roster.answered(&pool, response.status().as_u16());
-                    return Ok(Answer { response, endpoint: pool });
+                    let status = response.status().as_u16();
+                    self.roster.answered(&pool, status);
+                    !self.retry.is_for_status(status)
                 }
-                Err(failure) => failure,
+                Err(failure) => {
+                    self.roster.not_answered(&pool, failure);
+                    false
+                }
             };
-            self.roster.not_answered(&pool, &failure);
             tried.push(pool);
-            let next = self.roster.next(call.worker, &tried);
-            pool = match next {
-                Some(next) if call.request.is_some() => next,
-                _ => return Err(Failure { endpoint: tried.pop(), ..failure }),
+            // Boxed: it is rare, and every request's state would have room for it.
+            let next = if good { None } else { Box::pin(self.next(call, &sent, &tried)).await };
+            let Some(next) = next else {
+                let last = tried.pop();
+                return match (sent, last) {
+                    (Ok(response), Some(endpoint)) => Ok(Answer { response, endpoint }),
+                    (Ok(_), None) => Err(Failure::new(Reject::Internal)),
+                    (Err(failure), endpoint) => Err(Failure { endpoint, ..failure }),
+                };
             };
+            self.metrics.at(worker).retries.inc();
+            pool = next;
         }
+    }
+
+    /// Who is to be asked next, when it is time to; nobody if what came of the last try is what comes of the
+    /// request.
+    async fn next(
+        &self,
+        call: &mut Call<'_>,
+        sent: &Result<Response<AnswerBody>, Failure>,
+        tried: &[Arc<Pool>],
+    ) -> Option<Arc<Pool>> {
+        if call.tries >= self.retry.settings.tries {
+            return None;
+        }
+        let next = self.roster.next(call.worker, tried)?;
+        let unseen = match sent {
+            Ok(response) if asks_for_patience(response.headers()) => return None,
+            Ok(_) => false,
+            Err(failure) if call.seen && !self.retry.is_for(failure.reject) => return None,
+            Err(_) => !call.seen,
+        };
+        call.request.as_ref()?;
+        if unseen {
+            return Some(next);
+        }
+        if !self.retry.spend(call.worker.index) {
+            self.metrics.at(call.worker.index).retries_refused.inc();
+            return None;
+        }
+        self.retry.wait(call).await.then_some(next)
     }
 
     /// Names the host that the endpoint is to see.

@@ -7,7 +7,7 @@ use std::{
     task::Poll,
 };
 
-use http::{HeaderValue, Request, Response, Version, header::TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header::TRANSFER_ENCODING};
 use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::TrySendError};
 use tokio::time::Instant;
@@ -51,7 +51,8 @@ impl Pool {
         let clock = &call.worker.clock;
         if self.origin.settings.protocol != Protocol::Http2 {
             while let Some(kept) = self.take(clock.now()) {
-                match self.send_http1(kept, call.may_be_repeated(), call).await {
+                match self.send_http1(kept, true, call).await {
+                    Err(failure) if call.seen => return Err(failure),
                     // Others that were kept may end the same way.
                     Err(_) if call.request.is_some() && call.lost => break,
                     // Closed by the origin while it waited, and nothing was sent: the next one.
@@ -133,39 +134,57 @@ impl Pool {
         })
     }
 
-    /// Sends the request, which may be sent again or not if the connection ends without a word.
+    /// Sends the request on a connection that was kept, or that is new.
     async fn send_http1(
         self: &Arc<Self>,
         mut connection: Http1,
-        again: bool,
+        kept: bool,
         call: &mut Call<'_>,
     ) -> Sent {
-        let Some(sent) = begin_http1(&mut connection, again, call) else {
+        let Some(sent) = begin_http1(&mut connection, call) else {
             return Err(sent_already());
         };
         let in_flight = self.begin();
         let sent = pin!(sent);
         let answer = match self.answer(sent, call).await {
             Ok(answer) => answer,
-            Err(lost) => return Err(self.lost_http1(lost, &connection, call)),
+            Err(lost) => return Err(self.lost_http1(lost, &connection, kept, call)),
         };
+        if is_failure(answer.status()) {
+            call.request = connection.dialogue.kept();
+        }
         Ok(open(answer, Lease::Http1(connection), in_flight, call))
     }
 
     /// Why a connection gives no answer. The request is back in the call if it may be sent again: it was
     /// not sent, or it may be sent twice and the origin has not said a word.
     #[cold]
-    fn lost_http1(&self, lost: Lost, connection: &Http1, call: &mut Call<'_>) -> Failure {
+    fn lost_http1(
+        &self,
+        lost: Lost,
+        connection: &Http1,
+        kept: bool,
+        call: &mut Call<'_>,
+    ) -> Failure {
         let mut error = match lost {
-            Lost::Late(reject) => return Failure::new(reject),
+            Lost::Late(reject) => {
+                call.request = connection.dialogue.unanswered();
+                call.seen = true;
+                return Failure::new(reject);
+            }
             Lost::Broken(error) => error,
         };
         if let Some(unsent) = error.take_message() {
             call.request = Some(unsent);
         } else if let Some(unanswered) = connection.dialogue.unanswered() {
             call.request = Some(unanswered);
-            call.lost = true;
-            self.counters().retries.inc();
+            // An origin closes what waits for long, at any moment: once, that is no failure of it.
+            if kept && !call.lost {
+                call.lost = true;
+                self.counters().retries.inc();
+            } else {
+                call.seen = true;
+            }
         }
         Failure::from_exchange(error.into_error())
     }
@@ -185,7 +204,9 @@ impl Pool {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http2(lost, &stream, call)),
         };
-        call.request = None;
+        if !is_failure(answer.status()) || !call.may_be_repeated() {
+            call.request = None;
+        }
         self.answered();
         // The library knows no bound for their number.
         if answer.headers().len() > usize::from(self.origin.settings.max_headers) {
@@ -199,7 +220,10 @@ impl Pool {
     fn lost_http2(&self, lost: Lost, stream: &StreamLease, call: &mut Call<'_>) -> Failure {
         let mut error = match lost {
             Lost::Late(reject) => {
-                call.request = None;
+                if !call.may_be_repeated() {
+                    call.request = None;
+                }
+                call.seen = true;
                 return Failure::new(reject);
             }
             Lost::Broken(error) => error,
@@ -224,10 +248,11 @@ impl Pool {
             }
             // The library drops the stream that it is about to open when the connection goes away, and
             // does not tell whether it was sent.
-            None if error.is_user() && call.may_be_repeated() => {
+            None if error.is_user() && call.may_be_repeated() && !call.lost => {
                 self.forget(&stream.connection());
                 call.lost = true;
             }
+            None if call.may_be_repeated() => call.seen = true,
             None => call.request = None,
         }
         call.rewind();
@@ -281,11 +306,12 @@ fn open(
 /// would have room for the request twice.
 fn begin_http1(
     connection: &mut Http1,
-    again: bool,
     call: &mut Call<'_>,
 ) -> Option<
     impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>,
 > {
+    // Kept in case that the connection ends without a word.
+    connection.dialogue.begin(call.may_be_repeated());
     let mut request = call.request.take()?;
     *request.version_mut() = Version::HTTP_11;
     let body = request.body();
@@ -294,8 +320,12 @@ fn begin_http1(
         let chunked = HeaderValue::from_static("chunked");
         request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
-    connection.dialogue.begin(again);
     Some(connection.sender.try_send_request(request))
+}
+
+/// Whether an answer may be worth another try elsewhere.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 /// A copy of a request, to send while the original stays at hand; none if its body cannot be sent from

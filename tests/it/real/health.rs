@@ -1,6 +1,8 @@
 //! Servers that are asked whether they are well, and servers that fail clients.
 
-use super::Nginx;
+use std::time::Duration;
+
+use super::{Nginx, command, program, said};
 use crate::support::{
     Janua, Setup,
     daemon::{Daemon, janua},
@@ -161,4 +163,27 @@ fn an_endpoint_that_is_drained_gets_no_more_requests_until_that_is_undone() {
     for method in ["GET", "PUT"] {
         assert_eq!(daemon.admin().ask(&format!("{method} /drain"), "").0, 405);
     }
+}
+
+/// Killed, not stopped: whatever it was about to answer is lost, ten times over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_under_load_fails_nobody() {
+    let mut servers = two();
+    let keys = "ejection = { failures = 3, time = \"100ms\" }";
+    let janua = before(&servers, keys).await;
+    let url = format!("http://{}/who.txt", janua.address);
+    let mut load = command(program("h2load"));
+    load.args(["--h1", "-n", "20000", "-c", "16"]).arg(url);
+    let load = tokio::task::spawn_blocking(move || said(&mut load));
+    let mut kills = 0;
+    while !load.is_finished() && kills < 10 {
+        servers[1].kill();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        servers[1].start_again();
+        are(&janua, "up", 2).await;
+        kills += 1;
+    }
+    let said = load.await.unwrap();
+    assert!(said.contains("status codes: 20000 2xx"), "{kills} kills: {said}");
+    assert!(kills > 3, "too few kills: {kills}");
 }

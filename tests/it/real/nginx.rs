@@ -70,6 +70,19 @@ impl Nginx {
         }
     }
 
+    /// Kills it, workers and all, in the middle of whatever they do.
+    pub(super) fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let tasks = format!("/proc/{0}/task/{0}/children", child.id());
+        let workers = std::fs::read_to_string(tasks).unwrap();
+        // The first one starts no other worker for one that is gone.
+        let _ = child.kill();
+        for worker in workers.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+            let _ = Pid::from_raw(worker).map(|pid| kill_process(pid, Signal::KILL));
+        }
+        let _ = child.wait();
+    }
+
     /// Has it read its configuration again, with new workers in place of the old ones.
     pub(super) fn reload(&self) {
         let child = self.child.as_ref().unwrap();

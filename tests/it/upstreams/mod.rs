@@ -7,6 +7,7 @@ mod deadlines;
 mod faults;
 mod health;
 mod protocols;
+mod retries;
 
 use crate::support::Setup;
 
