@@ -185,6 +185,7 @@ fn auth(criterion: &mut Criterion) {
     );
 }
 
+#[expect(clippy::print_stdout, reason = "a program for people")]
 /// Takes two things by turns, so many of each at a time, and prints the middle of each, of their
 /// differences and of their ratios.
 fn by_turns(name: &str, batch: u32, mut one: impl FnMut(), mut other: impl FnMut()) {

@@ -12,7 +12,7 @@ use super::{
     Host, Timeouts, Upstream,
     connect::Tls,
     endpoint::{Endpoint, Origin},
-    members::Member,
+    members::{Member, Members},
     retry::Retry,
     roster::{self, Roster},
     tls::TlsToOrigin,
@@ -67,7 +67,7 @@ impl Upstream {
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let (workers, metrics) = (given.workers, &given.metrics);
+        let workers = given.workers;
         let list = at.key("endpoints");
         if upstream.endpoints.is_empty() {
             let problem = Problem::error(list, "an upstream needs at least one endpoint");
@@ -91,39 +91,19 @@ impl Upstream {
         let retry = Retry::compile(&upstream.retry, workers, &at.key("retry"), problems);
         let (host, tls, addresses, (), protocol, gate, check, retry) =
             (host?, tls?, addresses?, answerable?, protocol?, gate?, check?, retry?);
-        let start = check.as_ref().map(|check| check.settings.start);
-        let known = previous.map(|previous| previous.members());
-        let endpoint = |address: Address| {
-            let settings = Settings {
-                address,
-                protocol,
-                proxy_protocol: upstream.proxy_protocol,
-                keep_alive: upstream.keep_alive.clone(),
-                max_header_size: upstream.max_header_size.as_usize(),
-                max_headers: upstream.max_headers,
-                tls: upstream.tls.clone(),
-                tls_digest: tls.digest,
-            };
-            let mut known = known.iter().flat_map(|known| &known.list);
-            match known.find(|known| known.endpoint.serves(&settings, workers)) {
-                Some(known) => Ok(known.endpoint.clone()),
-                None => Origin::new(settings, &tls, start)
-                    .map(|origin| Endpoint::new(origin, workers, metrics).into()),
-            }
+        let make = Make {
+            upstream,
+            protocol,
+            tls: &tls,
+            start: check.as_ref().map(|check| check.settings.start),
+            given: &given,
         };
-        let endpoints = addresses.into_iter().enumerate().map(|(index, address)| {
-            endpoint(address).map_err(|message| Problem::error(list.index(index), message))
-        });
-        let endpoints: Vec<_> = endpoints.map(|endpoint| problems.keep(endpoint)).collect();
-        let weights = upstream.endpoints.iter().map(config::Endpoint::weight);
-        let members = endpoints.into_iter().zip(weights);
-        let now = Instant::now();
-        let members = members.map(|(endpoint, weight)| Some(Member::new(endpoint?, weight, now)));
-        let members = members.collect::<Option<_>>()?;
+        let known = previous.map(Self::members);
+        let members = make.members(addresses, known.as_deref(), &list, problems)?;
         let name: Arc<str> = name.into();
         let roster = roster::Given {
             name: name.clone(),
-            metrics: metrics.clone(),
+            metrics: given.metrics.clone(),
             check,
             ejection: upstream.ejection.clone(),
             panic: upstream.panic_threshold,
@@ -140,6 +120,58 @@ impl Upstream {
             written: upstream.endpoints.clone(),
             proxy_protocol: upstream.proxy_protocol,
         })
+    }
+}
+
+/// What endpoints are made with.
+struct Make<'a> {
+    upstream: &'a config::Upstream,
+    protocol: UpstreamProtocol,
+    tls: &'a TlsToOrigin,
+    /// What a new one is taken for, if it is asked.
+    start: Option<Start>,
+    given: &'a Given,
+}
+
+impl Make<'_> {
+    /// The endpoints at these addresses; those that did not change are taken from the known ones.
+    fn members(
+        &self,
+        addresses: Vec<Address>,
+        known: Option<&Members>,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Vec<Member>> {
+        let now = Instant::now();
+        let weights = self.upstream.endpoints.iter().map(config::Endpoint::weight);
+        let made =
+            addresses.into_iter().zip(weights).enumerate().map(|(index, (address, weight))| {
+                let endpoint = self.endpoint(address, known);
+                let endpoint = endpoint.map_err(|message| Problem::error(at.index(index), message));
+                Some(Member::new(problems.keep(endpoint)?, weight, now))
+            });
+        // All of them, so that every problem is seen.
+        made.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    fn endpoint(&self, address: Address, known: Option<&Members>) -> Result<Arc<Endpoint>, String> {
+        let Self { upstream, protocol, tls, start, given } = self;
+        let settings = Settings {
+            address,
+            protocol: *protocol,
+            proxy_protocol: upstream.proxy_protocol,
+            keep_alive: upstream.keep_alive.clone(),
+            max_header_size: upstream.max_header_size.as_usize(),
+            max_headers: upstream.max_headers,
+            tls: upstream.tls.clone(),
+            tls_digest: tls.digest,
+        };
+        let mut known = known.iter().flat_map(|known| &known.list);
+        if let Some(known) = known.find(|known| known.endpoint.serves(&settings, given.workers)) {
+            return Ok(known.endpoint.clone());
+        }
+        let origin = Origin::new(settings, tls, *start)?;
+        Ok(Endpoint::new(origin, given.workers, &given.metrics).into())
     }
 }
 
