@@ -12,6 +12,7 @@ use super::{
     Host, Timeouts, Upstream,
     connect::Tls,
     endpoint::{Endpoint, Origin},
+    load::Load,
     members::{Member, Members},
     retry::Retry,
     roster::{self, Roster},
@@ -297,7 +298,8 @@ impl Origin {
             }),
         };
         let name = settings.address.to_string().into();
-        Ok(Self { name, tls, resolved: Resolved::default(), health: Health::new(start), settings })
+        let (resolved, health, load) = (Resolved::default(), Health::new(start), Load::default());
+        Ok(Self { name, tls, resolved, health, load, settings })
     }
 }
 

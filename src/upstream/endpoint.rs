@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{compile::Settings, connect::Tls, pool::Pool};
+use super::{compile::Settings, connect::Tls, load::Load, pool::Pool};
 use crate::{
     dial::Resolved,
     health::Health,
@@ -19,6 +19,8 @@ pub struct Origin {
     pub(super) resolved: Resolved,
     /// What is known of it.
     pub health: Health,
+    /// How busy it is.
+    pub load: Load,
 }
 
 /// An origin, and the connections to it.

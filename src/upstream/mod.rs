@@ -15,6 +15,7 @@ mod failure;
 mod heard;
 mod http2;
 mod keeper;
+mod load;
 mod members;
 mod page;
 mod pool;
@@ -33,6 +34,7 @@ pub use self::{
     compile::Given,
     endpoint::{Endpoint, Origin},
     failure::Failure,
+    load::Load,
     members::{Member, Members},
     page::Shown,
     pool::Pool,

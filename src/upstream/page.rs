@@ -25,6 +25,8 @@ struct ShownEndpoint {
     state: &'static str,
     /// Whether it gets requests.
     used: bool,
+    /// Requests that it has not answered to the end: one that is drained may go when there are none.
+    in_flight: u32,
     /// What was wrong when it was asked last.
     #[serde(skip_serializing_if = "Option::is_none")]
     wrong: Option<String>,
@@ -66,6 +68,7 @@ fn shown(members: &Members, member: &Member, now: Instant) -> ShownEndpoint {
         weight: member.weight,
         state: member.standing.word(),
         used: members.uses(member),
+        in_flight: origin.load.in_flight(),
         wrong: origin.health.wrong(),
         ejected_for: until.map(|until| until.duration_since(now).as_secs() + 1),
     }

@@ -113,6 +113,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.counters().in_flight.dec();
+        self.0.origin.load.end();
     }
 }
 
@@ -147,6 +148,7 @@ impl Pool {
     /// Counts a request that is about to be sent.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.counters().in_flight.inc();
+        self.origin.load.begin();
         InFlight(self.clone())
     }
 

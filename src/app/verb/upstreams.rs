@@ -31,6 +31,7 @@ struct Endpoint {
     weight: u16,
     state: String,
     used: bool,
+    in_flight: u32,
     wrong: Option<String>,
     ejected_for: Option<u64>,
 }
@@ -77,6 +78,9 @@ fn text(upstreams: &[Upstream]) -> String {
             if let Some(seconds) = endpoint.ejected_for {
                 let _ = write!(text, ", for {seconds} s");
             }
+            if endpoint.in_flight > 0 {
+                let _ = write!(text, ", {} in flight", endpoint.in_flight);
+            }
             if let Some(wrong) = &endpoint.wrong {
                 let wrong: String = wrong.chars().filter(|letter| !letter.is_control()).collect();
                 let _ = write!(text, ": {wrong}");
@@ -94,15 +98,15 @@ mod tests {
     #[test]
     fn an_upstream_is_a_line_and_each_endpoint_another() {
         let json = r#"[{"name": "shop", "panic": true, "endpoints": [
-            {"url": "http://a", "weight": 1, "state": "up", "used": true},
-            {"url": "http://bb", "weight": 0, "state": "ejected", "used": false, "ejected-for": 7},
-            {"url": "http://c", "weight": 2, "state": "down", "used": true, "wrong": "it answers\u001b 500"}
+            {"url": "http://a", "weight": 1, "state": "up", "used": true, "in-flight": 0},
+            {"url": "http://bb", "weight": 0, "state": "ejected", "used": false, "in-flight": 3, "ejected-for": 7},
+            {"url": "http://c", "weight": 2, "state": "down", "used": true, "in-flight": 0, "wrong": "it answers\u001b 500"}
         ]}]"#;
         let upstreams: Vec<Upstream> = serde_json::from_str(json).unwrap();
         let expected = "\
             shop (too few are up: all are used)\n  \
               http://a   weight 1  up, used\n  \
-              http://bb  weight 0  ejected, not used, for 7 s\n  \
+              http://bb  weight 0  ejected, not used, for 7 s, 3 in flight\n  \
               http://c   weight 2  down, used: it answers 500\n";
         assert_eq!(text(&upstreams), expected);
         assert_eq!(text(&[]), "there are no upstreams\n");
