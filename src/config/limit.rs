@@ -23,7 +23,7 @@ pub struct Limit {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 20)]
     pub burst: Option<u32>,
-    /// As much in each day or month of the calendar, in UTC: `"10000/day"`, `"1000000/month"`. What was used survives a restart, in `server.state`; whoever used all of it is refused until the day or month ends, and does not wait.
+    /// As much in each day or month of the calendar, in UTC: `"10000/day"`, `"1000000/month"`. What was used survives a restart, in `server.state` or, with a `store`, there; whoever used all of it is refused until the day or month ends, and does not wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
     /// What a request costs: a number, `{ header = "x-cost" }` (a number from a header field), or by method: `{ POST = 5, OPTIONS = 0 }`.
@@ -46,15 +46,15 @@ pub struct Limit {
     pub max_waiting: u32,
     /// Clients that kept within their limits go before those that did not. Each request over a limit costs its client (the identity, else the address) a second of good standing, up to a minute, that comes back with time.
     pub priority: bool,
-    /// Keys whose allowance is known at a time, 64 bytes each, and 43 for a quota. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself. Keys with a quota that come in the same day or month should be fewer: of more, those that used least are counted too high. With a `store`, some 200 bytes more for each key that was in use in the last second or owes something; when there are more, new ones are decided as while the store cannot be asked.
+    /// Keys whose allowance is known at a time, 64 bytes each, and 43 for a quota. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself. Keys with a quota that come in the same day or month should be fewer: of more, those that used least are counted too high. With a `store`, some 200 bytes more for each key that was in use in the last second or owes something; when there are more, new ones are decided as while the store cannot be asked. The same for each key with a quota in a store that was in use since midnight, or is not told yet; when there are more, of those that are not told, what they use counts at this gateway only.
     pub max_keys: u32,
-    /// A store in which `rate` is counted, for all gateways that share it: `NAME` of `[store.NAME]` (Redis from version 5, or Valkey). `concurrent` counts on each gateway by itself.
+    /// A store in which `rate` and `quota` are counted, for all gateways that share it: `NAME` of `[store.NAME]` (Redis from version 5, or Valkey). `concurrent` counts on each gateway by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"shared")]
     pub store: Option<String>,
-    /// How long a gateway may spend what the store gave it beyond what was asked for at once: as much as the key spent lately, up to a quarter of the burst. Gateways together are over the rate for a moment by no more than they hold, which is what the rate gives in this time, once for each of them. `"0s"`: nothing is given ahead, and requests wait for the store's answer.
+    /// How long a gateway may spend what the store gave it beyond what was asked for at once: as much as the key spent lately, up to a quarter of the burst. Gateways together are over the rate for a moment by no more than they hold, which is what the rate gives in this time, once for each of them. `"0s"`: nothing is given ahead, and requests wait for the store's answer. For a quota, which no request waits for: how often the store is told what was used, and says what others did, unless little is left; gateways together are over a quota by no more than they let through in this time and that of an answer.
     pub lease: Duration,
-    /// How many gateways share the store: while it cannot be asked, each gives so many-th part of the rate and the burst.
+    /// How many gateways share the store: while it cannot be asked, each gives so many-th part of the rate and the burst. A quota goes on with what is known of it.
     pub gateways: u32,
     /// What happens while the store cannot be asked: `"local"`: each gateway counts its part by itself; `"reject"`: 503; `"allow"`: the limit lets everything through.
     pub on_failure: OnFailure,

@@ -19,6 +19,7 @@ use super::{
     section::Section,
     shared::{Shared, Sharing},
     state::State,
+    tally::Tally,
     used::{Shape, Used},
 };
 use crate::{
@@ -47,6 +48,8 @@ pub struct Limits {
     busiest: Counted<Busiest>,
     /// How rates are to be shared that several gateways count together.
     sharing: Mutex<Vec<(Arc<State>, Sharing)>>,
+    /// The same of quotas.
+    tallies: Mutex<Vec<(Arc<Used>, Sharing)>>,
     /// Where it is kept what was used, once somebody has a quota.
     ledger: OnceLock<Arc<Ledger>>,
     ledger_before: Option<Arc<Ledger>>,
@@ -86,6 +89,7 @@ impl Limits {
             used: Counted::after(before.map(|before| &before.used)),
             busiest: Counted::after(before.map(|before| &before.busiest)),
             sharing: Mutex::default(),
+            tallies: Mutex::default(),
             ledger: OnceLock::new(),
             ledger_before: before.and_then(|before| before.ledger.get().cloned()),
             folder: config.server.state.clone(),
@@ -185,7 +189,9 @@ impl Limits {
         let name = (name, place.route);
         let sharing = limit.sharing.clone();
         let state = self.state(name, limit.state.shape.clone(), sharing, &limit.metrics);
-        let used = limit.used.as_ref().map(|used| self.used(name, used.shape.clone()));
+        let sharing = limit.sharing.clone();
+        let shape = limit.used.as_ref().map(|used| used.shape.clone());
+        let used = shape.map(|shape| self.used(name, shape, sharing, &limit.metrics));
         Some(Arc::new(Limit { state, used, ..Limit::clone(limit) }))
     }
 
@@ -234,13 +240,49 @@ impl Limits {
     }
 
     /// What was used of a quota: what was used before, if its keys mean the same, also by another process.
-    pub(super) fn used(&self, name: (&str, &str), shape: Shape) -> Arc<Used> {
+    pub(super) fn used(
+        &self,
+        name: (&str, &str),
+        shape: Shape,
+        sharing: Option<(Arc<Store>, Sharing)>,
+        metrics: &Arc<LimitMetrics>,
+    ) -> Arc<Used> {
+        match sharing {
+            None => self.used_here(name, shape),
+            Some(sharing) => self.used_at_all(name, shape, sharing, metrics),
+        }
+    }
+
+    /// The same, counted together with the other gateways of a store.
+    fn used_at_all(
+        &self,
+        name: (&str, &str),
+        shape: Shape,
+        (store, terms): (Arc<Store>, Sharing),
+        metrics: &Arc<LimitMetrics>,
+    ) -> Arc<Used> {
+        let used = self.used.get(name, |name, before| {
+            let same = |known: &&Arc<Used>| {
+                known.shape == shape && known.tally.as_ref().is_some_and(|it| it.is_in(&store))
+            };
+            before.filter(same).cloned().unwrap_or_else(|| {
+                let seed = Tally::seed(&store);
+                let tally = Tally::new(name, shape.keys, (store, terms), metrics.clone());
+                Arc::new(Used::shared(shape, seed, tally))
+            })
+        });
+        self.tallies.lock().push((used.clone(), terms));
+        used
+    }
+
+    fn used_here(&self, name: (&str, &str), shape: Shape) -> Arc<Used> {
         let ledger = self.ledger.get_or_init(|| match &self.ledger_before {
             Some(known) if known.is_in(&self.folder) => known.clone(),
             Some(known) => Arc::new(known.moved(&self.folder)),
             None => Arc::new(Ledger::open(&self.folder, &self.quotas)),
         });
-        self.used.get(name, |name, before| match before {
+        let here = |known: &&Arc<Used>| known.tally.is_none();
+        self.used.get(name, |name, before| match before.filter(here) {
             Some(known) if known.shape == shape => known.clone(),
             Some(known) if known.shape == (Shape { keys: known.shape.keys, ..shape.clone() }) => {
                 Arc::new(known.resized(shape.keys))
@@ -272,9 +314,16 @@ impl Limits {
                 shared.change(terms);
             }
         }
+        for (used, terms) in self.tallies.lock().drain(..) {
+            if let Some(tally) = &used.tally {
+                tally.change(terms);
+                tally.start(&used);
+            }
+        }
         if let Some(ledger) = self.ledger.get() {
             let all = self.used.now.lock();
-            ledger.start(all.iter().map(|(name, used)| (name.clone(), used.clone())).collect());
+            let here = all.iter().filter(|(_, used)| used.tally.is_none());
+            ledger.start(here.map(|(name, used)| (name.clone(), used.clone())).collect());
         }
     }
 

@@ -35,7 +35,7 @@ impl Limit {
         if let Some(rate) = rate {
             words.push(cost(rate, claim.cost, self.state.peek(claim.key, now), now));
         }
-        if let Some(shared) = &self.state.shared {
+        if let (Some(shared), Some(_)) = (&self.state.shared, rate) {
             words
                 .push(format!("counted in store `{}`, as far as it is known here", shared.store()));
         }
@@ -47,6 +47,9 @@ impl Limit {
                 quota.calendar.word(),
                 coarse(until / 1_000)
             ));
+            if let Some(tally) = self.used.as_ref().and_then(|used| used.tally.as_ref()) {
+                words.push(format!("told to store `{}`", tally.store()));
+            }
         }
         if let Some(most) = concurrent {
             words.push(format!("{} of {most} at work", self.state.running(claim.key)));

@@ -35,6 +35,7 @@ mod sketch;
 mod standing;
 mod state;
 mod table;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tiers;

@@ -89,7 +89,8 @@ pub(super) fn merge(own: u64, base: u64, count: u64, now: Window) -> u64 {
     pack(own.max(window), sum + more)
 }
 
-fn pack(window: Window, used: u64) -> u64 {
+/// The number that says so.
+pub(super) fn pack(window: Window, used: u64) -> u64 {
     window.0 << BITS | used.min(MOST)
 }
 
@@ -102,6 +103,11 @@ impl Window {
             Calendar::Day => day,
             Calendar::Month => month(day),
         })
+    }
+
+    /// Its number since 1970.
+    pub(super) const fn number(self) -> u64 {
+        self.0
     }
 
     /// The greatest number that says nothing was used in it.

@@ -58,7 +58,9 @@ impl Section<'_> {
         self.check_cost(&cost, terms, &tiers);
         let sharing = store.map(|store| (store, self.sharing(terms, &tiers)));
         let shape = |calendar| Shape { recipe: recipe.clone(), keys: max_keys, calendar };
-        let used = self.calendar().map(|calendar| limits.used(name, shape(calendar)));
+        let used = self
+            .calendar()
+            .map(|calendar| limits.used(name, shape(calendar), sharing.clone(), &metrics));
         Some(Limit {
             name: name.0.into(),
             busiest: limits.busiest(name.0, self.limit.busiest.into(), &metrics),
@@ -231,13 +233,8 @@ impl Section<'_> {
             self.wrong("gateways", &message, "the number of those that share the store");
         }
         let at = self.at.key("store");
-        if self.calendar().is_some() {
-            let message = "a store counts rates: a quota in a store is not there yet";
-            let help = "a limit of its own; a route can have several";
-            self.problems.push(Problem::error(at.clone(), message).help(help));
-        } else if rate.is_none() && tiers.is_empty() {
-            let message =
-                "a store counts rates: how many run at a time each gateway counts by itself";
+        if self.calendar().is_none() && rate.is_none() && tiers.is_empty() {
+            let message = "a store counts rates and quotas: how many run at a time each gateway counts by itself";
             self.problems.push(Problem::error(at.clone(), message).help("rate = \"10/s\""));
         }
         Store::named(&limits.stores, name, &at, self.problems).map(Some)

@@ -16,8 +16,9 @@ use super::{
     quota::{self, Quota, Spent, Window},
     state::{Blocked, Owed},
     table::{Shown, Table},
+    tally::Tally,
 };
-use crate::config::Calendar;
+use crate::config::{Calendar, OnFailure};
 
 /// What each key used.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Used {
     counts: Owed,
     /// Whether something changed that is not kept yet.
     changed: AtomicBool,
+    /// Where other gateways count too, if they do.
+    pub(super) tally: Option<Tally>,
 }
 
 /// What counts depend on.
@@ -95,7 +98,12 @@ impl Used {
             true => Owed::One(AtomicU64::new(0)),
             false => Owed::Many(Table::counting(keys)),
         };
-        Self { shape, seed, counts, changed: AtomicBool::new(false) }
+        Self { shape, seed, counts, changed: AtomicBool::new(false), tally: None }
+    }
+
+    /// Counts together with other gateways.
+    pub(super) fn shared(shape: Shape, seed: Seed, tally: Tally) -> Self {
+        Self { tally: Some(tally), ..Self::new(shape, seed) }
     }
 
     /// The same for another number of keys.
@@ -116,6 +124,40 @@ impl Used {
     /// Takes what a request costs.
     #[inline]
     pub(super) fn take(&self, account: Account, quota: Quota, cost: u64) -> Result<Left, Blocked> {
+        match &self.tally {
+            None => self.take_here(account, quota, cost),
+            Some(tally) => self.take_for_all(tally, account, quota, cost),
+        }
+    }
+
+    /// The same, where other gateways count too.
+    #[inline(never)]
+    fn take_for_all(
+        &self,
+        tally: &Tally,
+        account: Account,
+        quota: Quota,
+        cost: u64,
+    ) -> Result<Left, Blocked> {
+        let fallback = tally.fallback();
+        if fallback == Some(OnFailure::Reject) {
+            return Err(Blocked::Unavailable);
+        }
+        match self.take_here(account, quota, cost) {
+            Ok(left) => {
+                let now = Window::at(quota.calendar, account.wall);
+                tally.note(account.key, now, (cost, 0), left.units);
+                Ok(left)
+            }
+            Err(Blocked::Quota(_)) if fallback == Some(OnFailure::Allow) => {
+                Ok(self.left(account, quota))
+            }
+            Err(blocked) => Err(blocked),
+        }
+    }
+
+    #[inline]
+    fn take_here(&self, account: Account, quota: Quota, cost: u64) -> Result<Left, Blocked> {
         let now = Window::at(quota.calendar, account.wall);
         let count = self
             .counts
@@ -136,7 +178,17 @@ impl Used {
         self.counts.with(account.key, now.floor(), |count| {
             *count = quota::give_back(*count, now, cost);
         });
+        if let Some(tally) = &self.tally {
+            tally.note(account.key, now, (0, cost), u64::MAX);
+        }
         self.change();
+    }
+
+    /// Takes in what a key used in a day or month at all gateways. It never makes what is known less: that
+    /// would free who is not to be.
+    pub(super) fn learn(&self, key: u64, window: Window, used: u64) {
+        let count = quota::pack(window, used);
+        self.counts.with(key, window.floor(), |own| *own = count.max(*own));
     }
 
     /// What is left.

@@ -50,6 +50,8 @@ pub struct LimitMetrics {
     pub fallbacks: Counter,
     /// 1 while it goes on without its store, else 0.
     pub store_down: Gauge,
+    /// Times that a key's use of a quota could not be noted for the store, for want of room.
+    pub store_lost: Counter,
 }
 
 impl LimitMetrics {
@@ -69,6 +71,7 @@ impl LimitMetrics {
             fetches: Counter::default(),
             fallbacks: Counter::default(),
             store_down: Gauge::default(),
+            store_lost: Counter::default(),
         }
     }
 

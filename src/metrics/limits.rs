@@ -75,6 +75,12 @@ fn limit_stores(page: &mut Page, all: &Named<LimitMetrics>) {
         "1 while a limit goes on without its store, else 0.",
     );
     simple(page, down, "limit", all, |limit| limit.store_down.get());
+    let lost = (
+        "janua_limit_store_lost_total",
+        Kind::Counter,
+        "Times that a key's use of a quota was not kept for a store that is away, for want of room.",
+    );
+    simple(page, lost, "limit", all, |limit| limit.store_lost.get());
 }
 
 pub(super) fn quotas(page: &mut Page, quotas: &QuotaMetrics) {

@@ -154,6 +154,11 @@ impl Link {
         }
     }
 
+    /// Whether there is a connection.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Up(_))
+    }
+
     /// Why there is no connection, if it is known that there is none.
     pub(super) fn down_by(&self) -> Option<Unavailable> {
         match &*self.state.borrow() {

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::digest::{Context, SHA256};
 use redis::{Cmd, FromRedisValue};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
@@ -121,6 +122,17 @@ impl Store {
         problems.keep(known)?.clone()
     }
 
+    /// Bytes for this purpose that are the same wherever the store has the same password.
+    #[must_use]
+    pub fn secret(&self, purpose: &str) -> [u8; 16] {
+        let mut context = Context::new(&SHA256);
+        context.update(purpose.as_bytes());
+        context.update(&[0]);
+        context.update(self.password.as_ref().map_or(&[], |password| password.as_bytes()));
+        let digest = context.finish();
+        std::array::from_fn(|index| digest.as_ref()[index])
+    }
+
     /// Whether another does the same: then it can go on in its place.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
@@ -145,6 +157,12 @@ impl Store {
     #[must_use]
     pub fn down(&self) -> Option<Unavailable> {
         self.link.down_by()
+    }
+
+    /// Whether there is a connection, so far as is known.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.link.is_up()
     }
 
     /// How many may wait for answers at a time.

@@ -10,7 +10,7 @@ use super::Redis;
 use crate::support::{Client, Janua, Message, PATIENCE, Setup, soon, until};
 
 /// A gateway whose limit `l` is counted in this store.
-fn setup(redis: &Redis, keys: &str) -> Setup {
+pub(super) fn setup(redis: &Redis, keys: &str) -> Setup {
     Setup::new(format!(
         "[store.shared]\nurl = \"{}\"\n[limit.l]\nstore = \"shared\"\n{keys}\n\
          [[route]]\nname = \"r\"\nlimit = \"l\"\nto = {{ status = 204 }}\n",
@@ -18,7 +18,7 @@ fn setup(redis: &Redis, keys: &str) -> Setup {
     ))
 }
 
-async fn several(setup: &Setup, count: usize) -> Vec<Janua> {
+pub(super) async fn several(setup: &Setup, count: usize) -> Vec<Janua> {
     let mut all = Vec::new();
     for _ in 0..count {
         let janua = setup.clone().start().await;
@@ -28,21 +28,21 @@ async fn several(setup: &Setup, count: usize) -> Vec<Janua> {
     all
 }
 
-async fn get(janua: &Janua) -> Message {
+pub(super) async fn get(janua: &Janua) -> Message {
     janua.get("/").await
 }
 
-fn sum(gateways: &[Janua], series: &str) -> u64 {
+pub(super) fn sum(gateways: &[Janua], series: &str) -> u64 {
     gateways.iter().map(|janua| janua.counted(series)).sum()
 }
 
 /// What clients were answered.
 #[derive(Debug, Default)]
-struct Told {
-    statuses: BTreeMap<u16, u64>,
+pub(super) struct Told {
+    pub(super) statuses: BTreeMap<u16, u64>,
     /// When each request was let through.
-    admitted: Vec<Instant>,
-    slowest: Duration,
+    pub(super) admitted: Vec<Instant>,
+    pub(super) slowest: Duration,
 }
 
 /// Sends requests to a gateway as fast as it answers, until then.
@@ -65,7 +65,12 @@ async fn hammer(mut client: Client, end: Instant) -> Told {
 }
 
 /// Has so many clients at each gateway send requests for this long, while `act` does something.
-async fn load(gateways: &[Janua], clients: usize, time: Duration, act: impl Future) -> Told {
+pub(super) async fn load(
+    gateways: &[Janua],
+    clients: usize,
+    time: Duration,
+    act: impl Future,
+) -> Told {
     let mut all = Vec::new();
     let end = Instant::now() + time;
     for janua in gateways {

@@ -2,6 +2,7 @@
 
 mod keys;
 mod limits;
+mod quotas;
 mod redis;
 mod sessions;
 
