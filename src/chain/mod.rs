@@ -27,7 +27,7 @@ mod tunnel;
 mod unread;
 mod validate;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use http::{Response, request::Parts};
 use hyper::body::{Body as _, Incoming};
@@ -47,7 +47,7 @@ use crate::{
     snapshot::{Listener, Target, View},
 };
 
-/// Answers a request.
+/// Answers a request; an error there never is, only a place for one, which the server's library asks for.
 ///
 /// What is given is put where it stays before the future begins: futures are moved about, so this one
 /// is kept small.
@@ -57,14 +57,14 @@ pub fn serve(
     client: InFlight,
     mut head: Parts,
     body: Option<Incoming>,
-) -> impl Future<Output = Response<Body>> + Send + use<> {
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<> {
     let mut exchange = Exchange::begin(world, listener, client, &head);
     let mut body = exchange.receive(body);
     async move {
-        match run(&mut exchange, &mut head, &mut body).await {
+        Ok(match run(&mut exchange, &mut head, &mut body).await {
             Ok(response) => exchange.answer(response),
             Err(reject) => exchange.refuse(reject, &head),
-        }
+        })
     }
 }
 

@@ -15,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
 use http::{Request, Response, Version};
 use hyper::{
     body::Incoming,
@@ -199,7 +198,7 @@ fn answer(
     };
     listener.metrics.at(client.worker.index).request(protocol);
     let (head, body) = request.into_parts();
-    Box::pin(chain::serve(world, listener, client, head, Some(body)).map(Ok))
+    Box::pin(chain::serve(world, listener, client, head, Some(body)))
 }
 
 async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {
