@@ -8,6 +8,7 @@ mod certificates;
 mod folder;
 mod idp;
 mod origin;
+mod stage;
 mod tries;
 mod websocket;
 
@@ -20,7 +21,7 @@ use std::{
 use socket2::{Domain, Socket, Type};
 
 pub use self::tries::Try;
-use self::{folder::Folder, idp::Idp, origin::Origin};
+use self::{folder::Folder, idp::Idp, origin::Origin, stage::Stage};
 use super::{Gateway, Source};
 use crate::{
     auth::{Wish, hash_password, make_key},
@@ -42,6 +43,7 @@ const CERTIFIED: &str = "127.0.0.1:8444";
 const DAWN: &str = "127.0.0.1:3001";
 const DUSK: &str = "127.0.0.1:3002";
 const IDP: &str = "127.0.0.1:3003";
+const STAGE: &str = "127.0.0.1:3004";
 const FOLDER: &str = "/tmp/janua-demo";
 
 /// What stands there for the keys' digests and the password's hash.
@@ -120,7 +122,7 @@ pub struct Demo {
     file: PathBuf,
     folder: Folder,
     secrets: Secrets,
-    _origins: [Origin; 2],
+    _stage: Stage,
     _idp: Idp,
 }
 
@@ -137,8 +139,10 @@ impl Demo {
         let places = places(arguments.listen)?;
         let [clear, tls, certified] = places.each_ref().map(|place| place.address);
         let addresses = Addresses { clear, tls, certified };
-        let dawn = Origin::start("dawn").await.map_err(StartError::Origin)?;
-        let dusk = Origin::start("dusk").await.map_err(StartError::Origin)?;
+        let dawn = Origin::start("dawn").map_err(StartError::Origin)?;
+        let dusk = Origin::start("dusk").map_err(StartError::Origin)?;
+        let [at_dawn, at_dusk] = [&dawn, &dusk].map(|origin| origin.address.to_string());
+        let stage = Stage::start([dawn, dusk].into()).await.map_err(StartError::Origin)?;
         let folder = Folder::new().map_err(StartError::Folder)?;
         let idp = Idp::start().await.map_err(StartError::Origin)?;
         certificates::make(folder.path()).map_err(StartError::Secrets)?;
@@ -151,9 +155,10 @@ impl Demo {
             (CLEAR, clear.to_string()),
             (TLS, tls.to_string()),
             (CERTIFIED, certified.to_string()),
-            (DAWN, dawn.address.to_string()),
-            (DUSK, dusk.address.to_string()),
+            (DAWN, at_dawn),
+            (DUSK, at_dusk),
             (IDP, idp.address.to_string()),
+            (STAGE, stage.address.to_string()),
             (FOLDER, quoted(folder.path())),
             (ADMIN, secrets.admin.1.clone()),
             (USER, secrets.user.1.clone()),
@@ -162,7 +167,7 @@ impl Demo {
         fs::write(&file, text).map_err(StartError::Folder)?;
         let gateway = Gateway::start(Source::File(file.clone()), Passed::default(), log).await;
         let gateway = gateway.map_err(StartError::Gateway)?;
-        Ok(Self { gateway, addresses, file, folder, secrets, _origins: [dawn, dusk], _idp: idp })
+        Ok(Self { gateway, addresses, file, folder, secrets, _stage: stage, _idp: idp })
     }
 
     /// The gateway.
@@ -283,10 +288,10 @@ mod tests {
 
     #[test]
     fn all_places_are_in_the_configuration() {
-        let places = [CLEAR, TLS, CERTIFIED, DAWN, DUSK, IDP, FOLDER, ADMIN, USER, HASH];
+        let places = [CLEAR, TLS, CERTIFIED, DAWN, DUSK, IDP, STAGE, FOLDER, ADMIN, USER, HASH];
         let text = written(&places.map(|place| (place, "HERE".into())));
         assert!(!text.contains("127.0.0.1") && !text.contains("/tmp"), "{text}");
-        assert_eq!(text.matches("HERE").count(), 20, "{text}");
+        assert_eq!(text.matches("HERE").count(), 21, "{text}");
     }
 
     #[test]

@@ -15,6 +15,8 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -32,21 +34,51 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
-/// An origin that serves until it is dropped.
+/// An origin that serves until it is killed or dropped.
 #[derive(Debug)]
 pub(super) struct Origin {
+    pub(super) name: &'static str,
     pub(super) address: SocketAddr,
-    _serving: AbortOnDropHandle<()>,
+    serving: Mutex<Option<AbortOnDropHandle<()>>>,
+    /// Bound, and not listening: nobody else gets the port while the origin is dead.
+    _place: Socket,
 }
 
 impl Origin {
     /// Starts an origin.
-    pub(super) async fn start(name: &'static str) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let serving = AbortOnDropHandle::new(tokio::spawn(serve(name, listener)));
-        Ok(Self { address, _serving: serving })
+    pub(super) fn start(name: &'static str) -> io::Result<Self> {
+        let place = socket(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = place.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+        let origin = Self { name, address, serving: Mutex::default(), _place: place };
+        origin.start_again()?;
+        Ok(origin)
     }
+
+    /// Ends it at once, connections and all.
+    pub(super) fn kill(&self) {
+        *self.serving.lock() = None;
+    }
+
+    /// Starts it where it was, if it is dead.
+    pub(super) fn start_again(&self) -> io::Result<()> {
+        let mut serving = self.serving.lock();
+        if serving.is_none() {
+            let socket = socket(self.address)?;
+            socket.listen(1_024)?;
+            let listener = TcpListener::from_std(socket.into())?;
+            *serving = Some(AbortOnDropHandle::new(tokio::spawn(serve(self.name, listener))));
+        }
+        Ok(())
+    }
+}
+
+/// A socket at this address.
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 /// Accepts for ever; connections end with it.

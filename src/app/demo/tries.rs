@@ -98,6 +98,13 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
         -w '%{size_download} bytes after %{time_total} s\\n' HTTP/paced",
         "160 KiB where answers go at 64 KiB a second",
         &["163840 bytes after 2."]),
+    ("Death", "curl -s HTTP/_demo/kill/2; for i in 1 2 3 4 5 6; do curl -s HTTP/who; done; sleep 1; \
+        curl -s --unix-socket ADMIN http://janua/upstreams",
+        "the second origin dies: no request fails, those that find nobody go on to the first; then it is left out",
+        &["dusk is dead\ndawn\ndawn\ndawn\ndawn\ndawn\ndawn\n", "\"state\":\"down\",\"used\":false"]),
+    ("Recovery", "curl -s HTTP/_demo/start/2; until curl -s HTTP/who | grep dusk; do sleep 0.1; done",
+        "it is started again, and found to be well",
+        &["dusk lives\ndusk\n"]),
     ("Nobody", "curl -si HTTP/articles/7",
         "401: the route asks who you are, and says how one says it",
         &["HTTP/1.1 401 ", "www-authenticate: ApiKey ", "www-authenticate: Basic ", "auth.missing"]),
