@@ -30,7 +30,7 @@ impl Exchange {
             let secure = origin.is_some_and(|origin| origin.starts_with("https:"));
             self.cookies.extend(fork.split.cookie(point, secure));
         }
-        keep_cookie(fork, head);
+        hide_cookie(fork, head);
     }
 
     /// What a split makes of it, for people; the way to show is noted.
@@ -38,7 +38,7 @@ impl Exchange {
         let Target::Fork(fork) = &route.target else { return None };
         let shares = fork.split.explain(&self.says(&head.headers));
         self.way = shares.shown();
-        keep_cookie(fork, head);
+        hide_cookie(fork, head);
         Some(shares)
     }
 
@@ -50,7 +50,7 @@ impl Exchange {
 }
 
 /// Takes the split's cookie off the request.
-fn keep_cookie(fork: &Fork, head: &mut Parts) {
+fn hide_cookie(fork: &Fork, head: &mut Parts) {
     if let Some(name) = fork.split.cookie_name() {
         clear_cookies(&mut head.headers, |known| known == name.as_bytes());
     }

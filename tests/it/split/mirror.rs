@@ -141,11 +141,12 @@ async fn clients_notice_nothing_of_a_shadow_that_fails() {
         })
         .await;
         let url = if shadow == "refuses" { &dead } else { &scripted.url };
-        let total = "[upstream.shadow.timeout]\ntotal = \"300ms\"\n[upstream.shadow.retry]\non = []\n\
-                     [upstream.shadow.ejection]\nfailures = 0\n";
-        let config = format!("{total}[upstream.shadow]\nendpoints = \"{url}\"\n");
+        let total = if shadow.starts_with("hangs") { "300ms" } else { "10s" };
         let text = format!(
-            "[upstream.u]\nendpoints = \"{}\"\n{config}[[route]]\nname = \"r\"\nto = \"u\"\nmirror = \"shadow\"\n",
+            "[upstream.u]\nendpoints = \"{}\"\n\
+             [upstream.shadow]\nendpoints = \"{url}\"\ntimeout.total = \"{total}\"\n\
+             retry.on = []\nejection.failures = 0\n\
+             [[route]]\nname = \"r\"\nto = \"u\"\nmirror = \"shadow\"\n",
             origin.url
         );
         let janua = Setup::new(text).start().await;
@@ -275,6 +276,25 @@ async fn the_share_is_respected() {
         until("all have ended", || in_flight(&janua) == 0).await;
         assert!(bounds.contains(&sent(&janua, "answered")), "{share}: {}", shadow.requests().len());
     }
+}
+
+#[tokio::test]
+async fn a_shadow_may_be_a_url_and_has_times_of_its_own() {
+    let (origin, shadow) = (Origin::answering(OK).await, Origin::answering(NONE).await);
+    let janua = Setup::new(format!(
+        "[[route]]\nname = \"r\"\nto = [{{ upstream = \"{}\" }}]\nmirror = \"{}\"\n\
+         timeout = {{ total = \"7s\", first-byte = \"6s\" }}\n",
+        origin.url, shadow.url
+    ));
+    let janua = janua.start().await;
+    let mut client = janua.client().await;
+    client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    served(&mut client).await;
+    until("the copy", || shadow.requests().len() == 1 && sent(&janua, "answered") == 1).await;
+    let world = janua.world();
+    let mirror = world.routes.targets()[0].mirror.as_ref().unwrap();
+    let usual = mirror.way.upstream.timeout;
+    assert_eq!(mirror.way.timeout, usual, "nobody waits for it: the route's times are not its own");
 }
 
 #[tokio::test]
