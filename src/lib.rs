@@ -12,7 +12,7 @@
 //!   4 identify    who is it                                     auth
 //!   5 authorize   may it                                        auth
 //!   6 limit       rate, concurrency, quota; may delay           limit
-//!   7 match       no route? only now                            chain
+//!   7 match       no route? only now; which of several ways     chain, split
 //!   8 prepare     rewriting, header fields for the origin       rewrite, message
 //!   9 lookup      the cache                                     cache
 //!  10 forward     is there room? pick an endpoint, send, retry  overload, upstream
@@ -45,7 +45,7 @@
 //! 7 server  admin       sockets in, HTTP out; the operator's door
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
-//! 4 access auth cache limit rewrite route tls upstream      features, strangers to one another
+//! 4 access auth cache limit rewrite route split tls upstream   features, strangers to one another
 //! 3 health overload store   who is well, how much may be in flight, what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
 //! 1 metrics stream telemetry                                counters, byte streams, logs
@@ -79,6 +79,7 @@ pub mod rewrite;
 pub mod route;
 pub mod server;
 pub mod snapshot;
+pub mod split;
 pub mod state;
 pub mod store;
 pub mod stream;

@@ -16,7 +16,7 @@ const RANKS: &[(u8, &[&str])] = &[
     (7, &["server", "admin"]),
     (6, &["chain"]),
     (5, &["snapshot"]),
-    (4, &["access", "auth", "cache", "limit", "rewrite", "route", "tls", "upstream"]),
+    (4, &["access", "auth", "cache", "limit", "rewrite", "route", "split", "tls", "upstream"]),
     (3, &["health", "overload", "store"]),
     (2, &["dial", "message"]),
     (1, &["metrics", "stream", "telemetry"]),

@@ -92,7 +92,7 @@ impl Check<'_> {
         self.route(expect.route.as_deref());
         self.status(expect.status);
         self.reason(expect.reason.as_deref());
-        self.upstream(expect.upstream.as_deref());
+        self.upstream(&expect.upstream);
         self.path(expect.path.as_deref());
         self.headers(expect);
     }
@@ -133,15 +133,33 @@ impl Check<'_> {
         }
     }
 
-    fn upstream(&mut self, expected: Option<&str>) {
-        let Some(expected) = expected else { return };
+    /// Wherever it may go has to be among those that are expected.
+    fn upstream(&mut self, expected: &[String]) {
         let names = self.world.upstreams.iter().map(|upstream| &*upstream.name);
-        if !self.known("upstream", expected, names) {
+        let mut known = !expected.is_empty();
+        for name in expected {
+            known &= self.known("upstream", name, names.clone());
+        }
+        if !known {
             return;
         }
+        let places = self.places();
+        let is_expected = |place: &&str| expected.iter().any(|name| name == place);
+        if places.is_empty() || !places.iter().all(is_expected) {
+            let names = format!("`{}`", expected.join("` or `"));
+            self.fail("upstream", names, self.came());
+        }
+    }
+
+    /// The upstreams that the request may go to.
+    fn places(&self) -> Vec<&str> {
         match &self.plan.outcome {
-            Outcome::Forwarded { upstream, .. } if *upstream.name == *expected => {}
-            _ => self.fail("upstream", format!("`{expected}`"), self.came()),
+            Outcome::Forwarded { split: Some(split), .. } => {
+                let ways = split.possible().into_iter();
+                ways.map(|way| &*split.ways[way].upstream).collect()
+            }
+            Outcome::Forwarded { upstream, split: None, .. } => vec![&upstream.name],
+            Outcome::Refused { .. } | Outcome::Answered(_) | Outcome::Door(_) => Vec::new(),
         }
     }
 
@@ -212,7 +230,7 @@ impl Check<'_> {
                 format!("answered by Janua with {}", answer.status().as_u16())
             }
             Outcome::Door(door) => format!("answered at Janua's door `{}`", door.name()),
-            Outcome::Forwarded { upstream, .. } => format!("sent to `{}`", upstream.name),
+            Outcome::Forwarded { .. } => format!("sent to `{}`", self.places().join("` or `")),
         }
     }
 }

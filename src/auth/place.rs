@@ -5,16 +5,13 @@
 
 use std::borrow::Cow;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Uri,
-    header::{AUTHORIZATION, COOKIE},
-    uri::PathAndQuery,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 use percent_encoding::percent_decode;
 
 use super::Ask;
 use crate::{
     config::{Path, Problem},
+    message::{clear_cookies, cookies},
     reject::Reject,
 };
 
@@ -100,7 +97,9 @@ impl Place {
                 }
             }
             Self::Query(name) => without_parameter(name, uri),
-            Self::Cookie(_) | Self::Cookies(_) => self.clear_cookie(headers),
+            Self::Cookie(_) | Self::Cookies(_) => {
+                clear_cookies(headers, |key| self.is_cookie(key));
+            }
         }
     }
 
@@ -110,21 +109,6 @@ impl Place {
             Self::Cookie(name) => key == name.as_bytes(),
             Self::Cookies(beginning) => key.starts_with(beginning.as_bytes()),
             Self::Header(_) | Self::Authorization(_) | Self::Query(_) => false,
-        }
-    }
-
-    fn clear_cookie(&self, headers: &mut HeaderMap) {
-        if !cookies(headers).any(|(key, _)| self.is_cookie(key)) {
-            return;
-        }
-        let join = |(key, value): (&[u8], &[u8])| [key, b"=", value].concat();
-        let rest: Vec<_> = cookies(headers)
-            .filter(|(key, _)| !self.is_cookie(key) && !key.is_empty())
-            .map(join)
-            .collect();
-        match HeaderValue::from_bytes(&rest.join(&b"; "[..])) {
-            Ok(rest) if !rest.is_empty() => drop(headers.insert(COOKIE, rest)),
-            _ => drop(headers.remove(COOKIE)),
         }
     }
 }
@@ -160,16 +144,6 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if text.contains(&b'%') { percent_decode(text).into() } else { Cow::Borrowed(text) }
 }
 
-/// Names and values of cookies.
-pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let fields = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    fields.flat_map(|field| field.split(|byte| *byte == b';')).map(|cookie| {
-        let cookie = cookie.trim_ascii();
-        let end = cookie.iter().position(|byte| *byte == b'=').unwrap_or(cookie.len());
-        (cookie[..end].trim_ascii(), cookie.get(end + 1..).unwrap_or_default().trim_ascii())
-    })
-}
-
 fn without_parameter(name: &str, uri: &mut Uri) {
     let Some(query) = uri.query() else { return };
     let is_it = |text: &&str| decoded(pair(text).0.as_bytes()) == name.as_bytes();
@@ -190,6 +164,8 @@ fn without_parameter(name: &str, uri: &mut Uri) {
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     fn found(

@@ -32,7 +32,7 @@ use crate::{
     reject::Reject,
     route::Query,
     snapshot::{Listener, Route, View},
-    upstream::Pool,
+    upstream::{Pool, Upstream},
 };
 
 /// The facts of one request and its answer.
@@ -57,6 +57,8 @@ pub struct Exchange {
     pub(super) referer: Option<HeaderValue>,
     /// The number of the rule that takes it.
     pub(super) rule: Option<usize>,
+    /// The number of the way that it goes, where its route has several.
+    pub(super) way: usize,
     /// The endpoint that answered or was tried last.
     pub(super) endpoint: Option<Arc<Pool>>,
     pub(super) tries: u32,
@@ -134,6 +136,7 @@ impl Exchange {
             agent: None,
             referer: None,
             rule: None,
+            way: 0,
             endpoint: None,
             tries: 0,
             identify: None,
@@ -213,6 +216,11 @@ impl Exchange {
     /// The route that takes the request, once it is known.
     pub(super) fn route(&self) -> Option<&Route> {
         self.rule.map(|rule| &self.world.routes.targets()[rule])
+    }
+
+    /// The upstream that it goes to, if it goes to one.
+    pub(super) fn upstream(&self) -> Option<&Upstream> {
+        Some(&self.route()?.target.way(self.way)?.upstream)
     }
 
     /// The answer to a method that no route takes, with those that are taken.

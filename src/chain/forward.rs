@@ -28,7 +28,7 @@ use crate::{
     reject::Reject,
     rewrite::{FieldValue, Template},
     route::Params,
-    snapshot::{Bind, Route, Target},
+    snapshot::{Bind, Route, Target, Way},
     upstream::{Answer, Call, Failure, Upstream},
 };
 
@@ -53,24 +53,24 @@ pub(super) fn begin<'r, 'e>(
     // Any success would tell the client that its tunnel is open (RFC 8441 section 5).
     let connect = upgrade.is_some() && !answers_101(head.version);
     let scope = Scope { exchange, route, params };
-    let answer = match &route.target {
-        Target::Upstream { upstream, timeout } => {
-            let mut request = take(head, body);
-            let upgrade = upgrade.map(|protocol| Box::new(tunnel::ask(&mut request, protocol)));
-            let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
-            let mut call = Call::new(request, &exchange.client.worker, *timeout, protocol);
-            if upstream.proxy_protocol {
-                call.introduction = Some(introduction(exchange).into());
-            }
-            return Ok(Begun::Call(upstream, call, upgrade));
+    if let Some(Way { upstream, timeout }) = route.target.way(exchange.way) {
+        let mut request = take(head, body);
+        let upgrade = upgrade.map(|protocol| Box::new(tunnel::ask(&mut request, protocol)));
+        let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
+        let mut call = Call::new(request, &exchange.client.worker, *timeout, protocol);
+        if upstream.proxy_protocol {
+            call.introduction = Some(introduction(exchange).into());
         }
+        return Ok(Begun::Call(upstream, call, upgrade));
+    }
+    let answer = match &route.target {
         Target::Redirect { location, status } => redirect(&scope, &head.headers, location, *status),
         Target::Respond { status, body, content_type } => {
             respond(&scope, &head.headers, *status, body, content_type.as_ref())
         }
         Target::Echo => echo::echo(exchange, head),
-        // It was entered before.
-        Target::Door(_) => return Err(Reject::Internal),
+        // They were taken before.
+        Target::Door(_) | Target::Upstream(_) | Target::Fork(_) => return Err(Reject::Internal),
     };
     match connect && answer.status().is_success() {
         true => Err(Reject::MethodRefused),
@@ -81,7 +81,7 @@ pub(super) fn begin<'r, 'e>(
 /// The PROXY header that names the client: its address, as trusted peers tell it, and where it came
 /// in. Of one that others told of, the port is not known.
 #[cold]
-fn introduction(exchange: &Exchange) -> Vec<u8> {
+pub(super) fn introduction(exchange: &Exchange) -> Vec<u8> {
     let peer = exchange.client.peer;
     let port =
         peer.filter(|peer| Some(peer.ip()) == exchange.client_ip).map_or(0, |peer| peer.port());

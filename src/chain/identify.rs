@@ -87,7 +87,7 @@ impl Exchange {
     }
 
     /// Scheme and host by which the client came, as trusted peers tell it.
-    fn origin(&self, headers: &HeaderMap) -> Option<String> {
+    pub(super) fn origin(&self, headers: &HeaderMap) -> Option<String> {
         client_origin(headers, &self.client, self.host.as_ref())
     }
 

@@ -17,6 +17,7 @@ mod exchange;
 mod forward;
 mod identify;
 mod limit;
+mod mirror;
 mod overload;
 mod pace;
 mod plan;
@@ -26,6 +27,7 @@ mod stage;
 mod tunnel;
 mod unread;
 mod validate;
+mod ways;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -113,6 +115,8 @@ async fn run(
         if let Target::Door(door) = &route.target {
             return Box::pin(exchange.enter(door, head, body)).await;
         }
+        // Of several ways one, by what the client sent.
+        exchange.choose(route, head);
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
         exchange.strip_credentials(route, head);
@@ -121,6 +125,7 @@ async fn run(
         let _miss = route.cache.lookup(head);
         // 10 forward: is there room? pick an endpoint, send, try again where that is safe
         exchange.enter_upstream(route)?;
+        exchange.mirror(route, kept.upgrade.is_some(), head, body);
         match forward::begin(exchange, route, &params, kept.upgrade, head, body)? {
             Begun::Call(upstream, call, upgrade) => (upstream, call, upgrade, changes),
             Begun::Answered(response) => return Ok(answer::change(response, changes)),

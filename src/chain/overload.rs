@@ -17,7 +17,7 @@ use crate::{
     message::RequestBody,
     overload::{AHEAD, Gate, Outcome, SMALL},
     reject::Reject,
-    snapshot::{Route, Target},
+    snapshot::Route,
     upstream::{Answer, Failure},
 };
 
@@ -72,8 +72,8 @@ impl Exchange {
     /// Takes a place at the route's upstream, if those are counted.
     #[inline]
     pub(super) fn enter_upstream(&mut self, route: &Route) -> Result<(), Reject> {
-        let Target::Upstream { upstream, .. } = &route.target else { return Ok(()) };
-        let Some(gate) = &upstream.gate else { return Ok(()) };
+        let Some(way) = route.target.way(self.way) else { return Ok(()) };
+        let Some(gate) = &way.upstream.gate else { return Ok(()) };
         // No clock is read for it: what came before was timed.
         let before = self.identify.unwrap_or(0) + self.waited.unwrap_or(0);
         let now = self.started + Duration::from_micros(before);
@@ -107,7 +107,7 @@ impl Exchange {
     /// Gives back the place at the upstream.
     pub(super) fn leave_upstream(&mut self) {
         let Some(slot) = self.slot.take() else { return };
-        if let Some(Target::Upstream { upstream, .. }) = self.route().map(|route| &route.target)
+        if let Some(upstream) = self.upstream()
             && let Some(gate) = &upstream.gate
         {
             gate.leave(slot, self.client.worker.index, Instant::now);
@@ -160,7 +160,7 @@ impl Exchange {
 }
 
 /// What an answer tells of its upstream; one that did not wait for the whole request tells nothing.
-fn outcome<B>(response: &Response<B>, early: bool) -> Outcome {
+pub(super) fn outcome<B>(response: &Response<B>, early: bool) -> Outcome {
     match response.status() {
         StatusCode::SERVICE_UNAVAILABLE => Outcome::Overloaded,
         StatusCode::TOO_MANY_REQUESTS => Outcome::Nothing,

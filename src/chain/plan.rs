@@ -32,7 +32,8 @@ use crate::{
     reject::Reject,
     rewrite::{Changes, FieldChange},
     route::{Candidate, Found, Params, Query},
-    snapshot::{Bind, Listener, Route, Snapshot, Target, View},
+    snapshot::{Bind, Listener, Mirror, Route, Snapshot, Target, View, Way},
+    split::Shares,
     upstream::Upstream,
     worker::{Clock, Worker},
 };
@@ -86,8 +87,12 @@ pub enum Outcome {
     Door(Door),
     /// It goes to an upstream.
     Forwarded {
-        /// Which.
+        /// Which; where that is a matter of chance, the most likely one.
         upstream: Arc<Upstream>,
+        /// Which others there are, if there are any.
+        split: Option<Box<Shares>>,
+        /// Who gets a copy of it, or of a share of those like it.
+        mirror: Option<Arc<Mirror>>,
         /// What becomes of the answer's header fields.
         changes: Vec<(HeaderName, FieldChange)>,
     },
@@ -277,6 +282,7 @@ fn finish(
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
+    let split = exchange.explain_way(route, &mut head);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &kept, &mut head)?;
     planned.note(match came == head.uri {
@@ -286,18 +292,18 @@ fn finish(
     let _miss = route.cache.lookup(&head);
     planned.note("nothing configured");
     let scope = Scope { exchange, route, params };
+    if let Some(Way { upstream, .. }) = route.target.way(exchange.way) {
+        let mirror = route.mirror.clone().filter(|_| kept.upgrade.is_none());
+        let does = forwards(exchange, route, upstream, split.as_ref(), mirror.as_deref());
+        planned.note(does);
+        let request = Request::from_parts(head, RequestBody::Empty);
+        planned.sent = Some(addressed(upstream, kept, request));
+        planned.note("the answer goes to the client");
+        let changes = list(exchange, changes);
+        let (upstream, split) = (upstream.clone(), split.map(Box::new));
+        return Ok(Outcome::Forwarded { upstream, split, mirror, changes });
+    }
     let mut answer = match &route.target {
-        Target::Upstream { upstream, .. } => {
-            let room = upstream.gate.as_ref();
-            let room = room.map(|gate| exchange.explain_room(gate, route));
-            let room = room.map(|room| format!(", {room}")).unwrap_or_default();
-            planned.note(format!("to the upstream `{}`{room}", upstream.name));
-            let request = Request::from_parts(head, RequestBody::Empty);
-            planned.sent = Some(addressed(upstream, kept, request));
-            planned.note("the answer goes to the client");
-            let changes = list(exchange, changes);
-            return Ok(Outcome::Forwarded { upstream: upstream.clone(), changes });
-        }
         Target::Redirect { location, status } => {
             planned.note(format!("nowhere: redirects, {status}"));
             forward::redirect(&scope, &head.headers, location, *status)
@@ -306,8 +312,8 @@ fn finish(
             planned.note(format!("nowhere: answers, {status}"));
             forward::respond(&scope, &head.headers, *status, body, content_type.as_ref())
         }
-        // It was said before.
-        Target::Door(_) => return Err(Reject::Internal),
+        // They were said before.
+        Target::Door(_) | Target::Upstream(_) | Target::Fork(_) => return Err(Reject::Internal),
         Target::Echo => {
             planned.note("nowhere: answers with the request");
             let answer = echo::echo(exchange, &head);
@@ -318,6 +324,24 @@ fn finish(
     planned.note("goes to the client");
     changes.apply(answer.headers_mut());
     Ok(Outcome::Answered(made(exchange, answer)))
+}
+
+/// What is done to a request that goes on.
+fn forwards(
+    exchange: &Exchange,
+    route: &Route,
+    upstream: &Upstream,
+    split: Option<&Shares>,
+    mirror: Option<&Mirror>,
+) -> String {
+    let to = match split.map(Shares::possible) {
+        Some(ways) if ways.len() > 1 => format!("one of {} upstreams, by chance", ways.len()),
+        _ => format!("the upstream `{}`", upstream.name),
+    };
+    let room = upstream.gate.as_ref();
+    let room = room.map(|gate| format!(", {}", exchange.explain_room(gate, route)));
+    let copied = mirror.map(|mirror| format!("; a copy to `{}`", mirror.way.upstream.name));
+    format!("to {to}{}{}", room.unwrap_or_default(), copied.unwrap_or_default())
 }
 
 /// The size of the body that a head announces.

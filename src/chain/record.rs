@@ -5,7 +5,6 @@ use http::{HeaderValue, Version};
 use super::exchange::Exchange;
 use crate::{
     metrics::Finished,
-    snapshot::Target,
     telemetry::{Record, Tls},
 };
 
@@ -14,12 +13,6 @@ impl Exchange {
     pub(super) fn record(&self, finished: &Finished) -> Record<'_> {
         let route = self.route();
         let who = self.who.principal();
-        let upstream = route.and_then(|route| match &route.target {
-            Target::Upstream { upstream, .. } => Some(upstream),
-            Target::Redirect { .. } | Target::Respond { .. } | Target::Echo | Target::Door(_) => {
-                None
-            }
-        });
         Record {
             time: self.client.worker.clock.wall(self.started),
             id: self.id.as_bytes(),
@@ -40,7 +33,7 @@ impl Exchange {
             reason: self.reject.map(crate::reject::Reject::reason),
             reported: self.reported.map(crate::reject::Reject::reason),
             route: route.map(|route| &*route.name),
-            upstream: upstream.map(|upstream| &*upstream.name),
+            upstream: self.upstream().map(|upstream| &*upstream.name),
             endpoint: self.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name),
             user: who.map(|who| who.subject.as_bytes()),
             auth: who.map(|who| &*who.auth),

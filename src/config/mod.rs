@@ -24,6 +24,7 @@ mod nearest;
 mod oidc;
 mod overload;
 mod path;
+mod percent;
 mod problem;
 mod quota;
 mod rate;
@@ -33,6 +34,7 @@ mod route;
 mod schema;
 mod show;
 mod source;
+mod split;
 mod store;
 mod syntax;
 mod tree;
@@ -73,6 +75,7 @@ pub use self::{
     oidc::Oidc,
     overload::{Adaptive, AdaptiveWord, Controller, MaxInFlight, Priority},
     path::Path,
+    percent::Percent,
     problem::{Problem, Problems, Severity},
     quota::{Calendar, Quota},
     rate::Rate,
@@ -84,6 +87,7 @@ pub use self::{
     },
     schema::{KeyInfo, keys, schema},
     show::show,
+    split::{Mirror, MirrorTable, Sticky, StickyCookie, Way},
     store::Store,
     upstream::{
         Balance, Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,

@@ -9,6 +9,8 @@ use super::{
     auth::{Allow, ClaimValue, Policy, Require},
     limit::LimitUse,
     overload::Priority,
+    path::Path,
+    split::{Mirror, Sticky, Way},
     value::{ByteSize, Duration, OneOrMany},
 };
 
@@ -66,9 +68,17 @@ pub struct Route {
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = &"10/s")]
     pub limit: OneOrMany<LimitUse>,
-    /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`.
+    /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`; or several upstreams, each with a share: `[{ upstream = "v2", weight = 5 }, { upstream = "v1", weight = 95 }]`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub to: To,
+    /// Where `to` names several upstreams: a client that went one way goes it again. `"cookie"`: by a cookie of Janua's; or by a hash of `"ip"`, `"identity"`, `"header:NAME"` or `"cookie:NAME"` (one of the site's own), and where a request has none, of its address. When weights change, only those clients change sides that have to, if the first way grows or shrinks for another's sake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"cookie")]
+    pub sticky: Option<Sticky>,
+    /// Who gets a copy of the requests that go to an upstream: an upstream's name, a URL, or a table with a share and bounds. Its answers are thrown away, and clients never wait for it. A copy is what the origin sees, but for trailers, with `x-janua-mirrored: 1`; requests for an upgrade are not copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"http://127.0.0.1:3001")]
+    pub mirror: Option<Mirror>,
     /// Take this off the front of the path before it goes on: `"/api"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/api")]
@@ -100,6 +110,24 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = false)]
     pub log: Option<bool>,
+}
+
+impl Route {
+    /// The upstreams that it names, each with its place; the route stands at `at`.
+    pub fn upstreams(&self, at: &Path) -> Vec<(Path, &str)> {
+        let to = at.key("to");
+        let ways = self.to.ways().unwrap_or_default().iter().enumerate();
+        let mut named: Vec<_> =
+            ways.map(|(index, way)| (to.index(index).key("upstream"), &*way.upstream)).collect();
+        if let To::Name(name) = &self.to {
+            named.push((to, name));
+        }
+        named.extend(self.mirror.as_ref().map(|mirror| match mirror {
+            Mirror::Name(name) => (at.key("mirror"), &**name),
+            Mirror::Table(table) => (at.key("mirror").key("upstream"), &*table.upstream),
+        }));
+        named
+    }
 }
 
 /// Times on one route, instead of the upstream's.
@@ -154,6 +182,18 @@ pub enum To {
     Redirect(Redirect),
     /// A fixed answer.
     Respond(Respond),
+    /// Several upstreams with their shares.
+    Ways(Vec<Way>),
+}
+
+impl To {
+    /// The upstreams with their shares, if there are several.
+    pub fn ways(&self) -> Option<&[Way]> {
+        match self {
+            Self::Ways(ways) => Some(ways),
+            Self::Name(_) | Self::Redirect(_) | Self::Respond(_) => None,
+        }
+    }
 }
 
 impl Default for To {
@@ -292,10 +332,10 @@ pub struct Expect {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"no_route")]
     pub reason: Option<String>,
-    /// The upstream it goes to.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The upstream it goes to; of a split that decides by chance, all that it may go to.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = &"orders")]
-    pub upstream: Option<String>,
+    pub upstream: OneOrMany<String>,
     /// The path and query that the origin sees.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/orders/7")]

@@ -209,6 +209,7 @@ pub fn check_format(format: &str, text: &str) -> Result<(), String> {
         "duration" => text.parse::<Duration>().map(drop),
         "byte-size" => text.parse::<ByteSize>().map(drop),
         "byte-rate" => text.parse::<ByteRate>().map(drop),
+        "percent" => text.parse::<super::Percent>().map(drop),
         "rate" => text.parse::<super::Rate>().map(drop),
         "quota" => text.parse::<super::Quota>().map(drop),
         _ => Ok(()),

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use super::{
     headers::{Reserved, strip_trailers},
     replay::Replay,
+    tap::{Tap, Tapped},
     upload::{Phase, Upload},
 };
 use crate::{
@@ -80,6 +81,8 @@ pub struct ClientBody {
     upload: Arc<Upload>,
     patience: Patience,
     reserved: Option<Arc<Reserved>>,
+    /// What copies it, if somebody wants a copy.
+    tap: Option<Tap>,
 }
 
 impl RequestBody {
@@ -95,7 +98,8 @@ impl RequestBody {
         }
         let patience = Patience::new(clock, limits);
         let reserved = (!reserved.is_empty()).then(|| reserved.clone());
-        let body = ClientBody { incoming, limits, upload: Arc::default(), patience, reserved };
+        let upload = Arc::default();
+        let body = ClientBody { incoming, limits, upload, patience, reserved, tap: None };
         Self::Client(Box::new(body))
     }
 
@@ -119,6 +123,18 @@ impl RequestBody {
             }
             Self::Replay(replay) => replay.again().map(Self::Replay),
         }
+    }
+
+    /// Has a client's body copied as it goes by, if it is no larger than this.
+    pub fn tap(&mut self, most: usize) -> Option<Tapped> {
+        let Self::Client(body) = self else { return None };
+        let known = usize::try_from(body.incoming.size_hint().lower()).unwrap_or(usize::MAX);
+        if known > most {
+            return None;
+        }
+        let (tap, tapped) = Tap::new(most, known);
+        body.tap = Some(tap);
+        Some(tapped)
     }
 
     /// Holds a client's body to so many bytes.
@@ -182,7 +198,10 @@ impl ClientBody {
         let phase = if done { Phase::Done } else { Phase::Taking };
         self.upload.enter(phase, &self.patience.clock);
         let frame = match frame {
-            None => return Poll::Ready(None),
+            None => {
+                self.copy(None, true);
+                return Poll::Ready(None);
+            }
             Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Client(error)))),
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
@@ -196,7 +215,22 @@ impl ClientBody {
         if self.upload.count(length) + length > self.limits.size {
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         }
+        self.copy(frame.data_ref(), done || frame.is_trailers());
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    /// Copies a piece, if somebody wants that.
+    #[inline]
+    fn copy(&mut self, piece: Option<&Bytes>, done: bool) {
+        let Some(tap) = self.tap.take() else { return };
+        let tap = match piece {
+            Some(piece) => tap.take(piece),
+            None => Some(tap),
+        };
+        match tap {
+            Some(tap) if done => tap.end(),
+            tap => self.tap = tap,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Conditions on header fields and query parameters.
+//! Conditions on header fields, cookies and query parameters.
 //!
 //! In: `{ x-version = ["2", "3"], x-debug = true, a = { regex = "^b" } }`. Out: [`Conditions`], which
 //! hold for a request or name the first that does not, and which compare with others of their kind.
@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::cookie::cookies;
 use crate::config::Condition;
 
 /// Most memory that a compiled expression takes, and again the states that it makes while it runs.
@@ -120,11 +121,12 @@ impl<N: AsRef<str> + PartialEq> Conditions<N> {
     /// What is wrong with the first bad one.
     fn compile(
         written: &BTreeMap<String, Condition>,
+        what: &str,
         name: impl Fn(&str) -> Option<N>,
     ) -> Result<Self, String> {
         let mut tests = Vec::<(N, Test)>::with_capacity(written.len());
         for (text, condition) in written {
-            let name = name(text).ok_or_else(|| format!("`{text}` is not a field name"))?;
+            let name = name(text).ok_or_else(|| format!("`{text}` is not a {what}"))?;
             if tests.iter().any(|(other, _)| *other == name) {
                 return Err(format!("`{text}` is there twice, in another case"));
             }
@@ -133,6 +135,16 @@ impl<N: AsRef<str> + PartialEq> Conditions<N> {
         }
         tests.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
         Ok(Self(tests.into()))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names that they are on.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_ref())
     }
 
     /// Whether the others hold wherever these do.
@@ -173,12 +185,7 @@ impl Conditions<HeaderName> {
     /// # Errors
     /// What is wrong with the first bad one.
     pub fn on_fields(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
-        Self::compile(written, |name| name.parse().ok())
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        Self::compile(written, "field name", |name| name.parse().ok())
     }
 
     /// The name of the first condition that holds.
@@ -203,7 +210,7 @@ impl Conditions<Box<str>> {
     /// # Errors
     /// What is wrong with the first bad one.
     pub fn on_query(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
-        Self::compile(written, |name| Some(name.into()))
+        Self::compile(written, "parameter", |name| Some(name.into()))
     }
 
     /// The name of the first condition that does not hold.
@@ -211,6 +218,43 @@ impl Conditions<Box<str>> {
     pub fn failing(&self, query: Option<&str>) -> Option<&str> {
         let fails = |(name, test): &&(Box<str>, Test)| !test.holds(values_of(name, query));
         self.0.iter().find(fails).map(|(name, _)| &**name)
+    }
+}
+
+/// The name of a cookie, whose case matters.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CookieName(Box<str>);
+
+impl CookieName {
+    /// A name, if it is one (RFC 6265 section 4.1.1).
+    pub fn new(name: &str) -> Option<Self> {
+        // Cookies and header fields have the same grammar for it.
+        HeaderName::from_bytes(name.as_bytes()).is_ok().then(|| Self(name.into()))
+    }
+}
+
+impl AsRef<str> for CookieName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Conditions<CookieName> {
+    /// Reads conditions on cookies.
+    ///
+    /// # Errors
+    /// What is wrong with the first bad one.
+    pub fn on_cookies(written: &BTreeMap<String, Condition>) -> Result<Self, String> {
+        Self::compile(written, "cookie's name", CookieName::new)
+    }
+
+    /// The name of the first condition that does not hold.
+    pub fn failing_cookie(&self, headers: &HeaderMap) -> Option<&str> {
+        let fails = |(name, test): &&(CookieName, Test)| {
+            let named = cookies(headers).filter(|(known, _)| *known == name.0.as_bytes());
+            !test.holds(named.map(|(_, value)| value))
+        };
+        self.0.iter().find(fails).map(|(name, _)| name.as_ref())
     }
 }
 

@@ -10,6 +10,9 @@ use http::{
     header::{ACCEPT, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
+/// What marks a copy of a request, which an origin may want to treat as such.
+pub const MIRRORED: HeaderName = HeaderName::from_static("x-janua-mirrored");
+
 /// What [`strip_request`] took off and the chain may put back in its own words.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Kept {

@@ -8,12 +8,14 @@ mod body;
 mod certificate;
 mod client;
 mod condition;
+mod cookie;
 mod forwarded;
 mod headers;
 mod networks;
 mod proxy_header;
 mod replay;
 mod request_id;
+mod tap;
 mod upload;
 
 pub use self::{
@@ -21,13 +23,16 @@ pub use self::{
     body::{BodyError, BodyLimits, RequestBody},
     certificate::{CertificateFacts, ClientCertificate},
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
-    condition::{Conditions, Rank},
+    condition::{Conditions, CookieName, Rank},
+    cookie::{clear_cookies, cookies},
     forwarded::{client_address, client_origin, set_forwarded},
     headers::{
-        Kept, Reserved, join_cookies, may_pass, strip_request, strip_response, wants_upgrade,
+        Kept, MIRRORED, Reserved, join_cookies, may_pass, strip_request, strip_response,
+        wants_upgrade,
     },
     networks::{Networks, NotANetwork, parse_network},
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
+    tap::{Tapped, Untapped},
     upload::{Phase, Upload},
 };

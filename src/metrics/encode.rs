@@ -7,8 +7,8 @@
 use std::fmt::Display;
 
 use super::{
-    AuthMetrics, Counters, ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics,
-    STANDINGS, StoreMetrics, UpstreamMetrics,
+    AuthMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, ProcessMetrics, Registry,
+    RouteMetrics, STANDINGS, StoreMetrics, UpstreamMetrics,
     exposition::{Kind, Page},
     limits, overload,
 };
@@ -48,6 +48,7 @@ impl Registry {
         );
         by_word(&mut page, reports, ("list", "reason"), &self.access, Counters::counted);
         routes(&mut page, &self.routes);
+        mirrors(&mut page, &self.mirrors);
         upstreams(&mut page, &self.upstreams);
         overload::gates(&mut page, &self.upstreams);
         auths(&mut page, &self.auths);
@@ -177,6 +178,16 @@ fn health(page: &mut Page, all: &Named<UpstreamMetrics>) {
             family.sample(&[("upstream", name), ("outcome", outcome)], count.get());
         }
     }
+}
+
+fn mirrors(page: &mut Page, all: &Named<MirrorMetrics>) {
+    let sent = ("janua_mirror_requests_total", "Copies of requests that were sent, by outcome.");
+    by_word(page, sent, ("route", "outcome"), all, MirrorMetrics::outcomes);
+    let skipped = ("janua_mirror_dropped_total", "Copies that were not made, by reason.");
+    by_word(page, skipped, ("route", "reason"), all, MirrorMetrics::skipped);
+    let help = "Copies that are collected, or sent and not answered to the end.";
+    let in_flight = ("janua_mirror_in_flight", Kind::Gauge, help);
+    simple(page, in_flight, "route", all, MirrorMetrics::in_flight);
 }
 
 fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {

@@ -15,6 +15,7 @@ mod labelled;
 mod limit;
 mod limits;
 mod listener;
+mod mirror;
 mod overload;
 mod process;
 mod registry;
@@ -30,6 +31,7 @@ pub use self::{
     labelled::Counters,
     limit::{LimitMetrics, QuotaMetrics},
     listener::{ListenerMetrics, ListenerShard, Protocol},
+    mirror::{MirrorMetrics, MirrorPlace, Mirrored, Unmirrored},
     process::{ProcessMetrics, open_files},
     registry::{Loading, NO_ROUTE, Named, Registry},
     route::{Finished, RouteMetrics},

@@ -8,8 +8,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    AuthMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics, ProcessMetrics,
-    QuotaMetrics, RouteMetrics, StoreMetrics, UpstreamMetrics,
+    AuthMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics, MirrorMetrics,
+    ProcessMetrics, QuotaMetrics, RouteMetrics, StoreMetrics, UpstreamMetrics,
 };
 
 /// The name under which requests count that no route takes.
@@ -24,6 +24,8 @@ pub struct Registry {
     pub(super) process: Arc<ProcessMetrics>,
     pub(super) listeners: Named<ListenerMetrics>,
     pub(super) routes: Named<RouteMetrics>,
+    /// By the names of their routes.
+    pub(super) mirrors: Named<MirrorMetrics>,
     pub(super) upstreams: Named<UpstreamMetrics>,
     /// What access lists only reported, by reason.
     pub(super) access: Named<Counters>,
@@ -87,6 +89,7 @@ impl<'a> Loading<'a> {
             process,
             listeners: Named::new(),
             routes: Named::new(),
+            mirrors: Named::new(),
             upstreams: Named::new(),
             access: Named::new(),
             auths: Named::new(),
@@ -116,6 +119,12 @@ impl<'a> Loading<'a> {
         let old = self.previous.map(|previous| &previous.routes);
         let make = || RouteMetrics::new(self.workers, self.reasons);
         keep(&mut self.next.routes, old, name, make)
+    }
+
+    /// The counts of the copies of the requests of the route with this name.
+    pub fn mirror(&mut self, route: &str) -> Arc<MirrorMetrics> {
+        let old = self.previous.map(|previous| &previous.mirrors);
+        keep(&mut self.next.mirrors, old, route, || MirrorMetrics::new(self.workers))
     }
 
     /// The counts of the upstream with this name.

@@ -18,7 +18,7 @@ use crate::{
     auth::{self, Cookies, Provider, Providers, Signer, identity_header},
     config::{self, Config, Path, Problem, Problems},
     limit::Limits,
-    message::Reserved,
+    message::{MIRRORED, Reserved},
     metrics::{self, Loading},
     overload::Shares,
     reject::Reject,
@@ -236,14 +236,17 @@ fn signer(
     problems.keep(made).map(Arc::new)
 }
 
-/// Header fields that nobody but Janua may say: those of every section, wherever it is used.
+/// Header fields that nobody but Janua may say: those of every section, wherever it is used, and what
+/// marks a copy.
 fn reserved(config: &Config) -> Reserved {
     let names = config.auth.values().flat_map(|auth| {
         let token = auth.identity_token.iter().map(|token| &token.header);
         let told = auth.forward.iter().flat_map(|forward| &*forward.response_headers);
         auth.identity_headers.keys().chain(token).chain(told)
     });
-    Reserved::new(names.filter_map(|name| identity_header(name).ok()))
+    let mirrors = config.route.iter().any(|route| route.mirror.is_some());
+    let mark = mirrors.then_some(MIRRORED);
+    Reserved::new(names.filter_map(|name| identity_header(name).ok()).chain(mark))
 }
 
 fn upstreams(
@@ -271,17 +274,17 @@ fn upstreams(
         compiled.insert(name.clone(), made.map(Arc::new));
     }
     // Those that a route names by URL: one for each URL, with every default.
-    for (index, route) in config.route.iter().enumerate() {
-        let config::To::Name(url) = &route.to else { continue };
+    let at = Path::root().key("route");
+    let routes = config.route.iter().enumerate();
+    for (at, url) in routes.flat_map(|(index, route)| route.upstreams(&at.index(index))) {
         if !(url.contains("://") || url.starts_with("unix:")) || compiled.contains_key(url) {
             continue;
         }
         let upstream = config::Upstream::to_url(url);
-        let at = Path::root().key("route").index(index).key("to");
         let counters = metrics.upstream(url);
         let given = upstream::Given { workers, metrics: counters, shares: Shares::default() };
         let made = Upstream::compile(url, &upstream, known(url), given, &at, problems);
-        compiled.insert(url.clone(), made.map(Arc::new));
+        compiled.insert(url.into(), made.map(Arc::new));
     }
     compiled
 }

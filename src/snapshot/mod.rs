@@ -9,8 +9,10 @@ mod compile;
 mod diff;
 mod doors;
 mod listener;
+mod mirror;
 mod overload;
 mod route;
+mod target;
 
 use std::{
     ops::Deref,
@@ -30,7 +32,9 @@ use parking_lot::Mutex;
 pub use self::{
     diff::Diff,
     listener::{Bind, Listener, ProxyProtocol},
-    route::{Route, Target},
+    mirror::Mirror,
+    route::Route,
+    target::{Fork, Target, Way},
 };
 use crate::{
     auth::{Cookies, Provider, Signer},

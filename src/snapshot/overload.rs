@@ -33,6 +33,9 @@ fn is_high(route: &config::Route) -> bool {
 
 /// How much of what may be in flight to an upstream each priority may use.
 pub(super) fn shares(config: &Config, upstream: &str) -> Shares {
-    let leads = |to: &config::To| matches!(to, config::To::Name(name) if name == upstream);
+    let leads = |to: &config::To| match to {
+        config::To::Name(name) => name == upstream,
+        to => to.ways().unwrap_or_default().iter().any(|way| way.upstream == upstream),
+    };
     Shares::new(config.route.iter().any(|route| is_high(route) && leads(&route.to)))
 }

@@ -2,9 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use http::{HeaderValue, StatusCode};
-
-use super::compile::{Known, Upstreams};
+use super::{Mirror, Target, compile::Known, target::target};
 use crate::{
     access::Access,
     auth::{Auth, Door},
@@ -12,11 +10,8 @@ use crate::{
     config::{self, Path, Problem, Problems},
     limit::{self, Limiter},
     metrics::{Loading, RouteMetrics},
-    rewrite::{
-        FieldValue, Form, HeaderRules, PathRewrite, RewriteProblem, Template, TemplateProblem,
-    },
+    rewrite::{HeaderRules, PathRewrite, RewriteProblem},
     route,
-    upstream::{Timeouts, Upstream},
 };
 
 /// A route, ready for requests.
@@ -34,6 +29,8 @@ pub struct Route {
     pub cache: Cache,
     /// Where requests go.
     pub target: Target,
+    /// Who gets a copy of what goes there.
+    pub mirror: Option<Arc<Mirror>>,
     /// What becomes of the path.
     pub rewrite: PathRewrite,
     /// What becomes of a request's header fields.
@@ -50,38 +47,6 @@ pub struct Route {
     pub metrics: Arc<RouteMetrics>,
 }
 
-/// Where requests go.
-#[derive(Debug)]
-pub enum Target {
-    /// To an upstream.
-    Upstream {
-        /// Which.
-        upstream: Arc<Upstream>,
-        /// Its times, and the route's own.
-        timeout: Timeouts,
-    },
-    /// Somewhere else, says Janua.
-    Redirect {
-        /// Where.
-        location: FieldValue,
-        /// How.
-        status: StatusCode,
-    },
-    /// Nowhere: Janua answers.
-    Respond {
-        /// The status.
-        status: StatusCode,
-        /// The body.
-        body: Template,
-        /// The body's type; none without a body.
-        content_type: Option<HeaderValue>,
-    },
-    /// Nowhere: Janua says what it got.
-    Echo,
-    /// A door of Janua's own, for those who log in or out.
-    Door(Door),
-}
-
 impl Route {
     /// The route to a door of Janua's own.
     pub(super) fn to_door(door: Door, metrics: &mut Loading<'_>) -> Self {
@@ -91,6 +56,7 @@ impl Route {
             auth: Auth::default(),
             limit: Limiter::default(),
             cache: Cache::default(),
+            mirror: None,
             rewrite: PathRewrite::default(),
             request_headers: HeaderRules::default(),
             response_headers: HeaderRules::default(),
@@ -114,6 +80,7 @@ impl Route {
     ) -> Option<Self> {
         let params = route::parameters(route);
         let target = target(route, &params, known.upstreams, at, problems);
+        let mirror = Mirror::compile(route, name, known.upstreams, metrics, at, problems);
         let access = known.access.named(&route.access, &at.key("access"), problems);
         let auth = Auth::compile(route, (name, &params), known.auths, at, problems);
         if auth.as_ref().is_some_and(Auth::wants_certificates) {
@@ -143,6 +110,7 @@ impl Route {
             limit: limit?,
             cache: Cache::default(),
             target: target?,
+            mirror: mirror?,
             rewrite: rewrite?,
             request_headers: request_headers?,
             response_headers: response_headers?,
@@ -258,88 +226,6 @@ pub(super) fn names(routes: &[config::Route]) -> Vec<String> {
         if *count == 1 { name } else { format!("{name} #{count}") }
     };
     routes.iter().map(name).collect()
-}
-
-fn target(
-    route: &config::Route,
-    params: &[Box<str>],
-    upstreams: &Upstreams,
-    at: &Path,
-    problems: &mut Problems,
-) -> Option<Target> {
-    let at = at.key("to");
-    match &route.to {
-        config::To::Name(name) if name == "echo" => Some(Target::Echo),
-        config::To::Name(name) => {
-            let upstream =
-                problems.keep(upstreams.get(name).ok_or_else(|| dangling(name, upstreams, &at)))?;
-            let upstream = upstream.clone()?;
-            let timeout = upstream.timeout.or(route.timeout.as_ref());
-            Some(Target::Upstream { upstream, timeout })
-        }
-        config::To::Redirect(redirect) => {
-            let location = FieldValue::compile_uri(&redirect.redirect, params)
-                .map_err(|problem| template(problem, at.key("redirect")));
-            let status = match redirect.status {
-                301 | 302 | 303 | 307 | 308 => StatusCode::from_u16(redirect.status).ok(),
-                _ => None,
-            };
-            let problem = || {
-                Problem::error(
-                    at.key("status"),
-                    format!("{} is not a redirect's status", redirect.status),
-                )
-                .help("301, 302, 303, 307 or 308")
-            };
-            let status = problems.keep(status.ok_or_else(problem));
-            Some(Target::Redirect { location: problems.keep(location)?, status: status? })
-        }
-        config::To::Respond(respond) => {
-            let body = Template::compile(&respond.body, form(&respond.content_type), params)
-                .map_err(|problem| template(problem, at.key("body")));
-            let status = Some(respond.status).filter(|status| (200..600).contains(status));
-            let problem = || {
-                Problem::error(
-                    at.key("status"),
-                    format!("{} is not a status of an answer", respond.status),
-                )
-                .help("200 to 599")
-            };
-            let status = problems.keep(
-                status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(problem),
-            );
-            let kind = HeaderValue::from_str(&respond.content_type)
-                .map_err(|_| Problem::error(at.key("content-type"), "not a content type"));
-            let (body, kind) = (problems.keep(body)?, problems.keep(kind)?);
-            let content_type = (!respond.body.is_empty()).then_some(kind);
-            Some(Target::Respond { status: status?, body, content_type })
-        }
-    }
-}
-
-/// What a body of this type has to be safe for.
-fn form(content_type: &str) -> Form {
-    if content_type.starts_with("text/html") { Form::Html } else { Form::Text }
-}
-
-fn dangling(name: &str, upstreams: &Upstreams, at: &Path) -> Problem {
-    if name.is_empty() {
-        let problem = Problem::error(at.clone(), "a route needs somewhere to go");
-        return problem.help("to = \"http://127.0.0.1:3000\", or the name of an upstream");
-    }
-    let problem = Problem::error(at.clone(), format!("there is no upstream `{name}`"));
-    problem.help_meant(name, upstreams.keys().map(String::as_str), || match name.contains(':') {
-        true => "a URL begins with http://, https:// or unix:/".into(),
-        false => format!("add [upstream.{name}], or write a URL"),
-    })
-}
-
-fn template(problem: TemplateProblem, at: Path) -> Problem {
-    let made = Problem::error(at, problem.message);
-    match problem.help {
-        Some(help) => made.help(help),
-        None => made,
-    }
 }
 
 fn kept<T>(

@@ -28,6 +28,7 @@ mod real;
 mod reference;
 mod reload;
 mod shipped;
+mod split;
 mod support;
 mod tls;
 mod upstreams;

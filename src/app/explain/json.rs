@@ -8,6 +8,8 @@ use crate::{
     chain::{Answer, Outcome},
     rewrite::FieldChange,
     route::{Candidate, Verdict},
+    snapshot::Mirror,
+    split::Shares,
 };
 
 /// The facts.
@@ -48,9 +50,11 @@ pub(super) fn json(of: &Explanation) -> Value {
             "answer": answer(made),
         }),
         Outcome::Door(door) => json!({ "is": "door", "door": door.name(), "does": door.does() }),
-        Outcome::Forwarded { upstream, changes } => json!({
+        Outcome::Forwarded { upstream, split, mirror, changes } => json!({
             "is": "forwarded",
             "upstream": &*upstream.name,
+            "split": split.as_deref().map(shares),
+            "mirror": mirror.as_deref().map(copies),
             "endpoints": upstream.members().list.iter()
                 .map(|member| json!({
                     "url": &*member.endpoint.origin.name,
@@ -63,6 +67,29 @@ pub(super) fn json(of: &Explanation) -> Value {
         }),
     };
     facts
+}
+
+/// The shares of a split; nobody `takes` what is decided by chance.
+fn shares(split: &Shares) -> Value {
+    json!({
+        "ways": split.ways.iter().map(|way| json!({
+            "upstream": &*way.upstream,
+            "weight": way.weight,
+            "share": way.part,
+            "conditions": way.conditions,
+        })).collect::<Vec<_>>(),
+        "takes": split.takes.map(|way| &*split.ways[way].upstream),
+        "why": split.why,
+    })
+}
+
+fn copies(mirror: &Mirror) -> Value {
+    json!({
+        "upstream": &*mirror.way.upstream.name,
+        "share": mirror.share.to_string(),
+        "max-body": mirror.max_body,
+        "max-in-flight": mirror.max_in_flight,
+    })
 }
 
 fn candidate(of: &Explanation, candidate: &Candidate<'_>) -> Value {

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, header::HOST};
 use super::{Explanation, is_near};
 use crate::{
     chain::{Answer, Outcome, SAMPLE_ID, Stage},
+    config,
     rewrite::FieldChange,
     route::{Candidate, Verdict},
 };
@@ -33,7 +34,9 @@ pub(super) fn write(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "  {}, {tls}: {}", listener.bind, of.question.why)?;
     routes(of, f)?;
     stages(of, f)?;
+    split(of, f)?;
     upstream(of, f)?;
+    mirror(of, f)?;
     sent(of, f)?;
     outcome(of, f)
 }
@@ -84,6 +87,33 @@ fn stages(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "  {:2} {:11}{does}", stage.number(), stage.name())?;
     }
     Ok(())
+}
+
+fn split(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
+    let Outcome::Forwarded { split: Some(split), .. } = &of.plan.outcome else { return Ok(()) };
+    writeln!(f, "\nsplit: {}", split.why)?;
+    let possible = split.possible();
+    let names = split.ways.iter().map(|way| way.upstream.len()).max().unwrap_or(0).min(WIDEST);
+    for (number, way) in split.ways.iter().enumerate() {
+        let mark = match (possible.contains(&number), split.takes) {
+            (true, Some(_)) => '>',
+            (true, None) => '?',
+            (false, _) => ' ',
+        };
+        let (name, part) = (&way.upstream, way.part * 100.0);
+        let forced = way.conditions.as_ref().map(|when| format!("  or by {when}"));
+        let forced = forced.unwrap_or_default();
+        writeln!(f, "{mark} {name:names$}  weight {}, {part:.1} %{forced}", way.weight)?;
+    }
+    Ok(())
+}
+
+fn mirror(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
+    let Outcome::Forwarded { mirror: Some(mirror), .. } = &of.plan.outcome else { return Ok(()) };
+    let (share, body) = (mirror.share, config::ByteSize(mirror.max_body as u64));
+    writeln!(f, "\nmirror {}", mirror.way.upstream.name)?;
+    let most = mirror.max_in_flight;
+    writeln!(f, "  a copy of {share} of the requests, with bodies up to {body}, {most} at a time")
 }
 
 fn upstream(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
