@@ -118,7 +118,12 @@ fn session(criterion: &mut Criterion) {
         Client::new(peer, None, listener.id, false, Worker { index: 0, clock: Clock::new() });
     let client = Arc::new(client);
     let serve = |head: &Parts| {
-        chain::serve(world.clone(), listener.clone(), client.begin(), head.clone(), None)
+        let (world, listener) = (world.clone(), listener.clone());
+        let answer = chain::serve(world, listener, client.begin(), head.clone(), None);
+        answer.map(|answer| match answer {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        })
     };
     let cookie = runtime.block_on(async {
         world.start();
