@@ -12,12 +12,14 @@ use std::{
 };
 
 use super::{
-    key::{Ask, Recipe},
     quota::{self, Quota, Spent, Window},
     state::{Blocked, Owed},
     table::{Shown, Table},
 };
-use crate::config::Calendar;
+use crate::{
+    config::Calendar,
+    key::{Ask, Recipe},
+};
 
 /// What each key used.
 #[derive(Debug)]
