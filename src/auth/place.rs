@@ -5,16 +5,13 @@
 
 use std::borrow::Cow;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Uri,
-    header::{AUTHORIZATION, COOKIE},
-    uri::PathAndQuery,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 use percent_encoding::percent_decode;
 
 use super::Ask;
 use crate::{
     config::{Path, Problem},
+    message::{clear_cookies, cookies},
     reject::Reject,
 };
 
@@ -114,18 +111,7 @@ impl Place {
     }
 
     fn clear_cookie(&self, headers: &mut HeaderMap) {
-        if !cookies(headers).any(|(key, _)| self.is_cookie(key)) {
-            return;
-        }
-        let join = |(key, value): (&[u8], &[u8])| [key, b"=", value].concat();
-        let rest: Vec<_> = cookies(headers)
-            .filter(|(key, _)| !self.is_cookie(key) && !key.is_empty())
-            .map(join)
-            .collect();
-        match HeaderValue::from_bytes(&rest.join(&b"; "[..])) {
-            Ok(rest) if !rest.is_empty() => drop(headers.insert(COOKIE, rest)),
-            _ => drop(headers.remove(COOKIE)),
-        }
+        clear_cookies(headers, |key| self.is_cookie(key));
     }
 }
 
@@ -160,16 +146,6 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if text.contains(&b'%') { percent_decode(text).into() } else { Cow::Borrowed(text) }
 }
 
-/// Names and values of cookies.
-pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let fields = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    fields.flat_map(|field| field.split(|byte| *byte == b';')).map(|cookie| {
-        let cookie = cookie.trim_ascii();
-        let end = cookie.iter().position(|byte| *byte == b'=').unwrap_or(cookie.len());
-        (cookie[..end].trim_ascii(), cookie.get(end + 1..).unwrap_or_default().trim_ascii())
-    })
-}
-
 fn without_parameter(name: &str, uri: &mut Uri) {
     let Some(query) = uri.query() else { return };
     let is_it = |text: &&str| decoded(pair(text).0.as_bytes()) == name.as_bytes();
@@ -190,6 +166,8 @@ fn without_parameter(name: &str, uri: &mut Uri) {
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     fn found(

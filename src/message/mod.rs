@@ -8,6 +8,7 @@ mod body;
 mod certificate;
 mod client;
 mod condition;
+mod cookies;
 mod forwarded;
 mod headers;
 mod networks;
@@ -22,7 +23,8 @@ pub use self::{
     certificate::{CertificateFacts, ClientCertificate},
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
     condition::{Conditions, Rank},
-    forwarded::{client_address, client_origin, set_forwarded},
+    cookies::{clear_cookies, cookies},
+    forwarded::{client_address, client_origin, client_scheme, set_forwarded},
     headers::{
         Kept, Reserved, join_cookies, may_pass, strip_request, strip_response, wants_upgrade,
     },

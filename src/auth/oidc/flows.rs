@@ -8,10 +8,8 @@ use super::{
     flow::{self, Flow},
 };
 use crate::{
-    auth::{
-        Ask,
-        place::{Place, cookies},
-    },
+    auth::{Ask, place::Place},
+    message::cookies,
     reject::Reject,
 };
 
