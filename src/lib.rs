@@ -46,8 +46,8 @@
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
 //! 4 access auth cache limit rewrite route tls upstream      features, strangers to one another
-//! 3 health key overload store   who is well, whose a request is, how much may be in flight, what several
-//!                       gateways share
+//! 3 balance health key overload store   whose turn it is, who is well, whose a request is, how much may be
+//!                       in flight, what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
 //! 1 metrics stream telemetry                                counters, byte streams, logs
 //! 0 config reject state worker                              leaves
@@ -66,6 +66,7 @@ pub mod access;
 pub mod admin;
 pub mod app;
 pub mod auth;
+pub mod balance;
 pub mod cache;
 pub mod chain;
 pub mod config;
