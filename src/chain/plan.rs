@@ -33,7 +33,7 @@ use crate::{
     rewrite::{Changes, FieldChange},
     route::{Candidate, Found, Params, Query},
     snapshot::{Bind, Listener, Route, Snapshot, Target, View},
-    upstream::Upstream,
+    upstream::{Choice, Upstream},
     worker::{Clock, Worker},
 };
 
@@ -88,6 +88,8 @@ pub enum Outcome {
     Forwarded {
         /// Which.
         upstream: Arc<Upstream>,
+        /// Which of its endpoints would have it.
+        choice: Choice,
         /// What becomes of the answer's header fields.
         changes: Vec<(HeaderName, FieldChange)>,
     },
@@ -277,6 +279,13 @@ fn finish(
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
+    let choice = match &route.target {
+        Target::Upstream { upstream, .. } => {
+            Some(exchange.explain_aim(upstream, route, &head, params))
+        }
+        _ => None,
+    };
+    exchange.aim(route, &mut head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &kept, &mut head)?;
     planned.note(match came == head.uri {
@@ -293,10 +302,12 @@ fn finish(
             let room = room.map(|room| format!(", {room}")).unwrap_or_default();
             planned.note(format!("to the upstream `{}`{room}", upstream.name));
             let request = Request::from_parts(head, RequestBody::Empty);
-            planned.sent = Some(addressed(upstream, kept, request));
+            let index = choice.as_ref().and_then(|choice| choice.index);
+            planned.sent = Some(addressed(upstream, index, kept, request));
             planned.note("the answer goes to the client");
             let changes = list(exchange, changes);
-            return Ok(Outcome::Forwarded { upstream: upstream.clone(), changes });
+            let choice = choice.ok_or(Reject::Internal)?;
+            return Ok(Outcome::Forwarded { upstream: upstream.clone(), choice, changes });
         }
         Target::Redirect { location, status } => {
             planned.note(format!("nowhere: redirects, {status}"));
@@ -326,12 +337,17 @@ fn announced(head: &Parts) -> u64 {
     length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-/// The request as the first endpoint would see it.
-fn addressed(upstream: &Upstream, kept: Kept, mut request: Request<RequestBody>) -> Request<()> {
+/// The request as the endpoint of this number would see it; where that is not known, as the first one would.
+fn addressed(
+    upstream: &Upstream,
+    index: Option<usize>,
+    kept: Kept,
+    mut request: Request<RequestBody>,
+) -> Request<()> {
     if let Some(protocol) = kept.upgrade {
         tunnel::ask(&mut request, protocol);
     }
-    if let Some(first) = upstream.members().list.first() {
+    if let Some(first) = upstream.members().list.get(index.unwrap_or(0)) {
         upstream.set_host(&mut request, &first.endpoint.origin);
     }
     request.map(drop)

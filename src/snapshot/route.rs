@@ -114,6 +114,12 @@ impl Route {
     ) -> Option<Self> {
         let params = route::parameters(route);
         let target = target(route, &params, known.upstreams, at, problems);
+        if let Some(Target::Upstream { upstream, .. }) = &target
+            && let Some((message, help)) =
+                upstream.check_route(name, &params, !route.auth.is_empty())
+        {
+            problems.push(Problem::finding(at.key("to"), message).help(help));
+        }
         let access = known.access.named(&route.access, &at.key("access"), problems);
         let auth = Auth::compile(route, (name, &params), known.auths, at, problems);
         if auth.as_ref().is_some_and(Auth::wants_certificates) {

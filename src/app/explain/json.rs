@@ -8,6 +8,7 @@ use crate::{
     chain::{Answer, Outcome},
     rewrite::FieldChange,
     route::{Candidate, Verdict},
+    upstream::{Member, Upstream},
 };
 
 /// The facts.
@@ -48,21 +49,34 @@ pub(super) fn json(of: &Explanation) -> Value {
             "answer": answer(made),
         }),
         Outcome::Door(door) => json!({ "is": "door", "door": door.name(), "does": door.does() }),
-        Outcome::Forwarded { upstream, changes } => json!({
+        Outcome::Forwarded { upstream, choice, changes } => json!({
             "is": "forwarded",
             "upstream": &*upstream.name,
-            "endpoints": upstream.members().list.iter()
-                .map(|member| json!({
-                    "url": &*member.endpoint.origin.name,
-                    "weight": member.weight,
-                }))
-                .collect::<Vec<_>>(),
+            "balance": upstream.balance(),
+            "choice": { "endpoint": choice.index, "why": choice.why },
+            "panic": upstream.members().panics,
+            "endpoints": endpoints(upstream),
             "answer-headers": changes.iter()
                 .map(|(name, change)| changed(name.as_str(), change))
                 .collect::<Vec<_>>(),
         }),
     };
     facts
+}
+
+fn endpoints(upstream: &Upstream) -> Vec<Value> {
+    let members = upstream.members();
+    let one = |member: &Member| {
+        json!({
+            "url": &*member.endpoint.origin.name,
+            "weight": member.weight,
+            "state": member.standing.word(),
+            "priority": member.place.priority,
+            "near": member.place.near,
+            "share": members.share(member),
+        })
+    };
+    members.list.iter().map(one).collect()
 }
 
 fn candidate(of: &Explanation, candidate: &Candidate<'_>) -> Value {
