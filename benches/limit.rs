@@ -19,7 +19,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method};
 use janua::{
     config::{Config, LimitUse, Path, Problems},
-    limit::{Ask, Limiter, Limits, Pass, Place, Verdict, Visit},
+    key::Ask,
+    limit::{Limiter, Limits, Pass, Place, Verdict, Visit},
     metrics::Loading,
     store::Stores,
 };

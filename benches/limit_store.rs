@@ -18,7 +18,8 @@ use std::{
 use http::{HeaderMap, Method};
 use janua::{
     config::{Config, LimitUse, Path, Problems},
-    limit::{Ask, Limiter, Limits, Pass, Place, Verdict, Visit},
+    key::Ask,
+    limit::{Limiter, Limits, Pass, Place, Verdict, Visit},
     metrics::{Loading, Outside},
     store::{Store, Stores},
 };

@@ -46,7 +46,8 @@
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
 //! 4 access auth cache limit rewrite route split tls upstream   features, strangers to one another
-//! 3 health overload store   who is well, how much may be in flight, what several gateways share
+//! 3 balance health key overload store   whose turn it is, who is well, whose a request is, how much may be
+//!                       in flight, what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
 //! 1 metrics stream telemetry                                counters, byte streams, logs
 //! 0 config reject state worker                              leaves
@@ -65,11 +66,13 @@ pub mod access;
 pub mod admin;
 pub mod app;
 pub mod auth;
+pub mod balance;
 pub mod cache;
 pub mod chain;
 pub mod config;
 pub mod dial;
 pub mod health;
+pub mod key;
 pub mod limit;
 pub mod message;
 pub mod metrics;

@@ -4,7 +4,7 @@
 //! token nobody learns which pages there are, but for those that say how the
 //! process is, and the public keys.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{borrow::Cow, sync::atomic::Ordering::Relaxed};
 
 use bytes::Bytes;
 use http::{
@@ -26,6 +26,7 @@ use crate::{
     config::{self, Condition, Report, To},
     metrics::{self, Outside},
     snapshot::{Diff, Snapshot},
+    upstream::Upstream,
 };
 
 type Answer = Response<Full<Bytes>>;
@@ -46,6 +47,7 @@ enum Page {
     Upstreams,
     Drain,
     Undrain,
+    Weight,
     Jwks,
     Reload,
 }
@@ -62,6 +64,7 @@ impl Page {
             "/upstreams" => Self::Upstreams,
             "/drain" => Self::Drain,
             "/undrain" => Self::Undrain,
+            "/weight" => Self::Weight,
             "/jwks" => Self::Jwks,
             "/reload" => Self::Reload,
             _ => return None,
@@ -74,10 +77,11 @@ impl Page {
     }
 
     fn admit(self, method: &Method) -> Result<(), Refusal> {
-        match self {
-            Self::Reload | Self::Drain | Self::Undrain if method == Method::POST => Ok(()),
-            Self::Reload | Self::Drain | Self::Undrain => Err(Refusal::Method("POST")),
-            _ if method == Method::GET || method == Method::HEAD => Ok(()),
+        let acts = matches!(self, Self::Reload | Self::Drain | Self::Undrain | Self::Weight);
+        match *method {
+            Method::POST if acts => Ok(()),
+            _ if acts => Err(Refusal::Method("POST")),
+            Method::GET | Method::HEAD => Ok(()),
             _ => Err(Refusal::Method("GET, HEAD")),
         }
     }
@@ -108,8 +112,12 @@ pub(super) async fn answer(room: &Room, request: &Parts) -> Result<Answer, Refus
         Page::Routes => made(StatusCode::OK, JSON, routes(&house.world.load())),
         Page::Limits => made(StatusCode::OK, JSON, house.world.load().limits.page()),
         Page::Upstreams => made(StatusCode::OK, JSON, upstreams(&house.world.load())),
-        Page::Drain => drained(&house.world.load(), request, true)?,
-        Page::Undrain => drained(&house.world.load(), request, false)?,
+        Page::Drain => told(&house.world.load(), request, |to, url| to.drain(url, true))?,
+        Page::Undrain => told(&house.world.load(), request, |to, url| to.drain(url, false))?,
+        Page::Weight => {
+            let weight = weight(request)?;
+            told(&house.world.load(), request, |to, url| to.weigh(url, weight))?
+        }
         Page::Jwks => made(StatusCode::OK, JWKS, jwks(&house.world.load())),
         Page::Reload if !ready => return Err(Refusal::Draining),
         Page::Reload => reloaded((house.reload)().await, prefers_text(request)),
@@ -146,17 +154,29 @@ fn upstreams(world: &Snapshot) -> String {
     serde_json::to_string(&shown).unwrap_or_default() + "\n"
 }
 
-/// Does what `?upstream=NAME&endpoint=URL` says, and shows that upstream.
-fn drained(world: &Snapshot, request: &Parts, drained: bool) -> Result<Answer, Refusal> {
+/// What the query says by this name.
+fn value<'r>(request: &'r Parts, name: &str) -> Option<Cow<'r, str>> {
     let query = request.uri.query().unwrap_or_default();
-    let value = |name: &str| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.find(|(key, _)| *key == name)?;
-        percent_decode_str(value).decode_utf8().ok()
-    };
-    let (upstream, endpoint) = (value("upstream"), value("endpoint"));
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, _)| *key == name)?;
+    percent_decode_str(value).decode_utf8().ok()
+}
+
+/// The weight that an endpoint is to have; none if it is that which is written.
+fn weight(request: &Parts) -> Result<Option<u16>, Refusal> {
+    let weight = value(request, "weight").map(|weight| weight.parse());
+    weight.transpose().map_err(|_| Refusal::Weight)
+}
+
+/// Does something to the endpoint of `?upstream=NAME&endpoint=URL`, and shows that upstream.
+fn told(
+    world: &Snapshot,
+    request: &Parts,
+    act: impl FnOnce(&Upstream, &str) -> bool,
+) -> Result<Answer, Refusal> {
+    let (upstream, endpoint) = (value(request, "upstream"), value(request, "endpoint"));
     let upstream = upstream.and_then(|name| world.upstream(&name)).ok_or(Refusal::Endpoint)?;
-    if !endpoint.is_some_and(|url| upstream.drain(&url, drained)) {
+    if !endpoint.is_some_and(|url| act(upstream, &url)) {
         return Err(Refusal::Endpoint);
     }
     let shown = serde_json::to_string(&[upstream.shown()]).unwrap_or_default();

@@ -21,6 +21,8 @@ pub(super) enum Refusal {
     NotFound,
     /// There is no such upstream, or it has no such endpoint.
     Endpoint,
+    /// What an endpoint is to weigh is no number.
+    Weight,
     /// It is there for this method only.
     Method(&'static str),
     /// More of a body than anything here needs, or too slowly.
@@ -50,12 +52,17 @@ impl Refusal {
                 StatusCode::NOT_FOUND,
                 "not_found",
                 "there are /livez, /readyz, /metrics, /config, /routes, /limits, /upstreams, /drain, \
-                 /undrain, /jwks and /reload",
+                 /undrain, /weight, /jwks and /reload",
             ),
             Self::Endpoint => (
                 StatusCode::NOT_FOUND,
                 "admin.endpoint",
                 "write ?upstream=NAME&endpoint=URL, both as /upstreams shows them",
+            ),
+            Self::Weight => (
+                StatusCode::BAD_REQUEST,
+                "admin.weight",
+                "a weight is a number up to 65535; without one it is what is written",
             ),
             Self::Method(_) => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the method is in `Allow`")
@@ -77,6 +84,7 @@ impl Refusal {
             | Self::Origin
             | Self::NotFound
             | Self::Endpoint
+            | Self::Weight
             | Self::Body
             | Self::Draining => None,
         }

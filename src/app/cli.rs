@@ -44,6 +44,9 @@ pub(super) enum Verb {
     /// Give an endpoint no more requests, or some again; what runs there goes on.
     #[command(after_help = DRAIN)]
     Drain(Drain),
+    /// Give an endpoint another weight, or its own again.
+    #[command(after_help = WEIGHT)]
+    Weight(Weight),
     /// Show the configuration.
     #[command(subcommand)]
     Config(Config),
@@ -205,6 +208,22 @@ pub(super) struct Drain {
     /// Give it requests again.
     #[arg(long)]
     pub(super) undo: bool,
+    #[command(flatten)]
+    pub(super) door: AdminDoor,
+    /// As text, or as a JSON list.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Form,
+}
+
+/// `janua weight`.
+#[derive(Args, Debug)]
+pub(super) struct Weight {
+    /// The upstream's name.
+    pub(super) upstream: String,
+    /// The endpoint's URL.
+    pub(super) endpoint: String,
+    /// Its weight; without it, that which is written.
+    pub(super) weight: Option<u16>,
     #[command(flatten)]
     pub(super) door: AdminDoor,
     /// As text, or as a JSON list.
@@ -384,6 +403,17 @@ are written as `janua upstreams` shows them.
 Examples:
   janua drain orders http://10.0.0.5:8080
   janua drain orders http://10.0.0.5:8080 --undo
+
+Exit codes: 0; 1 if there is no such endpoint or the gateway could not be asked.";
+
+const WEIGHT: &str = "\
+What is under way goes on, and connections stay. It holds over reloads until the configuration says another \
+weight than it did, or the endpoint goes, and ends with the process. Upstream and endpoint are written as \
+`janua upstreams` shows them.
+
+Examples:
+  janua weight orders http://10.0.0.5:8080 20
+  janua weight orders http://10.0.0.5:8080
 
 Exit codes: 0; 1 if there is no such endpoint or the gateway could not be asked.";
 

@@ -29,7 +29,7 @@ use crate::{
     rewrite::{FieldValue, Template},
     route::Params,
     snapshot::{Bind, Route, Target, Way},
-    upstream::{Answer, Call, Failure, Upstream},
+    upstream::{Aim, Answer, Call, Failure, Upstream},
 };
 
 /// What becomes of a request.
@@ -114,13 +114,14 @@ fn take(head: &mut Parts, body: &mut RequestBody) -> Request<RequestBody> {
     request
 }
 
-/// Takes in what an upstream answered, after so many tries, the last of which took so long to connect.
+/// Takes in what an upstream answered, after so many tries, the last of which took so long to connect; and
+/// which endpoint it was to have.
 pub(super) fn end(
     exchange: &mut Exchange,
     upstream: &Upstream,
     upgrade: Option<Box<Upgrade>>,
     answer: Result<Answer, Failure>,
-    (tries, connect): (u32, Option<Duration>),
+    (tries, connect, aim): (u32, Option<Duration>, Aim),
 ) -> Result<Response<Source>, Reject> {
     exchange.tries = tries;
     exchange.connect = connect.and_then(|took| u64::try_from(took.as_micros()).ok());
@@ -133,6 +134,7 @@ pub(super) fn end(
         answer.map_err(|failure| explain(exchange, upstream, failure))?;
     exchange.first_byte =
         now.and_then(|now| u64::try_from(now.duration_since(exchange.started).as_micros()).ok());
+    exchange.remember(upstream, aim, &endpoint);
     exchange.endpoint = Some(endpoint);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // An answer that switches to what nobody asked for is no answer.

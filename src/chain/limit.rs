@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use super::{exchange::Exchange, pace::Paced};
 use crate::{
     auth::Principal,
-    limit::{Ask, Refusal, Verdict, Visit, Waiting, Who},
+    key::{Ask, Who},
+    limit::{Refusal, Verdict, Visit, Waiting},
     reject::Reject,
     route::Params,
     snapshot::Route,

@@ -22,7 +22,7 @@ use crate::{
     metrics::{MirrorPlace, Mirrored, Unmirrored},
     overload::Slot,
     snapshot::{Mirror, Route, Way},
-    upstream::{Answer, AnswerBody, Call, Failure, Upstream},
+    upstream::{Aim, Answer, AnswerBody, Call, Failure, Upstream},
     worker::Worker,
 };
 
@@ -134,6 +134,7 @@ impl Copy {
         let request = std::mem::replace(&mut self.request, Request::new(RequestBody::Empty));
         let mut call = Call::new(request, &self.worker, timeout, None);
         call.introduction = self.introduction.take();
+        call.aim = Aim::any();
         let answer = upstream.forward(&mut call).await;
         room.tell(&answer);
         Ok(match answer {

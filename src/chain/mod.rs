@@ -11,6 +11,7 @@
 //! Stages of one request run on one worker, one after the other; nothing here blocks.
 
 mod admit;
+mod aim;
 mod answer;
 mod echo;
 mod exchange;
@@ -119,6 +120,7 @@ async fn run(
         exchange.choose(route, head);
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
+        let aim = exchange.aim(route, head, &params);
         exchange.strip_credentials(route, head);
         let changes = prepare::prepare(exchange, route, &params, &kept, head)?;
         // 9 lookup: the cache
@@ -127,12 +129,15 @@ async fn run(
         exchange.enter_upstream(route)?;
         exchange.mirror(route, kept.upgrade.is_some(), head, body);
         match forward::begin(exchange, route, &params, kept.upgrade, head, body)? {
-            Begun::Call(upstream, call, upgrade) => (upstream, call, upgrade, changes),
+            Begun::Call(upstream, mut call, upgrade) => {
+                call.aim = aim;
+                (upstream, call, upgrade, changes)
+            }
             Begun::Answered(response) => return Ok(answer::change(response, changes)),
         }
     };
     let answer = upstream.forward(&mut call).await;
-    let way = (call.tries, call.connect);
+    let way = (call.tries, call.connect, call.aim);
     let response = forward::end(exchange, upstream, upgrade, answer, way)?;
     // 11 answer: header fields for the client; the body streams on, counted
     Ok(answer::change(response, changes))

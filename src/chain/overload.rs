@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::exchange::Exchange;
 use crate::{
     config::Priority,
-    limit::Who,
+    key::Who,
     message::RequestBody,
     overload::{AHEAD, Gate, Outcome, SMALL},
     reject::Reject,

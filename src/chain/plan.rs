@@ -34,7 +34,7 @@ use crate::{
     route::{Candidate, Found, Params, Query},
     snapshot::{Bind, Listener, Mirror, Route, Snapshot, Target, View, Way},
     split::Shares,
-    upstream::Upstream,
+    upstream::{Choice, Upstream},
     worker::{Clock, Worker},
 };
 
@@ -93,6 +93,8 @@ pub enum Outcome {
         split: Option<Box<Shares>>,
         /// Who gets a copy of it, or of a share of those like it.
         mirror: Option<Arc<Mirror>>,
+        /// Which of its endpoints would have it.
+        choice: Choice,
         /// What becomes of the answer's header fields.
         changes: Vec<(HeaderName, FieldChange)>,
     },
@@ -283,6 +285,9 @@ fn finish(
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
     let split = exchange.explain_way(route, &mut head);
+    let way = route.target.way(exchange.way);
+    let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
+    exchange.aim(route, &mut head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &kept, &mut head)?;
     planned.note(match came == head.uri {
@@ -292,16 +297,16 @@ fn finish(
     let _miss = route.cache.lookup(&head);
     planned.note("nothing configured");
     let scope = Scope { exchange, route, params };
-    if let Some(Way { upstream, .. }) = route.target.way(exchange.way) {
+    if let (Some(Way { upstream, .. }), Some(choice)) = (route.target.way(exchange.way), choice) {
         let mirror = route.mirror.clone().filter(|_| kept.upgrade.is_none());
         let does = forwards(exchange, route, upstream, split.as_ref(), mirror.as_deref());
         planned.note(does);
         let request = Request::from_parts(head, RequestBody::Empty);
-        planned.sent = Some(addressed(upstream, kept, request));
+        planned.sent = Some(addressed(upstream, choice.index, kept, request));
         planned.note("the answer goes to the client");
         let changes = list(exchange, changes);
         let (upstream, split) = (upstream.clone(), split.map(Box::new));
-        return Ok(Outcome::Forwarded { upstream, split, mirror, changes });
+        return Ok(Outcome::Forwarded { upstream, split, mirror, choice, changes });
     }
     let mut answer = match &route.target {
         Target::Redirect { location, status } => {
@@ -350,12 +355,17 @@ fn announced(head: &Parts) -> u64 {
     length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-/// The request as the first endpoint would see it.
-fn addressed(upstream: &Upstream, kept: Kept, mut request: Request<RequestBody>) -> Request<()> {
+/// The request as the endpoint of this number would see it; where that is not known, as the first one would.
+fn addressed(
+    upstream: &Upstream,
+    index: Option<usize>,
+    kept: Kept,
+    mut request: Request<RequestBody>,
+) -> Request<()> {
     if let Some(protocol) = kept.upgrade {
         tunnel::ask(&mut request, protocol);
     }
-    if let Some(first) = upstream.members().list.first() {
+    if let Some(first) = upstream.members().list.get(index.unwrap_or(0)) {
         upstream.set_host(&mut request, &first.endpoint.origin);
     }
     request.map(drop)

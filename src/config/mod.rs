@@ -7,6 +7,7 @@
 mod access;
 mod api_key;
 mod auth;
+mod balance;
 mod check;
 mod enforce;
 mod file;
@@ -55,6 +56,7 @@ pub use self::{
         Allow, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, LockOut, Mtls,
         MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User, UserTable,
     },
+    balance::{Balance, BalanceWord, Hash, SameSite, Sticky, StickyTable},
     enforce::Enforce,
     file::{read_file, read_text_file},
     forward::Forward,
@@ -87,10 +89,10 @@ pub use self::{
     },
     schema::{KeyInfo, keys, schema},
     show::show,
-    split::{Mirror, MirrorTable, Sticky, StickyCookie, Way},
+    split::{Mirror, MirrorTable, SplitSticky, StickyCookie, Way},
     store::Store,
     upstream::{
-        Balance, Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
+        Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,
     },
     value::{ByteRate, ByteSize, Duration, File, OneOrMany, Secret, SecretSource, check_format},
@@ -151,6 +153,10 @@ pub struct Server {
     pub drain: Drain,
     /// What `Via` and `Server` call this gateway.
     pub name: String,
+    /// Where this gateway is: endpoints of the same `zone` go first. It may come from the environment: `"${ZONE:-}"`; an empty one is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"eu-1a")]
+    pub zone: Option<String>,
     /// Requests in flight at a time, from their head to the end of their answer or tunnel; more are 503, those of low `priority` first.
     pub max_in_flight: u32,
     /// Memory for bodies in flight; when it is taken, requests that come are 503, those of low `priority` first. Of an upload counts what buffers hold of it (128 KiB by HTTP/1.1, a window and 64 KiB by HTTP/2), or less if it is smaller; of an answer what came so far, up to 512 KiB. What began goes on. By default half of the memory that the system, or its cgroup, gives.
@@ -167,6 +173,7 @@ impl Default for Server {
             watch: false,
             drain: Drain::default(),
             name: "janua".into(),
+            zone: None,
             max_in_flight: 100_000,
             max_in_flight_bytes: None,
         }

@@ -10,7 +10,7 @@ use super::{
     limit::LimitUse,
     overload::Priority,
     path::Path,
-    split::{Mirror, Sticky, Way},
+    split::{Mirror, SplitSticky, Way},
     value::{ByteSize, Duration, OneOrMany},
 };
 
@@ -74,7 +74,7 @@ pub struct Route {
     /// Where `to` names several upstreams: a client that went one way goes it again. `"cookie"`: by a cookie of Janua's; or by a hash of `"ip"`, `"identity"`, `"header:NAME"` or `"cookie:NAME"` (one of the site's own), and where a request has none, of its address. When weights change, only those clients change sides that have to, if the first way grows or shrinks for another's sake.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"cookie")]
-    pub sticky: Option<Sticky>,
+    pub sticky: Option<SplitSticky>,
     /// Who gets a copy of the requests that go to an upstream: an upstream's name, a URL, or a table with a share and bounds. Its answers are thrown away, and clients never wait for it. A copy is what the origin sees, but for trailers, with `x-janua-mirrored: 1`; requests for an upgrade are not copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"http://127.0.0.1:3001")]

@@ -49,7 +49,7 @@ impl Way {
 /// By what a client is known again.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Sticky {
+pub enum SplitSticky {
     /// `"cookie"`, `"ip"`, `"identity"`, `"header:NAME"`, `"cookie:NAME"`.
     By(String),
     /// A cookie of Janua's.

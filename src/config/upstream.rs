@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    balance::{Balance, Sticky},
     health::{Ejection, Health, Retry},
     overload::MaxInFlight,
     value::{ByteSize, Duration, File, OneOrMany},
@@ -14,11 +15,19 @@ use super::{
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("required" = ["endpoints"]))]
 pub struct Upstream {
-    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or `{ url, weight }`; one or several.
+    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or a table with `url` and more; one or several.
     #[schemars(example = ["http://127.0.0.1:3000"])]
     pub endpoints: OneOrMany<Endpoint>,
-    /// How an endpoint is chosen.
+    /// How an endpoint is chosen: `"round-robin"` (the default: each in turn), `"least-requests"` (of two by chance the one with fewer requests), `"peak-ewma"` (of two by chance the one that is likely to answer first), `"random"`, or `{ hash = "ip" }` (each client, or what else is named, at an endpoint of its own). All go by weight.
     pub balance: Balance,
+    /// A cookie of Janua's own that names the endpoint which a client had: it has the same again while that is up. Its name, or a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"janua-endpoint")]
+    pub sticky: Option<Sticky>,
+    /// An endpoint that came up just now (new in a list, or back after it was not) begins with a tenth of its weight, which grows to the whole in this time. `"0s"`: it has all of it at once.
+    pub slow_start: Duration,
+    /// Per cent: the endpoints in the zone of the gateway (`server.zone`) have all requests while so many of them are up, by weight. When fewer are, those in other zones have their part. 0: never, while one is up.
+    pub zone_threshold: u8,
     /// The protocol spoken to the endpoints.
     pub protocol: UpstreamProtocol,
     /// The `Host` that endpoints see: `"pass"` (what the client asked for), `"endpoint"`, or a name.
@@ -55,6 +64,9 @@ impl Default for Upstream {
         Self {
             endpoints: OneOrMany::default(),
             balance: Balance::default(),
+            sticky: None,
+            slow_start: Duration::secs(0),
+            zone_threshold: 70,
             protocol: UpstreamProtocol::default(),
             host: HostHeader::default(),
             proxy_protocol: false,
@@ -79,7 +91,7 @@ impl Upstream {
     }
 }
 
-/// An endpoint: its URL, or a table with its URL and weight.
+/// An endpoint: its URL, or a table with its URL and more.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Endpoint {
@@ -105,9 +117,25 @@ impl Endpoint {
             Self::Table(table) => table.weight,
         }
     }
+
+    /// Lower ones are better; 0 unless said.
+    pub fn priority(&self) -> u16 {
+        match self {
+            Self::Url(_) => 0,
+            Self::Table(table) => table.priority.unwrap_or_else(|| table.backup.into()),
+        }
+    }
+
+    /// The zone, if that is said.
+    pub fn zone(&self) -> Option<&str> {
+        match self {
+            Self::Url(_) => None,
+            Self::Table(table) => table.zone.as_deref(),
+        }
+    }
 }
 
-/// An endpoint with a weight.
+/// An endpoint, and which part it takes.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EndpointTable {
@@ -117,19 +145,21 @@ pub struct EndpointTable {
     /// Its share of requests beside the others; 0 takes none.
     #[serde(default = "one")]
     pub weight: u16,
+    /// Where it is: those in the zone of the gateway (`server.zone`) go first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"eu-1a")]
+    pub zone: Option<String>,
+    /// Lower ones are better: it gets requests only when too few of those that are better are up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 1)]
+    pub priority: Option<u16>,
+    /// The same as `priority = 1`.
+    #[serde(default)]
+    pub backup: bool,
 }
 
 const fn one() -> u16 {
     1
-}
-
-/// How an endpoint is chosen.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Balance {
-    /// Each in turn, by weight.
-    #[default]
-    RoundRobin,
 }
 
 /// The protocol spoken to endpoints.

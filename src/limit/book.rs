@@ -169,11 +169,11 @@ impl Rest<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{
-        super::key::{Part, Recipe},
-        *,
+    use super::*;
+    use crate::{
+        config::Calendar,
+        key::{Part, Recipe},
     };
-    use crate::config::Calendar;
 
     const DAY: u64 = 86_400_000;
     const SEED: Seed = Seed([3, u64::MAX]);

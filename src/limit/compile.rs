@@ -13,7 +13,6 @@ use super::{
     book::Name,
     busiest::Busiest,
     counted::Counted,
-    key::{Part, Recipe},
     ledger::Ledger,
     rule::Limit,
     section::Section,
@@ -24,6 +23,7 @@ use super::{
 };
 use crate::{
     config::{self, Config, LimitUse, Path, Problem, Problems},
+    key::{Part, Recipe},
     metrics::{LimitMetrics, Loading, QuotaMetrics},
     store::{Store, Stores},
     worker::wall,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::{
     Limiter,
     gcra::{Gcra, Over},
-    key::Ask,
     rule::Limit,
     state::Terms,
     used::Left,
 };
+use crate::key::Ask;
 
 impl Limiter {
     /// Each limit, its key for this request and what would be left.

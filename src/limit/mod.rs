@@ -20,7 +20,6 @@ mod counted;
 mod explain;
 mod fields;
 mod gcra;
-mod key;
 mod lane;
 mod ledger;
 mod page;
@@ -49,7 +48,6 @@ use http::HeaderMap;
 pub use self::{
     bandwidth::Pace,
     compile::{Limits, Place},
-    key::{Ask, Who},
     pass::Pass,
     per_address::PerAddress,
     standing::Standing,
@@ -62,7 +60,7 @@ use self::{
     state::{Blocked, Claim, Taken},
     waiting::Given,
 };
-use crate::{config::LimitHeaders, reject::Reject};
+use crate::{config::LimitHeaders, key::Ask, reject::Reject};
 
 /// The limits of a route.
 #[derive(Clone, Debug, Default)]

@@ -10,12 +10,12 @@ use tokio::time::Instant;
 
 use super::{
     Refusal, Standing,
-    key::{Part, Recipe, address},
     section::gcra,
     state::{Claim, Permit, State, Terms},
 };
 use crate::{
     config::{self, Path, Problem, Problems},
+    key::{Part, Recipe, address},
     metrics::LimitMetrics,
     reject::Reject,
 };

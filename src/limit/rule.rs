@@ -9,14 +9,19 @@ use super::{
     bandwidth::Bandwidth,
     busiest::Busiest,
     fields::Policy,
-    key::{self, Ask},
     queue::{Comer, NoTurn, Seat},
     shared::Sharing,
     standing::Standing,
     state::{Blocked, Claim, State, Taken, Terms},
     used::{Left, Used},
 };
-use crate::{config::LimitHeaders, metrics::LimitMetrics, reject::Reject, store::Store};
+use crate::{
+    config::LimitHeaders,
+    key::{self, Ask},
+    metrics::LimitMetrics,
+    reject::Reject,
+    store::Store,
+};
 
 /// How much, and what happens to those who want more.
 #[derive(Clone, Debug)]

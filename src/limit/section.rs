@@ -8,7 +8,6 @@ use super::{
     bandwidth::Bandwidth,
     compile::Limits,
     gcra::Gcra,
-    key::{Part, Recipe},
     quota::Quota,
     rule::{Cost, Limit, Tier, Whose},
     shared::Sharing,
@@ -18,6 +17,7 @@ use super::{
 };
 use crate::{
     config::{self, Enforce, Over, Path, Problem, Problems},
+    key::Recipe,
     metrics::LimitMetrics,
     store::Store,
 };
@@ -98,27 +98,7 @@ impl Section<'_> {
         if **per == ["global"] {
             return Some(Recipe { parts: Box::default(), prefix });
         }
-        let mut parts = Vec::new();
-        for (index, word) in per.iter().enumerate() {
-            let at = self.at.key("per");
-            let at = if per.len() == 1 { at } else { at.index(index) };
-            let problem = match Part::parse(word) {
-                Ok(part) if parts.contains(&part) => {
-                    Problem::error(at, format!("`{word}` is here twice"))
-                }
-                Ok(part) => {
-                    parts.push(part);
-                    continue;
-                }
-                Err(_) if word == "global" => {
-                    Problem::error(at, "`global` is for all, whatever else is named")
-                        .help("leave it out, or alone")
-                }
-                Err((message, help)) => Problem::error(at, message).help(help),
-            };
-            self.problems.push(problem);
-        }
-        (parts.len() == per.len()).then(|| Recipe { parts: parts.into(), prefix })
+        Recipe::compile(per, prefix, &self.at.key("per"), self.problems)
     }
 
     /// The terms of everybody.

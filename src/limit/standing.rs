@@ -8,10 +8,8 @@ use std::{hash::RandomState, net::IpAddr};
 
 use tokio::time::Instant;
 
-use super::{
-    key::{self, Who},
-    table::Table,
-};
+use super::table::Table;
+use crate::key::{self, Who};
 
 /// Which clients kept within their limits.
 #[derive(Debug)]

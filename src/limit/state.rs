@@ -21,14 +21,13 @@ use tokio::time::Instant;
 
 use super::{
     gcra::{Gcra, Over},
-    key::Recipe,
     queue::Queue,
     quota::Quota,
     shared::Shared,
     table::Table,
     used::{Account, Left},
 };
-use crate::{metrics::LimitMetrics, store::Store};
+use crate::{key::Recipe, metrics::LimitMetrics, store::Store};
 
 /// What a limit counts.
 #[derive(Debug)]

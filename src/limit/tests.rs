@@ -13,9 +13,10 @@ use std::{
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{Ask, Limiter, Limits, Pass, Place, Refusal, Verdict, Visit};
+use super::{Limiter, Limits, Pass, Place, Refusal, Verdict, Visit};
 use crate::{
     config::{Config, LimitUse, Path, Problems},
+    key::Ask,
     metrics::{Loading, Registry},
     reject::Reject,
     store::Stores,

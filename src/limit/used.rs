@@ -12,13 +12,15 @@ use std::{
 };
 
 use super::{
-    key::{Ask, Recipe},
     quota::{self, Quota, Spent, Window},
     state::{Blocked, Owed},
     table::{Shown, Table},
     tally::Tally,
 };
-use crate::config::{Calendar, OnFailure};
+use crate::{
+    config::{Calendar, OnFailure},
+    key::{Ask, Recipe},
+};
 
 /// What each key used.
 #[derive(Debug)]

@@ -88,18 +88,25 @@ pub fn client_origin(
     client: &Client,
     host: Option<&HeaderValue>,
 ) -> Option<String> {
-    let told = |name| {
-        let value = headers.get(name).filter(|_| client.trusted)?;
-        value.to_str().ok().filter(|value| !value.is_empty())
-    };
-    let scheme = match told(X_FORWARDED_PROTO) {
+    let told = told(headers, client, &X_FORWARDED_HOST);
+    let told = told.filter(|host| is_authority(host.as_bytes()));
+    let host = told.or_else(|| host?.to_str().ok())?;
+    Some(format!("{}://{host}", client_scheme(headers, client)))
+}
+
+/// The scheme by which the client came, as trusted peers tell it.
+pub fn client_scheme(headers: &HeaderMap, client: &Client) -> &'static str {
+    match told(headers, client, &X_FORWARDED_PROTO) {
         Some("https") => "https",
         Some("http") => "http",
         _ => client.scheme.as_str(),
-    };
-    let told = told(X_FORWARDED_HOST).filter(|host| is_authority(host.as_bytes()));
-    let host = told.or_else(|| host?.to_str().ok())?;
-    Some(format!("{scheme}://{host}"))
+    }
+}
+
+/// What a trusted peer says in a field.
+fn told<'h>(headers: &'h HeaderMap, client: &Client, name: &HeaderName) -> Option<&'h str> {
+    let value = headers.get(name).filter(|_| client.trusted)?;
+    value.to_str().ok().filter(|value| !value.is_empty())
 }
 
 /// Tells the origin where the request came from.

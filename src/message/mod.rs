@@ -25,7 +25,7 @@ pub use self::{
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
     condition::{Conditions, CookieName, Rank},
     cookie::{clear_cookies, cookies},
-    forwarded::{client_address, client_origin, set_forwarded},
+    forwarded::{client_address, client_origin, client_scheme, set_forwarded},
     headers::{
         Kept, MIRRORED, Reserved, join_cookies, may_pass, strip_request, strip_response,
         wants_upgrade,

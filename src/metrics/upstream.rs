@@ -70,6 +70,11 @@ impl UpstreamMetrics {
         self.shards.at(worker)
     }
 
+    /// Requests that were sent and not yet answered to the end, of all workers.
+    pub fn in_flight(&self) -> u32 {
+        u32::try_from(self.sum(|shard| shard.in_flight.get())).unwrap_or(0)
+    }
+
     /// Counts why a connection could not be made.
     pub fn connect_failed(&self, worker: usize, reason: usize) {
         self.failures.inc(worker, reason);

@@ -55,7 +55,8 @@ impl Snapshot {
         let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
         let given = Given { lists: &lists, state, tickets: &mut tickets, limits: &limits };
         let listeners = listeners(&config, given, previous, &mut metrics, &mut problems);
-        let upstreams = upstreams(&config, most_workers, previous, &mut metrics, &mut problems);
+        let given = (most_workers, state);
+        let upstreams = upstreams(&config, given, previous, &mut metrics, &mut problems);
         let signer = signer(&config, state, previous, &mut problems);
         let given = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, given, &mut metrics, &mut problems);
@@ -251,7 +252,7 @@ fn reserved(config: &Config) -> Reserved {
 
 fn upstreams(
     config: &Config,
-    workers: usize,
+    (workers, state): (usize, Option<&FilePath>),
     previous: Option<&Snapshot>,
     metrics: &mut Loading<'_>,
     problems: &mut Problems,
@@ -260,6 +261,9 @@ fn upstreams(
         let upstreams = previous.map(|previous| &previous.upstreams[..]).unwrap_or_default();
         upstreams.iter().find(|known| *known.name == *name).map(|known| &**known)
     };
+    let sticky_key = upstream::sticky_key(config, state, problems);
+    let sticky_key = sticky_key.as_ref().map(|key| &key[..]);
+    let zone = config.server.zone.as_deref();
     let mut compiled = Upstreams::new();
     for (name, upstream) in &config.upstream {
         let at = Path::root().key("upstream").key(name.clone());
@@ -269,7 +273,8 @@ fn upstreams(
             problems.push(Problem::error(at.clone(), message));
         }
         let counters = metrics.upstream(name);
-        let given = upstream::Given { workers, metrics: counters, shares: shares(config, name) };
+        let shares = shares(config, name);
+        let given = upstream::Given { workers, metrics: counters, shares, zone, sticky_key };
         let made = Upstream::compile(name, upstream, known(name), given, &at, problems);
         compiled.insert(name.clone(), made.map(Arc::new));
     }
@@ -282,7 +287,8 @@ fn upstreams(
         }
         let upstream = config::Upstream::to_url(url);
         let counters = metrics.upstream(url);
-        let given = upstream::Given { workers, metrics: counters, shares: Shares::default() };
+        let shares = Shares::default();
+        let given = upstream::Given { workers, metrics: counters, shares, zone, sticky_key };
         let made = Upstream::compile(url, &upstream, known(url), given, &at, problems);
         compiled.insert(url.into(), made.map(Arc::new));
     }

@@ -80,6 +80,12 @@ impl Route {
     ) -> Option<Self> {
         let params = route::parameters(route);
         let target = target(route, &params, known.upstreams, at, problems);
+        for way in target.iter().flat_map(Target::ways) {
+            let asks = !route.auth.is_empty();
+            if let Some((message, help)) = way.upstream.check_route(name, &params, asks) {
+                problems.push(Problem::finding(at.key("to"), message).help(help));
+            }
+        }
         let mirror = Mirror::compile(route, name, known.upstreams, metrics, at, problems);
         let access = known.access.named(&route.access, &at.key("access"), problems);
         let auth = Auth::compile(route, (name, &params), known.auths, at, problems);

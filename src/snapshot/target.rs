@@ -72,6 +72,17 @@ impl Target {
     }
 }
 
+impl Target {
+    /// All ways to upstreams.
+    pub(super) fn ways(&self) -> &[Way] {
+        match self {
+            Self::Upstream(way) => std::slice::from_ref(way),
+            Self::Fork(fork) => &fork.ways,
+            Self::Redirect { .. } | Self::Respond { .. } | Self::Echo | Self::Door(_) => &[],
+        }
+    }
+}
+
 impl Way {
     /// The way to the upstream of this name, with a route's times.
     pub(super) fn to(

@@ -43,11 +43,11 @@ pub(super) enum Key {
 
 impl Sticky {
     /// Compiles `sticky` at `at`.
-    pub(super) fn compile(sticky: &config::Sticky, at: &Path) -> Result<Self, Problem> {
+    pub(super) fn compile(sticky: &config::SplitSticky, at: &Path) -> Result<Self, Problem> {
         match sticky {
-            config::Sticky::By(word) if word == "cookie" => Self::of(COOKIE, None, at),
-            config::Sticky::By(word) => Key::parse(word, at).map(Self::Key),
-            config::Sticky::Cookie(cookie) => {
+            config::SplitSticky::By(word) if word == "cookie" => Self::of(COOKIE, None, at),
+            config::SplitSticky::By(word) => Key::parse(word, at).map(Self::Key),
+            config::SplitSticky::Cookie(cookie) => {
                 let age = cookie.max_age.map(|age| age.0.as_secs());
                 if age == Some(0) {
                     let problem = Problem::error(at.key("max-age"), "no browser would keep it");

@@ -30,7 +30,7 @@ fn by_address(weights: &[u16]) -> Split {
         ..config::Way::default()
     };
     let to = config::To::Ways(weights.iter().enumerate().map(way).collect());
-    let sticky = Some(config::Sticky::By("ip".into()));
+    let sticky = Some(config::SplitSticky::By("ip".into()));
     compiled(&config::Route { to, sticky, ..config::Route::default() })
 }
 

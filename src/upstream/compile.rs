@@ -13,9 +13,11 @@ use super::{
     connect::Tls,
     endpoint::{Endpoint, Origin},
     load::Load,
-    members::{Member, Members},
+    members::{Member, Members, Place},
     retry::Retry,
     roster::{self, Roster},
+    share::Share,
+    sharing::Sharing,
     tls::TlsToOrigin,
 };
 use crate::{
@@ -47,13 +49,17 @@ pub(super) struct Settings {
 
 /// What an upstream is compiled with.
 #[derive(Debug)]
-pub struct Given {
+pub struct Given<'a> {
     /// Threads that carry traffic.
     pub workers: usize,
     /// What happened there.
     pub metrics: Arc<UpstreamMetrics>,
     /// How much of what may be in flight each priority may use.
     pub shares: Shares,
+    /// Where the gateway is.
+    pub zone: Option<&'a str>,
+    /// What names of endpoints are made with that clients see.
+    pub sticky_key: Option<&'a [u8]>,
 }
 
 impl Upstream {
@@ -64,7 +70,7 @@ impl Upstream {
         name: &str,
         upstream: &config::Upstream,
         previous: Option<&Self>,
-        given: Given,
+        given: Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
@@ -90,12 +96,14 @@ impl Upstream {
         let gate = gate(upstream, previous, &given, &at.key("max-in-flight"), problems);
         let check = check(upstream, at, problems);
         let retry = Retry::compile(&upstream.retry, workers, &at.key("retry"), problems);
-        let (host, tls, addresses, (), protocol, gate, check, retry) =
-            (host?, tls?, addresses?, answerable?, protocol?, gate?, check?, retry?);
+        let sharing = Sharing::compile(upstream, &given, at, problems);
+        let (host, tls, addresses, (), protocol, gate, check, retry, sharing) =
+            (host?, tls?, addresses?, answerable?, protocol?, gate?, check?, retry?, sharing?);
         let make = Make {
             upstream,
             protocol,
             tls: &tls,
+            sharing: &sharing,
             start: check.as_ref().map(|check| check.settings.start),
             given: &given,
         };
@@ -107,8 +115,7 @@ impl Upstream {
             metrics: given.metrics.clone(),
             check,
             ejection: upstream.ejection.clone(),
-            panic: upstream.panic_threshold,
-            workers,
+            sharing,
         };
         Some(Self {
             name,
@@ -129,9 +136,10 @@ struct Make<'a> {
     upstream: &'a config::Upstream,
     protocol: UpstreamProtocol,
     tls: &'a TlsToOrigin,
+    sharing: &'a Sharing,
     /// What a new one is taken for, if it is asked.
     start: Option<Start>,
-    given: &'a Given,
+    given: &'a Given<'a>,
 }
 
 impl Make<'_> {
@@ -144,19 +152,30 @@ impl Make<'_> {
         problems: &mut Problems,
     ) -> Option<Vec<Member>> {
         let now = Instant::now();
-        let weights = self.upstream.endpoints.iter().map(config::Endpoint::weight);
+        let places = self.upstream.endpoints.iter().map(|endpoint| self.place(endpoint));
         let made =
-            addresses.into_iter().zip(weights).enumerate().map(|(index, (address, weight))| {
+            addresses.into_iter().zip(places).enumerate().map(|(index, (address, place))| {
                 let endpoint = self.endpoint(address, known);
                 let endpoint = endpoint.map_err(|message| Problem::error(at.index(index), message));
-                Some(Member::new(problems.keep(endpoint)?, weight, now))
+                let endpoint = problems.keep(endpoint)?;
+                if known.is_some_and(|known| !known.has(&endpoint)) {
+                    endpoint.origin.share.comes(now);
+                }
+                Some(Member::new(endpoint, place, self.sharing, now))
             });
         // All of them, so that every problem is seen.
         made.collect::<Vec<_>>().into_iter().collect()
     }
 
+    /// What an endpoint is among the others.
+    fn place(&self, endpoint: &config::Endpoint) -> Place {
+        let zone = self.given.zone.filter(|zone| !zone.is_empty());
+        let near = zone.is_some() && zone == endpoint.zone();
+        Place { weight: endpoint.weight(), priority: endpoint.priority(), near }
+    }
+
     fn endpoint(&self, address: Address, known: Option<&Members>) -> Result<Arc<Endpoint>, String> {
-        let Self { upstream, protocol, tls, start, given } = self;
+        let Self { upstream, protocol, tls, start, given, .. } = self;
         let settings = Settings {
             address,
             protocol: *protocol,
@@ -205,10 +224,6 @@ fn check(upstream: &config::Upstream, at: &Path, problems: &mut Problems) -> Opt
     let before = problems.iter().len();
     let check = upstream.health.as_ref();
     let check = check.map(|health| Check::compile(health, &at.key("health"), problems));
-    if upstream.panic_threshold > 100 {
-        let problem = Problem::error(at.key("panic-threshold"), "more than all of them");
-        problems.push(problem.help("it is in per cent: 25 is a quarter of the endpoints"));
-    }
     let ejection = &upstream.ejection;
     if ejection.failures > 0 && ejection.time.0.is_zero() {
         let at = at.key("ejection").key("time");
@@ -230,7 +245,7 @@ fn check(upstream: &config::Upstream, at: &Path, problems: &mut Problems) -> Opt
 fn gate(
     upstream: &config::Upstream,
     previous: Option<&Upstream>,
-    given: &Given,
+    given: &Given<'_>,
     at: &Path,
     problems: &mut Problems,
 ) -> Option<Option<Gate>> {
@@ -298,8 +313,15 @@ impl Origin {
             }),
         };
         let name = settings.address.to_string().into();
-        let (resolved, health, load) = (Resolved::default(), Health::new(start), Load::default());
-        Ok(Self { name, tls, resolved, health, load, settings })
+        Ok(Self {
+            name,
+            tls,
+            resolved: Resolved::default(),
+            health: Health::new(start),
+            load: Load::default(),
+            share: Share::default(),
+            settings,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{compile::Settings, connect::Tls, load::Load, pool::Pool};
+use super::{compile::Settings, connect::Tls, load::Load, pool::Pool, share::Share};
 use crate::{
     dial::Resolved,
     health::Health,
@@ -21,6 +21,8 @@ pub struct Origin {
     pub health: Health,
     /// How busy it is.
     pub load: Load,
+    /// What share of requests it has by itself.
+    pub(super) share: Share,
 }
 
 /// An origin, and the connections to it.

@@ -1,23 +1,48 @@
-//! How busy an endpoint is, as all workers know it.
+//! How busy an endpoint is and how fast, as all workers know it.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Requests at an endpoint, of all workers, from when each is sent to the end of its answer. A tunnel is one
-/// while it is open.
+use crate::balance::Latency;
+
+/// Requests at an endpoint, of all workers, from when each is sent to the end of its answer, and while one waits
+/// for a connection: an endpoint that takes none is not idle. A tunnel is one while it is open. What is written
+/// together is on one line of a processor's cache.
 #[derive(Debug, Default)]
-pub struct Load(AtomicU32);
+#[repr(align(16))]
+pub struct Load {
+    /// How long its answers take, where that is asked.
+    pub latency: Latency,
+    in_flight: AtomicU32,
+}
+
+/// A request that waits for a connection.
+pub(super) struct Held<'a>(&'a Load);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
 
 impl Load {
-    pub(super) fn begin(&self) {
-        self.0.fetch_add(1, Relaxed);
+    /// One more.
+    pub fn begin(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn end(&self) {
-        self.0.fetch_sub(1, Relaxed);
+    /// One less.
+    pub fn end(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    /// One more as long as this is held.
+    pub(super) fn hold(&self) -> Held<'_> {
+        self.begin();
+        Held(self)
     }
 
     /// How many there are now.
     pub fn in_flight(&self) -> u32 {
-        self.0.load(Relaxed)
+        self.in_flight.load(Relaxed)
     }
 }

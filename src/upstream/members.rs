@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{endpoint::Endpoint, pool::Pool, round_robin::RoundRobin};
-use crate::{health::Standing, worker::Worker};
+use super::{aim::Aim, endpoint::Endpoint, pool::Pool, sharing::Sharing};
+use crate::{
+    balance::{self, Balancer, Candidate, Digest, Entry, Loads, Shares, State, Turn},
+    health::Standing,
+    metrics::UpstreamMetrics,
+    worker::Worker,
+};
 
 /// The endpoints of an upstream.
 #[derive(Debug)]
@@ -14,7 +19,10 @@ pub struct Members {
     pub list: Vec<Member>,
     /// Whether too few are up, so that all are used.
     pub panics: bool,
-    turns: RoundRobin,
+    balancer: Balancer,
+    /// Whom cookies name, sorted; without a cookie, nobody.
+    names: Box<[(u64, u16)]>,
+    metrics: Arc<UpstreamMetrics>,
 }
 
 /// An endpoint among others.
@@ -22,99 +30,189 @@ pub struct Members {
 pub struct Member {
     /// The endpoint.
     pub endpoint: Arc<Endpoint>,
-    /// Its share of requests beside the others; 0 takes none.
+    /// What it is as it was written.
+    pub place: Place,
+    /// Its weight beside the others, as it was written or as the operator says; 0 takes no requests.
     pub weight: u16,
     /// Whether it gets requests, by itself.
     pub standing: Standing,
+    /// Tenths of its weight that it has, after it came up.
+    pub tenths: u32,
+    /// What comes of all that, beside the others' of this set; 0 gets no requests.
+    pub share: u32,
 }
 
+/// What an endpoint is among others, as it was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its weight.
+    pub weight: u16,
+    /// Lower ones are better.
+    pub priority: u16,
+    /// Whether it is in the gateway's zone.
+    pub near: bool,
+}
+
+/// A request that looks for an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Comer<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) aim: Aim,
+}
+
+/// As often a request that failed chooses anew, before the next of the list has to do.
+const CHOICES: u32 = 8;
+
 impl Member {
-    /// An endpoint as it stands now.
-    pub(super) fn new(endpoint: Arc<Endpoint>, weight: u16, now: Instant) -> Self {
-        let standing = endpoint.origin.health.standing(now);
-        Self { endpoint, weight, standing }
+    /// An endpoint as it is now.
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        place: Place,
+        sharing: &Sharing,
+        now: Instant,
+    ) -> Self {
+        let origin = &endpoint.origin;
+        let (standing, weight) = (origin.health.standing(now), origin.share.weight(place.weight));
+        let tenths = origin.share.tenths(sharing.slow_start, now);
+        Self { endpoint, place, weight, standing, tenths, share: 0 }
+    }
+
+    /// Whether it is as another one was.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.weight, it.standing, it.tenths);
+        of(self) == of(other)
+    }
+
+    fn candidate(&self) -> Candidate {
+        Candidate {
+            weight: u32::from(self.weight) * self.tenths,
+            priority: self.place.priority,
+            near: self.place.near,
+            state: match self.standing {
+                Standing::Up => State::Up,
+                Standing::Drained => State::Out,
+                Standing::Down | Standing::Unchecked | Standing::Ejected => State::Down,
+            },
+        }
     }
 }
 
 impl Members {
-    /// These endpoints, for so many workers; all are used if fewer than so many per cent are up.
-    pub(super) fn new(list: Vec<Member>, panic: u8, workers: usize) -> Self {
-        let panics = panics(list.iter().map(|member| (member.weight, member.standing)), panic);
-        let weights = list.iter().map(|member| weight(member, panics));
-        let weights: Vec<u16> = weights.collect();
-        let turns = RoundRobin::new(&weights, workers);
-        Self { list, panics, turns }
+    /// These endpoints.
+    pub(super) fn new(
+        mut list: Vec<Member>,
+        sharing: &Sharing,
+        metrics: &Arc<UpstreamMetrics>,
+    ) -> Self {
+        let candidates: Vec<_> = list.iter().map(Member::candidate).collect();
+        let Shares { weights, panics } = balance::shares(&candidates, sharing.rules);
+        let mut entries = Vec::with_capacity(list.len());
+        for (member, weight) in list.iter_mut().zip(weights) {
+            member.share = weight;
+            let id = Digest::of(member.endpoint.origin.name.as_bytes());
+            entries.push(Entry { id, weight });
+        }
+        let balancer = Balancer::new(sharing.algorithm, &entries, sharing.workers);
+        let name = |sticky: &super::sticky::Sticky| {
+            let id = |member: &Member| sticky.id(&member.endpoint.origin.name);
+            let mut names: Vec<_> = list.iter().map(id).zip(0_u16..).collect();
+            names.sort_unstable();
+            names
+        };
+        let names = sharing.sticky.as_ref().map(name).unwrap_or_default();
+        Self { list, panics, balancer, names: names.into(), metrics: metrics.clone() }
     }
 
     /// The endpoint to ask, as this worker's connections to it.
-    pub(super) fn first(&self, worker: &Worker) -> Option<&Arc<Pool>> {
-        let index = self.turns.next(worker.index)?;
+    #[inline]
+    pub(super) fn first(&self, comer: &Comer<'_>) -> Option<&Arc<Pool>> {
+        let Comer { worker, aim } = comer;
+        let index = match self.named(*aim) {
+            Some(index) => index,
+            None => self.choose(*aim, worker.index, 0)?,
+        };
         Some(self.list[index].endpoint.pool(worker))
     }
 
-    /// The endpoint to ask after those that were asked in vain: the next of them that gets requests.
-    pub(super) fn next(&self, worker: &Worker, tried: &[Arc<Pool>]) -> Option<&Arc<Pool>> {
+    /// The endpoint to ask after those that were asked in vain: another by the same rule, or any other that gets
+    /// requests, or the best of those that would if these were not there.
+    pub(super) fn next(&self, comer: &Comer<'_>, tried: &[Arc<Pool>]) -> Option<&Arc<Pool>> {
+        let Comer { worker, aim } = comer;
+        let is_new = |member: &&Member| !tried.iter().any(|tried| tried.is_of(&member.endpoint));
+        let choices = if self.balancer.may_choose_again() { CHOICES } else { 0 };
+        let chosen = (1..=choices).filter_map(|attempt| self.choose(*aim, worker.index, attempt));
+        let again = chosen.map(|index| &self.list[index]).find(is_new);
         let first = tried.first().and_then(|first| self.place(first)).unwrap_or(0);
         let (before, from) = self.list.split_at(first);
-        let others = from.iter().chain(before).filter(|member| self.uses(member));
-        let mut pools = others.map(|member| member.endpoint.pool(worker));
-        pools.find(|pool| !tried.iter().any(|tried| Arc::ptr_eq(tried, pool)))
+        let others = || from.iter().chain(before).filter(is_new);
+        let any = || others().find(|member| self.uses(member));
+        let is_up = |member: &&Member| member.weight > 0 && member.standing == Standing::Up;
+        let spare = || others().filter(is_up).min_by_key(|member| member.place.priority);
+        again.or_else(any).or_else(spare).map(|member| member.endpoint.pool(worker))
+    }
+
+    /// The one that the algorithm chooses.
+    #[inline]
+    pub(super) fn choose(&self, aim: Aim, worker: usize, attempt: u32) -> Option<usize> {
+        let loads = Busy { members: self, now: aim.now.map_or(0, balance::micros) };
+        let random = if self.balancer.algorithm().draws() { fastrand::u64(..) } else { 0 };
+        let turn = Turn { worker, key: aim.key, random, attempt };
+        self.balancer.choose(turn, &loads)
+    }
+
+    /// The one that a cookie names, if that is up.
+    #[inline]
+    pub(super) fn named(&self, aim: Aim) -> Option<usize> {
+        if aim.named == 0 {
+            return None;
+        }
+        let at = self.names.binary_search_by_key(&aim.named, |(id, _)| *id).ok()?;
+        let index = usize::from(self.names[at].1);
+        let member = &self.list[index];
+        let is_up = member.weight > 0 && member.standing == Standing::Up;
+        (is_up || self.uses(member)).then_some(index)
     }
 
     /// Whether an endpoint gets requests, by itself or because too few others do.
     pub fn uses(&self, member: &Member) -> bool {
-        weight(member, self.panics) > 0
+        member.share > 0
+    }
+
+    /// The share of requests that an endpoint has, but for what it is asked for by name.
+    pub fn share(&self, member: &Member) -> f64 {
+        let sum: f64 = self.list.iter().map(|member| f64::from(member.share)).sum();
+        f64::from(member.share) / sum.max(1.0)
+    }
+
+    /// Whether this endpoint is among them.
+    pub(super) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.list.iter().any(|member| Arc::ptr_eq(&member.endpoint, endpoint))
     }
 
     fn place(&self, pool: &Pool) -> Option<usize> {
-        self.list.iter().position(|member| Arc::ptr_eq(&member.endpoint.origin, &pool.origin))
+        self.list.iter().position(|member| pool.is_of(&member.endpoint))
     }
 }
 
-/// The weight that an endpoint has here.
-fn weight(member: &Member, panics: bool) -> u16 {
-    match member.standing {
-        Standing::Up => member.weight,
-        Standing::Drained => 0,
-        Standing::Down | Standing::Unchecked | Standing::Ejected if panics => member.weight,
-        Standing::Down | Standing::Unchecked | Standing::Ejected => 0,
+/// How busy the members are.
+struct Busy<'a> {
+    members: &'a Members,
+    now: u64,
+}
+
+impl Loads for Busy<'_> {
+    #[inline]
+    fn in_flight(&self, index: usize) -> u32 {
+        self.members.list[index].endpoint.origin.load.in_flight()
     }
-}
 
-/// Whether fewer than so many per cent of endpoints are up: to use all harms less than to bury those
-/// few under what the others leave to them, or to believe a check that finds nobody well. After Envoy's
-/// panic threshold. Who has no weight or is drained does not count.
-fn panics(members: impl Iterator<Item = (u16, Standing)>, threshold: u8) -> bool {
-    let counted =
-        members.filter(|(weight, standing)| *weight > 0 && *standing != Standing::Drained);
-    let (up, all) = counted.fold((0_usize, 0_usize), |(up, all), (_, standing)| {
-        (up + usize::from(standing == Standing::Up), all + 1)
-    });
-    up * 100 < all * usize::from(threshold)
-}
+    #[inline]
+    fn all_in_flight(&self) -> u32 {
+        self.members.metrics.in_flight()
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn when_too_few_are_up_all_are_used() {
-        use Standing::{Down, Drained, Ejected, Up};
-        for (standings, threshold, expected) in [
-            (&[Up, Up, Up][..], 25, false),
-            (&[Up, Down, Down, Down], 25, false),
-            (&[Up, Down, Down, Down, Ejected], 25, true),
-            (&[Down], 25, true),
-            (&[Down], 0, false),
-            (&[Up, Down], 50, false),
-            (&[Up, Down, Down], 50, true),
-            (&[Up, Drained, Drained, Drained, Drained], 50, false),
-            (&[], 25, false),
-        ] {
-            let members = standings.iter().map(|standing| (1, *standing));
-            assert_eq!(panics(members, threshold), expected, "{standings:?} {threshold}");
-        }
-        let weightless = [(1, Up), (0, Down), (0, Down)];
-        assert!(!panics(weightless.into_iter(), 50), "who has no weight does not count");
+    #[inline]
+    fn latency(&self, index: usize) -> Option<f32> {
+        self.members.list[index].endpoint.origin.load.latency.at(self.now)
     }
 }

@@ -6,6 +6,7 @@
 //! of HTTP/2 that the origin turned away. Or if that does no harm: an idempotent one that a kept
 //! connection took, and ended without a word. What else may be retried is policy, and not decided here.
 
+mod aim;
 mod body;
 mod compile;
 mod connect;
@@ -21,25 +22,31 @@ mod page;
 mod pool;
 mod retry;
 mod roster;
-mod round_robin;
 mod send;
+mod share;
+mod sharing;
+mod sticky;
 mod tls;
 
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, header::HOST};
+use tokio::time::Instant;
 
 pub use self::{
+    aim::{Aim, Choice},
     body::{AnswerBody, AnswerError},
     compile::Given,
     endpoint::{Endpoint, Origin},
     failure::Failure,
     load::Load,
-    members::{Member, Members},
+    members::{Member, Members, Place},
     page::Shown,
     pool::Pool,
+    sticky::{StickyKey, sticky_key},
 };
 use self::{
+    members::Comer,
     pool::Streams,
     retry::{Retry, asks_for_patience},
     roster::Roster,
@@ -107,6 +114,8 @@ pub struct Call<'a> {
     pub upgrade: Option<HeaderValue>,
     /// The end of the whole exchange.
     pub total: Option<Box<Deadline>>,
+    /// What says which endpoint it is to have.
+    pub aim: Aim,
     /// What a connection begins with that is made for it: a PROXY header.
     pub introduction: Option<Arc<Vec<u8>>>,
     /// How far the client's body has come.
@@ -190,6 +199,7 @@ impl<'a> Call<'a> {
             timeout,
             upgrade,
             total,
+            aim: Aim::default(),
             introduction: None,
             upload,
             tries,
@@ -262,10 +272,12 @@ impl Upstream {
     /// # Errors
     /// Why there is no answer, from the endpoint that was tried last.
     pub async fn forward(&self, call: &mut Call<'_>) -> Result<Answer, Failure> {
-        let Some(mut pool) = self.roster.first(call.worker) else {
+        let Some(mut pool) = self.choose(call.worker, call.aim) else {
             return Err(Failure::new(Reject::NoEndpoint));
         };
+        let mut since = call.aim.now;
         let worker = call.worker.index;
+        let upload = since.and_then(|_| call.upload.clone()).inspect(|upload| upload.time());
         self.retry.earn(worker);
         if let Some(time) = self.retry.settings.try_timeout {
             call.timeout.first_byte = call.timeout.first_byte.min(time.0);
@@ -278,6 +290,10 @@ impl Upstream {
             call.tries += 1;
             call.seen = false;
             let sent = pool.send(call).await;
+            if let Some(since) = since {
+                let answer = sent.as_ref().map(|response| response.status().as_u16());
+                self.roster.took(&pool, since, upload.as_deref(), answer);
+            }
             let good = match &sent {
                 Ok(response) => {
                     let status = response.status().as_u16();
@@ -301,8 +317,16 @@ impl Upstream {
                 };
             };
             self.metrics.at(worker).retries.inc();
+            // Only here a clock is read for it.
+            since = since.map(|_| Instant::now());
             pool = next;
         }
+    }
+
+    /// The endpoint to ask, as this worker's connections to it.
+    #[inline]
+    pub fn choose(&self, worker: &Worker, aim: Aim) -> Option<Arc<Pool>> {
+        self.roster.first(&Comer { worker, aim })
     }
 
     /// Who is to be asked next, when it is time to; nobody if what came of the last try is what comes of the
@@ -316,7 +340,8 @@ impl Upstream {
         if call.tries >= self.retry.settings.tries {
             return None;
         }
-        let next = self.roster.next(call.worker, tried)?;
+        let comer = Comer { worker: call.worker, aim: call.aim };
+        let next = self.roster.next(&comer, tried)?;
         let unseen = match sent {
             Ok(response) if asks_for_patience(response.headers()) => return None,
             Ok(_) => false,

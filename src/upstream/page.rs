@@ -7,6 +7,7 @@ use super::{
     Upstream,
     members::{Member, Members},
 };
+use crate::balance::micros;
 
 /// An upstream, as the page shows it.
 #[derive(Debug, Serialize)]
@@ -14,6 +15,8 @@ pub struct Shown {
     name: String,
     /// Whether too few endpoints are up, so that all are used.
     panic: bool,
+    /// How an endpoint is chosen.
+    balance: &'static str,
     endpoints: Vec<ShownEndpoint>,
 }
 
@@ -22,11 +25,26 @@ pub struct Shown {
 struct ShownEndpoint {
     url: String,
     weight: u16,
+    /// What is written, if the operator says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<u16>,
+    /// Lower ones are better.
+    priority: u16,
+    /// Whether it is in the gateway's zone.
+    near: bool,
+    /// Per cent of its weight that it has, after it came up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts: Option<u32>,
+    /// Per cent of requests that are its, with all that.
+    share: f64,
     state: &'static str,
     /// Whether it gets requests.
     used: bool,
     /// Requests that it has not answered to the end: one that is drained may go when there are none.
     in_flight: u32,
+    /// Microseconds that its answers take lately, the worst before others, where that is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_us: Option<u64>,
     /// What was wrong when it was asked last.
     #[serde(skip_serializing_if = "Option::is_none")]
     wrong: Option<String>,
@@ -40,7 +58,23 @@ impl Upstream {
     pub fn shown(&self) -> Shown {
         let (members, now) = (self.members(), Instant::now());
         let endpoints = members.list.iter().map(|member| shown(&members, member, now)).collect();
-        Shown { name: self.name.to_string(), panic: members.panics, endpoints }
+        let (name, balance) = (self.name.to_string(), self.balance());
+        Shown { name, panic: members.panics, balance, endpoints }
+    }
+
+    /// Gives the endpoint of this URL another weight, or without one that which is written. Says whether there is
+    /// such an endpoint.
+    pub fn weigh(&self, url: &str, weight: Option<u16>) -> bool {
+        let members = self.members();
+        let mut all = members.list.iter();
+        let found = all.find(|member| *member.endpoint.origin.name == *url);
+        let Some(Member { endpoint, place, .. }) = found else { return false };
+        let weight = weight.unwrap_or(place.weight);
+        endpoint.origin.share.say(place.weight, weight);
+        self.roster.refresh(Instant::now());
+        let upstream = &*self.name;
+        tracing::info!(upstream, endpoint = url, weight, "an endpoint has another weight");
+        true
     }
 
     /// Gives the endpoint of this URL no more requests, or some again; what runs there goes on. Says
@@ -66,9 +100,15 @@ fn shown(members: &Members, member: &Member, now: Instant) -> ShownEndpoint {
     ShownEndpoint {
         url: origin.name.to_string(),
         weight: member.weight,
+        written: Some(member.place.weight).filter(|written| *written != member.weight),
+        priority: member.place.priority,
+        near: member.place.near,
+        starts: Some(member.tenths * 10).filter(|share| *share < 100),
+        share: (members.share(member) * 1_000.0).round() / 10.0,
         state: member.standing.word(),
         used: members.uses(member),
         in_flight: origin.load.in_flight(),
+        latency_us: origin.load.latency.at(micros(now)).map(|latency| latency as u64),
         wrong: origin.health.wrong(),
         ejected_for: until.map(|until| until.duration_since(now).as_secs() + 1),
     }

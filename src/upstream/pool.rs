@@ -16,7 +16,10 @@ use std::{
 use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 
-use super::{dialogue::Dialogue, endpoint::Origin};
+use super::{
+    dialogue::Dialogue,
+    endpoint::{Endpoint, Origin},
+};
 use crate::{
     message::RequestBody,
     metrics::{UpstreamMetrics, UpstreamShard},
@@ -138,6 +141,11 @@ impl Pool {
         let (idle, shared) = (Mutex::default(), Mutex::default());
         let (answers, connecting) = (AtomicU16::new(0), Default::default());
         Arc::new(Self { origin, worker, most, metrics, idle, shared, answers, connecting })
+    }
+
+    /// Whether it leads to this endpoint.
+    pub(super) fn is_of(&self, endpoint: &Endpoint) -> bool {
+        Arc::ptr_eq(&self.origin, &endpoint.origin)
     }
 
     /// The worker's counters.

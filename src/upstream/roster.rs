@@ -12,13 +12,16 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Failure,
-    members::{Member, Members},
+    Aim, Failure,
+    members::{Comer, Member, Members},
     pool::Pool,
+    sharing::Sharing,
 };
 use crate::{
+    balance::micros,
     config::Ejection,
     health::{Check, Standing},
+    message::Upload,
     metrics::UpstreamMetrics,
     reject::Reject,
     worker::Worker,
@@ -33,9 +36,7 @@ pub(super) struct Roster {
     /// What endpoints are asked, if they are.
     pub(super) check: Option<Check>,
     ejection: Ejection,
-    /// Per cent of endpoints that have to be up, or all are used.
-    panic: u8,
-    workers: usize,
+    sharing: Sharing,
     members: ArcSwap<Members>,
     /// Held while a new set is made.
     making: Mutex<()>,
@@ -50,21 +51,19 @@ pub(super) struct Given {
     pub(super) metrics: Arc<UpstreamMetrics>,
     pub(super) check: Option<Check>,
     pub(super) ejection: Ejection,
-    pub(super) panic: u8,
-    pub(super) workers: usize,
+    pub(super) sharing: Sharing,
 }
 
 impl Roster {
     pub(super) fn new(given: Given, list: Vec<Member>) -> Arc<Self> {
-        let Given { name, metrics, check, ejection, panic, workers } = given;
-        let members = Members::new(list, panic, workers);
+        let Given { name, metrics, check, ejection, sharing } = given;
+        let members = Members::new(list, &sharing, &metrics);
         Arc::new(Self {
             name,
             metrics,
             check,
             ejection,
-            panic,
-            workers,
+            sharing,
             members: ArcSwap::from_pointee(members),
             making: Mutex::default(),
             news: Notify::new(),
@@ -73,13 +72,26 @@ impl Roster {
     }
 
     /// The endpoint to ask, as this worker's connections to it.
-    pub(super) fn first(&self, worker: &Worker) -> Option<Arc<Pool>> {
-        self.members.load().first(worker).cloned()
+    #[inline]
+    pub(super) fn first(&self, comer: &Comer<'_>) -> Option<Arc<Pool>> {
+        self.members.load().first(comer).cloned()
     }
 
     /// The endpoint to ask after those that were asked in vain.
-    pub(super) fn next(&self, worker: &Worker, tried: &[Arc<Pool>]) -> Option<Arc<Pool>> {
-        self.members.load().next(worker, tried).cloned()
+    pub(super) fn next(&self, comer: &Comer<'_>, tried: &[Arc<Pool>]) -> Option<Arc<Pool>> {
+        self.members.load().next(comer, tried).cloned()
+    }
+
+    /// How requests are shared out.
+    pub(super) fn sharing(&self) -> &Sharing {
+        &self.sharing
+    }
+
+    /// Whether a request's cookie names this endpoint, which answered it.
+    pub(super) fn is_named(&self, aim: Aim, pool: &Pool) -> bool {
+        let members = self.members.load();
+        let named = members.named(aim).map(|index| &members.list[index]);
+        named.is_some_and(|member| pool.is_of(&member.endpoint))
     }
 
     /// The endpoints there are now.
@@ -104,6 +116,33 @@ impl Roster {
     pub(super) fn not_answered(&self, pool: &Pool, failure: &Failure) {
         if is_its_fault(failure.reject) {
             self.failed(pool);
+        }
+    }
+
+    /// Takes note of how long an endpoint took, to which a request was sent at this moment.
+    pub(super) fn took(
+        &self,
+        pool: &Pool,
+        since: Instant,
+        upload: Option<&Upload>,
+        answer: Result<u16, &Failure>,
+    ) {
+        let now = Instant::now();
+        // What a client takes to send its request is not the endpoint's time.
+        let since = match upload.map(Upload::ended) {
+            None => since,
+            Some(Some(ended)) => since.max(ended),
+            Some(None) if answer.is_ok() => return,
+            Some(None) => now,
+        };
+        let (took, at) = (now.saturating_duration_since(since), micros(now));
+        match answer {
+            Ok(..500) => pool.origin.load.latency.answered(took, at),
+            Ok(_) => pool.origin.load.latency.failed(took, at),
+            Err(failure) if is_its_fault(failure.reject) => {
+                pool.origin.load.latency.failed(took, at);
+            }
+            Err(_) => {}
         }
     }
 
@@ -132,24 +171,29 @@ impl Roster {
                 );
             }
         }
-        let same = |member: &Member| member.standing == member.endpoint.origin.health.standing(now);
-        if members.list.iter().all(same) {
+        let list = members.list.iter().map(|member| {
+            let origin = &member.endpoint.origin;
+            origin.share.settle(member.place.weight);
+            if member.standing != Standing::Up && origin.health.standing(now) == Standing::Up {
+                origin.share.comes(now);
+            }
+            Member::new(member.endpoint.clone(), member.place, &self.sharing, now)
+        });
+        let list: Vec<_> = list.collect();
+        if list.iter().zip(&members.list).all(|(made, before)| made.is_like(before)) {
             return;
         }
-        let list = members.list.iter().map(|member| {
-            let (endpoint, weight) = (member.endpoint.clone(), member.weight);
-            let made = Member::new(endpoint, weight, now);
+        for (made, member) in list.iter().zip(&members.list) {
             if (member.standing, made.standing) == (Standing::Ejected, Standing::Up) {
                 let endpoint = &*made.endpoint.origin.name;
                 tracing::info!(upstream = &*self.name, endpoint, "an endpoint is tried again");
             }
-            made
-        });
-        let made = Members::new(list.collect(), self.panic, self.workers);
+        }
+        let made = Members::new(list, &self.sharing, &self.metrics);
         match (members.panics, made.panics) {
             (false, true) => tracing::warn!(
                 upstream = &*self.name,
-                threshold = self.panic,
+                threshold = self.sharing.rules.panic,
                 "too few endpoints are up: all are used"
             ),
             (true, false) => tracing::info!(
@@ -161,16 +205,21 @@ impl Roster {
         self.members.store(Arc::new(made));
     }
 
-    /// When an endpoint that is left out is to be tried again.
+    /// When an endpoint that is left out is to be tried again, or one that came up is to have more.
     pub(super) fn next_return(&self, now: Instant) -> Option<Instant> {
-        let members = self.members.load();
-        let until = |member: &Member| member.endpoint.origin.health.ejected_until(now);
+        let (members, over) = (self.members.load(), self.sharing.slow_start);
+        let until = |member: &Member| {
+            let origin = &member.endpoint.origin;
+            let dates = [origin.health.ejected_until(now), origin.share.next_tenth(over, now)];
+            dates.into_iter().flatten().min()
+        };
         members.list.iter().filter_map(until).min()
     }
 
     /// Whether somebody has to look after it.
     pub(super) fn is_kept(&self) -> bool {
-        self.check.is_some() || self.ejection.failures != 0
+        let starts_slowly = !self.sharing.slow_start.is_zero();
+        self.check.is_some() || self.ejection.failures != 0 || starts_slowly
     }
 
     /// Who looks after it from now on, instead of whoever did.

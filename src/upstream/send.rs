@@ -86,7 +86,9 @@ impl Pool {
             let connecting =
                 self.connection(&call.worker.clock, protocol, introduction, refused.as_ref());
             let begun = Instant::now();
+            let waits = self.origin.load.hold();
             let way = in_time(call, connecting).await;
+            drop(waits);
             call.connect = Some(begun.elapsed());
             let way = way.inspect_err(|failure| {
                 self.connect_failed(failure.reject);

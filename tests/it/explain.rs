@@ -228,8 +228,9 @@ stages
   11 answer     the answer goes to the client
 
 upstream orders
-  http://127.0.0.5:8080  weight 1
-  http://127.0.0.6:8080  weight 2
+  round-robin: whose turn it is, by weight
+  http://127.0.0.5:8080  weight 1  up  33 %
+  http://127.0.0.6:8080  weight 2  up  67 %
 
 the origin sees
   GET /7?x=1 HTTP/1.1
@@ -247,6 +248,48 @@ the origin's answer, with these header fields changed
   set    x-request-id: (a new one for each request)
 ";
     assert_eq!(explanation.unwrap().to_string(), expected);
+}
+
+#[test]
+fn which_endpoint_has_it_and_why() {
+    let with = |keys: &str| {
+        format!(
+            "[upstream.u]\n{keys}\n[[route]]\npath = \"/{{id}}\"\nto = \"u\"\n\
+             [[listener]]\naddress = \"127.0.0.1:8080\"\n"
+        )
+    };
+    let two = "endpoints = [\"http://127.0.0.5:80\", \"http://127.0.0.6:80\"]\n";
+    let spare =
+        "endpoints = [\"http://127.0.0.5:80\", { url = \"http://127.0.0.6:80\", backup = true }]\n";
+    for (keys, fields, why, chosen) in [
+        (
+            two.to_owned() + "balance.hash = \"header:x-user\"",
+            "; x-user: 7",
+            "of header x-user `7`",
+            true,
+        ),
+        (
+            two.to_owned() + "balance.hash = \"header:x-user\"",
+            "",
+            "ip 192.0.2.1 for want of header x-user",
+            true,
+        ),
+        (two.to_owned() + "balance.hash = \"path:id\"", "", "of path id `9`", true),
+        (two.to_owned() + "balance = \"least-requests\"", "", "the one with fewer requests", false),
+        (two.to_owned() + "balance = \"peak-ewma\"", "", "likely to answer first", false),
+        (two.to_owned() + "balance = \"random\"", "", "by chance, by weight", false),
+        (spare.to_owned(), "", "there is no other", true),
+    ] {
+        let explanation = ask(&with(&keys), &format!("GET /9{fields}")).unwrap();
+        let text = explanation.to_string();
+        assert!(text.contains(why), "{why}: {text}");
+        assert_eq!(text.contains("\n> http://127.0.0."), chosen, "{why}: {text}");
+        let json = explanation.json();
+        let outcome = &json["outcome"];
+        assert_eq!(outcome["choice"]["endpoint"].is_number(), chosen, "{json}");
+        assert!(outcome["choice"]["why"].as_str().unwrap().contains(why), "{json}");
+        assert_eq!(outcome["endpoints"][0]["state"], "up", "{json}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::{
     route::{Candidate, Verdict},
     snapshot::Mirror,
     split::Shares,
+    upstream::{Member, Upstream},
 };
 
 /// The facts.
@@ -50,17 +51,15 @@ pub(super) fn json(of: &Explanation) -> Value {
             "answer": answer(made),
         }),
         Outcome::Door(door) => json!({ "is": "door", "door": door.name(), "does": door.does() }),
-        Outcome::Forwarded { upstream, split, mirror, changes } => json!({
+        Outcome::Forwarded { upstream, split, mirror, choice, changes } => json!({
             "is": "forwarded",
             "upstream": &*upstream.name,
             "split": split.as_deref().map(shares),
             "mirror": mirror.as_deref().map(copies),
-            "endpoints": upstream.members().list.iter()
-                .map(|member| json!({
-                    "url": &*member.endpoint.origin.name,
-                    "weight": member.weight,
-                }))
-                .collect::<Vec<_>>(),
+            "balance": upstream.balance(),
+            "choice": { "endpoint": choice.index, "why": choice.why },
+            "panic": upstream.members().panics,
+            "endpoints": endpoints(upstream),
             "answer-headers": changes.iter()
                 .map(|(name, change)| changed(name.as_str(), change))
                 .collect::<Vec<_>>(),
@@ -90,6 +89,21 @@ fn copies(mirror: &Mirror) -> Value {
         "max-body": mirror.max_body,
         "max-in-flight": mirror.max_in_flight,
     })
+}
+
+fn endpoints(upstream: &Upstream) -> Vec<Value> {
+    let members = upstream.members();
+    let one = |member: &Member| {
+        json!({
+            "url": &*member.endpoint.origin.name,
+            "weight": member.weight,
+            "state": member.standing.word(),
+            "priority": member.place.priority,
+            "near": member.place.near,
+            "share": members.share(member),
+        })
+    };
+    members.list.iter().map(one).collect()
 }
 
 fn candidate(of: &Explanation, candidate: &Candidate<'_>) -> Value {

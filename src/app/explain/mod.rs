@@ -19,7 +19,7 @@ use crate::{
     config::{self, Report},
     route::{Candidate, Failure, Verdict},
     snapshot::{Purpose, Snapshot},
-    upstream::Upstream,
+    upstream::{Choice, Upstream},
 };
 
 /// What somebody asks about.
@@ -112,6 +112,14 @@ impl Explanation {
     /// The name of a candidate's route.
     fn name_of(&self, candidate: &Candidate<'_>) -> &str {
         &self.world.routes.targets()[candidate.rule].name
+    }
+
+    /// Which endpoint of it.
+    fn choice(&self) -> Option<&Choice> {
+        match &self.plan.outcome {
+            Outcome::Forwarded { choice, .. } => Some(choice),
+            Outcome::Refused { .. } | Outcome::Answered(_) | Outcome::Door(_) => None,
+        }
     }
 
     /// The upstream that it goes to.

@@ -13,6 +13,7 @@ use crate::{
     config,
     rewrite::FieldChange,
     route::{Candidate, Verdict},
+    upstream::Member,
 };
 
 /// As many routes are shown whatever they are for.
@@ -120,10 +121,26 @@ fn upstream(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
     let Some(upstream) = of.upstream() else { return Ok(()) };
     writeln!(f, "\nupstream {}", upstream.name)?;
     let members = upstream.members();
+    let choice = of.choice();
+    let balance = upstream.balance();
+    writeln!(f, "  {balance}: {}", choice.map_or("", |choice| &choice.why))?;
+    if members.panics {
+        writeln!(f, "  too few are up: all are used")?;
+    }
     let urls = members.list.iter().map(|member| &*member.endpoint.origin.name);
     let width = urls.clone().map(str::len).max().unwrap_or(0).min(WIDEST);
-    for (url, member) in urls.zip(&members.list) {
-        writeln!(f, "  {url:width$}  weight {}", member.weight)?;
+    for (index, (url, member)) in urls.zip(&members.list).enumerate() {
+        let chosen = choice.is_some_and(|choice| choice.index == Some(index));
+        let mark = if chosen { '>' } else { ' ' };
+        let Member { weight, standing, place, .. } = member;
+        write!(f, "{mark} {url:width$}  weight {weight}  {standing}")?;
+        if place.priority > 0 {
+            write!(f, "  priority {}", place.priority)?;
+        }
+        if place.near {
+            f.write_str("  near")?;
+        }
+        writeln!(f, "  {:.0} %", members.share(member) * 100.0)?;
     }
     Ok(())
 }

@@ -37,6 +37,7 @@ impl Cli {
             Verb::Limits(arguments) => limits::limits(&arguments),
             Verb::Upstreams(arguments) => upstreams::upstreams(&arguments),
             Verb::Drain(arguments) => upstreams::drain(&arguments),
+            Verb::Weight(arguments) => upstreams::weigh(&arguments),
             Verb::Reload(arguments) => reload::reload(&arguments),
             Verb::Config(Config::Show(file)) => show::config(&file.source()),
             Verb::Schema => show::schema(),

@@ -1,4 +1,4 @@
-//! `janua upstreams`, `janua drain`: the endpoints of the running gateway, and the operator's word on them.
+//! `janua upstreams`, `janua drain`, `janua weight`: the endpoints of the running gateway, and the operator's word on them.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
     ask::{Question, Unanswered, ask},
     fail, print, refuse,
 };
-use crate::app::cli::{AdminDoor, Drain, Form, Upstreams};
+use crate::app::cli::{AdminDoor, Drain, Form, Upstreams, Weight};
 
 /// How long the gateway may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +29,10 @@ struct Upstream {
 struct Endpoint {
     url: String,
     weight: u16,
+    written: Option<u16>,
+    #[serde(default)]
+    priority: u16,
+    starts: Option<u32>,
     state: String,
     used: bool,
     in_flight: u32,
@@ -43,11 +47,23 @@ pub(super) fn upstreams(arguments: &Upstreams) -> Exit {
 
 /// Gives an endpoint no more requests, or some again.
 pub(super) fn drain(arguments: &Drain) -> Exit {
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let page = if arguments.undo { "/undrain" } else { "/drain" };
-    let (upstream, endpoint) = (encoded(&arguments.upstream), encoded(&arguments.endpoint));
-    let path = format!("{page}?upstream={upstream}&endpoint={endpoint}");
+    let path = path(page, &arguments.upstream, &arguments.endpoint);
     asked(&arguments.door, Method::POST, path, arguments.format)
+}
+
+/// Gives an endpoint another weight.
+pub(super) fn weigh(arguments: &Weight) -> Exit {
+    let weight = arguments.weight.map(|weight| format!("&weight={weight}"));
+    let path = path("/weight", &arguments.upstream, &arguments.endpoint);
+    let path = path + &weight.unwrap_or_default();
+    asked(&arguments.door, Method::POST, path, arguments.format)
+}
+
+/// The page for an endpoint.
+fn path(page: &str, upstream: &str, endpoint: &str) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    format!("{page}?upstream={}&endpoint={}", encoded(upstream), encoded(endpoint))
 }
 
 fn asked(door: &AdminDoor, method: Method, path: String, format: Form) -> Exit {
@@ -74,7 +90,17 @@ fn text(upstreams: &[Upstream]) -> String {
         for endpoint in &upstream.endpoints {
             let Endpoint { url, weight, state, used, .. } = endpoint;
             let used = if *used { "used" } else { "not used" };
-            let _ = write!(text, "  {url:width$}  weight {weight}  {state}, {used}");
+            let _ = write!(text, "  {url:width$}  weight {weight}");
+            if let Some(written) = endpoint.written {
+                let _ = write!(text, " (written: {written})");
+            }
+            if endpoint.priority > 0 {
+                let _ = write!(text, "  priority {}", endpoint.priority);
+            }
+            let _ = write!(text, "  {state}, {used}");
+            if let Some(starts) = endpoint.starts {
+                let _ = write!(text, ", starts with {starts} % of its weight");
+            }
             if let Some(seconds) = endpoint.ejected_for {
                 let _ = write!(text, ", for {seconds} s");
             }
@@ -100,14 +126,14 @@ mod tests {
         let json = r#"[{"name": "shop", "panic": true, "endpoints": [
             {"url": "http://a", "weight": 1, "state": "up", "used": true, "in-flight": 0},
             {"url": "http://bb", "weight": 0, "state": "ejected", "used": false, "in-flight": 3, "ejected-for": 7},
-            {"url": "http://c", "weight": 2, "state": "down", "used": true, "in-flight": 0, "wrong": "it answers\u001b 500"}
+            {"url": "http://c", "weight": 2, "written": 4, "priority": 1, "starts": 30, "state": "down", "used": true, "in-flight": 0, "wrong": "it answers\u001b 500"}
         ]}]"#;
         let upstreams: Vec<Upstream> = serde_json::from_str(json).unwrap();
         let expected = "\
             shop (too few are up: all are used)\n  \
               http://a   weight 1  up, used\n  \
               http://bb  weight 0  ejected, not used, for 7 s, 3 in flight\n  \
-              http://c   weight 2  down, used: it answers 500\n";
+              http://c   weight 2 (written: 4)  priority 1  down, used, starts with 30 % of its weight: it answers 500\n";
         assert_eq!(text(&upstreams), expected);
         assert_eq!(text(&[]), "there are no upstreams\n");
     }

@@ -29,11 +29,11 @@ pub(super) use self::question::Question;
 use self::slots::{Name, Slots};
 use super::{
     gcra::Gcra,
-    key::{Ask, Recipe},
     state::{Blocked, Claim, State, Taken},
 };
 use crate::{
     config::OnFailure,
+    key::{Ask, Recipe},
     metrics::LimitMetrics,
     store::{Script, Store, Unavailable},
 };

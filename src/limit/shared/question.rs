@@ -17,11 +17,13 @@ use super::{
     pot::Order,
     slots::{Name, Waiter},
 };
-use crate::limit::{
-    gcra::Gcra,
+use crate::{
     key::Ask,
-    queue::Turn,
-    state::{Blocked, Claim, State},
+    limit::{
+        gcra::Gcra,
+        queue::Turn,
+        state::{Blocked, Claim, State},
+    },
 };
 
 /// A request that waits for the store.

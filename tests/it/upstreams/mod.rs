@@ -1,13 +1,16 @@
 //! Origins that are many, slow, broken, gone, or speak otherwise: which one is asked, what becomes of
 //! the request, and by which name it fails.
 
+mod balance;
 mod choice;
 mod connections;
 mod deadlines;
 mod faults;
 mod health;
+mod places;
 mod protocols;
 mod retries;
+mod sticky;
 
 use crate::support::Setup;
 

@@ -1,7 +1,8 @@
-//! Whose allowance a request takes from: the parts of a key, and how a request answers them.
+//! Whose a request is: the parts of a key, and how a request answers them.
 //!
-//! In: what the chain knows of a request, as an [`Ask`]. Out: a keyed digest of 64 bits. Of what a client
-//! sends nothing else is held, however long it is, and nobody outside can make two keys meet.
+//! In: what the chain knows of a request, as an [`Ask`]. Out: a digest of 64 bits, by the hasher of who asks:
+//! limits take a keyed one, so that nobody outside can make two keys meet; upstreams one that is the same in
+//! every gateway. Of what a client sends nothing else is held, however long it is.
 
 use std::{
     borrow::Cow,
@@ -14,9 +15,9 @@ use http::{HeaderMap, HeaderName, Method, header::COOKIE};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::config::nearest;
+use crate::config::{Path, Problem, Problems, nearest};
 
-/// What a request says to a limit.
+/// What a request says to whoever asks whose it is.
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
     /// The time that it has.
@@ -37,7 +38,7 @@ pub struct Ask<'a> {
     pub who: Option<&'a dyn Who>,
 }
 
-/// Somebody who is known, as far as limits ask.
+/// Somebody who is known, as far as keys ask.
 pub trait Who {
     /// Which section knows them, and by what name.
     fn name(&self) -> (&str, &str);
@@ -53,26 +54,34 @@ pub trait Who {
 
 /// A part of a key.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Part {
+pub enum Part {
+    /// The client's address.
     Ip,
+    /// Who makes it.
     Identity,
+    /// A claim of theirs.
     Claim(Box<str>),
+    /// A header field.
     Header(HeaderName),
+    /// A cookie.
     Cookie(Box<str>),
+    /// A path parameter.
     Path(Box<str>),
+    /// The route that takes it.
     Route,
 }
 
 /// What makes a key. Without parts there is one for all.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Recipe {
-    pub(super) parts: Box<[Part]>,
+pub struct Recipe {
+    /// What is looked at.
+    pub parts: Box<[Part]>,
     /// Bits of an address of IPv6.
-    pub(super) prefix: u8,
+    pub prefix: u8,
 }
 
 /// Who a client is, whatever a limit counts by: the identity, else the address.
-pub(super) fn client(
+pub fn client(
     seed: &RandomState,
     (ip, who): (Option<IpAddr>, Option<&dyn Who>),
     prefix: u8,
@@ -85,9 +94,38 @@ pub(super) fn client(
 }
 
 impl Recipe {
+    /// Reads the words at `at`, each of which is to be there once.
+    pub fn compile(
+        words: &[String],
+        prefix: u8,
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut parts = Vec::new();
+        for (index, word) in words.iter().enumerate() {
+            let at = if words.len() == 1 { at.clone() } else { at.index(index) };
+            let problem = match Part::parse(word) {
+                Ok(part) if parts.contains(&part) => {
+                    Problem::error(at, format!("`{word}` is here twice"))
+                }
+                Ok(part) => {
+                    parts.push(part);
+                    continue;
+                }
+                Err(_) if word == "global" => {
+                    Problem::error(at, "`global` is for all, whatever else is named")
+                        .help("leave it out, or alone")
+                }
+                Err((message, help)) => Problem::error(at, message).help(help),
+            };
+            problems.push(problem);
+        }
+        (parts.len() == words.len()).then(|| Self { parts: parts.into(), prefix })
+    }
+
     /// The key of a request.
     #[inline]
-    pub(super) fn key(&self, seed: &impl BuildHasher, ask: &Ask<'_>) -> u64 {
+    pub fn key(&self, seed: &impl BuildHasher, ask: &Ask<'_>) -> u64 {
         let mut hasher = seed.build_hasher();
         self.feed(ask, &mut hasher);
         hasher.finish()
@@ -95,31 +133,31 @@ impl Recipe {
 
     /// Puts what a request says into a digest.
     #[inline]
-    pub(super) fn feed(&self, ask: &Ask<'_>, hasher: &mut impl Hasher) {
+    pub fn feed(&self, ask: &Ask<'_>, hasher: &mut impl Hasher) {
         for part in &self.parts {
             part.feed(ask, self.prefix, hasher);
         }
     }
 
     /// Whether a key is somebody's, rather than shared by many.
-    pub(super) fn is_personal(&self) -> bool {
+    pub fn is_personal(&self) -> bool {
         self.parts.iter().any(|part| !matches!(part, Part::Path(_) | Part::Route))
     }
 
     /// Whether there is one key for each route, or for all.
-    pub(super) fn is_single(&self) -> bool {
+    pub fn is_single(&self) -> bool {
         self.parts.iter().all(|part| *part == Part::Route)
     }
 
     /// What it is, in words that mean the same tomorrow.
-    pub(super) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let parts: Vec<_> = self.parts.iter().map(Part::word).collect();
         format!("{parts:?}/{}", self.prefix)
     }
 
     /// The key of a request, for people; `hidden` if they are not those who made the request, so that they
     /// must not see what may be a credential.
-    pub(super) fn describe(&self, ask: &Ask<'_>, hidden: bool) -> String {
+    pub fn describe(&self, ask: &Ask<'_>, hidden: bool) -> String {
         let describe = |part: &Part| part.describe(ask, self.prefix, hidden);
         let parts: Vec<_> = self.parts.iter().map(describe).collect();
         if parts.is_empty() { "global".into() } else { parts.join(" and ") }
@@ -127,8 +165,8 @@ impl Recipe {
 }
 
 impl Part {
-    /// Reads a word of `per`.
-    pub(super) fn parse(text: &str) -> Result<Self, (String, String)> {
+    /// Reads a word.
+    fn parse(text: &str) -> Result<Self, (String, String)> {
         const WORDS: [&str; 8] =
             ["ip", "identity", "claim:", "header:", "cookie:", "path:", "route", "global"];
         let bad = |message: String| {
@@ -159,7 +197,7 @@ impl Part {
         }
     }
 
-    /// The word of `per`.
+    /// Its word.
     fn word(&self) -> String {
         match self {
             Self::Ip => "ip".into(),
@@ -261,7 +299,7 @@ fn neighbourhood(address: IpAddr, prefix: u8) -> IpAddr {
 
 /// An address, in the digest.
 #[inline]
-pub(super) fn address(address: Option<IpAddr>, prefix: u8, hasher: &mut impl Hasher) {
+pub fn address(address: Option<IpAddr>, prefix: u8, hasher: &mut impl Hasher) {
     match address.map(|address| neighbourhood(address, prefix)) {
         None => hasher.write_u8(0),
         Some(IpAddr::V4(address)) => hasher.write_u32(address.into()),
