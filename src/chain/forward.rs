@@ -62,6 +62,7 @@ pub(super) fn begin<'r, 'e>(
             if upstream.proxy_protocol {
                 call.introduction = Some(introduction(exchange).into());
             }
+            upstream.expire(&mut call, exchange.started)?;
             return Ok(Begun::Call(upstream, call, upgrade));
         }
         Target::Redirect { location, status } => redirect(&scope, &head.headers, location, *status),
@@ -207,6 +208,9 @@ fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Failure) -> Re
         (reject, _) => reject,
     };
     exchange.endpoint = failure.endpoint;
+    if let Some(after) = upstream.retry_after(reject) {
+        exchange.retry_after = Some(after);
+    }
     tracing::debug!(
         reason = reject.reason(),
         upstream = &*upstream.name,

@@ -291,7 +291,8 @@ fn finish(
             let room = upstream.gate.as_ref();
             let room = room.map(|gate| exchange.explain_room(gate, route));
             let room = room.map(|room| format!(", {room}")).unwrap_or_default();
-            planned.note(format!("to the upstream `{}`{room}", upstream.name));
+            let held = upstream.explain();
+            planned.note(format!("to the upstream `{}`{room}{held}", upstream.name));
             let request = Request::from_parts(head, RequestBody::Empty);
             planned.sent = Some(addressed(upstream, kept, request));
             planned.note("the answer goes to the client");

@@ -7,6 +7,7 @@
 mod access;
 mod api_key;
 mod auth;
+mod breaker;
 mod check;
 mod enforce;
 mod file;
@@ -53,6 +54,7 @@ pub use self::{
         Allow, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, LockOut, Mtls,
         MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User, UserTable,
     },
+    breaker::{Breaker, Hedge, Queue},
     enforce::Enforce,
     file::{read_file, read_text_file},
     forward::Forward,

@@ -50,6 +50,7 @@ impl Registry {
         routes(&mut page, &self.routes);
         upstreams(&mut page, &self.upstreams);
         overload::gates(&mut page, &self.upstreams);
+        overload::guards(&mut page, &self.upstreams);
         auths(&mut page, &self.auths);
         logins(&mut page, &self.auths);
         stores(&mut page, &self.stores);

@@ -17,8 +17,7 @@ use super::{
     pool::Pool,
 };
 use crate::{
-    config::Ejection,
-    health::{Check, Standing},
+    health::{Check, Policy, Standing},
     metrics::UpstreamMetrics,
     reject::Reject,
     worker::Worker,
@@ -32,13 +31,13 @@ pub(super) struct Roster {
     pub(super) metrics: Arc<UpstreamMetrics>,
     /// What endpoints are asked, if they are.
     pub(super) check: Option<Check>,
-    ejection: Ejection,
+    policy: Policy,
     /// Per cent of endpoints that have to be up, or all are used.
     panic: u8,
     workers: usize,
     members: ArcSwap<Members>,
-    /// Held while a new set is made.
-    making: Mutex<()>,
+    /// Held while a new set is made: when it is next looked at how many requests fail.
+    making: Mutex<Option<Instant>>,
     /// Something became known.
     pub(super) news: Notify,
     keeper: Mutex<Option<AbortOnDropHandle<()>>>,
@@ -49,20 +48,20 @@ pub(super) struct Given {
     pub(super) name: Arc<str>,
     pub(super) metrics: Arc<UpstreamMetrics>,
     pub(super) check: Option<Check>,
-    pub(super) ejection: Ejection,
+    pub(super) policy: Policy,
     pub(super) panic: u8,
     pub(super) workers: usize,
 }
 
 impl Roster {
     pub(super) fn new(given: Given, list: Vec<Member>) -> Arc<Self> {
-        let Given { name, metrics, check, ejection, panic, workers } = given;
+        let Given { name, metrics, check, policy, panic, workers } = given;
         let members = Members::new(list, panic, workers);
         Arc::new(Self {
             name,
             metrics,
             check,
-            ejection,
+            policy,
             panic,
             workers,
             members: ArcSwap::from_pointee(members),
@@ -92,11 +91,20 @@ impl Roster {
         self.members.load().list.iter().for_each(|member| each(member.endpoint.pool(worker)));
     }
 
+    /// Whether an answer of this status is a failure.
+    pub(super) fn is_failure(&self, status: u16) -> bool {
+        self.policy.is_failure(status)
+    }
+
     /// Takes note of how an endpoint answered a client.
     pub(super) fn answered(&self, pool: &Pool, status: u16) {
-        match status {
-            502..=504 => self.failed(pool),
-            _ => pool.origin.health.went_well(),
+        let failed = self.policy.is_failure(status);
+        match failed {
+            true => self.failed(pool),
+            false => pool.origin.health.went_well(),
+        }
+        if self.policy.counts() {
+            pool.tally.count(failed);
         }
     }
 
@@ -104,33 +112,24 @@ impl Roster {
     pub(super) fn not_answered(&self, pool: &Pool, failure: &Failure) {
         if is_its_fault(failure.reject) {
             self.failed(pool);
+            pool.tally.count(true);
         }
     }
 
     #[cold]
     fn failed(&self, pool: &Pool) {
-        let failures = pool.origin.health.failed();
-        if self.ejection.failures != 0 && failures >= self.ejection.failures {
+        let (failures, enough) = (pool.origin.health.failed(), self.policy.settings.failures);
+        if enough != 0 && failures >= enough {
             self.news.notify_one();
         }
     }
 
     /// Leaves out who failed too often, and makes a new set if the standing of any has changed.
     pub(super) fn refresh(&self, now: Instant) {
-        let _making = self.making.lock();
+        let mut making = self.making.lock();
         let members = self.members.load();
-        for member in &members.list {
-            let origin = &member.endpoint.origin;
-            if let Some(time) = origin.health.eject(&self.ejection, now) {
-                self.metrics.ejections.inc();
-                tracing::warn!(
-                    upstream = &*self.name,
-                    endpoint = &*origin.name,
-                    failures = self.ejection.failures,
-                    ?time,
-                    "an endpoint failed so many requests in a row: it is left out"
-                );
-            }
+        for (index, why) in self.failing(&members, &mut making, now) {
+            self.eject(&members, index, why, now);
         }
         let same = |member: &Member| member.standing == member.endpoint.origin.health.standing(now);
         if members.list.iter().all(same) {
@@ -161,16 +160,58 @@ impl Roster {
         self.members.store(Arc::new(made));
     }
 
-    /// When an endpoint that is left out is to be tried again.
+    /// Who failed too many requests, and what that is too many for.
+    fn failing(
+        &self,
+        members: &Members,
+        due: &mut Option<Instant>,
+        now: Instant,
+    ) -> Vec<(usize, &'static str)> {
+        let enough = self.policy.settings.failures;
+        let in_a_row = |member: &Member| member.endpoint.origin.health.failed_in_a_row(enough);
+        let failing = members.list.iter().enumerate().filter(|(_, member)| in_a_row(member));
+        let mut failing: Vec<_> =
+            failing.map(|(index, _)| (index, "so many requests in a row failed")).collect();
+        if self.policy.counts() && due.is_none_or(|due| due <= now) {
+            let first = due.replace(now + self.policy.settings.interval.0).is_none();
+            let tallies = members.list.iter().map(|member| member.endpoint.tally());
+            let tallies: Vec<_> = tallies.collect();
+            // What was counted before is of no known time.
+            let outliers = if first { Vec::new() } else { self.policy.outliers(&tallies) };
+            let known = |index| failing.iter().any(|(known, _)| *known == index);
+            let outliers = outliers.into_iter().filter(|(index, _)| !known(*index));
+            failing.extend(outliers.collect::<Vec<_>>());
+        }
+        failing
+    }
+
+    /// Leaves an endpoint out, unless too many are.
+    fn eject(&self, members: &Members, index: usize, why: &str, now: Instant) {
+        let out = |member: &Member| member.endpoint.origin.health.ejected_until(now).is_some();
+        let origin = &members.list[index].endpoint.origin;
+        let ejected = members.list.iter().filter(|member| out(member)).count();
+        let again = out(&members.list[index]);
+        let (upstream, endpoint) = (&*self.name, &*origin.name);
+        if !again && !self.policy.may_eject(ejected, members.list.len()) {
+            tracing::debug!(upstream, endpoint, why, "too many are left out to leave out this one");
+            return;
+        }
+        let time = origin.health.eject(&self.policy.settings, now);
+        self.metrics.ejections.inc();
+        tracing::warn!(upstream, endpoint, why, ?time, "an endpoint is left out");
+    }
+
+    /// When it is to be looked at next: an endpoint that is left out is to be tried again, or to be judged.
     pub(super) fn next_return(&self, now: Instant) -> Option<Instant> {
-        let members = self.members.load();
+        let (members, judged) = (self.members.load(), *self.making.lock());
         let until = |member: &Member| member.endpoint.origin.health.ejected_until(now);
-        members.list.iter().filter_map(until).min()
+        let judged = judged.filter(|_| self.policy.counts());
+        members.list.iter().filter_map(until).chain(judged).min()
     }
 
     /// Whether somebody has to look after it.
     pub(super) fn is_kept(&self) -> bool {
-        self.check.is_some() || self.ejection.failures != 0
+        self.check.is_some() || self.policy.is_on()
     }
 
     /// Who looks after it from now on, instead of whoever did.
@@ -190,7 +231,7 @@ impl Roster {
 }
 
 /// Whether a request failed by the endpoint's fault, so far as that can be told.
-fn is_its_fault(reject: Reject) -> bool {
+pub(super) fn is_its_fault(reject: Reject) -> bool {
     use Reject::{
         ConnectFailed, ConnectRefused, ConnectTimeout, FirstByteTimeout, Resolve, UpstreamProtocol,
         UpstreamReset, UpstreamTls,

@@ -1,12 +1,17 @@
 //! Origins that are many, slow, broken, gone, or speak otherwise: which one is asked, what becomes of
 //! the request, and by which name it fails.
 
+mod breaker;
 mod choice;
 mod connections;
 mod deadlines;
+mod ejection;
+mod expiry;
 mod faults;
 mod health;
+mod hedging;
 mod protocols;
+mod queue;
 mod retries;
 
 use crate::support::Setup;
@@ -29,4 +34,9 @@ pub(crate) fn nobody() -> (std::net::TcpListener, String) {
     let taken: std::net::TcpListener = socket.into();
     let url = format!("http://{}", taken.local_addr().unwrap());
     (taken, url)
+}
+
+/// What the operator's page shows of the upstream.
+fn shown(janua: &crate::support::Janua) -> serde_json::Value {
+    serde_json::to_value(janua.world().upstream("u").unwrap().shown()).unwrap()
 }
