@@ -13,6 +13,7 @@ mod hedging;
 mod protocols;
 mod queue;
 mod retries;
+mod table;
 
 use crate::support::Setup;
 
