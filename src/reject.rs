@@ -229,6 +229,14 @@ rejects! {
     /// A route takes this path, but not by this method.
     MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here.";
 
+    /// Too many of the upstream's requests failed: it gets none for a while.
+    BreakerOpen = 503 "upstream.breaker_open" "The service is not available at present. Please try again.";
+    /// Each of the upstream's endpoints has as many requests as it may.
+    UpstreamBusy = 503 "upstream.busy" "The service has too much to do at present. Please try again.";
+    /// The same, and as many wait as may.
+    QueueFull = 503 "upstream.queue_full" "The service has too much to do at present. Please try again.";
+    /// The same, for longer than a request waits.
+    QueueTimeout = 503 "upstream.queue_timeout" "The service has too much to do at present. Please try again.";
     /// None of the upstream's endpoints may be used.
     NoEndpoint = 503 "upstream.no_endpoint" "The service is not available.";
     /// The endpoint's name does not resolve.

@@ -61,6 +61,7 @@ pub(super) fn begin<'r, 'e>(
         if upstream.proxy_protocol {
             call.introduction = Some(introduction(exchange).into());
         }
+        upstream.expire(&mut call, exchange.started)?;
         return Ok(Begun::Call(upstream, call, upgrade));
     }
     let answer = match &route.target {
@@ -209,6 +210,9 @@ fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Failure) -> Re
         (reject, _) => reject,
     };
     exchange.endpoint = failure.endpoint;
+    if let Some(after) = upstream.retry_after(reject) {
+        exchange.retry_after = Some(after);
+    }
     tracing::debug!(
         reason = reject.reason(),
         upstream = &*upstream.name,

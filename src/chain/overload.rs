@@ -24,7 +24,8 @@ use crate::{
 /// When it may be worth to come again: others have done soon, or not; who knows.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Bytes of an upload that hyper's buffers hold by HTTP/1, and what is kept of one to be sent again.
+/// Bytes of an upload that hyper's buffers hold by HTTP/1, and what is kept of one to be sent again if its
+/// upstream does not say more.
 const BUFFER: u64 = 64 << 10;
 const KEPT: u64 = 64 << 10;
 
@@ -43,10 +44,14 @@ impl Exchange {
 
     /// Takes the memory that a body may take.
     fn expect_upload(&mut self, body: &RequestBody) -> Result<(), Reject> {
-        let buffers = match self.version {
-            Version::HTTP_2 => self.listener.http2.window.0.saturating_add(KEPT),
-            _ => BUFFER + KEPT,
+        let buffer = match self.version {
+            Version::HTTP_2 => self.listener.http2.window.0,
+            _ => BUFFER,
         };
+        // Which way it goes is not known yet.
+        let ways = self.route().map(|route| route.target.ways()).unwrap_or_default();
+        let kept = ways.iter().map(|way| way.upstream.keeps()).fold(KEPT, u64::max);
+        let buffers = buffer.saturating_add(kept);
         let size = body.size_hint().exact().unwrap_or(u64::MAX);
         let bytes = buffers.min(size).saturating_sub(SMALL);
         if bytes == 0 {

@@ -346,7 +346,8 @@ fn forwards(
     let room = upstream.gate.as_ref();
     let room = room.map(|gate| format!(", {}", exchange.explain_room(gate, route)));
     let copied = mirror.map(|mirror| format!("; a copy to `{}`", mirror.way.upstream.name));
-    format!("to {to}{}{}", room.unwrap_or_default(), copied.unwrap_or_default())
+    let (room, held) = (room.unwrap_or_default(), upstream.explain());
+    format!("to {to}{room}{held}{}", copied.unwrap_or_default())
 }
 
 /// The size of the body that a head announces.

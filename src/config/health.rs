@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Duration, OneOrMany};
+use super::value::{ByteSize, Duration, OneOrMany};
 
 /// Ask endpoints whether they are well, beside the requests of clients.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -16,6 +16,10 @@ pub struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/healthz")]
     pub path: Option<String>,
+    /// Ask by gRPC how this service is (`grpc.health.v1.Health`), instead of for a path; `""` is the whole server. That is by HTTP/2, whatever `protocol` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"orders.v1.Orders")]
+    pub grpc: Option<String>,
     /// Statuses of an endpoint that is well: `"2xx"`, `"200-399"`, `"204"`; one or several.
     pub status: OneOrMany<String>,
     /// What the body of its answer holds, within the first 64 KiB.
@@ -42,6 +46,7 @@ impl Default for Health {
     fn default() -> Self {
         Self {
             path: None,
+            grpc: None,
             status: OneOrMany(vec!["2xx".into()]),
             body: None,
             host: None,
@@ -71,8 +76,26 @@ pub enum Start {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Ejection {
-    /// So many failures in a row: no connection, none of an answer, or 502, 503, 504. 0 leaves nobody out.
+    /// So many failures in a row: no connection, none of an answer, no answer in time, or one of `statuses`. 0 does not count them.
     pub failures: u32,
+    /// Answers that are failures of the endpoint; `"5xx"` for plain 500s too.
+    pub statuses: OneOrMany<String>,
+    /// Leave out who fails more than the others: whose share of requests that went well is so many standard deviations below the mean. Envoy's `success_rate_stdev_factor`, there 1.9.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 1.9)]
+    pub success_rate: Option<f64>,
+    /// Leave out who fails so many per cent of its requests, however others do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 50)]
+    pub failure_percent: Option<u8>,
+    /// The time in which requests are counted for these two.
+    pub interval: Duration,
+    /// Endpoints with fewer requests in that time are not judged by these two.
+    pub min_requests: u32,
+    /// With fewer endpoints that are judged, nobody is compared with the others (`success-rate`).
+    pub min_endpoints: u32,
+    /// Per cent of the endpoints that are left out at most, beside `panic-threshold`; one may always be.
+    pub max_ejected: u8,
     /// How long one is left out the first time; the second time twice as long, and so on.
     pub time: Duration,
     /// Never longer than this.
@@ -81,20 +104,39 @@ pub struct Ejection {
 
 impl Default for Ejection {
     fn default() -> Self {
-        Self { failures: 5, time: Duration::secs(10), max_time: Duration::secs(300) }
+        Self {
+            failures: 5,
+            statuses: OneOrMany(vec!["502-504".into()]),
+            success_rate: None,
+            failure_percent: None,
+            interval: Duration::secs(10),
+            min_requests: 100,
+            min_endpoints: 5,
+            max_ejected: 50,
+            time: Duration::secs(10),
+            max_time: Duration::secs(300),
+        }
     }
 }
 
-/// Send requests once more, to another endpoint. One that no endpoint has seen goes on to the next by itself; this is about those that one may have seen, without a body, by methods that do no harm twice (GET, HEAD, OPTIONS, TRACE, PUT, DELETE).
+/// Send requests once more, to another endpoint. One that no endpoint has seen goes on to the next by itself; this is about those that one may have seen, by methods that do no harm twice.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retry {
     /// After what: `"reset"` (the connection broke before the answer), `"timeout"` (no answer in time), or answers: `"429"`, `"503"`, `"5xx"`, `"502-504"`. Not if the answer has a `Retry-After`.
     pub on: OneOrMany<String>,
+    /// Methods of requests that do no harm if an endpoint gets them twice. Add `"POST"` only if all requests by it are such, as where each has a key that endpoints know it by.
+    pub methods: OneOrMany<String>,
+    /// Bytes of a request's body that are kept to send it once more, by these methods; one with a larger body is not sent again. `"0B"`: none with a body.
+    pub body: ByteSize,
     /// Endpoints that a request is sent to at most, the first one included; those that cannot be reached count.
     pub tries: u32,
-    /// Retries per cent of requests, so that an outage is not made worse; each worker may save up to 10. What was not seen by an endpoint does not count.
+    /// Retries per cent of requests, so that an outage is not made worse; each worker begins with 10, and may save up to 100. What was not seen by an endpoint does not count.
     pub budget: u8,
+    /// So many are sent again at a time, at most; without it, as many as the budget has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 10)]
+    pub max_in_flight: Option<u32>,
     /// Before the next try, give or take all of it; doubles with each.
     pub backoff: Duration,
     /// How long a try may take until its answer begins, if less than `timeout.first-byte`.
@@ -107,8 +149,13 @@ impl Default for Retry {
     fn default() -> Self {
         Self {
             on: OneOrMany(vec!["reset".into()]),
+            methods: OneOrMany(
+                ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"].map(String::from).into(),
+            ),
+            body: ByteSize::kib(64),
             tries: 5,
             budget: 20,
+            max_in_flight: None,
             backoff: Duration(std::time::Duration::from_millis(25)),
             try_timeout: None,
         }

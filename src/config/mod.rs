@@ -8,6 +8,7 @@ mod access;
 mod api_key;
 mod auth;
 mod balance;
+mod breaker;
 mod check;
 mod enforce;
 mod file;
@@ -57,6 +58,7 @@ pub use self::{
         MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User, UserTable,
     },
     balance::{Balance, BalanceWord, Hash, SameSite, Sticky, StickyTable},
+    breaker::{Breaker, Hedge, Queue},
     enforce::Enforce,
     file::{read_file, read_text_file},
     forward::Forward,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     balance::{Balance, Sticky},
+    breaker::{Breaker, Hedge, Queue},
     health::{Ejection, Health, Retry},
     overload::MaxInFlight,
     value::{ByteSize, Duration, File, OneOrMany},
@@ -51,6 +52,23 @@ pub struct Upstream {
     pub ejection: Ejection,
     /// Send requests once more, to another endpoint. One that no endpoint has seen goes on to the next by itself; this is about those that one may have seen.
     pub retry: Retry,
+    /// Ask a second endpoint when the first takes long, and take the answer that comes first: for requests without a body, by methods that `retry` may send twice and within its budget. By default never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<Hedge>,
+    /// Send nothing for a while once too many requests fail (503 `upstream.breaker_open`), then a few to see whether the upstream is well again. By default never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    /// Requests at each endpoint at a time, from when it is chosen to the end of the answer. One that has so many is passed over; when all have, requests wait in the `queue`, or are 503 `upstream.busy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 100)]
+    pub max_requests: Option<u32>,
+    /// Where requests wait while each endpoint has `max-requests`: first come, first served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    /// A header field by which clients say how many milliseconds they wait, as `"x-envoy-expected-rq-timeout-ms"`. It bounds `timeout.total`, and endpoints get it with what is left. `grpc-timeout` is treated like that wherever HTTP/2 is spoken to endpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"x-envoy-expected-rq-timeout-ms")]
+    pub deadline_header: Option<String>,
     /// Per cent: if fewer endpoints are up than this, all are used, up or not. 0: never those that are not.
     pub panic_threshold: u8,
     /// Requests in flight at a time, at all endpoints together, from when they are sent to the end of their answers; more are 503, those of low `priority` first. A number, `"adaptive"` (as many as it answers without a queue growing in it), or a table with bounds for that. Without it, as many as come. A tunnel is one while it is open; for an adaptive limit, until it is.
@@ -78,6 +96,11 @@ impl Default for Upstream {
             health: None,
             ejection: Ejection::default(),
             retry: Retry::default(),
+            hedge: None,
+            breaker: None,
+            max_requests: None,
+            queue: None,
+            deadline_header: None,
             panic_threshold: 25,
             max_in_flight: None,
         }

@@ -3,6 +3,8 @@
 //! In: a connection that was just made, as requests of clients would have it. Out: yes, or what is wrong.
 //! Each question has a connection of its own: whether one can be had is part of it.
 
+use std::convert::Infallible;
+
 use http::{
     HeaderValue, Request, Response, Uri, Version,
     header::{HOST, USER_AGENT},
@@ -10,12 +12,13 @@ use http::{
 };
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Incoming},
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::grpc;
 use crate::{
     config::{self, Path, Problem, Problems, Statuses},
     stream::Stream,
@@ -38,8 +41,15 @@ pub struct Check {
 
 #[derive(Clone, Debug)]
 struct Question {
-    target: PathAndQuery,
+    what: What,
     host: Option<HeaderValue>,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Path(PathAndQuery),
+    /// How a service is, by gRPC.
+    Service(String),
 }
 
 /// What is wrong with an endpoint.
@@ -54,9 +64,12 @@ pub enum NotWell {
     /// It does not speak HTTP, or breaks off.
     #[error("no answer: {0}")]
     Protocol(#[from] hyper::Error),
-    /// Its answer breaks off.
+    /// Its answer breaks off, or is none.
     #[error("its answer breaks off")]
     Broken,
+    /// It says by gRPC that it is not.
+    #[error("it says {0}")]
+    Grpc(String),
 }
 
 impl Check {
@@ -86,24 +99,49 @@ impl Check {
     ) -> Result<(), NotWell> {
         let Some(question) = &self.question else { return Ok(()) };
         let host = question.host.as_ref().unwrap_or(authority);
+        let target = match &question.what {
+            What::Path(target) => target,
+            What::Service(service) => {
+                let request = grpc::question(service, |method| absolute(host, method));
+                let (answer, _connection) = exchange_http2(stream, request).await?;
+                return grpc::judge(answer).await;
+            }
+        };
         let mut request = Request::new(Empty::<Bytes>::new());
-        request.headers_mut().insert(USER_AGENT, NAME);
-        let io = TokioIo::new(stream);
         let (answer, _connection) = if is_http2 {
             *request.version_mut() = Version::HTTP_2;
-            *request.uri_mut() = absolute(host, &question.target);
-            let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-            let connection = tokio::spawn(async { drop(connection.await) });
-            (sender.send_request(request).await?, AbortOnDropHandle::new(connection))
+            *request.uri_mut() = absolute(host, target);
+            exchange_http2(stream, request).await?
         } else {
-            *request.uri_mut() = question.target.clone().into();
+            *request.uri_mut() = target.clone().into();
             request.headers_mut().insert(HOST, host.clone());
-            let (mut sender, connection) = http1::handshake(io).await?;
+            request.headers_mut().insert(USER_AGENT, NAME);
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
             let connection = tokio::spawn(async { drop(connection.await) });
             (sender.send_request(request).await?, AbortOnDropHandle::new(connection))
         };
         judge(&self.statuses, self.settings.body.as_deref(), answer).await
     }
+
+    /// Whether it is a question that only HTTP/2 has words for.
+    pub fn needs_http2(&self) -> bool {
+        self.settings.grpc.is_some()
+    }
+}
+
+/// The answer to a request, and what keeps its connection open.
+async fn exchange_http2<B>(
+    stream: Stream,
+    mut request: Request<B>,
+) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), hyper::Error>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+{
+    request.headers_mut().insert(USER_AGENT, NAME);
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    let connection = AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) }));
+    Ok((sender.send_request(request).await?, connection))
 }
 
 fn check_numbers(settings: &config::Health, at: &Path, problems: &mut Problems) {
@@ -121,27 +159,41 @@ fn check_numbers(settings: &config::Health, at: &Path, problems: &mut Problems) 
     }
 }
 
-/// The question, if there is a path to ask for.
+/// The question, if there is a path or a service to ask for.
 fn question(settings: &config::Health, at: &Path, problems: &mut Problems) -> Option<Question> {
-    let Some(path) = &settings.path else {
+    if settings.path.is_none() {
+        // A service has a name of its own, and a connection says nothing.
         let idle = "without `path` nothing is asked that this could be about";
-        for (key, value) in [("body", &settings.body), ("host", &settings.host)] {
+        let host = settings.host.as_ref().filter(|_| settings.grpc.is_none());
+        for (key, value) in [("body", settings.body.as_ref()), ("host", host)] {
             if value.is_some() {
                 problems.push(Problem::error(at.key(key), idle).help("path = \"/healthz\""));
             }
         }
-        return None;
-    };
+    }
     let wrong =
         |key, text: &str, what| Problem::error(at.key(key), format!("`{text}` is not a {what}"));
-    let target = path.parse::<PathAndQuery>().ok().filter(|_| path.starts_with('/'));
-    let target = target.ok_or_else(|| wrong("path", path, "path").help("path = \"/healthz\""));
+    let what = match (&settings.path, &settings.grpc) {
+        (None, None) => return None,
+        (None, Some(service)) => Some(What::Service(service.clone())),
+        (Some(_), Some(_)) => {
+            let problem = Problem::error(at.key("grpc"), "an endpoint is asked one thing");
+            problems.push(problem.help("leave out `path`, or `grpc`"));
+            None
+        }
+        (Some(path), None) => {
+            let target = path.parse::<PathAndQuery>().ok().filter(|_| path.starts_with('/'));
+            let target =
+                target.ok_or_else(|| wrong("path", path, "path").help("path = \"/healthz\""));
+            problems.keep(target).map(What::Path)
+        }
+    };
     let host = settings
         .host
         .as_deref()
         .map(|host| HeaderValue::from_str(host).map_err(|_| wrong("host", host, "host")));
-    let (target, host) = (problems.keep(target), problems.keep(host.transpose()));
-    Some(Question { target: target?, host: host? })
+    let host = problems.keep(host.transpose());
+    Some(Question { what: what?, host: host? })
 }
 
 /// The absolute form of a target, as HTTP/2 needs it.

@@ -6,6 +6,8 @@
 //! one load of an atomic for each that goes well; everything else is the control side's.
 
 mod check;
+mod grpc;
+mod policy;
 mod streak;
 
 use std::{
@@ -17,8 +19,11 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-pub use self::check::{Check, NotWell};
 use self::streak::Streak;
+pub use self::{
+    check::{Check, NotWell},
+    policy::{Policy, Tally},
+};
 use crate::config::{Ejection, Start};
 
 /// What is known of an endpoint.
@@ -102,12 +107,17 @@ impl Health {
         self.failures.fetch_add(1, Relaxed).saturating_add(1)
     }
 
-    /// Leaves the endpoint out if requests failed too often in a row. Says for how long.
-    pub fn eject(&self, policy: &Ejection, now: Instant) -> Option<Duration> {
-        if policy.failures == 0 || self.failures.load(Relaxed) < policy.failures {
-            return None;
+    /// Whether so many requests failed in a row. Those are counted no more.
+    pub fn failed_in_a_row(&self, failures: u32) -> bool {
+        let failed = failures != 0 && self.failures.load(Relaxed) >= failures;
+        if failed {
+            self.failures.store(0, Relaxed);
         }
-        self.failures.store(0, Relaxed);
+        failed
+    }
+
+    /// Leaves the endpoint out. Says for how long.
+    pub fn eject(&self, policy: &Ejection, now: Instant) -> Duration {
         let mut known = self.known.lock();
         // Well for as long as it may be left out at most, its past is forgotten.
         if known.ejected.is_some_and(|until| now >= until + policy.max_time.0) {
@@ -116,7 +126,7 @@ impl Health {
         known.ejections = known.ejections.saturating_add(1);
         let time = policy.time.0.saturating_mul(known.ejections).min(policy.max_time.0);
         known.ejected = Some(now + time);
-        Some(time)
+        time
     }
 
     /// Takes in what it answered when it was asked. Says what it is now, if that is news.
@@ -186,40 +196,34 @@ mod tests {
     #[test]
     fn who_fails_clients_is_left_out_each_time_for_longer() {
         let policy = Ejection {
-            failures: 3,
             time: config::Duration::secs(10),
             max_time: config::Duration::secs(25),
+            ..Ejection::default()
         };
         let (health, mut now) = (Health::new(None), Instant::now());
         for expected in [10, 20, 25, 25] {
-            assert_eq!(health.eject(&policy, now), None);
-            for _ in 0..3 {
-                health.failed();
-            }
-            assert_eq!(health.eject(&policy, now), Some(secs(expected)));
+            assert_eq!(health.eject(&policy, now), secs(expected));
             assert_eq!(health.standing(now), Standing::Ejected);
             now += secs(expected);
             assert_eq!(health.standing(now), Standing::Up);
         }
         now += secs(25);
-        for _ in 0..3 {
-            health.failed();
-        }
-        assert_eq!(health.eject(&policy, now), Some(secs(10)), "what was long ago is forgotten");
+        assert_eq!(health.eject(&policy, now), secs(10), "what was long ago is forgotten");
     }
 
     #[test]
     fn one_that_goes_well_makes_failures_forgotten() {
-        let policy = Ejection { failures: 2, ..Ejection::default() };
-        let (health, now) = (Health::new(None), Instant::now());
+        let health = Health::new(None);
         for _ in 0..5 {
             assert_eq!(health.failed(), 1);
             health.went_well();
         }
-        assert_eq!(health.eject(&policy, now), None);
-        let nobody = Ejection { failures: 0, ..policy };
+        assert!(!health.failed_in_a_row(2));
         (0..9).for_each(|_| assert!(health.failed() > 0));
-        assert_eq!(health.eject(&nobody, now), None);
+        assert!(!health.failed_in_a_row(0), "nobody counts them");
+        assert!(!health.failed_in_a_row(10));
+        assert!(health.failed_in_a_row(9));
+        assert!(!health.failed_in_a_row(1), "they count once");
     }
 
     #[test]
@@ -227,7 +231,6 @@ mod tests {
         let (health, now) = (Health::new(Some(Start::Checked)), Instant::now());
         assert_eq!(health.standing(now), Standing::Unchecked);
         assert_eq!(health.asked(Ok(()), (2, 3), now), Some(true));
-        (0..5).for_each(|_| assert!(health.failed() > 0));
         health.eject(&Ejection::default(), now);
         assert_eq!(health.standing(now), Standing::Ejected);
         for _ in 0..3 {

@@ -111,15 +111,16 @@ impl RequestBody {
         }
     }
 
-    /// The same body for a connection that may turn it away unseen, or none if it cannot be sent from
-    /// its start any more. Of several only the last one gives anything.
-    pub fn again(&mut self) -> Option<Self> {
+    /// The same body for a connection that may fail it, keeping so many bytes of what is taken; or none if
+    /// it cannot be sent from its start any more. Of several only the last one gives anything.
+    pub fn again(&mut self, keep: usize) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),
             Self::Full(bytes) => Some(Self::Full(bytes.clone())),
             Self::Client(_) => {
-                *self = Self::Replay(Replay::new(std::mem::replace(self, Self::Empty)));
-                self.again()
+                let body = std::mem::replace(self, Self::Empty);
+                *self = Self::Replay(Replay::new(body, keep));
+                self.again(keep)
             }
             Self::Replay(replay) => replay.again().map(Self::Replay),
         }
@@ -135,6 +136,37 @@ impl RequestBody {
         let (tap, tapped) = Tap::new(most, known);
         body.tap = Some(tap);
         Some(tapped)
+    }
+
+    /// Puts what was sent of it back to its start; says whether that is possible.
+    pub fn rewind(&mut self) -> bool {
+        let Self::Replay(replay) = self else { return true };
+        let again = replay.again();
+        let possible = again.is_some();
+        if let Some(again) = again {
+            *replay = again;
+        }
+        possible
+    }
+
+    /// Whether all of it is there, or will be.
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Self::Empty | Self::Full(_) | Self::Client(_) => true,
+            Self::Replay(replay) => replay.is_within(usize::MAX),
+        }
+    }
+
+    /// Whether it may be there once more after it was sent, keeping no more than so many bytes.
+    pub fn may_come_again(&self, keep: usize) -> bool {
+        match self {
+            Self::Empty | Self::Full(_) => true,
+            Self::Client(body) => {
+                let size = body.incoming.size_hint().exact();
+                keep > 0 && size.is_none_or(|size| size <= keep as u64)
+            }
+            Self::Replay(replay) => replay.is_within(keep),
+        }
     }
 
     /// Holds a client's body to so many bytes.

@@ -1,8 +1,9 @@
 //! A request's body that can be sent again, as long as little of it was taken.
 //!
 //! An origin may turn a stream away unseen when some of its body is on the way already, and that is
-//! no reason to fail. What was taken is kept, up to [`MOST`] bytes (the pieces themselves, not
-//! copies); beyond that the body is as any other.
+//! no reason to fail. Or it fails a request that does no harm twice. What was taken is kept, up to
+//! [`LEAST`] bytes or as many as are asked for (the pieces themselves, not copies); beyond that the body
+//! is as any other.
 
 use std::{
     pin::Pin,
@@ -16,8 +17,8 @@ use parking_lot::Mutex;
 
 use super::body::{BodyError, RequestBody};
 
-/// Bytes that are kept.
-const MOST: usize = 64 << 10;
+/// Bytes that are kept if no more are asked for.
+const LEAST: usize = 64 << 10;
 
 /// One sending of a body that may be sent again.
 pub struct Replay {
@@ -32,23 +33,35 @@ struct Kept {
     body: RequestBody,
     pieces: Vec<Bytes>,
     size: usize,
+    /// Bytes that are kept.
+    most: usize,
     /// More was taken than is kept.
     lost: bool,
     turn: u32,
 }
 
 impl Replay {
-    /// The first sending of a body.
-    pub(super) fn new(body: RequestBody) -> Self {
-        let kept = Kept { body, pieces: Vec::new(), size: 0, lost: false, turn: 0 };
+    /// The first sending of a body, of which so many bytes are wanted again.
+    pub(super) fn new(body: RequestBody, most: usize) -> Self {
+        let (pieces, most) = (Vec::new(), most.max(LEAST));
+        let kept = Kept { body, pieces, size: 0, most, lost: false, turn: 0 };
         Self { kept: Arc::new(Mutex::new(kept)), turn: 0, given: 0 }
     }
 
     /// Another sending from the start, unless too much was taken. The one before gives nothing more.
     pub(super) fn again(&self) -> Option<Self> {
         let mut kept = self.kept.lock();
+        if kept.lost {
+            return None;
+        }
         kept.turn += 1;
-        (!kept.lost).then(|| Self { kept: self.kept.clone(), turn: kept.turn, given: 0 })
+        Some(Self { kept: self.kept.clone(), turn: kept.turn, given: 0 })
+    }
+
+    /// Whether all that was taken is kept, and is no more than this.
+    pub(super) fn is_within(&self, most: usize) -> bool {
+        let kept = self.kept.lock();
+        !kept.lost && kept.size <= most
     }
 
     pub(super) fn bound(&self, size: u64) {
@@ -94,7 +107,7 @@ impl Replay {
 impl Kept {
     fn keep(&mut self, frame: &Frame<Bytes>) {
         match frame.data_ref() {
-            Some(piece) if !self.lost && self.size + piece.len() <= MOST => {
+            Some(piece) if !self.lost && self.size + piece.len() <= self.most => {
                 self.size += piece.len();
                 self.pieces.push(piece.clone());
             }
@@ -121,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_is_given_again() {
-        let mut first = Replay::new(RequestBody::Full("abc".into()));
+        let mut first = Replay::new(RequestBody::Full("abc".into()), 0);
         assert_eq!(next(&mut first).unwrap(), "abc");
         let mut second = first.again().unwrap();
         assert_eq!(second.size_hint().exact(), Some(3));
@@ -129,13 +142,19 @@ mod tests {
         assert_eq!(next(&mut first), None, "only the last one takes anything");
         assert_eq!(next(&mut second).unwrap(), "abc");
         assert!(second.is_end_stream());
+        assert!(second.is_within(3) && !second.is_within(2));
     }
 
     #[test]
     fn what_is_too_much_is_sent_once() {
-        let mut first = Replay::new(RequestBody::Full(vec![0; MOST + 1].into()));
-        assert_eq!(next(&mut first).unwrap().len(), MOST + 1);
-        assert!(first.is_end_stream());
-        assert!(first.again().is_none());
+        for (asked, most) in [(0, LEAST), (LEAST - 1, LEAST), (LEAST + 9, LEAST + 9)] {
+            for (size, again) in [(most, true), (most + 1, false)] {
+                let mut first = Replay::new(RequestBody::Full(vec![0; size].into()), asked);
+                assert_eq!(next(&mut first).unwrap().len(), size);
+                assert!(first.is_end_stream());
+                assert_eq!(first.is_within(usize::MAX), again, "{size}");
+                assert_eq!(first.again().is_some(), again, "{size}");
+            }
+        }
     }
 }

@@ -51,6 +51,7 @@ impl Registry {
         mirrors(&mut page, &self.mirrors);
         upstreams(&mut page, &self.upstreams);
         overload::gates(&mut page, &self.upstreams);
+        overload::guards(&mut page, &self.upstreams);
         auths(&mut page, &self.auths);
         logins(&mut page, &self.auths);
         stores(&mut page, &self.stores);

@@ -1,4 +1,4 @@
-//! The families about overload: what is in flight, may be, and was refused for that.
+//! The families about overload: what is in flight, may be, waits, and was refused for that.
 //!
 //! In: cells of the process and of upstreams. Out: their part of the page.
 
@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 
 use super::{
     Named, ProcessMetrics, UpstreamMetrics,
-    encode::by_word,
+    encode::{by_word, simple},
     exposition::{Kind, Page},
 };
 
@@ -62,6 +62,42 @@ pub(super) fn gates(page: &mut Page, all: &Named<UpstreamMetrics>) {
         match upstream.baseline.get() {
             0 => {}
             micros => baseline.sample(&[("upstream", name)], Seconds(micros)),
+        }
+    }
+}
+
+/// What holds requests back from upstreams, or hurries them.
+pub(super) fn guards(page: &mut Page, all: &Named<UpstreamMetrics>) {
+    let mut one = |name, kind, help, read: fn(&UpstreamMetrics) -> i128| {
+        simple(page, (name, kind, help), "upstream", all, read);
+    };
+    one(
+        "janua_upstream_hedges_total",
+        Kind::Counter,
+        "Requests sent to a second endpoint beside the first.",
+        |upstream| upstream.sum(|shard| shard.hedges.get()).into(),
+    );
+    one(
+        "janua_upstream_breaker",
+        Kind::Gauge,
+        "What the breaker is: 0 closed, 1 half-open, 2 open.",
+        |upstream| upstream.breaker.get().into(),
+    );
+    one(
+        "janua_upstream_queue_length",
+        Kind::Gauge,
+        "Requests that wait for an endpoint to have room.",
+        |upstream| upstream.queue.get().into(),
+    );
+    let mut waits = page.family(
+        "janua_upstream_queue_seconds",
+        Kind::Histogram,
+        "How long requests waited for an endpoint to have room.",
+    );
+    for (name, upstream) in all {
+        let waited = upstream.queue_waits();
+        if waited.buckets.iter().any(|count| *count > 0) {
+            waits.histogram(&[("upstream", name)], &waited);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! In: a worker's own events, through [`UpstreamMetrics::at`]; failures by the index of their reason.
 //! Out: sums, for the encoder.
 
-use super::{Counter, Counters, Gauge, Labels};
+use super::{Counter, Counters, Gauge, Histogram, Labels, histogram::Distribution};
 use crate::worker::PerWorker;
 
 /// The connections to an upstream and what went wrong with them.
@@ -20,6 +20,10 @@ pub struct UpstreamMetrics {
     pub endpoints: [Gauge; STANDINGS.len()],
     /// 1 while too few endpoints are up and all are used.
     pub panics: Gauge,
+    /// 0 while the breaker is closed, 1 half-open, 2 open.
+    pub breaker: Gauge,
+    /// Requests that wait for an endpoint to have room.
+    pub queue: Gauge,
     /// How often an endpoint was left out for failing clients.
     pub ejections: Counter,
     /// How often endpoints were asked whether they are well: those that were, those that were not.
@@ -45,6 +49,10 @@ pub struct UpstreamShard {
     pub retries: Counter,
     /// Requests that were not, because too many were.
     pub retries_refused: Counter,
+    /// Requests that were sent to a second endpoint beside the first.
+    pub hedges: Counter,
+    /// How long requests waited for an endpoint to have room, those that did.
+    pub queue_wait: Histogram,
     /// Requests that were sent and not yet answered to the end.
     pub in_flight: Gauge,
 }
@@ -60,6 +68,8 @@ impl UpstreamMetrics {
             baseline: Gauge::default(),
             endpoints: Default::default(),
             panics: Gauge::default(),
+            breaker: Gauge::default(),
+            queue: Gauge::default(),
             ejections: Counter::default(),
             checks: Default::default(),
         }
@@ -88,6 +98,11 @@ impl UpstreamMetrics {
     /// Requests that there was no room for, by priority.
     pub(super) fn sheds(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.shed.counted()
+    }
+
+    /// How long requests waited for an endpoint to have room.
+    pub(super) fn queue_waits(&self) -> Distribution {
+        Distribution::read(&self.shards, |shard| &shard.queue_wait)
     }
 
     /// The sum of a gauge or count over the workers.

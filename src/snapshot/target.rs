@@ -74,7 +74,7 @@ impl Target {
 
 impl Target {
     /// All ways to upstreams.
-    pub(super) fn ways(&self) -> &[Way] {
+    pub fn ways(&self) -> &[Way] {
         match self {
             Self::Upstream(way) => std::slice::from_ref(way),
             Self::Fork(fork) => &fork.ways,

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use super::{
     Call,
     pool::{Http1, InFlight, StreamLease},
+    seats::Seat,
 };
 use crate::{
     message::Upload,
@@ -71,6 +72,8 @@ pub struct AnswerBody {
     /// The request's body, which may still be on its way.
     upload: Option<Arc<Upload>>,
     in_flight: InFlight,
+    /// Its place at the endpoint, where those are counted.
+    _seat: Option<Seat>,
 }
 
 impl AnswerBody {
@@ -90,11 +93,18 @@ impl AnswerBody {
             total: call.total.take(),
             upload: call.upload.take(),
             in_flight,
+            _seat: call.seat.take(),
         };
         if body.incoming.is_end_stream() {
             body.give_back();
         }
         body
+    }
+
+    /// Gives a call back what it took of it, if the call goes on without this answer; or takes it again.
+    pub(super) fn swap(&mut self, call: &mut Call<'_>) {
+        std::mem::swap(&mut self.total, &mut call.total);
+        std::mem::swap(&mut self.upload, &mut call.upload);
     }
 
     /// Lets go of the connection, which may be used again.
@@ -161,7 +171,9 @@ impl Body for AnswerBody {
             }
             Poll::Ready(Some(Err(error))) => {
                 this.lease = None;
-                this.in_flight.pool().origin.health.failed();
+                let pool = this.in_flight.pool();
+                pool.origin.health.failed();
+                pool.tally.broke_off();
                 Poll::Ready(Some(Err(AnswerError::Origin(error))))
             }
             Poll::Ready(None) => {

@@ -12,6 +12,7 @@ use super::{
     Host, Timeouts, Upstream,
     connect::Tls,
     endpoint::{Endpoint, Origin},
+    guards::Guards,
     load::Load,
     members::{Member, Members, Place},
     retry::Retry,
@@ -26,7 +27,7 @@ use crate::{
         UpstreamTimeout,
     },
     dial::{Address, Resolved},
-    health::{Check, Health},
+    health::{Check, Health, Policy},
     metrics::UpstreamMetrics,
     overload::{Gate, Shares},
 };
@@ -88,6 +89,7 @@ impl Upstream {
             list
         };
         let host = host(&upstream.host, &at.key("host"), problems);
+        let name: Arc<str> = name.into();
         let addresses = addresses(upstream, &list, problems);
         let https = addresses.iter().flatten().any(|address| address.tls);
         let tls = TlsToOrigin::compile(upstream, https, &at.key("tls"), problems);
@@ -95,10 +97,15 @@ impl Upstream {
         let protocol = protocol(upstream, &at.key("protocol"), problems);
         let gate = gate(upstream, previous, &given, &at.key("max-in-flight"), problems);
         let check = check(upstream, at, problems);
+        let policy = Policy::compile(&upstream.ejection, &at.key("ejection"), problems);
         let retry = Retry::compile(&upstream.retry, workers, &at.key("retry"), problems);
         let sharing = Sharing::compile(upstream, &given, at, problems);
-        let (host, tls, addresses, (), protocol, gate, check, retry, sharing) =
-            (host?, tls?, addresses?, answerable?, protocol?, gate?, check?, retry?, sharing?);
+        let known = previous.map(|previous| &previous.guards);
+        let guards = Guards::compile(upstream, (&name, https), known, &given, at, problems);
+        let (host, tls, addresses, (), protocol) =
+            (host?, tls?, addresses?, answerable?, protocol?);
+        let (gate, check, policy, retry) = (gate?, check?, policy?, retry?);
+        let (sharing, guards) = (sharing?, guards?);
         let make = Make {
             upstream,
             protocol,
@@ -109,18 +116,18 @@ impl Upstream {
         };
         let known = previous.map(Self::members);
         let members = make.members(addresses, known.as_deref(), &list, problems)?;
-        let name: Arc<str> = name.into();
         let roster = roster::Given {
             name: name.clone(),
             metrics: given.metrics.clone(),
             check,
-            ejection: upstream.ejection.clone(),
+            policy,
             sharing,
         };
         Some(Self {
             name,
             roster: Roster::new(roster, members),
             retry,
+            guards,
             timeout: Timeouts::new(&upstream.timeout),
             host,
             metrics: given.metrics.clone(),
@@ -219,25 +226,11 @@ fn addresses(
     Some(addresses)
 }
 
-/// What endpoints are asked, if they are; nothing if that, or what is left of failures, is wrong.
+/// What endpoints are asked, if they are; nothing if that is wrong.
 fn check(upstream: &config::Upstream, at: &Path, problems: &mut Problems) -> Option<Option<Check>> {
-    let before = problems.iter().len();
-    let check = upstream.health.as_ref();
-    let check = check.map(|health| Check::compile(health, &at.key("health"), problems));
-    let ejection = &upstream.ejection;
-    if ejection.failures > 0 && ejection.time.0.is_zero() {
-        let at = at.key("ejection").key("time");
-        let problem = Problem::error(at, "an endpoint would come back at once");
-        problems.push(problem.help("to leave nobody out, write `ejection.failures = 0`"));
-    }
-    if ejection.max_time.0 < ejection.time.0 {
-        let at = at.key("ejection").key("max-time");
-        problems.push(Problem::error(at, "it is less than `time`, which is the shortest"));
-    }
-    match check {
-        _ if problems.iter().len() > before => None,
+    match &upstream.health {
         None => Some(None),
-        Some(check) => check.map(Some),
+        Some(health) => Check::compile(health, &at.key("health"), problems).map(Some),
     }
 }
 

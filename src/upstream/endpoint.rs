@@ -47,6 +47,12 @@ impl Endpoint {
         self.pools.at(worker.index)
     }
 
+    /// What came of requests here since this was asked last, by all workers: how many, and failures.
+    pub(super) fn tally(&self) -> (u64, u64) {
+        let tallies = self.pools.iter().map(|pool| pool.tally.take());
+        tallies.fold((0, 0), |(all, failed), tally| (all + tally.0, failed + tally.1))
+    }
+
     /// Whether it can go on as one with these settings and for so many workers.
     pub(super) fn serves(&self, settings: &Settings, workers: usize) -> bool {
         // A connection lives on the worker that made it: no two may share a pool.

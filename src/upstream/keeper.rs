@@ -16,7 +16,10 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Failure, endpoint::Endpoint, roster::Roster};
-use crate::{config::Start, health::Check};
+use crate::{
+    config::{Start, UpstreamProtocol},
+    health::Check,
+};
 
 /// Endpoints that are asked at the same time, of all upstreams: what else is due waits.
 static ROOM: Semaphore = Semaphore::const_new(256);
@@ -112,7 +115,11 @@ impl Endpoint {
             None => failure.reject.reason().to_owned(),
         };
         let origin = &self.origin;
-        let (stream, is_http2) = origin.open(origin.settings.protocol, None).await.map_err(told)?;
+        let protocol = match check.needs_http2() {
+            true => UpstreamProtocol::Http2,
+            false => origin.settings.protocol,
+        };
+        let (stream, is_http2) = origin.open(protocol, None).await.map_err(told)?;
         let authority = &origin.settings.address.authority;
         check.ask(stream, is_http2, authority).await.map_err(|error| error.to_string())
     }

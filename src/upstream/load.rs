@@ -1,6 +1,9 @@
 //! How busy an endpoint is and how fast, as all workers know it.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+};
 
 use crate::balance::Latency;
 
@@ -13,6 +16,8 @@ pub struct Load {
     /// How long its answers take, where that is asked.
     pub latency: Latency,
     in_flight: AtomicU32,
+    /// Places that are taken, where those are counted: also by requests that wait for a connection.
+    seats: AtomicU32,
 }
 
 /// A request that waits for a connection.
@@ -44,5 +49,16 @@ impl Load {
     /// How many there are now.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// Takes a place, unless so many are taken.
+    pub(super) fn sit_down(&self, most: u32) -> bool {
+        let one_more = |taken: u32| (taken < most).then_some(taken + 1);
+        self.seats.fetch_update(SeqCst, SeqCst, one_more).is_ok()
+    }
+
+    /// Gives a place back.
+    pub(super) fn stand_up(&self) {
+        self.seats.fetch_sub(1, SeqCst);
     }
 }

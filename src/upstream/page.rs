@@ -6,17 +6,27 @@ use tokio::time::Instant;
 use super::{
     Upstream,
     members::{Member, Members},
+    seats::Seats,
 };
 use crate::balance::micros;
 
 /// An upstream, as the page shows it.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Shown {
     name: String,
     /// Whether too few endpoints are up, so that all are used.
     panic: bool,
     /// How an endpoint is chosen.
     balance: &'static str,
+    /// What the breaker is, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'static str>,
+    /// Requests that each endpoint may have, and those that wait for one to have room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_requests: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<u32>,
     endpoints: Vec<ShownEndpoint>,
 }
 
@@ -54,12 +64,30 @@ struct ShownEndpoint {
 }
 
 impl Upstream {
+    /// What may hold a request back here, for people.
+    pub fn explain(&self) -> String {
+        let breaker = self.guards.breaker.as_ref().map(|breaker| breaker.state().1);
+        let mut text = breaker.map(|state| format!(", the breaker {state}")).unwrap_or_default();
+        if let Some(seats) = &self.guards.seats {
+            let (most, waiting) = (seats.most(), seats.waiting());
+            text += &format!(", {most} at each endpoint at a time, {waiting} waiting");
+        }
+        text
+    }
+
     /// How its endpoints are.
     pub fn shown(&self) -> Shown {
         let (members, now) = (self.members(), Instant::now());
         let endpoints = members.list.iter().map(|member| shown(&members, member, now)).collect();
-        let (name, balance) = (self.name.to_string(), self.balance());
-        Shown { name, panic: members.panics, balance, endpoints }
+        Shown {
+            name: self.name.to_string(),
+            panic: members.panics,
+            balance: self.balance(),
+            breaker: self.guards.breaker.as_ref().map(|breaker| breaker.state().1),
+            max_requests: self.guards.seats.as_ref().map(Seats::most),
+            waiting: self.guards.seats.as_ref().map(Seats::waiting),
+            endpoints,
+        }
     }
 
     /// Gives the endpoint of this URL another weight, or without one that which is written. Says whether there is

@@ -21,6 +21,7 @@ use super::{
     endpoint::{Endpoint, Origin},
 };
 use crate::{
+    health::Tally,
     message::RequestBody,
     metrics::{UpstreamMetrics, UpstreamShard},
     reject::Reject,
@@ -47,6 +48,8 @@ pub struct Pool {
     metrics: Arc<UpstreamMetrics>,
     idle: Mutex<Vec<Idle>>,
     shared: Mutex<Vec<Shared>>,
+    /// What came of the worker's requests here, if somebody wants to know.
+    pub(super) tally: Tally,
     /// How many streams were answered, modulo its size.
     answers: AtomicU16,
     /// Held while an HTTP/2 connection is made, so that a burst of requests makes one, not one each.
@@ -138,9 +141,9 @@ impl Pool {
         metrics: Arc<UpstreamMetrics>,
     ) -> Arc<Self> {
         let most = origin.settings.most_kept();
-        let (idle, shared) = (Mutex::default(), Mutex::default());
+        let (idle, shared, tally) = (Mutex::default(), Mutex::default(), Tally::default());
         let (answers, connecting) = (AtomicU16::new(0), Default::default());
-        Arc::new(Self { origin, worker, most, metrics, idle, shared, answers, connecting })
+        Arc::new(Self { origin, worker, most, metrics, idle, shared, tally, answers, connecting })
     }
 
     /// Whether it leads to this endpoint.

@@ -11,7 +11,7 @@ use std::{
     task::Poll,
 };
 
-use http::{HeaderMap, header::RETRY_AFTER};
+use http::{HeaderMap, Method, Request, header::RETRY_AFTER};
 
 use super::Call;
 use crate::{
@@ -28,7 +28,21 @@ pub(super) struct Retry {
     reset: bool,
     timeout: bool,
     statuses: Vec<Statuses>,
+    /// Those that do no harm twice.
+    methods: Vec<Method>,
     budget: Budget,
+    /// Requests that are sent once more at this moment.
+    running: AtomicU32,
+}
+
+/// A request that is sent once more, until that is over.
+#[derive(Debug)]
+pub(super) struct Retrying<'a>(&'a AtomicU32);
+
+impl Drop for Retrying<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Retry {
@@ -58,6 +72,7 @@ impl Retry {
                 }
             }
         }
+        let methods = methods(settings, at, problems);
         if settings.tries == 0 {
             let problem = Problem::error(at.key("tries"), "no request could be sent at all");
             problems.push(problem.help("the first one counts: 1 sends nothing once more"));
@@ -66,6 +81,10 @@ impl Retry {
             let problem = Problem::error(at.key("budget"), "more retries than requests");
             problems.push(problem.help("it is in per cent of the requests: 20 is a fifth"));
         }
+        if settings.max_in_flight == Some(0) {
+            let problem = Problem::error(at.key("max-in-flight"), "no request could be sent again");
+            problems.push(problem.help("to have none, write `retry.tries = 1`"));
+        }
         if settings.try_timeout.is_some_and(|time| time.0.is_zero()) {
             let at = at.key("try-timeout");
             problems.push(Problem::error(at, "no endpoint could answer in that"));
@@ -73,18 +92,29 @@ impl Retry {
         let budget = Budget::new(settings.budget, workers);
         let settings = settings.clone();
         let fine = problems.iter().len() == before;
-        fine.then_some(Self { settings, reset, timeout, statuses, budget })
+        let running = AtomicU32::new(0);
+        fine.then_some(Self { settings, reset, timeout, statuses, methods, budget, running })
     }
 
     /// A request comes.
     #[inline]
-    pub(super) fn earn(&self, worker: usize) {
-        self.budget.earn(worker);
+    pub(super) fn begin(&self, call: &mut Call<'_>) {
+        self.budget.earn(call.worker.index);
+        if let Some(time) = self.settings.try_timeout {
+            call.timeout.first_byte = call.timeout.first_byte.min(time.0);
+        }
+        let by_method = |request: &Request<_>| self.methods.contains(request.method());
+        call.harmless = call.upgrade.is_none() && call.request.as_ref().is_some_and(by_method);
+        call.keep = u32::try_from(self.settings.body.0).unwrap_or(u32::MAX);
     }
 
-    /// Whether something is left to send one more with.
-    pub(super) fn spend(&self, worker: usize) -> bool {
-        self.budget.spend(worker)
+    /// Sends one more, if something is left for that and not too many are.
+    pub(super) fn spend(&self, worker: usize) -> Option<Retrying<'_>> {
+        let most = self.settings.max_in_flight.unwrap_or(u32::MAX);
+        let one_more = |running: u32| (running < most).then_some(running + 1);
+        self.running.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+        let retrying = Retrying(&self.running);
+        self.budget.spend(worker).then_some(retrying)
     }
 
     /// Whether an answer of this status is worth another try.
@@ -120,6 +150,24 @@ impl Retry {
     }
 }
 
+/// The methods of requests that may be sent twice.
+fn methods(settings: &config::Retry, at: &Path, problems: &mut Problems) -> Vec<Method> {
+    let mut methods = Vec::new();
+    for (index, name) in settings.methods.iter().enumerate() {
+        let message = match Method::from_bytes(name.as_bytes()) {
+            Ok(Method::CONNECT) => "a tunnel cannot be begun once more".to_owned(),
+            Ok(method) if !name.bytes().any(|byte| byte.is_ascii_lowercase()) => {
+                methods.push(method);
+                continue;
+            }
+            _ => format!("`{name}` is not a method"),
+        };
+        let problem = Problem::error(at.key("methods").index(index), message);
+        problems.push(problem.help("write it in capitals, like \"PUT\""));
+    }
+    methods
+}
+
 fn is_failure(range: Statuses) -> bool {
     range.from >= 500 || (range.from, range.to) == (429, 429)
 }
@@ -136,15 +184,19 @@ struct Budget {
     left: PerWorker<AtomicU32>,
 }
 
-/// What a worker may have saved: so that a few failures after a quiet time find something.
-const MOST: u32 = 10 * ONE;
+/// What a worker begins with.
+const FIRST: u32 = 10 * ONE;
+
+/// What it may have saved: an endpoint that dies fails all at once that are on their way to it. All of it was
+/// earned, so in the long run no more is sent.
+const MOST: u32 = 100 * ONE;
 
 const ONE: u32 = 100;
 
 impl Budget {
     fn new(share: u8, workers: usize) -> Self {
-        let full = if share == 0 { 0 } else { MOST };
-        Self { share: share.into(), left: PerWorker::with(workers, |_| AtomicU32::new(full)) }
+        let first = if share == 0 { 0 } else { FIRST };
+        Self { share: share.into(), left: PerWorker::with(workers, |_| AtomicU32::new(first)) }
     }
 
     fn earn(&self, worker: usize) {
@@ -209,7 +261,7 @@ mod tests {
                     budget.earn(0);
                 }
                 retries += (0..wishes).map(|_| u32::from(budget.spend(0))).sum::<u32>();
-                prop_assert!(retries * 100 <= requests * u32::from(share) + MOST);
+                prop_assert!(retries * 100 <= requests * u32::from(share) + FIRST);
             }
         }
     }

@@ -19,8 +19,7 @@ use super::{
 };
 use crate::{
     balance::micros,
-    config::Ejection,
-    health::{Check, Standing},
+    health::{Check, Policy, Standing},
     message::Upload,
     metrics::UpstreamMetrics,
     reject::Reject,
@@ -35,11 +34,11 @@ pub(super) struct Roster {
     pub(super) metrics: Arc<UpstreamMetrics>,
     /// What endpoints are asked, if they are.
     pub(super) check: Option<Check>,
-    ejection: Ejection,
+    policy: Policy,
     sharing: Sharing,
     members: ArcSwap<Members>,
-    /// Held while a new set is made.
-    making: Mutex<()>,
+    /// Held while a new set is made: when it is next looked at how many requests fail.
+    making: Mutex<Option<Instant>>,
     /// Something became known.
     pub(super) news: Notify,
     keeper: Mutex<Option<AbortOnDropHandle<()>>>,
@@ -50,19 +49,19 @@ pub(super) struct Given {
     pub(super) name: Arc<str>,
     pub(super) metrics: Arc<UpstreamMetrics>,
     pub(super) check: Option<Check>,
-    pub(super) ejection: Ejection,
+    pub(super) policy: Policy,
     pub(super) sharing: Sharing,
 }
 
 impl Roster {
     pub(super) fn new(given: Given, list: Vec<Member>) -> Arc<Self> {
-        let Given { name, metrics, check, ejection, sharing } = given;
+        let Given { name, metrics, check, policy, sharing } = given;
         let members = Members::new(list, &sharing, &metrics);
         Arc::new(Self {
             name,
             metrics,
             check,
-            ejection,
+            policy,
             sharing,
             members: ArcSwap::from_pointee(members),
             making: Mutex::default(),
@@ -104,11 +103,20 @@ impl Roster {
         self.members.load().list.iter().for_each(|member| each(member.endpoint.pool(worker)));
     }
 
+    /// Whether an answer of this status is a failure.
+    pub(super) fn is_failure(&self, status: u16) -> bool {
+        self.policy.is_failure(status)
+    }
+
     /// Takes note of how an endpoint answered a client.
     pub(super) fn answered(&self, pool: &Pool, status: u16) {
-        match status {
-            502..=504 => self.failed(pool),
-            _ => pool.origin.health.went_well(),
+        let failed = self.policy.is_failure(status);
+        match failed {
+            true => self.failed(pool),
+            false => pool.origin.health.went_well(),
+        }
+        if self.policy.counts() {
+            pool.tally.count(failed);
         }
     }
 
@@ -116,6 +124,7 @@ impl Roster {
     pub(super) fn not_answered(&self, pool: &Pool, failure: &Failure) {
         if is_its_fault(failure.reject) {
             self.failed(pool);
+            pool.tally.count(true);
         }
     }
 
@@ -148,28 +157,18 @@ impl Roster {
 
     #[cold]
     fn failed(&self, pool: &Pool) {
-        let failures = pool.origin.health.failed();
-        if self.ejection.failures != 0 && failures >= self.ejection.failures {
+        let (failures, enough) = (pool.origin.health.failed(), self.policy.settings.failures);
+        if enough != 0 && failures >= enough {
             self.news.notify_one();
         }
     }
 
     /// Leaves out who failed too often, and makes a new set if the standing of any has changed.
     pub(super) fn refresh(&self, now: Instant) {
-        let _making = self.making.lock();
+        let mut making = self.making.lock();
         let members = self.members.load();
-        for member in &members.list {
-            let origin = &member.endpoint.origin;
-            if let Some(time) = origin.health.eject(&self.ejection, now) {
-                self.metrics.ejections.inc();
-                tracing::warn!(
-                    upstream = &*self.name,
-                    endpoint = &*origin.name,
-                    failures = self.ejection.failures,
-                    ?time,
-                    "an endpoint failed so many requests in a row: it is left out"
-                );
-            }
+        for (index, why) in self.failing(&members, &mut making, now) {
+            self.eject(&members, index, why, now);
         }
         let list = members.list.iter().map(|member| {
             let origin = &member.endpoint.origin;
@@ -205,21 +204,65 @@ impl Roster {
         self.members.store(Arc::new(made));
     }
 
-    /// When an endpoint that is left out is to be tried again, or one that came up is to have more.
+    /// Who failed too many requests, and what that is too many for.
+    fn failing(
+        &self,
+        members: &Members,
+        due: &mut Option<Instant>,
+        now: Instant,
+    ) -> Vec<(usize, &'static str)> {
+        let enough = self.policy.settings.failures;
+        let in_a_row = |member: &Member| member.endpoint.origin.health.failed_in_a_row(enough);
+        let failing = members.list.iter().enumerate().filter(|(_, member)| in_a_row(member));
+        let mut failing: Vec<_> =
+            failing.map(|(index, _)| (index, "so many requests in a row failed")).collect();
+        if self.policy.counts() && due.is_none_or(|due| due <= now) {
+            let first = due.replace(now + self.policy.settings.interval.0).is_none();
+            let tallies = members.list.iter().map(|member| member.endpoint.tally());
+            let tallies: Vec<_> = tallies.collect();
+            // What was counted before is of no known time.
+            let outliers = if first { Vec::new() } else { self.policy.outliers(&tallies) };
+            let known = |index| failing.iter().any(|(known, _)| *known == index);
+            let outliers = outliers.into_iter().filter(|(index, _)| !known(*index));
+            failing.extend(outliers.collect::<Vec<_>>());
+        }
+        failing
+    }
+
+    /// Leaves an endpoint out, unless too many are.
+    fn eject(&self, members: &Members, index: usize, why: &str, now: Instant) {
+        let out = |member: &Member| member.endpoint.origin.health.ejected_until(now).is_some();
+        let origin = &members.list[index].endpoint.origin;
+        let ejected = members.list.iter().filter(|member| out(member)).count();
+        let again = out(&members.list[index]);
+        let (upstream, endpoint) = (&*self.name, &*origin.name);
+        if !again && !self.policy.may_eject(ejected, members.list.len()) {
+            tracing::debug!(upstream, endpoint, why, "too many are left out to leave out this one");
+            return;
+        }
+        let time = origin.health.eject(&self.policy.settings, now);
+        self.metrics.ejections.inc();
+        tracing::warn!(upstream, endpoint, why, ?time, "an endpoint is left out");
+    }
+
+    /// When it is to be looked at next: an endpoint that is left out is to be tried again, one that came up is
+    /// to have more, or all are to be judged.
     pub(super) fn next_return(&self, now: Instant) -> Option<Instant> {
-        let (members, over) = (self.members.load(), self.sharing.slow_start);
+        let (members, judged) = (self.members.load(), *self.making.lock());
+        let over = self.sharing.slow_start;
         let until = |member: &Member| {
             let origin = &member.endpoint.origin;
             let dates = [origin.health.ejected_until(now), origin.share.next_tenth(over, now)];
             dates.into_iter().flatten().min()
         };
-        members.list.iter().filter_map(until).min()
+        let judged = judged.filter(|_| self.policy.counts());
+        members.list.iter().filter_map(until).chain(judged).min()
     }
 
     /// Whether somebody has to look after it.
     pub(super) fn is_kept(&self) -> bool {
         let starts_slowly = !self.sharing.slow_start.is_zero();
-        self.check.is_some() || self.ejection.failures != 0 || starts_slowly
+        self.check.is_some() || self.policy.is_on() || starts_slowly
     }
 
     /// Who looks after it from now on, instead of whoever did.
@@ -239,7 +282,7 @@ impl Roster {
 }
 
 /// Whether a request failed by the endpoint's fault, so far as that can be told.
-fn is_its_fault(reject: Reject) -> bool {
+pub(super) fn is_its_fault(reject: Reject) -> bool {
     use Reject::{
         ConnectFailed, ConnectRefused, ConnectTimeout, FirstByteTimeout, Resolve, UpstreamProtocol,
         UpstreamReset, UpstreamTls,

@@ -16,18 +16,17 @@ use super::{
     Call,
     body::{AnswerBody, Lease},
     connect::{Connection, connect},
-    failure::Failure,
+    failure::{Failure, find},
+    forward::Sent,
     http2::{self, Unseen},
     pool::{Http1, Http2, InFlight, Pool, StreamLease, Streams},
 };
 use crate::{
     config::UpstreamProtocol as Protocol,
-    message::RequestBody,
+    message::{BodyError, RequestBody},
     reject::Reject,
     worker::{Clock, Deadline},
 };
-
-type Sent = Result<Response<AnswerBody>, Failure>;
 
 /// What a request is sent on.
 enum Way {
@@ -152,8 +151,10 @@ impl Pool {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http1(lost, &connection, kept, call)),
         };
-        if is_failure(answer.status()) {
-            call.request = connection.dialogue.kept();
+        match is_failure(answer.status()) {
+            true if call.request.is_none() => call.request = connection.dialogue.kept(),
+            true => {}
+            false => call.request = None,
         }
         Ok(open(answer, Lease::Http1(connection), in_flight, call))
     }
@@ -170,25 +171,31 @@ impl Pool {
     ) -> Failure {
         let mut error = match lost {
             Lost::Late(reject) => {
-                call.request = connection.dialogue.unanswered();
+                call.take_back(&connection.dialogue);
                 call.seen = true;
                 return Failure::new(reject);
             }
             Lost::Broken(error) => error,
         };
-        if let Some(unsent) = error.take_message() {
-            call.request = Some(unsent);
-        } else if let Some(unanswered) = connection.dialogue.unanswered() {
-            call.request = Some(unanswered);
-            // An origin closes what waits for long, at any moment: once, that is no failure of it.
-            if kept && !call.lost {
-                call.lost = true;
-                self.counters().retries.inc();
-            } else {
-                call.seen = true;
+        let unsent = error.take_message();
+        let error = error.into_error();
+        match unsent {
+            // It was a copy.
+            Some(_) if call.request.is_some() => call.rewind(),
+            Some(unsent) => call.request = Some(unsent),
+            None if is_clients(&error) => call.request = None,
+            None => {
+                call.take_back(&connection.dialogue);
+                // An origin closes what waits for long, at any moment: once, that is no failure of it.
+                if kept && !call.lost && call.request.is_some() {
+                    call.lost = true;
+                    self.counters().retries.inc();
+                } else {
+                    call.seen = true;
+                }
             }
         }
-        Failure::from_exchange(error.into_error())
+        Failure::from_exchange(error)
     }
 
     async fn send_http2(
@@ -197,8 +204,7 @@ impl Pool {
         stream: StreamLease,
         call: &mut Call<'_>,
     ) -> Sent {
-        let Some(request) = &mut call.request else { return Err(sent_already()) };
-        let Some(copy) = copy(request) else { return Err(sent_already()) };
+        let Some(copy) = call.copy() else { return Err(sent_already()) };
         let copy = http2::translate(copy, self.origin.settings.address.tls)?;
         let in_flight = self.begin();
         let sent = pin!(sender.try_send_request(copy));
@@ -233,6 +239,7 @@ impl Pool {
         // What the library gives back, it did not send: the connection has ended.
         let unsent = error.take_message().is_some();
         let error = error.into_error();
+        let repeatable = call.may_be_repeated() && !is_clients(&error);
         let turned_away = &mut call.turned_away;
         match http2::unseen(&error) {
             _ if unsent => {
@@ -250,11 +257,11 @@ impl Pool {
             }
             // The library drops the stream that it is about to open when the connection goes away, and
             // does not tell whether it was sent.
-            None if error.is_user() && call.may_be_repeated() && !call.lost => {
+            None if error.is_user() && repeatable && !call.lost => {
                 self.forget(&stream.connection());
                 call.lost = true;
             }
-            None if call.may_be_repeated() => call.seen = true,
+            None if repeatable => call.seen = true,
             None => call.request = None,
         }
         call.rewind();
@@ -312,9 +319,14 @@ fn begin_http1(
 ) -> Option<
     impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>,
 > {
-    // Kept in case that the connection ends without a word.
-    connection.dialogue.begin(call.may_be_repeated());
-    let mut request = call.request.take()?;
+    // Kept in case that the connection ends without a word. What was said is enough, but for a body.
+    let repeatable = call.may_be_repeated();
+    let bodiless = matches!(call.request.as_ref()?.body(), RequestBody::Empty);
+    connection.dialogue.begin(repeatable && bodiless);
+    let mut request = match repeatable && !bodiless {
+        true => call.copy()?,
+        false => call.request.take()?,
+    };
     *request.version_mut() = Version::HTTP_11;
     let body = request.body();
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
@@ -330,14 +342,9 @@ fn is_failure(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
-/// A copy of a request, to send while the original stays at hand; none if its body cannot be sent from
-/// its start any more.
-fn copy(request: &mut Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let mut copy = Request::new(request.body_mut().again()?);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+/// Whether an exchange broke because its client did not send what it began.
+fn is_clients(error: &hyper::Error) -> bool {
+    find::<BodyError>(error).is_some()
 }
 
 /// A call is asked to send what it has sent: a fault of ours, and no reason to panic.

@@ -195,6 +195,11 @@ impl Deadline {
         Self { clock: clock.clone(), after, set: None }
     }
 
+    /// How long it takes, from its first poll or the last start.
+    pub const fn span(&self) -> Duration {
+        self.after
+    }
+
     /// Starts again: this long after the next poll.
     pub fn reset(&mut self, after: Duration) {
         self.after = after;

@@ -100,6 +100,14 @@ def refused(channel):
         assert False, "it was answered"
 
 
+def well(channel):
+    channel.unary_unary("/test.Echo/SetHealth")(b"orders SERVING")
+
+
+def unwell(channel):
+    channel.unary_unary("/test.Echo/SetHealth")(b"orders NOT_SERVING")
+
+
 what, address, *ca = sys.argv[1:]
 options = [("grpc.max_receive_message_length", -1)]
 if ca:

@@ -5,6 +5,7 @@ import time
 from concurrent import futures
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 cancelled = threading.Event()
 
@@ -60,7 +61,18 @@ def was_cancelled(request, context):
     return b"yes" if cancelled.wait(10) else b"no"
 
 
+def set_health(request, context):
+    """Says what a service is from now on: `name STATUS`."""
+    name, status = request.decode().split(" ")
+    known.set(name, health_pb2.HealthCheckResponse.ServingStatus.Value(status))
+    return b""
+
+
+known = health.HealthServicer()
+known.set("", health_pb2.HealthCheckResponse.SERVING)
+
 methods = {
+    "SetHealth": grpc.unary_unary_rpc_method_handler(set_health),
     "Unary": grpc.unary_unary_rpc_method_handler(unary),
     "Fail": grpc.unary_unary_rpc_method_handler(fail),
     "Deadline": grpc.unary_unary_rpc_method_handler(deadline),
@@ -75,6 +87,7 @@ server = grpc.server(
     futures.ThreadPoolExecutor(32), options=[("grpc.max_receive_message_length", -1)]
 )
 server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", methods),))
+health_pb2_grpc.add_HealthServicer_to_server(known, server)
 port = server.add_insecure_port("127.0.0.1:0")
 server.start()
 print(port, flush=True)

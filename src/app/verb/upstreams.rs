@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Upstream {
     name: String,
     panic: bool,
+    breaker: Option<String>,
+    waiting: Option<u32>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -85,7 +87,14 @@ fn text(upstreams: &[Upstream]) -> String {
     for upstream in upstreams {
         let panic = if upstream.panic { " (too few are up: all are used)" } else { "" };
         // A `String` takes everything; there is no error to see.
-        let _ = writeln!(text, "{}{panic}", upstream.name);
+        let _ = write!(text, "{}{panic}", upstream.name);
+        if let Some(breaker) = &upstream.breaker {
+            let _ = write!(text, " (breaker {breaker})");
+        }
+        if let Some(waiting @ 1..) = upstream.waiting {
+            let _ = write!(text, " ({waiting} waiting)");
+        }
+        text.push('\n');
         let width = upstream.endpoints.iter().map(|it| it.url.len()).max().unwrap_or(0);
         for endpoint in &upstream.endpoints {
             let Endpoint { url, weight, state, used, .. } = endpoint;
@@ -123,14 +132,14 @@ mod tests {
 
     #[test]
     fn an_upstream_is_a_line_and_each_endpoint_another() {
-        let json = r#"[{"name": "shop", "panic": true, "endpoints": [
+        let json = r#"[{"name": "shop", "panic": true, "breaker": "half-open", "waiting": 3, "endpoints": [
             {"url": "http://a", "weight": 1, "state": "up", "used": true, "in-flight": 0},
             {"url": "http://bb", "weight": 0, "state": "ejected", "used": false, "in-flight": 3, "ejected-for": 7},
             {"url": "http://c", "weight": 2, "written": 4, "priority": 1, "starts": 30, "state": "down", "used": true, "in-flight": 0, "wrong": "it answers\u001b 500"}
         ]}]"#;
         let upstreams: Vec<Upstream> = serde_json::from_str(json).unwrap();
         let expected = "\
-            shop (too few are up: all are used)\n  \
+            shop (too few are up: all are used) (breaker half-open) (3 waiting)\n  \
               http://a   weight 1  up, used\n  \
               http://bb  weight 0  ejected, not used, for 7 s, 3 in flight\n  \
               http://c   weight 2 (written: 4)  priority 1  down, used, starts with 30 % of its weight: it answers 500\n";

@@ -103,6 +103,12 @@ impl Nginx {
         std::fs::write(self.file_at(name), content).unwrap();
     }
 
+    /// The lines of a log that it writes.
+    pub(super) fn log(&self, name: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Serves a file no more.
     pub(super) fn remove(&self, name: &str) {
         std::fs::remove_file(self.file_at(name)).unwrap();
@@ -125,6 +131,7 @@ events { worker_connections 1024; }
 http {
     include /etc/nginx/mime.types;
     access_log off;
+    log_format ids $arg_id;
     client_body_temp_path HOME/body;
     proxy_temp_path HOME/proxy;
     fastcgi_temp_path HOME/fastcgi;

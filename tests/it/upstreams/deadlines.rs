@@ -28,14 +28,14 @@ async fn saying(words: &'static str) -> Origin {
 }
 
 /// An address that takes no connections: its queue is full, and nobody comes to empty it.
-struct Full {
-    url: String,
+pub(super) struct Full {
+    pub(super) url: String,
     _listener: Socket,
     _queued: Vec<Socket>,
 }
 
 impl Full {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         listener.bind(&any.into()).unwrap();

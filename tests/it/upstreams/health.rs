@@ -170,6 +170,13 @@ async fn health_that_cannot_be_meant_is_refused_at_load() {
         ("health.path = \"healthz\"", "health.path", "`healthz` is not a path", "\"/healthz\""),
         ("health.body = \"ok\"", "health.body", "without `path`", "path = \"/healthz\""),
         ("health.host = \"a\"", "health.host", "without `path`", "path = \"/healthz\""),
+        ("health = { path = \"/\", grpc = \"a\" }", "health.grpc", "asked one thing", "leave out"),
+        (
+            "health = { grpc = \"a\", body = \"k\" }",
+            "health.body",
+            "without `path`",
+            "\"/healthz\"",
+        ),
         ("health.status = \"2x\"", "health.status[0]", "`2x` is not a range of statuses", ""),
         ("health.start = \"maybe\"", "health.start", "`maybe` is not known here", "`checked`"),
         ("ejection.time = \"0s\"", "ejection.time", "come back at once", "failures = 0"),

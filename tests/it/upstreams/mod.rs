@@ -2,15 +2,21 @@
 //! the request, and by which name it fails.
 
 mod balance;
+mod breaker;
 mod choice;
 mod connections;
 mod deadlines;
+mod ejection;
+mod expiry;
 mod faults;
 mod health;
+mod hedging;
 mod places;
 mod protocols;
+mod queue;
 mod retries;
 mod sticky;
+mod table;
 
 use crate::support::Setup;
 
@@ -32,4 +38,9 @@ pub(crate) fn nobody() -> (std::net::TcpListener, String) {
     let taken: std::net::TcpListener = socket.into();
     let url = format!("http://{}", taken.local_addr().unwrap());
     (taken, url)
+}
+
+/// What the operator's page shows of the upstream.
+fn shown(janua: &crate::support::Janua) -> serde_json::Value {
+    serde_json::to_value(janua.world().upstream("u").unwrap().shown()).unwrap()
 }

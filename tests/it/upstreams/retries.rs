@@ -1,7 +1,11 @@
 //! Requests that are sent once more, and those that are not: what the client sees, by fault and method.
 
 use super::{nobody, upstream};
-use crate::support::{Janua, Origin};
+use crate::support::{
+    Janua, Origin,
+    origin::{Served, reply},
+    until,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -90,6 +94,174 @@ async fn an_answer_that_breaks_off_is_not_asked_for_again() {
     assert!(good.requests().is_empty());
 }
 
+/// An origin that reads each request as it comes and resets.
+async fn resets() -> Origin {
+    faulty("resets").await
+}
+
+/// What is sent, whether it goes on to the next endpoint, and what that gets.
+#[tokio::test]
+async fn a_body_is_sent_once_more_within_its_bound_and_by_methods_that_do_no_harm() {
+    let chunked = |size: usize| {
+        format!("Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(size))
+    };
+    let long = |size: usize| format!("Content-Length: {size}\r\n\r\n{}", "x".repeat(size));
+    for (keys, method, body, status) in [
+        ("", "PUT", long(2), 200),
+        ("", "DELETE", long(2), 200),
+        ("", "GET", long(2), 200),
+        ("", "PUT", chunked(2), 200),
+        ("", "PUT", long(64 << 10), 200),
+        ("", "PUT", long((64 << 10) + 1), 502),
+        ("", "PUT", chunked(100_000), 502),
+        ("", "POST", long(2), 502),
+        ("", "PATCH", long(2), 502),
+        ("retry.body = \"0B\"", "PUT", long(2), 502),
+        ("retry.body = \"0B\"", "PUT", "\r\n".to_owned(), 200),
+        ("retry.body = \"9B\"", "PUT", long(9), 200),
+        ("retry.body = \"9B\"", "PUT", long(10), 502),
+        ("retry.body = \"9B\"", "PUT", chunked(10), 502),
+        ("retry.body = \"1MiB\"", "PUT", chunked(900_000), 200),
+        ("retry.body = \"1MiB\"", "PUT", long(1 << 20), 200),
+        ("retry.methods = \"POST\"", "POST", long(2), 200),
+        ("retry.methods = \"POST\"", "PUT", long(2), 502),
+        ("retry.methods = []", "GET", "\r\n".to_owned(), 502),
+        ("retry.methods = [\"PURGE\"]", "PURGE", "\r\n".to_owned(), 200),
+    ] {
+        let (faulty, good) = (resets().await, Origin::answering(OK).await);
+        let janua = before(&faulty, &good, keys).await;
+        let mut client = janua.client().await;
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n{body}")).await;
+        let answer = client.answer().await;
+        let about = format!("{keys}: {method}, {} bytes", body.len());
+        assert_eq!(answer.status(), status, "{about}: {answer:?}");
+        match status {
+            200 => assert_eq!(good.last().body, faulty.last().body, "{about}"),
+            _ => assert!(good.requests().is_empty(), "{about}"),
+        }
+    }
+}
+
+/// A refusal comes before the client has sent its body: the next endpoint gets all of it, once.
+#[tokio::test]
+async fn an_upload_that_is_refused_on_the_way_goes_on_to_the_next_endpoint() {
+    let busy = Origin::script(|mut peer| async move {
+        while peer.head().await.is_some() {
+            peer.send("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n").await;
+        }
+    });
+    let (busy, good) = (busy.await, Origin::echo().await);
+    let janua = before(&busy, &good, "retry.on = \"503\"\ntimeout.total = \"5s\"").await;
+    let mut client = janua.client().await;
+    client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello").await;
+    until("the second try", || good.connections() == 1).await;
+    client.send("world").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), &*answer.text()), (200, "helloworld"));
+}
+
+/// A client that breaks off its upload is no reason to send what came of it anywhere else.
+#[tokio::test]
+async fn an_upload_that_breaks_off_is_not_sent_again() {
+    for protocol in ["http/1.1", "h2"] {
+        let good = Origin::ok().await;
+        let slow = Served::h2c(|request: http::Request<hyper::body::Incoming>| async move {
+            drop(http_body_util::BodyExt::collect(request.into_body()).await);
+            reply("late")
+        });
+        let (slow, first) = (slow.await, Origin::ok().await);
+        let first = if protocol == "h2" { &slow.url } else { &first.url };
+        let keys =
+            format!("endpoints = [\"{first}\", \"{}\"]\nprotocol = \"{protocol}\"", good.url);
+        let janua = upstream(&keys).start().await;
+        let mut client = janua.client().await;
+        client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello").await;
+        client.half_close().await;
+        drop(client);
+        janua.logged("its end", |line| line["method"] == "PUT" && line["tries"] == 1).await;
+        assert_eq!(good.connections(), 0, "{protocol}");
+    }
+}
+
+/// By HTTP/2 a request is at hand until it is answered.
+#[tokio::test]
+async fn what_an_endpoint_of_http2_refuses_goes_on_with_its_body() {
+    let served = |status: u16| {
+        Served::h2c(move |request: http::Request<hyper::body::Incoming>| async move {
+            let body = http_body_util::BodyExt::collect(request.into_body()).await.unwrap();
+            let mut answer = reply(body.to_bytes());
+            *answer.status_mut() = http::StatusCode::from_u16(status).unwrap();
+            answer
+        })
+    };
+    let (bad, good) = (served(503).await, served(200).await);
+    let keys = format!(
+        "endpoints = [\"{}\", \"{}\"]\nprotocol = \"h2\"\nretry.on = \"503\"\nejection.failures = 0",
+        bad.url, good.url
+    );
+    let janua = upstream(&keys).start().await;
+    for (method, status) in [("PUT", 200), ("POST", 503), ("GET", 200)] {
+        // Each has its turn at the one that refuses.
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            let mut client = janua.client().await;
+            let fields = "Host: a\r\nContent-Length: 2";
+            client.send(format!("{method} / HTTP/1.1\r\n{fields}\r\n\r\nhi")).await;
+            let answer = client.answer().await;
+            assert_eq!(answer.text(), "hi", "{method}");
+            seen.push(answer.status());
+        }
+        seen.sort_unstable();
+        assert_eq!(seen.last(), Some(&status), "{method}");
+        assert_eq!(seen[0], 200, "{method}");
+    }
+}
+
+/// The time of the whole exchange goes on, whoever is asked.
+#[tokio::test]
+async fn the_end_of_the_exchange_holds_for_the_next_endpoint_too() {
+    let (busy, stalls) = (faulty("503 No").await, faulty("stalls").await);
+    let endpoints = format!("endpoints = [\"{}\", \"{}\"]", busy.url, stalls.url);
+    let keys = "retry.on = \"503\"\ntimeout = { total = \"300ms\", first-byte = \"10s\" }";
+    let janua = upstream(&format!("{endpoints}\n{keys}")).start().await;
+    assert_eq!(asks(&janua, "GET").await, (504, "timeout.total".into()));
+    assert_eq!(stalls.requests().len(), 1);
+}
+
+/// What is kept of a body is memory, and counts as that.
+#[tokio::test]
+async fn a_body_that_is_kept_counts_among_the_bytes_in_flight() {
+    let origin = Origin::ok().await;
+    for (keys, status) in [("", 200), ("retry.body = \"2MiB\"", 503)] {
+        let setup = upstream(&format!("endpoints = \"{}\"\n{keys}", origin.url));
+        let janua = setup.server("max-in-flight-bytes = \"1MiB\"").start().await;
+        let mut client = janua.client().await;
+        let body = "x".repeat(1_500_000);
+        let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}", body.len());
+        client.send(format!("{head}\r\n\r\n{body}")).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status(), status, "{keys}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_so_many_are_sent_again_at_a_time() {
+    let (stalled, may) = Origin::held().await;
+    let first = resets().await;
+    let keys = "retry.max-in-flight = 1\ntimeout.first-byte = \"10s\"";
+    let endpoints =
+        format!("endpoints = [{{ url = \"{}\", weight = 9 }}, \"{}\"]", first.url, stalled.url);
+    let janua = upstream(&format!("{endpoints}\nejection.failures = 0\n{keys}")).start().await;
+    let mut waits = janua.client().await;
+    waits.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    until("the second try", || stalled.connections() == 1).await;
+    assert_eq!(asks(&janua, "GET").await.0, 502, "one is sent again already");
+    may.add_permits(1);
+    assert_eq!(waits.answer().await.status(), 200);
+    may.add_permits(1);
+    assert_eq!(asks(&janua, "GET").await.0, 200);
+}
+
 /// What nobody has seen goes on, whatever the method, and costs nothing of the budget.
 #[tokio::test]
 async fn a_request_that_no_endpoint_has_seen_goes_on() {
@@ -135,6 +307,10 @@ async fn retries_that_cannot_be_meant_are_refused_at_load() {
         ("retry.on = \"200\"", "retry.on[0]", "`200` is no failure", "\"503\""),
         ("retry.on = [\"reset\", \"404\"]", "retry.on[1]", "`404` is no failure", "\"503\""),
         ("retry.on = \"never\"", "retry.on[0]", "`never` is nothing that", "\"reset\""),
+        ("retry.methods = [\"GET\", \"put\"]", "retry.methods[1]", "`put` is not a", "\"PUT\""),
+        ("retry.methods = \"a b\"", "retry.methods[0]", "`a b` is not a method", "capitals"),
+        ("retry.methods = \"CONNECT\"", "retry.methods[0]", "a tunnel cannot be", "capitals"),
+        ("retry.max-in-flight = 0", "retry.max-in-flight", "no request could", "tries = 1"),
         ("retry.tries = 0", "retry.tries", "no request could be sent", "the first one counts"),
         ("retry.budget = 101", "retry.budget", "more retries than requests", "per cent"),
         ("retry.try-timeout = \"0s\"", "retry.try-timeout", "no endpoint could answer", ""),

@@ -1,0 +1,211 @@
+//! Endpoints that have as many requests as they may: others take the next one, or it waits its turn.
+
+use std::time::Duration;
+
+use super::{nobody, shown, upstream};
+use crate::support::{Client, Janua, Origin, until};
+
+/// A request that is on its way.
+async fn asks(janua: &Janua, target: &str) -> Client {
+    let mut client = janua.client().await;
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+    client
+}
+
+async fn before(origins: &[&Origin], keys: &str) -> Janua {
+    let urls: Vec<_> = origins.iter().map(|origin| format!("\"{}\"", origin.url)).collect();
+    upstream(&format!("endpoints = [{}]\n{keys}", urls.join(", "))).start().await
+}
+
+async fn waiting(janua: &Janua, count: u64) {
+    let length = "janua_upstream_queue_length{upstream=\"u\"}";
+    until("the queue", || janua.counted(length) == count).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_full_is_passed_over() {
+    let (held, may) = Origin::held().await;
+    let good = Origin::named("good").await;
+    let janua = before(&[&held, &good], "max-requests = 1").await;
+    let mut first = asks(&janua, "/").await;
+    until("it is full", || held.requests().len() == 1).await;
+    let mut client = janua.client().await;
+    for _ in 0..5 {
+        assert_eq!(client.get("/").await.text(), "good");
+    }
+    assert_eq!(shown(&janua)["max-requests"], 1);
+    may.add_permits(2);
+    assert_eq!(first.answer().await.text(), "ok");
+    let who = [client.get("/").await.text(), client.get("/").await.text()];
+    assert!(who.contains(&"ok".to_owned()), "its place is free again: {who:?}");
+}
+
+#[tokio::test]
+async fn when_all_are_full_and_nobody_may_wait_the_answer_says_so() {
+    let (held, may) = Origin::held().await;
+    let janua = before(&[&held], "max-requests = 2").await;
+    let mut both = [asks(&janua, "/").await, asks(&janua, "/").await];
+    until("it is full", || held.requests().len() == 2).await;
+    let refused = janua.get("/").await;
+    refused.assert_refused(503, "upstream.busy", "two are at it");
+    assert_eq!(refused.field("retry-after").as_deref(), Some("1"));
+    may.add_permits(3);
+    for client in &mut both {
+        assert_eq!(client.answer().await.status(), 200);
+    }
+    assert_eq!(janua.get("/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn who_comes_first_is_served_first_whatever_thread_it_is_on() {
+    let (held, may) = Origin::held().await;
+    let keys = "max-requests = 1\nqueue = { size = 6, time = \"10s\" }";
+    let endpoints = format!("endpoints = \"{}\"\n{keys}", held.url);
+    let janua = upstream(&endpoints).server("workers = 2").start().await;
+    let mut clients = vec![asks(&janua, "/0").await];
+    until("it is full", || held.requests().len() == 1).await;
+    for number in 1..=6 {
+        clients.push(asks(&janua, &format!("/{number}")).await);
+        waiting(&janua, number).await;
+    }
+    janua.get("/").await.assert_refused(503, "upstream.queue_full", "six wait");
+    assert_eq!(shown(&janua)["waiting"], 6);
+    // Who goes away leaves the place to others.
+    drop(clients.remove(3));
+    waiting(&janua, 5).await;
+    clients.push(asks(&janua, "/7").await);
+    waiting(&janua, 6).await;
+    may.add_permits(7);
+    for client in &mut clients {
+        assert_eq!(client.answer().await.status(), 200);
+    }
+    let targets: Vec<_> = held.requests().iter().map(|it| it.target().to_owned()).collect();
+    assert_eq!(targets, ["/0", "/1", "/2", "/4", "/5", "/6", "/7"]);
+    waiting(&janua, 0).await;
+    let waited = "janua_upstream_queue_seconds_count{upstream=\"u\"}";
+    assert_eq!(janua.counted(waited), 6, "whoever was served after a wait is counted");
+}
+
+#[tokio::test]
+async fn nobody_waits_longer_than_the_queue_or_the_request_lasts() {
+    let (held, _may) = Origin::held().await;
+    for (keys, status, reason) in [
+        ("queue.time = \"100ms\"", 503, "upstream.queue_timeout"),
+        ("queue.time = \"10s\"\ntimeout.total = \"100ms\"", 504, "timeout.total"),
+    ] {
+        let janua = before(&[&held], &format!("max-requests = 1\n{keys}")).await;
+        let asked = held.requests().len();
+        let _first = asks(&janua, "/").await;
+        until("it is full", || held.requests().len() > asked).await;
+        janua.get("/").await.assert_refused(status, reason, keys);
+        waiting(&janua, 0).await;
+    }
+}
+
+/// Whatever way a request goes, its place is free after it.
+#[tokio::test]
+async fn a_place_is_free_again_however_its_request_ends() {
+    let resets = Origin::script(|mut peer| async move {
+        peer.request().await;
+        peer.reset();
+    });
+    let half = Origin::script(|mut peer| async move {
+        peer.request().await;
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok").await;
+    });
+    let (resets, half) = (resets.await, half.await);
+    let (held, _may) = Origin::held().await;
+    let (_taken, dead) = nobody();
+    for url in [&resets.url, &half.url, &held.url, &dead] {
+        let keys = "max-requests = 1\nejection.failures = 0\ntimeout.first-byte = \"50ms\"";
+        let janua = upstream(&format!("endpoints = \"{url}\"\n{keys}")).start().await;
+        for _ in 0..3 {
+            assert_ne!(soon_not_busy(&janua).await, 503, "{url}");
+        }
+        // Clients who go away are no other case.
+        for _ in 0..3 {
+            drop(asks(&janua, "/").await);
+        }
+        let answer = soon_not_busy(&janua).await;
+        assert_ne!(answer, 503, "{url}");
+    }
+}
+
+/// The status of an answer once the place of whoever went away is free.
+async fn soon_not_busy(janua: &Janua) -> u16 {
+    for _ in 0..200 {
+        let status = asks(janua, "/").await.head().await.status();
+        if status != 503 {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    503
+}
+
+/// A request that is sent once more needs a place where it goes, and does not wait for one.
+#[tokio::test]
+async fn a_request_is_not_sent_again_to_who_is_full() {
+    let (_taken, dead) = nobody();
+    let (held, may) = Origin::held().await;
+    let keys = format!(
+        "endpoints = [\"{dead}\", \"{}\"]\nmax-requests = 1\nejection.failures = 0",
+        held.url
+    );
+    let janua = upstream(&keys).start().await;
+    let mut first = asks(&janua, "/").await;
+    until("it is full", || held.requests().len() == 1).await;
+    janua.get("/").await.assert_refused(502, "upstream.connect_refused", "the other is full");
+    may.add_permits(2);
+    assert_eq!(first.answer().await.status(), 200);
+    assert_eq!(janua.get("/").await.status(), 200);
+}
+
+/// Who waits is not told of it, and finds out.
+#[tokio::test]
+async fn an_endpoint_that_is_used_again_serves_who_waits() {
+    let ((held, _may), good) = (Origin::held().await, Origin::named("good").await);
+    let keys = "max-requests = 1\nqueue = { size = 9, time = \"10s\" }";
+    let janua = before(&[&held, &good], keys).await;
+    let drain = |drained| janua.world().upstream("u").unwrap().drain(&good.url, drained);
+    assert!(drain(true));
+    let _first = asks(&janua, "/").await;
+    until("it is full", || held.requests().len() == 1).await;
+    let mut second = asks(&janua, "/").await;
+    waiting(&janua, 1).await;
+    assert!(drain(false));
+    assert_eq!(second.answer().await.text(), "good");
+}
+
+#[tokio::test]
+async fn who_waits_goes_on_over_a_reload() {
+    let (held, may) = Origin::held().await;
+    let keys = "max-requests = 1\nqueue = { size = 1, time = \"10s\" }";
+    let janua = before(&[&held], keys).await;
+    let mut first = asks(&janua, "/1").await;
+    until("it is full", || held.requests().len() == 1).await;
+    let mut second = asks(&janua, "/2").await;
+    waiting(&janua, 1).await;
+    let more = keys.replace("size = 1", "size = 2");
+    let setup = upstream(&format!("endpoints = \"{}\"\n{more}", held.url));
+    janua.reload(&setup).await.ok().unwrap();
+    let mut third = asks(&janua, "/3").await;
+    waiting(&janua, 2).await;
+    may.add_permits(3);
+    for client in [&mut first, &mut second, &mut third] {
+        assert_eq!(client.answer().await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_meant_is_refused_at_load() {
+    for (keys, path, message, help) in [
+        ("max-requests = 0", "max-requests", "no request could be sent", "leave it out"),
+        ("queue.size = 9", "queue", "nobody would wait", "max-requests = 100"),
+        ("max-requests = 1\nqueue.size = 0", "queue.size", "nobody could wait", "leave it out"),
+        ("max-requests = 1\nqueue.time = \"0s\"", "queue.time", "nobody could wait", "leave it"),
+    ] {
+        let setup = upstream(&format!("endpoints = \"http://127.0.0.1:9\"\n{keys}"));
+        setup.fails_at(&format!("upstream.u.{path}"), message, help).await;
+    }
+}
