@@ -17,7 +17,7 @@ const RANKS: &[(u8, &[&str])] = &[
     (6, &["chain"]),
     (5, &["snapshot"]),
     (4, &["access", "auth", "cache", "limit", "rewrite", "route", "tls", "upstream"]),
-    (3, &["health", "overload", "store"]),
+    (3, &["discovery", "health", "overload", "store"]),
     (2, &["dial", "message"]),
     (1, &["metrics", "stream", "telemetry"]),
     (0, &["config", "reject", "state", "worker"]),

@@ -177,8 +177,9 @@ impl Gateway {
         findings.extend(sockets.server.findings(&snapshot));
         tell(&loaded.report(findings));
         self.world().swap(snapshot.clone());
-        before.rest();
+        // In this order: a source of endpoints that both have is not left in between.
         snapshot.start();
+        before.rest();
         if let Err(error) = sockets.commit(prepared, &snapshot).await {
             tracing::error!(%error, "not all workers could be started");
         }

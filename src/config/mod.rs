@@ -8,6 +8,7 @@ mod access;
 mod api_key;
 mod auth;
 mod check;
+mod discovery;
 mod enforce;
 mod file;
 mod finding;
@@ -53,6 +54,7 @@ pub use self::{
         Allow, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, LockOut, Mtls,
         MtlsClient, PasswordHash, Policy, PolicyTable, Require, Rule, User, UserTable,
     },
+    discovery::{Discovery, Family, Scheme},
     enforce::Enforce,
     file::{read_file, read_text_file},
     forward::Forward,

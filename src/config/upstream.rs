@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    discovery::Discovery,
     health::{Ejection, Health, Retry},
     overload::MaxInFlight,
     value::{ByteSize, Duration, File, OneOrMany},
@@ -14,9 +15,11 @@ use super::{
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("required" = ["endpoints"]))]
 pub struct Upstream {
-    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or `{ url, weight }`; one or several.
+    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or `{ url, weight }`; one or several. Or where they are found, as they come and go: `"dns://NAME:PORT"` (A, AAAA), `"srv://_SERVICE._tcp.NAME"`, `"consul://SERVICE?tag=TAG"`, `"kubernetes://NAMESPACE/SERVICE:PORT"` (the port's name, or its number at the endpoints), `"file:///PATH"` (TOML with `endpoints = [..]`).
     #[schemars(example = ["http://127.0.0.1:3000"])]
     pub endpoints: OneOrMany<Endpoint>,
+    /// How endpoints are found that come and go.
+    pub discovery: Discovery,
     /// How an endpoint is chosen.
     pub balance: Balance,
     /// The protocol spoken to the endpoints.
@@ -54,6 +57,7 @@ impl Default for Upstream {
     fn default() -> Self {
         Self {
             endpoints: OneOrMany::default(),
+            discovery: Discovery::default(),
             balance: Balance::default(),
             protocol: UpstreamProtocol::default(),
             host: HostHeader::default(),
@@ -111,10 +115,10 @@ impl Endpoint {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EndpointTable {
-    /// `"http://HOST:PORT"`, `"https://HOST"` or `"unix:/PATH"`.
+    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or where endpoints are found.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub url: String,
-    /// Its share of requests beside the others; 0 takes none.
+    /// Its share of requests beside the others; 0 takes none. Of a source of endpoints, it multiplies the share of each.
     #[serde(default = "one")]
     pub weight: u16,
 }

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use super::{
     AuthMetrics, Counters, ListenerMetrics, Named, ProcessMetrics, Registry, RouteMetrics,
-    STANDINGS, StoreMetrics, UpstreamMetrics,
+    STANDINGS, StoreMetrics, UpstreamMetrics, discovery,
     exposition::{Kind, Page},
     limits, overload,
 };
@@ -49,6 +49,7 @@ impl Registry {
         by_word(&mut page, reports, ("list", "reason"), &self.access, Counters::counted);
         routes(&mut page, &self.routes);
         upstreams(&mut page, &self.upstreams);
+        discovery::discovery(&mut page, &self.upstreams);
         overload::gates(&mut page, &self.upstreams);
         auths(&mut page, &self.auths);
         logins(&mut page, &self.auths);

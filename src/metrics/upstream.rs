@@ -3,7 +3,7 @@
 //! In: a worker's own events, through [`UpstreamMetrics::at`]; failures by the index of their reason.
 //! Out: sums, for the encoder.
 
-use super::{Counter, Counters, Gauge, Labels};
+use super::{Counter, Counters, DiscoveryMetrics, Gauge, Labels};
 use crate::worker::PerWorker;
 
 /// The connections to an upstream and what went wrong with them.
@@ -24,6 +24,8 @@ pub struct UpstreamMetrics {
     pub ejections: Counter,
     /// How often endpoints were asked whether they are well: those that were, those that were not.
     pub checks: [Counter; 2],
+    /// What the sources of its endpoints say.
+    pub discovery: DiscoveryMetrics,
 }
 
 /// What an endpoint can be.
@@ -62,6 +64,7 @@ impl UpstreamMetrics {
             panics: Gauge::default(),
             ejections: Counter::default(),
             checks: Default::default(),
+            discovery: DiscoveryMetrics::default(),
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{
     Host, Timeouts, Upstream,
     connect::Tls,
+    discovered::{Discovered, Listed, sources},
     endpoint::{Endpoint, Origin},
     load::Load,
     members::{Member, Members},
@@ -24,6 +25,7 @@ use crate::{
         UpstreamTimeout,
     },
     dial::{Address, Resolved},
+    discovery::is_source,
     health::{Check, Health},
     metrics::UpstreamMetrics,
     overload::{Gate, Shares},
@@ -83,29 +85,30 @@ impl Upstream {
         };
         let host = host(&upstream.host, &at.key("host"), problems);
         let addresses = addresses(upstream, &list, problems);
-        let https = addresses.iter().flatten().any(|address| address.tls);
+        let sources = sources(name, upstream, previous, &given.metrics, (&list, at), problems);
+        let https = addresses.iter().flatten().any(|(_, address)| address.tls)
+            || sources.iter().flatten().any(|listed| listed.source.may_speak_tls());
         let tls = TlsToOrigin::compile(upstream, https, &at.key("tls"), problems);
         let answerable = check_head(upstream, at, problems);
         let protocol = protocol(upstream, &at.key("protocol"), problems);
         let gate = gate(upstream, previous, &given, &at.key("max-in-flight"), problems);
         let check = check(upstream, at, problems);
         let retry = Retry::compile(&upstream.retry, workers, &at.key("retry"), problems);
-        let (host, tls, addresses, (), protocol, gate, check, retry) =
-            (host?, tls?, addresses?, answerable?, protocol?, gate?, check?, retry?);
-        let make = Make {
-            upstream,
-            protocol,
-            tls: &tls,
-            start: check.as_ref().map(|check| check.settings.start),
-            given: &given,
-        };
-        let known = previous.map(Self::members);
-        let members = make.members(addresses, known.as_deref(), &list, problems)?;
+        let (host, tls, addresses, sources, (), protocol, gate, check, retry) =
+            (host?, tls?, addresses?, sources?, answerable?, protocol?, gate?, check?, retry?);
+        let start = check.as_ref().map(|check| check.settings.start);
+        let metrics = given.metrics.clone();
+        let make = Make { upstream: upstream.clone(), protocol, tls, start, workers, metrics };
+        let nobody = || Arc::new(Members::new(Vec::new(), 0, workers));
+        let known = previous.map_or_else(nobody, Self::members);
+        let written = make.written(addresses, &known, &list, problems)?;
+        let (members, discovered) = members(name, written, sources, make, &known);
         let name: Arc<str> = name.into();
         let roster = roster::Given {
             name: name.clone(),
             metrics: given.metrics.clone(),
             check,
+            discovered,
             ejection: upstream.ejection.clone(),
             panic: upstream.panic_threshold,
             workers,
@@ -125,38 +128,41 @@ impl Upstream {
 }
 
 /// What endpoints are made with.
-struct Make<'a> {
-    upstream: &'a config::Upstream,
+pub(super) struct Make {
+    upstream: config::Upstream,
     protocol: UpstreamProtocol,
-    tls: &'a TlsToOrigin,
+    tls: TlsToOrigin,
     /// What a new one is taken for, if it is asked.
     start: Option<Start>,
-    given: &'a Given,
+    workers: usize,
+    metrics: Arc<UpstreamMetrics>,
 }
 
-impl Make<'_> {
-    /// The endpoints at these addresses; those that did not change are taken from the known ones.
-    fn members(
+impl Make {
+    /// The endpoints at these addresses, with their weights.
+    fn written(
         &self,
-        addresses: Vec<Address>,
-        known: Option<&Members>,
+        addresses: Vec<(usize, Address)>,
+        known: &Members,
         at: &Path,
         problems: &mut Problems,
-    ) -> Option<Vec<Member>> {
-        let now = Instant::now();
-        let weights = self.upstream.endpoints.iter().map(config::Endpoint::weight);
-        let made =
-            addresses.into_iter().zip(weights).enumerate().map(|(index, (address, weight))| {
-                let endpoint = self.endpoint(address, known);
-                let endpoint = endpoint.map_err(|message| Problem::error(at.index(index), message));
-                Some(Member::new(problems.keep(endpoint)?, weight, now))
-            });
+    ) -> Option<Vec<(Arc<Endpoint>, u16)>> {
+        let made = addresses.into_iter().map(|(index, address)| {
+            let endpoint = self.endpoint(address, known.list.iter().map(|known| &known.endpoint));
+            let endpoint = endpoint.map_err(|message| Problem::error(at.index(index), message));
+            Some((problems.keep(endpoint)?, self.upstream.endpoints[index].weight()))
+        });
         // All of them, so that every problem is seen.
         made.collect::<Vec<_>>().into_iter().collect()
     }
 
-    fn endpoint(&self, address: Address, known: Option<&Members>) -> Result<Arc<Endpoint>, String> {
-        let Self { upstream, protocol, tls, start, given } = self;
+    /// The endpoint at an address: one of those that are known, if it did not change.
+    pub(super) fn endpoint<'k>(
+        &self,
+        address: Address,
+        mut known: impl Iterator<Item = &'k Arc<Endpoint>>,
+    ) -> Result<Arc<Endpoint>, String> {
+        let Self { upstream, protocol, tls, start, workers, metrics } = self;
         let settings = Settings {
             address,
             protocol: *protocol,
@@ -167,37 +173,60 @@ impl Make<'_> {
             tls: upstream.tls.clone(),
             tls_digest: tls.digest,
         };
-        let mut known = known.iter().flat_map(|known| &known.list);
-        if let Some(known) = known.find(|known| known.endpoint.serves(&settings, given.workers)) {
-            return Ok(known.endpoint.clone());
+        if let Some(known) = known.find(|known| known.serves(&settings, *workers)) {
+            return Ok(known.clone());
         }
         let origin = Origin::new(settings, tls, *start)?;
-        Ok(Endpoint::new(origin, given.workers, &given.metrics).into())
+        Ok(Endpoint::new(origin, *workers, metrics).into())
     }
 }
 
+/// All endpoints at first, and who finds others, if somebody does.
+fn members(
+    name: &str,
+    written: Vec<(Arc<Endpoint>, u16)>,
+    sources: Vec<Listed>,
+    make: Make,
+    known: &Members,
+) -> (Vec<Member>, Option<Discovered>) {
+    let now = Instant::now();
+    if sources.is_empty() {
+        let member = |(endpoint, weight)| Member::new(endpoint, weight, 0, now);
+        return (written.into_iter().map(member).collect(), None);
+    }
+    let discovered = Discovered { sources, written, make };
+    (discovered.members(name, known, now), Some(discovered))
+}
+
+/// The endpoints that are written down, each with its place in the list.
 fn addresses(
     upstream: &config::Upstream,
     at: &Path,
     problems: &mut Problems,
-) -> Option<Vec<Address>> {
+) -> Option<Vec<(usize, Address)>> {
     let parse = |(index, endpoint): (usize, &config::Endpoint)| {
         let address = Address::parse(endpoint.url());
-        problems.keep(address.map_err(|message| Problem::error(at.index(index), message)))
+        let address = address.map_err(|message| Problem::error(at.index(index), message));
+        Some((index, problems.keep(address)?))
     };
-    let addresses: Vec<_> = upstream.endpoints.iter().enumerate().map(parse).collect();
-    let addresses: Vec<Address> = addresses.into_iter().collect::<Option<_>>()?;
-    for (index, address) in addresses.iter().enumerate() {
-        if let Some(first) = addresses[..index].iter().position(|other| other == address) {
-            let problem = Problem::error(at.index(index), format!("`{address}` is named twice"));
-            problems.push(
-                problem
-                    .also(at.index(first), "first here")
-                    .help("give it a weight instead: { url = \"..\", weight = 2 }"),
-            );
+    let written = upstream.endpoints.iter().enumerate();
+    let written = written.filter(|(_, endpoint)| !is_source(endpoint.url()));
+    let addresses: Vec<_> = written.map(parse).collect();
+    let addresses: Vec<_> = addresses.into_iter().collect::<Option<_>>()?;
+    for (place, (index, address)) in addresses.iter().enumerate() {
+        if let Some((first, _)) = addresses[..place].iter().find(|(_, other)| other == address) {
+            problems.push(twice(&address.to_string(), *index, *first, at));
         }
     }
     Some(addresses)
+}
+
+/// An endpoint or source that was named before.
+pub(super) fn twice(what: &str, index: usize, first: usize, at: &Path) -> Problem {
+    let problem = Problem::error(at.index(index), format!("`{what}` is named twice"));
+    problem
+        .also(at.index(first), "first here")
+        .help("give it a weight instead: { url = \"..\", weight = 2 }")
 }
 
 /// What endpoints are asked, if they are; nothing if that, or what is left of failures, is wrong.

@@ -10,6 +10,7 @@ mod body;
 mod compile;
 mod connect;
 mod dialogue;
+mod discovered;
 mod endpoint;
 mod failure;
 mod heard;

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::{
     Upstream,
+    discovered::{Discovered, ShownSource},
     members::{Member, Members},
 };
 
@@ -14,6 +15,9 @@ pub struct Shown {
     name: String,
     /// Whether too few endpoints are up, so that all are used.
     panic: bool,
+    /// Where endpoints are found that come and go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    discovery: Vec<ShownSource>,
     endpoints: Vec<ShownEndpoint>,
 }
 
@@ -22,6 +26,9 @@ pub struct Shown {
 struct ShownEndpoint {
     url: String,
     weight: u16,
+    /// Used when there is none of a lower number that is up.
+    #[serde(skip_serializing_if = "is_first")]
+    priority: u16,
     state: &'static str,
     /// Whether it gets requests.
     used: bool,
@@ -40,7 +47,9 @@ impl Upstream {
     pub fn shown(&self) -> Shown {
         let (members, now) = (self.members(), Instant::now());
         let endpoints = members.list.iter().map(|member| shown(&members, member, now)).collect();
-        Shown { name: self.name.to_string(), panic: members.panics, endpoints }
+        let discovery = self.roster.discovered.as_ref().map(Discovered::shown);
+        let discovery = discovery.unwrap_or_default();
+        Shown { name: self.name.to_string(), panic: members.panics, discovery, endpoints }
     }
 
     /// Gives the endpoint of this URL no more requests, or some again; what runs there goes on. Says
@@ -66,10 +75,17 @@ fn shown(members: &Members, member: &Member, now: Instant) -> ShownEndpoint {
     ShownEndpoint {
         url: origin.name.to_string(),
         weight: member.weight,
+        priority: member.priority,
         state: member.standing.word(),
         used: members.uses(member),
         in_flight: origin.load.in_flight(),
         wrong: origin.health.wrong(),
         ejected_for: until.map(|until| until.duration_since(now).as_secs() + 1),
     }
+}
+
+/// Whether there is nothing to say of a priority.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(priority: &u16) -> bool {
+    *priority == 0
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Failure,
+    discovered::{Changes, Discovered},
+    keeper::Kept,
     members::{Member, Members},
     pool::Pool,
 };
@@ -32,6 +33,8 @@ pub(super) struct Roster {
     pub(super) metrics: Arc<UpstreamMetrics>,
     /// What endpoints are asked, if they are.
     pub(super) check: Option<Check>,
+    /// Who else knows of endpoints, if somebody does.
+    pub(super) discovered: Option<Discovered>,
     ejection: Ejection,
     /// Per cent of endpoints that have to be up, or all are used.
     panic: u8,
@@ -41,7 +44,7 @@ pub(super) struct Roster {
     making: Mutex<()>,
     /// Something became known.
     pub(super) news: Notify,
-    keeper: Mutex<Option<AbortOnDropHandle<()>>>,
+    keeper: Mutex<Option<Kept>>,
 }
 
 /// What a roster is made of.
@@ -49,6 +52,7 @@ pub(super) struct Given {
     pub(super) name: Arc<str>,
     pub(super) metrics: Arc<UpstreamMetrics>,
     pub(super) check: Option<Check>,
+    pub(super) discovered: Option<Discovered>,
     pub(super) ejection: Ejection,
     pub(super) panic: u8,
     pub(super) workers: usize,
@@ -56,12 +60,13 @@ pub(super) struct Given {
 
 impl Roster {
     pub(super) fn new(given: Given, list: Vec<Member>) -> Arc<Self> {
-        let Given { name, metrics, check, ejection, panic, workers } = given;
+        let Given { name, metrics, check, discovered, ejection, panic, workers } = given;
         let members = Members::new(list, panic, workers);
         Arc::new(Self {
             name,
             metrics,
             check,
+            discovered,
             ejection,
             panic,
             workers,
@@ -137,8 +142,7 @@ impl Roster {
             return;
         }
         let list = members.list.iter().map(|member| {
-            let (endpoint, weight) = (member.endpoint.clone(), member.weight);
-            let made = Member::new(endpoint, weight, now);
+            let made = member.again(now);
             if (member.standing, made.standing) == (Standing::Ejected, Standing::Up) {
                 let endpoint = &*made.endpoint.origin.name;
                 tracing::info!(upstream = &*self.name, endpoint, "an endpoint is tried again");
@@ -161,6 +165,27 @@ impl Roster {
         self.members.store(Arc::new(made));
     }
 
+    /// Takes in what sources found: the one place where endpoints come and go.
+    pub(super) fn renew(&self, now: Instant) {
+        let Some(discovered) = &self.discovered else { return };
+        let _making = self.making.lock();
+        let before = self.members.load_full();
+        let list = discovered.members(&self.name, &before, now);
+        let Some(changes) = Changes::between(&before.list, &list) else { return };
+        let endpoints = list.len();
+        tracing::info!(upstream = &*self.name, endpoints, "endpoints were found: {changes}");
+        self.metrics.discovery.changes.inc();
+        let made = Arc::new(Members::new(list, self.panic, self.workers));
+        self.members.store(made.clone());
+        let gone = before
+            .list
+            .iter()
+            .filter(|member| !made.list.iter().any(|other| other.is_same(member)));
+        gone.for_each(|member| member.endpoint.close());
+        // Who came is asked, and who went is not.
+        self.news.notify_one();
+    }
+
     /// When an endpoint that is left out is to be tried again.
     pub(super) fn next_return(&self, now: Instant) -> Option<Instant> {
         let members = self.members.load();
@@ -170,11 +195,11 @@ impl Roster {
 
     /// Whether somebody has to look after it.
     pub(super) fn is_kept(&self) -> bool {
-        self.check.is_some() || self.ejection.failures != 0
+        self.check.is_some() || self.ejection.failures != 0 || self.discovered.is_some()
     }
 
     /// Who looks after it from now on, instead of whoever did.
-    pub(super) fn keep(&self, keeper: Option<AbortOnDropHandle<()>>) {
+    pub(super) fn keep(&self, keeper: Option<Kept>) {
         *self.keeper.lock() = keeper;
     }
 
@@ -186,6 +211,10 @@ impl Roster {
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         self.metrics.panics.set(i64::from(members.panics));
+        match &self.discovered {
+            Some(discovered) => discovered.measure(&self.metrics.discovery),
+            None => self.metrics.discovery.sources.set(0),
+        }
     }
 }
 

@@ -1,0 +1,250 @@
+//! The endpoints that an upstream has beside those that are written down: what its sources find, made into
+//! endpoints, put in one place.
+//!
+//! In: what each source found last. Out: a new list of members, when there is news. An endpoint that stays is
+//! the same: its connections and what is known of it go on. One that goes gets no more requests, and its idle
+//! connections are closed; what runs there goes on.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
+
+use serde::Serialize;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    Upstream,
+    compile::{Make, twice},
+    endpoint::Endpoint,
+    members::{Member, Members},
+    roster::Roster,
+};
+use crate::{
+    config::{self, Path, Problems, Severity},
+    discovery::{self, Known, Running, Source, is_source},
+    metrics::{DiscoveryMetrics, UpstreamMetrics},
+    worker::wall,
+};
+
+/// Endpoints that a line of the log names.
+const SHOWN: usize = 10;
+
+/// An upstream's sources of endpoints.
+pub(super) struct Discovered {
+    pub(super) sources: Vec<Listed>,
+    /// The endpoints that are written down, with their weights.
+    pub(super) written: Vec<(Arc<Endpoint>, u16)>,
+    pub(super) make: Make,
+}
+
+/// A source, as an upstream lists it.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) source: Arc<Source>,
+    /// What the weights of its endpoints are multiplied by.
+    pub(super) weight: u16,
+}
+
+/// The sources of endpoints; those that did not change go on.
+pub(super) fn sources(
+    name: &str,
+    upstream: &config::Upstream,
+    previous: Option<&Upstream>,
+    metrics: &Arc<UpstreamMetrics>,
+    (list, at): (&Path, &Path),
+    problems: &mut Problems,
+) -> Option<Vec<Listed>> {
+    let (section, section_at) = (&upstream.discovery, at.key("discovery"));
+    let written = upstream.endpoints.iter().enumerate();
+    let written: Vec<_> = written.filter(|(_, endpoint)| is_source(endpoint.url())).collect();
+    let urls: Vec<_> = written.iter().map(|(_, endpoint)| endpoint.url()).collect();
+    let before = problems.iter().len();
+    discovery::check(section, &urls, &section_at, problems);
+    let discovered = previous.and_then(|previous| previous.roster.discovered.as_ref());
+    let known = discovered.map(|discovered| &discovered.sources[..]).unwrap_or_default();
+    let mut made = Vec::new();
+    for (place, (index, endpoint)) in written.iter().enumerate() {
+        let url = endpoint.url();
+        if let Some(first) = urls[..place].iter().position(|other| *other == url) {
+            problems.push(twice(url, *index, written[first].0, list));
+        }
+        let places = (&list.index(*index), &section_at);
+        let source = Source::compile(url, section, (name, metrics), places, problems);
+        let Some(source) = source else { continue };
+        let same = known.iter().find(|known| known.source.is_same(&source));
+        let source = same.map_or_else(|| Arc::new(source), |known| known.source.clone());
+        made.push(Listed { source, weight: endpoint.weight() });
+    }
+    let wrong = problems.iter().skip(before).any(|new| new.severity == Severity::Error);
+    (!wrong).then_some(made)
+}
+
+impl Discovered {
+    /// The endpoints there are now; those that are known go on.
+    pub(super) fn members(&self, upstream: &str, known: &Members, now: Instant) -> Vec<Member> {
+        let known: HashMap<_, _> = known
+            .list
+            .iter()
+            .map(|known| (&*known.endpoint.origin.name, &known.endpoint))
+            .collect();
+        let written = self.written.iter();
+        let mut list: Vec<_> = written
+            .map(|(endpoint, weight)| Member::new(endpoint.clone(), *weight, 0, now))
+            .collect();
+        let mut there: HashSet<_> =
+            list.iter().map(|member| member.endpoint.origin.name.to_string()).collect();
+        for Listed { source, weight } in &self.sources {
+            for found in source.known().found.iter() {
+                let name = found.address.to_string();
+                let known = known.get(&*name).copied();
+                if !there.insert(name) {
+                    continue;
+                }
+                let weight = found.weight.saturating_mul(*weight);
+                match self.make.endpoint(found.address.clone(), known.into_iter()) {
+                    Ok(endpoint) => list.push(Member::new(endpoint, weight, found.priority, now)),
+                    Err(wrong) => {
+                        let source = &*source.url;
+                        tracing::warn!(
+                            upstream,
+                            source,
+                            wrong,
+                            "an endpoint that was found is of no use"
+                        );
+                    }
+                }
+            }
+        }
+        list
+    }
+
+    /// How the sources are.
+    pub(super) fn shown(&self) -> Vec<ShownSource> {
+        let shown = |listed: &Listed| {
+            let known = listed.source.known();
+            ShownSource {
+                url: listed.source.url.to_string(),
+                endpoints: known.found.len(),
+                answered_ago: known.heard.map(|heard| heard.elapsed().as_secs()),
+                wrong: known.wrong,
+            }
+        };
+        self.sources.iter().map(shown).collect()
+    }
+
+    /// Brings the numbers up to date.
+    pub(super) fn measure(&self, metrics: &DiscoveryMetrics) {
+        let known: Vec<_> = self.sources.iter().map(|listed| listed.source.known()).collect();
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.sources.set(number(known.len()));
+        metrics.found.set(number(known.iter().map(|known| known.found.len()).sum()));
+        metrics.failing.set(number(known.iter().filter(|known| known.wrong.is_some()).count()));
+        let seconds = |known: &Known| {
+            known.heard.map_or(0, |heard| {
+                let ago = u64::try_from(heard.elapsed().as_millis()).unwrap_or(u64::MAX);
+                i64::try_from(wall().saturating_sub(ago) / 1_000).unwrap_or(i64::MAX)
+            })
+        };
+        metrics.heard.set(known.iter().map(seconds).min().unwrap_or(0));
+    }
+}
+
+/// A source, as the page of upstreams shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ShownSource {
+    url: String,
+    /// As of its last good answer.
+    endpoints: usize,
+    /// Seconds since it said something, if it ever did.
+    answered_ago: Option<u64>,
+    /// Why what it found last is only kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrong: Option<String>,
+}
+
+/// What is at work while an upstream's sources are asked.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    _running: Vec<Arc<Running>>,
+    _followers: Vec<AbortOnDropHandle<()>>,
+}
+
+/// Has a roster's sources asked, and takes in what they find.
+pub(super) fn follow(roster: &Arc<Roster>) -> Following {
+    let Some(discovered) = &roster.discovered else { return Following::default() };
+    let follower = |listed: &Listed| {
+        let mut news = listed.source.subscribe();
+        // What was found before anybody followed is news too.
+        news.mark_changed();
+        let roster = Arc::downgrade(roster);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            while news.changed().await.is_ok() {
+                let Some(roster) = roster.upgrade() else { return };
+                roster.renew(Instant::now());
+            }
+        }))
+    };
+    Following {
+        _followers: discovered.sources.iter().map(follower).collect(),
+        _running: discovered.sources.iter().map(|listed| listed.source.run()).collect(),
+    }
+}
+
+/// What is different between two lists of members, for the log.
+pub(super) struct Changes {
+    added: Vec<Arc<str>>,
+    removed: Vec<Arc<str>>,
+    changed: Vec<Arc<str>>,
+}
+
+impl Changes {
+    /// What has changed; nothing if all is as it was.
+    pub(super) fn between(before: &[Member], after: &[Member]) -> Option<Self> {
+        let other = |list: &[Member], member: &Member| {
+            list.iter().find(|other| other.is_same(member)).map(|other| other.share())
+        };
+        let name = |member: &Member| member.endpoint.origin.name.clone();
+        let missing = |list: &[Member], among: &[Member]| -> Vec<_> {
+            let gone = list.iter().filter(|member| other(among, member).is_none());
+            gone.map(name).collect()
+        };
+        let differs =
+            |member: &&Member| other(before, member).is_some_and(|before| before != member.share());
+        let changes = Self {
+            added: missing(after, before),
+            removed: missing(before, after),
+            changed: after.iter().filter(differs).map(name).collect(),
+        };
+        let Self { added, removed, changed } = &changes;
+        (added.len() + removed.len() + changed.len() > 0).then_some(changes)
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, removed, changed } = self;
+        let mut separator = "";
+        for (word, names) in [("added", added), ("removed", removed), ("changed", changed)] {
+            if names.is_empty() {
+                continue;
+            }
+            let shown: Vec<_> = names.iter().take(SHOWN).map(|name| &**name).collect();
+            write!(f, "{separator}{word} {}", shown.join(", "))?;
+            if names.len() > SHOWN {
+                write!(f, " and {} more", names.len() - SHOWN)?;
+            }
+            separator = "; ";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Discovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Discovered").field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
