@@ -12,9 +12,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Found, dns::Wrong, source::Source};
+use super::{Found, dns::Wrong, settings::server, source::Source};
 use crate::{
-    config::{ByteSize, Discovery, Fetch, Path, Problem, Problems, Scheme, Secret},
+    config::{ByteSize, Discovery, Fetch, Path, Problems, Scheme, Secret},
     dial::{Address, Destination, Fetcher, Place},
 };
 
@@ -90,9 +90,7 @@ impl Consul {
         problems: &mut Problems,
     ) -> Result<Option<Self>, Wrong> {
         let target = target(rest)?;
-        let agent = section.server.as_deref().unwrap_or(AGENT);
-        let agent =
-            Destination::parse(agent).map_err(|message| Problem::error(at.key("server"), message));
+        let agent = server(section.server.as_deref().unwrap_or(AGENT), at, problems);
         let wait = section.max_refresh.0;
         // Consul adds up to a sixteenth, so that not all come back at once.
         let patience = wait + wait / 16 + section.timeout.0;
@@ -102,7 +100,6 @@ impl Consul {
             max_size: MAX_SIZE,
         };
         let fetcher = Fetcher::compile(&fetch, at, problems);
-        let (agent, fetcher) = (problems.keep(agent), fetcher);
         let made = agent.zip(fetcher).map(|(agent, fetcher)| Self {
             target,
             agent,

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
     dns::Wrong,
+    settings::server,
     slices::{Event, Port, Slices, listed},
     source::Source,
 };
@@ -79,8 +80,8 @@ impl Kubernetes {
                 Problem::finding(at.clone(), "this is not in a cluster, and none is named");
             problems.push(problem.help("server = \"https://10.0.0.1:6443\""));
         }
-        let server = url.map(|url| Destination::parse(&url)).transpose();
-        let server = server.map_err(|message| Problem::error(at.key("server"), message));
+        let known = url.is_some();
+        let server = url.and_then(|url| server(&url, at, problems));
         let own = |name: &str| File(format!("{ACCOUNT}/{name}").into());
         let fetch = Fetch {
             ca: section.ca.clone().or_else(|| inside.then(|| own("ca.crt"))),
@@ -92,10 +93,10 @@ impl Kubernetes {
         let token = section.token.clone();
         let token =
             token.or_else(|| inside.then(|| Secret::From(SecretSource::File(own("token")))));
-        if fetcher.as_ref().is_some_and(Option::is_none) {
+        if fetcher.as_ref().is_some_and(Option::is_none) || server.is_none() && known {
             return Ok(None);
         }
-        Ok(problems.keep(server).map(|server| Self {
+        Ok(Some(Self {
             target,
             port,
             server,

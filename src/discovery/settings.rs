@@ -3,7 +3,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::{self, Path, Problem, Problems};
+use crate::{
+    config::{self, Path, Problem, Problems},
+    dial::Destination,
+};
 
 /// Adds what is wrong with the section at `at`, whose upstream names these sources, by their URLs.
 pub fn check(section: &config::Discovery, sources: &[&str], at: &Path, problems: &mut Problems) {
@@ -52,6 +55,19 @@ pub fn check(section: &config::Discovery, sources: &[&str], at: &Path, problems:
             problems.push(problem.help("give each an upstream of its own"));
         }
     }
+}
+
+/// Consul's agent, or the API server of Kubernetes.
+pub(super) fn server(url: &str, at: &Path, problems: &mut Problems) -> Option<Destination> {
+    let at = at.key("server");
+    let server = Destination::parse(url);
+    let server = server.map_err(|message| Problem::error(at.clone(), message));
+    let server = problems.keep(server)?;
+    if !server.is_protected() {
+        let message = "anybody on the way can read the token and say where requests go";
+        problems.push(Problem::finding(at, message).help("write https://"));
+    }
+    Some(server)
 }
 
 /// A server of DNS: `10.0.0.2`, `127.0.0.1:5353`, `[::1]:53`.

@@ -118,6 +118,18 @@ impl Source {
         self.url == other.url && self.settings == other.settings && self.digest == other.digest
     }
 
+    /// Takes over what another found, if it leads to the same place: that holds until there is an answer.
+    pub fn inherit(&self, other: &Self) {
+        let place = |source: &Self| {
+            let config::Discovery { scheme, dns, family, server, .. } = source.settings.clone();
+            (source.url.clone(), scheme, dns, family, server)
+        };
+        if place(self) == place(other) {
+            let Known { found, heard, .. } = other.known();
+            self.known.send_modify(|known| (known.found, known.heard) = (found, heard));
+        }
+    }
+
     /// Whether endpoints that it finds may speak TLS.
     pub fn may_speak_tls(&self) -> bool {
         matches!(self.kind, Kind::File(_)) || self.settings.scheme == config::Scheme::Https
@@ -128,7 +140,8 @@ impl Source {
         self.known.borrow().clone()
     }
 
-    /// Tells of each change of what it found.
+    /// Tells of each change of what it found, and when it was heard for the first time, or is found not to
+    /// answer.
     pub fn subscribe(&self) -> watch::Receiver<Known> {
         self.known.subscribe()
     }
@@ -180,6 +193,7 @@ impl Source {
         let cut = self.order(&mut found);
         let none = found.is_empty();
         self.known.send_if_modified(|known| {
+            let first = !known.is_settled();
             known.heard = Some(now);
             known.failed = None;
             let wrong = none.then(|| "it says that there are no endpoints".to_owned());
@@ -196,14 +210,14 @@ impl Source {
             (known.wrong, known.cut) = (wrong, cut);
             if none {
                 known.empty.get_or_insert(now);
-                return false;
+                return first;
             }
             known.empty = None;
             let news = *known.found != *found;
             if news {
                 known.found = found.into();
             }
-            news
+            news || first
         });
         self.kept.notify_one();
     }
@@ -220,10 +234,11 @@ impl Source {
     pub(super) fn fail(&self, wrong: String) {
         self.metrics.discovery.failures.inc();
         self.known.send_if_modified(|known| {
+            let first = !known.is_settled();
             self.tell(known, Some(&wrong));
             known.wrong = Some(wrong);
             known.failed.get_or_insert_with(Instant::now);
-            false
+            first
         });
         self.kept.notify_one();
     }
@@ -279,6 +294,11 @@ impl Source {
 }
 
 impl Known {
+    /// Whether it was asked, with whatever success.
+    pub fn is_settled(&self) -> bool {
+        self.heard.is_some() || self.wrong.is_some()
+    }
+
     /// When the last good set is to be given up, if there is one that is only kept.
     fn until(&self, settings: &config::Discovery) -> Option<Instant> {
         if self.found.is_empty() {

@@ -75,6 +75,7 @@ pub(super) fn sources(
         let source = Source::compile(url, section, (name, metrics), places, problems);
         let Some(source) = source else { continue };
         let same = known.iter().find(|known| known.source.is_same(&source));
+        known.iter().for_each(|known| source.inherit(&known.source));
         let source = same.map_or_else(|| Arc::new(source), |known| known.source.clone());
         made.push(Listed { source, weight: endpoint.weight() });
     }
@@ -119,6 +120,11 @@ impl Discovered {
             }
         }
         list
+    }
+
+    /// Whether all sources were asked, with whatever success.
+    pub(super) fn is_settled(&self) -> bool {
+        self.sources.iter().all(|listed| listed.source.known().is_settled())
     }
 
     /// How the sources are.
@@ -185,6 +191,7 @@ pub(super) fn follow(roster: &Arc<Roster>) -> Following {
             while news.changed().await.is_ok() {
                 let Some(roster) = roster.upgrade() else { return };
                 roster.renew(Instant::now());
+                roster.settle();
             }
         }))
     };

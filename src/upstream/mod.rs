@@ -263,9 +263,12 @@ impl Upstream {
     /// # Errors
     /// Why there is no answer, from the endpoint that was tried last.
     pub async fn forward(&self, call: &mut Call<'_>) -> Result<Answer, Failure> {
-        let Some(mut pool) = self.roster.first(call.worker) else {
-            return Err(Failure::new(Reject::NoEndpoint));
+        let first = match self.roster.first(call.worker) {
+            // Boxed: it is rare, and every request's state would have room for it.
+            None => Box::pin(self.roster.first_found(call)).await,
+            first => first,
         };
+        let Some(mut pool) = first else { return Err(Failure::new(Reject::NoEndpoint)) };
         let worker = call.worker.index;
         self.retry.earn(worker);
         if let Some(time) = self.retry.settings.try_timeout {

@@ -4,14 +4,17 @@
 //! that one failed it. Requests see a set that does not change ([`Members`]); whenever something becomes
 //! known that matters, the control side makes a new one.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::{
-    Failure,
+    Call, Failure, Timeouts,
     discovered::{Changes, Discovered},
     keeper::Kept,
     members::{Member, Members},
@@ -22,7 +25,7 @@ use crate::{
     health::{Check, Standing},
     metrics::UpstreamMetrics,
     reject::Reject,
-    worker::Worker,
+    worker::{Deadline, Worker},
 };
 
 /// Who of an upstream's endpoints gets requests.
@@ -44,6 +47,8 @@ pub(super) struct Roster {
     making: Mutex<()>,
     /// Something became known.
     pub(super) news: Notify,
+    /// Whether everybody was asked who knows of endpoints.
+    settled: watch::Sender<bool>,
     keeper: Mutex<Option<Kept>>,
 }
 
@@ -62,6 +67,7 @@ impl Roster {
     pub(super) fn new(given: Given, list: Vec<Member>) -> Arc<Self> {
         let Given { name, metrics, check, discovered, ejection, panic, workers } = given;
         let members = Members::new(list, panic, workers);
+        let settled = discovered.as_ref().is_none_or(Discovered::is_settled);
         Arc::new(Self {
             name,
             metrics,
@@ -73,6 +79,7 @@ impl Roster {
             members: ArcSwap::from_pointee(members),
             making: Mutex::default(),
             news: Notify::new(),
+            settled: watch::Sender::new(settled),
             keeper: Mutex::default(),
         })
     }
@@ -184,6 +191,32 @@ impl Roster {
         gone.for_each(|member| member.endpoint.close());
         // Who came is asked, and who went is not.
         self.news.notify_one();
+    }
+
+    /// Lets those go on who wait until everybody was asked, if that is so.
+    pub(super) fn settle(&self) {
+        if self.discovered.as_ref().is_none_or(Discovered::is_settled) {
+            self.settled.send_replace(true);
+        }
+    }
+
+    /// The endpoint to ask, once everybody was asked who knows of endpoints; nobody if that is so already, or
+    /// takes as long as a connection may.
+    pub(super) async fn first_found(&self, call: &Call<'_>) -> Option<Arc<Pool>> {
+        if *self.settled.borrow() {
+            return None;
+        }
+        let mut settled = self.settled.subscribe();
+        let mut settling = pin!(settled.wait_for(|settled| *settled));
+        let Timeouts { connect, total, .. } = call.timeout;
+        let patience = total.map_or(connect, |total| total.min(connect));
+        let mut deadline = Deadline::new(&call.worker.clock, patience);
+        poll_fn(|cx| match settling.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => deadline.poll(cx),
+        })
+        .await;
+        self.first(call.worker)
     }
 
     /// When an endpoint that is left out is to be tried again.

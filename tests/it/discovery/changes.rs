@@ -94,6 +94,10 @@ async fn what_was_found_outlives_a_reload_also_when_nobody_is_left_to_ask() {
     drop(origin);
     janua.reload(&upstream(&format!("{keys}\npanic-threshold = 25"))).await.ok().unwrap();
     assert_eq!(answer(&janua, 4).await, ["a", "b"]);
+    // Also if how it is asked has changed.
+    let patient = format!("{keys}\ndiscovery.timeout = \"2s\"");
+    janua.reload(&upstream(&patient)).await.ok().unwrap();
+    assert_eq!(answer(&janua, 4).await, ["a", "b"]);
     // Another source is another: what the first one found is gone with it.
     let other = keys.replace("consul://orders", "consul://others");
     janua.reload(&upstream(&other)).await.ok().unwrap();

@@ -79,3 +79,25 @@ async fn a_gateway_starts_and_reloads_while_nobody_can_be_asked() {
     janua.reload(&upstream(&consul.keys())).await.ok().unwrap();
     found(&janua, &[&origins[0].url]).await;
 }
+
+#[tokio::test]
+async fn the_first_requests_wait_until_somebody_was_asked() {
+    let origins = named(&["a"]).await;
+    let consul = Consul::of(&[&origins[0]]).await;
+    consul.is_silent();
+    let janua = upstream(&consul.keys()).start().await;
+    let mut early = janua.client().await;
+    early.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    until("asked", || consul.asked().len() == 1).await;
+    consul.knows(&[&origins[0]]);
+    assert_eq!(early.answer().await.text(), "a");
+    // Whoever waits for one that does not answer is told so when that is known, and others at once.
+    consul.is_silent();
+    let keys = consul.with("others", "discovery.timeout = \"300ms\"");
+    janua.reload(&upstream(&keys)).await.ok().unwrap();
+    for _ in 0..2 {
+        assert_eq!(janua.get("/").await.status(), 503);
+    }
+    janua.rejected("r", "upstream.no_endpoint", 2).await;
+    wrong(&janua, "does not answer within 300ms").await;
+}
