@@ -201,7 +201,7 @@ impl Kubernetes {
                     source.confirm();
                 }
                 Event::Changed(change) => {
-                    *version = slices.take(change);
+                    *version = slices.take(change)?;
                     source.deliver(slices.endpoints(&self.port, self.tls)?);
                 }
             }

@@ -8,6 +8,9 @@ use serde::Deserialize;
 use super::Found;
 use crate::dial::{Address, Place};
 
+/// Slices that a service may have: of a hundred endpoints each, as they are made, a million.
+const MOST: usize = 10_000;
+
 /// The port of a service that is meant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Port {
@@ -144,14 +147,20 @@ pub(super) fn listed(body: &[u8]) -> Result<(Slices, String), String> {
 
 impl Slices {
     /// Takes a change in; says as of which version.
-    pub(super) fn take(&mut self, Change { slice, deleted }: Change) -> String {
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(super) fn take(&mut self, Change { slice, deleted }: Change) -> Result<String, String> {
         let Metadata { name, resource_version } = &slice.metadata;
         let (name, version) = (name.clone(), resource_version.clone());
         match deleted {
             true => drop(self.0.remove(&name)),
             false => drop(self.0.insert(name, slice)),
         }
-        version
+        match self.0.len() > MOST {
+            true => Err(format!("the service has more than {MOST} slices")),
+            false => Ok(version),
+        }
     }
 
     /// The endpoints at a port.

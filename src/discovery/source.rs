@@ -165,9 +165,10 @@ impl Source {
     async fn ask(&self) {
         let mut delay = FIRST_DELAY;
         loop {
-            let before = self.known.borrow().heard;
+            let begun = Instant::now();
             let Err(wrong) = self.listen().await;
-            if self.known.borrow().heard != before {
+            // One that fails soon again is not asked more often for having said something meanwhile.
+            if begun.elapsed() >= LONGEST_DELAY {
                 delay = FIRST_DELAY;
             }
             self.fail(wrong);

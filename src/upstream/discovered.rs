@@ -122,6 +122,11 @@ impl Discovered {
         list
     }
 
+    /// Has the sources asked, for as long as what this gives is kept.
+    pub(super) fn run(&self) -> Vec<Arc<Running>> {
+        self.sources.iter().map(|listed| listed.source.run()).collect()
+    }
+
     /// Whether all sources were asked, with whatever success.
     pub(super) fn is_settled(&self) -> bool {
         self.sources.iter().all(|listed| listed.source.known().is_settled())
@@ -197,7 +202,7 @@ pub(super) fn follow(roster: &Arc<Roster>) -> Following {
     };
     Following {
         _followers: discovered.sources.iter().map(follower).collect(),
-        _running: discovered.sources.iter().map(|listed| listed.source.run()).collect(),
+        _running: discovered.run(),
     }
 }
 
@@ -212,7 +217,7 @@ impl Changes {
     /// What has changed; nothing if all is as it was.
     pub(super) fn between(before: &[Member], after: &[Member]) -> Option<Self> {
         let other = |list: &[Member], member: &Member| {
-            list.iter().find(|other| other.is_same(member)).map(|other| other.share())
+            list.iter().find(|other| other.is_same(member)).map(Member::share)
         };
         let name = |member: &Member| member.endpoint.origin.name.clone();
         let missing = |list: &[Member], among: &[Member]| -> Vec<_> {

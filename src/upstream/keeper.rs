@@ -1,7 +1,7 @@
 //! Looks after an upstream's endpoints on the control side: asks them, and sees to it that who is left out
 //! comes back.
 //!
-//! A task for the upstream, and one for each endpoint that is asked. They live until the configuration that
+//! A task for the upstream, one for each endpoint that is asked, and one for each source of endpoints. They live until the configuration that
 //! they are of holds no more; what they found out stays with the endpoint.
 
 use std::{

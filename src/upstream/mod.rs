@@ -41,12 +41,14 @@ pub use self::{
     pool::Pool,
 };
 use self::{
+    discovered::Discovered,
     pool::Streams,
     retry::{Retry, asks_for_patience},
     roster::Roster,
 };
 use crate::{
     config::{self, OneOrMany},
+    discovery::Running,
     message::{Phase, RequestBody, Upload},
     metrics::UpstreamMetrics,
     overload::Gate,
@@ -361,6 +363,11 @@ impl Upstream {
     /// Begins to look after the endpoints, on the runtime that this is called on.
     pub fn start(&self) {
         self.roster.keep(self.roster.is_kept().then(|| keeper::keep(&self.roster)));
+    }
+
+    /// Has those asked who know of endpoints, for as long as what this gives is kept.
+    pub fn ask_sources(&self) -> Vec<Arc<Running>> {
+        self.roster.discovered.as_ref().map(Discovered::run).unwrap_or_default()
     }
 
     /// Looks after the endpoints no more: another configuration holds.
