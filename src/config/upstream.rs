@@ -115,10 +115,10 @@ impl Endpoint {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EndpointTable {
-    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or where endpoints are found.
+    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or where endpoints are found, whose weights are multiplied by `weight`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub url: String,
-    /// Its share of requests beside the others; 0 takes none. Of a source of endpoints, it multiplies the share of each.
+    /// Its share of requests beside the others; 0 takes none.
     #[serde(default = "one")]
     pub weight: u16,
 }

@@ -105,7 +105,8 @@ impl Address {
             (Place::Name(name, port), None) => format!("{name}:{port}"),
             (Place::Unix(_), _) => "localhost".into(),
         };
-        let valid = authority.parse::<Authority>().is_ok() && !authority.contains('@');
+        let parsed = authority.parse::<Authority>();
+        let valid = parsed.is_ok_and(|it| !it.host().is_empty() && !it.as_str().contains('@'));
         let value = HeaderValue::from_str(&authority).ok().filter(|_| valid);
         let authority = value.ok_or_else(|| format!("`{authority}` is not a host"))?;
         Ok(Self { place, tls, authority })

@@ -194,7 +194,7 @@ fn members(
         let member = |(endpoint, weight)| Member::new(endpoint, weight, 0, now);
         return (written.into_iter().map(member).collect(), None);
     }
-    let discovered = Discovered { sources, written, make };
+    let discovered = Discovered::new(sources, written, make);
     (discovered.members(name, known, now), Some(discovered))
 }
 

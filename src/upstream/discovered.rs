@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -36,8 +36,10 @@ const SHOWN: usize = 10;
 pub(super) struct Discovered {
     pub(super) sources: Vec<Listed>,
     /// The endpoints that are written down, with their weights.
-    pub(super) written: Vec<(Arc<Endpoint>, u16)>,
-    pub(super) make: Make,
+    written: Vec<(Arc<Endpoint>, u16)>,
+    make: Make,
+    /// Whether all sources were asked, with whatever success.
+    settled: watch::Sender<bool>,
 }
 
 /// A source, as an upstream lists it.
@@ -84,6 +86,17 @@ pub(super) fn sources(
 }
 
 impl Discovered {
+    /// What these sources find, beside endpoints that are written down.
+    pub(super) fn new(
+        sources: Vec<Listed>,
+        written: Vec<(Arc<Endpoint>, u16)>,
+        make: Make,
+    ) -> Self {
+        let discovered = Self { sources, written, make, settled: watch::Sender::new(false) };
+        discovered.settle();
+        discovered
+    }
+
     /// The endpoints there are now; those that are known go on.
     pub(super) fn members(&self, upstream: &str, known: &Members, now: Instant) -> Vec<Member> {
         let known: HashMap<_, _> = known
@@ -127,9 +140,16 @@ impl Discovered {
         self.sources.iter().map(|listed| listed.source.run()).collect()
     }
 
-    /// Whether all sources were asked, with whatever success.
-    pub(super) fn is_settled(&self) -> bool {
-        self.sources.iter().all(|listed| listed.source.known().is_settled())
+    /// Lets those go on who wait until all sources were asked, if that is so.
+    pub(super) fn settle(&self) {
+        if self.sources.iter().all(|listed| listed.source.known().is_settled()) {
+            self.settled.send_replace(true);
+        }
+    }
+
+    /// What tells when all sources were asked; nothing if they were.
+    pub(super) fn unsettled(&self) -> Option<watch::Receiver<bool>> {
+        (!*self.settled.borrow()).then(|| self.settled.subscribe())
     }
 
     /// How the sources are.
@@ -196,7 +216,6 @@ pub(super) fn follow(roster: &Arc<Roster>) -> Following {
             while news.changed().await.is_ok() {
                 let Some(roster) = roster.upgrade() else { return };
                 roster.renew(Instant::now());
-                roster.settle();
             }
         }))
     };

@@ -365,6 +365,12 @@ impl Upstream {
         self.roster.keep(self.roster.is_kept().then(|| keeper::keep(&self.roster)));
     }
 
+    /// Who knows of endpoints beside those that are written down, by URL.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let listed = self.roster.discovered.iter().flat_map(|discovered| &discovered.sources);
+        listed.map(|listed| &*listed.source.url)
+    }
+
     /// Has those asked who know of endpoints, for as long as what this gives is kept.
     pub fn ask_sources(&self) -> Vec<Arc<Running>> {
         self.roster.discovered.as_ref().map(Discovered::run).unwrap_or_default()

@@ -8,10 +8,7 @@ use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Call, Failure, Timeouts,
@@ -47,8 +44,6 @@ pub(super) struct Roster {
     making: Mutex<()>,
     /// Something became known.
     pub(super) news: Notify,
-    /// Whether everybody was asked who knows of endpoints.
-    settled: watch::Sender<bool>,
     keeper: Mutex<Option<Kept>>,
 }
 
@@ -67,7 +62,6 @@ impl Roster {
     pub(super) fn new(given: Given, list: Vec<Member>) -> Arc<Self> {
         let Given { name, metrics, check, discovered, ejection, panic, workers } = given;
         let members = Members::new(list, panic, workers);
-        let settled = discovered.as_ref().is_none_or(Discovered::is_settled);
         Arc::new(Self {
             name,
             metrics,
@@ -79,7 +73,6 @@ impl Roster {
             members: ArcSwap::from_pointee(members),
             making: Mutex::default(),
             news: Notify::new(),
-            settled: watch::Sender::new(settled),
             keeper: Mutex::default(),
         })
     }
@@ -175,6 +168,11 @@ impl Roster {
     /// Takes in what sources found: the one place where endpoints come and go.
     pub(super) fn renew(&self, now: Instant) {
         let Some(discovered) = &self.discovered else { return };
+        self.replace(discovered, now);
+        discovered.settle();
+    }
+
+    fn replace(&self, discovered: &Discovered, now: Instant) {
         let _making = self.making.lock();
         let before = self.members.load_full();
         let list = discovered.members(&self.name, &before, now);
@@ -184,29 +182,17 @@ impl Roster {
         self.metrics.discovery.changes.inc();
         let made = Arc::new(Members::new(list, self.panic, self.workers));
         self.members.store(made.clone());
-        let gone = before
-            .list
-            .iter()
-            .filter(|member| !made.list.iter().any(|other| other.is_same(member)));
+        let stays = |member: &Member| made.list.iter().any(|other| other.is_same(member));
+        let gone = before.list.iter().filter(|member| !stays(member));
         gone.for_each(|member| member.endpoint.close());
         // Who came is asked, and who went is not.
         self.news.notify_one();
     }
 
-    /// Lets those go on who wait until everybody was asked, if that is so.
-    pub(super) fn settle(&self) {
-        if self.discovered.as_ref().is_none_or(Discovered::is_settled) {
-            self.settled.send_replace(true);
-        }
-    }
-
     /// The endpoint to ask, once everybody was asked who knows of endpoints; nobody if that is so already, or
     /// takes as long as a connection may.
     pub(super) async fn first_found(&self, call: &Call<'_>) -> Option<Arc<Pool>> {
-        if *self.settled.borrow() {
-            return None;
-        }
-        let mut settled = self.settled.subscribe();
+        let mut settled = self.discovered.as_ref()?.unsettled()?;
         let mut settling = pin!(settled.wait_for(|settled| *settled));
         let Timeouts { connect, total, .. } = call.timeout;
         let patience = total.map_or(connect, |total| total.min(connect));

@@ -51,6 +51,7 @@ pub(super) fn json(of: &Explanation) -> Value {
         Outcome::Forwarded { upstream, changes } => json!({
             "is": "forwarded",
             "upstream": &*upstream.name,
+            "sources": upstream.sources().collect::<Vec<_>>(),
             "endpoints": upstream.members().list.iter()
                 .map(|member| json!({
                     "url": &*member.endpoint.origin.name,

@@ -89,6 +89,9 @@ fn stages(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
 fn upstream(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
     let Some(upstream) = of.upstream() else { return Ok(()) };
     writeln!(f, "\nupstream {}", upstream.name)?;
+    for url in upstream.sources() {
+        writeln!(f, "  those that {url} tells, which is not asked here")?;
+    }
     let members = upstream.members();
     let urls = members.list.iter().map(|member| &*member.endpoint.origin.name);
     let width = urls.clone().map(str::len).max().unwrap_or(0).min(WIDEST);

@@ -94,3 +94,20 @@ fn a_server_that_anybody_on_the_way_could_be_is_a_finding() {
         assert_eq!(said.contains("anybody on the way can read the token"), finding, "{said}");
     }
 }
+
+#[test]
+fn explain_says_who_would_be_asked_for_endpoints_and_asks_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("janua.toml");
+    std::fs::write(&file, format!("[upstream.u]\n{DNS}\n[[route]]\nto = \"u\"\n")).unwrap();
+    for (format, said) in [
+        ("text", "those that dns://orders.internal:8080 tells, which is not asked here"),
+        ("json", "\"dns://orders.internal:8080\""),
+    ] {
+        let arguments = ["explain", "--format", format, "-c", file.to_str().unwrap()];
+        let explained =
+            crate::support::daemon::janua(&[&arguments[..], &["GET", "http://a/"]].concat());
+        let shown = String::from_utf8_lossy(&explained.stdout);
+        assert!(shown.contains(said), "{shown}{}", String::from_utf8_lossy(&explained.stderr));
+    }
+}
