@@ -1,7 +1,7 @@
 //! dnsmasq, as Debian has it: names whose addresses change, end, and are not to be had.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpListener as Listener, TcpStream, UdpSocket},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -31,8 +31,7 @@ impl Dnsmasq {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("hosts"), hosts).unwrap();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut server = Self { child: None, home, address, options };
+        let mut server = Self { child: None, home, address: free(), options };
         server.start_again();
         server
     }
@@ -103,6 +102,17 @@ impl Dnsmasq {
             self.address
         )
     }
+}
+
+/// An address that is free for both protocols, at a port that the system gives to nobody by itself: it is to be
+/// had again after the server was stopped.
+fn free() -> SocketAddr {
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..32_000));
+    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let is_free = |port: &u16| {
+        UdpSocket::bind(address(*port)).is_ok() && Listener::bind(address(*port)).is_ok()
+    };
+    address(ports.find(is_free).unwrap())
 }
 
 impl Drop for Dnsmasq {
