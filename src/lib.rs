@@ -46,8 +46,8 @@
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
 //! 4 access auth cache limit rewrite route split tls upstream   features, strangers to one another
-//! 3 balance health key overload store   whose turn it is, who is well, whose a request is, how much may be
-//!                       in flight, what several gateways share
+//! 3 balance discovery health key overload store   whose turn it is, who is there and who is well, whose a
+//!                       request is, how much may be in flight, what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
 //! 1 metrics stream telemetry                                counters, byte streams, logs
 //! 0 config reject state worker                              leaves
@@ -71,6 +71,7 @@ pub mod cache;
 pub mod chain;
 pub mod config;
 pub mod dial;
+pub mod discovery;
 pub mod health;
 pub mod key;
 pub mod limit;

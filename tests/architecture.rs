@@ -17,7 +17,7 @@ const RANKS: &[(u8, &[&str])] = &[
     (6, &["chain"]),
     (5, &["snapshot"]),
     (4, &["access", "auth", "cache", "limit", "rewrite", "route", "split", "tls", "upstream"]),
-    (3, &["balance", "health", "key", "overload", "store"]),
+    (3, &["balance", "discovery", "health", "key", "overload", "store"]),
     (2, &["dial", "message"]),
     (1, &["metrics", "stream", "telemetry"]),
     (0, &["config", "reject", "state", "worker"]),

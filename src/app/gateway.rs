@@ -177,8 +177,11 @@ impl Gateway {
         findings.extend(sockets.server.findings(&snapshot));
         tell(&loaded.report(findings));
         self.world().swap(snapshot.clone());
+        // A source of endpoints that both have is asked on in between.
+        let asked = snapshot.ask_sources();
         before.rest();
         snapshot.start();
+        drop(asked);
         if let Err(error) = sockets.commit(prepared, &snapshot).await {
             tracing::error!(%error, "not all workers could be started");
         }

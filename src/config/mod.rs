@@ -10,6 +10,7 @@ mod auth;
 mod balance;
 mod breaker;
 mod check;
+mod discovery;
 mod enforce;
 mod file;
 mod finding;
@@ -59,6 +60,7 @@ pub use self::{
     },
     balance::{Balance, BalanceWord, Hash, SameSite, Sticky, StickyTable},
     breaker::{Breaker, Hedge, Queue},
+    discovery::{Discovery, Family, Scheme},
     enforce::Enforce,
     file::{read_file, read_text_file},
     forward::Forward,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     balance::{Balance, Sticky},
     breaker::{Breaker, Hedge, Queue},
+    discovery::Discovery,
     health::{Ejection, Health, Retry},
     overload::MaxInFlight,
     value::{ByteSize, Duration, File, OneOrMany},
@@ -16,9 +17,11 @@ use super::{
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("required" = ["endpoints"]))]
 pub struct Upstream {
-    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or a table with `url` and more; one or several.
+    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or a table with `url` and more; one or several. Or where they are found, as they come and go: `"dns://NAME:PORT"` (A, AAAA), `"srv://_SERVICE._tcp.NAME"`, `"consul://SERVICE?tag=TAG"`, `"kubernetes://NAMESPACE/SERVICE:PORT"` (the port's name, or its number at the endpoints), `"file:///PATH"` (TOML with `endpoints = [..]`).
     #[schemars(example = ["http://127.0.0.1:3000"])]
     pub endpoints: OneOrMany<Endpoint>,
+    /// How endpoints are found that come and go.
+    pub discovery: Discovery,
     /// How an endpoint is chosen: `"round-robin"` (the default: each in turn), `"least-requests"` (of two by chance the one with fewer requests), `"peak-ewma"` (of two by chance the one that is likely to answer first), `"random"`, or `{ hash = "ip" }` (each client, or what else is named, at an endpoint of its own). All go by weight.
     pub balance: Balance,
     /// A cookie of Janua's own that names the endpoint which a client had: it has the same again while that is up. Its name, or a table.
@@ -81,6 +84,7 @@ impl Default for Upstream {
     fn default() -> Self {
         Self {
             endpoints: OneOrMany::default(),
+            discovery: Discovery::default(),
             balance: Balance::default(),
             sticky: None,
             slow_start: Duration::secs(0),
@@ -162,7 +166,7 @@ impl Endpoint {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EndpointTable {
-    /// `"http://HOST:PORT"`, `"https://HOST"` or `"unix:/PATH"`.
+    /// `"http://HOST:PORT"`, `"https://HOST"`, `"unix:/PATH"`, or where endpoints are found, whose weights are multiplied by `weight`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub url: String,
     /// Its share of requests beside the others; 0 takes none.

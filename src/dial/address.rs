@@ -1,8 +1,15 @@
 //! A server's URL: what it says of where to connect and how.
 
-use std::{fmt, net::IpAddr, path::PathBuf};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
-use http::{HeaderValue, Uri, uri::PathAndQuery};
+use http::{
+    HeaderValue, Uri,
+    uri::{Authority, PathAndQuery},
+};
 
 /// Where a server is and whether TLS is spoken there.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -86,13 +93,32 @@ impl Address {
         Ok(Self { place, tls, authority })
     }
 
+    /// Where somebody is who was found there by another name, which `Host` says and TLS verifies; without
+    /// one, by the address itself.
+    ///
+    /// # Errors
+    /// The name is none.
+    pub fn found(place: Place, tls: bool, name: Option<&str>) -> Result<Self, String> {
+        let authority = match (&place, name) {
+            (Place::Ip(_, port) | Place::Name(_, port), Some(name)) => format!("{name}:{port}"),
+            (Place::Ip(ip, port), None) => SocketAddr::new(*ip, *port).to_string(),
+            (Place::Name(name, port), None) => format!("{name}:{port}"),
+            (Place::Unix(_), _) => "localhost".into(),
+        };
+        let parsed = authority.parse::<Authority>();
+        let valid = parsed.is_ok_and(|it| !it.host().is_empty() && !it.as_str().contains('@'));
+        let value = HeaderValue::from_str(&authority).ok().filter(|_| valid);
+        let authority = value.ok_or_else(|| format!("`{authority}` is not a host"))?;
+        Ok(Self { place, tls, authority })
+    }
+
     /// The host alone, as TLS verifies it.
     pub fn host(&self) -> String {
-        match &self.place {
-            Place::Ip(ip, _) => ip.to_string(),
-            Place::Name(name, _) => name.to_string(),
-            Place::Unix(_) => "localhost".into(),
-        }
+        let authority = self.authority.to_str().ok().and_then(|text| text.parse().ok());
+        let host = authority.map(|authority: Authority| {
+            authority.host().trim_start_matches('[').trim_end_matches(']').to_owned()
+        });
+        host.unwrap_or_default()
     }
 }
 
@@ -109,7 +135,7 @@ impl fmt::Display for Address {
         let scheme = if self.tls { "https" } else { "http" };
         match &self.place {
             Place::Ip(ip, port) => {
-                write!(f, "{scheme}://{}", std::net::SocketAddr::new(*ip, *port))
+                write!(f, "{scheme}://{}", SocketAddr::new(*ip, *port))
             }
             Place::Name(name, port) => write!(f, "{scheme}://{name}:{port}"),
             Place::Unix(path) => write!(f, "unix:{}", path.display()),
@@ -133,6 +159,29 @@ mod tests {
         ] {
             assert_eq!(Address::parse(url).unwrap().to_string(), shown, "{url}");
         }
+    }
+
+    #[test]
+    fn one_that_was_found_is_called_as_it_was_looked_for() {
+        let ip = |text: &str| Place::Ip(text.parse().unwrap(), 8080);
+        for (place, name, authority, host) in [
+            (ip("10.0.0.1"), None, "10.0.0.1:8080", "10.0.0.1"),
+            (ip("10.0.0.1"), Some("orders.internal"), "orders.internal:8080", "orders.internal"),
+            (ip("2001:db8::1"), None, "[2001:db8::1]:8080", "2001:db8::1"),
+            (Place::Name("node-1".into(), 80), None, "node-1:80", "node-1"),
+            (Place::Unix("/run/a".into()), None, "localhost", "localhost"),
+        ] {
+            let address = Address::found(place, true, name).unwrap();
+            assert_eq!(
+                (&address.authority, address.host()),
+                (&authority.parse().unwrap(), host.into())
+            );
+        }
+        for name in ["a b", "u@a", "", "a/b"] {
+            assert!(Address::found(ip("10.0.0.1"), false, Some(name)).is_err(), "{name}");
+        }
+        let parsed = Address::parse("https://[::1]").unwrap();
+        assert_eq!(parsed.host(), "::1");
     }
 
     #[test]

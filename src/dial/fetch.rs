@@ -130,19 +130,50 @@ impl Fetcher {
         to: &Destination,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, FetchError> {
-        let exchange = tokio::time::timeout(self.timeout, self.exchange(to, request)).await;
+        self.ask(to, &to.target, request).await
+    }
+
+    /// The same for another path and query of the destination.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask(
+        &self,
+        to: &Destination,
+        target: &PathAndQuery,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let exchange = tokio::time::timeout(self.timeout, self.exchange(to, target, request)).await;
         exchange.unwrap_or(Err(FetchError::Timeout(self.timeout)))
+    }
+
+    /// The same, but only the answer's head is waited for: its body comes as it comes.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn open(
+        &self,
+        to: &Destination,
+        target: &PathAndQuery,
+        request: Request<Bytes>,
+    ) -> Result<Response<Flow>, FetchError> {
+        let request = addressed(to, target, request);
+        let opening = async {
+            let mut idle = self.connect(to).await?;
+            let answer = idle.sender.send_request(request).await.map_err(FetchError::Protocol)?;
+            Ok(answer.map(|body| Flow { body, _connection: idle }))
+        };
+        let opened = tokio::time::timeout(self.timeout, opening).await;
+        opened.unwrap_or(Err(FetchError::Timeout(self.timeout)))
     }
 
     async fn exchange(
         &self,
         to: &Destination,
-        mut request: Request<Bytes>,
+        target: &PathAndQuery,
+        request: Request<Bytes>,
     ) -> Result<Response<Bytes>, FetchError> {
-        *request.uri_mut() = to.target.clone().into();
-        request.headers_mut().insert(HOST, to.server.address.authority.clone());
-        request.headers_mut().insert(USER_AGENT, NAME);
-        let request = request.map(Full::new);
+        let request = addressed(to, target, request);
         while let Some(mut idle) = to.take() {
             // Who is there may have closed it meanwhile; that is no answer.
             if idle.sender.ready().await.is_ok()
@@ -151,15 +182,20 @@ impl Fetcher {
                 return self.finish(to, idle, answer).await;
             }
         }
+        let mut fresh = self.connect(to).await?;
+        let answer = fresh.sender.send_request(request).await.map_err(FetchError::Protocol)?;
+        self.finish(to, fresh, answer).await
+    }
+
+    async fn connect(&self, to: &Destination) -> Result<Idle, FetchError> {
         let stream = to.server.connect(&self.tls).await?;
         let mut http = http1::Builder::new();
         http.max_buf_size(MAX_HEAD);
-        let (mut sender, connection) =
+        let (sender, connection) =
             http.handshake(TokioIo::new(stream)).await.map_err(FetchError::Protocol)?;
         // It ends with the question, unless it is kept.
         let connection = AbortOnDropHandle::new(tokio::spawn(connection));
-        let answer = sender.send_request(request).await.map_err(FetchError::Protocol)?;
-        self.finish(to, Idle { sender, since: Instant::now(), connection }, answer).await
+        Ok(Idle { sender, since: Instant::now(), connection })
     }
 
     /// Reads an answer to its end, and keeps its connection, if that is wanted.
@@ -183,6 +219,45 @@ impl Fetcher {
             to.keep(idle, self.max_idle);
         }
         Ok(Response::from_parts(head, body.to_bytes()))
+    }
+}
+
+/// The request, as the destination is to see it.
+fn addressed(
+    to: &Destination,
+    target: &PathAndQuery,
+    mut request: Request<Bytes>,
+) -> Request<Full<Bytes>> {
+    *request.uri_mut() = target.clone().into();
+    request.headers_mut().insert(HOST, to.server.address.authority.clone());
+    request.headers_mut().insert(USER_AGENT, NAME);
+    request.map(Full::new)
+}
+
+/// An answer's body that comes as it comes.
+#[derive(Debug)]
+pub struct Flow {
+    body: Incoming,
+    _connection: Idle,
+}
+
+impl Flow {
+    /// The next piece; nothing when it has ended.
+    ///
+    /// # Errors
+    /// It broke off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
+        loop {
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(FetchError::Protocol(error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
     }
 }
 

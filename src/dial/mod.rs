@@ -14,7 +14,7 @@ mod trust;
 pub use self::{
     address::{Address, Place},
     connect::{NoConnection, open},
-    fetch::{Destination, FetchError, Fetcher},
+    fetch::{Destination, FetchError, Fetcher, Flow},
     resolve::Resolved,
     server::{Server, Unreachable},
     trust::{authorities, client_tls, system_roots},

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use super::{
     AuthMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, ProcessMetrics, Registry,
-    RouteMetrics, STANDINGS, StoreMetrics, UpstreamMetrics,
+    RouteMetrics, STANDINGS, StoreMetrics, UpstreamMetrics, discovery,
     exposition::{Kind, Page},
     limits, overload,
 };
@@ -50,6 +50,7 @@ impl Registry {
         routes(&mut page, &self.routes);
         mirrors(&mut page, &self.mirrors);
         upstreams(&mut page, &self.upstreams);
+        discovery::discovery(&mut page, &self.upstreams);
         overload::gates(&mut page, &self.upstreams);
         overload::guards(&mut page, &self.upstreams);
         auths(&mut page, &self.auths);

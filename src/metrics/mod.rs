@@ -8,6 +8,7 @@
 
 mod auth;
 mod cell;
+mod discovery;
 mod encode;
 mod exposition;
 mod histogram;
@@ -26,6 +27,7 @@ mod upstream;
 pub use self::{
     auth::AuthMetrics,
     cell::{Counter, Gauge, Held},
+    discovery::DiscoveryMetrics,
     encode::{CONTENT_TYPE, Outside},
     histogram::Histogram,
     labelled::Counters,

@@ -3,7 +3,9 @@
 //! In: a worker's own events, through [`UpstreamMetrics::at`]; failures by the index of their reason.
 //! Out: sums, for the encoder.
 
-use super::{Counter, Counters, Gauge, Histogram, Labels, histogram::Distribution};
+use super::{
+    Counter, Counters, DiscoveryMetrics, Gauge, Histogram, Labels, histogram::Distribution,
+};
 use crate::worker::PerWorker;
 
 /// The connections to an upstream and what went wrong with them.
@@ -28,6 +30,8 @@ pub struct UpstreamMetrics {
     pub ejections: Counter,
     /// How often endpoints were asked whether they are well: those that were, those that were not.
     pub checks: [Counter; 2],
+    /// What the sources of its endpoints say.
+    pub discovery: DiscoveryMetrics,
 }
 
 /// What an endpoint can be.
@@ -72,6 +76,7 @@ impl UpstreamMetrics {
             queue: Gauge::default(),
             ejections: Counter::default(),
             checks: Default::default(),
+            discovery: DiscoveryMetrics::default(),
         }
     }
 

@@ -39,6 +39,7 @@ pub use self::{
 use crate::{
     auth::{Cookies, Provider, Signer},
     config::Config,
+    discovery::Running,
     limit::Limits,
     message::Reserved,
     metrics,
@@ -188,6 +189,12 @@ impl Snapshot {
         self.auths.iter().for_each(|auth| auth.start());
         self.limits.start();
         self.upstreams.iter().for_each(|upstream| upstream.start());
+    }
+
+    /// Has those asked who know of endpoints, for as long as what this gives is kept; [`Snapshot::start`] does
+    /// so for as long as the snapshot holds.
+    pub fn ask_sources(&self) -> Vec<Arc<Running>> {
+        self.upstreams.iter().flat_map(|upstream| upstream.ask_sources()).collect()
     }
 
     /// Ends of that what another snapshot does from now on.

@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use super::{
     Host, Timeouts, Upstream,
     connect::Tls,
+    discovered::{Discovered, Listed, sources},
     endpoint::{Endpoint, Origin},
     guards::Guards,
     load::Load,
-    members::{Member, Members, Place},
+    members::{Member, Place},
     retry::Retry,
     roster::{self, Roster},
     share::Share,
@@ -27,6 +28,7 @@ use crate::{
         UpstreamTimeout,
     },
     dial::{Address, Resolved},
+    discovery::is_source,
     health::{Check, Health, Policy},
     metrics::UpstreamMetrics,
     overload::{Gate, Shares},
@@ -91,7 +93,9 @@ impl Upstream {
         let host = host(&upstream.host, &at.key("host"), problems);
         let name: Arc<str> = name.into();
         let addresses = addresses(upstream, &list, problems);
-        let https = addresses.iter().flatten().any(|address| address.tls);
+        let sources = sources(&name, upstream, previous, &given.metrics, (&list, at), problems);
+        let https = addresses.iter().flatten().any(|(_, address)| address.tls)
+            || sources.iter().flatten().any(|listed| listed.source.may_speak_tls());
         let tls = TlsToOrigin::compile(upstream, https, &at.key("tls"), problems);
         let answerable = check_head(upstream, at, problems);
         let protocol = protocol(upstream, &at.key("protocol"), problems);
@@ -102,24 +106,28 @@ impl Upstream {
         let sharing = Sharing::compile(upstream, &given, at, problems);
         let known = previous.map(|previous| &previous.guards);
         let guards = Guards::compile(upstream, (&name, https), known, &given, at, problems);
-        let (host, tls, addresses, (), protocol) =
-            (host?, tls?, addresses?, answerable?, protocol?);
+        let (host, tls, addresses, sources, (), protocol) =
+            (host?, tls?, addresses?, sources?, answerable?, protocol?);
         let (gate, check, policy, retry) = (gate?, check?, policy?, retry?);
         let (sharing, guards) = (sharing?, guards?);
         let make = Make {
-            upstream,
+            upstream: upstream.clone(),
             protocol,
-            tls: &tls,
-            sharing: &sharing,
+            tls,
             start: check.as_ref().map(|check| check.settings.start),
-            given: &given,
+            workers,
+            zone: given.zone.filter(|zone| !zone.is_empty()).map(Into::into),
+            metrics: given.metrics.clone(),
         };
         let known = previous.map(Self::members);
-        let members = make.members(addresses, known.as_deref(), &list, problems)?;
+        let known = known.as_ref().map_or(&[][..], |known| &known.list);
+        let written = make.written(addresses, known, &list, problems)?;
+        let (members, discovered) = members(&name, written, sources, make, (known, &sharing));
         let roster = roster::Given {
             name: name.clone(),
             metrics: given.metrics.clone(),
             check,
+            discovered,
             policy,
             sharing,
         };
@@ -139,50 +147,59 @@ impl Upstream {
 }
 
 /// What endpoints are made with.
-struct Make<'a> {
-    upstream: &'a config::Upstream,
+pub(super) struct Make {
+    upstream: config::Upstream,
     protocol: UpstreamProtocol,
-    tls: &'a TlsToOrigin,
-    sharing: &'a Sharing,
+    tls: TlsToOrigin,
     /// What a new one is taken for, if it is asked.
     start: Option<Start>,
-    given: &'a Given<'a>,
+    workers: usize,
+    /// Where the gateway is.
+    zone: Option<Box<str>>,
+    metrics: Arc<UpstreamMetrics>,
 }
 
-impl Make<'_> {
-    /// The endpoints at these addresses; those that did not change are taken from the known ones.
-    fn members(
+impl Make {
+    /// The endpoints at these addresses, with their weights.
+    fn written(
         &self,
-        addresses: Vec<Address>,
-        known: Option<&Members>,
+        addresses: Vec<(usize, Address)>,
+        known: &[Member],
         at: &Path,
         problems: &mut Problems,
-    ) -> Option<Vec<Member>> {
+    ) -> Option<Vec<(Arc<Endpoint>, Place)>> {
         let now = Instant::now();
-        let places = self.upstream.endpoints.iter().map(|endpoint| self.place(endpoint));
-        let made =
-            addresses.into_iter().zip(places).enumerate().map(|(index, (address, place))| {
-                let endpoint = self.endpoint(address, known);
-                let endpoint = endpoint.map_err(|message| Problem::error(at.index(index), message));
-                let endpoint = problems.keep(endpoint)?;
-                if known.is_some_and(|known| !known.has(&endpoint)) {
-                    endpoint.origin.share.comes(now);
-                }
-                Some(Member::new(endpoint, place, self.sharing, now))
-            });
+        let made = addresses.into_iter().map(|(index, address)| {
+            let endpoint = self.endpoint(address, known.iter().map(|known| &known.endpoint));
+            let endpoint = endpoint.map_err(|message| Problem::error(at.index(index), message));
+            let endpoint = problems.keep(endpoint)?;
+            if is_news(&endpoint, known) {
+                endpoint.origin.share.comes(now);
+            }
+            Some((endpoint, self.place(&self.upstream.endpoints[index])))
+        });
         // All of them, so that every problem is seen.
         made.collect::<Vec<_>>().into_iter().collect()
     }
 
-    /// What an endpoint is among the others.
-    fn place(&self, endpoint: &config::Endpoint) -> Place {
-        let zone = self.given.zone.filter(|zone| !zone.is_empty());
-        let near = zone.is_some() && zone == endpoint.zone();
+    /// What an endpoint is among the others, or those are that a source finds.
+    pub(super) fn place(&self, endpoint: &config::Endpoint) -> Place {
+        let near = self.is_near(endpoint.zone());
         Place { weight: endpoint.weight(), priority: endpoint.priority(), near }
     }
 
-    fn endpoint(&self, address: Address, known: Option<&Members>) -> Result<Arc<Endpoint>, String> {
-        let Self { upstream, protocol, tls, start, given, .. } = self;
+    /// Whether that is where the gateway is.
+    pub(super) fn is_near(&self, zone: Option<&str>) -> bool {
+        self.zone.is_some() && self.zone.as_deref() == zone
+    }
+
+    /// The endpoint at an address: one of those that are known, if it did not change.
+    pub(super) fn endpoint<'k>(
+        &self,
+        address: Address,
+        mut known: impl Iterator<Item = &'k Arc<Endpoint>>,
+    ) -> Result<Arc<Endpoint>, String> {
+        let Self { upstream, protocol, tls, start, workers, metrics, .. } = self;
         let settings = Settings {
             address,
             protocol: *protocol,
@@ -193,37 +210,65 @@ impl Make<'_> {
             tls: upstream.tls.clone(),
             tls_digest: tls.digest,
         };
-        let mut known = known.iter().flat_map(|known| &known.list);
-        if let Some(known) = known.find(|known| known.endpoint.serves(&settings, given.workers)) {
-            return Ok(known.endpoint.clone());
+        if let Some(known) = known.find(|known| known.serves(&settings, *workers)) {
+            return Ok(known.clone());
         }
         let origin = Origin::new(settings, tls, *start)?;
-        Ok(Endpoint::new(origin, given.workers, &given.metrics).into())
+        Ok(Endpoint::new(origin, *workers, metrics).into())
     }
 }
 
+/// All endpoints at first, and who finds others, if somebody does.
+fn members(
+    name: &str,
+    written: Vec<(Arc<Endpoint>, Place)>,
+    sources: Vec<Listed>,
+    make: Make,
+    (known, sharing): (&[Member], &Sharing),
+) -> (Vec<Member>, Option<Discovered>) {
+    let now = Instant::now();
+    if sources.is_empty() {
+        let member = |(endpoint, place)| Member::new(endpoint, place, sharing, now);
+        return (written.into_iter().map(member).collect(), None);
+    }
+    let discovered = Discovered::new(sources, written, make);
+    (discovered.members(name, known, sharing, now), Some(discovered))
+}
+
+/// The endpoints that are written down, each with its place in the list.
 fn addresses(
     upstream: &config::Upstream,
     at: &Path,
     problems: &mut Problems,
-) -> Option<Vec<Address>> {
+) -> Option<Vec<(usize, Address)>> {
     let parse = |(index, endpoint): (usize, &config::Endpoint)| {
         let address = Address::parse(endpoint.url());
-        problems.keep(address.map_err(|message| Problem::error(at.index(index), message)))
+        let address = address.map_err(|message| Problem::error(at.index(index), message));
+        Some((index, problems.keep(address)?))
     };
-    let addresses: Vec<_> = upstream.endpoints.iter().enumerate().map(parse).collect();
-    let addresses: Vec<Address> = addresses.into_iter().collect::<Option<_>>()?;
-    for (index, address) in addresses.iter().enumerate() {
-        if let Some(first) = addresses[..index].iter().position(|other| other == address) {
-            let problem = Problem::error(at.index(index), format!("`{address}` is named twice"));
-            problems.push(
-                problem
-                    .also(at.index(first), "first here")
-                    .help("give it a weight instead: { url = \"..\", weight = 2 }"),
-            );
+    let written = upstream.endpoints.iter().enumerate();
+    let written = written.filter(|(_, endpoint)| !is_source(endpoint.url()));
+    let addresses: Vec<_> = written.map(parse).collect();
+    let addresses: Vec<_> = addresses.into_iter().collect::<Option<_>>()?;
+    for (place, (index, address)) in addresses.iter().enumerate() {
+        if let Some((first, _)) = addresses[..place].iter().find(|(_, other)| other == address) {
+            problems.push(twice(&address.to_string(), *index, *first, at));
         }
     }
     Some(addresses)
+}
+
+/// An endpoint or source that was named before.
+pub(super) fn twice(what: &str, index: usize, first: usize, at: &Path) -> Problem {
+    let problem = Problem::error(at.index(index), format!("`{what}` is named twice"));
+    problem
+        .also(at.index(first), "first here")
+        .help("give it a weight instead: { url = \"..\", weight = 2 }")
+}
+
+/// Whether an endpoint came while others were there.
+pub(super) fn is_news(endpoint: &Arc<Endpoint>, known: &[Member]) -> bool {
+    !known.is_empty() && !known.iter().any(|known| Arc::ptr_eq(&known.endpoint, endpoint))
 }
 
 /// What endpoints are asked, if they are; nothing if that is wrong.

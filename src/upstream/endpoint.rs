@@ -53,6 +53,11 @@ impl Endpoint {
         tallies.fold((0, 0), |(all, failed), tally| (all + tally.0, failed + tally.1))
     }
 
+    /// Closes the connections that wait for a request: there will be none. What runs goes on.
+    pub(super) fn close(&self) {
+        self.pools.iter().for_each(|pool| pool.close());
+    }
+
     /// Whether it can go on as one with these settings and for so many workers.
     pub(super) fn serves(&self, settings: &Settings, workers: usize) -> bool {
         // A connection lives on the worker that made it: no two may share a pool.

@@ -223,8 +223,13 @@ impl Upstream {
         Some(pool)
     }
 
-    /// The endpoint that has room first.
+    /// The endpoint that is found, or that has room, first.
     async fn wait(&self, call: &mut Call<'_>) -> Result<Arc<Pool>, Failure> {
+        if self.roster.settled(call).await
+            && let Some(pool) = self.first_endpoint(call)
+        {
+            return Ok(pool);
+        }
         let Some(seats) = &self.guards.seats else { return Err(Failure::new(Reject::NoEndpoint)) };
         let (pool, seat) = seats.wait(&self.roster, call).await.map_err(Failure::new)?;
         call.seat = Some(seat);

@@ -1,10 +1,11 @@
 //! Looks after an upstream's endpoints on the control side: asks them, and sees to it that who is left out
 //! comes back.
 //!
-//! A task for the upstream, and one for each endpoint that is asked. They live until the configuration that
+//! A task for the upstream, one for each endpoint that is asked, and one for each source of endpoints. They live until the configuration that
 //! they are of holds no more; what they found out stays with the endpoint.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -15,7 +16,12 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Failure, endpoint::Endpoint, roster::Roster};
+use super::{
+    Failure,
+    discovered::{Following, follow},
+    endpoint::Endpoint,
+    roster::Roster,
+};
 use crate::{
     config::{Start, UpstreamProtocol},
     health::Check,
@@ -27,35 +33,64 @@ static ROOM: Semaphore = Semaphore::const_new(256);
 /// Looked at at least so often, whatever happens.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What looks after a roster, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Kept {
+    _keeper: AbortOnDropHandle<()>,
+    _following: Following,
+}
+
 /// Looks after the endpoints of this roster until it is gone.
-pub(super) fn keep(roster: &Arc<Roster>) -> AbortOnDropHandle<()> {
-    let checks = roster.check.iter().flat_map(|check| {
-        let check = Arc::new(check.clone());
-        let members = roster.members();
-        let ask = |endpoint: Arc<Endpoint>| {
-            let asking = ask(Arc::downgrade(roster), endpoint, check.clone());
-            AbortOnDropHandle::new(tokio::spawn(asking))
-        };
-        members.list.iter().map(|member| ask(member.endpoint.clone())).collect::<Vec<_>>()
-    });
-    let checks: Vec<_> = checks.collect();
-    if checks.is_empty() {
+pub(super) fn keep(roster: &Arc<Roster>) -> Kept {
+    if roster.check.is_none() {
         let members = roster.members();
         members.list.iter().for_each(|member| member.endpoint.origin.health.forget_answers());
     }
+    let mut asked = Asked { check: roster.check.clone().map(Arc::new), tasks: HashMap::new() };
+    asked.follow(roster);
     let weak = Arc::downgrade(roster);
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        let _checks = checks;
+    let keeper = AbortOnDropHandle::new(tokio::spawn(async move {
         while let Some(roster) = weak.upgrade() {
             let now = Instant::now();
             roster.refresh(now);
+            asked.follow(&roster);
             let due = roster.next_return(now).unwrap_or(now + PATIENCE);
             tokio::select! {
                 () = roster.news.notified() => {}
                 () = sleep_until(due) => {}
             }
         }
-    }))
+    }));
+    Kept { _keeper: keeper, _following: follow(roster) }
+}
+
+/// The endpoints that are asked, each by a task of its own.
+struct Asked {
+    check: Option<Arc<Check>>,
+    /// By where the endpoint is in memory: its task keeps it there.
+    tasks: HashMap<usize, AbortOnDropHandle<()>>,
+}
+
+impl Asked {
+    /// Begins to ask those that came, and ends asking those that went.
+    fn follow(&mut self, roster: &Arc<Roster>) {
+        let Some(check) = &self.check else { return };
+        let members = roster.members();
+        let there: HashMap<_, _> =
+            members.list.iter().map(|it| (place(&it.endpoint), &it.endpoint)).collect();
+        self.tasks.retain(|endpoint, _| there.contains_key(endpoint));
+        for (at, endpoint) in there {
+            self.tasks.entry(at).or_insert_with(|| {
+                let asking = ask(Arc::downgrade(roster), endpoint.clone(), check.clone());
+                AbortOnDropHandle::new(tokio::spawn(asking))
+            });
+        }
+    }
+}
+
+/// Where an endpoint is in memory.
+fn place(endpoint: &Arc<Endpoint>) -> usize {
+    Arc::as_ptr(endpoint).addr()
 }
 
 /// Asks an endpoint again and again.

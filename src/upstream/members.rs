@@ -43,7 +43,7 @@ pub struct Member {
 }
 
 /// What an endpoint is among others, as it was written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
     /// Its weight.
     pub weight: u16,
@@ -75,6 +75,11 @@ impl Member {
         let (standing, weight) = (origin.health.standing(now), origin.share.weight(place.weight));
         let tenths = origin.share.tenths(sharing.slow_start, now);
         Self { endpoint, place, weight, standing, tenths, share: 0 }
+    }
+
+    /// Whether it is the same endpoint.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.endpoint, &other.endpoint)
     }
 
     /// Whether it is as another one was.
@@ -182,11 +187,6 @@ impl Members {
     pub fn share(&self, member: &Member) -> f64 {
         let sum: f64 = self.list.iter().map(|member| f64::from(member.share)).sum();
         f64::from(member.share) / sum.max(1.0)
-    }
-
-    /// Whether this endpoint is among them.
-    pub(super) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
-        self.list.iter().any(|member| Arc::ptr_eq(&member.endpoint, endpoint))
     }
 
     fn place(&self, pool: &Pool) -> Option<usize> {

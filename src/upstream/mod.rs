@@ -14,6 +14,7 @@ mod circuit;
 mod compile;
 mod connect;
 mod dialogue;
+mod discovered;
 mod endpoint;
 mod expiry;
 mod failure;
@@ -54,9 +55,10 @@ pub use self::{
     pool::Pool,
     sticky::{StickyKey, sticky_key},
 };
-use self::{guards::Guards, retry::Retry, roster::Roster, seats::Seats};
+use self::{discovered::Discovered, guards::Guards, retry::Retry, roster::Roster, seats::Seats};
 use crate::{
     config::{self, OneOrMany},
+    discovery::Running,
     metrics::UpstreamMetrics,
     overload::Gate,
     worker::Worker,
@@ -133,6 +135,17 @@ impl Upstream {
     /// Begins to look after the endpoints, on the runtime that this is called on.
     pub fn start(&self) {
         self.roster.keep(self.roster.is_kept().then(|| keeper::keep(&self.roster)));
+    }
+
+    /// Who knows of endpoints beside those that are written down, by URL.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let listed = self.roster.discovered.iter().flat_map(|discovered| &discovered.sources);
+        listed.map(|listed| &*listed.source.url)
+    }
+
+    /// Has those asked who know of endpoints, for as long as what this gives is kept.
+    pub fn ask_sources(&self) -> Vec<Arc<Running>> {
+        self.roster.discovered.as_ref().map(Discovered::run).unwrap_or_default()
     }
 
     /// Looks after the endpoints no more: another configuration holds.

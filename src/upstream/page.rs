@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::{
     Upstream,
+    discovered::{Discovered, ShownSource},
     members::{Member, Members},
     seats::Seats,
 };
@@ -27,6 +28,9 @@ pub struct Shown {
     max_requests: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting: Option<u32>,
+    /// Where endpoints are found that come and go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    discovery: Vec<ShownSource>,
     endpoints: Vec<ShownEndpoint>,
 }
 
@@ -79,9 +83,11 @@ impl Upstream {
     pub fn shown(&self) -> Shown {
         let (members, now) = (self.members(), Instant::now());
         let endpoints = members.list.iter().map(|member| shown(&members, member, now)).collect();
+        let discovery = self.roster.discovered.as_ref().map(Discovered::shown);
         Shown {
             name: self.name.to_string(),
             panic: members.panics,
+            discovery: discovery.unwrap_or_default(),
             balance: self.balance(),
             breaker: self.guards.breaker.as_ref().map(|breaker| breaker.state().1),
             max_requests: self.guards.seats.as_ref().map(Seats::most),

@@ -123,13 +123,17 @@ impl Drop for InFlight {
     }
 }
 
-/// A connection that is open.
+/// A connection that is open. It does not hold its pool: a pool that nobody needs any more is dropped, and
+/// that closes its connections.
 #[derive(Debug)]
-pub(super) struct Open(Arc<Pool>);
+pub(super) struct Open {
+    metrics: Arc<UpstreamMetrics>,
+    worker: usize,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.counters().connections.dec();
+        self.metrics.at(self.worker).connections.dec();
     }
 }
 
@@ -164,10 +168,10 @@ impl Pool {
     }
 
     /// Counts a connection that was made, while it is open.
-    pub(super) fn connected(self: &Arc<Self>) -> Open {
+    pub(super) fn connected(&self) -> Open {
         self.counters().connects.inc();
         self.counters().connections.inc();
-        Open(self.clone())
+        Open { metrics: self.metrics.clone(), worker: self.worker }
     }
 
     /// Counts a connection that could not be made.

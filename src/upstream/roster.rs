@@ -4,15 +4,16 @@
 //! that one failed it. Requests see a set that does not change ([`Members`]); whenever something becomes
 //! known that matters, the control side makes a new one.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Aim, Failure,
+    Aim, Call, Failure, Timeouts,
+    discovered::{Changes, Discovered},
+    keeper::Kept,
     members::{Comer, Member, Members},
     pool::Pool,
     sharing::Sharing,
@@ -23,7 +24,7 @@ use crate::{
     message::Upload,
     metrics::UpstreamMetrics,
     reject::Reject,
-    worker::Worker,
+    worker::{Deadline, Worker},
 };
 
 /// Who of an upstream's endpoints gets requests.
@@ -34,6 +35,8 @@ pub(super) struct Roster {
     pub(super) metrics: Arc<UpstreamMetrics>,
     /// What endpoints are asked, if they are.
     pub(super) check: Option<Check>,
+    /// Who else knows of endpoints, if somebody does.
+    pub(super) discovered: Option<Discovered>,
     policy: Policy,
     sharing: Sharing,
     members: ArcSwap<Members>,
@@ -41,7 +44,7 @@ pub(super) struct Roster {
     making: Mutex<Option<Instant>>,
     /// Something became known.
     pub(super) news: Notify,
-    keeper: Mutex<Option<AbortOnDropHandle<()>>>,
+    keeper: Mutex<Option<Kept>>,
 }
 
 /// What a roster is made of.
@@ -49,18 +52,20 @@ pub(super) struct Given {
     pub(super) name: Arc<str>,
     pub(super) metrics: Arc<UpstreamMetrics>,
     pub(super) check: Option<Check>,
+    pub(super) discovered: Option<Discovered>,
     pub(super) policy: Policy,
     pub(super) sharing: Sharing,
 }
 
 impl Roster {
     pub(super) fn new(given: Given, list: Vec<Member>) -> Arc<Self> {
-        let Given { name, metrics, check, policy, sharing } = given;
+        let Given { name, metrics, check, discovered, policy, sharing } = given;
         let members = Members::new(list, &sharing, &metrics);
         Arc::new(Self {
             name,
             metrics,
             check,
+            discovered,
             policy,
             sharing,
             members: ArcSwap::from_pointee(members),
@@ -204,6 +209,48 @@ impl Roster {
         self.members.store(Arc::new(made));
     }
 
+    /// Takes in what sources found: the one place where endpoints come and go.
+    pub(super) fn renew(&self, now: Instant) {
+        let Some(discovered) = &self.discovered else { return };
+        self.replace(discovered, now);
+        discovered.settle();
+    }
+
+    fn replace(&self, discovered: &Discovered, now: Instant) {
+        let _making = self.making.lock();
+        let before = self.members.load_full();
+        let list = discovered.members(&self.name, &before.list, &self.sharing, now);
+        let Some(changes) = Changes::between(&before.list, &list) else { return };
+        let endpoints = list.len();
+        tracing::info!(upstream = &*self.name, endpoints, "endpoints were found: {changes}");
+        self.metrics.discovery.changes.inc();
+        let made = Arc::new(Members::new(list, &self.sharing, &self.metrics));
+        self.members.store(made.clone());
+        let stays = |member: &Member| made.list.iter().any(|other| other.is_same(member));
+        let gone = before.list.iter().filter(|member| !stays(member));
+        gone.for_each(|member| member.endpoint.close());
+        // Who came is asked, and who went is not.
+        self.news.notify_one();
+    }
+
+    /// Waits until everybody was asked who knows of endpoints, at most as long as a connection may take. Whether
+    /// there was somebody to wait for.
+    pub(super) async fn settled(&self, call: &Call<'_>) -> bool {
+        let Some(mut settled) = self.discovered.as_ref().and_then(Discovered::unsettled) else {
+            return false;
+        };
+        let mut settling = pin!(settled.wait_for(|settled| *settled));
+        let Timeouts { connect, total, .. } = call.timeout;
+        let patience = total.map_or(connect, |total| total.min(connect));
+        let mut deadline = Deadline::new(&call.worker.clock, patience);
+        poll_fn(|cx| match settling.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => deadline.poll(cx),
+        })
+        .await;
+        true
+    }
+
     /// Who failed too many requests, and what that is too many for.
     fn failing(
         &self,
@@ -262,11 +309,11 @@ impl Roster {
     /// Whether somebody has to look after it.
     pub(super) fn is_kept(&self) -> bool {
         let starts_slowly = !self.sharing.slow_start.is_zero();
-        self.check.is_some() || self.policy.is_on() || starts_slowly
+        self.check.is_some() || self.policy.is_on() || starts_slowly || self.discovered.is_some()
     }
 
     /// Who looks after it from now on, instead of whoever did.
-    pub(super) fn keep(&self, keeper: Option<AbortOnDropHandle<()>>) {
+    pub(super) fn keep(&self, keeper: Option<Kept>) {
         *self.keeper.lock() = keeper;
     }
 
@@ -278,6 +325,10 @@ impl Roster {
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         self.metrics.panics.set(i64::from(members.panics));
+        match &self.discovered {
+            Some(discovered) => discovered.measure(&self.metrics.discovery),
+            None => self.metrics.discovery.sources.set(0),
+        }
     }
 }
 

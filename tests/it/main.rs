@@ -16,6 +16,7 @@ mod config;
 mod config_tests;
 mod deadlines;
 mod demo;
+mod discovery;
 mod explain;
 mod forwarding;
 mod framing;

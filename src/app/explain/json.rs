@@ -59,6 +59,7 @@ pub(super) fn json(of: &Explanation) -> Value {
             "balance": upstream.balance(),
             "choice": { "endpoint": choice.index, "why": choice.why },
             "panic": upstream.members().panics,
+            "sources": upstream.sources().collect::<Vec<_>>(),
             "endpoints": endpoints(upstream),
             "answer-headers": changes.iter()
                 .map(|(name, change)| changed(name.as_str(), change))

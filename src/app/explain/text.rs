@@ -120,6 +120,9 @@ fn mirror(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
 fn upstream(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
     let Some(upstream) = of.upstream() else { return Ok(()) };
     writeln!(f, "\nupstream {}", upstream.name)?;
+    for url in upstream.sources() {
+        writeln!(f, "  those that {url} tells, which is not asked here")?;
+    }
     let members = upstream.members();
     let choice = of.choice();
     let balance = upstream.balance();

@@ -23,7 +23,19 @@ struct Upstream {
     panic: bool,
     breaker: Option<String>,
     waiting: Option<u32>,
+    #[serde(default)]
+    discovery: Vec<Source>,
     endpoints: Vec<Endpoint>,
+}
+
+/// Where endpoints are found that come and go.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Source {
+    url: String,
+    endpoints: usize,
+    answered_ago: Option<u64>,
+    wrong: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +107,7 @@ fn text(upstreams: &[Upstream]) -> String {
             let _ = write!(text, " ({waiting} waiting)");
         }
         text.push('\n');
+        upstream.discovery.iter().for_each(|source| shown(&mut text, source));
         let width = upstream.endpoints.iter().map(|it| it.url.len()).max().unwrap_or(0);
         for endpoint in &upstream.endpoints {
             let Endpoint { url, weight, state, used, .. } = endpoint;
@@ -117,13 +130,31 @@ fn text(upstreams: &[Upstream]) -> String {
                 let _ = write!(text, ", {} in flight", endpoint.in_flight);
             }
             if let Some(wrong) = &endpoint.wrong {
-                let wrong: String = wrong.chars().filter(|letter| !letter.is_control()).collect();
-                let _ = write!(text, ": {wrong}");
+                let _ = write!(text, ": {}", plain(wrong));
             }
             text.push('\n');
         }
     }
     if text.is_empty() { "there are no upstreams\n".into() } else { text }
+}
+
+/// A source of endpoints, in a line.
+fn shown(text: &mut String, source: &Source) {
+    let Source { url, endpoints, answered_ago, wrong } = source;
+    let _ = write!(text, "  found by {url}: {endpoints}");
+    let _ = match answered_ago {
+        Some(seconds) => write!(text, ", heard {seconds} s ago"),
+        None => write!(text, ", nothing heard yet"),
+    };
+    if let Some(wrong) = wrong {
+        let _ = write!(text, ": {}", plain(wrong));
+    }
+    text.push('\n');
+}
+
+/// What somebody else said, without what would move a terminal.
+fn plain(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 #[cfg(test)]
@@ -132,7 +163,10 @@ mod tests {
 
     #[test]
     fn an_upstream_is_a_line_and_each_endpoint_another() {
-        let json = r#"[{"name": "shop", "panic": true, "breaker": "half-open", "waiting": 3, "endpoints": [
+        let json = r#"[{"name": "shop", "panic": true, "breaker": "half-open", "waiting": 3, "discovery": [
+            {"url": "dns://a:80", "endpoints": 2, "answered-ago": 3},
+            {"url": "consul://b", "endpoints": 0, "answered-ago": null, "wrong": "no\u001b answer"}
+        ], "endpoints": [
             {"url": "http://a", "weight": 1, "state": "up", "used": true, "in-flight": 0},
             {"url": "http://bb", "weight": 0, "state": "ejected", "used": false, "in-flight": 3, "ejected-for": 7},
             {"url": "http://c", "weight": 2, "written": 4, "priority": 1, "starts": 30, "state": "down", "used": true, "in-flight": 0, "wrong": "it answers\u001b 500"}
@@ -140,6 +174,8 @@ mod tests {
         let upstreams: Vec<Upstream> = serde_json::from_str(json).unwrap();
         let expected = "\
             shop (too few are up: all are used) (breaker half-open) (3 waiting)\n  \
+              found by dns://a:80: 2, heard 3 s ago\n  \
+              found by consul://b: 0, nothing heard yet: no answer\n  \
               http://a   weight 1  up, used\n  \
               http://bb  weight 0  ejected, not used, for 7 s, 3 in flight\n  \
               http://c   weight 2 (written: 4)  priority 1  down, used, starts with 30 % of its weight: it answers 500\n";

@@ -5,6 +5,7 @@
 
 mod browser;
 mod clients;
+mod dns;
 mod files;
 mod forward;
 mod grpc;

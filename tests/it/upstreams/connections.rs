@@ -237,3 +237,15 @@ async fn a_client_that_goes_before_its_answer_takes_the_request_along() {
     let line = janua.logged_reason("client.gone").await;
     assert_eq!(line["path"], "/", "{line}");
 }
+
+#[tokio::test]
+async fn idle_connections_to_an_endpoint_that_a_reload_takes_away_are_closed() {
+    let (a, b) = (Origin::ok().await, Origin::ok().await);
+    let janua = one(&a.url, "").start().await;
+    janua.get("/").await;
+    assert_eq!(a.open(), 1);
+    janua.reload(&one(&b.url, "")).await.ok().unwrap();
+    // The worker looks at the world with its next request.
+    janua.get("/").await;
+    until("closed", || a.open() == 0).await;
+}
