@@ -28,42 +28,21 @@ use crate::{
     reject::Reject,
     rewrite::{FieldValue, Template},
     route::Params,
-    snapshot::{Bind, Route, Target, Way},
+    snapshot::{Bind, Route, Target},
     upstream::{Aim, Answer, Call, Failure, Upstream},
 };
 
-/// What becomes of a request.
-pub(super) enum Begun<'r, 'e> {
-    /// It goes nowhere: this is the answer.
-    Answered(Response<Source>),
-    /// It goes to an upstream, maybe for an upgrade.
-    Call(&'r Upstream, Call<'e>, Option<Box<Upgrade>>),
-}
-
-/// Begins to send a request where its route says. Takes head and body out of their places.
-#[inline]
-pub(super) fn begin<'r, 'e>(
-    exchange: &'e Exchange,
-    route: &'r Route,
+/// The answer to a request that goes nowhere.
+pub(super) fn answer(
+    exchange: &Exchange,
+    route: &Route,
     params: &Params<'_, '_>,
-    upgrade: Option<HeaderValue>,
-    head: &mut Parts,
-    body: &mut RequestBody,
-) -> Result<Begun<'r, 'e>, Reject> {
+    upgrades: bool,
+    head: &Parts,
+) -> Result<Response<Source>, Reject> {
     // Any success would tell the client that its tunnel is open (RFC 8441 section 5).
-    let connect = upgrade.is_some() && !answers_101(head.version);
+    let connect = upgrades && !answers_101(head.version);
     let scope = Scope { exchange, route, params };
-    if let Some(Way { upstream, timeout }) = route.target.way(exchange.way) {
-        let mut request = take(head, body);
-        let upgrade = upgrade.map(|protocol| Box::new(tunnel::ask(&mut request, protocol)));
-        let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
-        let mut call = Call::new(request, &exchange.client.worker, *timeout, protocol);
-        if upstream.proxy_protocol {
-            call.introduction = Some(introduction(exchange).into());
-        }
-        upstream.expire(&mut call, exchange.started)?;
-        return Ok(Begun::Call(upstream, call, upgrade));
-    }
     let answer = match &route.target {
         Target::Redirect { location, status } => redirect(&scope, &head.headers, location, *status),
         Target::Respond { status, body, content_type } => {
@@ -75,8 +54,35 @@ pub(super) fn begin<'r, 'e>(
     };
     match connect && answer.status().is_success() {
         true => Err(Reject::MethodRefused),
-        false => Ok(Begun::Answered(answer)),
+        false => Ok(answer),
     }
+}
+
+/// The request that goes to an upstream, of this head and body, which are left empty.
+#[inline]
+pub(super) fn request(
+    upgrade: Option<HeaderValue>,
+    head: &mut Parts,
+    body: &mut RequestBody,
+) -> (Request<RequestBody>, Option<Box<Upgrade>>) {
+    let mut request = take(head, body);
+    let upgrade = upgrade.map(|protocol| Box::new(tunnel::ask(&mut request, protocol)));
+    (request, upgrade)
+}
+
+/// Tells a call what the exchange knows of it.
+#[inline]
+pub(super) fn address(
+    call: &mut Call<'_>,
+    exchange: &Exchange,
+    upstream: &Upstream,
+    aim: Aim,
+) -> Result<(), Reject> {
+    call.aim = aim;
+    if upstream.proxy_protocol {
+        call.introduction = Some(introduction(exchange).into());
+    }
+    upstream.expire(call, exchange.started)
 }
 
 /// The PROXY header that names the client: its address, as trusted peers tell it, and where it came

@@ -35,7 +35,6 @@ use std::{convert::Infallible, sync::Arc};
 use http::{Response, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
-use self::forward::Begun;
 pub use self::{
     answer::{Body, BrokenOff},
     exchange::Exchange,
@@ -48,6 +47,7 @@ use crate::{
     reject::Reject,
     route::Found,
     snapshot::{Listener, Target, View},
+    upstream::Call,
 };
 
 /// Answers a request; an error there never is, only a place for one, which the server's library asks for.
@@ -80,7 +80,7 @@ async fn run(
     let world = exchange.world.clone();
     // What the first stages found out is given up before the wait for the origin: a request that
     // waits holds what it needs, and no more.
-    let (upstream, mut call, upgrade, changes) = {
+    let (way, upgrade, aim, changes) = {
         // 1 validate: framing, Host, target, sizes
         let kept = validate::validate(exchange, head)?;
         if let Some(port) = exchange.listener.redirect_to_https {
@@ -128,17 +128,21 @@ async fn run(
         // 10 forward: is there room? pick an endpoint, send, try again where that is safe
         exchange.enter_upstream(route)?;
         exchange.mirror(route, kept.upgrade.is_some(), head, body);
-        match forward::begin(exchange, route, &params, kept.upgrade, head, body)? {
-            Begun::Call(upstream, mut call, upgrade) => {
-                call.aim = aim;
-                (upstream, call, upgrade, changes)
-            }
-            Begun::Answered(response) => return Ok(answer::change(response, changes)),
-        }
+        let Some(way) = route.target.way(exchange.way) else {
+            let upgrades = kept.upgrade.is_some();
+            let response = forward::answer(exchange, route, &params, upgrades, head)?;
+            return Ok(answer::change(response, changes));
+        };
+        (way, kept.upgrade, aim, changes)
     };
+    let upstream = &*way.upstream;
+    let (request, upgrade) = forward::request(upgrade, head, body);
+    let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
+    let mut call = Call::new(request, &exchange.client.worker, way.timeout, protocol);
+    forward::address(&mut call, exchange, upstream, aim)?;
     let answer = upstream.forward(&mut call).await;
-    let way = (call.tries, call.connect, call.aim);
-    let response = forward::end(exchange, upstream, upgrade, answer, way)?;
+    let tried = (call.tries, call.connect, call.aim);
+    let response = forward::end(exchange, upstream, upgrade, answer, tried)?;
     // 11 answer: header fields for the client; the body streams on, counted
     Ok(answer::change(response, changes))
 }

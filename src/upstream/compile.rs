@@ -110,15 +110,7 @@ impl Upstream {
             (host?, tls?, addresses?, sources?, answerable?, protocol?);
         let (gate, check, policy, retry) = (gate?, check?, policy?, retry?);
         let (sharing, guards) = (sharing?, guards?);
-        let make = Make {
-            upstream: upstream.clone(),
-            protocol,
-            tls,
-            start: check.as_ref().map(|check| check.settings.start),
-            workers,
-            zone: given.zone.filter(|zone| !zone.is_empty()).map(Into::into),
-            metrics: given.metrics.clone(),
-        };
+        let make = Make::new(upstream, (protocol, tls), check.as_ref(), &given);
         let known = previous.map(Self::members);
         let known = known.as_ref().map_or(&[][..], |known| &known.list);
         let written = make.written(addresses, known, &list, problems)?;
@@ -160,6 +152,23 @@ pub(super) struct Make {
 }
 
 impl Make {
+    fn new(
+        upstream: &config::Upstream,
+        (protocol, tls): (UpstreamProtocol, TlsToOrigin),
+        check: Option<&Check>,
+        given: &Given<'_>,
+    ) -> Self {
+        Self {
+            upstream: upstream.clone(),
+            protocol,
+            tls,
+            start: check.map(|check| check.settings.start),
+            workers: given.workers,
+            zone: given.zone.filter(|zone| !zone.is_empty()).map(Into::into),
+            metrics: given.metrics.clone(),
+        }
+    }
+
     /// The endpoints at these addresses, with their weights.
     fn written(
         &self,
