@@ -87,19 +87,12 @@ impl Upstream {
                 self.roster.took(&pool, since, upload.as_deref(), answer);
             }
             self.note(&pool, &sent);
+            if self.is_good(&sent) {
+                return come_to(sent, Some(pool));
+            }
             tried.push(pool);
-            let next = match self.is_good(&sent) {
-                true => None,
-                false => Box::pin(self.next(call, &mut sent, &tried)).await,
-            };
-            let Some((next, retrying)) = next else {
-                let last = tried.pop();
-                return match (sent, last) {
-                    (Ok(response), Some(endpoint)) => Ok(Answer { response, endpoint }),
-                    (Ok(_), None) => Err(Failure::new(Reject::Internal)),
-                    (Err(failure), endpoint) => Err(Failure { endpoint, ..failure }),
-                };
-            };
+            let next = Box::pin(self.next(call, &mut sent, &tried)).await;
+            let Some((next, retrying)) = next else { return come_to(sent, tried.pop()) };
             self.metrics.at(call.worker.index).retries.inc();
             (pool, _retrying) = (next, retrying);
             // Only here a clock is read for it.
@@ -270,6 +263,16 @@ impl Upstream {
             Reject::UpstreamBusy | Reject::QueueFull | Reject::QueueTimeout => Some(SOON),
             _ => None,
         }
+    }
+}
+
+/// What comes of a request of which this endpoint had the last try.
+#[inline]
+fn come_to(sent: Sent, endpoint: Option<Arc<Pool>>) -> Result<Answer, Failure> {
+    match (sent, endpoint) {
+        (Ok(response), Some(endpoint)) => Ok(Answer { response, endpoint }),
+        (Ok(_), None) => Err(Failure::new(Reject::Internal)),
+        (Err(failure), endpoint) => Err(Failure { endpoint, ..failure }),
     }
 }
 
