@@ -65,6 +65,10 @@ pub struct Upstream {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 100)]
     pub max_requests: Option<u32>,
+    /// Connections to each endpoint, of all threads together. When so many are open, an idle one is closed to make room for another thread's; when all are busy, requests go to the next endpoint, or are 503 `upstream.busy`: the `queue` goes by `max-requests`. Those that ask for its `health` do not count. By default as many as come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 200)]
+    pub max_connections: Option<u32>,
     /// Where requests wait while each endpoint has `max-requests`: first come, first served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
@@ -103,6 +107,7 @@ impl Default for Upstream {
             hedge: None,
             breaker: None,
             max_requests: None,
+            max_connections: None,
             queue: None,
             deadline_header: None,
             panic_threshold: 25,

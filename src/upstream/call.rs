@@ -43,6 +43,8 @@ pub struct Call<'a> {
     pub(super) expiry: Option<Box<Expiry>>,
     /// Its place at the endpoint that it is sent to, where those are counted.
     pub(super) seat: Option<Seat>,
+    /// Connections that each endpoint may have.
+    pub(super) most_connections: u32,
     /// Whether it does no harm to send it twice.
     pub(super) harmless: bool,
     /// Bytes of its body that are kept for that.
@@ -129,6 +131,7 @@ impl<'a> Call<'a> {
             connect: None,
             expiry: None,
             seat: None,
+            most_connections: u32::MAX,
             harmless: false,
             keep: 0,
             refused,

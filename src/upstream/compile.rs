@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{
     Host, Timeouts, Upstream,
     connect::Tls,
+    connections::Connections,
     discovered::{Discovered, Listed, sources},
     endpoint::{Endpoint, Origin},
     guards::Guards,
@@ -366,6 +367,7 @@ impl Origin {
             resolved: Resolved::default(),
             health: Health::new(start),
             load: Load::default(),
+            connections: Connections::default(),
             share: Share::default(),
             settings,
         })

@@ -10,6 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     compile::Settings,
+    connections::Room,
     dialogue::Dialogue,
     endpoint::Origin,
     failure::Failure,
@@ -38,7 +39,7 @@ pub(super) enum Connection {
     Http2(Http2, Arc<Streams>),
 }
 
-/// Connects for this pool; says `introduction` before anything else.
+/// Connects for this pool, where there is room for it; says `introduction` before anything else.
 ///
 /// # Errors
 /// Which step failed: the name, the connection, TLS, or the protocol's own handshake.
@@ -46,15 +47,16 @@ pub(super) async fn connect(
     protocol: Protocol,
     introduction: Option<&[u8]>,
     pool: &Arc<Pool>,
+    room: Room,
 ) -> Result<Connection, Failure> {
     let origin = &pool.origin;
     let (stream, is_http2) = origin.open(protocol, introduction).await?;
     let open = pool.connected();
     if is_http2 {
-        let (sender, streams) = http2::speak(stream, &origin.settings, open).await?;
+        let (sender, streams) = http2::speak((stream, room), &origin.settings, open).await?;
         return Ok(Connection::Http2(sender, streams));
     }
-    let sender = speak_http1(stream, &origin.settings, open).await;
+    let sender = speak_http1((stream, room), &origin.settings, open).await;
     sender.map(Connection::Http1).map_err(|error| Failure::caused(Reject::ConnectFailed, error))
 }
 
@@ -89,7 +91,7 @@ impl Origin {
 }
 
 async fn speak_http1(
-    stream: Stream,
+    (stream, room): (Stream, Room),
     settings: &Settings,
     open: Open,
 ) -> Result<Http1, hyper::Error> {
@@ -106,7 +108,7 @@ async fn speak_http1(
         builder.max_headers(fields);
     }
     let dialogue = Arc::new(Dialogue::default());
-    let io = Heard { stream, ear: dialogue.clone() };
+    let io = Heard { stream, ear: dialogue.clone(), _room: room };
     let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
     tokio::spawn(async move {
         drop(connection.with_upgrades().await);

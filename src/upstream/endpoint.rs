@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{compile::Settings, connect::Tls, load::Load, pool::Pool, share::Share};
+use super::{
+    compile::Settings, connect::Tls, connections::Connections, load::Load, pool::Pool, share::Share,
+};
 use crate::{
     dial::Resolved,
     health::Health,
@@ -21,6 +23,8 @@ pub struct Origin {
     pub health: Health,
     /// How busy it is.
     pub load: Load,
+    /// The connections to it, of all workers.
+    pub(super) connections: Connections,
     /// What share of requests it has by itself.
     pub(super) share: Share,
 }
@@ -39,6 +43,7 @@ impl Endpoint {
         let origin = Arc::new(origin);
         let pools =
             PerWorker::with(workers, |worker| Pool::new(origin.clone(), worker, metrics.clone()));
+        origin.connections.wait_in(pools.iter());
         Self { origin, pools }
     }
 

@@ -58,6 +58,9 @@ impl Upstream {
 
     async fn send(&self, call: &mut Call<'_>) -> Result<Answer, Failure> {
         self.retry.begin(call);
+        if let Some(most) = self.guards.most_connections {
+            call.most_connections = most.get();
+        }
         let mut pool = match self.first_endpoint(call) {
             Some(pool) => pool,
             None => Box::pin(self.wait(call)).await?,
@@ -90,10 +93,15 @@ impl Upstream {
             if self.is_good(&sent) {
                 return come_to(sent, Some(pool));
             }
+            // Who has all its connections was not asked.
+            let passed = sent.as_ref().is_err_and(|it| it.reject == Reject::UpstreamBusy);
+            call.tries -= u32::from(passed);
             tried.push(pool);
             let next = Box::pin(self.next(call, &mut sent, &tried)).await;
             let Some((next, retrying)) = next else { return come_to(sent, tried.pop()) };
-            self.metrics.at(call.worker.index).retries.inc();
+            if !passed {
+                self.metrics.at(call.worker.index).retries.inc();
+            }
             (pool, _retrying) = (next, retrying);
             // Only here a clock is read for it.
             since = since.map(|_| Instant::now());

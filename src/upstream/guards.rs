@@ -1,6 +1,6 @@
 //! What holds requests back from an upstream, or hurries them: each is there only if it was asked for.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use http::HeaderName;
 
@@ -14,6 +14,8 @@ pub(super) struct Guards {
     pub(super) hedge: Option<Duration>,
     pub(super) breaker: Option<Breaker>,
     pub(super) seats: Option<Seats>,
+    /// Connections that each endpoint may have, of all workers.
+    pub(super) most_connections: Option<NonZeroU32>,
     pub(super) expiries: Expiries,
 }
 
@@ -38,8 +40,15 @@ impl Guards {
         };
         let known = previous.and_then(|previous| previous.seats.as_ref());
         let seats = Seats::compile(upstream, known, &given.metrics, at, problems);
+        let most_connections = most_connections(upstream, &at.key("max-connections"), problems);
         let expiries = expiries(upstream, https, at, problems);
-        Some(Self { hedge: hedge?, breaker: breaker?, seats: seats?, expiries: expiries? })
+        Some(Self {
+            hedge: hedge?,
+            breaker: breaker?,
+            seats: seats?,
+            most_connections: most_connections?,
+            expiries: expiries?,
+        })
     }
 }
 
@@ -56,6 +65,20 @@ fn hedge(
         return None;
     }
     Some(after)
+}
+
+/// How many connections each endpoint may have, if that is bounded; nothing if that is wrong.
+fn most_connections(
+    upstream: &config::Upstream,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<Option<NonZeroU32>> {
+    let Some(most) = upstream.max_connections else { return Some(None) };
+    let most = NonZeroU32::new(most).ok_or_else(|| {
+        let problem = Problem::error(at.clone(), "no connection could be made");
+        problem.help("leave it out, or write how many an endpoint takes")
+    });
+    problems.keep(most).map(Some)
 }
 
 /// Where clients say how long they wait; nothing if that is wrong.

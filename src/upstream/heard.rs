@@ -10,13 +10,15 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dialogue::Dialogue;
+use super::{connections::Room, dialogue::Dialogue};
 use crate::stream::Stream;
 
 /// A stream that tells what is read and written.
 pub(super) struct Heard<E> {
     pub(super) stream: Stream,
     pub(super) ear: Arc<E>,
+    /// Given back when the stream is closed, which may be long after the last answer: it may be a tunnel.
+    pub(super) _room: Room,
 }
 
 /// Who is told.

@@ -140,6 +140,7 @@ impl<'a> Call<'a> {
         twin.total = left.map(|left| Box::new(Deadline::new(&self.worker.clock, left)));
         twin.aim = self.aim;
         twin.introduction.clone_from(&self.introduction);
+        twin.most_connections = self.most_connections;
         (twin.harmless, twin.keep) = (self.harmless, self.keep);
         twin.expiry.clone_from(&self.expiry);
         twin.tries = self.tries + 1;

@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::{
     compile::Settings,
+    connections::Room,
     failure::{Failure, find},
     heard::Heard,
     pool::{Http2, Open, Streams},
@@ -34,18 +35,19 @@ const UNKNOWN: usize = usize::MAX - 1;
 /// A stream that is begun before that may be one too many. The wait is at most a round trip for each
 /// connection, and an endpoint that does not speak HTTP/2 is found out before it is sent anything.
 pub(super) async fn speak(
-    stream: Stream,
+    (stream, room): (Stream, Room),
     settings: &Settings,
     open: Open,
 ) -> Result<(Http2, Arc<Streams>), Failure> {
     let heard = Arc::new(AtomicWaker::new());
+    let io = Heard { stream, ear: heard.clone(), _room: room };
     // The library says nothing when SETTINGS come.
     let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
         .initial_max_send_streams(UNKNOWN)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
         .max_header_list_size(u32::try_from(settings.max_header_size).unwrap_or(u32::MAX))
-        .handshake(TokioIo::new(Heard { stream, ear: heard.clone() }))
+        .handshake(TokioIo::new(io))
         .await
         .map_err(Failure::from_exchange)?;
     poll_fn(|cx| {

@@ -13,6 +13,7 @@ mod call;
 mod circuit;
 mod compile;
 mod connect;
+mod connections;
 mod dialogue;
 mod discovered;
 mod endpoint;
@@ -134,6 +135,10 @@ impl Upstream {
 
     /// Begins to look after the endpoints, on the runtime that this is called on.
     pub fn start(&self) {
+        if let Some(most) = self.guards.most_connections {
+            let members = self.members();
+            members.list.iter().for_each(|member| member.endpoint.origin.shrink(most.get()));
+        }
         self.roster.keep(self.roster.is_kept().then(|| keeper::keep(&self.roster)));
     }
 

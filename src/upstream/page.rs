@@ -1,5 +1,7 @@
 //! The endpoints of an upstream and how they are, for the operator; and the operator's word on them.
 
+use std::num::NonZeroU32;
+
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -28,6 +30,9 @@ pub struct Shown {
     max_requests: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting: Option<u32>,
+    /// Connections that each endpoint may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections: Option<NonZeroU32>,
     /// Where endpoints are found that come and go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     discovery: Vec<ShownSource>,
@@ -56,6 +61,8 @@ struct ShownEndpoint {
     used: bool,
     /// Requests that it has not answered to the end: one that is drained may go when there are none.
     in_flight: u32,
+    /// Connections to it, of all workers; not those that ask for its health.
+    connections: u32,
     /// Microseconds that its answers take lately, the worst before others, where that is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_us: Option<u64>,
@@ -76,6 +83,9 @@ impl Upstream {
             let (most, waiting) = (seats.most(), seats.waiting());
             text += &format!(", {most} at each endpoint at a time, {waiting} waiting");
         }
+        if let Some(most) = self.guards.most_connections {
+            text += &format!(", at most {most} connections to each endpoint");
+        }
         text
     }
 
@@ -92,6 +102,7 @@ impl Upstream {
             breaker: self.guards.breaker.as_ref().map(|breaker| breaker.state().1),
             max_requests: self.guards.seats.as_ref().map(Seats::most),
             waiting: self.guards.seats.as_ref().map(Seats::waiting),
+            max_connections: self.guards.most_connections,
             endpoints,
         }
     }
@@ -142,6 +153,7 @@ fn shown(members: &Members, member: &Member, now: Instant) -> ShownEndpoint {
         state: member.standing.word(),
         used: members.uses(member),
         in_flight: origin.load.in_flight(),
+        connections: origin.connections.open(),
         latency_us: origin.load.latency.at(micros(now)).map(|latency| latency as u64),
         wrong: origin.health.wrong(),
         ejected_for: until.map(|until| until.duration_since(now).as_secs() + 1),

@@ -17,6 +17,7 @@ use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 
 use super::{
+    connections::Unused,
     dialogue::Dialogue,
     endpoint::{Endpoint, Origin},
 };
@@ -67,6 +68,20 @@ struct Shared {
     streams: Arc<Streams>,
     /// When its last stream was begun, on the worker's clock.
     used: u64,
+}
+
+impl Idle {
+    /// Whether it waits for a request: it has not ended, and carries nothing more.
+    fn is_unused(&self) -> bool {
+        self.connection.sender.is_ready()
+    }
+}
+
+impl Shared {
+    /// Whether it waits for a request.
+    fn is_unused(&self) -> bool {
+        !self.sender.is_closed() && self.streams.open.load(Relaxed) == 0
+    }
 }
 
 /// The streams of a shared connection.
@@ -252,9 +267,33 @@ impl Pool {
         self.answers.load(Relaxed)
     }
 
-    /// Gives up a shared connection that takes no more streams.
+    /// Gives up a shared connection that takes no more streams, which may be another worker's.
     pub(super) fn forget(&self, connection: &Arc<Streams>) {
-        self.shared.lock().retain(|shared| !Arc::ptr_eq(&shared.streams, connection));
+        let forget = |pool: &Self| {
+            pool.shared.lock().retain(|shared| !Arc::ptr_eq(&shared.streams, connection));
+        };
+        forget(self);
+        self.origin.connections.pools().for_each(|pool| forget(&pool));
+    }
+
+    /// How many connections wait here that could be closed without harm.
+    pub(super) fn unused(&self) -> usize {
+        let idle = self.idle.lock().iter().filter(|idle| idle.is_unused()).count();
+        idle + self.shared.lock().iter().filter(|shared| shared.is_unused()).count()
+    }
+
+    /// The oldest of them.
+    pub(super) fn take_unused(&self) -> Option<Unused> {
+        let mut idle = self.idle.lock();
+        if let Some(oldest) = idle.iter().position(Idle::is_unused) {
+            self.count_gone(1);
+            return Some(Box::new(idle.remove(oldest).connection));
+        }
+        drop(idle);
+        let mut shared = self.shared.lock();
+        let unused = shared.iter().enumerate().filter(|(_, shared)| shared.is_unused());
+        let (oldest, _) = unused.min_by_key(|(_, shared)| shared.used)?;
+        Some(Box::new(shared.remove(oldest).sender))
     }
 
     /// Closes what has been idle for too long.

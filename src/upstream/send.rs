@@ -82,8 +82,12 @@ impl Pool {
             };
             let introduction = call.introduction.clone();
             let introduction = introduction.as_ref().map(|header| header.as_slice());
-            let connecting =
-                self.connection(&call.worker.clock, protocol, introduction, refused.as_ref());
+            let connecting = self.connection(
+                call.most_connections,
+                (&call.worker.clock, protocol),
+                introduction,
+                refused.as_ref(),
+            );
             let begun = Instant::now();
             let waits = self.origin.load.hold();
             let way = in_time(call, connecting).await;
@@ -110,13 +114,13 @@ impl Pool {
     /// A new connection, or one of HTTP/2 that another request has made meanwhile.
     async fn connection(
         self: &Arc<Self>,
-        clock: &Clock,
-        protocol: Protocol,
+        most: u32,
+        (clock, protocol): (&Clock, Protocol),
         introduction: Option<&[u8]>,
         refused: Option<&Arc<Streams>>,
     ) -> Result<Way, Failure> {
         // Only HTTP/2 gains from waiting for another's connection.
-        let _turn = match protocol {
+        let turn = match protocol {
             Protocol::Http2 => {
                 let turn = self.connecting.lock().await;
                 if let Some((sender, stream)) = self.share(clock.now(), refused) {
@@ -126,13 +130,48 @@ impl Pool {
             }
             Protocol::Auto | Protocol::Http1 => None,
         };
-        Ok(match connect(protocol, introduction, self).await? {
+        let (room, _turn) = match self.origin.room(most) {
+            Some(room) => (room, turn),
+            None => {
+                // Whoever waits for others must not be waited for.
+                drop(turn);
+                if let Some(way) = self.share_others(clock, protocol, refused).await {
+                    return Ok(way);
+                }
+                let room = self.origin.inherit(most).await;
+                (room.ok_or_else(|| Failure::new(Reject::UpstreamBusy))?, None)
+            }
+        };
+        Ok(match connect(protocol, introduction, self, room).await? {
             Connection::Http1(fresh) => Way::Http1(fresh),
             Connection::Http2(sender, streams) => {
                 let stream = self.add(sender.clone(), streams, clock.now());
                 Way::Http2(sender, stream)
             }
         })
+    }
+
+    /// A stream on any worker's connection, where no more may be made.
+    async fn share_others(
+        &self,
+        clock: &Clock,
+        protocol: Protocol,
+        refused: Option<&Arc<Streams>>,
+    ) -> Option<Way> {
+        if protocol == Protocol::Http1 {
+            return None;
+        }
+        let pools: Vec<_> = self.origin.connections.pools().collect();
+        for pool in pools {
+            if protocol == Protocol::Http2 {
+                // The last that there may be may be in the making.
+                drop(pool.connecting.lock().await);
+            }
+            if let Some((sender, stream)) = pool.share(clock.now(), refused) {
+                return Some(Way::Http2(sender, stream));
+            }
+        }
+        None
     }
 
     /// Sends the request on a connection that was kept, or that is new.

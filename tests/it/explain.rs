@@ -578,8 +578,10 @@ async fn agree(world: Arc<Snapshot>, asked: &str, address: SocketAddr) {
 #[test]
 fn what_may_hold_a_request_back_is_said() {
     let config = "[upstream.u]\nendpoints = \"http://127.0.0.1:9\"\nbreaker = {}\nmax-requests = 5\n\
+                  max-connections = 9\n\
                   [[route]]\nto = \"u\"\n";
     let text = ask(config, "GET /").unwrap().to_string();
-    let held = "to the upstream `u`, the breaker closed, 5 at each endpoint at a time, 0 waiting";
+    let held = "to the upstream `u`, the breaker closed, 5 at each endpoint at a time, 0 waiting, \
+                at most 9 connections to each endpoint";
     assert!(text.contains(held), "{text}");
 }

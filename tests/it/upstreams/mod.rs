@@ -15,6 +15,7 @@ mod places;
 mod protocols;
 mod queue;
 mod retries;
+mod room;
 mod sticky;
 mod table;
 
