@@ -87,6 +87,30 @@ async fn an_idle_connection_of_another_thread_makes_room() {
     until("the others' end", || origin.open() == 1).await;
 }
 
+/// Whoever has one closed gets its room, whoever else is after it: nobody waits for what does not come.
+#[tokio::test]
+async fn threads_that_take_connections_from_each_other_all_go_on() {
+    let origin = Origin::ok().await;
+    let setup = one(&origin.url, "max-connections = 3").server("workers = 2");
+    let janua = setup.start().await;
+    let address = janua.address;
+    let mut clients = JoinSet::new();
+    for _ in 0..6 {
+        clients.spawn(async move {
+            for turn in 0..50 {
+                let answer = Client::connect(address).await.get("/").await;
+                assert!([200, 503].contains(&answer.status()), "{turn}: {answer:?}");
+            }
+        });
+    }
+    while let Some(ended) = clients.join_next().await {
+        ended.unwrap();
+    }
+    until("the count to be right", || counted(&janua) == origin.open() as u64).await;
+    assert!(origin.open() <= 3 && origin.connections() > 3);
+    assert_eq!(janua.get("/").await.status(), 200);
+}
+
 #[tokio::test]
 async fn when_all_are_busy_the_next_endpoint_is_asked() {
     let ((held, may), good) = (Origin::held().await, Origin::named("good").await);
