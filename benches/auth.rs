@@ -77,9 +77,10 @@ const WALL: u64 = 1_800_000_000_000;
 fn world(jwks: &std::path::Path) -> (Arc<View>, String) {
     let mut lines = Vec::new();
     let mut sent = String::new();
-    for _ in 0..1_000 {
+    for number in 0..1_000 {
         let wish = Wish {
-            owner: "acme".into(),
+            // Of one owner two might be called the same.
+            owner: format!("acme{number}"),
             roles: vec!["buyer".into(), "user".into()],
             ..Wish::default()
         };
