@@ -28,6 +28,14 @@ pub struct Discovery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/tls/consul-ca.pem")]
     pub ca: Option<File>,
+    /// A kubeconfig, in place of `server`, `token` and `ca`: which cluster of Kubernetes is asked, and as whom. It and the files that it names are read at load, a `tokenFile` anew each time; no program is run (`exec`) and no password sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/kubeconfig")]
+    pub kubeconfig: Option<File>,
+    /// The context of `kubeconfig`; by default its `current-context`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"production")]
+    pub context: Option<String>,
     /// How long `server`, or DNS, may take to answer.
     pub timeout: Duration,
     /// DNS is not asked again before, whatever the time to live.
@@ -53,6 +61,8 @@ impl Default for Discovery {
             server: None,
             token: None,
             ca: None,
+            kubeconfig: None,
+            context: None,
             timeout: Duration::secs(5),
             min_refresh: Duration::secs(5),
             max_refresh: Duration::secs(60),

@@ -167,6 +167,7 @@ mod tests {
             tls = { certificates = [{ cert = "/f/cert", key = "/f/key" }], client = { ca = "/f/ca", crl = "/f/crl" } }
             [upstream.a]
             endpoints = "https://a"
+            discovery.kubeconfig = "/f/kubeconfig"
             tls = { ca = "/f/origin", cert = "/f/own", key = "/f/own-key" }
             [admin]
             token = { file = "/f/token" }
@@ -184,7 +185,7 @@ mod tests {
         let loaded = Loaded::parse("janua.toml", text, &env).unwrap();
         let watched: BTreeSet<_> =
             loaded.watched().map(|path| path.display().to_string()).collect();
-        let names = "blocked countries keys htpasswd idp cert key ca crl origin own own-key token policy policy-2";
+        let names = "blocked countries keys htpasswd idp cert key ca crl origin own own-key token policy policy-2 kubeconfig";
         let mut wanted: BTreeSet<_> = names.split(' ').map(|name| format!("/f/{name}")).collect();
         wanted.insert("/home/jwks".into());
         assert_eq!(watched, wanted);

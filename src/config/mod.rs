@@ -62,7 +62,7 @@ pub use self::{
     breaker::{Breaker, Hedge, Queue},
     discovery::{Discovery, Family, Scheme},
     enforce::Enforce,
-    file::{read_file, read_text_file},
+    file::{read_file, read_file_up_to, read_text_file},
     forward::Forward,
     health::{Ejection, Health, Retry, Start, Statuses},
     include::fits,

@@ -59,6 +59,15 @@ impl Destination {
         Ok(Self { server, target, idle: Mutex::default() })
     }
 
+    /// The same, which over TLS has to be whoever this name says.
+    ///
+    /// # Errors
+    /// What is wrong with the name, in a sentence.
+    pub fn verified_as(mut self, name: &str) -> Result<Self, String> {
+        self.server = self.server.verified_as(name)?;
+        Ok(self)
+    }
+
     /// Whether nobody on the way can change what is said.
     pub fn is_protected(&self) -> bool {
         self.server.is_protected()
@@ -102,10 +111,14 @@ pub struct Fetcher {
 impl Fetcher {
     /// Compiles the section at `at`.
     pub fn compile(section: &config::Fetch, at: &Path, problems: &mut Problems) -> Option<Self> {
-        let mut tls = client_tls(section.ca.as_deref(), at, problems)?;
+        let tls = client_tls(section.ca.as_deref(), at, problems)?;
+        Some(Self::new(tls, section.timeout.0, section.max_size.as_usize()))
+    }
+
+    /// One that speaks TLS in this way, and waits for and reads no more than this.
+    pub fn new(mut tls: ClientConfig, timeout: Duration, max_size: usize) -> Self {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let (timeout, max_size) = (section.timeout.0, section.max_size.as_usize());
-        Some(Self { tls: Arc::new(tls), timeout, max_size, max_idle: 0 })
+        Self { tls: Arc::new(tls), timeout, max_size, max_idle: 0 }
     }
 
     /// The same, with so many connections at most kept for the next question: where there are many.

@@ -17,5 +17,7 @@ pub use self::{
     fetch::{Destination, FetchError, Fetcher, Flow},
     resolve::Resolved,
     server::{Server, Unreachable},
-    trust::{authorities, client_tls, system_roots},
+    trust::{
+        Identity, authorities, certificates, client_tls, private_key, system_roots, tls_between,
+    },
 };

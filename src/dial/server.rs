@@ -38,14 +38,21 @@ impl Server {
     /// # Errors
     /// TLS cannot verify its name.
     pub fn new(address: Address) -> Result<Self, String> {
-        let name = match address.tls {
-            false => None,
-            true => {
-                let name = ServerName::try_from(address.host());
-                Some(name.map_err(|_| format!("TLS cannot verify the name `{}`", address.host()))?)
-            }
-        };
-        Ok(Self { address, resolved: Resolved::default(), name })
+        let host = address.host();
+        Self { address, resolved: Resolved::default(), name: None }.verified_as(&host)
+    }
+
+    /// The same, which has to be whoever this name says, where TLS is spoken.
+    ///
+    /// # Errors
+    /// TLS cannot verify it.
+    pub fn verified_as(mut self, name: &str) -> Result<Self, String> {
+        if self.address.tls {
+            let valid = ServerName::try_from(name.to_owned());
+            let valid = valid.map_err(|_| format!("TLS cannot verify the name `{name}`"))?;
+            self.name = Some(valid);
+        }
+        Ok(self)
     }
 
     /// Whether nobody on the way can change what is said.

@@ -1,4 +1,4 @@
-//! Whom to trust in TLS towards others: a file's authorities, or the system's.
+//! Whom to trust in TLS towards others, a file's authorities or the system's, and what to show there.
 
 use std::{
     path::Path,
@@ -6,9 +6,12 @@ use std::{
 };
 
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use crate::config::{self, Problem, Problems};
+
+/// A certificate, with those that lead to its authority, and its key.
+pub type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// How TLS is spoken with a server that Janua itself asks: with these authorities (`ca`, of the section at
 /// `at`), or the system's.
@@ -24,11 +27,47 @@ pub fn client_tls(
         }
     };
     let roots = problems.keep(roots.map_err(|message| Problem::error(at.key("ca"), message)))?;
+    let tls = tls_between(None, roots);
+    problems.keep(tls.map_err(|error| Problem::error(at.clone(), error.to_string())))
+}
+
+/// How TLS is spoken by one who shows this, with those whom these authorities know.
+///
+/// # Errors
+/// The certificate and the key do not belong together.
+pub fn tls_between(
+    identity: Option<Identity>,
+    roots: Arc<RootCertStore>,
+) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Problem::error(at.clone(), error.to_string()));
-    Some(problems.keep(tls)?.with_root_certificates(roots).with_no_client_auth())
+    let tls =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let tls = tls.with_root_certificates(roots);
+    match identity {
+        None => Ok(tls.with_no_client_auth()),
+        Some((chain, key)) => tls.with_client_auth_cert(chain, key),
+    }
+}
+
+/// The certificates in a file's text (PEM).
+///
+/// # Errors
+/// There is none.
+pub fn certificates(file: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(text).filter_map(Result::ok).collect();
+    match chain.is_empty() {
+        true => Err(format!("`{}` holds no certificate", file.display())),
+        false => Ok(chain),
+    }
+}
+
+/// The private key in a file's text (PEM).
+///
+/// # Errors
+/// There is none.
+pub fn private_key(file: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(text)
+        .map_err(|_| format!("`{}` holds no private key", file.display()))
 }
 
 /// The authorities in a file's text (PEM).

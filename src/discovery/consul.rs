@@ -90,7 +90,7 @@ impl Consul {
         problems: &mut Problems,
     ) -> Result<Option<Self>, Wrong> {
         let target = target(rest)?;
-        let agent = server(section.server.as_deref().unwrap_or(AGENT), at, problems);
+        let agent = server(section.server.as_deref().unwrap_or(AGENT), &at.key("server"), problems);
         let wait = section.max_refresh.0;
         // Consul adds up to a sixteenth, so that not all come back at once.
         let patience = wait + wait / 16 + section.timeout.0;

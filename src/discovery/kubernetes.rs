@@ -6,30 +6,21 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header::AUTHORIZATION, uri::PathAndQuery};
+use http::StatusCode;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
+    cluster::Cluster,
     dns::Wrong,
-    settings::server,
     slices::{Event, Port, Slices, listed},
     source::Source,
 };
 use crate::{
-    config::{
-        ByteSize, Discovery, Fetch, File, Path, Problem, Problems, Scheme, Secret, SecretSource,
-    },
-    dial::{Destination, Fetcher, Flow},
+    config::{Discovery, Path, Problems, Scheme},
+    dial::{Fetcher, Flow},
 };
 
 const HELP: &str = "kubernetes://default/orders:http";
-
-/// Where a cluster tells those in it how to ask.
-const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-/// The largest list.
-const MAX_SIZE: ByteSize = ByteSize::kib(16 << 10);
 
 /// The longest line of a watch: one slice, with a thousand endpoints at most.
 const MAX_LINE: usize = 4 << 20;
@@ -43,12 +34,7 @@ pub(super) struct Kubernetes {
     /// Path and query of its slices.
     target: Box<str>,
     port: Port,
-    /// None outside of a cluster.
-    server: Option<Destination>,
-    fetch: Fetch,
-    /// Made at load, unless what it trusts changes with the cluster.
-    fetcher: Option<Fetcher>,
-    token: Option<Secret>,
+    pub(super) cluster: Cluster,
     tls: bool,
     timeout: Duration,
     /// How long a watch lasts.
@@ -70,39 +56,11 @@ impl Kubernetes {
         problems: &mut Problems,
     ) -> Result<Option<Self>, Wrong> {
         let (target, port) = service(rest)?;
-        let inside = section.server.is_none();
-        let url = match &section.server {
-            Some(server) => Some(server.clone()),
-            None => cluster(|name| std::env::var(name).ok()),
-        };
-        if url.is_none() {
-            let problem =
-                Problem::finding(at.clone(), "this is not in a cluster, and none is named");
-            problems.push(problem.help("server = \"https://10.0.0.1:6443\""));
-        }
-        let known = url.is_some();
-        let server = url.and_then(|url| server(&url, at, problems));
-        let own = |name: &str| File(format!("{ACCOUNT}/{name}").into());
-        let fetch = Fetch {
-            ca: section.ca.clone().or_else(|| inside.then(|| own("ca.crt"))),
-            timeout: section.timeout,
-            max_size: MAX_SIZE,
-        };
-        let given = !inside || section.ca.is_some();
-        let fetcher = given.then(|| Fetcher::compile(&fetch, at, problems));
-        let token = section.token.clone();
-        let token =
-            token.or_else(|| inside.then(|| Secret::From(SecretSource::File(own("token")))));
-        if fetcher.as_ref().is_some_and(Option::is_none) || server.is_none() && known {
-            return Ok(None);
-        }
-        Ok(Some(Self {
+        let cluster = Cluster::compile(section, at, problems);
+        Ok(cluster.map(|cluster| Self {
             target,
             port,
-            server,
-            fetch,
-            fetcher: fetcher.flatten(),
-            token,
+            cluster,
             tls: section.scheme == Scheme::Https,
             timeout: section.timeout.0,
             watch: section.max_refresh.0,
@@ -111,7 +69,7 @@ impl Kubernetes {
 
     pub(super) async fn listen(&self, source: &Source) -> Result<Infallible, String> {
         loop {
-            let fetcher = self.fetcher()?;
+            let fetcher = self.cluster.fetcher()?;
             let (mut slices, mut version) = self.list(&fetcher).await?;
             source.deliver(slices.endpoints(&self.port, self.tls)?);
             loop {
@@ -126,40 +84,10 @@ impl Kubernetes {
         }
     }
 
-    /// Whom to ask, and how. In a cluster, its authorities are read anew each time.
-    fn fetcher(&self) -> Result<Fetcher, String> {
-        self.server()?;
-        if let Some(fetcher) = &self.fetcher {
-            return Ok(fetcher.clone());
-        }
-        let mut problems = Problems::new();
-        let made = Fetcher::compile(&self.fetch, &Path::root(), &mut problems);
-        let wrong = || problems.iter().map(|problem| problem.message.clone()).collect::<String>();
-        made.ok_or_else(wrong)
-    }
-
-    fn server(&self) -> Result<&Destination, String> {
-        self.server.as_ref().ok_or_else(|| "there is no cluster around".to_owned())
-    }
-
-    fn request(&self, rest: &str) -> Result<(PathAndQuery, Request<Bytes>), String> {
-        let target = format!("{}{rest}", self.target);
-        let target = target.parse::<PathAndQuery>().map_err(|error| error.to_string())?;
-        let mut request = Request::new(Bytes::new());
-        if let Some(token) = &self.token {
-            let token = token.reveal()?;
-            let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
-            let mut value = value.map_err(|_| "the token cannot be sent".to_owned())?;
-            value.set_sensitive(true);
-            request.headers_mut().insert(AUTHORIZATION, value);
-        }
-        Ok((target, request))
-    }
-
     /// All slices, and as of which version.
     async fn list(&self, fetcher: &Fetcher) -> Result<(Slices, String), String> {
-        let (target, request) = self.request("")?;
-        let answer = fetcher.ask(self.server()?, &target, request).await;
+        let (target, request) = self.cluster.request(&self.target)?;
+        let answer = fetcher.ask(self.cluster.server()?, &target, request).await;
         let answer = answer.map_err(|error| format!("Kubernetes: {error}"))?;
         match answer.status() {
             StatusCode::OK => listed(answer.body()),
@@ -176,11 +104,12 @@ impl Kubernetes {
         version: &mut String,
     ) -> Result<End, String> {
         let seconds = self.watch.as_secs().max(1);
-        let (target, request) = self.request(&format!(
-            "&watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}"
+        let (target, request) = self.cluster.request(&format!(
+            "{}&watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}",
+            self.target
         ))?;
         let told = |error| format!("Kubernetes: {error}");
-        let answer = fetcher.open(self.server()?, &target, request).await.map_err(told)?;
+        let answer = fetcher.open(self.cluster.server()?, &target, request).await.map_err(told)?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::GONE => return Ok(End::Gone),
@@ -272,13 +201,6 @@ fn service(rest: &str) -> Result<(Box<str>, Port), Wrong> {
     Ok((target.into(), port))
 }
 
-/// The API server of the cluster that this process runs in, by its environment.
-fn cluster(env: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let (host, port) = (env("KUBERNETES_SERVICE_HOST")?, env("KUBERNETES_SERVICE_PORT")?);
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
-    Some(format!("https://{host}:{port}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,20 +232,5 @@ mod tests {
         ] {
             assert!(service(rest).is_err(), "{rest}");
         }
-    }
-
-    #[test]
-    fn a_cluster_says_where_its_server_is() {
-        for (host, url) in
-            [("10.96.0.1", "https://10.96.0.1:443"), ("fd00::1", "https://[fd00::1]:443")]
-        {
-            let env = |name: &str| match name {
-                "KUBERNETES_SERVICE_HOST" => Some(host.to_owned()),
-                "KUBERNETES_SERVICE_PORT" => Some("443".to_owned()),
-                _ => None,
-            };
-            assert_eq!(cluster(env).as_deref(), Some(url));
-        }
-        assert_eq!(cluster(|_| None), None);
     }
 }

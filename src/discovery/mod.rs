@@ -5,9 +5,11 @@
 //! ([`Source::run`]); what it found lives on over reloads. Whatever it says or does not say, nothing stops: the
 //! last good set is kept, visibly, and up to a bound. Nothing here knows what becomes of what is found.
 
+mod cluster;
 mod consul;
 mod dns;
 mod file;
+mod kubeconfig;
 mod kubernetes;
 mod settings;
 mod slices;

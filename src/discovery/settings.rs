@@ -40,6 +40,7 @@ pub fn check(section: &config::Discovery, sources: &[&str], at: &Path, problems:
         let problem = Problem::error(at.key("dns"), "nothing here is asked of DNS");
         problems.push(problem.help("endpoints = \"dns://orders.internal:8080\""));
     }
+    kubeconfig(section, kubernetes, at, problems);
     let about = [
         ("server", section.server.is_some()),
         ("token", section.token.is_some()),
@@ -49,6 +50,9 @@ pub fn check(section: &config::Discovery, sources: &[&str], at: &Path, problems:
         if consul + kubernetes == 0 {
             let message = "it is about Consul and Kubernetes, and none of them is asked";
             problems.push(Problem::error(at.key(*key), message));
+        } else if section.kubeconfig.is_some() {
+            let problem = Problem::error(at.key(*key), "`kubeconfig` says that");
+            problems.push(problem.help("leave out one of them"));
         } else if consul > 0 && kubernetes > 0 {
             let message = "it could be Consul's or that of Kubernetes";
             let problem = Problem::error(at.key(*key), message);
@@ -57,17 +61,36 @@ pub fn check(section: &config::Discovery, sources: &[&str], at: &Path, problems:
     }
 }
 
-/// Consul's agent, or the API server of Kubernetes.
+/// The same for what is about a kubeconfig; Kubernetes is asked by so many sources.
+fn kubeconfig(section: &config::Discovery, asked: usize, at: &Path, problems: &mut Problems) {
+    let said =
+        [("kubeconfig", section.kubeconfig.is_some()), ("context", section.context.is_some())];
+    for (key, _) in said.iter().filter(|(_, said)| *said) {
+        if asked == 0 {
+            let problem =
+                Problem::error(at.key(*key), "it is about Kubernetes, which is not asked");
+            problems.push(problem.help("endpoints = \"kubernetes://default/orders:http\""));
+        } else if section.kubeconfig.is_none() {
+            let problem = Problem::error(at.key(*key), "there is no `kubeconfig` to find it in");
+            problems.push(problem.help("kubeconfig = \"/etc/janua/kubeconfig\""));
+        }
+    }
+}
+
+/// Consul's agent, or the API server of Kubernetes, by the URL at `at`.
 pub(super) fn server(url: &str, at: &Path, problems: &mut Problems) -> Option<Destination> {
-    let at = at.key("server");
     let server = Destination::parse(url);
-    let server = server.map_err(|message| Problem::error(at.clone(), message));
-    let server = problems.keep(server)?;
+    let server = problems.keep(server.map_err(|message| Problem::error(at.clone(), message)))?;
+    warn_in_clear(&server, at, problems);
+    Some(server)
+}
+
+/// Says so if what is said there is not protected.
+pub(super) fn warn_in_clear(server: &Destination, at: &Path, problems: &mut Problems) {
     if !server.is_protected() {
         let message = "anybody on the way can read the token and say where requests go";
-        problems.push(Problem::finding(at, message).help("write https://"));
+        problems.push(Problem::finding(at.clone(), message).help("write https://"));
     }
-    Some(server)
 }
 
 /// A server of DNS: `10.0.0.2`, `127.0.0.1:5353`, `[::1]:53`.

@@ -35,7 +35,7 @@ pub struct Source {
     upstream: Box<str>,
     kind: Kind,
     settings: config::Discovery,
-    /// Changes when the file of authorities changes.
+    /// Changes when a file that was read for it changes.
     digest: u64,
     metrics: Arc<UpstreamMetrics>,
     known: watch::Sender<Known>,
@@ -100,12 +100,13 @@ impl Source {
             Problem::error(at.clone(), format!("`{url}`: {message}")).help(help)
         });
         let kind = problems.keep(kind)??;
+        let digest = digest(section, &kind);
         Some(Self {
             url: url.into(),
             upstream: upstream.into(),
             kind,
             settings: section.clone(),
-            digest: digest(section),
+            digest,
             metrics: metrics.clone(),
             known: watch::Sender::default(),
             kept: Notify::new(),
@@ -122,6 +123,10 @@ impl Source {
     pub fn inherit(&self, other: &Self) {
         let place = |source: &Self| {
             let config::Discovery { scheme, dns, family, server, .. } = source.settings.clone();
+            let server = match &source.kind {
+                Kind::Kubernetes(kubernetes) => kubernetes.cluster.url.clone(),
+                Kind::Dns(_) | Kind::Srv(_) | Kind::Consul(_) | Kind::File(_) => server,
+            };
             (source.url.clone(), scheme, dns, family, server)
         };
         if place(self) == place(other) {
@@ -312,9 +317,12 @@ impl Known {
     }
 }
 
-fn digest(section: &config::Discovery) -> u64 {
+fn digest(section: &config::Discovery, kind: &Kind) -> u64 {
     let mut hasher = DefaultHasher::new();
     // If it cannot be read, that is said elsewhere.
     section.ca.as_ref().and_then(|file| config::read_file(file).ok()).hash(&mut hasher);
+    if let Kind::Kubernetes(kubernetes) = kind {
+        kubernetes.cluster.digest.hash(&mut hasher);
+    }
     hasher.finish()
 }

@@ -10,11 +10,11 @@ use rustls::{
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::{
     config::{self, Path, Problem, Problems, UpstreamProtocol},
-    dial::{self, Address},
+    dial::{self, Address, Identity},
 };
 
 /// TLS of an upstream's `https` endpoints.
@@ -85,30 +85,22 @@ fn authorities(
     dial::authorities(path, &text).map(Arc::new).map_err(problem)
 }
 
-type Identity = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;
-
 /// The certificate to show.
 fn identity(
     tls: &config::UpstreamTls,
     at: &Path,
     digest: &mut DefaultHasher,
-) -> Result<Identity, Problem> {
+) -> Result<Option<Identity>, Problem> {
     let (cert, key) = match (&tls.cert, &tls.key) {
         (None, None) => return Ok(None),
         (Some(cert), Some(key)) => (cert, key),
         (Some(_), None) => return Err(Problem::error(at.key("cert"), "`cert` needs a `key`")),
         (None, Some(_)) => return Err(Problem::error(at.key("key"), "`key` needs a `cert`")),
     };
-    let text = read(cert, digest).map_err(|message| Problem::error(at.key("cert"), message))?;
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
-    if chain.is_empty() {
-        let message = format!("`{}` holds no certificate", cert.display());
-        return Err(Problem::error(at.key("cert"), message));
-    }
-    let text = read(key, digest).map_err(|message| Problem::error(at.key("key"), message))?;
-    let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
-        Problem::error(at.key("key"), format!("`{}` holds no private key", key.display()))
-    })?;
+    let chain = read(cert, digest).and_then(|text| dial::certificates(cert, &text));
+    let chain = chain.map_err(|message| Problem::error(at.key("cert"), message))?;
+    let key = read(key, digest).and_then(|text| dial::private_key(key, &text));
+    let key = key.map_err(|message| Problem::error(at.key("key"), message))?;
     Ok(Some((chain, key)))
 }
 
@@ -121,7 +113,7 @@ fn read(path: &std::path::Path, digest: &mut DefaultHasher) -> Result<Vec<u8>, S
 fn client_config(
     tls: &config::UpstreamTls,
     authorities: Arc<RootCertStore>,
-    identity: Identity,
+    identity: Option<Identity>,
 ) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())

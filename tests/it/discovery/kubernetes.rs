@@ -104,7 +104,7 @@ async fn serve(mut peer: Peer, list: Arc<Mutex<String>>, watches: broadcast::Sen
     }
 }
 
-fn listed(version: u64, slices: &[Value]) -> String {
+pub(super) fn listed(version: u64, slices: &[Value]) -> String {
     let list = json!({
         "kind": "EndpointSliceList", "apiVersion": "discovery.k8s.io/v1",
         "metadata": { "resourceVersion": version.to_string() }, "items": slices,
@@ -123,7 +123,7 @@ fn slice(name: &str, version: u64, origin: &Origin, conditions: &Value) -> Value
     })
 }
 
-fn ready(name: &str, version: u64, origin: &Origin) -> Value {
+pub(super) fn ready(name: &str, version: u64, origin: &Origin) -> Value {
     slice(name, version, origin, &json!({ "ready": true }))
 }
 

@@ -5,6 +5,7 @@
 mod changes;
 mod consul;
 mod file;
+mod kubeconfig;
 mod kubernetes;
 mod problems;
 mod silence;

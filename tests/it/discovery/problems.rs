@@ -4,6 +4,7 @@ use super::upstream;
 use crate::support::Setup;
 
 const DNS: &str = "endpoints = \"dns://orders.internal:8080\"";
+const KUBERNETES: &str = "endpoints = \"kubernetes://shop/orders\"";
 const CONSUL: &str = "endpoints = \"consul://orders\"";
 
 #[tokio::test]
@@ -65,6 +66,21 @@ async fn settings_of_discovery_that_cannot_be_meant_are_refused_at_load() {
         (CONSUL, "scheme = \"h2c\"", ".scheme", "`h2c` is not known here", "https"),
         (CONSUL, "family = \"ipv5\"", ".family", "`ipv5` is not known here", "ipv4"),
         (CONSUL, "keep = \"1s\"", ".keep", "unknown key `keep`", "keep-"),
+        (
+            DNS,
+            "kubeconfig = \"/x\"",
+            ".kubeconfig",
+            "Kubernetes, which is not asked",
+            "kubernetes://",
+        ),
+        (DNS, "context = \"x\"", ".context", "Kubernetes, which is not asked", "kubernetes://"),
+        (
+            KUBERNETES,
+            "server = \"https://a\"\ndiscovery.context = \"x\"",
+            ".context",
+            "no `kubeconfig` to find it in",
+            "kubeconfig = ",
+        ),
         (both, "server = \"http://a\"", ".server", "Consul's or that of Kubernetes", "of its own"),
     ] {
         let path = format!("upstream.u.discovery{path}");
