@@ -139,6 +139,16 @@ impl Recipe {
         }
     }
 
+    /// The same for whoever keeps apart only what a request says: what it does not say is nothing there, rather
+    /// than its address.
+    pub fn feed_said(&self, ask: &Ask<'_>, hasher: &mut impl Hasher) {
+        for part in &self.parts {
+            if !part.feed_said(ask, self.prefix, hasher) {
+                hasher.write_u8(0);
+            }
+        }
+    }
+
     /// Whether a key is somebody's, rather than shared by many.
     pub fn is_personal(&self) -> bool {
         self.parts.iter().any(|part| !matches!(part, Part::Path(_) | Part::Route))
@@ -149,10 +159,14 @@ impl Recipe {
         self.parts.iter().all(|part| *part == Part::Route)
     }
 
+    /// The words that it is made of.
+    pub fn names(&self) -> Vec<String> {
+        self.parts.iter().map(Part::word).collect()
+    }
+
     /// What it is, in words that mean the same tomorrow.
     pub fn words(&self) -> String {
-        let parts: Vec<_> = self.parts.iter().map(Part::word).collect();
-        format!("{parts:?}/{}", self.prefix)
+        format!("{:?}/{}", self.names(), self.prefix)
     }
 
     /// The key of a request, for people; `hidden` if they are not those who made the request, so that they
@@ -213,8 +227,19 @@ impl Part {
     /// Puts what a request says into the digest; what is not there, as the address.
     #[inline]
     fn feed(&self, ask: &Ask<'_>, prefix: u8, hasher: &mut impl Hasher) {
-        let there = match self {
-            Self::Ip => false,
+        if *self == Self::Ip || !self.feed_said(ask, prefix, hasher) {
+            stranger(ask.client, prefix, hasher);
+        }
+    }
+
+    /// Puts what a request says into the digest; whether it says anything.
+    #[inline]
+    fn feed_said(&self, ask: &Ask<'_>, prefix: u8, hasher: &mut impl Hasher) -> bool {
+        match self {
+            Self::Ip => {
+                stranger(ask.client, prefix, hasher);
+                true
+            }
             Self::Route => text(ask.route.as_bytes(), hasher),
             Self::Identity => identity(ask.who, hasher),
             Self::Path(name) => {
@@ -225,9 +250,6 @@ impl Part {
             }
             Self::Cookie(name) => joined(cookies(ask.headers, name), hasher),
             Self::Claim(name) => claim(ask, name, |value| text(value, hasher)),
-        };
-        if !there {
-            stranger(ask.client, prefix, hasher);
         }
     }
 

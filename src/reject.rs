@@ -231,6 +231,8 @@ rejects! {
 
     /// Too many of the upstream's requests failed: it gets none for a while.
     BreakerOpen = 503 "upstream.breaker_open" "The service is not available at present. Please try again.";
+    /// The request is to be answered by what is kept only, and nothing is.
+    OnlyIfCached = 504 "cache.only_if_cached" "Nothing is kept here that answers the request.";
     /// Each of the upstream's endpoints has as many requests as it may.
     UpstreamBusy = 503 "upstream.busy" "The service has too much to do at present. Please try again.";
     /// The same, and as many wait as may.

@@ -23,6 +23,7 @@ use super::{
     serve::Room,
 };
 use crate::{
+    cache::Purge,
     config::{self, Condition, Report, To},
     metrics::{self, Outside},
     snapshot::{Diff, Snapshot},
@@ -48,6 +49,8 @@ enum Page {
     Drain,
     Undrain,
     Weight,
+    Cache,
+    Purge,
     Jwks,
     Reload,
 }
@@ -65,6 +68,8 @@ impl Page {
             "/drain" => Self::Drain,
             "/undrain" => Self::Undrain,
             "/weight" => Self::Weight,
+            "/cache" => Self::Cache,
+            "/purge" => Self::Purge,
             "/jwks" => Self::Jwks,
             "/reload" => Self::Reload,
             _ => return None,
@@ -77,7 +82,10 @@ impl Page {
     }
 
     fn admit(self, method: &Method) -> Result<(), Refusal> {
-        let acts = matches!(self, Self::Reload | Self::Drain | Self::Undrain | Self::Weight);
+        let acts = matches!(
+            self,
+            Self::Reload | Self::Drain | Self::Undrain | Self::Weight | Self::Purge
+        );
         match *method {
             Method::POST if acts => Ok(()),
             _ if acts => Err(Refusal::Method("POST")),
@@ -118,6 +126,8 @@ pub(super) async fn answer(room: &Room, request: &Parts) -> Result<Answer, Refus
             let weight = weight(request)?;
             told(&house.world.load(), request, |to, url| to.weigh(url, weight))?
         }
+        Page::Cache => made(StatusCode::OK, JSON, kept(house, request).await),
+        Page::Purge => purged(&house.world.load(), request)?,
         Page::Jwks => made(StatusCode::OK, JWKS, jwks(&house.world.load())),
         Page::Reload if !ready => return Err(Refusal::Draining),
         Page::Reload => reloaded((house.reload)().await, prefers_text(request)),
@@ -139,6 +149,7 @@ fn page_of_metrics(house: &House) -> String {
         log_lines_dropped: snapshot.losses.lines(),
         log_write_errors: snapshot.losses.errors(),
         open_files: metrics::open_files(),
+        shelved: snapshot.caches.memory().shelved(),
     })
 }
 
@@ -152,6 +163,28 @@ fn upstreams(world: &Snapshot) -> String {
     let shown: Vec<_> = world.upstreams.iter().map(|upstream| upstream.shown()).collect();
     // Plain data into memory: it cannot fail.
     serde_json::to_string(&shown).unwrap_or_default() + "\n"
+}
+
+/// What is kept of answers: in numbers, or of the URL that is asked for.
+async fn kept(house: &House, request: &Parts) -> String {
+    let memory = house.world.load().caches.memory().clone();
+    let text = match value(request, "url").map(Cow::into_owned) {
+        None => serde_json::to_string(&memory.stats()),
+        Some(url) => {
+            let entries = tokio::task::spawn_blocking(move || memory.entries(&url)).await;
+            serde_json::to_string(&entries.unwrap_or_default())
+        }
+    };
+    // Plain data into memory: it cannot fail.
+    text.unwrap_or_default() + "\n"
+}
+
+/// Makes void what `?url=`, `prefix=`, `host=`, `tag=` or `all=true` says; with `soft=true` until its origin
+/// says that it holds.
+fn purged(world: &Snapshot, request: &Parts) -> Result<Answer, Refusal> {
+    let purge = Purge::read(|name| value(request, name)).ok_or(Refusal::Purge)?;
+    world.caches.memory().purge(purge).map_err(|_| Refusal::Purges)?;
+    Ok(made(StatusCode::OK, TEXT, "purged\n".into()))
 }
 
 /// What the query says by this name.

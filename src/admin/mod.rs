@@ -15,6 +15,8 @@
 //! | `GET /limits`  | what limits did, and their busiest keys, as JSON   | if set |
 //! | `GET /upstreams` | the endpoints and how they are, as JSON           | if set |
 //! | `POST /drain`, `/undrain` | `?upstream=NAME&endpoint=URL`: no more requests there, or again | if set |
+//! | `GET /cache`   | what is kept of answers, in numbers or of `?url=URL` | if set |
+//! | `POST /purge`  | makes void what is kept: `?url=`, `prefix=`, `host=`, `tag=`, `all=true` | if set |
 //! | `GET /jwks`    | the public keys of identity tokens                 | no     |
 //! | `POST /reload` | waits; 200 and what changed, or 422 and why not    | if set |
 

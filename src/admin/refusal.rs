@@ -23,6 +23,10 @@ pub(super) enum Refusal {
     Endpoint,
     /// What an endpoint is to weigh is no number.
     Weight,
+    /// It is not said what is to be purged.
+    Purge,
+    /// As many purges as there may be are not carried out yet.
+    Purges,
     /// It is there for this method only.
     Method(&'static str),
     /// More of a body than anything here needs, or too slowly.
@@ -52,7 +56,18 @@ impl Refusal {
                 StatusCode::NOT_FOUND,
                 "not_found",
                 "there are /livez, /readyz, /metrics, /config, /routes, /limits, /upstreams, /drain, \
-                 /undrain, /weight, /jwks and /reload",
+                 /undrain, /weight, /cache, /purge, /jwks and /reload",
+            ),
+            Self::Purge => (
+                StatusCode::BAD_REQUEST,
+                "admin.purge",
+                "write one of ?url=URL, ?prefix=URL, ?host=HOST, ?tag=TAG and ?all=true; with \
+                 &soft=true it may be given again once its origin says that it holds",
+            ),
+            Self::Purges => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "admin.purges",
+                "too many purges are still being carried out; try again in some seconds, or purge all",
             ),
             Self::Endpoint => (
                 StatusCode::NOT_FOUND,

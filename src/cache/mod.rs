@@ -1,22 +1,116 @@
-//! Stage 9, lookup, and its part of stage 11: answers kept.
+//! Stage 9, lookup, and its part of stage 11: answers kept, by RFC 9111.
 //!
-//! In: a request ready for the origin. Out: the answer, or a [`Miss`] that the answer is handed back
-//! with. This is the stage's place; so far a configuration has no way to ask for a cache, so every
-//! request misses and nothing is kept.
+//! In: a request ready for the origin, and the origin's answer. Out: what was kept of an earlier one, if it
+//! may be given ([`Cache::lookup`]); else a place among those who wait for the same ([`Flights`]). What may be
+//! kept, how long, for whom and as what is said by `rules`, which are pure; `object` is how it is kept, `shelf`
+//! where, and `ban` makes it void. Nothing here asks an origin: that is `chain`'s.
 
-use http::request::Parts;
+mod ban;
+mod compile;
+mod flight;
+mod memory;
+pub mod names;
+mod object;
+mod partition;
+mod policy;
+mod purge;
+pub mod rules;
+mod shelf;
+mod stamps;
+mod tags;
+mod unkept;
+mod url;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderName};
+use tokio::time::Instant;
+
+pub use self::{
+    compile::{Caches, Place},
+    flight::{End, Flight, Flights, Landing, Pilot, Reader, Turn},
+    memory::Memory,
+    object::{Head, Object, Pieces},
+    partition::{Asking, Partition},
+    policy::Policy,
+    purge::Purge,
+    shelf::{Key, Seek, Shelf},
+    stamps::Verdict,
+    tags::Tags,
+    url::{Query, Url, canonical_host},
+};
+use self::rules::{Asked, Reuse};
+use crate::metrics::CacheMetrics;
 
 /// What a route keeps.
-#[derive(Clone, Debug, Default)]
-pub struct Cache {}
-
-/// A request that has to go to the origin; its answer is kept under this, if at all.
 #[derive(Debug)]
-pub struct Miss {}
+pub struct Cache {
+    /// What may be kept, and how long.
+    pub policy: Arc<Policy>,
+    /// What of a query tells answers apart.
+    pub query: Query,
+    /// What beside the URL does.
+    pub partition: Partition,
+    /// How long requests wait for another one's answer.
+    pub wait: Duration,
+    /// Whether answers say what became of them here.
+    pub tells: bool,
+    /// Where it is kept.
+    pub memory: Arc<Memory>,
+    /// What happened.
+    pub metrics: Arc<CacheMetrics>,
+}
+
+/// What was kept for a request, and what may be done with it.
+#[derive(Debug)]
+pub struct Found {
+    /// What was kept.
+    pub object: Arc<Object>,
+    /// What may be done with it now.
+    pub reuse: Reuse,
+}
 
 impl Cache {
-    /// Looks for an answer.
-    pub fn lookup(&self, _head: &Parts) -> Miss {
-        Miss {}
+    /// What was kept for a request that says this, and varies by these fields.
+    #[inline]
+    pub fn lookup(
+        &self,
+        seek: &Seek<'_>,
+        request: &HeaderMap,
+        asked: &Asked,
+        now: Instant,
+    ) -> Option<Found> {
+        let resource = self.memory.shelf.get(seek)?;
+        let suits = |object: &&Arc<Object>| self.suits(object, request);
+        let object = resource.variants().iter().find(suits)?;
+        let purged = match self.memory.shelf.stamps().verdict(object, seek) {
+            Verdict::Valid => false,
+            Verdict::Stale => true,
+            Verdict::Void => {
+                self.memory.shelf.remove_object(seek, object);
+                return None;
+            }
+        };
+        let reuse = rules::reuse(&object.terms, object.resident(now), asked, purged);
+        Some(Found { object: object.clone(), reuse })
+    }
+
+    /// Whether what was kept was the answer to such a request, as far as it varies.
+    #[inline]
+    pub fn suits(&self, object: &Arc<Object>, request: &HeaderMap) -> bool {
+        let (names, values) = object.vary();
+        names.is_empty() || self.suits_by(object, (names, values), request)
+    }
+
+    fn suits_by(
+        &self,
+        object: &Arc<Object>,
+        (names, values): (&[u8], &[u8]),
+        request: &HeaderMap,
+    ) -> bool {
+        let names = names.split(|byte| *byte == b',').map(HeaderName::from_bytes);
+        let Ok(names) = names.collect::<Result<Vec<_>, _>>() else { return false };
+        let language = object.open().value(names::CONTENT_LANGUAGE);
+        rules::Vary::matches(&names, values, request, language.as_ref(), &self.policy)
     }
 }

@@ -48,7 +48,8 @@ impl Exchange {
         self.cookies.extend(upstream.cookie(aim, endpoint));
     }
 
-    fn asked<T>(
+    /// What the request says of whose it is.
+    pub(super) fn asked<T>(
         &self,
         route: &Route,
         head: &Parts,

@@ -16,9 +16,10 @@ use http::{
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{exchange::Exchange, pace::Paced};
+use super::{cached::Shared, exchange::Exchange, pace::Paced};
 use crate::{
     auth::Login,
+    cache::{End, Pieces},
     message::Turn,
     overload::SMALL,
     reject::Reject,
@@ -35,6 +36,10 @@ pub(super) enum Source {
     Made(Bytes),
     /// The origin.
     Origin(AnswerBody),
+    /// What is kept.
+    Kept(Pieces),
+    /// The origin, for several.
+    Shared(Box<Shared>),
 }
 
 impl From<Bytes> for Source {
@@ -46,7 +51,7 @@ impl From<Bytes> for Source {
 /// Why an answer broke off.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer broke off")]
-pub struct BrokenOff(#[source] AnswerError);
+pub struct BrokenOff(#[source] Option<AnswerError>);
 
 /// An answer's body on its way to the client. The exchange ends with it.
 #[derive(Debug)]
@@ -79,6 +84,31 @@ impl Body {
                 self.source = Source::Empty;
                 Frame::data(bytes)
             }
+            Source::Kept(pieces) => match pieces.next() {
+                Some(piece) => Frame::data(piece),
+                None => {
+                    self.source = Source::Empty;
+                    return Poll::Ready(None);
+                }
+            },
+            Source::Shared(shared) => match shared.poll(cx) {
+                Poll::Pending => {
+                    self.wait();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(piece)) => Frame::data(piece),
+                Poll::Ready(Err(End::Whole(None))) => {
+                    self.source = Source::Empty;
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Err(End::Whole(Some(trailers)))) => Frame::trailers(trailers),
+                Poll::Ready(Err(End::Broken(reject))) => {
+                    if let Some(exchange) = &mut self.exchange {
+                        exchange.reject = Some(reject);
+                    }
+                    return Poll::Ready(Some(Err(BrokenOff(None))));
+                }
+            },
             Source::Origin(body) => match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => {
                     self.wait();
@@ -93,7 +123,7 @@ impl Body {
                     if let Some(exchange) = &mut self.exchange {
                         exchange.reject = Some(error.reject());
                     }
-                    return Poll::Ready(Some(Err(BrokenOff(error))));
+                    return Poll::Ready(Some(Err(BrokenOff(Some(error)))));
                 }
             },
         };
@@ -173,7 +203,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         let ended = match &self.source {
             Source::Empty => true,
-            Source::Made(_) => false,
+            Source::Made(_) | Source::Kept(_) | Source::Shared(_) => false,
             Source::Origin(body) => body.is_end_stream(),
         };
         ended && self.held() == 0
@@ -184,6 +214,8 @@ impl HttpBody for Body {
             Source::Empty => SizeHint::with_exact(0),
             Source::Made(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Origin(body) => body.size_hint(),
+            Source::Kept(pieces) => SizeHint::with_exact(pieces.length()),
+            Source::Shared(_) => SizeHint::default(),
         };
         match rest.exact() {
             Some(rest) => SizeHint::with_exact(self.held() + rest),

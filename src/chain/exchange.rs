@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::{
     answer::{self, Body, Source},
+    cached::Passing,
     tunnel::Tunnel,
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
         BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, acceptable_request_id,
         client_address, new_request_id,
     },
-    metrics::Finished,
+    metrics::{Cached, Finished},
     overload::Slot,
     reject::Reject,
     route::Query,
@@ -94,6 +95,9 @@ pub struct Exchange {
     pub(super) held: u64,
     /// Its place at its upstream, where those are counted.
     pub(super) slot: Option<Slot>,
+    /// What became of it at the cache of its route, and what is known of it there until its answer comes.
+    pub(super) cached: Option<Cached>,
+    pub(super) passing: Option<Box<Passing>>,
     /// The tunnel that opens when the answer is sent.
     pub(super) tunnel: Option<Tunnel>,
     /// Whether this is a dry run, which nobody counts and logs.
@@ -157,6 +161,8 @@ impl Exchange {
             entered: false,
             held: 0,
             slot: None,
+            cached: None,
+            passing: None,
             tunnel: None,
             rehearsed: false,
         })

@@ -208,7 +208,7 @@ pub(super) fn to_https(exchange: &Exchange, port: u16) -> Response<Source> {
 }
 
 /// Says in the daemon's log what the client is not told, and notes the endpoint for the access log.
-fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Failure) -> Reject {
+pub(super) fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Failure) -> Reject {
     // What the guard saw in the body says more than that the body broke off. Of a request that
     // failed otherwise it says nothing: the fault is in one behind it in the pipeline.
     let reject = match (failure.reject, exchange.client.state.refusal()) {

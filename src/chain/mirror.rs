@@ -13,16 +13,13 @@ use http::{
     request::Parts,
 };
 use http_body_util::BodyExt as _;
-use tokio::time::Instant;
 
-use super::{exchange::Exchange, forward::introduction, overload::outcome};
+use super::{exchange::Exchange, forward::introduction, overload::Room};
 use crate::{
-    config::Priority,
     message::{MIRRORED, RequestBody, Tapped, Untapped},
     metrics::{MirrorPlace, Mirrored, Unmirrored},
-    overload::Slot,
     snapshot::{Mirror, Route, Way},
-    upstream::{Aim, Answer, AnswerBody, Call, Failure, Upstream},
+    upstream::{Aim, Answer, AnswerBody, Call},
     worker::Worker,
 };
 
@@ -170,38 +167,4 @@ async fn discard(mut body: AnswerBody) -> bool {
         left = rest;
     }
     true
-}
-
-/// A place at an upstream that bounds what it has in flight. Copies go last.
-struct Room<'a> {
-    upstream: &'a Upstream,
-    slot: Option<Slot>,
-    worker: usize,
-}
-
-impl<'a> Room<'a> {
-    fn enter(upstream: &'a Upstream, worker: usize) -> Option<Self> {
-        let slot = match &upstream.gate {
-            None => None,
-            Some(gate) => Some(gate.enter(Instant::now(), worker, || Priority::Low).ok()?),
-        };
-        Some(Self { upstream, slot, worker })
-    }
-
-    fn tell(&mut self, answer: &Result<Answer, Failure>) {
-        let (Some(gate), Some(slot)) = (&self.upstream.gate, &mut self.slot) else { return };
-        let outcome = match answer {
-            Ok(answer) => outcome(&answer.response, false),
-            Err(failure) => failure.outcome(),
-        };
-        gate.tell(slot, outcome, None, Instant::now(), self.worker);
-    }
-}
-
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
-        if let (Some(gate), Some(slot)) = (&self.upstream.gate, self.slot.take()) {
-            gate.leave(slot, self.worker, Instant::now);
-        }
-    }
 }

@@ -13,8 +13,10 @@
 mod admit;
 mod aim;
 mod answer;
+mod cached;
 mod echo;
 mod exchange;
+mod fetch;
 mod forward;
 mod identify;
 mod limit;
@@ -25,6 +27,7 @@ mod plan;
 mod prepare;
 mod record;
 mod stage;
+mod status;
 mod tunnel;
 mod unread;
 mod validate;
@@ -35,6 +38,7 @@ use std::{convert::Infallible, sync::Arc};
 use http::{Response, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
+use self::cached::Looked;
 pub use self::{
     answer::{Body, BrokenOff},
     exchange::Exchange,
@@ -121,10 +125,22 @@ async fn run(
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
         let aim = exchange.aim(route, head, &params);
+        let asking = exchange.asking(route, head, &params);
         exchange.strip_credentials(route, head);
         let changes = prepare::prepare(exchange, route, &params, &kept, head)?;
         // 9 lookup: the cache
-        let _miss = route.cache.lookup(head);
+        if let (Some(cache), Some(asking)) = (&route.cache, asking) {
+            match exchange.look_up(cache, asking, kept.upgrade.is_some(), head, body) {
+                Looked::Kept(response) => return Ok(answer::change(response, changes)),
+                Looked::Passed => {}
+                Looked::Fetch(wanted) => {
+                    let fetched = Box::pin(exchange.fetch(&wanted, route, aim, head)).await?;
+                    if let Some(response) = fetched {
+                        return Ok(answer::change(response, changes));
+                    }
+                }
+            }
+        }
         // 10 forward: is there room? pick an endpoint, send, try again where that is safe
         exchange.enter_upstream(route)?;
         exchange.mirror(route, kept.upgrade.is_some(), head, body);
@@ -142,7 +158,10 @@ async fn run(
     forward::address(&mut call, exchange, upstream, aim)?;
     let answer = upstream.forward(&mut call).await;
     let tried = (call.tries, call.connect, call.aim);
-    let response = forward::end(exchange, upstream, upgrade, answer, tried)?;
+    let mut response = forward::end(exchange, upstream, upgrade, answer, tried)?;
+    if let Some(passing) = exchange.passing.take() {
+        exchange.went_by(&passing, &mut response);
+    }
     // 11 answer: header fields for the client; the body streams on, counted
     Ok(answer::change(response, changes))
 }

@@ -4,7 +4,7 @@
 //! back when it ends. Who makes it is only looked at where there is not room for all: a client that broke a
 //! limit lately counts as one priority lower, by its address before it is known, by its identity after.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{Response, StatusCode, Version};
 use hyper::body::Body as _;
@@ -15,10 +15,10 @@ use crate::{
     config::Priority,
     key::Who,
     message::RequestBody,
-    overload::{AHEAD, Gate, Outcome, SMALL},
+    overload::{AHEAD, Gate, Outcome, SMALL, Slot},
     reject::Reject,
     snapshot::Route,
-    upstream::{Answer, Failure},
+    upstream::{Answer, Failure, Upstream},
 };
 
 /// When it may be worth to come again: others have done soon, or not; who knows.
@@ -161,6 +161,53 @@ impl Exchange {
             "{in_flight} in flight of {limit}{kind}, {part} for {} priority{lowered}",
             priority.name()
         )
+    }
+}
+
+/// A place at an upstream that is not an exchange's.
+pub(super) struct Room {
+    upstream: Arc<Upstream>,
+    slot: Option<Slot>,
+    worker: usize,
+}
+
+impl Room {
+    /// A place for what nobody waits for, which goes last; none if there is no room.
+    pub(super) fn enter(upstream: &Arc<Upstream>, worker: usize) -> Option<Self> {
+        let slot = match &upstream.gate {
+            None => None,
+            Some(gate) => Some(gate.enter(Instant::now(), worker, || Priority::Low).ok()?),
+        };
+        Some(Self { upstream: upstream.clone(), slot, worker })
+    }
+
+    /// The place of an exchange.
+    pub(super) fn of(exchange: &mut Exchange, upstream: &Arc<Upstream>) -> Self {
+        let worker = exchange.client.worker.index;
+        Self { upstream: upstream.clone(), slot: exchange.slot.take(), worker }
+    }
+
+    /// Gives it to an exchange.
+    pub(super) fn give(mut self, exchange: &mut Exchange) {
+        exchange.slot = self.slot.take();
+    }
+
+    /// Tells the gate what a request came to.
+    pub(super) fn tell(&mut self, answer: &Result<Answer, Failure>) {
+        let (Some(gate), Some(slot)) = (&self.upstream.gate, &mut self.slot) else { return };
+        let outcome = match answer {
+            Ok(answer) => outcome(&answer.response, false),
+            Err(failure) => failure.outcome(),
+        };
+        gate.tell(slot, outcome, None, Instant::now(), self.worker);
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let (Some(gate), Some(slot)) = (&self.upstream.gate, self.slot.take()) {
+            gate.leave(slot, self.worker, Instant::now);
+        }
     }
 }
 

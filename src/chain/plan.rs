@@ -288,14 +288,17 @@ fn finish(
     let way = route.target.way(exchange.way);
     let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
     exchange.aim(route, &mut head, params);
+    let asking = exchange.asking(route, &head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &kept, &mut head)?;
     planned.note(match came == head.uri {
         true => format!("the target stays `{came}`"),
         false => format!("the target `{came}` becomes `{}`", head.uri),
     });
-    let _miss = route.cache.lookup(&head);
-    planned.note("nothing configured");
+    planned.note(match (&route.cache, asking) {
+        (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
+        _ => "nothing configured".into(),
+    });
     let scope = Scope { exchange, route, params };
     if let (Some(Way { upstream, .. }), Some(choice)) = (route.target.way(exchange.way), choice) {
         let mirror = route.mirror.clone().filter(|_| kept.upgrade.is_none());
@@ -387,6 +390,6 @@ fn made(exchange: &Exchange, mut answer: Response<Source>) -> Answer {
     exchange.sign(answer.headers_mut());
     answer.map(|source| match source {
         Source::Made(bytes) => bytes,
-        Source::Empty | Source::Origin(_) => Bytes::new(),
+        Source::Empty | Source::Origin(_) | Source::Kept(_) | Source::Shared(_) => Bytes::new(),
     })
 }

@@ -9,6 +9,7 @@ mod api_key;
 mod auth;
 mod balance;
 mod breaker;
+mod cache;
 mod check;
 mod discovery;
 mod enforce;
@@ -60,6 +61,7 @@ pub use self::{
     },
     balance::{Balance, BalanceWord, Hash, SameSite, Sticky, StickyTable},
     breaker::{Breaker, Hedge, Queue},
+    cache::{Cache, CacheIgnore, CacheMethod, CacheQuery, CacheRules, CacheTtl, CacheUse},
     discovery::{Discovery, Family, Scheme},
     enforce::Enforce,
     file::{read_file, read_file_up_to, read_text_file},
@@ -132,6 +134,8 @@ pub struct Config {
     /// How much: for `limit` of routes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limit: BTreeMap<String, Limit>,
+    /// Where answers are kept, for `cache` of routes.
+    pub cache: Cache,
     /// Where addresses are, for access lists by country or autonomous system.
     pub geoip: GeoIp,
     /// Which requests go where.

@@ -79,6 +79,10 @@ impl Reference {
             Section::One(table) => {
                 self.line(shown, &format!("[{name}]"));
                 self.table(*table, path, shown);
+                if let Some(named) = table.values().and_then(only_table) {
+                    let section = Section::Named(named);
+                    self.section(path, named, &section, shown);
+                }
             }
             Section::Many(table) => {
                 self.line(shown, &format!("[[{name}]]"));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     auth::{Allow, ClaimValue, Policy, Require},
+    cache::CacheUse,
     limit::LimitUse,
     overload::Priority,
     path::Path,
@@ -68,6 +69,10 @@ pub struct Route {
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = &"10/s")]
     pub limit: OneOrMany<LimitUse>,
+    /// Answers that are kept: `true`: as the origin says (RFC 9111); the name of a `[cache.NAME]`, or a table with its keys: `{ ttl = "30s" }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
+    pub cache: Option<CacheUse>,
     /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`; or several upstreams, each with a share: `[{ upstream = "v2", weight = 5 }, { upstream = "v1", weight = 95 }]`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub to: To,

@@ -7,8 +7,8 @@
 use std::fmt::Display;
 
 use super::{
-    AuthMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, ProcessMetrics, Registry,
-    RouteMetrics, STANDINGS, StoreMetrics, UpstreamMetrics, discovery,
+    AuthMetrics, CacheMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, ProcessMetrics, Registry,
+    RouteMetrics, STANDINGS, Shelved, StoreMetrics, UpstreamMetrics, discovery,
     exposition::{Kind, Page},
     limits, overload,
 };
@@ -25,6 +25,8 @@ pub struct Outside {
     pub log_write_errors: u64,
     /// Open file descriptors, from [`open_files`](super::open_files).
     pub open_files: Option<u64>,
+    /// What the memory for answers holds.
+    pub shelved: Shelved,
 }
 
 impl Registry {
@@ -49,6 +51,7 @@ impl Registry {
         by_word(&mut page, reports, ("list", "reason"), &self.access, Counters::counted);
         routes(&mut page, &self.routes);
         mirrors(&mut page, &self.mirrors);
+        caches(&mut page, &self.caches, &outside.shelved);
         upstreams(&mut page, &self.upstreams);
         discovery::discovery(&mut page, &self.upstreams);
         overload::gates(&mut page, &self.upstreams);
@@ -190,6 +193,31 @@ fn mirrors(page: &mut Page, all: &Named<MirrorMetrics>) {
     let help = "Copies that are collected, or sent and not answered to the end.";
     let in_flight = ("janua_mirror_in_flight", Kind::Gauge, help);
     simple(page, in_flight, "route", all, MirrorMetrics::in_flight);
+}
+
+fn caches(page: &mut Page, all: &Named<CacheMetrics>, shelved: &Shelved) {
+    if all.is_empty() {
+        return;
+    }
+    let requests = ("janua_cache_requests_total", "Requests at the cache, by what became of them.");
+    by_word(page, requests, ("route", "outcome"), all, CacheMetrics::requests);
+    let stored = ("janua_cache_stored_total", Kind::Counter, "Answers that were kept.");
+    simple(page, stored, "route", all, CacheMetrics::stored);
+    let refused = ("janua_cache_not_stored_total", "Answers that were not kept, by reason.");
+    by_word(page, refused, ("route", "reason"), all, CacheMetrics::refused);
+    let mut one = |name, kind, help, value: u64| {
+        page.family(name, kind, help).sample(&[], value);
+    };
+    one("janua_cache_bytes", Kind::Gauge, "Memory of what is kept, everything counted.", shelved.bytes);
+    one("janua_cache_capacity_bytes", Kind::Gauge, "Memory that may be kept.", shelved.capacity);
+    one("janua_cache_objects", Kind::Gauge, "URLs of which answers are kept.", shelved.objects);
+    one("janua_cache_evictions_total", Kind::Counter, "URLs that made room for others.", shelved.evicted);
+    one(
+        "janua_cache_filling_bytes",
+        Kind::Gauge,
+        "Memory of answers that are on their way and may be kept.",
+        shelved.filling,
+    );
 }
 
 fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {

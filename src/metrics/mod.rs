@@ -7,6 +7,7 @@
 //! Nothing here knows a route, a refusal or the access log; their words arrive as tables and counts.
 
 mod auth;
+mod cache;
 mod cell;
 mod discovery;
 mod encode;
@@ -26,6 +27,7 @@ mod upstream;
 
 pub use self::{
     auth::AuthMetrics,
+    cache::{CacheMetrics, Cached, Shelved},
     cell::{Counter, Gauge, Held},
     discovery::DiscoveryMetrics,
     encode::{CONTENT_TYPE, Outside},

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    AuthMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics, MirrorMetrics,
+    AuthMetrics, CacheMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics, MirrorMetrics,
     ProcessMetrics, QuotaMetrics, RouteMetrics, StoreMetrics, UpstreamMetrics,
 };
 
@@ -26,6 +26,8 @@ pub struct Registry {
     pub(super) routes: Named<RouteMetrics>,
     /// By the names of their routes.
     pub(super) mirrors: Named<MirrorMetrics>,
+    /// By the names of their routes.
+    pub(super) caches: Named<CacheMetrics>,
     pub(super) upstreams: Named<UpstreamMetrics>,
     /// What access lists only reported, by reason.
     pub(super) access: Named<Counters>,
@@ -90,6 +92,7 @@ impl<'a> Loading<'a> {
             listeners: Named::new(),
             routes: Named::new(),
             mirrors: Named::new(),
+            caches: Named::new(),
             upstreams: Named::new(),
             access: Named::new(),
             auths: Named::new(),
@@ -125,6 +128,12 @@ impl<'a> Loading<'a> {
     pub fn mirror(&mut self, route: &str) -> Arc<MirrorMetrics> {
         let old = self.previous.map(|previous| &previous.mirrors);
         keep(&mut self.next.mirrors, old, route, || MirrorMetrics::new(self.workers))
+    }
+
+    /// The counts of what is kept for the route with this name; `reasons` are those for which answers are not.
+    pub fn cache(&mut self, route: &str, reasons: Labels) -> Arc<CacheMetrics> {
+        let old = self.previous.map(|previous| &previous.caches);
+        keep(&mut self.next.caches, old, route, || CacheMetrics::new(self.workers, reasons))
     }
 
     /// The counts of the upstream with this name.

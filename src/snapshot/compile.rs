@@ -16,6 +16,7 @@ use super::{
 use crate::{
     access::Lists,
     auth::{self, Cookies, Provider, Providers, Signer, identity_header},
+    cache::Caches,
     config::{self, Config, Path, Problem, Problems},
     limit::Limits,
     message::{MIRRORED, Reserved},
@@ -60,11 +61,14 @@ impl Snapshot {
         let signer = signer(&config, state, previous, &mut problems);
         let given = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, given, &mut metrics, &mut problems);
+        let before = previous.map(|previous| &previous.caches);
+        let caches = Caches::compile(&config.cache, before, &mut problems);
         let known = Known {
             upstreams: &upstreams,
             access: &lists,
             auths: &auths,
             limits: &limits,
+            caches: &caches,
             config: &config,
         };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
@@ -79,6 +83,9 @@ impl Snapshot {
             return Err(problems);
         };
         limits.forget();
+        if purpose == Purpose::Serve {
+            caches.resize(&config.cache);
+        }
         let snapshot = Self {
             reserved: Arc::new(reserved(&config)),
             cookies: Cookies::of(&auths),
@@ -89,6 +96,7 @@ impl Snapshot {
             auths: auths.into_values().flatten().collect(),
             signer,
             limits,
+            caches,
             overload,
             routes,
             no_route: metrics.route(metrics::NO_ROUTE),
@@ -178,6 +186,7 @@ pub(super) struct Known<'a> {
     pub(super) access: &'a Lists,
     pub(super) auths: &'a Providers,
     pub(super) limits: &'a Limits,
+    pub(super) caches: &'a Caches,
     pub(super) config: &'a Config,
 }
 

@@ -38,6 +38,7 @@ pub use self::{
 };
 use crate::{
     auth::{Cookies, Provider, Signer},
+    cache::Caches,
     config::Config,
     discovery::Running,
     limit::Limits,
@@ -77,6 +78,8 @@ pub struct Snapshot {
     pub signer: Option<Arc<Signer>>,
     /// What limits count.
     pub limits: Limits,
+    /// What is kept of answers.
+    pub caches: Caches,
     /// How much the gateway may have in flight.
     pub overload: Overload,
     /// Header fields that only Janua says, see `identity-headers`.

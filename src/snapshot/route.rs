@@ -6,7 +6,7 @@ use super::{Mirror, Target, compile::Known, target::target};
 use crate::{
     access::Access,
     auth::{Auth, Door},
-    cache::Cache,
+    cache::{self, Cache},
     config::{self, Path, Problem, Problems},
     limit::{self, Limiter},
     metrics::{Loading, RouteMetrics},
@@ -26,7 +26,7 @@ pub struct Route {
     /// How much.
     pub limit: Limiter,
     /// What is kept.
-    pub cache: Cache,
+    pub cache: Option<Box<Cache>>,
     /// Where requests go.
     pub target: Target,
     /// Who gets a copy of what goes there.
@@ -55,7 +55,7 @@ impl Route {
             access: Access::default(),
             auth: Auth::default(),
             limit: Limiter::default(),
-            cache: Cache::default(),
+            cache: None,
             mirror: None,
             rewrite: PathRewrite::default(),
             request_headers: HeaderRules::default(),
@@ -102,6 +102,16 @@ impl Route {
             at: &at.key("limit"),
         };
         let limit = known.limits.of_route(&route.limit, place, metrics, problems);
+        let ways = target.iter().flat_map(Target::ways).map(|way| &*way.upstream.name);
+        let place = cache::Place {
+            route: name,
+            upstreams: &ways.collect::<Vec<_>>(),
+            asks: !route.auth.is_empty(),
+            params: &params,
+            at: &at.key("cache"),
+        };
+        let written = route.cache.as_ref().filter(|_| target.is_some());
+        let cache = known.caches.of_route(written, place, metrics, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
@@ -114,7 +124,7 @@ impl Route {
             access: access?,
             auth: auth?,
             limit: limit?,
-            cache: Cache::default(),
+            cache: cache?,
             target: target?,
             mirror: mirror?,
             rewrite: rewrite?,

@@ -3,13 +3,20 @@
 //! In: a name. Out: an [`Origin`] that serves at a port of 127.0.0.1 until it is dropped. It speaks
 //! HTTP/1.1 in clear and is nobody's model of a web server.
 
-use std::{convert::Infallible, fmt::Write as _, io, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt::Write as _,
+    io,
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::stream;
 use http::{
     HeaderValue, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
 };
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
@@ -31,6 +38,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Events of `/sse`, and what lies between two of them.
 const EVENTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// The tag of what never changes.
+const ARCHIVE: &str = "\"1848\"";
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
@@ -114,6 +124,7 @@ async fn answer(name: &'static str, request: Request<Incoming>) -> Response<Body
         ("delay", millis) => delayed(name, millis).await,
         ("status", code) => with_status(name, code),
         ("echo", "") => echoed(request),
+        ("news", subject) => news(name, subject, &request),
         ("sse", "") => events(name),
         ("ws", "") => websocket::accept(request).map(|()| whole("")),
         _ => text(report(name, &request)),
@@ -147,6 +158,30 @@ fn with_status(name: &str, code: &str) -> Response<Body> {
     };
     let mut response = text(format!("{name} answers {status}\n"));
     *response.status_mut() = status;
+    response
+}
+
+/// What may be kept for two seconds, and given for ten more while it is fetched anew; of an `archive` only if
+/// this origin says each time that it holds.
+fn news(name: &str, subject: &str, request: &Request<Incoming>) -> Response<Body> {
+    static EDITION: AtomicU32 = AtomicU32::new(1);
+    let archive = subject == "archive";
+    let holds = archive && request.headers().get(IF_NONE_MATCH).is_some_and(|tag| tag == ARCHIVE);
+    let mut response = if holds {
+        let mut response = Response::new(whole(""));
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        let edition = EDITION.fetch_add(1, Relaxed);
+        text(format!("edition {edition} on {subject}, by {name}\n"))
+    };
+    let headers = response.headers_mut();
+    let control = if archive { "no-cache" } else { "max-age=2, stale-while-revalidate=10" };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(control));
+    headers.insert("cache-tag", HeaderValue::from_static("news"));
+    if archive {
+        headers.insert(ETAG, HeaderValue::from_static(ARCHIVE));
+    }
     response
 }
 

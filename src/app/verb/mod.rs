@@ -1,6 +1,7 @@
 //! What each verb does. Only here is anything printed; a pipe that nobody reads is no failure.
 
 mod ask;
+mod cache;
 mod check;
 mod demo;
 mod explain;
@@ -35,6 +36,7 @@ impl Cli {
             Verb::Demo { listen } => demo::demo(listen),
             Verb::Explain(arguments) => explain::explain(arguments),
             Verb::Limits(arguments) => limits::limits(&arguments),
+            Verb::Cache(verb) => cache::cache(&verb),
             Verb::Upstreams(arguments) => upstreams::upstreams(&arguments),
             Verb::Drain(arguments) => upstreams::drain(&arguments),
             Verb::Weight(arguments) => upstreams::weigh(&arguments),

@@ -1,0 +1,292 @@
+//! From `[cache]`, `[cache.NAME]` and what routes write to [`Cache`]s.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::{HeaderName, StatusCode};
+
+use super::{
+    Cache, Memory, Partition,
+    policy::{Ignore, Methods, Policy, Ttl},
+    rules::Unkept,
+    url::Query,
+};
+use crate::{
+    config::{
+        self, CacheIgnore, CacheMethod, CacheRules, CacheTtl, CacheUse, Duration, Path, Problem,
+        Problems, Statuses,
+    },
+    key::{Part, Recipe},
+    metrics::Loading,
+};
+
+/// What routes may name, and where answers are kept.
+#[derive(Debug)]
+pub struct Caches {
+    /// None for a name whose section is wrong, so that who names it is not called wrong too.
+    named: BTreeMap<String, Option<Rules>>,
+    memory: Arc<Memory>,
+}
+
+/// Rules that routes share, compiled.
+#[derive(Clone, Debug)]
+struct Rules {
+    written: CacheRules,
+    policy: Arc<Policy>,
+    query: Query,
+}
+
+/// The route that keeps answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its name.
+    pub route: &'a str,
+    /// The upstreams that its requests may go to, in their order.
+    pub upstreams: &'a [&'a str],
+    /// Whether it asks who makes a request.
+    pub asks: bool,
+    /// Its path parameters.
+    pub params: &'a [Box<str>],
+    /// Where its `cache` stands.
+    pub at: &'a Path,
+}
+
+impl Caches {
+    /// Compiles `[cache]` and every `[cache.NAME]`. What was kept `before` stays.
+    pub fn compile(
+        written: &config::Cache,
+        before: Option<&Self>,
+        problems: &mut Problems,
+    ) -> Self {
+        let at = Path::root().key("cache");
+        check_sizes(written, &at, problems);
+        let named = written.rules.iter().map(|(name, rules)| {
+            let at = at.key(name.clone());
+            (name.clone(), Rules::compile(rules, &at, problems))
+        });
+        let named = named.collect();
+        let memory = match before {
+            Some(before) => before.memory.clone(),
+            None => Arc::new(Memory::new(written)),
+        };
+        Self { named, memory }
+    }
+
+    /// What is kept, for whoever looks after it.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// Makes the sizes hold that this was compiled with.
+    pub fn resize(&self, written: &config::Cache) {
+        self.memory.resize(written);
+    }
+
+    /// What a route keeps, if it keeps anything.
+    pub fn of_route(
+        &self,
+        written: Option<&CacheUse>,
+        place: Place<'_>,
+        metrics: &mut Loading<'_>,
+        problems: &mut Problems,
+    ) -> Option<Option<Box<Cache>>> {
+        let plain = || Rules::compile(&CacheRules::default(), place.at, &mut Problems::new());
+        let rules = match written {
+            None | Some(CacheUse::Switch(false)) => return Some(None),
+            Some(CacheUse::Switch(true)) => match self.named.get("default") {
+                Some(default) => default.clone(),
+                None => plain(),
+            },
+            Some(CacheUse::Name(name)) => self.named(name, place.at, problems),
+            Some(CacheUse::Rules(own)) => Rules::compile(own, place.at, problems),
+        }?;
+        if place.upstreams.is_empty() {
+            let message = "answers are kept of upstreams, and this route has none";
+            problems.push(Problem::error(place.at.clone(), message).help("leave `cache` out"));
+            return None;
+        }
+        let words = &rules.written.key;
+        let recipe = self.recipe(words, place, problems)?;
+        let metrics = metrics.cache(place.route, Unkept::REASONS);
+        let bases = place.upstreams.iter().map(|upstream| self.base(place.route, upstream));
+        Some(Some(Box::new(Cache {
+            policy: rules.policy,
+            query: rules.query,
+            partition: Partition::new(bases.collect(), recipe),
+            wait: rules.written.wait.0,
+            tells: rules.written.cache_status,
+            memory: self.memory.clone(),
+            metrics,
+        })))
+    }
+
+    fn named(&self, name: &str, at: &Path, problems: &mut Problems) -> Option<Rules> {
+        if let Some(rules) = self.named.get(name) {
+            return rules.clone();
+        }
+        let problem = Problem::error(at.clone(), format!("there is no `[cache.{name}]`"));
+        let known = self.named.keys().map(String::as_str);
+        let or = || "`true`, or a table such as `{ ttl = \"30s\" }`".into();
+        problems.push(problem.help_meant(name, known, or));
+        None
+    }
+
+    /// What tells answers apart beside the URL: what is written, else who makes the request, where that is
+    /// asked for.
+    fn recipe(
+        &self,
+        words: &[String],
+        place: Place<'_>,
+        problems: &mut Problems,
+    ) -> Option<Recipe> {
+        let default = ["identity".to_owned()];
+        let words = match words {
+            [] if place.asks => &default[..],
+            [word] if word == "global" => &[],
+            words => words,
+        };
+        let at = place.at.key("key");
+        let recipe = Recipe::compile(words, 128, &at, problems)?;
+        let problem = recipe.parts.iter().find_map(|part| match part {
+            Part::Path(name) if !place.params.contains(name) => {
+                let message = format!("`{}` has no path parameter `{name}`", place.route);
+                Some(Problem::error(at.clone(), message).help("another `key`"))
+            }
+            Part::Identity | Part::Claim(_) if !place.asks => {
+                let message = format!("`{}` asks nobody who they are", place.route);
+                Some(Problem::error(at.clone(), message).help("add `auth` to the route"))
+            }
+            _ => None,
+        });
+        match problem {
+            None => Some(recipe),
+            Some(problem) => {
+                problems.push(problem);
+                None
+            }
+        }
+    }
+
+    /// What tells this route's answers from others'.
+    fn base(&self, route: &str, upstream: &str) -> u128 {
+        self.memory.digest(|hasher| {
+            hasher.write(route.as_bytes());
+            hasher.write_u8(0xff);
+            hasher.write(upstream.as_bytes());
+        })
+    }
+}
+
+fn check_sizes(written: &config::Cache, at: &Path, problems: &mut Problems) {
+    let (size, most) = (written.size.0, written.max_object.0);
+    if size < 1 << 20 {
+        let problem = Problem::error(at.key("size"), "less than a mebibyte keeps nothing");
+        problems.push(problem.help("`\"256MiB\"` is the default"));
+    } else if most > size / 8 {
+        let message = "one answer may take more than an eighth of `size`";
+        let help = format!("at most {} bytes here, or a larger `size`", size / 8);
+        problems.push(Problem::error(at.key("max-object"), message).help(help));
+    }
+    if written.max_variants == 0 {
+        problems.push(Problem::error(at.key("max-variants"), "none could be kept"));
+    }
+}
+
+impl Rules {
+    fn compile(written: &CacheRules, at: &Path, problems: &mut Problems) -> Option<Self> {
+        let before = problems.iter().len();
+        let ttl = ttl(written.ttl.as_ref(), &at.key("ttl"), problems);
+        let status = statuses(&written.status, &at.key("status"), problems);
+        let targeted = targeted(&written.targeted, &at.key("targeted"), problems);
+        let query = Query::compile(&written.query, &at.key("query"), problems);
+        let ignores = |word| written.ignore.contains(&word);
+        if written.methods.is_empty() {
+            problems.push(
+                Problem::error(at.key("methods"), "no request would be answered")
+                    .help("`[\"GET\", \"HEAD\"]`; or leave `cache` out"),
+            );
+        }
+        let policy = Policy {
+            ttl,
+            override_ttl: written.override_ttl.map(seconds),
+            heuristic: seconds(written.heuristic),
+            stale_while_revalidate: seconds(written.stale_while_revalidate),
+            stale_if_error: seconds(written.stale_if_error),
+            ignore: Ignore {
+                no_store: ignores(CacheIgnore::NoStore),
+                private: ignores(CacheIgnore::Private),
+                no_cache: ignores(CacheIgnore::NoCache),
+                must_revalidate: ignores(CacheIgnore::MustRevalidate),
+                set_cookie: ignores(CacheIgnore::SetCookie),
+                vary: ignores(CacheIgnore::Vary),
+                authorization: ignores(CacheIgnore::Authorization),
+                request: ignores(CacheIgnore::Request),
+            },
+            status,
+            methods: Methods {
+                get: written.methods.contains(&CacheMethod::Get),
+                head: written.methods.contains(&CacheMethod::Head),
+                post: false,
+            },
+            targeted,
+            normalise: written.normalise,
+            whole: written.whole,
+        };
+        let made = Self { written: written.clone(), policy: Arc::new(policy), query };
+        (problems.iter().len() == before).then_some(made)
+    }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.0.as_secs()).unwrap_or(u32::MAX).min(1 << 31)
+}
+
+fn ttl(written: Option<&CacheTtl>, at: &Path, problems: &mut Problems) -> Ttl {
+    match written {
+        None => Ttl::default(),
+        Some(CacheTtl::All(all)) => Ttl::new(Some(seconds(*all)), []),
+        Some(CacheTtl::Table(table)) => {
+            let mut by_status = Vec::new();
+            for (word, time) in table {
+                match word.parse::<Statuses>() {
+                    _ if word == "default" => {}
+                    Ok(statuses) => by_status.push((statuses, seconds(*time))),
+                    Err(message) => {
+                        let problem = Problem::error(at.key(word.clone()), message);
+                        problems.push(problem.help("a status such as `404`, `\"4xx\"`, or `default`"));
+                    }
+                }
+            }
+            Ttl::new(table.get("default").copied().map(seconds), by_status)
+        }
+    }
+}
+
+fn statuses(written: &[u16], at: &Path, problems: &mut Problems) -> Option<Box<[StatusCode]>> {
+    let mut statuses = Vec::new();
+    for (index, code) in written.iter().enumerate() {
+        match StatusCode::from_u16(*code) {
+            Ok(status) if (200..600).contains(code) && !matches!(code, 206 | 304) => {
+                statuses.push(status);
+            }
+            _ => {
+                let message = format!("answers with {code} are not kept as they are");
+                problems.push(Problem::error(at.index(index), message));
+            }
+        }
+    }
+    (!statuses.is_empty()).then(|| statuses.into())
+}
+
+fn targeted(written: &[String], at: &Path, problems: &mut Problems) -> Box<[HeaderName]> {
+    let mut names = Vec::new();
+    for (index, text) in written.iter().enumerate() {
+        match HeaderName::try_from(text.as_str()) {
+            Ok(name) => names.push(name),
+            Err(_) => {
+                let message = format!("`{text}` is not a field name");
+                problems.push(Problem::error(at.index(index), message));
+            }
+        }
+    }
+    names.into()
+}

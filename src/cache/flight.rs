@@ -1,0 +1,351 @@
+//! [`Flight`]: an answer on its way from the origin, for everybody who asked for it.
+//!
+//! In: what its [`Pilot`] finds out, and the body piece by piece. Out: for whoever waits a [`Landing`], once,
+//! and the body by a [`Reader`] each, from its first piece. While the answer may be kept, all of it is held,
+//! within bounds; when it is found to be too large, it is held no more and goes no faster than its slowest
+//! reader takes it. If the pilot is gone without a word, everybody goes alone.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use parking_lot::Mutex;
+use slab::Slab;
+use tokio::sync::watch;
+
+use super::{
+    object::Object,
+    shelf::{Key, Seek},
+};
+use crate::reject::Reject;
+
+/// Bytes that are held of an answer that is not kept, before its slowest reader has to take some.
+const AHEAD: u64 = 256 << 10;
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub enum Landing {
+    /// An answer comes, with this head.
+    Comes(Arc<Object>),
+    /// What was kept may be given: its origin says that it holds.
+    Holds(Arc<Object>),
+    /// The origin failed; what was kept may still do for some.
+    Failed {
+        /// Why.
+        reject: Reject,
+        /// What was kept.
+        stale: Option<Arc<Object>>,
+    },
+    /// Nobody but who asked may have it.
+    Alone,
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+pub struct Flight {
+    /// What the origin was asked, as far as answers may vary by it.
+    pub request: HeaderMap,
+    landing: watch::Receiver<Option<Landing>>,
+    body: Mutex<Body>,
+}
+
+#[derive(Debug, Default)]
+struct Body {
+    /// The number of the first piece that is held.
+    first: usize,
+    pieces: VecDeque<Bytes>,
+    held: u64,
+    end: Option<End>,
+    /// Whether no more is held than somebody still has to read.
+    passes: bool,
+    /// The next piece of each reader.
+    readers: Slab<usize>,
+    /// Readers without a next piece; counted up when they are woken.
+    waiting: Vec<Waker>,
+    round: u64,
+    pilot: Option<Waker>,
+}
+
+/// How a body ends.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// As it should; with these trailers.
+    Whole(Option<HeaderMap>),
+    /// It broke off.
+    Broken(Reject),
+}
+
+/// Answers on their way, by what they are kept under.
+#[derive(Debug, Default)]
+pub struct Flights {
+    on_their_way: Mutex<HashMap<u64, Vec<(Key, Arc<Flight>)>>>,
+    /// Bytes of their bodies.
+    filling: AtomicU64,
+}
+
+/// Who brings an answer.
+#[derive(Debug)]
+pub struct Pilot {
+    flights: Arc<Flights>,
+    key: Key,
+    flight: Arc<Flight>,
+    landing: watch::Sender<Option<Landing>>,
+    /// Bytes that it may hold if nobody else holds any.
+    most: u64,
+    /// Those of all together.
+    most_filling: u64,
+    /// Bytes counted in `flights`.
+    counted: u64,
+}
+
+/// Whose turn it is.
+#[derive(Debug)]
+pub enum Turn {
+    /// Somebody else's: the answer is on its way.
+    Wait(Arc<Flight>),
+    /// One's own.
+    Lead(Pilot),
+}
+
+impl Flights {
+    /// Waits for an answer that is on its way and may be the one for this request, or brings it. `suits` says
+    /// of one whose head is known whether it is.
+    pub fn join(
+        self: &Arc<Self>,
+        seek: &Seek<'_>,
+        request: &HeaderMap,
+        (most, most_filling): (u64, u64),
+        suits: impl Fn(&Arc<Object>) -> bool,
+    ) -> Turn {
+        let mut all = self.on_their_way.lock();
+        let here = all.entry(seek.hash()).or_default();
+        let same = here.iter().filter(|(key, _)| seek.is(key));
+        let fitting = |flight: &&Arc<Flight>| match &*flight.landing.borrow() {
+            None => true,
+            Some(Landing::Comes(head)) => suits(head) && !flight.body.lock().passes,
+            Some(Landing::Holds(_) | Landing::Failed { .. } | Landing::Alone) => false,
+        };
+        if let Some(flight) = same.map(|(_, flight)| flight).find(fitting) {
+            return Turn::Wait(flight.clone());
+        }
+        let (landing, landed) = watch::channel(None);
+        let (request, body) = (request.clone(), Mutex::default());
+        let flight = Arc::new(Flight { request, landing: landed, body });
+        let key = seek.to_key();
+        here.push((key.clone(), flight.clone()));
+        drop(all);
+        let flights = self.clone();
+        Turn::Lead(Pilot { flights, key, flight, landing, most, most_filling, counted: 0 })
+    }
+
+    /// Bytes of bodies that are on their way and may be kept.
+    pub fn filling(&self) -> u64 {
+        self.filling.load(Relaxed)
+    }
+
+    /// Answers that are on their way.
+    pub fn len(&self) -> usize {
+        self.on_their_way.lock().values().map(Vec::len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Flight {
+    /// What comes of it, once that is known; it is not if its pilot is gone.
+    pub async fn landed(&self) -> Option<Landing> {
+        let mut landing = self.landing.clone();
+        let landed = landing.wait_for(Option::is_some).await.ok()?;
+        landed.clone()
+    }
+
+    /// Somebody who reads the body from its start, if that is still there.
+    pub fn reader(self: &Arc<Self>) -> Option<Reader> {
+        let mut body = self.body.lock();
+        if body.first > 0 {
+            return None;
+        }
+        let place = body.readers.insert(0);
+        Some(Reader { flight: self.clone(), place, next: 0, registered: None, over: false })
+    }
+}
+
+impl Pilot {
+    /// What it brings.
+    pub const fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+
+    /// A digest of that.
+    pub fn digest(&self) -> u64 {
+        self.key.seek().hash()
+    }
+
+    /// What it is kept under.
+    pub const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Tells everybody what comes of it.
+    pub fn land(&self, landing: Landing) {
+        self.landing.send_replace(Some(landing));
+    }
+
+    /// Takes in a piece of the body. It is held as long as all of it may be kept; else when its readers are
+    /// near enough. Not taken if nobody is left who would.
+    pub async fn bring(&mut self, piece: Bytes) -> bool {
+        let length = piece.len() as u64;
+        let (kept, woken) = {
+            let mut body = self.flight.body.lock();
+            if !body.passes {
+                let others = self.flights.filling.load(Relaxed);
+                let much = body.held + length > self.most || others + length > self.most_filling;
+                body.passes = much;
+            }
+            let kept = !body.passes;
+            body.held += length;
+            body.pieces.push_back(piece);
+            (kept, body.wake())
+        };
+        woken.into_iter().for_each(Waker::wake);
+        if kept {
+            self.counted += length;
+            self.flights.filling.fetch_add(length, Relaxed);
+            return true;
+        }
+        self.count_out();
+        let flight = self.flight.clone();
+        std::future::poll_fn(|cx| flight.body.lock().poll_room(cx)).await
+    }
+
+    /// All that came, if it was held.
+    pub fn whole(&self) -> Option<Vec<Bytes>> {
+        let body = self.flight.body.lock();
+        (!body.passes).then(|| body.pieces.iter().cloned().collect())
+    }
+
+    /// Tells everybody that the body is over.
+    pub fn end(&self, end: End) {
+        let mut body = self.flight.body.lock();
+        body.end = Some(end);
+        let woken = body.wake();
+        drop(body);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    fn count_out(&mut self) {
+        self.flights.filling.fetch_sub(std::mem::take(&mut self.counted), Relaxed);
+    }
+}
+
+impl Drop for Pilot {
+    fn drop(&mut self) {
+        self.count_out();
+        {
+            let mut all = self.flights.on_their_way.lock();
+            let digest = self.digest();
+            if let Some(here) = all.get_mut(&digest) {
+                here.retain(|(_, flight)| !Arc::ptr_eq(flight, &self.flight));
+                if here.is_empty() {
+                    all.remove(&digest);
+                }
+            }
+        }
+        let mut body = self.flight.body.lock();
+        body.end.get_or_insert(End::Broken(Reject::UpstreamReset));
+        let woken = body.wake();
+        drop(body);
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Body {
+    /// Those who are to look again.
+    fn wake(&mut self) -> Vec<Waker> {
+        self.round += 1;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Lets go of what everybody has read; ready when there is room for more, or nobody is left.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(slowest) = self.readers.iter().map(|(_, next)| *next).min() else {
+            return Poll::Ready(false);
+        };
+        while self.first < slowest
+            && let Some(piece) = self.pieces.pop_front()
+        {
+            self.first += 1;
+            self.held -= piece.len() as u64;
+        }
+        if self.held <= AHEAD {
+            return Poll::Ready(true);
+        }
+        self.pilot = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// Somebody who reads a body on its way.
+#[derive(Debug)]
+pub struct Reader {
+    flight: Arc<Flight>,
+    place: usize,
+    next: usize,
+    /// The round in which it is to be woken.
+    registered: Option<u64>,
+    over: bool,
+}
+
+impl Reader {
+    /// The next piece, or the end.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        let mut body = self.flight.body.lock();
+        let at = self.next - body.first;
+        if let Some(piece) = body.pieces.get(at).cloned() {
+            self.next += 1;
+            body.readers[self.place] = self.next;
+            let pilot = body.pilot.take();
+            drop(body);
+            if let Some(pilot) = pilot {
+                pilot.wake();
+            }
+            return Poll::Ready(Ok(piece));
+        }
+        if let Some(end) = &body.end {
+            self.over = true;
+            return Poll::Ready(Err(end.clone()));
+        }
+        if self.registered != Some(body.round) {
+            self.registered = Some(body.round);
+            body.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Whether all was read.
+    pub const fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut body = self.flight.body.lock();
+        body.readers.try_remove(self.place);
+        let pilot = body.pilot.take();
+        drop(body);
+        if let Some(pilot) = pilot {
+            pilot.wake();
+        }
+    }
+}

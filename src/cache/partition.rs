@@ -1,0 +1,72 @@
+//! [`Partition`]: what beside the URL tells a route's answers apart, so that nobody is given another's.
+//!
+//! In: a request, before anything is taken off it. Out: an [`Asking`], with a digest of 128 bits, keyed, so that
+//! nobody outside can make two of them meet.
+
+use std::hash::Hasher;
+
+use super::Memory;
+use crate::key::{Ask, Part, Recipe};
+
+/// What beside the URL tells a route's answers apart.
+#[derive(Debug)]
+pub struct Partition {
+    /// The digests of route and upstream, by the number of the way.
+    bases: Box<[u128]>,
+    recipe: Recipe,
+}
+
+/// What a request says of itself before it is made ready for the origin.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking {
+    /// Whose answers are told apart from its own.
+    pub partition: u128,
+    /// The scheme by which its client came.
+    pub scheme: &'static str,
+    /// Whether it has credentials by which its answers are not told apart.
+    pub authorized: bool,
+}
+
+impl Partition {
+    pub(super) const fn new(bases: Box<[u128]>, recipe: Recipe) -> Self {
+        Self { bases, recipe }
+    }
+
+    /// What a request says of itself, which goes the way of this number.
+    #[inline]
+    pub fn asking(
+        &self,
+        memory: &Memory,
+        ask: &Ask<'_>,
+        way: usize,
+        scheme: &'static str,
+    ) -> Asking {
+        let base = self.bases.get(way).copied().unwrap_or_default();
+        let partition = match &*self.recipe.parts {
+            [] => base,
+            _ => memory.digest(|hasher: &mut dyn Hasher| {
+                let mut hasher = hasher;
+                hasher.write_u128(base);
+                self.recipe.feed_said(ask, &mut hasher);
+            }),
+        };
+        Asking { partition, scheme, authorized: self.is_authorized(ask) }
+    }
+
+    /// Whether a request has credentials by which its answers are not told apart.
+    fn is_authorized(&self, ask: &Ask<'_>) -> bool {
+        let apart = |wanted: fn(&Part) -> bool| self.recipe.parts.iter().any(wanted);
+        let known = ask.who.is_some();
+        if known && apart(|part| *part == Part::Identity) {
+            return false;
+        }
+        let field = http::header::AUTHORIZATION;
+        let told = ask.headers.contains_key(&field);
+        known || told && !apart(|part| *part == Part::Header(http::header::AUTHORIZATION))
+    }
+
+    /// What it is, for people.
+    pub fn describe(&self) -> Option<String> {
+        (!self.recipe.parts.is_empty()).then(|| self.recipe.names().join(" and "))
+    }
+}

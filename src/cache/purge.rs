@@ -1,0 +1,195 @@
+//! Purging: an operator's word on what is kept, and a look at it.
+//!
+//! In: what is to go ([`Purge`]), or a URL. Out: it is gone for everybody at once; memory is given back by a
+//! task that goes through all that is kept, a little at a time.
+
+use std::sync::{Arc, atomic::Ordering::AcqRel};
+
+use http::StatusCode;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{
+    Memory,
+    ban::{Full, Reach},
+    shelf::Key,
+    stamps::Verdict,
+    url::canonical_host,
+};
+
+/// As many of the keys of one URL are shown.
+const MOST_SHOWN: usize = 100;
+
+/// What is to go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Purge {
+    /// How much.
+    pub reach: Reach,
+    /// Whether it may be given again once its origin says so.
+    pub soft: bool,
+}
+
+impl Purge {
+    /// What `url`, `prefix`, `host`, `tag` or `all` says; exactly one of them.
+    pub fn read<'a>(said: impl Fn(&str) -> Option<std::borrow::Cow<'a, str>>) -> Option<Self> {
+        let word = |name: &str| said(name).filter(|word| !word.is_empty());
+        let is = |name: &str| said(name).is_some_and(|word| word == "true");
+        let ways = [
+            word("url").map(|url| Reach::Url(canonical(&url).into())),
+            word("prefix").map(|url| Reach::Prefix(canonical(&url).into())),
+            word("host").map(|host| Reach::Host(host.to_ascii_lowercase().into())),
+            word("tag").map(|tag| Reach::Tag((*tag).into())),
+            is("all").then_some(Reach::All),
+        ];
+        let mut ways = ways.into_iter().flatten();
+        let reach = ways.next().filter(|_| ways.next().is_none())?;
+        Some(Self { reach, soft: is("soft") })
+    }
+}
+
+/// A URL as keys have it: scheme and host in small letters, without the scheme's own port or a fragment.
+fn canonical(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let scheme = scheme.to_ascii_lowercase();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (host, target) = rest.split_at(end);
+    let path = if target.starts_with('/') || host.is_empty() { "" } else { "/" };
+    format!("{scheme}://{}{path}{target}", canonical_host(&scheme, host))
+}
+
+/// What is kept, in numbers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Stats {
+    bytes: u64,
+    capacity: u64,
+    objects: u64,
+    evictions: u64,
+    filling: u64,
+    on_their_way: usize,
+    purges: usize,
+}
+
+/// An answer that is kept.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Entry {
+    url: String,
+    status: u16,
+    age: u32,
+    ttl: i64,
+    length: u64,
+    memory: u64,
+    vary: String,
+    state: &'static str,
+}
+
+impl Memory {
+    /// Makes void what is kept of this, for everybody, at once.
+    ///
+    /// # Errors
+    /// Too many purges are not carried out yet.
+    pub fn purge(self: &Arc<Self>, purge: Purge) -> Result<(), Full> {
+        self.shelf.stamps().ban(purge.reach, purge.soft)?;
+        if !self.sweeping.swap(true, AcqRel) {
+            tokio::spawn(self.clone().sweep());
+        }
+        Ok(())
+    }
+
+    /// Gives back the memory of what is void.
+    async fn sweep(self: Arc<Self>) {
+        while self.shelf.stamps().bans() > 0 {
+            let mut sweep = self.shelf.begin_sweep();
+            while self.shelf.sweep(&mut sweep) {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.sweeping.store(false, std::sync::atomic::Ordering::Release);
+    }
+
+    /// What is kept, in numbers.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            bytes: self.shelf.bytes(),
+            capacity: self.shelf.capacity(),
+            objects: self.shelf.len(),
+            evictions: self.shelf.evictions(),
+            filling: self.flights.filling(),
+            on_their_way: self.flights.len(),
+            purges: self.shelf.stamps().bans(),
+        }
+    }
+
+    /// What is kept of a URL; it looks at everything, so not on a worker.
+    pub fn entries(&self, url: &str) -> Vec<Entry> {
+        let url = canonical(url);
+        let now = Instant::now();
+        let mut entries = Vec::new();
+        self.shelf.each(|key: &Key, resource| {
+            if key.url() != url {
+                return;
+            }
+            for object in resource.variants() {
+                if entries.len() == MOST_SHOWN {
+                    return;
+                }
+                let resident = object.resident(now);
+                let left = object.terms.left(resident);
+                let state = match self.shelf.stamps().verdict(object, &key.seek()) {
+                    Verdict::Void => continue,
+                    Verdict::Valid if left > 0 => "fresh",
+                    Verdict::Valid | Verdict::Stale => "stale",
+                };
+                entries.push(Entry {
+                    url: url.clone(),
+                    status: StatusCode::as_u16(&object.status),
+                    age: object.terms.age_after(resident),
+                    ttl: left,
+                    length: object.length(),
+                    memory: object.weight(),
+                    vary: String::from_utf8_lossy(object.vary().0).into_owned(),
+                    state,
+                });
+            }
+        });
+        entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    fn read(query: &[(&str, &'static str)]) -> Option<Purge> {
+        Purge::read(|name| {
+            query.iter().find(|(key, _)| *key == name).map(|(_, value)| Cow::Borrowed(*value))
+        })
+    }
+
+    #[test]
+    fn one_thing_is_purged_at_a_time() {
+        let url = |url: &str| Some(Purge { reach: Reach::Url(url.into()), soft: false });
+        for (query, purge) in [
+            (&[("url", "HTTP://A.example:80/X?y#z")][..], url("http://a.example/X?y")),
+            (&[("url", "https://a.example:8443")], url("https://a.example:8443/")),
+            (&[("tag", "shop"), ("soft", "true")], {
+                Some(Purge { reach: Reach::Tag("shop".into()), soft: true })
+            }),
+            (&[("host", "A.example")], {
+                Some(Purge { reach: Reach::Host("a.example".into()), soft: false })
+            }),
+            (&[("all", "true")], Some(Purge { reach: Reach::All, soft: false })),
+            (&[("all", "yes")], None),
+            (&[("url", "")], None),
+            (&[("url", "http://a/"), ("tag", "b")], None),
+            (&[("soft", "true")], None),
+            (&[], None),
+        ] {
+            assert_eq!(read(query), purge, "{query:?}");
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! An answer fetched for whoever waits for it, in a task of its own: it goes on if they go away.
+//!
+//! In: a request as the origin is to get it, and a [`Pilot`]. Out: by the pilot what everybody may have; to who
+//! began it what only they may, and the facts for their log. An answer that may be kept is, when it is whole.
+//! It ends with the worker at the latest.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED},
+};
+use http_body_util::BodyExt as _;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::overload::Room;
+use crate::{
+    cache::{
+        Cache, End, Head, Landing, Object, Pilot, Tags,
+        rules::{self, Asked, Said, Terms, Unkept, Vary},
+    },
+    message::{RequestBody, strip_response},
+    reject::Reject,
+    snapshot::{View, Way},
+    upstream::{Aim, Answer, AnswerBody, Call, Failure, Pool},
+    worker::{Worker, wall},
+};
+
+/// Pieces of a large answer are put together up to this size, once it is whole.
+const BLOCK: usize = 256 << 10;
+
+/// An answer to fetch.
+pub(super) struct Fetch {
+    pub(super) world: Arc<View>,
+    /// The numbers of the route and of the way.
+    pub(super) rule: usize,
+    pub(super) way: usize,
+    pub(super) worker: Worker,
+    pub(super) request: Request<RequestBody>,
+    pub(super) aim: Aim,
+    pub(super) introduction: Option<Arc<Vec<u8>>>,
+    pub(super) pilot: Pilot,
+    /// The number of what was made void last, when it began.
+    pub(super) stamp: u64,
+    pub(super) asked: Asked,
+    pub(super) authorized: bool,
+    /// What was kept, and is asked about.
+    pub(super) stale: Option<Arc<Object>>,
+    pub(super) room: Room,
+}
+
+/// What came of it, for who began it.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) tries: u32,
+    pub(super) connect: Option<Duration>,
+    pub(super) aim: Aim,
+    /// Who answered.
+    pub(super) endpoint: Option<Arc<Pool>>,
+    pub(super) outcome: Outcome,
+}
+
+/// What there is.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// An answer that everybody may have; its head, as the origin gave it.
+    Shared(StatusCode, HeaderMap),
+    /// The origin says that what was kept holds.
+    Holds(Arc<Object>),
+    /// An answer for them alone, and why.
+    Alone(Box<Response<AnswerBody>>, Unkept),
+    /// None.
+    Failed(Failure),
+}
+
+/// Who began it.
+pub(super) type Back = Option<oneshot::Sender<(Fetched, Option<Room>)>>;
+
+impl Fetch {
+    /// Fetches it.
+    pub(super) async fn run(mut self, back: Back) {
+        let world = self.world.clone();
+        let route = &world.routes.targets()[self.rule];
+        let (Some(way), Some(cache)) = (route.target.way(self.way), &route.cache) else { return };
+        let sent = wall() / 1_000;
+        let (answer, mut fetched) = self.ask(way).await;
+        let got = wall() / 1_000;
+        self.room.tell(&answer);
+        let Answer { response, endpoint } = match answer.and_then(checked) {
+            Ok(answer) => answer,
+            Err(failure) => {
+                let stale = self.stale.clone();
+                self.pilot.land(Landing::Failed { reject: failure.reject, stale });
+                fetched.outcome = Outcome::Failed(failure);
+                return report(back, fetched, None);
+            }
+        };
+        fetched.endpoint = Some(endpoint);
+        match self.judge(cache, &response, (sent, got)) {
+            Ok(Judged::Keep(head)) => {
+                let headers = response.headers().clone();
+                fetched.outcome = Outcome::Shared(response.status(), headers);
+                self.pilot.land(Landing::Comes(Arc::new(head.object(Vec::new()))));
+                report(back, fetched, None);
+                self.bring(cache, *head, response.into_body()).await;
+            }
+            Ok(Judged::Holds(object)) => {
+                self.pilot.land(Landing::Holds(object.clone()));
+                fetched.outcome = Outcome::Holds(object);
+                report(back, fetched, None);
+            }
+            Err(why) => {
+                let fails = self.stale.is_some() && is_failure(response.status());
+                self.pilot.land(match fails {
+                    true => Landing::Failed {
+                        reject: Reject::UpstreamProtocol,
+                        stale: self.stale.clone(),
+                    },
+                    false => Landing::Alone,
+                });
+                if !fails {
+                    cache.memory.unkept.note(self.pilot.digest(), Instant::now());
+                    self.forget(cache, response.status());
+                }
+                cache.metrics.refuse(self.worker.index, why as usize);
+                fetched.outcome = Outcome::Alone(Box::new(response), why);
+                report(back, fetched, Some(self.room));
+            }
+        }
+    }
+
+    async fn ask(&mut self, way: &Way) -> (Result<Answer, Failure>, Fetched) {
+        let request = std::mem::replace(&mut self.request, Request::new(RequestBody::Empty));
+        let mut call = Call::new(request, &self.worker, way.timeout, None);
+        call.aim = self.aim;
+        call.introduction = self.introduction.take();
+        let answer = way.upstream.forward(&mut call).await;
+        let (tries, connect, aim) = (call.tries, call.connect, call.aim);
+        let outcome = Outcome::Failed(Failure::new(Reject::Internal));
+        (answer, Fetched { tries, connect, aim, endpoint: None, outcome })
+    }
+
+    /// What is to be done with an answer.
+    fn judge(
+        &self,
+        cache: &Cache,
+        response: &Response<AnswerBody>,
+        (sent, got): (u64, u64),
+    ) -> Result<Judged, Unkept> {
+        let (policy, status) = (&cache.policy, response.status());
+        if let Some(stale) = &self.stale
+            && status == StatusCode::NOT_MODIFIED
+        {
+            return self.freshen(cache, stale, response.headers(), (sent, got));
+        }
+        let (most, _) = cache.memory.bounds();
+        if announced(response.headers()).is_some_and(|length| length > most) {
+            return Err(Unkept::TooLarge);
+        }
+        let said = Said::read(response.headers(), policy);
+        let facts = rules::Exchange {
+            method: &Method::GET,
+            authorized: self.authorized,
+            located: false,
+            status,
+            answer: response.headers(),
+            asked: &self.asked,
+            said: &said,
+            sent,
+            got,
+        };
+        let kept = rules::keep(&facts, policy)?;
+        let head = self.head(cache, status, response.headers().clone(), kept)?;
+        Ok(Judged::Keep(Box::new(head)))
+    }
+
+    /// The head of what is kept, of an answer with these fields.
+    fn head(
+        &self,
+        cache: &Cache,
+        status: StatusCode,
+        mut headers: HeaderMap,
+        kept: rules::Kept,
+    ) -> Result<Made, Unkept> {
+        let vary = Vary::read(&headers, &cache.policy).map_err(|_| Unkept::VaryStar)?;
+        let request = &self.pilot.flight().request;
+        let vary = vary.map(|vary| {
+            let names: Vec<_> = vary.names().iter().map(HeaderName::as_str).collect();
+            (names.join(",").into_bytes().into(), vary.values(request, &cache.policy))
+        });
+        let tags = Tags::read(&headers);
+        for name in &kept.strip {
+            remove(&mut headers, name);
+        }
+        if kept.undated
+            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(std::time::SystemTime::now()))
+        {
+            headers.insert(DATE, date);
+        }
+        let (terms, at, stamp) = (kept.terms, Instant::now(), self.stamp);
+        Ok(Made { status, headers, terms, at, stamp, vary, tags })
+    }
+
+    /// What was kept, with what the origin says of it now.
+    fn freshen(
+        &self,
+        cache: &Cache,
+        stale: &Arc<Object>,
+        by: &HeaderMap,
+        (sent, got): (u64, u64),
+    ) -> Result<Judged, Unkept> {
+        let open = stale.open();
+        let mut headers = open.headers();
+        if !rules::is_about(by, headers.get(ETAG), headers.get(LAST_MODIFIED), true) {
+            return Err(Unkept::Status);
+        }
+        rules::freshen(&mut headers, by);
+        let said = Said::read(&headers, &cache.policy);
+        let facts = rules::Exchange {
+            method: &Method::GET,
+            authorized: self.authorized,
+            located: false,
+            status: stale.status,
+            answer: &headers,
+            asked: &self.asked,
+            said: &said,
+            sent,
+            got,
+        };
+        let status = stale.status;
+        let kept = match rules::keep(&facts, &cache.policy) {
+            Ok(kept) => kept,
+            Err(why) => {
+                // It holds for who asked, and is not kept any longer.
+                cache.metrics.refuse(self.worker.index, why as usize);
+                cache.memory.shelf.remove_object(&self.pilot.key().seek(), stale);
+                return Ok(Judged::Holds(stale.clone()));
+            }
+        };
+        let made = self.head(cache, status, headers, kept)?;
+        let fresh = Arc::new(made.object(open.body().collect()));
+        cache.memory.shelf.replace(&self.pilot.key().seek(), stale, fresh.clone());
+        cache.metrics.store(self.worker.index);
+        Ok(Judged::Holds(fresh))
+    }
+
+    /// What was kept is not what the origin says now.
+    fn forget(&self, cache: &Cache, status: StatusCode) {
+        if let Some(stale) = &self.stale
+            && !is_failure(status)
+        {
+            cache.memory.shelf.remove_object(&self.pilot.key().seek(), stale);
+        }
+    }
+
+    /// Takes in the body, for all who read it, and keeps it.
+    async fn bring(mut self, cache: &Cache, head: Made, mut body: AnswerBody) {
+        let end = loop {
+            match body.frame().await {
+                None => break End::Whole(None),
+                Some(Err(error)) => break End::Broken(error.reject()),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    // What comes is a part of a larger buffer, which is not to be kept for it.
+                    Ok(data) => {
+                        if !self.pilot.bring(Bytes::copy_from_slice(&data)).await {
+                            return;
+                        }
+                    }
+                    Err(frame) => break End::Whole(frame.into_trailers().ok()),
+                },
+            }
+        };
+        drop(body);
+        let whole = matches!(end, End::Whole(_));
+        // Whoever asks after this finds it there.
+        let refused = match self.pilot.whole().filter(|_| whole) {
+            Some(pieces) => {
+                let object = Arc::new(head.object(together(pieces).await));
+                cache.memory.unkept.forget(self.pilot.digest());
+                cache.memory.shelf.put(self.pilot.key().clone(), object);
+                cache.metrics.store(self.worker.index);
+                None
+            }
+            None if whole => Some(Unkept::TooLarge),
+            None => Some(Unkept::Incomplete),
+        };
+        if let Some(why) = refused {
+            cache.metrics.refuse(self.worker.index, why as usize);
+        }
+        self.pilot.end(end);
+    }
+}
+
+/// What is to be done with an answer.
+enum Judged {
+    Keep(Box<Made>),
+    Holds(Arc<Object>),
+}
+
+/// The head of what is kept.
+struct Made {
+    status: StatusCode,
+    headers: HeaderMap,
+    terms: Terms,
+    at: Instant,
+    stamp: u64,
+    vary: Option<(Box<[u8]>, Box<[u8]>)>,
+    tags: Tags,
+}
+
+impl Made {
+    fn object(&self, body: Vec<Bytes>) -> Object {
+        let Self { status, headers, terms, at, stamp, vary, tags } = self;
+        let vary = vary.as_ref().map_or((&[][..], &[][..]), |(names, values)| (names, values));
+        let head = Head {
+            status: *status,
+            headers,
+            terms: *terms,
+            at: *at,
+            stamp: *stamp,
+            vary,
+            tags: tags.clone(),
+        };
+        Object::new(head, body)
+    }
+}
+
+/// An answer as far as it is one.
+fn checked(answer: Answer) -> Result<Answer, Failure> {
+    let Answer { mut response, endpoint } = answer;
+    let none = response.status().is_informational();
+    if none || !strip_response(response.headers_mut()) {
+        let failure = Failure::new(Reject::UpstreamProtocol);
+        return Err(Failure { endpoint: Some(endpoint), ..failure });
+    }
+    *response.version_mut() = Version::HTTP_11;
+    Ok(Answer { response, endpoint })
+}
+
+/// Whether an origin that says this failed (RFC 5861 section 4).
+pub(super) fn is_failure(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+/// The length that a head announces.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn remove(headers: &mut HeaderMap, name: &HeaderName) {
+    while headers.remove(name).is_some() {}
+}
+
+/// The same bytes in fewer pieces; not all of a large body at once, since others wait for the worker.
+async fn together(pieces: Vec<Bytes>) -> Vec<Bytes> {
+    if pieces.len() < 2 || pieces.iter().all(|piece| piece.len() >= BLOCK / 4) {
+        return pieces;
+    }
+    let mut left: usize = pieces.iter().map(Bytes::len).sum();
+    let mut blocks = Vec::with_capacity(left.div_ceil(BLOCK));
+    let mut block = BytesMut::with_capacity(left.min(BLOCK));
+    for mut piece in pieces {
+        while !piece.is_empty() {
+            let part = piece.split_to(piece.len().min(BLOCK - block.len()));
+            left -= part.len();
+            block.extend_from_slice(&part);
+            if block.len() == BLOCK {
+                let full = std::mem::replace(&mut block, BytesMut::with_capacity(left.min(BLOCK)));
+                blocks.push(full.freeze());
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    if !block.is_empty() {
+        blocks.push(block.freeze());
+    }
+    blocks
+}
+
+fn report(back: Back, fetched: Fetched, room: Option<Room>) {
+    if let Some(back) = back {
+        // Who went away misses nothing.
+        let _ = back.send((fetched, room));
+    }
+}

@@ -1,0 +1,151 @@
+//! `Cache-Status` (RFC 9211): what became of a request at the cache, for whoever reads its answer.
+
+use std::fmt::Write as _;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::{cache::rules::Unkept, metrics::Cached};
+
+/// The field.
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Why a request went to the origin (RFC 9211 section 2.2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fwd {
+    /// It was not to be looked for.
+    Bypass,
+    /// Its method is not answered from what is kept.
+    Method,
+    /// Nothing is kept under its URL.
+    UriMiss,
+    /// What is kept there is for other requests.
+    VaryMiss,
+    /// Its own words ask for it.
+    Request,
+    /// What is kept is stale.
+    Stale,
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    hit: bool,
+    fwd: Option<Fwd>,
+    status: Option<StatusCode>,
+    ttl: Option<i64>,
+    stored: bool,
+    collapsed: bool,
+    detail: Option<&'static str>,
+}
+
+impl Told {
+    /// What is kept is the answer, fresh for so many seconds more.
+    pub(super) fn kept(how: Cached, fwd: Fwd, left: i64) -> Self {
+        let told = Self { ttl: Some(left), ..Self::default() };
+        match how {
+            Cached::Hit => Self { hit: true, ..told },
+            Cached::Validated => Self {
+                fwd: Some(fwd),
+                status: Some(StatusCode::NOT_MODIFIED),
+                stored: true,
+                ..told
+            },
+            Cached::Joined => Self { fwd: Some(fwd), collapsed: true, ..told },
+            Cached::Stale | Cached::Miss | Cached::Passed => {
+                Self { hit: true, detail: Some("stale"), ..told }
+            }
+        }
+    }
+
+    /// It was fetched, and is kept.
+    pub(super) fn stored(fwd: Fwd, status: StatusCode) -> Self {
+        Self { fwd: Some(fwd), status: Some(status), stored: true, ..Self::default() }
+    }
+
+    /// Somebody else fetched it.
+    pub(super) fn joined(fwd: Fwd) -> Self {
+        Self { fwd: Some(fwd), collapsed: true, ..Self::default() }
+    }
+
+    /// It was fetched, and is not kept.
+    pub(super) fn unkept(fwd: Fwd, status: StatusCode, why: Unkept) -> Self {
+        let detail = Some(why.reason());
+        Self { fwd: Some(fwd), status: Some(status), detail, ..Self::default() }
+    }
+
+    /// It went by.
+    pub(super) fn passed(fwd: Fwd, status: StatusCode) -> Self {
+        Self { fwd: Some(fwd), status: Some(status), ..Self::default() }
+    }
+
+    /// The field's value, by a cache of this name.
+    pub(super) fn value(&self, name: &str) -> Option<HeaderValue> {
+        let Self { hit, fwd, status, ttl, stored, collapsed, detail } = *self;
+        // A token begins with a letter; what does not is a string.
+        let mut text = match name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            true => name.to_owned(),
+            false => format!("\"{name}\""),
+        };
+        if hit {
+            text.push_str("; hit");
+        }
+        if let Some(fwd) = fwd {
+            let _ = write!(text, "; fwd={}", fwd.word());
+        }
+        if let Some(status) = status {
+            let _ = write!(text, "; fwd-status={}", status.as_u16());
+        }
+        if let Some(ttl) = ttl {
+            let _ = write!(text, "; ttl={ttl}");
+        }
+        for (is, word) in [(stored, "; stored"), (collapsed, "; collapsed")] {
+            text.push_str(if is { word } else { "" });
+        }
+        if let Some(detail) = detail {
+            let _ = write!(text, "; detail={detail}");
+        }
+        HeaderValue::try_from(text).ok()
+    }
+}
+
+impl Fwd {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_say_what_became_of_them() {
+        let ok = StatusCode::OK;
+        for (told, text) in [
+            (Told::kept(Cached::Hit, Fwd::Stale, 30), "janua; hit; ttl=30"),
+            (Told::kept(Cached::Stale, Fwd::Stale, -3), "janua; hit; ttl=-3; detail=stale"),
+            (
+                Told::kept(Cached::Validated, Fwd::Stale, 9),
+                "janua; fwd=stale; fwd-status=304; ttl=9; stored",
+            ),
+            (Told::stored(Fwd::UriMiss, ok), "janua; fwd=uri-miss; fwd-status=200; stored"),
+            (Told::joined(Fwd::VaryMiss), "janua; fwd=vary-miss; collapsed"),
+            (
+                Told::unkept(Fwd::UriMiss, ok, Unkept::NoStore),
+                "janua; fwd=uri-miss; fwd-status=200; detail=no_store",
+            ),
+            (Told::passed(Fwd::Method, ok), "janua; fwd=method; fwd-status=200"),
+        ] {
+            assert_eq!(told.value("janua").unwrap(), text);
+        }
+        let told = Told::passed(Fwd::Bypass, ok).value("1.edge").unwrap();
+        assert_eq!(told, "\"1.edge\"; fwd=bypass; fwd-status=200");
+    }
+}

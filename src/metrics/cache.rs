@@ -1,0 +1,97 @@
+//! [`CacheMetrics`]: what became of the requests of a route that keeps answers, and of its answers.
+//!
+//! In: each once. Out: counts, for the encoder. What the memory holds is not counted here.
+
+use super::{Counter, Counters, Labels};
+use crate::worker::PerWorker;
+
+/// What became of a request at the cache.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cached {
+    /// It was answered by what was kept and is fresh.
+    Hit,
+    /// The same with something stale, for want of better or while a fresh one is fetched.
+    Stale,
+    /// The same after the origin said that it holds.
+    Validated,
+    /// It waited for what another one fetched.
+    Joined,
+    /// The origin answered it, and others may have the answer.
+    Miss,
+    /// It went by.
+    Passed,
+}
+
+const OUTCOMES: Labels = &["hit", "stale", "validated", "joined", "miss", "passed"];
+
+impl Cached {
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        OUTCOMES[self as usize]
+    }
+}
+
+/// What became of the requests of a route that keeps answers, and of its answers.
+#[derive(Debug)]
+pub struct CacheMetrics {
+    requests: Counters,
+    refused: Counters,
+    stored: PerWorker<Counter>,
+}
+
+impl CacheMetrics {
+    /// Counts for a route; `reasons` are the words of [`CacheMetrics::refuse`].
+    pub fn new(workers: usize, reasons: Labels) -> Self {
+        Self {
+            requests: Counters::new(OUTCOMES, workers),
+            refused: Counters::new(reasons, workers),
+            stored: PerWorker::new(workers),
+        }
+    }
+
+    /// Counts a request.
+    #[inline]
+    pub fn request(&self, worker: usize, outcome: Cached) {
+        self.requests.inc(worker, outcome as usize);
+    }
+
+    /// Counts an answer that is kept.
+    pub fn store(&self, worker: usize) {
+        self.stored.at(worker).inc();
+    }
+
+    /// Counts one that is not.
+    pub fn refuse(&self, worker: usize, reason: usize) {
+        self.refused.inc(worker, reason);
+    }
+
+    /// Requests, by what became of them.
+    pub(super) fn requests(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.requests.counted()
+    }
+
+    /// Answers that are not kept, by reason.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refused.counted()
+    }
+
+    /// Answers that are kept.
+    pub(super) fn stored(&self) -> u64 {
+        self.stored.sum(Counter::get)
+    }
+}
+
+/// What the memory for answers holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shelved {
+    /// Bytes, everything counted.
+    pub bytes: u64,
+    /// Bytes that it may hold.
+    pub capacity: u64,
+    /// URLs of which answers are kept.
+    pub objects: u64,
+    /// Those that made room for others.
+    pub evicted: u64,
+    /// Bytes of answers that are on their way and may be kept.
+    pub filling: u64,
+}
