@@ -4,7 +4,21 @@
 //! with. This is the stage's place; so far a configuration has no way to ask for a cache, so every
 //! request misses and nothing is kept.
 
+pub mod ban;
+mod names;
+pub mod object;
+pub mod shelf;
+pub mod stamps;
+mod tags;
+mod terms;
+
 use http::request::Parts;
+
+pub use self::{
+    names::{CONTENT_LENGTH, Code, DATE, ETAG, LAST_MODIFIED},
+    tags::Tags,
+    terms::Terms,
+};
 
 /// What a route keeps.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,159 @@
+//! When objects were asked for, and what was made void since.
+//!
+//! In: what is to go. Out: whether an object is still good ([`Stamps::verdict`]). There is one count: a fetch
+//! notes where it stands when it begins, and whatever makes objects void raises it. What makes one URL void
+//! writes its number where the URL's hash says: nothing has to be found, it reaches every partition, variant
+//! and fetch in flight, and a URL that shares the place pays with one miss.
+
+use std::{
+    hash::RandomState,
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{Acquire, Release},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::{
+    ban::{Bans, Full, Reach, Sentence},
+    object::Object,
+    shelf::{Seek, URL_BITS, Url},
+};
+
+/// What may be done with an object, as far as purges and invalidations go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It is as good as its terms say.
+    Valid,
+    /// Its origin is to be asked first, whatever its terms say.
+    Stale,
+    /// It is not to be used at all.
+    Void,
+}
+
+/// The count of a shelf, and what raised it.
+#[derive(Debug)]
+pub struct Stamps {
+    seed: RandomState,
+    /// The newest number. Whatever has it is already written.
+    newest: AtomicU64,
+    /// The newest number of each place that URLs share.
+    places: Box<[AtomicU64]>,
+    /// The newest number of a ban in the list.
+    newest_ban: AtomicU64,
+    bans: RwLock<Bans>,
+    most: usize,
+    /// Held while a number is given out and written.
+    making: Mutex<()>,
+}
+
+impl Stamps {
+    /// Nothing is void yet; the list of bans may get so long.
+    pub fn new(most: usize) -> Self {
+        Self {
+            seed: RandomState::new(),
+            newest: AtomicU64::new(1),
+            places: (0..1 << URL_BITS).map(|_| AtomicU64::new(0)).collect(),
+            newest_ban: AtomicU64::new(0),
+            bans: RwLock::default(),
+            most,
+            making: Mutex::default(),
+        }
+    }
+
+    /// What a request looks for. The scheme and the host are to be in lower case.
+    #[inline]
+    pub fn seek<'a>(
+        &self,
+        partition: u128,
+        scheme: &'a str,
+        host: &'a str,
+        target: &'a str,
+    ) -> Seek<'a> {
+        Seek::new(&self.seed, partition, Url::new(scheme, host, target))
+    }
+
+    /// What a fetch notes when it begins.
+    #[inline]
+    pub fn begin(&self) -> u64 {
+        self.newest.load(Acquire)
+    }
+
+    /// Makes all void that is kept of a URL, in every partition (RFC 9111 section 4.4).
+    pub fn invalidate(&self, url: &str) {
+        self.invalidate_place(place(&Seek::new(&self.seed, 0, Url::read(url))));
+    }
+
+    /// The same for the URL that a request is about.
+    pub fn invalidate_target(&self, seek: &Seek<'_>) {
+        self.invalidate_place(place(seek));
+    }
+
+    fn invalidate_place(&self, place: usize) {
+        let _making = self.making.lock();
+        let number = self.newest.load(Acquire) + 1;
+        self.places[place].store(number, Release);
+        self.newest.store(number, Release);
+    }
+
+    /// Purges. One URL for good needs no ban, and always succeeds.
+    ///
+    /// # Errors
+    /// The list of bans is full.
+    pub fn ban(&self, reach: Reach, soft: bool) -> Result<(), Full> {
+        if let (Reach::Url(url), false) = (&reach, soft) {
+            self.invalidate(url);
+            return Ok(());
+        }
+        let _making = self.making.lock();
+        let number = self.newest.load(Acquire) + 1;
+        self.bans.write().add(number, reach, soft, self.most)?;
+        self.newest_ban.store(number, Release);
+        self.newest.store(number, Release);
+        Ok(())
+    }
+
+    /// Whether an object may still be used for what it is kept under.
+    #[inline]
+    pub fn verdict(&self, object: &Object, of: &Seek<'_>) -> Verdict {
+        let newest = self.newest.load(Acquire);
+        let (stamp, soft) = object.stamp();
+        if stamp < newest {
+            if self.places[place(of)].load(Acquire) > stamp {
+                return Verdict::Void;
+            }
+            if self.newest_ban.load(Acquire) > stamp {
+                return self.judge(object, of, stamp, newest);
+            }
+        }
+        if soft { Verdict::Stale } else { Verdict::Valid }
+    }
+
+    /// Compares an object with the bans that are newer, and notes that it was.
+    #[cold]
+    fn judge(&self, object: &Object, of: &Seek<'_>, stamp: u64, newest: u64) -> Verdict {
+        let sentence = self.bans.read().judge(object, of.url(), stamp);
+        if sentence == Sentence::Hard {
+            return Verdict::Void;
+        }
+        object.raise(newest, sentence == Sentence::Soft);
+        if object.stamp().1 { Verdict::Stale } else { Verdict::Valid }
+    }
+
+    /// Takes note that everything that is kept was compared with all up to this number.
+    pub(super) fn forget(&self, upto: u64) {
+        self.bans.write().forget(upto);
+    }
+
+    /// Bans that not everything was compared with yet.
+    pub fn bans(&self) -> usize {
+        self.bans.read().len()
+    }
+}
+
+/// The place that a URL shares with few others.
+#[inline]
+fn place(seek: &Seek<'_>) -> usize {
+    (seek.hash() >> (64 - URL_BITS)) as usize
+}
