@@ -52,7 +52,10 @@ pub struct Full {
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let most = self.most;
-        write!(f, "{most} purges are still being carried out; try again in some seconds, or purge all")
+        write!(
+            f,
+            "{most} purges are still being carried out; try again in some seconds, or purge all"
+        )
     }
 }
 

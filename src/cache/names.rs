@@ -121,16 +121,16 @@ mod tests {
 
     #[test]
     fn every_name_is_found_under_its_own_code() {
-        for (at, name) in NAMES.iter().enumerate() {
-            let code = Code::of(name).unwrap();
-            assert_eq!(usize::from(code.byte()), at + 1, "`{name}` is there twice");
-            assert_eq!(super::name(code.byte()), Some(name));
+        for (at, known) in NAMES.iter().enumerate() {
+            let code = Code::of(known).unwrap();
+            assert_eq!(usize::from(code.byte()), at + 1, "`{known}` is there twice");
+            assert_eq!(name(code.byte()), Some(known));
         }
         assert_eq!(Code::of(&header::ETAG), Some(ETAG));
         assert_eq!(Code::of(&header::LAST_MODIFIED), Some(LAST_MODIFIED));
         assert_eq!(Code::of(&header::DATE), Some(DATE));
         assert_eq!(Code::of(&header::CONTENT_LENGTH), Some(CONTENT_LENGTH));
         assert_eq!(Code::of(&HeaderName::from_static("x-other")), None);
-        assert_eq!((super::name(0), super::name(255)), (None, None));
+        assert_eq!((name(0), name(255)), (None, None));
     }
 }

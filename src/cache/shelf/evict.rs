@@ -7,7 +7,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Place, Shelf};
+use super::{Place, Resource, Shelf};
 
 /// The window's part of the bytes.
 const WINDOW: u64 = 10;
@@ -70,14 +70,19 @@ impl Shelf {
             let order = self.next_order();
             self.change(index, 0, |shard| shard.promote(&first, order));
         } else {
-            let gone = self.change(index, 0, |shard| shard.evict_first(&first));
-            self.evicted.fetch_add(gone as u64, Relaxed);
+            self.evicted(self.change(index, 0, |shard| shard.evict_first(&first)));
         }
     }
 
     fn evict_colder(&self, index: usize, than: u8) -> bool {
-        let gone = self.change(index, 0, |shard| shard.evict_colder(than, || self.next_order()));
-        self.evicted.fetch_add(gone as u64, Relaxed);
-        gone > 0
+        let order = || self.next_order();
+        self.evicted(self.change(index, 0, |shard| shard.evict_colder(than, order)))
+    }
+
+    /// Counts who went, if somebody did.
+    fn evicted(&self, gone: Option<Resource>) -> bool {
+        let objects = gone.as_ref().map_or(0, |gone| gone.variants().len());
+        self.evicted.fetch_add(objects as u64, Relaxed);
+        gone.is_some()
     }
 }

@@ -54,8 +54,8 @@ impl<'a> Seek<'a> {
         Key { hash: self.hash, partition: halves(self.partition), url }
     }
 
-    #[inline]
     /// A keyed digest of it.
+    #[inline]
     pub fn hash(&self) -> u64 {
         self.hash
     }

@@ -30,14 +30,14 @@ use std::{
 use parking_lot::RwLock;
 
 use self::shard::{Place, Shard, entry_weight};
-pub(super) use self::{
-    key::{URL_BITS, Url, without_port},
-    weight::allocated,
-};
 pub use self::{
     key::{Key, Seek},
     resource::Resource,
     sweep::Sweep,
+};
+pub(super) use self::{
+    key::{URL_BITS, Url, without_port},
+    weight::allocated,
 };
 use super::{
     object::Object,
@@ -136,7 +136,8 @@ impl Shelf {
             return Put::NoRoom;
         }
         let (order, shard) = (self.next_order(), shard_of(key.hash()));
-        self.change(shard, room, |shard| shard.put(key, object, self.variants, order));
+        let _before =
+            self.change(shard, room, |shard| shard.put(key, object, self.variants, order));
         Put::Kept
     }
 
@@ -151,20 +152,20 @@ impl Shelf {
         }
         let shard = shard_of(seek.hash());
         match self.change(shard, room, |shard| shard.replace(seek, old, new, self.variants)) {
-            true => Put::Kept,
-            false => Put::Gone,
+            Some(_) => Put::Kept,
+            None => Put::Gone,
         }
     }
 
     /// Takes off what is kept for a request; whether there was anything.
     pub fn remove(&self, seek: &Seek<'_>) -> bool {
-        self.change(shard_of(seek.hash()), 0, |shard| shard.remove(seek, |_| true))
+        self.change(shard_of(seek.hash()), 0, |shard| shard.remove(seek, |_| true)).is_some()
     }
 
     /// Takes one object off, if it is still there.
     pub fn remove_object(&self, seek: &Seek<'_>, gone: &Arc<Object>) -> bool {
         let gone = |object: &Arc<Object>| Arc::ptr_eq(object, gone);
-        self.change(shard_of(seek.hash()), 0, |shard| shard.remove(seek, gone))
+        self.change(shard_of(seek.hash()), 0, |shard| shard.remove(seek, gone)).is_some()
     }
 
     /// Bytes that are kept, all counted but some 700 KiB that a shelf takes when it is empty.
@@ -205,7 +206,6 @@ impl Shelf {
     /// Changes a shard, for which there is so much room, and takes note of what became of it. Room that was
     /// not needed is given back.
     fn change<T>(&self, index: usize, room: u64, change: impl FnOnce(&mut Shard) -> T) -> T {
-        // Dropped when the lock is free again.
         let mut shard = self.shards[index].0.write();
         let before = (shard.bytes, shard.in_window, shard.objects as u64);
         let result = change(&mut shard);

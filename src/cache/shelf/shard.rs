@@ -5,16 +5,17 @@
 //! one is, is how often it was asked for, halved again and again ([`Shard::tick`]). A hit changes two bytes
 //! and no queue.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU16, AtomicU32, Ordering::Relaxed},
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, AtomicU32, Ordering::Relaxed},
+    },
 };
 
 use hashbrown::HashTable;
 
-use super::{
-    Key, Resource, Seek, allocated, entries::Entries, queue::Queue, strangers::Strangers,
-};
+use super::{Key, Resource, Seek, allocated, entries::Entries, queue::Queue, strangers::Strangers};
 use crate::cache::object::Object;
 
 /// Which of the two queues.
@@ -96,11 +97,17 @@ impl Shard {
         Some(entry.resource.clone())
     }
 
-    /// Puts an object, in place of the one that was for the same requests.
-    pub(super) fn put(&mut self, key: Key, object: Arc<Object>, most: usize, order: u32) {
+    /// Puts an object, in place of the one that was for the same requests. What was there before is given
+    /// back, here and below: it is dropped when the lock is free.
+    pub(super) fn put(
+        &mut self,
+        key: Key,
+        object: Arc<Object>,
+        most: usize,
+        order: u32,
+    ) -> Option<Resource> {
         if let Some(at) = self.find(&key.seek()) {
-            self.change(at, |resource| Some(resource.with(object, most)));
-            return;
+            return self.change(at, |resource| Some(resource.with(object, most)));
         }
         self.tick();
         let heat = self.strangers.take(key.hash()).map_or(1, |heat| heat.max(1) + 1);
@@ -121,54 +128,62 @@ impl Shard {
         let at = self.entries.add(entry);
         self.window.push(at, &mut self.entries);
         let entries = &self.entries;
-        self.table.insert_unique(hash, at, |at| entries.get(*at).map_or(0, |entry| entry.key.hash()));
+        let hash_of = |at: &u32| entries.get(*at).map_or(0, |entry| entry.key.hash());
+        self.table.insert_unique(hash, at, hash_of);
+        None
     }
 
-    /// Puts an object in place of this very one; whether it was still there.
+    /// Puts an object in place of this very one; none if it is not there any more.
     pub(super) fn replace(
         &mut self,
         seek: &Seek<'_>,
         old: &Arc<Object>,
         object: Arc<Object>,
         most: usize,
-    ) -> bool {
-        let Some(at) = self.find(seek) else { return false };
+    ) -> Option<Resource> {
+        let at = self.find(seek)?;
         let is_old = |object: &Arc<Object>| Arc::ptr_eq(object, old);
-        let there = self.entries.get(at).map(|entry| entry.resource.variants().iter().any(is_old));
-        if there != Some(true) {
-            return false;
+        if !self.entries.get(at)?.resource.variants().iter().any(is_old) {
+            return None;
         }
         self.change(at, |resource| match resource.without(is_old) {
             None => Some(Resource::new(object)),
             Some(others) => Some(others.with(object, most)),
-        });
-        true
+        })
     }
 
-    /// Takes some of what is kept under a key off; whether there were any.
-    pub(super) fn remove(&mut self, seek: &Seek<'_>, gone: impl Fn(&Arc<Object>) -> bool) -> bool {
-        let Some(at) = self.find(seek) else { return false };
-        let before = self.objects;
-        self.change(at, |resource| resource.without(gone));
-        self.objects != before
+    /// Takes some of what is kept under a key off; none if there are none.
+    pub(super) fn remove(
+        &mut self,
+        seek: &Seek<'_>,
+        gone: impl Fn(&Arc<Object>) -> bool,
+    ) -> Option<Resource> {
+        let at = self.find(seek)?;
+        if !self.entries.get(at)?.resource.variants().iter().any(&gone) {
+            return None;
+        }
+        self.change(at, |resource| resource.without(gone))
     }
 
     /// Changes what is kept under a key, or takes it off.
-    fn change(&mut self, at: u32, change: impl FnOnce(&Resource) -> Option<Resource>) {
-        let Some(entry) = self.entries.get_mut(at) else { return };
+    fn change(
+        &mut self,
+        at: u32,
+        change: impl FnOnce(&Resource) -> Option<Resource>,
+    ) -> Option<Resource> {
+        let entry = self.entries.get_mut(at)?;
+        let Some(resource) = change(&entry.resource) else {
+            return self.take(at).map(|entry| entry.resource);
+        };
         let (weight, count) = (entry.weight(), entry.resource.variants().len());
-        match change(&entry.resource) {
-            None => drop(self.take(at)),
-            Some(resource) => {
-                self.objects = self.objects - count + resource.variants().len();
-                entry.resource = resource;
-                let now = entry.weight();
-                self.bytes = self.bytes - weight + now;
-                if entry.place == Place::Window {
-                    self.in_window = self.in_window - weight + now;
-                }
-            }
+        self.objects = self.objects - count + resource.variants().len();
+        let before = mem::replace(&mut entry.resource, resource);
+        let now = entry.weight();
+        self.bytes = self.bytes - weight + now;
+        if entry.place == Place::Window {
+            self.in_window = self.in_window - weight + now;
         }
+        Some(before)
     }
 
     fn take(&mut self, at: u32) -> Option<Entry> {
@@ -222,17 +237,15 @@ impl Shard {
         self.main.push(at, &mut self.entries);
     }
 
-    /// Lets the first of the window go, if it still is who it was; how many objects went.
-    pub(super) fn evict_first(&mut self, first: &First) -> usize {
-        match self.first(Place::Window) {
-            Some(now) if now.order == first.order => self.evict(self.window.first),
-            _ => 0,
-        }
+    /// Lets the first of the window go, if it still is who it was.
+    pub(super) fn evict_first(&mut self, first: &First) -> Option<Resource> {
+        let now = self.first(Place::Window)?;
+        if now.order == first.order { self.evict(self.window.first) } else { None }
     }
 
     /// Lets the coldest of the first few of the main queue go, if it is colder than this; the others go to
-    /// the end of the queue. How many objects went.
-    pub(super) fn evict_colder(&mut self, than: u8, order: impl Fn() -> u32) -> usize {
+    /// the end of the queue.
+    pub(super) fn evict_colder(&mut self, than: u8, order: impl Fn() -> u32) -> Option<Resource> {
         let mut coldest: Option<(u32, u8)> = None;
         for _ in 0..LOOK {
             let at = match coldest {
@@ -263,16 +276,16 @@ impl Shard {
         }
         match coldest {
             Some((at, heat)) if heat < than => self.evict(at),
-            _ => 0,
+            _ => None,
         }
     }
 
-    fn evict(&mut self, at: u32) -> usize {
+    fn evict(&mut self, at: u32) -> Option<Resource> {
         self.tick();
-        let Some(mut entry) = self.take(at) else { return 0 };
+        let mut entry = self.take(at)?;
         self.strangers.fit(REMEMBERED * (self.table.len() + 1));
         self.strangers.add(entry.key.hash(), heat(*entry.mark.get_mut(), self.epoch));
-        entry.resource.variants().len()
+        Some(entry.resource)
     }
 
     /// Halves what was, when it is time.
@@ -286,18 +299,22 @@ impl Shard {
         }
     }
 
-    /// Goes through a slice of what is kept, and takes off what is not to be; whether there is more.
-    pub(super) fn retain(&mut self, slice: usize, keep: &dyn Fn(&Key, &Object) -> bool) -> bool {
-        let Some(range) = self.entries.slice(slice) else { return false };
-        for at in range {
+    /// Goes through a slice of what is kept, and takes off what is not to be; none if there is no more.
+    pub(super) fn retain(
+        &mut self,
+        slice: usize,
+        keep: &dyn Fn(&Key, &Object) -> bool,
+    ) -> Option<Vec<Resource>> {
+        let mut before = Vec::new();
+        for at in self.entries.slice(slice)? {
             let Some(entry) = self.entries.get(at) else { continue };
             let gone = |object: &Arc<Object>| !keep(&entry.key, object);
             if entry.resource.variants().iter().any(gone) {
                 let left = entry.resource.without(gone);
-                self.change(at, |_| left);
+                before.extend(self.change(at, |_| left));
             }
         }
-        true
+        Some(before)
     }
 
     /// A slice of what is kept; none if there is no more.
@@ -337,4 +354,3 @@ fn heat(mark: u16, now: u8) -> u8 {
     let [epoch, heat] = mark.to_be_bytes();
     heat.checked_shr(u32::from(now.wrapping_sub(epoch))).unwrap_or(0)
 }
-

@@ -23,10 +23,9 @@ impl Shelf {
         if at.shard == SHARDS {
             return false;
         }
-        let keep = |key: &Key, object: &_| {
-            self.stamps.verdict(object, &key.seek()) != Verdict::Void
-        };
-        if self.change(at.shard, 0, |shard| shard.retain(at.slice, &keep)) {
+        let keep =
+            |key: &Key, object: &_| self.stamps.verdict(object, &key.seek()) != Verdict::Void;
+        if self.change(at.shard, 0, |shard| shard.retain(at.slice, &keep)).is_some() {
             at.slice += 1;
         } else {
             (at.shard, at.slice) = (at.shard + 1, 0);
