@@ -4,6 +4,9 @@
 //! with. This is the stage's place; so far a configuration has no way to ask for a cache, so every
 //! request misses and nothing is kept.
 
+pub mod policy;
+pub mod rules;
+
 use http::request::Parts;
 
 /// What a route keeps.
