@@ -82,10 +82,8 @@ impl Page {
     }
 
     fn admit(self, method: &Method) -> Result<(), Refusal> {
-        let acts = matches!(
-            self,
-            Self::Reload | Self::Drain | Self::Undrain | Self::Weight | Self::Purge
-        );
+        let acts =
+            matches!(self, Self::Reload | Self::Drain | Self::Undrain | Self::Weight | Self::Purge);
         match *method {
             Method::POST if acts => Ok(()),
             _ if acts => Err(Refusal::Method("POST")),

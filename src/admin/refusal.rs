@@ -100,6 +100,8 @@ impl Refusal {
             | Self::NotFound
             | Self::Endpoint
             | Self::Weight
+            | Self::Purge
+            | Self::Purges
             | Self::Body
             | Self::Draining => None,
         }

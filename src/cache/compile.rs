@@ -252,7 +252,8 @@ fn ttl(written: Option<&CacheTtl>, at: &Path, problems: &mut Problems) -> Ttl {
                     Ok(statuses) => by_status.push((statuses, seconds(*time))),
                     Err(message) => {
                         let problem = Problem::error(at.key(word.clone()), message);
-                        problems.push(problem.help("a status such as `404`, `\"4xx\"`, or `default`"));
+                        problems
+                            .push(problem.help("a status such as `404`, `\"4xx\"`, or `default`"));
                     }
                 }
             }

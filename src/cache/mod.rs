@@ -26,6 +26,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 
+use self::rules::{Asked, Reuse};
 pub use self::{
     compile::{Caches, Place},
     flight::{End, Flight, Flights, Landing, Pilot, Reader, Turn},
@@ -39,7 +40,6 @@ pub use self::{
     tags::Tags,
     url::{Query, Url, canonical_host},
 };
-use self::rules::{Asked, Reuse};
 use crate::metrics::CacheMetrics;
 
 /// What a route keeps.

@@ -21,9 +21,9 @@ use tokio::time::Instant;
 
 use super::{
     names::{self, Code},
+    rules::Terms,
     shelf::allocated,
     tags::Tags,
-    rules::Terms,
 };
 
 /// A body up to this size is in one block with the head.

@@ -54,7 +54,6 @@ impl Default for Policy {
 
 /// What of the origin's and the client's words is not listened to.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a word that the operator may write")]
 pub struct Ignore {
     /// `no-store` of answers.
     pub no_store: bool,

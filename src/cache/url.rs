@@ -64,9 +64,8 @@ impl Query {
             let help = "write the parameters that count, or those that do not";
             problems.push(Problem::error(at.key("except"), message).help(help));
         }
-        let mut names = |written: &[String], key: &'static str| {
-            Names::compile(written, &at.key(key), problems)
-        };
+        let mut names =
+            |written: &[String], key: &'static str| Names::compile(written, &at.key(key), problems);
         Self {
             only: written.only.as_deref().map(|written| names(written, "only")),
             except: names(&written.except, "except"),

@@ -13,8 +13,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{
-        AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MATCH, IF_MODIFIED_SINCE,
-        IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
+        AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
+        ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+        RANGE,
     },
     request::Parts,
     uri::PathAndQuery,
@@ -190,8 +191,10 @@ impl Exchange {
         let apart = cache.partition.describe();
         let apart = apart.map(|apart| format!(", by {apart}")).unwrap_or_default();
         let authorized = match asking.authorized && !cache.policy.ignore.authorization {
-            true => "; it has credentials: its answer is kept if it says `public`, `s-maxage` or \
-                     `must-revalidate`",
+            true => {
+                "; it has credentials: its answer is kept if it says `public`, `s-maxage` or \
+                     `must-revalidate`"
+            }
             false => "",
         };
         format!("looks for what is kept of {url}{apart}{authorized}")
@@ -282,12 +285,14 @@ impl Exchange {
             Some(Landing::Holds(object)) => {
                 Followed::Answer(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
             }
-            Some(Landing::Failed { reject, stale }) => match self.or_stale(cache, wanted, stale, head) {
-                Some(response) => Followed::Answer(response),
-                // An origin that does not answer is not asked again by everybody who waited.
-                None if reject != Reject::UpstreamProtocol => return Err(reject),
-                None => Followed::Alone,
-            },
+            Some(Landing::Failed { reject, stale }) => {
+                match self.or_stale(cache, wanted, stale, head) {
+                    Some(response) => Followed::Answer(response),
+                    // An origin that does not answer is not asked again by everybody who waited.
+                    None if reject != Reject::UpstreamProtocol => return Err(reject),
+                    None => Followed::Alone,
+                }
+            }
         })
     }
 

@@ -194,7 +194,8 @@ impl Fetch {
             remove(&mut headers, name);
         }
         if kept.undated
-            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(std::time::SystemTime::now()))
+            && let Ok(date) =
+                HeaderValue::try_from(httpdate::fmt_http_date(std::time::SystemTime::now()))
         {
             headers.insert(DATE, date);
         }

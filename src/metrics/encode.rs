@@ -7,8 +7,8 @@
 use std::fmt::Display;
 
 use super::{
-    AuthMetrics, CacheMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, ProcessMetrics, Registry,
-    RouteMetrics, STANDINGS, Shelved, StoreMetrics, UpstreamMetrics, discovery,
+    AuthMetrics, CacheMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, ProcessMetrics,
+    Registry, RouteMetrics, STANDINGS, Shelved, StoreMetrics, UpstreamMetrics, discovery,
     exposition::{Kind, Page},
     limits, overload,
 };
@@ -208,10 +208,20 @@ fn caches(page: &mut Page, all: &Named<CacheMetrics>, shelved: &Shelved) {
     let mut one = |name, kind, help, value: u64| {
         page.family(name, kind, help).sample(&[], value);
     };
-    one("janua_cache_bytes", Kind::Gauge, "Memory of what is kept, everything counted.", shelved.bytes);
+    one(
+        "janua_cache_bytes",
+        Kind::Gauge,
+        "Memory of what is kept, everything counted.",
+        shelved.bytes,
+    );
     one("janua_cache_capacity_bytes", Kind::Gauge, "Memory that may be kept.", shelved.capacity);
     one("janua_cache_objects", Kind::Gauge, "URLs of which answers are kept.", shelved.objects);
-    one("janua_cache_evictions_total", Kind::Counter, "URLs that made room for others.", shelved.evicted);
+    one(
+        "janua_cache_evictions_total",
+        Kind::Counter,
+        "URLs that made room for others.",
+        shelved.evicted,
+    );
     one(
         "janua_cache_filling_bytes",
         Kind::Gauge,

@@ -8,8 +8,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    AuthMetrics, CacheMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics, MirrorMetrics,
-    ProcessMetrics, QuotaMetrics, RouteMetrics, StoreMetrics, UpstreamMetrics,
+    AuthMetrics, CacheMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics,
+    MirrorMetrics, ProcessMetrics, QuotaMetrics, RouteMetrics, StoreMetrics, UpstreamMetrics,
 };
 
 /// The name under which requests count that no route takes.

@@ -114,7 +114,12 @@ fn registry() -> Registry {
 
 #[test]
 fn the_page_says_what_was_counted() {
-    let outside = Outside { log_lines_dropped: 7, log_write_errors: 2, open_files: Some(11), ..Outside::default() };
+    let outside = Outside {
+        log_lines_dropped: 7,
+        log_write_errors: 2,
+        open_files: Some(11),
+        ..Outside::default()
+    };
     let samples = parse(&registry().encode(&outside));
     let is = |name: &str, labels: &[(&str, &str)], expected: f64| {
         assert_eq!(value(&samples, name, labels), Some(expected), "{name} {labels:?}");

@@ -28,12 +28,8 @@ pub(super) fn cache(verb: &Cache) -> Exit {
 
 fn purge(arguments: &CachePurge) -> String {
     let what = &arguments.what;
-    let ways = [
-        ("url", &what.url),
-        ("prefix", &what.prefix),
-        ("host", &what.host),
-        ("tag", &what.tag),
-    ];
+    let ways =
+        [("url", &what.url), ("prefix", &what.prefix), ("host", &what.host), ("tag", &what.tag)];
     let way = ways.into_iter().find_map(|(name, value)| value.as_ref().map(|value| (name, value)));
     let what = way.map_or_else(
         || "all=true".to_owned(),

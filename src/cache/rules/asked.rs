@@ -76,9 +76,7 @@ impl Asked {
 #[cold]
 fn pragma(headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(PRAGMA).iter();
-    lines.any(|line| {
-        members(line.as_bytes()).any(|member| Directive::read(member).is("no-cache"))
-    })
+    lines.any(|line| members(line.as_bytes()).any(|member| Directive::read(member).is("no-cache")))
 }
 
 #[cfg(test)]

@@ -152,8 +152,10 @@ mod tests {
 
     #[test]
     fn only_parts_of_one_version_are_put_together() {
-        const OLD: &str = "last-modified: Sun, 09 Sep 2001 00:46:40 GMT\ndate: Sun, 09 Sep 2001 01:46:40 GMT";
-        const NEW: &str = "last-modified: Sun, 09 Sep 2001 00:46:40 GMT\ndate: Sun, 09 Sep 2001 00:46:50 GMT";
+        const OLD: &str =
+            "last-modified: Sun, 09 Sep 2001 00:46:40 GMT\ndate: Sun, 09 Sep 2001 01:46:40 GMT";
+        const NEW: &str =
+            "last-modified: Sun, 09 Sep 2001 00:46:40 GMT\ndate: Sun, 09 Sep 2001 00:46:50 GMT";
         let cases = [
             ("etag: \"a\"", "etag: \"a\"", true),
             ("etag: \"a\"", "etag: \"b\"", false),

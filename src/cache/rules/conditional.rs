@@ -5,9 +5,7 @@
 
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
-    header::{
-        IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
-    },
+    header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE},
 };
 
 use super::{
@@ -98,9 +96,8 @@ fn names(request: &HeaderMap, etag: Option<&HeaderValue>) -> bool {
 /// `If-Modified-Since`: whether the answer is not newer, by the best that is known (RFC 9111 section 4.3.2).
 fn is_older(since: &HeaderValue, stored: &Stored<'_>, now: u64) -> bool {
     let read = |field: Option<&HeaderValue>| field.and_then(|date| date::read(date, now));
-    let changed = || {
-        read(stored.last_modified).or_else(|| read(stored.date)).unwrap_or(stored.came)
-    };
+    let changed =
+        || read(stored.last_modified).or_else(|| read(stored.date)).unwrap_or(stored.came);
     date::read(since, now).is_some_and(|since| changed() <= since)
 }
 
@@ -117,9 +114,9 @@ fn still_is(request: &HeaderMap, stored: &Stored<'_>, now: u64) -> bool {
             let modified = read(stored.last_modified);
             modified == Some(date) && is_strong(modified, read(stored.date))
         }
-        None => stored.etag.is_some_and(|etag| {
-            etag::is(trim(condition.as_bytes()), trim(etag.as_bytes()))
-        }),
+        None => stored
+            .etag
+            .is_some_and(|etag| etag::is(trim(condition.as_bytes()), trim(etag.as_bytes()))),
     }
 }
 
@@ -205,10 +202,22 @@ mod tests {
             (BOTH, "if-modified-since: tomorrow", Whole),
             // If-None-Match is looked at alone, whatever it says.
             (BOTH, "if-none-match: \"b\"\nif-modified-since: Sun, 09 Sep 2001 00:46:40 GMT", Whole),
-            (BOTH, "if-none-match: \"a\"\nif-modified-since: Sun, 09 Sep 2001 00:00:00 GMT", NotModified),
+            (
+                BOTH,
+                "if-none-match: \"a\"\nif-modified-since: Sun, 09 Sep 2001 00:00:00 GMT",
+                NotModified,
+            ),
             // RFC 9111 section 4.3.2: no Last-Modified, then Date, then when it came.
-            ("date: Sun, 09 Sep 2001 00:46:40 GMT", "if-modified-since: Sun, 09 Sep 2001 00:46:40 GMT", NotModified),
-            ("date: Sun, 09 Sep 2001 00:46:40 GMT", "if-modified-since: Sun, 09 Sep 2001 00:46:39 GMT", Whole),
+            (
+                "date: Sun, 09 Sep 2001 00:46:40 GMT",
+                "if-modified-since: Sun, 09 Sep 2001 00:46:40 GMT",
+                NotModified,
+            ),
+            (
+                "date: Sun, 09 Sep 2001 00:46:40 GMT",
+                "if-modified-since: Sun, 09 Sep 2001 00:46:39 GMT",
+                Whole,
+            ),
             ("", "if-modified-since: Sun, 09 Sep 2001 01:46:40 GMT", NotModified),
             ("", "if-modified-since: Sun, 09 Sep 2001 01:46:39 GMT", Whole),
         ];
@@ -219,7 +228,9 @@ mod tests {
 
     #[test]
     fn what_is_for_the_origin_goes_there() {
-        for request in ["if-match: \"a\"", "if-match: *", "if-unmodified-since: Sun, 09 Sep 2001 01:46:40 GMT"] {
+        for request in
+            ["if-match: \"a\"", "if-match: *", "if-unmodified-since: Sun, 09 Sep 2001 01:46:40 GMT"]
+        {
             assert_eq!(of(200, BOTH, Method::GET, request), Part::Origin, "{request}");
         }
     }
@@ -228,7 +239,8 @@ mod tests {
     fn ranges_and_if_range() {
         use Part::{NotModified, Unsatisfiable, Whole};
         let some = Part::Range(Span { first: 2, last: 4 });
-        const RECENT: &str = "last-modified: Sun, 09 Sep 2001 01:46:30 GMT\ndate: Sun, 09 Sep 2001 01:46:40 GMT";
+        const RECENT: &str =
+            "last-modified: Sun, 09 Sep 2001 01:46:30 GMT\ndate: Sun, 09 Sep 2001 01:46:40 GMT";
         let cases = [
             (BOTH, "range: bytes=2-4", some.clone()),
             (BOTH, "range: bytes=10-", Unsatisfiable),

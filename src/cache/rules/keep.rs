@@ -82,9 +82,9 @@ pub enum Unkept {
     Expired,
     /// It wants to be validated each time, and cannot be.
     NoCache,
-    /// It is larger than what may be kept.
+    /// It is larger than what the cache takes; not for the rules to say.
     TooLarge,
-    /// It broke off.
+    /// It broke off; not for the rules to say either.
     Incomplete,
 }
 
@@ -185,9 +185,7 @@ fn is_for_all(exchange: &Exchange<'_>, policy: &Policy) -> Result<(), Unkept> {
     let sets_cookie = answer.contains_key(SET_COOKIE) && !said.fields.contains(&SET_COOKIE);
     match () {
         () if said.private => Err(Unkept::Private),
-        () if exchange.authorized
-            && !(ignore.authorization || shared || said.must_revalidate) =>
-        {
+        () if exchange.authorized && !(ignore.authorization || shared || said.must_revalidate) => {
             Err(Unkept::Authorization)
         }
         () if sets_cookie && !(ignore.set_cookie || shared) => Err(Unkept::SetCookie),

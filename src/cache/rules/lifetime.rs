@@ -159,6 +159,9 @@ mod tests {
         assert_eq!(of(200, MODIFIED, &never), Unknown);
         let little = Policy { heuristic: 9, ..Policy::default() };
         assert_eq!(of(200, MODIFIED, &little), Guessed(9));
-        assert_eq!(of(200, "last-modified: Mon, 09 Sep 1991 01:46:40 GMT", &Policy::default()), Guessed(86_400));
+        assert_eq!(
+            of(200, "last-modified: Mon, 09 Sep 1991 01:46:40 GMT", &Policy::default()),
+            Guessed(86_400)
+        );
     }
 }

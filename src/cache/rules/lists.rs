@@ -32,6 +32,7 @@ impl<'a> Directive<'a> {
         let (name, rest) = member.split_at(end);
         let argument = match rest {
             [] => Argument::None,
+            _ if name.is_empty() => Argument::Broken,
             [b'=', b'"', quoted @ ..] => match closing(quoted) {
                 Some(end) if end + 1 == quoted.len() => Argument::Quoted(&quoted[..end]),
                 _ => Argument::Broken,

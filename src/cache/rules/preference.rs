@@ -131,7 +131,8 @@ mod tests {
         for (text, expected) in cases {
             let line = HeaderValue::from_static(text);
             let wishes = Wishes::read([&line].into_iter());
-            let found: Option<Vec<Vec<u8>>> = wishes.map(|wishes| wishes.iter().map(|(_, name)| name.to_vec()).collect());
+            let found: Option<Vec<Vec<u8>>> =
+                wishes.map(|wishes| wishes.iter().map(|(_, name)| name.to_vec()).collect());
             let expected =
                 expected.map(|list| list.iter().map(|name| name.as_bytes().to_vec()).collect());
             assert_eq!(found, expected, "{text}");

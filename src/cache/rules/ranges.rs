@@ -4,10 +4,7 @@
 //! once or for the same over and over gets the whole (section 14.2), so that nobody is made to send more than
 //! that.
 
-use super::{
-    conditional::Part,
-    lists::members,
-};
+use super::{conditional::Part, lists::members};
 
 /// More ranges than that in one request are not served as such.
 const MOST: usize = 16;
@@ -118,7 +115,8 @@ mod tests {
     use super::*;
 
     fn spans(list: &[(u64, u64)]) -> Part {
-        let list: Vec<_> = list.iter().map(|(first, last)| Span { first: *first, last: *last }).collect();
+        let list: Vec<_> =
+            list.iter().map(|(first, last)| Span { first: *first, last: *last }).collect();
         match *list {
             [span] => Part::Range(span),
             _ => Part::Ranges(list.into()),

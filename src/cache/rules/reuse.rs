@@ -90,14 +90,10 @@ mod tests {
     };
 
     /// 100 s, then 20 s while it is fetched, then 50 s if it cannot be.
-    const TERMS: Terms = Terms {
-        age: 10,
-        lifetime: 110,
-        stale_while_revalidate: 20,
-        stale_if_error: 50,
-        flags: 0,
-    };
-    const PLAIN: Terms = Terms { age: 10, lifetime: 110, stale_while_revalidate: 0, stale_if_error: 0, flags: 0 };
+    const TERMS: Terms =
+        Terms { age: 10, lifetime: 110, stale_while_revalidate: 20, stale_if_error: 50, flags: 0 };
+    const PLAIN: Terms =
+        Terms { age: 10, lifetime: 110, stale_while_revalidate: 0, stale_if_error: 0, flags: 0 };
 
     fn with(flags: u8) -> Terms {
         Terms { flags, ..TERMS }
@@ -129,7 +125,13 @@ mod tests {
             ("5.2.1.3", PLAIN, 51, min_fresh(50), Validate),
             ("5.2.2.2", with(MUST_REVALIDATE), 99, no(), Fresh),
             ("5.2.2.2", with(MUST_REVALIDATE), 100, no(), Validate),
-            ("4.2.4: forbidden, whatever the client takes", with(MUST_REVALIDATE), 100, max_stale(u32::MAX), Validate),
+            (
+                "4.2.4: forbidden, whatever the client takes",
+                with(MUST_REVALIDATE),
+                100,
+                max_stale(u32::MAX),
+                Validate,
+            ),
             ("RFC 5861, 3", TERMS, 100, no(), WhileRevalidate),
             ("RFC 5861, 3", TERMS, 120, no(), WhileRevalidate),
             ("RFC 5861, 3", TERMS, 121, no(), Validate),
@@ -166,13 +168,31 @@ mod tests {
         let cases = [
             ("RFC 5861, 4", TERMS, 150, no(), true),
             ("RFC 5861, 4", TERMS, 151, no(), false),
-            ("RFC 5861, 4: the client's", PLAIN, 150, Asked { stale_if_error: Some(50), ..no() }, true),
+            (
+                "RFC 5861, 4: the client's",
+                PLAIN,
+                150,
+                Asked { stale_if_error: Some(50), ..no() },
+                true,
+            ),
             ("4.2.4: nobody allows it", PLAIN, 100, no(), false),
-            ("4.2.4: fresh, only the client wanted to know", PLAIN, 99, Asked { max_age: Some(0), ..no() }, true),
+            (
+                "4.2.4: fresh, only the client wanted to know",
+                PLAIN,
+                99,
+                Asked { max_age: Some(0), ..no() },
+                true,
+            ),
             ("5.2.1.2", PLAIN, 150, Asked { max_stale: Some(50), ..no() }, true),
             ("5.2.1.4", TERMS, 0, Asked { no_cache: true, ..no() }, false),
             ("5.2.2.2", with(MUST_REVALIDATE), 100, no(), false),
-            ("5.2.2.2", with(MUST_REVALIDATE), 100, Asked { max_stale: Some(u32::MAX), ..no() }, false),
+            (
+                "5.2.2.2",
+                with(MUST_REVALIDATE),
+                100,
+                Asked { max_stale: Some(u32::MAX), ..no() },
+                false,
+            ),
             ("5.2.2.4", with(NO_CACHE), 0, no(), false),
         ];
         for (rule, terms, resident, asked, expected) in cases {

@@ -15,7 +15,6 @@ use super::{
 
 /// What an answer says to caches.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a directive")]
 pub struct Said {
     /// A targeted field says it, so `Expires` and `Cache-Control` are not looked at (RFC 9213 section 2.2).
     pub targeted: bool,
@@ -58,11 +57,6 @@ impl Said {
         said.private &= !ignore.private;
         said.no_cache &= !ignore.no_cache;
         said
-    }
-
-    /// Whether it says that it may be kept (section 3).
-    pub(super) fn asks_to_be_kept(&self) -> bool {
-        self.public || self.max_age.is_some() || self.s_maxage.is_some()
     }
 
     fn hear(&mut self, directive: Directive<'_>) {
@@ -150,7 +144,7 @@ fn cache_control(headers: &HeaderMap) -> Said {
 /// What the first targeted field says that is there, valid and not empty (RFC 9213 section 2).
 fn targeted(headers: &HeaderMap, policy: &Policy) -> Option<Said> {
     let fields = policy.targeted.iter().map(|name| headers.get_all(name).iter());
-    let mut fields = fields.filter_map(|lines| dictionary::read(lines));
+    let mut fields = fields.filter_map(dictionary::read);
     let members = fields.find(|members| !members.is_empty())?;
     let mut said = Said { targeted: true, ..Said::default() };
     for (name, value) in &members {
@@ -198,7 +192,10 @@ mod tests {
             ("cache-control: s-maxage=5", Said { s_maxage: Some(5), ..no() }),
             // 4.2.1: the first of two counts, on one line or on two.
             ("cache-control: max-age=1, max-age=9", Said { max_age: Some(1), ..no() }),
-            ("cache-control: max-age=9\ncache-control: max-age=1", Said { max_age: Some(9), ..no() }),
+            (
+                "cache-control: max-age=9\ncache-control: max-age=1",
+                Said { max_age: Some(9), ..no() },
+            ),
             // 4.2.1: what is no number is stale.
             ("cache-control: max-age=x", Said { broken: true, ..no() }),
             ("cache-control: max-age=-1", Said { broken: true, ..no() }),
@@ -248,8 +245,14 @@ mod tests {
         let no = || Said { targeted: true, ..Said::default() };
         let not = Said::default;
         let cases = [
-            ("cdn-cache-control: max-age=5\ncache-control: no-store", Said { max_age: Some(5), ..no() }),
-            ("cdn-cache-control: no-store\ncache-control: max-age=5", Said { no_store: true, ..no() }),
+            (
+                "cdn-cache-control: max-age=5\ncache-control: no-store",
+                Said { max_age: Some(5), ..no() },
+            ),
+            (
+                "cdn-cache-control: no-store\ncache-control: max-age=5",
+                Said { no_store: true, ..no() },
+            ),
             ("cdn-cache-control: foo\ncache-control: max-age=5", no()),
             ("cdn-cache-control: max-age=99999999999", Said { max_age: Some(FOREVER), ..no() }),
             ("cdn-cache-control: max-age=5;x=1", Said { max_age: Some(5), ..no() }),
@@ -263,9 +266,18 @@ mod tests {
             ("cdn-cache-control: max-age=5.0", Said { broken: true, ..no() }),
             // RFC 9213 section 2.1: empty or broken, it is as if it were not there.
             ("cdn-cache-control: \ncache-control: max-age=5", Said { max_age: Some(5), ..not() }),
-            ("cdn-cache-control: max-age=9, &&&\ncache-control: no-store", Said { no_store: true, ..not() }),
-            ("cdn-cache-control: max-age =9\ncache-control: max-age=5", Said { max_age: Some(5), ..not() }),
-            ("cdn-cache-control: Max-Age=9\ncache-control: max-age=5", Said { max_age: Some(5), ..not() }),
+            (
+                "cdn-cache-control: max-age=9, &&&\ncache-control: no-store",
+                Said { no_store: true, ..not() },
+            ),
+            (
+                "cdn-cache-control: max-age =9\ncache-control: max-age=5",
+                Said { max_age: Some(5), ..not() },
+            ),
+            (
+                "cdn-cache-control: Max-Age=9\ncache-control: max-age=5",
+                Said { max_age: Some(5), ..not() },
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(said(text), expected, "{text}");

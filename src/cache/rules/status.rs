@@ -5,10 +5,7 @@ use http::StatusCode;
 /// Whether an answer of this status may be kept though nobody says so (RFC 9110 section 15.1, but for 206,
 /// which is not kept as itself).
 pub const fn is_kept_unasked(status: StatusCode) -> bool {
-    matches!(
-        status.as_u16(),
-        200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
-    )
+    matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
 /// Whether an answer of this status is never kept as itself, whatever it says. It is not final (1xx), is a
@@ -26,8 +23,8 @@ pub(super) const fn is_never_kept(status: StatusCode) -> bool {
 pub(super) const fn is_understood(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
-        200..=205 | 300..=303 | 305 | 307 | 308 | 400..=411 | 413..=415 | 417 | 421 | 422 | 426
-            | 500..=505
+        200..=205 | 300..=303 | 305 | 307 | 308 | 400..=406 | 408..=411 | 413..=415 | 417 | 421
+            | 422 | 426 | 500..=505
     )
 }
 

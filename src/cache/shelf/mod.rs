@@ -33,7 +33,6 @@ use self::shard::{Place, Shard, entry_weight};
 pub use self::{
     key::{Key, Seek},
     resource::Resource,
-    sweep::Sweep,
 };
 pub(super) use self::{
     key::{URL_BITS, Url, without_port},
@@ -127,7 +126,8 @@ impl Shelf {
     }
 
     /// Puts an object, in place of the one that was for the same requests.
-    pub fn put(&self, key: Key, object: Arc<Object>) -> Put {
+    pub fn put(&self, key: Key, object: impl Into<Arc<Object>>) -> Put {
+        let object = object.into();
         if self.stamps.verdict(&object, &key.seek()) == Verdict::Void {
             return Put::Void;
         }
@@ -142,7 +142,8 @@ impl Shelf {
     }
 
     /// Puts an object in place of this very one, which it was freshened from.
-    pub fn replace(&self, seek: &Seek<'_>, old: &Arc<Object>, new: Arc<Object>) -> Put {
+    pub fn replace(&self, seek: &Seek<'_>, old: &Arc<Object>, new: impl Into<Arc<Object>>) -> Put {
+        let new = new.into();
         if self.stamps.verdict(&new, seek) == Verdict::Void {
             return Put::Void;
         }

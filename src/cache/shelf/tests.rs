@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::cache::{
-    Tags, Terms,
+    Tags,
     ban::{Full, Reach},
     object::Head,
+    rules::Terms,
 };
 
 fn shelf(bytes: u64) -> Shelf {

@@ -1,7 +1,7 @@
 //! The rules in tables: the RFC's section, the exchange, what is to be expected.
 
 mod keep;
-mod naive;
+pub(super) mod naive;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
