@@ -31,6 +31,7 @@ use super::{
     exchange::Exchange,
     fetch::{Fetch, Fetched, Outcome, announced, is_failure},
     forward,
+    kept::{self, Facts},
     overload::Room,
     status::{CACHE_STATUS, Fwd, Told},
 };
@@ -46,6 +47,7 @@ use crate::{
     route::Params,
     snapshot::{Route, Way},
     upstream::Aim,
+    worker::wall,
 };
 
 /// So often a request waits for others before it goes by itself.
@@ -75,6 +77,9 @@ pub(super) struct Wanted {
 pub(super) struct Passing {
     asking: Asking,
     fwd: Fwd,
+    /// A HEAD's fields, as its origin gets them, and the number of what was made void last before it went.
+    request: Option<Box<HeaderMap>>,
+    stamp: u64,
 }
 
 impl Exchange {
@@ -109,7 +114,7 @@ impl Exchange {
             _ => false,
         };
         if !answered {
-            return self.pass(cache, asking, Fwd::Method);
+            return self.pass(cache, asking, Fwd::Method, head);
         }
         // What is done only if nothing has changed is the origin's to say.
         let if_match = [IF_MATCH, IF_UNMODIFIED_SINCE];
@@ -117,7 +122,7 @@ impl Exchange {
             || !body.is_end_stream()
             || if_match.iter().any(|name| head.headers.contains_key(name))
         {
-            return self.pass(cache, asking, Fwd::Bypass);
+            return self.pass(cache, asking, Fwd::Bypass, head);
         }
         let asked = Asked::read(&head.headers, &cache.policy);
         let (found, digest, known) = self.seek(cache, &asking, |seek| {
@@ -149,7 +154,7 @@ impl Exchange {
             || head.method == Method::HEAD
             || (stale.is_none() && (part() || cache.memory.unkept.has(digest, self.started)));
         match alone && !asked.only_if_cached {
-            true => self.pass(cache, asking, fwd),
+            true => self.pass(cache, asking, fwd, head),
             false => Looked::Fetch(Box::new(Wanted { asking, asked, stale, fwd })),
         }
     }
@@ -202,10 +207,12 @@ impl Exchange {
 
     /// Takes note of a request that goes by.
     #[cold]
-    fn pass(&mut self, cache: &Cache, asking: Asking, fwd: Fwd) -> Looked {
+    fn pass(&mut self, cache: &Cache, asking: Asking, fwd: Fwd, head: &Parts) -> Looked {
         cache.metrics.request(self.client.worker.index, Cached::Passed);
         self.cached = Some(Cached::Passed);
-        self.passing = Some(Box::new(Passing { asking, fwd }));
+        let stamp = cache.memory.shelf.stamps().begin();
+        let request = (head.method == Method::HEAD).then(|| Box::new(head.headers.clone()));
+        self.passing = Some(Box::new(Passing { asking, fwd, request, stamp }));
         Looked::Passed
     }
 
@@ -245,7 +252,7 @@ impl Exchange {
             }
             return self.lead((cache, way, route), wanted, pilot, aim, head).await.map(Some);
         }
-        self.pass(cache, wanted.asking, wanted.fwd);
+        self.pass(cache, wanted.asking, wanted.fwd, head);
         Ok(None)
     }
 
@@ -559,8 +566,42 @@ impl Exchange {
                 stamps.invalidate(&format!("{}://{host}{target}", asking.scheme));
             }
         }
+        if self.method == Method::HEAD && status == StatusCode::OK {
+            self.compare(cache, passing, response.headers());
+        }
         let told = Told::passed(passing.fwd, status);
         self.tell_of_cache(cache, response.headers_mut(), &told);
+    }
+}
+
+impl Exchange {
+    /// Compares what is kept with what the origin says to a HEAD: it holds as that says, or is kept no longer
+    /// (RFC 9111 section 4.3.5).
+    fn compare(&self, cache: &Cache, passing: &Passing, said: &HeaderMap) {
+        let Some(request) = &passing.request else { return };
+        let now = wall() / 1_000;
+        self.seek(cache, &passing.asking, |seek| {
+            let Some(resource) = cache.memory.shelf.get(seek) else { return };
+            let suits = |object: &&Arc<Object>| cache.suits(object, request);
+            let Some(object) = resource.variants().iter().find(suits) else { return };
+            let open = object.open();
+            let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
+            let length = object.length();
+            if !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length) {
+                cache.memory.shelf.remove_object(seek, object);
+                return;
+            }
+            let facts = Facts {
+                request,
+                asked: &Asked::default(),
+                authorized: passing.asking.authorized,
+                stamp: passing.stamp,
+                sent: now,
+                got: now,
+            };
+            // Whether it is kept on is all there is to it.
+            let _ = kept::freshen(cache, &facts, seek, object, said);
+        });
     }
 }
 

@@ -7,18 +7,18 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED},
-};
+use http::{HeaderMap, Request, Response, StatusCode, Version, header::CONTENT_LENGTH};
 use http_body_util::BodyExt as _;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::overload::Room;
+use super::{
+    kept::{self, Facts, Made},
+    overload::Room,
+};
 use crate::{
     cache::{
-        Cache, End, Head, Landing, Object, Pilot, Tags,
-        rules::{self, Asked, Said, Terms, Unkept, Vary},
+        Cache, End, Landing, Object, Pilot, names,
+        rules::{self, Asked, Unkept},
     },
     message::{RequestBody, strip_response},
     reject::Reject,
@@ -148,59 +148,25 @@ impl Fetch {
         response: &Response<AnswerBody>,
         (sent, got): (u64, u64),
     ) -> Result<Judged, Unkept> {
-        let (policy, status) = (&cache.policy, response.status());
-        if let Some(stale) = &self.stale
-            && status == StatusCode::NOT_MODIFIED
-        {
-            return self.freshen(cache, stale, response.headers(), (sent, got));
-        }
-        let (most, _) = cache.memory.bounds();
-        if announced(response.headers()).is_some_and(|length| length > most) {
-            return Err(Unkept::TooLarge);
-        }
-        let said = Said::read(response.headers(), policy);
-        let facts = rules::Exchange {
-            method: &Method::GET,
-            authorized: self.authorized,
-            located: false,
-            status,
-            answer: response.headers(),
+        let facts = Facts {
+            request: &self.pilot.flight().request,
             asked: &self.asked,
-            said: &said,
+            authorized: self.authorized,
+            stamp: self.stamp,
             sent,
             got,
         };
-        let kept = rules::keep(&facts, policy)?;
-        let head = self.head(cache, status, response.headers().clone(), kept)?;
-        Ok(Judged::Keep(Box::new(head)))
-    }
-
-    /// The head of what is kept, of an answer with these fields.
-    fn head(
-        &self,
-        cache: &Cache,
-        status: StatusCode,
-        mut headers: HeaderMap,
-        kept: rules::Kept,
-    ) -> Result<Made, Unkept> {
-        let vary = Vary::read(&headers, &cache.policy).map_err(|_| Unkept::VaryStar)?;
-        let request = &self.pilot.flight().request;
-        let vary = vary.map(|vary| {
-            let names: Vec<_> = vary.names().iter().map(HeaderName::as_str).collect();
-            (names.join(",").into_bytes().into(), vary.values(request, &cache.policy))
-        });
-        let tags = Tags::read(&headers);
-        for name in &kept.strip {
-            remove(&mut headers, name);
-        }
-        if kept.undated
-            && let Ok(date) =
-                HeaderValue::try_from(httpdate::fmt_http_date(std::time::SystemTime::now()))
+        let (status, headers) = (response.status(), response.headers());
+        if let Some(stale) = &self.stale
+            && status == StatusCode::NOT_MODIFIED
         {
-            headers.insert(DATE, date);
+            return self.freshen(cache, stale, headers, &facts).map(Judged::Holds);
         }
-        let (terms, at, stamp) = (kept.terms, Instant::now(), self.stamp);
-        Ok(Made { status, headers, terms, at, stamp, vary, tags })
+        let (most, _) = cache.memory.bounds();
+        if announced(headers).is_some_and(|length| length > most) {
+            return Err(Unkept::TooLarge);
+        }
+        Made::of(cache, &facts, status, headers.clone()).map(|made| Judged::Keep(Box::new(made)))
     }
 
     /// What was kept, with what the origin says of it now.
@@ -209,41 +175,24 @@ impl Fetch {
         cache: &Cache,
         stale: &Arc<Object>,
         by: &HeaderMap,
-        (sent, got): (u64, u64),
-    ) -> Result<Judged, Unkept> {
-        let open = stale.open();
-        let mut headers = open.headers();
-        if !rules::is_about(by, headers.get(ETAG), headers.get(LAST_MODIFIED), true) {
+        facts: &Facts<'_>,
+    ) -> Result<Arc<Object>, Unkept> {
+        let (open, seek) = (stale.open(), self.pilot.key().seek());
+        let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
+        if !rules::is_about(by, etag.as_ref(), modified.as_ref(), true) {
             return Err(Unkept::Status);
         }
-        rules::freshen(&mut headers, by);
-        let said = Said::read(&headers, &cache.policy);
-        let facts = rules::Exchange {
-            method: &Method::GET,
-            authorized: self.authorized,
-            located: false,
-            status: stale.status,
-            answer: &headers,
-            asked: &self.asked,
-            said: &said,
-            sent,
-            got,
-        };
-        let status = stale.status;
-        let kept = match rules::keep(&facts, &cache.policy) {
-            Ok(kept) => kept,
+        match kept::freshen(cache, facts, &seek, stale, by) {
+            Ok(fresh) => {
+                cache.metrics.store(self.worker.index);
+                Ok(fresh)
+            }
             Err(why) => {
                 // It holds for who asked, and is not kept any longer.
                 cache.metrics.refuse(self.worker.index, why as usize);
-                cache.memory.shelf.remove_object(&self.pilot.key().seek(), stale);
-                return Ok(Judged::Holds(stale.clone()));
+                Ok(stale.clone())
             }
-        };
-        let made = self.head(cache, status, headers, kept)?;
-        let fresh = Arc::new(made.object(open.body().collect()));
-        cache.memory.shelf.replace(&self.pilot.key().seek(), stale, fresh.clone());
-        cache.metrics.store(self.worker.index);
-        Ok(Judged::Holds(fresh))
+        }
     }
 
     /// What was kept is not what the origin says now.
@@ -300,34 +249,6 @@ enum Judged {
     Holds(Arc<Object>),
 }
 
-/// The head of what is kept.
-struct Made {
-    status: StatusCode,
-    headers: HeaderMap,
-    terms: Terms,
-    at: Instant,
-    stamp: u64,
-    vary: Option<(Box<[u8]>, Box<[u8]>)>,
-    tags: Tags,
-}
-
-impl Made {
-    fn object(&self, body: Vec<Bytes>) -> Object {
-        let Self { status, headers, terms, at, stamp, vary, tags } = self;
-        let vary = vary.as_ref().map_or((&[][..], &[][..]), |(names, values)| (names, values));
-        let head = Head {
-            status: *status,
-            headers,
-            terms: *terms,
-            at: *at,
-            stamp: *stamp,
-            vary,
-            tags: tags.clone(),
-        };
-        Object::new(head, body)
-    }
-}
-
 /// An answer as far as it is one.
 fn checked(answer: Answer) -> Result<Answer, Failure> {
     let Answer { mut response, endpoint } = answer;
@@ -348,10 +269,6 @@ pub(super) fn is_failure(status: StatusCode) -> bool {
 /// The length that a head announces.
 pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn remove(headers: &mut HeaderMap, name: &HeaderName) {
-    while headers.remove(name).is_some() {}
 }
 
 /// The same bytes in fewer pieces; not all of a large body at once, since others wait for the worker.

@@ -19,6 +19,7 @@ mod exchange;
 mod fetch;
 mod forward;
 mod identify;
+mod kept;
 mod limit;
 mod mirror;
 mod overload;

@@ -1,0 +1,118 @@
+//! What of an answer is kept.
+//!
+//! In: the head of an answer, and the facts of its exchange. Out: [`Made`], of which an object is made when the
+//! body is there; or an object that was kept, with what its origin says of it now.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::DATE};
+use tokio::time::Instant;
+
+use crate::cache::{
+    Cache, Head, Object, Seek, Tags,
+    rules::{self, Asked, Kept, Said, Terms, Unkept, Vary},
+};
+
+/// Facts of an exchange.
+pub(super) struct Facts<'a> {
+    /// What the origin was asked.
+    pub(super) request: &'a HeaderMap,
+    /// What of it was said to caches.
+    pub(super) asked: &'a Asked,
+    /// Whether it had credentials by which its answers are not told apart.
+    pub(super) authorized: bool,
+    /// The number of what was made void last, when it began.
+    pub(super) stamp: u64,
+    /// When it was sent, in seconds since 1970.
+    pub(super) sent: u64,
+    /// When the head of the answer came.
+    pub(super) got: u64,
+}
+
+/// The head of what is kept.
+pub(super) struct Made {
+    status: StatusCode,
+    headers: HeaderMap,
+    terms: Terms,
+    at: Instant,
+    stamp: u64,
+    vary: Option<(Box<[u8]>, Box<[u8]>)>,
+    tags: Tags,
+}
+
+impl Made {
+    /// What is kept of an answer with this head; or why it is not.
+    pub(super) fn of(
+        cache: &Cache,
+        facts: &Facts<'_>,
+        status: StatusCode,
+        mut headers: HeaderMap,
+    ) -> Result<Self, Unkept> {
+        let policy = &cache.policy;
+        let said = Said::read(&headers, policy);
+        let exchange = rules::Exchange {
+            method: &Method::GET,
+            authorized: facts.authorized,
+            located: false,
+            status,
+            answer: &headers,
+            asked: facts.asked,
+            said: &said,
+            sent: facts.sent,
+            got: facts.got,
+        };
+        let Kept { terms, strip, undated } = rules::keep(&exchange, policy)?;
+        let vary = Vary::read(&headers, policy).map_err(|_| Unkept::VaryStar)?;
+        let vary = vary.map(|vary| {
+            let names: Vec<_> = vary.names().iter().map(HeaderName::as_str).collect();
+            (names.join(",").into_bytes().into(), vary.values(facts.request, policy))
+        });
+        let tags = Tags::read(&headers);
+        for name in &strip {
+            headers.remove(name);
+        }
+        if undated
+            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now()))
+        {
+            headers.insert(DATE, date);
+        }
+        let (at, stamp) = (Instant::now(), facts.stamp);
+        Ok(Self { status, headers, terms, at, stamp, vary, tags })
+    }
+
+    /// The object with this body.
+    pub(super) fn object(&self, body: Vec<Bytes>) -> Object {
+        let Self { status, headers, terms, at, stamp, vary, tags } = self;
+        let vary = vary.as_ref().map_or((&[][..], &[][..]), |(names, values)| (names, values));
+        let head = Head {
+            status: *status,
+            headers,
+            terms: *terms,
+            at: *at,
+            stamp: *stamp,
+            vary,
+            tags: tags.clone(),
+        };
+        Object::new(head, body)
+    }
+}
+
+/// Keeps what was kept with what its origin says of it now, by a 304 or to a HEAD; or no longer.
+pub(super) fn freshen(
+    cache: &Cache,
+    facts: &Facts<'_>,
+    seek: &Seek<'_>,
+    old: &Arc<Object>,
+    by: &HeaderMap,
+) -> Result<Arc<Object>, Unkept> {
+    let open = old.open();
+    let mut headers = open.headers();
+    rules::freshen(&mut headers, by);
+    let made = Made::of(cache, facts, old.status, headers).inspect_err(|_| {
+        cache.memory.shelf.remove_object(seek, old);
+    })?;
+    let fresh = Arc::new(made.object(open.body().collect()));
+    cache.memory.shelf.replace(seek, old, fresh.clone());
+    Ok(fresh)
+}
