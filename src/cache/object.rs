@@ -27,7 +27,7 @@ use super::{
 };
 
 /// A body up to this size is in one block with the head.
-pub const SMALL: usize = 64 * 1_024;
+pub(super) const SMALL: usize = 64 * 1_024;
 
 /// What a stored answer is made of, beside its body.
 #[derive(Debug)]

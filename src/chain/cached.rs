@@ -39,7 +39,7 @@ use crate::{
     cache::{
         Asking, Cache, End, Flight, Found, Landing, Object, Pilot, Reader, Seek, Turn, Url,
         canonical_host, names,
-        rules::{self, Asked, Part, Reuse, Span},
+        rules::{self, Asked, Failed, Part, Reuse, Span},
     },
     message::{self, RequestBody, client_scheme, text},
     metrics::Cached,
@@ -293,11 +293,12 @@ impl Exchange {
                 Followed::Answer(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
             }
             Some(Landing::Failed { reject, stale }) => {
-                match self.or_stale(cache, wanted, stale, head) {
-                    Some(response) => Followed::Answer(response),
+                let failed = reject.map_or(Failed::Said, |_| Failed::Silent);
+                match (self.or_stale(cache, wanted, (stale, failed), head), reject) {
+                    (Some(response), _) => Followed::Answer(response),
                     // An origin that does not answer is not asked again by everybody who waited.
-                    None if reject != Reject::UpstreamProtocol => return Err(reject),
-                    None => Followed::Alone,
+                    (None, Some(reject)) => return Err(reject),
+                    (None, None) => Followed::Alone,
                 }
             }
         })
@@ -337,7 +338,7 @@ impl Exchange {
             }
             Outcome::Alone(response, why) => {
                 let stale = wanted.stale.clone().filter(|_| is_failure(response.status()));
-                if let Some(answer) = self.or_stale(cache, wanted, stale, head) {
+                if let Some(answer) = self.or_stale(cache, wanted, (stale, Failed::Said), head) {
                     return Ok(answer);
                 }
                 self.count(cache, Cached::Miss);
@@ -347,7 +348,8 @@ impl Exchange {
                 Ok(response)
             }
             Outcome::Failed(failure) => {
-                match self.or_stale(cache, wanted, wanted.stale.clone(), head) {
+                let stale = (wanted.stale.clone(), Failed::Silent);
+                match self.or_stale(cache, wanted, stale, head) {
                     Some(answer) => Ok(answer),
                     None => Err(forward::explain(self, &way.upstream, failure)),
                 }
@@ -522,11 +524,12 @@ impl Exchange {
         &mut self,
         cache: &Cache,
         wanted: &Wanted,
-        stale: Option<Arc<Object>>,
+        (stale, failed): (Option<Arc<Object>>, Failed),
         head: &Parts,
     ) -> Option<Response<Source>> {
         let object = stale?;
-        let may = rules::on_error(&object.terms, object.resident(Instant::now()), &wanted.asked);
+        let resident = object.resident(Instant::now());
+        let may = rules::on_error(&object.terms, resident, &wanted.asked, failed);
         may.then(|| self.serve(cache, &object, head, Cached::Stale, wanted.fwd))
     }
 

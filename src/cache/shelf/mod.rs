@@ -29,11 +29,9 @@ use std::{
 
 use parking_lot::RwLock;
 
+pub use self::key::{Key, Seek};
+pub(super) use self::resource::Resource;
 use self::shard::{Place, Shard, entry_weight};
-pub use self::{
-    key::{Key, Seek},
-    resource::Resource,
-};
 pub(super) use self::{
     key::{URL_BITS, Url, without_port},
     weight::allocated,
