@@ -54,8 +54,9 @@ pub(super) struct Shard {
 /// More is not counted: what was popular once is not to stay for long.
 const OFTEN: u8 = 3;
 
-/// Bytes that an entry takes beside its URL and its objects: its place, the table's, who is remembered.
-const ENTRY: u64 = (size_of::<Option<Entry>>() + 12 + 4) as u64;
+/// Bytes that an entry takes beside its URL and its objects: its place, the table's, who is remembered,
+/// and what the allocator needs for itself.
+const ENTRY: u64 = (size_of::<Option<Entry>>() + 12 + 4 + 16) as u64;
 
 /// Bytes that an entry takes beside its objects.
 pub(super) fn entry_weight(key: &Key) -> u64 {
