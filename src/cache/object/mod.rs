@@ -54,7 +54,6 @@ pub struct Object {
     /// Fields, Vary, tags, the body if it is small.
     block: Box<[u8]>,
     /// A body that is not small. Boxed twice, since most have none and it then needs one word.
-    #[expect(clippy::redundant_allocation, reason = "one word where there is none")]
     pieces: Option<Box<Box<[Bytes]>>>,
     /// How it may be used.
     pub terms: Terms,
