@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Duration};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use janua::cache::{
-    policy::Policy,
+    Policy,
     rules::{Asked, Exchange, Said, Stored, Vary, keep, part, reuse},
 };
 

@@ -5,8 +5,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use janua::cache::{
-    Tags, Terms,
+    Tags,
     object::{Head, Object},
+    rules::Terms,
     shelf::{Limits, Shelf},
 };
 use tokio::time::Instant;

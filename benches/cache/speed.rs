@@ -10,8 +10,9 @@ use bytes::Bytes;
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use janua::cache::{
-    Tags, Terms,
+    Tags,
     object::{Head, Object},
+    rules::Terms,
     shelf::{Limits, Shelf},
     stamps::Verdict,
 };
