@@ -127,7 +127,10 @@ impl Limiter {
                     }
                     Err(blocked) => {
                         limit.state.give_back(claim, now);
-                        return self.over((number, tier), (claim, blocked), ask, visit);
+                        if !limit.only_reports {
+                            return self.over((number, tier), (claim, blocked), ask, visit);
+                        }
+                        limit.report((claim, blocked), ask, &mut visit);
                     }
                 }
             }
