@@ -327,6 +327,12 @@ impl Limits {
         }
     }
 
+    /// Tells stores for the last time what was used. Who does not answer holds this up for a second.
+    pub async fn settle(&self) {
+        let all: Vec<_> = self.used.now.lock().values().cloned().collect();
+        futures_util::future::join_all(all.iter().map(|used| used.settle())).await;
+    }
+
     /// Keeps what was used for the last time. It blocks.
     pub fn finish(&self) {
         if let Some(ledger) = self.ledger.get() {
