@@ -24,7 +24,7 @@ use super::{
     queue::Queue,
     quota::Quota,
     shared::Shared,
-    table::Table,
+    table::{Shown, Table},
     used::{Account, Left},
 };
 use crate::{key::Recipe, metrics::LimitMetrics, store::Store};
@@ -35,7 +35,7 @@ pub(super) struct State {
     /// What its keys are made of, and how many it knows.
     pub(super) shape: (Recipe, u32),
     pub(super) metrics: Arc<LimitMetrics>,
-    pub(super) queue: Queue,
+    pub(super) queue: Arc<Queue>,
     /// Where its rate is counted, if several gateways share it; what is `owed` then holds while the store
     /// cannot be asked.
     pub(super) shared: Option<Box<Shared>>,
@@ -119,10 +119,10 @@ pub(super) enum Owed {
 }
 
 /// How many run, by key. Whoever does not run is not in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Running {
-    One(AtomicU32),
-    Many(Box<[Mutex<HashMap<u64, u32>>; SHARDS]>),
+    One(Arc<AtomicU32>),
+    Many(Arc<[Mutex<HashMap<u64, u32>>; SHARDS]>),
 }
 
 const SHARDS: usize = 16;
@@ -148,7 +148,7 @@ impl State {
         Self {
             shape,
             metrics,
-            queue: Queue::default(),
+            queue: Arc::default(),
             shared: shared.map(Box::new),
             epoch: Instant::now(),
             owed: match single {
@@ -156,10 +156,20 @@ impl State {
                 false => Owed::Many(Table::new(keys)),
             },
             running: match single {
-                true => Running::One(AtomicU32::new(0)),
+                true => Running::One(Arc::default()),
                 false => Running::Many(Default::default()),
             },
         }
+    }
+
+    /// The same for another number of keys: what is owed and who runs or waits goes on. What those take who came
+    /// before is no longer seen here.
+    pub(super) fn resized(&self, keys: u32, shared: Option<Shared>) -> Self {
+        let shape = (self.shape.0.clone(), keys);
+        let resized = Self::new(shape, shared, self.metrics.clone());
+        resized.owed.take_in(&self.owed, self.time(Instant::now()));
+        let (queue, running) = (self.queue.clone(), self.running.clone());
+        Self { queue, running, epoch: self.epoch, ..resized }
     }
 
     /// Whether its rate is counted in this store, or in none.
@@ -294,6 +304,18 @@ impl Owed {
         }
     }
 
+    /// Takes in what another owes.
+    fn take_in(&self, other: &Self, now: u64) {
+        match (self, other) {
+            (Self::One(own), Self::One(other)) => own.store(other.load(Relaxed), Relaxed),
+            (Self::Many(own), Self::Many(other)) => other.each(now, |shown| match shown {
+                Shown::Key(key, time) => own.with(key, now, |owed| *owed = time.max(*owed)),
+                Shown::Others(first, time) => own.raise(first, other.sets(), time),
+            }),
+            (Self::One(_), Self::Many(_)) | (Self::Many(_), Self::One(_)) => {}
+        }
+    }
+
     /// About how many keys have a number above `now`.
     pub(super) fn keys(&self, now: u64) -> usize {
         match self {
@@ -371,7 +393,7 @@ impl Drop for Permit {
         // Whoever begins to wait says so before it looks whether it has to: one of both sees the other.
         fence(SeqCst);
         if self.state.queue.waits(self.key) {
-            self.state.queue.pump(&self.state, self.key, Instant::now());
+            self.state.queue.pump(self.key, self.state.time(Instant::now()));
         }
     }
 }

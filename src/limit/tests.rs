@@ -487,6 +487,39 @@ async fn what_is_owed_outlives_a_reload_as_long_as_the_keys_mean_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_that_is_to_know_more_or_fewer_keys_forgives_nobody() {
+    let limit = |keys: u32| {
+        format!(
+            "[limit.l]\nrate = \"1/s\"\nburst = 2\nconcurrent = 2\nmax-keys = {keys}\n\
+             over = {{ delay = \"9s\" }}\n[limit.r]\nrate = \"1/h\"\nmax-keys = {keys}\n"
+        )
+    };
+    let first = Gate::new(&limit(1_000), &["l"]);
+    let strict = Gate::after(Some(&first), &limit(1_000), &["r"]);
+    for client in 1..100 {
+        assert!(strict.may(client).await);
+    }
+    let (one, two) = (first.ask(1).await.unwrap(), first.ask(1).await.unwrap());
+    let waits = first.send(1).await;
+    for keys in [7, 900_000] {
+        let next = Gate::after(Some(&strict), &limit(keys), &["r"]);
+        for client in 1..100 {
+            assert!(!next.may(client).await, "{keys}: {client} was limited");
+        }
+    }
+    let more = Gate::after(Some(&strict), &limit(5_000), &["l"]);
+    let behind = more.send(1).await;
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert!(!waits.is_finished() && !behind.is_finished(), "two run, who came before the reload");
+    drop((first, strict, one));
+    let _third = waits.await.unwrap().unwrap();
+    tokio::task::yield_now().await;
+    assert!(!behind.is_finished());
+    drop(two);
+    assert!(behind.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_and_who_comes_by_new_rules_share_one_queue() {
     let first = Gate::one("rate = \"1/s\"\nburst = 1\nover = { delay = \"9s\" }");
     assert!(first.may(1).await);
