@@ -6,8 +6,9 @@ use http::HeaderMap;
 use super::{
     Limiter,
     bandwidth::Bandwidth,
+    hall::Permit,
     rule::Limit,
-    state::{Permit, Taken},
+    state::Taken,
     used::Left,
 };
 use crate::config::LimitHeaders;

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use super::{
     Refusal, Standing,
+    hall::Permit,
     section::{MOST_KEYS, gcra},
-    state::{Claim, Permit, State, Terms},
+    state::{Claim, State, Terms},
 };
 use crate::{
     config::{self, Path, Problem, Problems},

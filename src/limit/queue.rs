@@ -329,7 +329,7 @@ impl Seat {
 
     /// Its timer went off: lets those go whose turn it is.
     fn look(&self) {
-        let queue = &self.state.queue;
+        let queue = &self.state.hall.queue;
         let mut inner = queue.inner.lock();
         let key = self.comer.claim.key;
         if let Some(line) = inner.lanes.get_mut(&key) {
@@ -341,7 +341,7 @@ impl Seat {
 
     fn late(&self) -> NoTurn {
         let now = self.state.time(Instant::now());
-        let turn = self.state.queue.inner.lock().turn(&self.state, &self.comer, now);
+        let turn = self.state.hall.queue.inner.lock().turn(&self.state, &self.comer, now);
         let after = turn.map(|turn| Duration::from_nanos(turn.saturating_sub(now)));
         NoTurn { after, blocked: turn.map_or(Blocked::Running, Blocked::Until) }
     }
@@ -349,7 +349,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.state.queue.leave(&self.state, &self.comer, self.id);
+        self.state.hall.queue.leave(&self.state, &self.comer, self.id);
         // A turn that it did not hear of goes back here, where nothing is locked.
         drop(self.ear.listen());
     }

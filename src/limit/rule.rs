@@ -107,7 +107,7 @@ impl Limit {
     /// Takes at once what a request asks for, if that does not overtake others.
     #[inline]
     pub(super) fn take(&self, claim: Claim, now: u64) -> Result<Taken, Blocked> {
-        let queue = &self.state.queue;
+        let queue = &self.state.hall.queue;
         if self.delay.is_some() && queue.waits(claim.key) && queue.len(claim.key).1 > 0 {
             return Err(Blocked::Queue);
         }
@@ -159,7 +159,7 @@ impl Limit {
         let personal = self.state.shape.0.is_personal();
         let most = self.max_waiting;
         let comer = Comer { claim, client, class, personal, patience, most, now: ask.now };
-        self.state.queue.sit(&self.state, comer).map_err(|none| self.no_turn(none))
+        self.state.hall.queue.sit(&self.state, comer).map_err(|none| self.no_turn(none))
     }
 
     /// Notes a request over the limit, if that is its client's fault: at an allowance of its own, or at
@@ -170,7 +170,7 @@ impl Limit {
         }
         let client = self.client(ask);
         let own = self.state.shape.0.is_personal();
-        if own || self.state.queue.of(claim.key, client) >= waiting {
+        if own || self.state.hall.queue.of(claim.key, client) >= waiting {
             self.metrics.offences.inc();
             self.standing.offend(client, ask.now);
         }

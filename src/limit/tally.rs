@@ -10,7 +10,6 @@
 //! key has a field for each gateway, which holds a sum of its own for each time that it came to be counted.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, LazyLock, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -35,6 +34,7 @@ use super::{
 };
 use crate::{
     config::{Calendar, OnFailure},
+    key::{ByKey, shard},
     metrics::LimitMetrics,
     store::{Script, Store, Unavailable},
 };
@@ -61,7 +61,7 @@ const URGENT: u64 = 8;
 /// can be let go: that takes as long as there are keys, and a flood of new ones comes by each time.
 const SOME: usize = 8;
 
-const SHARDS: u64 = 16;
+const SHARDS: usize = 16;
 
 /// What is to be told to a store, and how.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ struct News {
 /// Some of the keys.
 #[derive(Debug, Default)]
 struct Shard {
-    keys: HashMap<u64, Own>,
+    keys: ByKey<Own>,
     /// How often one was told since those that the store knows were let go.
     told: usize,
 }
@@ -145,7 +145,7 @@ impl Tally {
             gateway: u64::from_be_bytes(gateway),
             number: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            most: usize::try_from(u64::from(keys).div_ceil(SHARDS)).unwrap_or(usize::MAX),
+            most: usize::try_from(u64::from(keys).div_ceil(SHARDS as u64)).unwrap_or(usize::MAX),
             news: Arc::default(),
             alone: AtomicBool::new(false),
             keeper: OnceLock::new(),
@@ -225,8 +225,7 @@ impl Tally {
     }
 
     fn shard(&self, key: u64) -> &Mutex<Shard> {
-        // The remainder is below 16.
-        &self.shards[(key % SHARDS) as usize]
+        &self.shards[shard(key, SHARDS)]
     }
 
     /// What the store was not told.

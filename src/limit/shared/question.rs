@@ -153,8 +153,8 @@ impl State {
             // Who is gone gives it back.
             drop(answer.send(turn));
         }
-        if self.queue.waits(key) {
-            self.queue.pump(key, now);
+        if self.hall.queue.waits(key) {
+            self.hall.queue.pump(key, now);
         }
     }
 }
