@@ -116,7 +116,8 @@ impl Limiter {
 
     /// As [`Limiter::take`], after a wait: goes on behind the limit that had it wait.
     pub fn go_on(&self, turn: Served, ask: &Ask<'_>, mut visit: Visit<'_>) -> Verdict {
-        let Served { turn, limit, number, tier } = turn;
+        let Served { turn, limit, number, tier, given } = turn;
+        visit.pass.given = given;
         let now = limit.state.time(ask.now);
         match turn.map(Turn::accept) {
             Ok(Some(taken)) => {
@@ -145,7 +146,12 @@ impl Limiter {
                 return self.over((number, tier), (claim, blocked), ask, visit);
             }
         }
-        self.take_from(number + 1, ask, visit)
+        let Visit { pass, worker, reported } = visit;
+        let verdict = self.take_from(number + 1, ask, Visit { pass: &mut *pass, worker, reported });
+        if matches!(verdict, Verdict::Go) {
+            pass.given.keep();
+        }
+        verdict
     }
 
     #[inline]
@@ -229,12 +235,18 @@ impl Limiter {
     }
 
     /// The same, for somebody who waits.
-    fn hold(&self, ask: &Ask<'_>, pass: &Pass) -> Given {
-        Given(self.given(ask, pass).map(|(limit, claim)| (limit.clone(), claim)).collect())
+    fn hold(&self, ask: &Ask<'_>, pass: &mut Pass) -> Given {
+        let mut given = std::mem::take(&mut pass.given);
+        for (limit, claim) in self.given(ask, pass) {
+            given.add(limit, claim, limit.state.time(ask.now));
+        }
+        pass.taken = 0;
+        given
     }
 
     /// Refuses a request that waited in vain.
-    pub fn give_up(&self, lost: &Lost, ask: &Ask<'_>, visit: Visit<'_>) -> Refusal {
+    pub fn give_up(&self, lost: Lost, ask: &Ask<'_>, visit: Visit<'_>) -> Refusal {
+        visit.pass.given = lost.given;
         match self.refuse(lost.number, lost.tier, lost.refusal, ask, visit) {
             Verdict::Refuse(refusal) => refusal,
             Verdict::Go | Verdict::Wait(_) => lost.refusal,

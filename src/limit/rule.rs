@@ -10,6 +10,7 @@ use super::{
     busiest::Busiest,
     fields::Policy,
     queue::{Comer, NoTurn, Seat},
+    quota::Window,
     shared::Sharing,
     standing::Standing,
     state::{Blocked, Claim, State, Taken, Terms},
@@ -136,7 +137,27 @@ impl Limit {
     fn refund(&self, claim: Claim) {
         if let (Some(used), Some(account), Some(_)) = (&self.used, claim.account, claim.terms.quota)
         {
-            used.give_back(account, claim.cost);
+            used.give_back(account, claim.cost, None);
+        }
+    }
+
+    /// The day or month that a request counts in which was let through just now.
+    pub(super) fn window(&self, claim: Claim) -> Option<Window> {
+        claim.terms.quota?;
+        Some(self.used.as_ref()?.window(claim.account?))
+    }
+
+    /// As [`Limit::give_back`], of what a request took that waited since then: its key owed so much, and it
+    /// counted in this day or month.
+    pub(super) fn give_back_late(
+        &self,
+        claim: Claim,
+        (tat, window): (u64, Option<Window>),
+        now: u64,
+    ) {
+        self.state.give_back_late(claim, tat, now);
+        if let (Some(used), Some(account), Some(_)) = (&self.used, claim.account, window) {
+            used.give_back(account, claim.cost, window);
         }
     }
 

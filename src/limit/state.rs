@@ -233,6 +233,17 @@ impl State {
         }
     }
 
+    /// As [`State::give_back`], when the key owed so much after it was taken: what time has paid for since then
+    /// does not come back.
+    pub(super) fn give_back_late(&self, claim: Claim, owed: u64, now: u64) {
+        let Some(rate) = claim.terms.rate else { return };
+        let put = self.shared.as_ref().and_then(|shared| self.put_back(shared, rate, claim, now));
+        if put.is_none() {
+            let price = rate.price(claim.cost).unwrap_or(0).min(owed.saturating_sub(now));
+            self.owed.with(claim.key, now, |tat| *tat = tat.saturating_sub(price));
+        }
+    }
+
     /// What a key owes.
     pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
         let known = match &self.shared {

@@ -122,7 +122,7 @@ async fn ask(limiter: Arc<Limiter>, client: u8, headers: HeaderMap, method: Meth
         let mut turn = Some(waiting.wait().await);
         verdict = with(&mut pass, &mut |ask, visit| match turn.take().unwrap() {
             Ok(turn) => limiter.go_on(turn, ask, visit),
-            Err(lost) => Verdict::Refuse(limiter.give_up(&lost, ask, visit)),
+            Err(lost) => Verdict::Refuse(limiter.give_up(lost, ask, visit)),
         });
     }
 }
@@ -353,6 +353,37 @@ async fn who_goes_away_while_it_waits_gives_back_what_other_limits_gave() {
     }
     assert_eq!(millis(&gate.ask(1).await), 60_000, "the second of two an hour");
     assert!(!gate.may(1).await);
+}
+
+/// Ten wait in vain for somebody who runs, and meanwhile time gives the first limit back all that it gave them.
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_after_a_long_wait_is_no_gift() {
+    let sections = "[limit.a]\nrate = \"10/s\"\n\
+                    [limit.b]\nconcurrent = 1\npriority = false\nover = { delay = \"5s\" }\n";
+    let both = Gate::new(sections, &["a", "b"]);
+    let alone = Gate::after(Some(&both), sections, &["a"]);
+    for gone in [false, true] {
+        let _runs = both.ask(1).await.unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..9 {
+            waiting.push(both.send(1).await);
+        }
+        assert!(!alone.may(1).await, "they took all that there is");
+        tokio::time::sleep(Duration::from_millis(4_990)).await;
+        let mut let_in = 0;
+        while alone.may(1).await {
+            let_in += 1;
+        }
+        assert_eq!(let_in, 10, "a burst");
+        if gone {
+            waiting.iter().for_each(JoinHandle::abort);
+        }
+        for one in waiting {
+            assert!(!matches!(one.await, Ok(Ok(_))), "nobody ended");
+        }
+        assert!(!alone.may(1).await, "gone: {gone}");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -628,6 +659,29 @@ async fn a_clock_that_is_set_back_gives_nothing_back() {
     assert_eq!(gate.ask(1).await.err(), used_up(DAY + DAY / 2));
     WALL.set(noon);
     assert_eq!(gate.ask(1).await.err(), used_up(DAY / 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_yesterday_does_not_come_back_today() {
+    let sections = "[limit.a]\nquota = \"2/day\"\n\
+                    [limit.b]\nconcurrent = 1\nover = { delay = \"5s\" }\n";
+    let both = Gate::new(sections, &["a", "b"]);
+    let alone = Gate::after(Some(&both), sections, &["a"]);
+    let noon = WALL.get();
+    for gone in [false, true] {
+        let _runs = both.ask(1).await.unwrap();
+        let waits = both.send(1).await;
+        assert!(!alone.may(1).await);
+        WALL.set(WALL.get() + DAY);
+        assert!(alone.may(1).await && alone.may(1).await);
+        if gone {
+            waits.abort();
+        }
+        assert!(!matches!(waits.await, Ok(Ok(_))), "nobody ended");
+        assert!(!alone.may(1).await, "gone: {gone}");
+        WALL.set(WALL.get() + DAY);
+    }
+    WALL.set(noon);
 }
 
 #[tokio::test(start_paused = true)]
