@@ -60,12 +60,21 @@ impl Given {
     pub(super) fn keep(&mut self) {
         self.0.clear();
     }
+
+    #[cold]
+    fn give_back(&mut self) {
+        for Gift { limit, claim, tat, window } in self.0.drain(..) {
+            limit.give_back_late(claim, (tat, window), limit.state.time(Instant::now()));
+        }
+    }
 }
 
 impl Drop for Given {
+    #[inline]
     fn drop(&mut self) {
-        for Gift { limit, claim, tat, window } in self.0.drain(..) {
-            limit.give_back_late(claim, (tat, window), limit.state.time(Instant::now()));
+        // Nearly nobody waited.
+        if !self.0.is_empty() {
+            self.give_back();
         }
     }
 }
