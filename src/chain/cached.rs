@@ -33,6 +33,7 @@ use super::{
     forward,
     kept::{self, Facts},
     overload::Room,
+    prepare,
     status::{CACHE_STATUS, Fwd, Told},
 };
 use crate::{
@@ -41,7 +42,7 @@ use crate::{
         canonical_host, names,
         rules::{self, Asked, Failed, Part, Reuse, Span},
     },
-    message::{self, RequestBody, client_scheme, text},
+    message::{Kept, RequestBody, client_scheme, text},
     metrics::Cached,
     reject::Reject,
     route::Params,
@@ -103,7 +104,7 @@ impl Exchange {
         &mut self,
         cache: &Cache,
         asking: Asking,
-        upgrade: bool,
+        kept: &Kept,
         head: &Parts,
         body: &RequestBody,
     ) -> Looked {
@@ -118,7 +119,7 @@ impl Exchange {
         }
         // What is done only if nothing has changed is the origin's to say.
         let if_match = [IF_MATCH, IF_UNMODIFIED_SINCE];
-        if upgrade
+        if kept.upgrade.is_some()
             || !body.is_end_stream()
             || if_match.iter().any(|name| head.headers.contains_key(name))
         {
@@ -139,7 +140,7 @@ impl Exchange {
             }
             Some(Found { object, reuse: Reuse::WhileRevalidate }) => {
                 let answer = self.serve(cache, &object, head, Cached::Stale, Fwd::Stale);
-                self.revalidate(cache, asking, asked, object, head);
+                self.revalidate(cache, asking, asked, object, head, kept);
                 return Looked::Kept(answer);
             }
             Some(Found { object, reuse: Reuse::Validate }) => {
@@ -172,7 +173,7 @@ impl Exchange {
         &self,
         cache: &Cache,
         asking: Asking,
-        kept: &message::Kept,
+        kept: &Kept,
         head: &Parts,
     ) -> String {
         let methods = cache.policy.methods;
@@ -223,6 +224,7 @@ impl Exchange {
         route: &Route,
         aim: Aim,
         head: &Parts,
+        kept: &Kept,
     ) -> Result<Option<Response<Source>>, Reject> {
         let (Some(cache), Some(way)) = (&route.cache, route.target.way(self.way)) else {
             return Ok(None);
@@ -250,7 +252,11 @@ impl Exchange {
             if let Some(Found { object, reuse: Reuse::Fresh }) = found {
                 return Ok(Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd)));
             }
-            return self.lead((cache, way, route), wanted, pilot, aim, head).await.map(Some);
+            let request = self.request_of(wanted, head, kept);
+            return self
+                .lead((cache, way, route), wanted, pilot, aim, (head, request))
+                .await
+                .map(Some);
         }
         self.pass(cache, wanted.asking, wanted.fwd, head);
         Ok(None)
@@ -311,13 +317,15 @@ impl Exchange {
         wanted: &Wanted,
         pilot: Pilot,
         aim: Aim,
-        head: &Parts,
+        (head, request): (&Parts, Request<RequestBody>),
     ) -> Result<Response<Source>, Reject> {
         self.enter_upstream(route)?;
-        self.mirror(route, false, head, &mut RequestBody::Empty);
+        let (parts, mut body) = request.into_parts();
+        self.mirror(route, false, &parts, &mut body);
+        let request = Request::from_parts(parts, body);
         let reader = pilot.flight().reader();
         let room = Room::of(self, &way.upstream);
-        let fetch = self.fetch_of(cache, wanted, pilot, room, aim, head);
+        let fetch = self.fetch_of(cache, wanted, pilot, room, aim, request);
         let Some((fetch, rule)) = fetch.zip(self.rule) else { return Err(Reject::Internal) };
         let (back, came) = oneshot::channel();
         tokio::spawn(Fetch { rule, ..fetch }.run(Some(back)));
@@ -366,14 +374,31 @@ impl Exchange {
         asked: Asked,
         object: Arc<Object>,
         head: &Parts,
+        kept: &Kept,
     ) {
         let wanted = Wanted { asking, asked, stale: Some(object), fwd: Fwd::Stale };
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
         let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
         let Turn::Lead(pilot) = self.join(cache, &wanted, head) else { return };
-        if let Some(fetch) = self.fetch_of(cache, &wanted, pilot, room, Aim::any(), head) {
+        let request = self.request_of(&wanted, head, kept);
+        if let Some(fetch) = self.fetch_of(cache, &wanted, pilot, room, Aim::any(), request) {
             tokio::spawn(fetch.run(None));
         }
+    }
+
+    /// The request that asks the origin for the whole, or whether what was kept holds.
+    fn request_of(&self, wanted: &Wanted, head: &Parts, kept: &Kept) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.uri_mut() = head.uri.clone();
+        *request.version_mut() = head.version;
+        *request.headers_mut() = head.headers.clone();
+        let headers = request.headers_mut();
+        prepare::announce(self, kept, head.version, headers);
+        let stale = wanted.stale.as_ref().map(Object::open);
+        let validator = |code| stale.as_ref().and_then(|stale| stale.value(code));
+        let (etag, modified) = (validator(names::ETAG), validator(names::LAST_MODIFIED));
+        rules::conditions(headers, etag.as_ref(), modified.as_ref());
+        request
     }
 
     /// The task that fetches.
@@ -384,17 +409,8 @@ impl Exchange {
         pilot: Pilot,
         room: Room,
         aim: Aim,
-        head: &Parts,
+        request: Request<RequestBody>,
     ) -> Option<Fetch> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.uri_mut() = head.uri.clone();
-        *request.version_mut() = head.version;
-        *request.headers_mut() = head.headers.clone();
-        let headers = request.headers_mut();
-        let stale = wanted.stale.as_ref().map(Object::open);
-        let validator = |code| stale.as_ref().and_then(|stale| stale.value(code));
-        let (etag, modified) = (validator(names::ETAG), validator(names::LAST_MODIFIED));
-        rules::conditions(headers, etag.as_ref(), modified.as_ref());
         let way = self.route()?.target.way(self.way)?;
         let proxied = way.upstream.proxy_protocol;
         Some(Fetch {
