@@ -27,6 +27,8 @@ pub(super) enum Refusal {
     Purge,
     /// As many purges as there may be are not carried out yet.
     Purges,
+    /// It is purged here, and the other gateways were not told.
+    Untold,
     /// It is there for this method only.
     Method(&'static str),
     /// More of a body than anything here needs, or too slowly.
@@ -69,6 +71,12 @@ impl Refusal {
                 "admin.purges",
                 "too many purges are still being carried out; try again in some seconds, or purge all",
             ),
+            Self::Untold => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "admin.untold",
+                "it is purged here; the other gateways were not told, since the store of `[cache]` \
+                 cannot be asked: try again",
+            ),
             Self::Endpoint => (
                 StatusCode::NOT_FOUND,
                 "admin.endpoint",
@@ -102,6 +110,7 @@ impl Refusal {
             | Self::Weight
             | Self::Purge
             | Self::Purges
+            | Self::Untold
             | Self::Body
             | Self::Draining => None,
         }

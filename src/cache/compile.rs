@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use http::{HeaderName, StatusCode};
 
 use super::{
-    Cache, Memory, Partition,
+    Cache, Memory, Partition, Shared,
     policy::{Ignore, Methods, Policy, Ttl},
     rules::Unkept,
     url::Query,
@@ -17,6 +17,7 @@ use crate::{
     },
     key::{Part, Recipe},
     metrics::Loading,
+    store::{Store, Stores},
 };
 
 /// What routes may name, and where answers are kept.
@@ -25,6 +26,7 @@ pub struct Caches {
     /// None for a name whose section is wrong, so that who names it is not called wrong too.
     named: BTreeMap<String, Option<Rules>>,
     memory: Arc<Memory>,
+    shared: Option<Arc<Shared>>,
 }
 
 /// Rules that routes share, compiled.
@@ -55,6 +57,7 @@ impl Caches {
     pub fn compile(
         written: &config::Cache,
         before: Option<&Self>,
+        stores: &Stores,
         problems: &mut Problems,
     ) -> Self {
         let at = Path::root().key("cache");
@@ -68,12 +71,31 @@ impl Caches {
             Some(before) => before.memory.clone(),
             None => Arc::new(Memory::new(written)),
         };
-        Self { named, memory }
+        let store = written.store.as_ref();
+        let store = store.and_then(|name| Store::named(stores, name, &at.key("store"), problems));
+        let shared = store.map(|store| {
+            let known = before.and_then(|before| before.shared.clone());
+            let known = known.filter(|known| known.is_through(&store));
+            known.unwrap_or_else(|| Arc::new(Shared::new(store)))
+        });
+        Self { named, memory, shared }
     }
 
     /// What is kept, for whoever looks after it.
     pub fn memory(&self) -> &Arc<Memory> {
         &self.memory
+    }
+
+    /// Who else is to hear of purges, if somebody is.
+    pub fn shared(&self) -> Option<&Arc<Shared>> {
+        self.shared.as_ref()
+    }
+
+    /// Begins to hear of the purges of others, on the runtime that this is called on.
+    pub fn start(&self) {
+        if let Some(shared) = &self.shared {
+            shared.start(&self.memory);
+        }
     }
 
     /// Makes the sizes hold that this was compiled with.

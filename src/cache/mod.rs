@@ -15,6 +15,7 @@ mod partition;
 mod policy;
 mod purge;
 pub mod rules;
+mod shared;
 pub mod shelf;
 pub mod stamps;
 mod tags;
@@ -35,6 +36,7 @@ pub use self::{
     partition::{Asking, Partition},
     policy::Policy,
     purge::Purge,
+    shared::Shared,
     shelf::{Key, Seek, Shelf},
     stamps::Verdict,
     tags::Tags,

@@ -19,6 +19,10 @@ pub struct Cache {
     pub max_filling: ByteSize,
     /// So many answers of one URL that differ by `Vary`; of more, the oldest goes.
     pub max_variants: u16,
+    /// A store through which gateways tell each other what is purged: `NAME` of `[store.NAME]` (Redis from version 6.2, or Valkey). What each keeps is its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"shared")]
+    pub store: Option<String>,
     /// What is kept for routes that name it: `cache = "NAME"`. `cache = true` is `default`'s, if there is one.
     #[serde(flatten)]
     pub rules: BTreeMap<String, CacheRules>,
@@ -31,6 +35,7 @@ impl Default for Cache {
             max_object: ByteSize::kib(16 << 10),
             max_filling: ByteSize::kib(64 << 10),
             max_variants: 32,
+            store: None,
             rules: BTreeMap::new(),
         }
     }

@@ -71,6 +71,72 @@ impl Store {
         self.ask(&command).await
     }
 
+    /// Puts an entry at the end of a list with numbers, which keeps about so many.
+    ///
+    /// # Errors
+    /// It may or may not be there.
+    pub async fn append(
+        &self,
+        key: &str,
+        entry: &[(&str, &str)],
+        most: usize,
+    ) -> Result<(), Unavailable> {
+        let mut command = redis::cmd("XADD");
+        command.arg(key).arg("MAXLEN").arg("~").arg(most).arg("*");
+        for (name, value) in entry {
+            command.arg(name).arg(value);
+        }
+        self.ask::<String>(&command).await.map(drop)
+    }
+
+    /// The entries of such a list after the one of this number, at most so many.
+    ///
+    /// # Errors
+    /// It cannot be said.
+    pub async fn after(
+        &self,
+        key: &str,
+        number: &str,
+        most: usize,
+    ) -> Result<Vec<(String, Vec<(String, String)>)>, Unavailable> {
+        let mut command = redis::cmd("XRANGE");
+        command.arg(key).arg(format!("({number}")).arg("+").arg("COUNT").arg(most);
+        let entries: Vec<(String, Vec<String>)> = self.ask(&command).await?;
+        let pairs = |entry: Vec<String>| {
+            let mut words = entry.into_iter();
+            std::iter::from_fn(|| words.next().zip(words.next())).collect()
+        };
+        Ok(entries.into_iter().map(|(number, entry)| (number, pairs(entry))).collect())
+    }
+
+    /// The number of the first entry of such a list, if there is one.
+    ///
+    /// # Errors
+    /// It cannot be said.
+    pub async fn first(&self, key: &str) -> Result<Option<String>, Unavailable> {
+        self.at_an_end(key, "XRANGE", ("-", "+")).await
+    }
+
+    /// The number of the last one.
+    ///
+    /// # Errors
+    /// It cannot be said.
+    pub async fn last(&self, key: &str) -> Result<Option<String>, Unavailable> {
+        self.at_an_end(key, "XREVRANGE", ("+", "-")).await
+    }
+
+    async fn at_an_end(
+        &self,
+        key: &str,
+        word: &str,
+        (from, to): (&str, &str),
+    ) -> Result<Option<String>, Unavailable> {
+        let mut command = redis::cmd(word);
+        command.arg(key).arg(from).arg(to).arg("COUNT").arg(1);
+        let entries: Vec<(String, Vec<String>)> = self.ask(&command).await?;
+        Ok(entries.into_iter().next().map(|(number, _)| number))
+    }
+
     /// Lets a key be gone after this time from now; says whether there is one.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod keys;
 mod limits;
+mod purges;
 mod quotas;
 mod redis;
 mod sentinel;
