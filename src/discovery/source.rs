@@ -194,7 +194,12 @@ impl Source {
     }
 
     /// Takes in a set. An empty one does not count until it has been so for long.
-    pub(super) fn deliver(&self, mut found: Vec<Found>) {
+    pub(super) fn deliver(&self, found: Vec<Found>) {
+        self.deliver_partly(found, None);
+    }
+
+    /// The same of a set of which some is only what was known before, for this reason.
+    pub(super) fn deliver_partly(&self, mut found: Vec<Found>, partly: Option<String>) {
         let now = Instant::now();
         let cut = self.order(&mut found);
         let none = found.is_empty();
@@ -202,7 +207,7 @@ impl Source {
             let first = !known.is_settled();
             known.heard = Some(now);
             known.failed = None;
-            let wrong = none.then(|| "it says that there are no endpoints".to_owned());
+            let wrong = none.then(|| "it says that there are no endpoints".to_owned()).or(partly);
             self.tell(known, wrong.as_deref());
             if cut && !known.cut {
                 let (upstream, source, most) = (&*self.upstream, &*self.url, found.len());
