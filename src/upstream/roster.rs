@@ -118,7 +118,13 @@ impl Roster {
         let failed = self.policy.is_failure(status);
         match failed {
             true => self.failed(pool),
-            false => pool.origin.health.went_well(),
+            false => {
+                pool.origin.health.went_well();
+                // Whoever breaks answers off is found out with the next one: who reads them knows of no policy.
+                if pool.origin.health.breaks_off(self.policy.settings.failures) {
+                    self.news.notify_one();
+                }
+            }
         }
         if self.policy.counts() {
             pool.tally.count(failed);

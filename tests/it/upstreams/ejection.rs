@@ -150,9 +150,46 @@ async fn an_ejection_that_cannot_be_meant_is_refused_at_load() {
         ("failure-percent = 9, interval = \"0s\"", "interval", "nothing can be counted", "\"10s\""),
         ("failure-percent = 9, failures = 0, time = \"0s\"", "time", "come back at once", ""),
         ("max-ejected = 101", "max-ejected", "more than all", "per cent"),
+    ];
+    refused(rows.map(|(keys, path, message, help)| {
+        (format!("ejection = {{ {keys} }}"), format!("ejection.{path}"), message, help)
+    }))
+    .await;
+}
+
+/// Its head alone does not make an answer.
+#[tokio::test]
+async fn who_breaks_answers_off_is_left_out_and_who_has_none_to_break_off_is_not() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut";
+    for (answer, ends, ejected) in [
+        (cut, true, true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ncut\r\n", true, true),
+        (cut, false, true),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nall", true, false),
+        ("HTTP/1.1 200 OK\r\n\r\nall", true, false),
+        ("HTTP/1.1 204 None\r\n\r\n", true, false),
     ] {
-        let keys = format!("ejection = {{ {keys} }}");
-        let setup = upstream(&format!("endpoints = \"http://127.0.0.1:9\"\n{keys}"));
-        setup.fails_at(&format!("upstream.u.ejection.{path}"), message, help).await;
+        let breaks = Origin::script(move |mut peer| async move {
+            peer.request().await;
+            peer.send(answer).await;
+            if !ends {
+                peer.ended().await;
+            }
+        });
+        let origins = [breaks.await, Origin::ok().await];
+        let urls = format!("\"{}\", \"{}\"", origins[0].url, origins[1].url);
+        let keys = "ejection = { failures = 3, time = \"1h\", max-time = \"1h\" }";
+        let keys = format!("endpoints = [{urls}]\n{keys}\ntimeout.idle = \"50ms\"");
+        let janua = upstream(&keys).start().await;
+        for _ in 0..8 {
+            let mut client = janua.client().await;
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            let head = client.head().await;
+            client.body(head).await;
+        }
+        match ejected {
+            true => until(answer, || count(&janua, "ejected") == 1).await,
+            false => assert_eq!(count(&janua, "ejected"), 0, "{answer}"),
+        }
     }
 }
