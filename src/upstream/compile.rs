@@ -103,7 +103,8 @@ impl Upstream {
         let gate = gate(upstream, previous, &given, &at.key("max-in-flight"), problems);
         let check = check(upstream, at, problems);
         let policy = Policy::compile(&upstream.ejection, &at.key("ejection"), problems);
-        let retry = Retry::compile(&upstream.retry, workers, &at.key("retry"), problems);
+        let known = previous.map(|previous| &previous.retry);
+        let retry = Retry::compile(&upstream.retry, workers, known, &at.key("retry"), problems);
         let sharing = Sharing::compile(upstream, &given, at, problems);
         let known = previous.map(|previous| &previous.guards);
         let guards = Guards::compile(upstream, (&name, https), known, &given, at, problems);
