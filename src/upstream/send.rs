@@ -225,6 +225,10 @@ impl Pool {
             None if is_clients(&error) => call.request = None,
             None => {
                 call.take_back(&connection.dialogue);
+                if call.request.is_some() && !connection.dialogue.has_told() {
+                    // Not a byte of it has left: whatever it is, nobody has seen it.
+                    return Failure::from_exchange(error);
+                }
                 // An origin closes what waits for long, at any moment: once, that is no failure of it.
                 if kept && !call.lost && call.request.is_some() {
                     call.lost = true;
