@@ -76,9 +76,11 @@ impl Drop for Seat {
 pub(super) type Seated = (Arc<Pool>, Seat);
 
 impl Seats {
-    /// Compiles `max-requests` and `queue` of an upstream at `at`.
+    /// Compiles `max-requests` and `queue` of an upstream at `at`; with a queue also `max-connections`, if a
+    /// connection is one request's alone.
     pub(super) fn compile(
         upstream: &config::Upstream,
+        alone: bool,
         previous: Option<&Self>,
         metrics: &Arc<UpstreamMetrics>,
         at: &Path,
@@ -94,8 +96,13 @@ impl Seats {
         }
         if let Some(queue) = &upstream.queue {
             let at = at.key("queue");
-            if upstream.max_requests.is_none() {
-                let message = "nobody would wait: endpoints take what comes";
+            let message = match (upstream.max_requests, upstream.max_connections) {
+                (Some(_), _) => None,
+                (None, Some(_)) if alone => None,
+                (None, Some(_)) => Some("a connection of HTTP/2 takes several: who is to wait?"),
+                (None, None) => Some("nobody would wait: endpoints take what comes"),
+            };
+            if let Some(message) = message {
                 wrong(at.clone(), message, "say how much is enough for one: max-requests = 100");
             }
             if queue.size == 0 {
@@ -108,7 +115,9 @@ impl Seats {
         if problems.iter().len() > before {
             return None;
         }
-        Some(upstream.max_requests.map(|most| Self {
+        let connections = upstream.max_connections.filter(|_| alone && upstream.queue.is_some());
+        let most = upstream.max_requests.into_iter().chain(connections).min();
+        Some(most.map(|most| Self {
             most,
             queue: upstream.queue.clone(),
             line: previous.map(|previous| previous.line.clone()).unwrap_or_default(),

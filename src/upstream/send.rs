@@ -190,6 +190,9 @@ impl Pool {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http1(lost, &connection, kept, call)),
         };
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            connection.hold.is_a_tunnels();
+        }
         match is_failure(answer.status()) {
             true if call.request.is_none() => call.request = connection.dialogue.kept(),
             true => {}
