@@ -181,26 +181,36 @@ impl Roster {
         for (index, why) in self.failing(&members, &mut making, now) {
             self.eject(&members, index, why, now);
         }
+        self.welcome(&members, now);
         let list = members.list.iter().map(|member| {
-            let origin = &member.endpoint.origin;
-            origin.share.settle(member.place.weight);
-            if member.standing != Standing::Up && origin.health.standing(now) == Standing::Up {
-                origin.share.comes(now);
-            }
+            member.endpoint.origin.share.settle(member.place.weight);
             Member::new(member.endpoint.clone(), member.place, &self.sharing, now)
         });
         let list: Vec<_> = list.collect();
-        if list.iter().zip(&members.list).all(|(made, before)| made.is_like(before)) {
-            return;
+        if !list.iter().zip(&members.list).all(|(made, before)| made.is_like(before)) {
+            self.publish(&members, list);
         }
-        for (made, member) in list.iter().zip(&members.list) {
-            if (member.standing, made.standing) == (Standing::Ejected, Standing::Up) {
-                let endpoint = &*made.endpoint.origin.name;
-                tracing::info!(upstream = &*self.name, endpoint, "an endpoint is tried again");
+    }
+
+    /// Takes note of who is up now and was not.
+    fn welcome(&self, before: &Members, now: Instant) {
+        for member in before.list.iter().filter(|member| member.standing != Standing::Up) {
+            let origin = &member.endpoint.origin;
+            if origin.health.standing(now) != Standing::Up {
+                continue;
+            }
+            origin.share.comes(now);
+            if member.standing == Standing::Ejected {
+                let (upstream, endpoint) = (&*self.name, &*origin.name);
+                tracing::info!(upstream, endpoint, "an endpoint is tried again");
             }
         }
-        let made = Members::new(list, &self.sharing, &self.metrics);
-        match (members.panics, made.panics) {
+    }
+
+    /// Has requests see another set, and says what that means for all of them.
+    fn publish(&self, before: &Members, list: Vec<Member>) -> Arc<Members> {
+        let made = Arc::new(Members::new(list, &self.sharing, &self.metrics));
+        match (before.panics, made.panics) {
             (false, true) => tracing::warn!(
                 upstream = &*self.name,
                 threshold = self.sharing.rules.panic,
@@ -212,7 +222,8 @@ impl Roster {
             ),
             _ => {}
         }
-        self.members.store(Arc::new(made));
+        self.members.store(made.clone());
+        made
     }
 
     /// Takes in what sources found: the one place where endpoints come and go.
@@ -230,8 +241,9 @@ impl Roster {
         let endpoints = list.len();
         tracing::info!(upstream = &*self.name, endpoints, "endpoints were found: {changes}");
         self.metrics.discovery.changes.inc();
-        let made = Arc::new(Members::new(list, &self.sharing, &self.metrics));
-        self.members.store(made.clone());
+        self.welcome(&before, now);
+        let again = |it: Member| Member::new(it.endpoint, it.place, &self.sharing, now);
+        let made = self.publish(&before, list.into_iter().map(again).collect());
         let stays = |member: &Member| made.list.iter().any(|other| other.is_same(member));
         let gone = before.list.iter().filter(|member| !stays(member));
         gone.for_each(|member| member.endpoint.close());

@@ -1,7 +1,7 @@
 //! Who is well and who is not: what counts as an answer, as a failure, and over a reload.
 
-use super::{nobody, upstream};
-use crate::support::{Janua, Origin, Setup, certs::Authority, until};
+use super::{nobody, refused, upstream};
+use crate::support::{Janua, Origin, certs::Authority, daemon::Daemon, until};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -192,4 +192,28 @@ async fn health_that_cannot_be_meant_is_refused_at_load() {
     let keys = format!("endpoints = \"{dead}\"\nhealth = {{ every = \"20ms\" }}");
     let janua = upstream(&keys).start().await;
     asked(&janua, "failed", 3).await;
+}
+
+/// Whoever makes it so: here it is not a check, but who is there.
+#[test]
+fn the_log_says_when_too_few_are_left_because_others_have_gone() {
+    let (_taken, dead) = nobody();
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("endpoints.toml");
+    let knows = |urls: &str| std::fs::write(&file, format!("endpoints = [{urls}]\n")).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let well = format!("http://{}", listener.local_addr().unwrap());
+    knows(&format!("\"{dead}\", \"{well}\""));
+    let mut daemon = Daemon::start(&format!(
+        "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+         [upstream.u]\nendpoints = \"file://{}\"\nhealth = {{ every = \"20ms\", fall = 1 }}\n\
+         [[route]]\nto = \"u\"\n",
+        file.display()
+    ));
+    daemon.until("an endpoint is down");
+    assert!(!daemon.said("too few endpoints are up"), "one of two is enough");
+    knows(&format!("\"{dead}\""));
+    daemon.until("too few endpoints are up");
+    knows(&format!("\"{dead}\", \"{well}\""));
+    daemon.until("enough endpoints are up");
 }
