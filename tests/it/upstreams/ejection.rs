@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use super::upstream;
+use super::{refused, upstream};
 use crate::support::{Janua, Origin, until};
 
 /// An origin that fails so many of a hundred requests, evenly.
@@ -138,7 +138,7 @@ async fn what_counts_as_a_failure_can_be_said() {
 
 #[tokio::test]
 async fn an_ejection_that_cannot_be_meant_is_refused_at_load() {
-    for (keys, path, message, help) in [
+    let rows = [
         ("statuses = \"2xx\"", "statuses[0]", "`2xx` is no failure", "from 400 on"),
         ("statuses = [\"5xx\", \"5x\"]", "statuses[1]", "`5x` is not a range", ""),
         ("success-rate = 0.0", "success-rate", "standard deviations", "1.9 is usual"),

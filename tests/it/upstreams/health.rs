@@ -162,7 +162,7 @@ async fn clients_who_go_away_are_no_fault_of_the_endpoint() {
 
 #[tokio::test]
 async fn health_that_cannot_be_meant_is_refused_at_load() {
-    for (keys, path, message, help) in [
+    refused([
         ("health.every = \"0s\"", "health.every", "no time for an answer", "\"5s\""),
         ("health.timeout = \"0s\"", "health.timeout", "no time for an answer", "\"5s\""),
         ("health.rise = 0", "health.rise", "no answer at all", "1 is one"),
@@ -182,12 +182,8 @@ async fn health_that_cannot_be_meant_is_refused_at_load() {
         ("ejection.time = \"0s\"", "ejection.time", "come back at once", "failures = 0"),
         ("ejection.time = \"1h\"", "ejection.max-time", "less than `time`", ""),
         ("panic-threshold = 101", "panic-threshold", "more than all", "per cent"),
-    ] {
-        let setup = Setup::new(format!(
-            "[upstream.u]\nendpoints = \"http://127.0.0.1:9\"\n{keys}\n[[route]]\nto = \"u\"\n"
-        ));
-        setup.fails_at(&format!("upstream.u.{path}"), message, help).await;
-    }
+    ])
+    .await;
     let (_taken, dead) = nobody();
     let keys = format!("endpoints = \"{dead}\"\nhealth = {{ every = \"20ms\" }}");
     let janua = upstream(&keys).start().await;

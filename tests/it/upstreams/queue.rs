@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{nobody, shown, upstream};
+use super::{nobody, refused, shown, upstream};
 use crate::support::{Client, Janua, Origin, until};
 
 /// A request that is on its way.
@@ -199,13 +199,17 @@ async fn who_waits_goes_on_over_a_reload() {
 
 #[tokio::test]
 async fn a_queue_that_cannot_be_meant_is_refused_at_load() {
-    for (keys, path, message, help) in [
+    refused([
         ("max-requests = 0", "max-requests", "no request could be sent", "leave it out"),
         ("queue.size = 9", "queue", "nobody would wait", "max-requests = 100"),
+        (
+            "max-connections = 9\nprotocol = \"h2\"\nqueue.size = 9",
+            "queue",
+            "a connection of HTTP/2 takes several",
+            "max-requests = 100",
+        ),
         ("max-requests = 1\nqueue.size = 0", "queue.size", "nobody could wait", "leave it out"),
         ("max-requests = 1\nqueue.time = \"0s\"", "queue.time", "nobody could wait", "leave it"),
-    ] {
-        let setup = upstream(&format!("endpoints = \"http://127.0.0.1:9\"\n{keys}"));
-        setup.fails_at(&format!("upstream.u.{path}"), message, help).await;
-    }
+    ])
+    .await;
 }

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioExecutor;
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{nobody, one, shown, upstream};
+use super::{nobody, one, refused, shown, upstream};
 use crate::support::{
     Client, Janua, Origin,
     origin::{Served, reply},
@@ -352,6 +352,6 @@ async fn the_count_goes_on_over_a_reload() {
 
 #[tokio::test]
 async fn a_bound_that_lets_nothing_through_is_refused_at_load() {
-    let setup = one("http://127.0.0.1:9", "max-connections = 0");
-    setup.fails_at("upstream.u.max-connections", "no connection could be made", "leave it").await;
+    refused([("max-connections = 0", "max-connections", "no connection could be", "leave it")])
+        .await;
 }
