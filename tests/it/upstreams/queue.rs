@@ -197,6 +197,35 @@ async fn who_waits_goes_on_over_a_reload() {
     }
 }
 
+/// An endpoint is as fast as it answers, whoever had to wait for a place there.
+#[tokio::test]
+async fn what_a_request_waits_in_the_queue_is_not_its_endpoints_time() {
+    let origin = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            if request.field("upgrade").is_some() {
+                let switches = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade";
+                peer.send(format!("{switches}\r\nUpgrade: x\r\n\r\n")).await;
+                return peer.ended().await;
+            }
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        }
+    })
+    .await;
+    let keys = "balance = \"peak-ewma\"\nmax-requests = 1\nqueue.time = \"10s\"";
+    let janua = before(&[&origin], keys).await;
+    let mut tunnel = janua.client().await;
+    let fields = "Connection: upgrade\r\nUpgrade: x\r\n";
+    tunnel.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+    assert_eq!(tunnel.head().await.status(), 101);
+    let mut waits = asks(&janua, "/").await;
+    waiting(&janua, 1).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    drop(tunnel);
+    assert_eq!(waits.answer().await.text(), "ok");
+    let latency = shown(&janua)["endpoints"][0]["latency-us"].as_u64().unwrap();
+    assert!(latency < 600_000, "{latency}");
+}
+
 #[tokio::test]
 async fn a_queue_that_cannot_be_meant_is_refused_at_load() {
     refused([
