@@ -119,7 +119,8 @@ impl Source {
         self.url == other.url && self.settings == other.settings && self.digest == other.digest
     }
 
-    /// Takes over what another found, if it leads to the same place: that holds until there is an answer.
+    /// Takes over what another found, if it leads to the same place: that holds until there is an answer, and no
+    /// longer than it would have there.
     pub fn inherit(&self, other: &Self) {
         let place = |source: &Self| {
             let config::Discovery { scheme, dns, family, server, .. } = source.settings.clone();
@@ -130,8 +131,8 @@ impl Source {
             (source.url.clone(), scheme, dns, family, server)
         };
         if place(self) == place(other) {
-            let Known { found, heard, .. } = other.known();
-            self.known.send_modify(|known| (known.found, known.heard) = (found, heard));
+            let known = Known { wrong: None, cut: false, ..other.known() };
+            self.known.send_replace(known);
         }
     }
 
