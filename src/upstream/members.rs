@@ -60,6 +60,9 @@ pub(super) struct Comer<'a> {
     pub(super) aim: Aim,
 }
 
+/// Endpoints there are at most.
+const MOST: usize = 65_000;
+
 /// As often a request that failed chooses anew, before the next of the list has to do.
 const CHOICES: u32 = 8;
 
@@ -109,6 +112,8 @@ impl Members {
         sharing: &Sharing,
         metrics: &Arc<UpstreamMetrics>,
     ) -> Self {
+        // Their numbers have 16 bits.
+        list.truncate(MOST);
         let candidates: Vec<_> = list.iter().map(Member::candidate).collect();
         let Shares { weights, panics } = balance::shares(&candidates, sharing.rules);
         let mut entries = Vec::with_capacity(list.len());
