@@ -158,6 +158,14 @@ impl Endpoint {
         }
     }
 
+    /// Requests that it may have at a time, if that is said of it alone.
+    pub fn max_requests(&self) -> Option<u32> {
+        match self {
+            Self::Url(_) => None,
+            Self::Table(table) => table.max_requests,
+        }
+    }
+
     /// The zone, if that is said.
     pub fn zone(&self) -> Option<&str> {
         match self {
@@ -188,6 +196,10 @@ pub struct EndpointTable {
     /// The same as `priority = 1`.
     #[serde(default)]
     pub backup: bool,
+    /// Requests here at a time, in place of the upstream's `max-requests`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 20)]
+    pub max_requests: Option<u32>,
 }
 
 const fn one() -> u16 {

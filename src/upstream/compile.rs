@@ -3,7 +3,10 @@
 //! An endpoint whose URL, protocol, TLS and pool settings are as before is the same endpoint: its
 //! connections go on over a reload. Nothing is resolved or connected here.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use http::HeaderValue;
 use tokio::time::Instant;
@@ -196,7 +199,8 @@ impl Make {
     /// What an endpoint is among the others, or those are that a source finds.
     pub(super) fn place(&self, endpoint: &config::Endpoint) -> Place {
         let near = self.is_near(endpoint.zone());
-        Place { weight: endpoint.weight(), priority: endpoint.priority(), near }
+        let max_requests = endpoint.max_requests();
+        Place { weight: endpoint.weight(), priority: endpoint.priority(), near, max_requests }
     }
 
     /// Whether that is where the gateway is.
@@ -370,6 +374,7 @@ impl Origin {
             load: Load::default(),
             connections: Connections::default(),
             share: Share::default(),
+            max_requests: AtomicU32::new(0),
             settings,
         })
     }

@@ -51,6 +51,8 @@ pub struct Place {
     pub priority: u16,
     /// Whether it is in the gateway's zone.
     pub near: bool,
+    /// Requests that it may have at a time, if that is said of it alone.
+    pub max_requests: Option<u32>,
 }
 
 /// A request that looks for an endpoint.
@@ -131,6 +133,12 @@ impl Members {
         };
         let names = sharing.sticky.as_ref().map(name).unwrap_or_default();
         Self { list, panics, balancer, names: names.into(), metrics: metrics.clone() }
+    }
+
+    /// Has the bounds hold that endpoints have of their own: these are those that are used.
+    pub(super) fn bound(&self) {
+        let bound = |it: &Member| it.endpoint.origin.may_have(it.place.max_requests);
+        self.list.iter().for_each(bound);
     }
 
     /// The endpoint to ask, as this worker's connections to it.

@@ -210,6 +210,7 @@ impl Roster {
     /// Has requests see another set, and says what that means for all of them.
     fn publish(&self, before: &Members, list: Vec<Member>) -> Arc<Members> {
         let made = Arc::new(Members::new(list, &self.sharing, &self.metrics));
+        made.bound();
         match (before.panics, made.panics) {
             (false, true) => tracing::warn!(
                 upstream = &*self.name,

@@ -275,6 +275,7 @@ async fn an_endpoint_that_cannot_be_meant_is_refused_at_load() {
     for (keys, key, message, help) in [
         ("backup = true, priority = 2", "backup", "`priority` says the same", "leave one"),
         ("zone = \"\"", "zone", "this is no zone", ""),
+        ("max-requests = 0", "max-requests", "no request could be sent", "leave it out"),
         ("priority = -1", "priority", "-1 is out of range", ""),
         ("backup = 1", "backup", "", ""),
     ] {

@@ -40,6 +40,75 @@ async fn an_endpoint_that_is_full_is_passed_over() {
     assert!(who.contains(&"ok".to_owned()), "its place is free again: {who:?}");
 }
 
+/// Of its own, where it is good for more or less than the others; also where only it has one.
+#[tokio::test]
+async fn an_endpoint_may_have_a_bound_of_its_own() {
+    for (own, keys, expected) in [
+        ("max-requests = 1", "max-requests = 3", [1, 3]),
+        ("max-requests = 3", "max-requests = 1", [3, 1]),
+        ("max-requests = 3", "max-connections = 2\nmax-requests = 1\nqueue.time = \"10s\"", [2, 1]),
+    ] {
+        let ((one, may), (two, also)) = (Origin::held().await, Origin::held().await);
+        let with = |own: &str| {
+            let endpoints = format!("[{{ url = \"{}\", {own} }}, \"{}\"]", one.url, two.url);
+            upstream(&format!("endpoints = {endpoints}\n{keys}"))
+        };
+        let janua = with(own).start().await;
+        let count = expected[0] + expected[1];
+        let mut clients = Vec::new();
+        for _ in 0..count {
+            clients.push(asks(&janua, "/").await);
+        }
+        let came = || [one.requests().len(), two.requests().len()];
+        until("all are there", || came() == expected).await;
+        let mut more = asks(&janua, "/").await;
+        match keys.contains("queue") {
+            true => waiting(&janua, 1).await,
+            false => more.answer().await.assert_refused(503, "upstream.busy", own),
+        }
+        let shown = shown(&janua);
+        assert_eq!(shown["endpoints"][0]["max-requests"].to_string(), own[15..]);
+        assert!(shown["endpoints"][1]["max-requests"].is_null(), "{shown}");
+        // What it has room for can be said anew.
+        if !keys.contains("queue") {
+            janua.reload(&with("max-requests = 4")).await.ok().unwrap();
+            let room = 4 - expected[0];
+            for _ in 0..room {
+                clients.push(asks(&janua, "/").await);
+            }
+            until("it has more", || came() == [4, expected[1]]).await;
+        }
+        may.add_permits(100);
+        also.add_permits(100);
+        for client in &mut clients {
+            assert_eq!(client.answer().await.status(), 200);
+        }
+    }
+    // Where nothing is said of the others they take what comes; and by a file it can be said as well.
+    let ((one, _may), two) = (Origin::held().await, Origin::named("two").await);
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("endpoints.toml");
+    let bounded = format!("{{ url = \"{}\", max-requests = 1 }}", one.url);
+    std::fs::write(&file, format!("endpoints = [{bounded}]\n")).unwrap();
+    for (endpoint, keys) in
+        [(bounded.clone(), ""), (format!("\"file://{}\"", file.display()), "max-requests = 9")]
+    {
+        let endpoints = format!("endpoints = [{endpoint}, \"{}\"]\n{keys}", two.url);
+        let janua = upstream(&endpoints).start().await;
+        let all = || shown(&janua)["endpoints"].as_array().unwrap().len();
+        until("both are known", || all() == 2).await;
+        let before = one.requests().len();
+        let mut held = Vec::new();
+        while one.requests().len() == before {
+            held.push(asks(&janua, "/").await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for _ in 0..5 {
+            assert_eq!(janua.get("/").await.text(), "two", "{endpoint}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn when_all_are_full_and_nobody_may_wait_the_answer_says_so() {
     let (held, may) = Origin::held().await;
@@ -177,26 +246,6 @@ async fn an_endpoint_that_is_used_again_serves_who_waits() {
     assert_eq!(second.answer().await.text(), "good");
 }
 
-#[tokio::test]
-async fn who_waits_goes_on_over_a_reload() {
-    let (held, may) = Origin::held().await;
-    let keys = "max-requests = 1\nqueue = { size = 1, time = \"10s\" }";
-    let janua = before(&[&held], keys).await;
-    let mut first = asks(&janua, "/1").await;
-    until("it is full", || held.requests().len() == 1).await;
-    let mut second = asks(&janua, "/2").await;
-    waiting(&janua, 1).await;
-    let more = keys.replace("size = 1", "size = 2");
-    let setup = upstream(&format!("endpoints = \"{}\"\n{more}", held.url));
-    janua.reload(&setup).await.ok().unwrap();
-    let mut third = asks(&janua, "/3").await;
-    waiting(&janua, 2).await;
-    may.add_permits(3);
-    for client in [&mut first, &mut second, &mut third] {
-        assert_eq!(client.answer().await.status(), 200);
-    }
-}
-
 /// An endpoint is as fast as it answers, whoever had to wait for a place there.
 #[tokio::test]
 async fn what_a_request_waits_in_the_queue_is_not_its_endpoints_time() {
@@ -224,6 +273,26 @@ async fn what_a_request_waits_in_the_queue_is_not_its_endpoints_time() {
     assert_eq!(waits.answer().await.text(), "ok");
     let latency = shown(&janua)["endpoints"][0]["latency-us"].as_u64().unwrap();
     assert!(latency < 600_000, "{latency}");
+}
+
+#[tokio::test]
+async fn who_waits_goes_on_over_a_reload() {
+    let (held, may) = Origin::held().await;
+    let keys = "max-requests = 1\nqueue = { size = 1, time = \"10s\" }";
+    let janua = before(&[&held], keys).await;
+    let mut first = asks(&janua, "/1").await;
+    until("it is full", || held.requests().len() == 1).await;
+    let mut second = asks(&janua, "/2").await;
+    waiting(&janua, 1).await;
+    let more = keys.replace("size = 1", "size = 2");
+    let setup = upstream(&format!("endpoints = \"{}\"\n{more}", held.url));
+    janua.reload(&setup).await.ok().unwrap();
+    let mut third = asks(&janua, "/3").await;
+    waiting(&janua, 2).await;
+    may.add_permits(3);
+    for client in [&mut first, &mut second, &mut third] {
+        assert_eq!(client.answer().await.status(), 200);
+    }
 }
 
 #[tokio::test]
