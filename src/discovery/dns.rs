@@ -122,9 +122,12 @@ pub(super) struct Answer {
     pub(super) wrong: Option<String>,
 }
 
-/// What was known of names before, and when it was heard: for the time that one of several questions fails.
+/// What was known of names before: for the time that one of several questions fails.
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<HashMap<(Name, RecordType), (Vec<IpAddr>, Instant)>>);
+pub(super) struct Memory(Mutex<HashMap<(Name, RecordType), Heard>>);
+
+/// The addresses of a kind, and when they were heard.
+type Heard = (Vec<IpAddr>, Instant);
 
 impl Memory {
     /// Forgets all names for which this does not hold.

@@ -84,7 +84,11 @@ async fn an_endpoint_may_have_a_bound_of_its_own() {
             assert_eq!(client.answer().await.status(), 200);
         }
     }
-    // Where nothing is said of the others they take what comes; and by a file it can be said as well.
+}
+
+/// Where nothing is said of the others they take what comes; and by a file it can be said as well.
+#[tokio::test]
+async fn a_bound_of_its_own_is_an_endpoints_alone() {
     let ((one, _may), two) = (Origin::held().await, Origin::named("two").await);
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("endpoints.toml");
