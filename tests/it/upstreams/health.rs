@@ -70,6 +70,34 @@ async fn a_question_has_the_host_and_the_tls_that_requests_have() {
     are(&janua, "down", 1).await;
 }
 
+/// However many threads there are: one asks, every so often, and not as by a clock.
+#[tokio::test]
+async fn an_endpoint_is_asked_once_for_all_threads_and_never_quite_as_often() {
+    let times = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let known = times.clone();
+    let origin = Origin::script(move |mut peer| {
+        let times = known.clone();
+        async move {
+            while peer.request().await.is_some() {
+                times.lock().push(std::time::Instant::now());
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let keys =
+        format!("endpoints = \"{}\"\nhealth = {{ path = \"/\", every = \"50ms\" }}", origin.url);
+    let _janua = upstream(&keys).server("workers = 4").start().await;
+    until("a dozen questions", || times.lock().len() >= 13).await;
+    let times = times.lock().clone();
+    let whole = times[12] - times[0];
+    // A tenth less or more each time; a busy machine may be later, but never sooner.
+    assert!(whole.as_millis() >= 12 * 45 - 10, "{whole:?}");
+    let gaps: std::collections::BTreeSet<_> =
+        times.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    assert!(gaps.len() > 2, "as by a clock: {gaps:?}");
+}
+
 #[tokio::test]
 async fn what_a_new_endpoint_is_taken_for_can_be_said() {
     let silent = Origin::script(|mut peer| async move {
