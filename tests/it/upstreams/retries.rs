@@ -262,6 +262,44 @@ async fn only_so_many_are_sent_again_at_a_time() {
     assert_eq!(asks(&janua, "GET").await.0, 200);
 }
 
+/// Each endpoint has so long; whoever may not go on is told so after the first.
+#[tokio::test]
+async fn each_try_has_its_time_where_that_is_said() {
+    let times = "timeout.first-byte = \"20s\"\nretry.on = \"timeout\"";
+    for (method, time, status) in
+        [("GET", "100ms", 200), ("POST", "100ms", 504), ("GET", "1h", 504)]
+    {
+        let (stalls, good) = (faulty("stalls").await, Origin::answering(OK).await);
+        let endpoints = format!("endpoints = [\"{}\", \"{}\"]", stalls.url, good.url);
+        let times = if time == "1h" { "timeout.first-byte = \"100ms\"" } else { times };
+        let keys = format!("{endpoints}\n{times}\nretry.try-timeout = \"{time}\"");
+        let janua = upstream(&keys).start().await;
+        let begun = std::time::Instant::now();
+        assert_eq!(asks(&janua, method).await.0, status, "{method} {time}");
+        let took = begun.elapsed().as_millis();
+        assert!((95..10_000).contains(&took), "{method} {time}: {took} ms");
+    }
+}
+
+/// Requests that one moment has failed do not all come again in another one.
+#[tokio::test]
+async fn before_a_request_is_sent_again_it_waits_for_a_time_of_its_own() {
+    let (faulty, good) = (resets().await, Origin::answering(OK).await);
+    let endpoints =
+        format!("endpoints = [{{ url = \"{}\", weight = 99 }}, \"{}\"]", faulty.url, good.url);
+    let keys = "ejection.failures = 0\nretry = { budget = 100, backoff = \"100ms\" }";
+    let janua = upstream(&format!("{endpoints}\n{keys}")).start().await;
+    let asked = (0..10).map(|_| async {
+        let begun = std::time::Instant::now();
+        assert_eq!(asks(&janua, "GET").await.0, 200);
+        begun.elapsed().as_millis()
+    });
+    let mut times = futures_util::future::join_all(asked).await;
+    times.sort_unstable();
+    // By chance up to twice as much; all of ten below a fifth of that would be one in ten million.
+    assert!(times[9] >= 40 && times[9] - times[0] >= 10, "{times:?}");
+}
+
 /// What nobody has seen goes on, whatever the method, and costs nothing of the budget.
 #[tokio::test]
 async fn a_request_that_no_endpoint_has_seen_goes_on() {
