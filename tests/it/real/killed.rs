@@ -93,17 +93,23 @@ impl Wire {
         let listener = TcpListener::bind(self.address).await.unwrap();
         let (server, seen) = (self.server, self.seen.clone());
         let (closer, mut closed) = oneshot::channel();
+        let take = move |stream: TcpStream| {
+            let bytes = Arc::new(Mutex::new(Vec::new()));
+            seen.lock().push(bytes.clone());
+            tokio::spawn(carry(stream, server, bytes));
+        };
         let task = tokio::spawn(async move {
             loop {
-                let accepted = tokio::select! {
-                    // Whoever has come is taken in before it closes: what they sent is not to be lost.
-                    biased;
-                    accepted = listener.accept() => accepted,
-                    _ = &mut closed => return,
-                };
-                let bytes = Arc::new(Mutex::new(Vec::new()));
-                seen.lock().push(bytes.clone());
-                tokio::spawn(carry(accepted.unwrap().0, server, bytes));
+                tokio::select! {
+                    accepted = listener.accept() => take(accepted.unwrap().0),
+                    _ = &mut closed => break,
+                }
+            }
+            // Whoever has come is taken in before it closes: what they sent is not to be lost.
+            let listener = listener.into_std().unwrap();
+            while let Ok((stream, _)) = listener.accept() {
+                stream.set_nonblocking(true).unwrap();
+                take(TcpStream::from_std(stream).unwrap());
             }
         });
         self.listening = Some((closer, task));
