@@ -127,6 +127,7 @@ impl Upstream {
             discovered,
             policy,
             sharing,
+            judges: previous.and_then(|previous| previous.roster.judges()),
         };
         Some(Self {
             name,

@@ -55,11 +55,13 @@ pub(super) struct Given {
     pub(super) discovered: Option<Discovered>,
     pub(super) policy: Policy,
     pub(super) sharing: Sharing,
+    /// When it was to be looked next at how many requests fail, before a reload.
+    pub(super) judges: Option<Instant>,
 }
 
 impl Roster {
     pub(super) fn new(given: Given, list: Vec<Member>) -> Arc<Self> {
-        let Given { name, metrics, check, discovered, policy, sharing } = given;
+        let Given { name, metrics, check, discovered, policy, sharing, judges } = given;
         let members = Members::new(list, &sharing, &metrics);
         Arc::new(Self {
             name,
@@ -69,7 +71,7 @@ impl Roster {
             policy,
             sharing,
             members: ArcSwap::from_pointee(members),
-            making: Mutex::default(),
+            making: Mutex::new(judges),
             news: Notify::new(),
             keeper: Mutex::default(),
         })
@@ -314,15 +316,19 @@ impl Roster {
     /// When it is to be looked at next: an endpoint that is left out is to be tried again, one that came up is
     /// to have more, or all are to be judged.
     pub(super) fn next_return(&self, now: Instant) -> Option<Instant> {
-        let (members, judged) = (self.members.load(), *self.making.lock());
+        let (members, judged) = (self.members.load(), self.judges());
         let over = self.sharing.slow_start;
         let until = |member: &Member| {
             let origin = &member.endpoint.origin;
             let dates = [origin.health.ejected_until(now), origin.share.next_tenth(over, now)];
             dates.into_iter().flatten().min()
         };
-        let judged = judged.filter(|_| self.policy.counts());
         members.list.iter().filter_map(until).chain(judged).min()
+    }
+
+    /// When it is next looked at how many requests fail, if they are counted.
+    pub(super) fn judges(&self) -> Option<Instant> {
+        self.making.lock().filter(|_| self.policy.counts())
     }
 
     /// Whether somebody has to look after it.

@@ -97,6 +97,29 @@ async fn who_fails_so_many_per_cent_is_left_out_alone_or_not() {
     nobody_is_left_out(&janua, "there were too few requests").await;
 }
 
+/// What was counted goes on over a reload, and so does the time for which it is.
+#[tokio::test]
+async fn who_fails_too_many_is_left_out_also_where_reloads_come_more_often() {
+    let origins = [failing(100).await, failing(0).await];
+    let urls = format!("\"{}\", \"{}\"", origins[0].url, origins[1].url);
+    let counts = "failures = 0, interval = \"400ms\", min-requests = 10, failure-percent = 50";
+    let keys = format!("endpoints = [{urls}]\nejection = {{ {counts}, time = \"1m\" }}");
+    let janua = upstream(&keys).start().await;
+    for turn in 1..=40 {
+        let mut client = janua.client().await;
+        for _ in 0..6 {
+            client.get("/").await;
+        }
+        if count(&janua, "ejected") == 1 {
+            return;
+        }
+        let other = upstream(&format!("{keys}\npanic-threshold = {turn}"));
+        janua.reload(&other).await.ok().unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    }
+    panic!("nobody was left out");
+}
+
 #[tokio::test]
 async fn never_more_are_left_out_than_may_be() {
     for (share, count, expected) in [(50, 4, 2), (25, 4, 1), (10, 3, 1), (100, 3, 3)] {
