@@ -89,8 +89,9 @@ pub(super) fn open(
         headers.remove(HeaderName::from_static("sec-websocket-accept"));
         *response.status_mut() = StatusCode::OK;
     }
-    exchange.tunnel = Some(Tunnel { client: upgrade.client, origin, idle });
-    response.map(|_| Source::Empty)
+    let (head, held) = response.into_parts();
+    exchange.tunnel = Some(Tunnel { client: upgrade.client, origin, idle, _held: held });
+    Response::from_parts(head, Source::Empty)
 }
 
 /// The two ends of a tunnel that is about to open.
@@ -98,6 +99,8 @@ pub(super) struct Tunnel {
     client: OnUpgrade,
     origin: OnUpgrade,
     idle: Duration,
+    /// Its endpoint has it in flight, and its place there is taken, while this lives.
+    _held: AnswerBody,
 }
 
 impl Tunnel {

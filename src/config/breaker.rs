@@ -33,7 +33,7 @@ impl Default for Breaker {
     }
 }
 
-/// Where requests wait while each endpoint has `max-requests`: first come, first served.
+/// Where requests wait while each endpoint has `max-requests`, or by HTTP/1.1 `max-connections`: first come, first served.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Queue {

@@ -61,15 +61,15 @@ pub struct Upstream {
     /// Send nothing for a while once too many requests fail (503 `upstream.breaker_open`), then a few to see whether the upstream is well again. By default never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
-    /// Requests at each endpoint at a time, from when it is chosen to the end of the answer. One that has so many is passed over; when all have, requests wait in the `queue`, or are 503 `upstream.busy`.
+    /// Requests at each endpoint at a time, from when it is chosen to the end of the answer, or of the tunnel that it opens. One that has so many is passed over; when all have, requests wait in the `queue`, or are 503 `upstream.busy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 100)]
     pub max_requests: Option<u32>,
-    /// Connections to each endpoint, of all threads together. When so many are open, an idle one is closed to make room for another thread's; when all are busy, requests go to the next endpoint, or are 503 `upstream.busy`: the `queue` goes by `max-requests`. Those that ask for its `health` do not count. By default as many as come.
+    /// Connections to each endpoint, of all threads together. When so many are open, an idle one is closed to make room for another thread's; when all are busy, requests go to the next endpoint, wait in the `queue` (by HTTP/1.1, where a connection is one request's alone), or are 503 `upstream.busy`. Those that ask for its `health` do not count. By default as many as come.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 200)]
     pub max_connections: Option<u32>,
-    /// Where requests wait while each endpoint has `max-requests`: first come, first served.
+    /// Where requests wait while each endpoint has `max-requests`, or by HTTP/1.1 `max-connections`: first come, first served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
     /// A header field by which clients say how many milliseconds they wait, as `"x-envoy-expected-rq-timeout-ms"`. It bounds `timeout.total`, and endpoints get it with what is left. `grpc-timeout` is treated like that wherever HTTP/2 is spoken to endpoints.
@@ -158,6 +158,14 @@ impl Endpoint {
         }
     }
 
+    /// Requests that it may have at a time, if that is said of it alone.
+    pub fn max_requests(&self) -> Option<u32> {
+        match self {
+            Self::Url(_) => None,
+            Self::Table(table) => table.max_requests,
+        }
+    }
+
     /// The zone, if that is said.
     pub fn zone(&self) -> Option<&str> {
         match self {
@@ -188,6 +196,10 @@ pub struct EndpointTable {
     /// The same as `priority = 1`.
     #[serde(default)]
     pub backup: bool,
+    /// Requests here at a time, in place of the upstream's `max-requests`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 20)]
+    pub max_requests: Option<u32>,
 }
 
 const fn one() -> u16 {

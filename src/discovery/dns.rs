@@ -17,7 +17,7 @@ use hickory_resolver::{
     proto::rr::{Name, RData, Record, RecordType},
 };
 use parking_lot::Mutex;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Found, settings::dns_server, source::Source};
 use crate::{
@@ -33,6 +33,7 @@ pub(super) struct Dns {
     port: u16,
     tls: bool,
     asking: Asking,
+    memory: Memory,
 }
 
 /// What is wrong with a URL, and what to do.
@@ -62,20 +63,23 @@ impl Dns {
         let found = Address::found(Place::Name(host.into(), port), tls, Some(trimmed(host)));
         found.map_err(|_| wrong("it has no valid name"))?;
         let Some(asking) = Asking::compile(section, at, problems) else { return Ok(None) };
-        Ok(Some(Self { host: trimmed(host).into(), name, port, tls, asking }))
+        let (host, memory) = (trimmed(host).into(), Memory::default());
+        Ok(Some(Self { host, name, port, tls, asking, memory }))
     }
 
     pub(super) async fn listen(&self, source: &Source) -> Result<Infallible, String> {
         let resolver = self.asking.resolver()?;
-        let memory = Memory::default();
         loop {
-            let Answer { addresses, ttl } =
-                self.asking.addresses(&resolver, &self.name, &memory).await?;
+            let Answer { addresses, ttl, answered, wrong } =
+                self.asking.addresses(&resolver, &self.name, &self.memory).await;
+            if let (Some(wrong), false) = (&wrong, answered) {
+                return Err(wrong.clone());
+            }
             let found = addresses.into_iter().filter_map(|ip| {
                 let place = Place::Ip(ip, self.port);
                 Address::found(place, self.tls, Some(&self.host)).ok().map(Found::at)
             });
-            source.deliver(found.collect());
+            source.deliver_partly(found.collect(), wrong);
             sleep(self.asking.pause(ttl)).await;
         }
     }
@@ -102,19 +106,28 @@ pub(super) struct Asking {
     timeout: Duration,
     min: Duration,
     max: Duration,
+    /// How long what was known goes on being used.
+    keep: Option<Duration>,
 }
 
 /// What DNS says of a name.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) addresses: Vec<IpAddr>,
-    /// How long that is so; nothing if there is none.
+    /// How long that is so; nothing if there is none, or if it is only what was known before.
     pub(super) ttl: Option<Duration>,
+    /// Whether any of it was answered now.
+    pub(super) answered: bool,
+    /// Why some of it is only what was known before, or nothing.
+    pub(super) wrong: Option<String>,
 }
 
-/// What was known of names before, for the time that one of two questions fails.
+/// What was known of names before: for the time that one of several questions fails.
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<HashMap<(Name, RecordType), Vec<IpAddr>>>);
+pub(super) struct Memory(Mutex<HashMap<(Name, RecordType), Heard>>);
+
+/// The addresses of a kind, and when they were heard.
+type Heard = (Vec<IpAddr>, Instant);
 
 impl Memory {
     /// Forgets all names for which this does not hold.
@@ -131,6 +144,7 @@ impl Asking {
             timeout: section.timeout.0,
             min: section.min_refresh.0,
             max: section.max_refresh.0,
+            keep: section.keep_failed.map(|keep| keep.0),
         })
     }
 
@@ -165,13 +179,14 @@ impl Asking {
         ttl.unwrap_or_default().clamp(self.min, self.max)
     }
 
-    /// The addresses of a name, of the kinds that are wanted.
+    /// The addresses of a name, of the kinds that are wanted: one that is not answered takes nothing from what is
+    /// known of it.
     pub(super) async fn addresses(
         &self,
         resolver: &TokioResolver,
         name: &Name,
         memory: &Memory,
-    ) -> Result<Answer, String> {
+    ) -> Answer {
         let kinds = match self.family {
             Family::Any => &[RecordType::A, RecordType::AAAA][..],
             Family::Ipv4 => &[RecordType::A],
@@ -179,29 +194,36 @@ impl Asking {
         };
         let asked = kinds.iter().map(|kind| self.records(resolver, name, *kind));
         let answers = futures_util::future::join_all(asked).await;
-        let mut all = Answer { addresses: Vec::new(), ttl: None };
-        let (mut wrong, mut memory) = (None, memory.0.lock());
+        let (mut all, mut unknown) = (Answer::default(), None);
+        let (mut memory, now) = (memory.0.lock(), Instant::now());
+        let holds = |heard: Instant| self.keep.is_none_or(|keep| now < heard + keep);
         for (kind, answer) in kinds.iter().zip(answers) {
             let known = (name.clone(), *kind);
             match answer {
                 Ok(records) => {
+                    all.answered = true;
                     let ttl = shortest(&records);
                     all.ttl = all.ttl.into_iter().chain(ttl).min();
                     let addresses: Vec<_> = records.iter().filter_map(address).collect();
                     all.addresses.extend(&addresses);
-                    memory.insert(known, addresses);
+                    memory.insert(known, (addresses, now));
                 }
-                // One kind that fails takes nothing from what is known of it.
                 Err(error) => match memory.get(&known) {
-                    Some(addresses) if !addresses.is_empty() => all.addresses.extend(addresses),
-                    Some(_) | None => wrong = Some(error),
+                    Some((addresses, heard)) if !addresses.is_empty() && holds(*heard) => {
+                        all.addresses.extend(addresses);
+                        all.wrong = Some(error);
+                    }
+                    Some(_) | None => unknown = Some(error),
                 },
             }
         }
-        match wrong {
-            Some(wrong) if all.addresses.is_empty() => Err(wrong),
-            Some(_) | None => Ok(all),
+        if !all.answered {
+            all.wrong = all.wrong.or(unknown);
         }
+        if all.wrong.is_some() {
+            all.ttl = None;
+        }
+        all
     }
 
     /// The records of a name; none if DNS says that there are none.
@@ -232,5 +254,82 @@ fn address(record: &Record) -> Option<IpAddr> {
         RData::A(address) => Some(address.0.into()),
         RData::AAAA(address) => Some(address.0.into()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    };
+
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// A server that knows an address of each kind, and fails the kinds that it is told to (1: A, 2: AAAA).
+    async fn server() -> (SocketAddr, Arc<AtomicU8>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let (address, fails) = (socket.local_addr().unwrap(), Arc::new(AtomicU8::new(0)));
+        let told = fails.clone();
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                let name = buffer[12..length].iter().position(|byte| *byte == 0).unwrap();
+                let question = &buffer[12..12 + name + 5];
+                let is_a = question[name + 2] == 1;
+                let failed = told.load(Relaxed) & if is_a { 1 } else { 2 } != 0;
+                let (code, count) = if failed { (2, 0) } else { (0, 1) };
+                let head = [0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0];
+                let mut answer = [&buffer[..2], &head, question].concat();
+                if !failed {
+                    let kind = question[name + 2];
+                    answer.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0]);
+                    answer.extend(if is_a { &[4, 127, 0, 0, 2][..] } else { &[16] });
+                    answer.extend(if is_a { &[][..] } else { &[0; 15] });
+                    answer.extend(if is_a { &[][..] } else { &[1] });
+                }
+                let _ = socket.send_to(&answer, from).await;
+            }
+        });
+        (address, fails)
+    }
+
+    #[tokio::test]
+    async fn one_kind_that_fails_takes_nothing_away_for_as_long_as_was_said() {
+        let (address, fails) = server().await;
+        let asking = |keep| Asking {
+            server: Some(address),
+            family: Family::Any,
+            timeout: Duration::from_secs(5),
+            min: Duration::from_secs(1),
+            max: Duration::from_secs(60),
+            keep,
+        };
+        let (patient, strict) = (asking(None), asking(Some(Duration::ZERO)));
+        let (resolver, memory) = (patient.resolver().unwrap(), Memory::default());
+        let name = name("orders.internal").unwrap();
+        // How many addresses, whether any of it was answered, and which question was not.
+        for (failing, asking, expected) in [
+            (2, &patient, (1, true, None)),
+            (0, &patient, (2, true, None)),
+            (2, &patient, (2, true, Some("AAAA"))),
+            (1, &patient, (2, true, Some("A of"))),
+            (3, &patient, (2, false, Some("DNS"))),
+            (3, &strict, (0, false, Some("DNS"))),
+            (2, &strict, (1, true, None)),
+            (0, &strict, (2, true, None)),
+        ] {
+            fails.store(failing, Relaxed);
+            let answer = asking.addresses(&resolver, &name, &memory).await;
+            let Answer { addresses, ttl, answered, wrong } = answer;
+            let (count, expected_answered, word) = expected;
+            assert_eq!((addresses.len(), answered), (count, expected_answered), "{failing}");
+            let says = wrong.as_deref().zip(word).is_none_or(|(wrong, word)| wrong.contains(word));
+            assert!(says && wrong.is_some() == word.is_some(), "{failing}: {wrong:?}");
+            let known = if wrong.is_none() { Some(Duration::from_secs(60)) } else { None };
+            assert_eq!(ttl, known, "{failing}: it is asked again soon");
+        }
     }
 }

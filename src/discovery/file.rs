@@ -156,6 +156,7 @@ fn endpoint(value: &Spanned<DeValue<'_>>) -> Result<Found, Fault> {
         _ => return Err((at, "an endpoint is a URL, or a table with one".into())),
     };
     let (mut found, mut weight, mut priority, mut zone) = (None, 1, None, None);
+    let mut max_requests = None;
     for (key, value) in table {
         let at = value.span().start;
         match (&**key.get_ref(), value.get_ref()) {
@@ -168,15 +169,20 @@ fn endpoint(value: &Spanned<DeValue<'_>>) -> Result<Found, Fault> {
             }
             ("backup", _) => return Err((at, "`backup` is true or false".into())),
             ("zone", DeValue::String(name)) => zone = Some(Box::from(&**name)),
+            ("max-requests", number) => max_requests = Some(small(number, "bound", at)?),
             ("zone", _) => return Err((at, "a zone is a string".into())),
             (other, _) => return Err((key.span().start, format!("unknown key `{other}`"))),
         }
     }
     let address = found.ok_or_else(|| (at, "there is no `url`".to_owned()))?;
-    Ok(Found { address, weight, priority: priority.unwrap_or(0), zone })
+    if max_requests == Some(0) {
+        return Err((at, "no request could be sent".into()));
+    }
+    let (priority, max_requests) = (priority.unwrap_or(0), max_requests.map(u32::from));
+    Ok(Found { address, weight, priority, zone, max_requests })
 }
 
-/// A weight or a priority.
+/// A weight, a priority or a bound.
 fn small(value: &DeValue<'_>, what: &str, at: usize) -> Result<u16, Fault> {
     let DeValue::Integer(number) = value else { return Err((at, format!("a {what} is a number"))) };
     let number = u16::from_str_radix(number.as_str(), number.radix());

@@ -33,12 +33,14 @@ pub struct Found {
     pub priority: u16,
     /// The zone that it is in, where that is known.
     pub zone: Option<Box<str>>,
+    /// Requests that it may have at a time, if that is said of it alone.
+    pub max_requests: Option<u32>,
 }
 
 impl Found {
     /// One like any other.
     fn at(address: Address) -> Self {
-        Self { address, weight: 1, priority: 0, zone: None }
+        Self { address, weight: 1, priority: 0, zone: None, max_requests: None }
     }
 }
 

@@ -8,6 +8,9 @@ use crate::{
     dial::Destination,
 };
 
+/// Endpoints of a source: an upstream counts all of its own in 16 bits.
+const MOST: u32 = 50_000;
+
 /// Adds what is wrong with the section at `at`, whose upstream names these sources, by their URLs.
 pub fn check(section: &config::Discovery, sources: &[&str], at: &Path, problems: &mut Problems) {
     if *section == config::Discovery::default() {
@@ -30,6 +33,10 @@ pub fn check(section: &config::Discovery, sources: &[&str], at: &Path, problems:
     }
     if section.max_endpoints == 0 {
         problems.push(Problem::error(at.key("max-endpoints"), "no endpoint could be found"));
+    }
+    if section.max_endpoints > MOST {
+        let problem = Problem::error(at.key("max-endpoints"), "no upstream has room for so many");
+        problems.push(problem.help(format!("{MOST} at most")));
     }
     let of = |kinds: &[&str]| {
         let is = |url: &&&str| kinds.iter().any(|kind| url.starts_with(&format!("{kind}://")));

@@ -119,7 +119,8 @@ impl Source {
         self.url == other.url && self.settings == other.settings && self.digest == other.digest
     }
 
-    /// Takes over what another found, if it leads to the same place: that holds until there is an answer.
+    /// Takes over what another found, if it leads to the same place: that holds until there is an answer, and no
+    /// longer than it would have there.
     pub fn inherit(&self, other: &Self) {
         let place = |source: &Self| {
             let config::Discovery { scheme, dns, family, server, .. } = source.settings.clone();
@@ -130,8 +131,8 @@ impl Source {
             (source.url.clone(), scheme, dns, family, server)
         };
         if place(self) == place(other) {
-            let Known { found, heard, .. } = other.known();
-            self.known.send_modify(|known| (known.found, known.heard) = (found, heard));
+            let known = Known { wrong: None, cut: false, ..other.known() };
+            self.known.send_replace(known);
         }
     }
 
@@ -194,7 +195,12 @@ impl Source {
     }
 
     /// Takes in a set. An empty one does not count until it has been so for long.
-    pub(super) fn deliver(&self, mut found: Vec<Found>) {
+    pub(super) fn deliver(&self, found: Vec<Found>) {
+        self.deliver_partly(found, None);
+    }
+
+    /// The same of a set of which some is only what was known before, for this reason.
+    pub(super) fn deliver_partly(&self, mut found: Vec<Found>, partly: Option<String>) {
         let now = Instant::now();
         let cut = self.order(&mut found);
         let none = found.is_empty();
@@ -202,7 +208,7 @@ impl Source {
             let first = !known.is_settled();
             known.heard = Some(now);
             known.failed = None;
-            let wrong = none.then(|| "it says that there are no endpoints".to_owned());
+            let wrong = none.then(|| "it says that there are no endpoints".to_owned()).or(partly);
             self.tell(known, wrong.as_deref());
             if cut && !known.cut {
                 let (upstream, source, most) = (&*self.upstream, &*self.url, found.len());

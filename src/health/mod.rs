@@ -31,6 +31,8 @@ use crate::config::{Ejection, Start};
 pub struct Health {
     /// Requests that failed since one went well.
     failures: AtomicU32,
+    /// Answers that broke off since one came to its end: of those, the head went well.
+    broken: AtomicU32,
     /// Whether the operator wants it to get no more requests.
     drained: AtomicBool,
     known: Mutex<Known>,
@@ -107,11 +109,33 @@ impl Health {
         self.failures.fetch_add(1, Relaxed).saturating_add(1)
     }
 
-    /// Whether so many requests failed in a row. Those are counted no more.
+    /// An answer came to its end.
+    #[inline]
+    pub fn was_whole(&self) {
+        if self.broken.load(Relaxed) != 0 {
+            self.broken.store(0, Relaxed);
+        }
+    }
+
+    /// An answer broke off that had begun well.
+    pub fn broke_off(&self) {
+        self.broken.fetch_add(1, Relaxed);
+    }
+
+    /// Whether so many answers broke off in a row.
+    #[inline]
+    pub fn breaks_off(&self, failures: u32) -> bool {
+        let broken = self.broken.load(Relaxed);
+        broken != 0 && failures != 0 && broken >= failures
+    }
+
+    /// Whether so many requests failed in a row, or answers broke off. Those are counted no more.
     pub fn failed_in_a_row(&self, failures: u32) -> bool {
         let failed = failures != 0 && self.failures.load(Relaxed) >= failures;
+        let failed = failed || self.breaks_off(failures);
         if failed {
             self.failures.store(0, Relaxed);
+            self.broken.store(0, Relaxed);
         }
         failed
     }
@@ -223,6 +247,22 @@ mod tests {
         assert!(!health.failed_in_a_row(0), "nobody counts them");
         assert!(!health.failed_in_a_row(10));
         assert!(health.failed_in_a_row(9));
+        assert!(!health.failed_in_a_row(1), "they count once");
+    }
+
+    #[test]
+    fn answers_that_break_off_count_although_their_heads_go_well() {
+        let health = Health::new(None);
+        for broken in 1..=3 {
+            health.went_well();
+            health.broke_off();
+            assert_eq!(health.breaks_off(3), broken == 3);
+            assert!(!health.breaks_off(0), "nobody counts them");
+        }
+        health.was_whole();
+        assert!(!health.failed_in_a_row(3), "one was whole");
+        (0..3).for_each(|_| health.broke_off());
+        assert!(health.failed_in_a_row(3));
         assert!(!health.failed_in_a_row(1), "they count once");
     }
 

@@ -107,11 +107,21 @@ impl AnswerBody {
         std::mem::swap(&mut self.upload, &mut call.upload);
     }
 
-    /// Lets go of the connection, which may be used again.
+    /// It is whole: lets go of the connection, which may be used again.
     fn give_back(&mut self) {
+        self.in_flight.pool().origin.health.was_whole();
         if let Some(Lease::Http1(connection)) = self.lease.take() {
             self.in_flight.pool().put(connection, self.clock.now());
         }
+    }
+
+    /// The origin did not bring it to its end.
+    #[cold]
+    fn breaks_off(&mut self) {
+        self.lease = None;
+        let pool = self.in_flight.pool();
+        pool.origin.health.broke_off();
+        pool.tally.broke_off();
     }
 
     /// How long the origin may be silent.
@@ -159,7 +169,12 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let this = &mut *self;
         match Pin::new(&mut this.incoming).poll_frame(cx) {
-            Poll::Pending => this.poll_silence(cx).map(|error| Some(Err(error))),
+            Poll::Pending => this.poll_silence(cx).map(|error| {
+                if matches!(error, AnswerError::Idle) {
+                    this.breaks_off();
+                }
+                Some(Err(error))
+            }),
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = false;
                 // With a known length the last frame is the end, and so are trailers: nobody will ask
@@ -170,10 +185,7 @@ impl Body for AnswerBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.lease = None;
-                let pool = this.in_flight.pool();
-                pool.origin.health.failed();
-                pool.tally.broke_off();
+                this.breaks_off();
                 Poll::Ready(Some(Err(AnswerError::Origin(error))))
             }
             Poll::Ready(None) => {

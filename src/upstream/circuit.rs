@@ -62,6 +62,12 @@ impl Circuit {
             }
             self.turn(State::HalfOpen { out: 0, well: 0 });
         }
+        // A reload may want fewer than went well already.
+        if let State::HalfOpen { well, .. } = self.state
+            && well >= settings.probes
+        {
+            self.turn(State::Closed);
+        }
         match &mut self.state {
             State::HalfOpen { out, well } if *out + *well < settings.probes => {
                 *out += 1;
@@ -231,6 +237,20 @@ mod tests {
         }
         assert_eq!(bench.told(again, Some(true), secs(16)), State::Closed);
         assert_eq!(bench.ask(secs(16)), Verdict::Go);
+    }
+
+    #[test]
+    fn it_closes_when_a_reload_wants_no_more_probes_than_went_well() {
+        let mut bench = Bench::default();
+        bench.requests(0, 20, secs(0));
+        let probes: Vec<_> = (0..2).map(|_| bench.probe(secs(10))).collect();
+        for epoch in probes {
+            bench.told(epoch, Some(true), secs(10));
+        }
+        assert_eq!(bench.circuit.state(), State::HalfOpen { out: 0, well: 2 });
+        bench.settings.probes = 2;
+        assert_eq!(bench.ask(secs(11)), Verdict::Go, "nobody else would ever come through");
+        assert_eq!(bench.circuit.state(), State::Closed);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! An endpoint whose URL, protocol, TLS and pool settings are as before is the same endpoint: its
 //! connections go on over a reload. Nothing is resolved or connected here.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use http::HeaderValue;
 use tokio::time::Instant;
@@ -103,7 +106,8 @@ impl Upstream {
         let gate = gate(upstream, previous, &given, &at.key("max-in-flight"), problems);
         let check = check(upstream, at, problems);
         let policy = Policy::compile(&upstream.ejection, &at.key("ejection"), problems);
-        let retry = Retry::compile(&upstream.retry, workers, &at.key("retry"), problems);
+        let known = previous.map(|previous| &previous.retry);
+        let retry = Retry::compile(&upstream.retry, workers, known, &at.key("retry"), problems);
         let sharing = Sharing::compile(upstream, &given, at, problems);
         let known = previous.map(|previous| &previous.guards);
         let guards = Guards::compile(upstream, (&name, https), known, &given, at, problems);
@@ -123,6 +127,7 @@ impl Upstream {
             discovered,
             policy,
             sharing,
+            judges: previous.and_then(|previous| previous.roster.judges()),
         };
         Some(Self {
             name,
@@ -195,7 +200,8 @@ impl Make {
     /// What an endpoint is among the others, or those are that a source finds.
     pub(super) fn place(&self, endpoint: &config::Endpoint) -> Place {
         let near = self.is_near(endpoint.zone());
-        Place { weight: endpoint.weight(), priority: endpoint.priority(), near }
+        let max_requests = endpoint.max_requests();
+        Place { weight: endpoint.weight(), priority: endpoint.priority(), near, max_requests }
     }
 
     /// Whether that is where the gateway is.
@@ -369,6 +375,7 @@ impl Origin {
             load: Load::default(),
             connections: Connections::default(),
             share: Share::default(),
+            max_requests: AtomicU32::new(0),
             settings,
         })
     }

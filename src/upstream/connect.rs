@@ -108,11 +108,12 @@ async fn speak_http1(
         builder.max_headers(fields);
     }
     let dialogue = Arc::new(Dialogue::default());
+    let hold = room.hold();
     let io = Heard { stream, ear: dialogue.clone(), _room: room };
     let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
     tokio::spawn(async move {
         drop(connection.with_upgrades().await);
         drop(open);
     });
-    Ok(Http1 { sender, dialogue })
+    Ok(Http1 { sender, dialogue, hold })
 }

@@ -7,7 +7,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Method, Request, Uri,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
 use parking_lot::Mutex;
 
 use crate::message::RequestBody;
@@ -20,6 +24,8 @@ const KEPT: usize = 4 << 10;
 pub(super) struct Dialogue {
     /// Whether the origin has said anything since the last request was begun.
     heard: AtomicBool,
+    /// Whether the origin was told any of it.
+    told: AtomicBool,
     /// Whether what is said to the origin is kept.
     keeps: AtomicBool,
     said: Mutex<Vec<u8>>,
@@ -29,6 +35,7 @@ impl Dialogue {
     /// A request begins; it is kept if it may be sent again, which asks for one without a body.
     pub(super) fn begin(&self, keep: bool) {
         self.heard.store(false, Relaxed);
+        self.told.store(false, Relaxed);
         self.keeps.store(keep, Relaxed);
         if keep {
             let mut said = self.said.lock();
@@ -44,9 +51,30 @@ impl Dialogue {
 
     /// The origin is told this.
     pub(super) fn say(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.told.store(true, Relaxed);
         if self.keeps.load(Relaxed) {
             self.said.lock().extend_from_slice(bytes);
         }
+    }
+
+    /// The origin could not be told this. If that is where a request begins nobody has seen it, so it is kept,
+    /// whatever it is.
+    #[cold]
+    pub(super) fn give_up(&self, bytes: &[u8]) {
+        if !self.has_told() && !self.keeps.swap(true, Relaxed) {
+            self.said.lock().clear();
+        }
+        if self.keeps.load(Relaxed) {
+            self.said.lock().extend_from_slice(bytes);
+        }
+    }
+
+    /// Whether the origin was told anything since the last request was begun.
+    pub(super) fn has_told(&self) -> bool {
+        self.told.load(Relaxed)
     }
 
     /// Whether the origin has said anything since the last request was begun.
@@ -60,18 +88,27 @@ impl Dialogue {
     }
 }
 
-/// Reads a head that was written here.
+/// Reads a head that was written here, and a body of which it says the length.
 fn read(head: &[u8]) -> Option<Request<RequestBody>> {
     let lines = head.iter().filter(|byte| **byte == b'\n').count();
     let mut fields = vec![httparse::EMPTY_HEADER; lines];
     let mut parsed = httparse::Request::new(&mut fields);
-    parsed.parse(head).ok().filter(httparse::Status::is_complete)?;
+    let httparse::Status::Complete(length) = parsed.parse(head).ok()? else { return None };
     let mut request = Request::new(RequestBody::Empty);
     *request.method_mut() = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
     *request.uri_mut() = Uri::try_from(parsed.path?).ok()?;
     for field in parsed.headers {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
         request.headers_mut().append(name, HeaderValue::from_bytes(field.value).ok()?);
+    }
+    let body = &head[length..];
+    let said = request.headers().get(CONTENT_LENGTH).map(HeaderValue::to_str);
+    let said = said.map_or(Some(0), |length| length.ok()?.parse().ok())?;
+    if said != body.len() || request.headers().contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
+    if !body.is_empty() {
+        *request.body_mut() = RequestBody::Full(Bytes::copy_from_slice(body));
     }
     Some(request)
 }
@@ -100,6 +137,36 @@ mod tests {
         let expected: [(&str, &[u8]); 4] =
             [("host", b"x"), ("x-a", b"1"), ("x-a", b"\xe9\t2"), ("x-b", b"")];
         assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn a_request_that_could_not_be_said_is_at_hand_with_its_body() {
+        let post = "POST / HTTP/1.1\r\nhost: x\r\n";
+        for (fields, body, kept) in [
+            ("\r\n", "", true),
+            ("content-length: 0\r\n\r\n", "", true),
+            ("content-length: 2\r\n\r\n", "hi", true),
+            ("content-length: 3\r\n\r\n", "hi", false),
+            ("content-length: 1\r\n\r\n", "hi", false),
+            ("transfer-encoding: chunked\r\n\r\n", "2\r\nhi\r\n0\r\n\r\n", false),
+        ] {
+            let head = format!("{post}{fields}");
+            let dialogue = Dialogue::default();
+            dialogue.say(b"of the request before");
+            dialogue.begin(false);
+            dialogue.give_up(head.as_bytes());
+            dialogue.give_up(body.as_bytes());
+            assert!(!dialogue.has_told());
+            let request = dialogue.kept();
+            assert_eq!(request.is_some(), kept, "{fields}{body}");
+            let size = request.map(|request| http_body::Body::size_hint(request.body()).exact());
+            assert_eq!(size, kept.then_some(Some(body.len() as u64)), "{fields}{body}");
+            // Of one that the origin was told in part nobody knows what it has seen.
+            dialogue.begin(false);
+            dialogue.say(&head.as_bytes()[..9]);
+            dialogue.give_up(&head.as_bytes()[9..]);
+            assert!(dialogue.has_told() && dialogue.kept().is_none());
+        }
     }
 
     #[test]

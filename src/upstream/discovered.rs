@@ -151,6 +151,7 @@ impl Discovered {
             weight: found.weight.saturating_mul(place.weight),
             priority: found.priority.saturating_add(place.priority),
             near: place.near || self.make.is_near(found.zone.as_deref()),
+            max_requests: found.max_requests.or(place.max_requests),
         }
     }
 

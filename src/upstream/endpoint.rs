@@ -1,6 +1,12 @@
 //! One endpoint: an origin, and each worker's connections to it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
 
 use super::{
     compile::Settings, connect::Tls, connections::Connections, load::Load, pool::Pool, share::Share,
@@ -27,6 +33,8 @@ pub struct Origin {
     pub(super) connections: Connections,
     /// What share of requests it has by itself.
     pub(super) share: Share,
+    /// Requests that it may have at a time, if that is said of it alone; else 0.
+    pub(super) max_requests: AtomicU32,
 }
 
 /// An origin, and the connections to it.
@@ -67,6 +75,13 @@ impl Endpoint {
     pub(super) fn serves(&self, settings: &Settings, workers: usize) -> bool {
         // A connection lives on the worker that made it: no two may share a pool.
         self.origin.settings == *settings && self.pools.workers() >= workers
+    }
+}
+
+impl Origin {
+    /// It may have so many requests at a time, as is said of it alone.
+    pub(super) fn may_have(&self, max_requests: Option<u32>) {
+        self.max_requests.store(max_requests.unwrap_or(0), Relaxed);
     }
 }
 

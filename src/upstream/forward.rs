@@ -63,7 +63,12 @@ impl Upstream {
         }
         let mut pool = match self.first_endpoint(call) {
             Some(pool) => pool,
-            None => Box::pin(self.wait(call)).await?,
+            None => {
+                let pool = Box::pin(self.wait(call)).await?;
+                // What it waited for is not the endpoint's time.
+                call.aim.now = call.aim.now.map(|_| Instant::now());
+                pool
+            }
         };
         // When it was sent, where it is asked how long that takes.
         let mut since = call.aim.now;

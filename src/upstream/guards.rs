@@ -39,7 +39,12 @@ impl Guards {
             }
         };
         let known = previous.and_then(|previous| previous.seats.as_ref());
-        let seats = Seats::compile(upstream, known, &given.metrics, at, problems);
+        let alone = match upstream.protocol {
+            UpstreamProtocol::Http1 => true,
+            UpstreamProtocol::Auto => !https || upstream.proxy_protocol,
+            UpstreamProtocol::Http2 => false,
+        };
+        let seats = Seats::compile(upstream, alone, known, &given.metrics, at, problems);
         let most_connections = most_connections(upstream, &at.key("max-connections"), problems);
         let expiries = expiries(upstream, https, at, problems);
         Some(Self {

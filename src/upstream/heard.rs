@@ -26,8 +26,11 @@ pub(super) trait Ear {
     /// Something came, or the end.
     fn on_read(&self, bytes: &[u8]);
 
-    /// This was sent, or given up.
+    /// This was sent.
     fn on_write(&self, _bytes: &[u8]) {}
+
+    /// This could not be sent.
+    fn on_failure(&self, _bytes: &[u8]) {}
 }
 
 impl Ear for Dialogue {
@@ -40,11 +43,26 @@ impl Ear for Dialogue {
     fn on_write(&self, bytes: &[u8]) {
         self.say(bytes);
     }
+
+    fn on_failure(&self, bytes: &[u8]) {
+        self.give_up(bytes);
+    }
 }
 
 impl Ear for AtomicWaker {
     fn on_read(&self, _bytes: &[u8]) {
         self.wake();
+    }
+}
+
+impl<E: Ear> Heard<E> {
+    /// Takes note of what could not be sent. Over TLS some of it may have been.
+    #[cold]
+    fn fails(&self, bytes: &[u8]) {
+        match &self.stream {
+            Stream::Clear(_) => self.ear.on_failure(bytes),
+            Stream::Tls(_) => self.ear.on_write(bytes),
+        }
     }
 }
 
@@ -70,8 +88,10 @@ impl<E: Ear> AsyncWrite for Heard<E> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(written) = &written {
-            self.ear.on_write(&buf[..*written.as_ref().unwrap_or(&buf.len())]);
+        match &written {
+            Poll::Ready(Ok(written)) => self.ear.on_write(&buf[..*written]),
+            Poll::Ready(Err(_)) => self.fails(buf),
+            Poll::Pending => {}
         }
         written
     }
@@ -82,13 +102,17 @@ impl<E: Ear> AsyncWrite for Heard<E> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        if let Poll::Ready(written) = &written {
-            let mut left = *written.as_ref().unwrap_or(&usize::MAX);
-            for buf in bufs {
-                let length = left.min(buf.len());
-                self.ear.on_write(&buf[..length]);
-                left -= length;
+        match &written {
+            Poll::Ready(Ok(written)) => {
+                let mut left = *written;
+                for buf in bufs {
+                    let length = left.min(buf.len());
+                    self.ear.on_write(&buf[..length]);
+                    left -= length;
+                }
             }
+            Poll::Ready(Err(_)) => bufs.iter().for_each(|buf| self.fails(buf)),
+            Poll::Pending => {}
         }
         written
     }

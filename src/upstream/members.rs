@@ -51,6 +51,8 @@ pub struct Place {
     pub priority: u16,
     /// Whether it is in the gateway's zone.
     pub near: bool,
+    /// Requests that it may have at a time, if that is said of it alone.
+    pub max_requests: Option<u32>,
 }
 
 /// A request that looks for an endpoint.
@@ -59,6 +61,9 @@ pub(super) struct Comer<'a> {
     pub(super) worker: &'a Worker,
     pub(super) aim: Aim,
 }
+
+/// Endpoints there are at most.
+const MOST: usize = 65_000;
 
 /// As often a request that failed chooses anew, before the next of the list has to do.
 const CHOICES: u32 = 8;
@@ -109,6 +114,8 @@ impl Members {
         sharing: &Sharing,
         metrics: &Arc<UpstreamMetrics>,
     ) -> Self {
+        // Their numbers have 16 bits.
+        list.truncate(MOST);
         let candidates: Vec<_> = list.iter().map(Member::candidate).collect();
         let Shares { weights, panics } = balance::shares(&candidates, sharing.rules);
         let mut entries = Vec::with_capacity(list.len());
@@ -126,6 +133,12 @@ impl Members {
         };
         let names = sharing.sticky.as_ref().map(name).unwrap_or_default();
         Self { list, panics, balancer, names: names.into(), metrics: metrics.clone() }
+    }
+
+    /// Has the bounds hold that endpoints have of their own: these are those that are used.
+    pub(super) fn bound(&self) {
+        let bound = |it: &Member| it.endpoint.origin.may_have(it.place.max_requests);
+        self.list.iter().for_each(bound);
     }
 
     /// The endpoint to ask, as this worker's connections to it.

@@ -135,8 +135,9 @@ impl Upstream {
 
     /// Begins to look after the endpoints, on the runtime that this is called on.
     pub fn start(&self) {
+        let members = self.members();
+        members.bound();
         if let Some(most) = self.guards.most_connections {
-            let members = self.members();
             members.list.iter().for_each(|member| member.endpoint.origin.shrink(most.get()));
         }
         self.roster.keep(self.roster.is_kept().then(|| keeper::keep(&self.roster)));

@@ -61,6 +61,9 @@ struct ShownEndpoint {
     used: bool,
     /// Requests that it has not answered to the end: one that is drained may go when there are none.
     in_flight: u32,
+    /// Requests that it may have, if that is said of it alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_requests: Option<u32>,
     /// Connections to it, of all workers; not those that ask for its health.
     connections: u32,
     /// Microseconds that its answers take lately, the worst before others, where that is asked.
@@ -80,8 +83,10 @@ impl Upstream {
         let breaker = self.guards.breaker.as_ref().map(|breaker| breaker.state().1);
         let mut text = breaker.map(|state| format!(", the breaker {state}")).unwrap_or_default();
         if let Some(seats) = &self.guards.seats {
-            let (most, waiting) = (seats.most(), seats.waiting());
-            text += &format!(", {most} at each endpoint at a time, {waiting} waiting");
+            if let Some(most) = seats.most() {
+                text += &format!(", {most} at each endpoint at a time");
+            }
+            text += &format!(", {} waiting", seats.waiting());
         }
         if let Some(most) = self.guards.most_connections {
             text += &format!(", at most {most} connections to each endpoint");
@@ -100,7 +105,7 @@ impl Upstream {
             discovery: discovery.unwrap_or_default(),
             balance: self.balance(),
             breaker: self.guards.breaker.as_ref().map(|breaker| breaker.state().1),
-            max_requests: self.guards.seats.as_ref().map(Seats::most),
+            max_requests: self.guards.seats.as_ref().and_then(Seats::most),
             waiting: self.guards.seats.as_ref().map(Seats::waiting),
             max_connections: self.guards.most_connections,
             endpoints,
@@ -153,6 +158,7 @@ fn shown(members: &Members, member: &Member, now: Instant) -> ShownEndpoint {
         state: member.standing.word(),
         used: members.uses(member),
         in_flight: origin.load.in_flight(),
+        max_requests: member.place.max_requests,
         connections: origin.connections.open(),
         latency_us: origin.load.latency.at(micros(now)).map(|latency| latency as u64),
         wrong: origin.health.wrong(),

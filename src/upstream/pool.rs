@@ -17,7 +17,7 @@ use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 
 use super::{
-    connections::Unused,
+    connections::{Hold, Unused},
     dialogue::Dialogue,
     endpoint::{Endpoint, Origin},
 };
@@ -36,6 +36,8 @@ pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<RequestBody>,
     /// What was said on it last.
     pub(super) dialogue: Arc<Dialogue>,
+    /// Given up with it.
+    pub(super) hold: Hold,
 }
 
 /// One worker's connections to one endpoint.

@@ -55,11 +55,13 @@ pub(super) struct Given {
     pub(super) discovered: Option<Discovered>,
     pub(super) policy: Policy,
     pub(super) sharing: Sharing,
+    /// When it was to be looked next at how many requests fail, before a reload.
+    pub(super) judges: Option<Instant>,
 }
 
 impl Roster {
     pub(super) fn new(given: Given, list: Vec<Member>) -> Arc<Self> {
-        let Given { name, metrics, check, discovered, policy, sharing } = given;
+        let Given { name, metrics, check, discovered, policy, sharing, judges } = given;
         let members = Members::new(list, &sharing, &metrics);
         Arc::new(Self {
             name,
@@ -69,7 +71,7 @@ impl Roster {
             policy,
             sharing,
             members: ArcSwap::from_pointee(members),
-            making: Mutex::default(),
+            making: Mutex::new(judges),
             news: Notify::new(),
             keeper: Mutex::default(),
         })
@@ -118,7 +120,13 @@ impl Roster {
         let failed = self.policy.is_failure(status);
         match failed {
             true => self.failed(pool),
-            false => pool.origin.health.went_well(),
+            false => {
+                pool.origin.health.went_well();
+                // Whoever breaks answers off is found out with the next one: who reads them knows of no policy.
+                if pool.origin.health.breaks_off(self.policy.settings.failures) {
+                    self.news.notify_one();
+                }
+            }
         }
         if self.policy.counts() {
             pool.tally.count(failed);
@@ -175,26 +183,37 @@ impl Roster {
         for (index, why) in self.failing(&members, &mut making, now) {
             self.eject(&members, index, why, now);
         }
+        self.welcome(&members, now);
         let list = members.list.iter().map(|member| {
-            let origin = &member.endpoint.origin;
-            origin.share.settle(member.place.weight);
-            if member.standing != Standing::Up && origin.health.standing(now) == Standing::Up {
-                origin.share.comes(now);
-            }
+            member.endpoint.origin.share.settle(member.place.weight);
             Member::new(member.endpoint.clone(), member.place, &self.sharing, now)
         });
         let list: Vec<_> = list.collect();
-        if list.iter().zip(&members.list).all(|(made, before)| made.is_like(before)) {
-            return;
+        if !list.iter().zip(&members.list).all(|(made, before)| made.is_like(before)) {
+            self.publish(&members, list);
         }
-        for (made, member) in list.iter().zip(&members.list) {
-            if (member.standing, made.standing) == (Standing::Ejected, Standing::Up) {
-                let endpoint = &*made.endpoint.origin.name;
-                tracing::info!(upstream = &*self.name, endpoint, "an endpoint is tried again");
+    }
+
+    /// Takes note of who is up now and was not.
+    fn welcome(&self, before: &Members, now: Instant) {
+        for member in before.list.iter().filter(|member| member.standing != Standing::Up) {
+            let origin = &member.endpoint.origin;
+            if origin.health.standing(now) != Standing::Up {
+                continue;
+            }
+            origin.share.comes(now);
+            if member.standing == Standing::Ejected {
+                let (upstream, endpoint) = (&*self.name, &*origin.name);
+                tracing::info!(upstream, endpoint, "an endpoint is tried again");
             }
         }
-        let made = Members::new(list, &self.sharing, &self.metrics);
-        match (members.panics, made.panics) {
+    }
+
+    /// Has requests see another set, and says what that means for all of them.
+    fn publish(&self, before: &Members, list: Vec<Member>) -> Arc<Members> {
+        let made = Arc::new(Members::new(list, &self.sharing, &self.metrics));
+        made.bound();
+        match (before.panics, made.panics) {
             (false, true) => tracing::warn!(
                 upstream = &*self.name,
                 threshold = self.sharing.rules.panic,
@@ -206,7 +225,8 @@ impl Roster {
             ),
             _ => {}
         }
-        self.members.store(Arc::new(made));
+        self.members.store(made.clone());
+        made
     }
 
     /// Takes in what sources found: the one place where endpoints come and go.
@@ -224,8 +244,9 @@ impl Roster {
         let endpoints = list.len();
         tracing::info!(upstream = &*self.name, endpoints, "endpoints were found: {changes}");
         self.metrics.discovery.changes.inc();
-        let made = Arc::new(Members::new(list, &self.sharing, &self.metrics));
-        self.members.store(made.clone());
+        self.welcome(&before, now);
+        let again = |it: Member| Member::new(it.endpoint, it.place, &self.sharing, now);
+        let made = self.publish(&before, list.into_iter().map(again).collect());
         let stays = |member: &Member| made.list.iter().any(|other| other.is_same(member));
         let gone = before.list.iter().filter(|member| !stays(member));
         gone.for_each(|member| member.endpoint.close());
@@ -295,15 +316,19 @@ impl Roster {
     /// When it is to be looked at next: an endpoint that is left out is to be tried again, one that came up is
     /// to have more, or all are to be judged.
     pub(super) fn next_return(&self, now: Instant) -> Option<Instant> {
-        let (members, judged) = (self.members.load(), *self.making.lock());
+        let (members, judged) = (self.members.load(), self.judges());
         let over = self.sharing.slow_start;
         let until = |member: &Member| {
             let origin = &member.endpoint.origin;
             let dates = [origin.health.ejected_until(now), origin.share.next_tenth(over, now)];
             dates.into_iter().flatten().min()
         };
-        let judged = judged.filter(|_| self.policy.counts());
         members.list.iter().filter_map(until).chain(judged).min()
+    }
+
+    /// When it is next looked at how many requests fail, if they are counted.
+    pub(super) fn judges(&self) -> Option<Instant> {
+        self.making.lock().filter(|_| self.policy.counts())
     }
 
     /// Whether somebody has to look after it.

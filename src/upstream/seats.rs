@@ -36,8 +36,10 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// How many requests each endpoint may have at a time.
 #[derive(Debug)]
 pub(super) struct Seats {
-    /// At each endpoint.
-    most: u32,
+    /// At each endpoint that has no bound of its own, if that is said.
+    most: Option<u32>,
+    /// At each, whatever is said.
+    connections: u32,
     queue: Option<config::Queue>,
     line: Arc<Line>,
     metrics: Arc<UpstreamMetrics>,
@@ -76,9 +78,11 @@ impl Drop for Seat {
 pub(super) type Seated = (Arc<Pool>, Seat);
 
 impl Seats {
-    /// Compiles `max-requests` and `queue` of an upstream at `at`.
+    /// Compiles `max-requests` and `queue` of an upstream at `at`; with a queue also `max-connections`, if a
+    /// connection is one request's alone.
     pub(super) fn compile(
         upstream: &config::Upstream,
+        alone: bool,
         previous: Option<&Self>,
         metrics: &Arc<UpstreamMetrics>,
         at: &Path,
@@ -88,14 +92,25 @@ impl Seats {
         let mut wrong = |at: Path, message: &str, help: &str| {
             problems.push(Problem::error(at, message).help(help));
         };
-        if upstream.max_requests == Some(0) {
+        let own = upstream.endpoints.iter().enumerate();
+        let own = own.filter_map(|(index, endpoint)| Some((index, endpoint.max_requests()?)));
+        let own: Vec<_> = own.collect();
+        let places = own.iter().map(|(index, most)| (at.key("endpoints").index(*index), *most));
+        let places = places.chain(upstream.max_requests.map(|most| (at.clone(), most)));
+        for (at, _) in places.filter(|(_, most)| *most == 0) {
             let help = "leave it out, or write what an endpoint has room for";
             wrong(at.key("max-requests"), "no request could be sent", help);
         }
         if let Some(queue) = &upstream.queue {
             let at = at.key("queue");
-            if upstream.max_requests.is_none() {
-                let message = "nobody would wait: endpoints take what comes";
+            let message = match (upstream.max_requests, upstream.max_connections) {
+                (Some(_), _) => None,
+                _ if !own.is_empty() => None,
+                (None, Some(_)) if alone => None,
+                (None, Some(_)) => Some("a connection of HTTP/2 takes several: who is to wait?"),
+                (None, None) => Some("nobody would wait: endpoints take what comes"),
+            };
+            if let Some(message) = message {
                 wrong(at.clone(), message, "say how much is enough for one: max-requests = 100");
             }
             if queue.size == 0 {
@@ -108,17 +123,27 @@ impl Seats {
         if problems.iter().len() > before {
             return None;
         }
-        Some(upstream.max_requests.map(|most| Self {
+        let connections = upstream.max_connections.filter(|_| alone && upstream.queue.is_some());
+        let (most, is_on) = (upstream.max_requests, connections.is_some() || !own.is_empty());
+        Some((is_on || most.is_some()).then(|| Self {
             most,
+            connections: connections.unwrap_or(u32::MAX),
             queue: upstream.queue.clone(),
             line: previous.map(|previous| previous.line.clone()).unwrap_or_default(),
             metrics: metrics.clone(),
         }))
     }
 
-    /// Requests that an endpoint may have.
-    pub(super) const fn most(&self) -> u32 {
-        self.most
+    /// Requests that an endpoint may have of which nothing else is said; none if as many as come.
+    pub(super) fn most(&self) -> Option<u32> {
+        Some(self.of(0)).filter(|most| *most < u32::MAX)
+    }
+
+    /// The same of one that has this bound of its own, if it is not 0.
+    #[inline]
+    fn of(&self, own: u32) -> u32 {
+        let own = if own > 0 { Some(own) } else { self.most };
+        own.unwrap_or(u32::MAX).min(self.connections)
     }
 
     /// How many requests wait.
@@ -165,7 +190,8 @@ impl Seats {
     }
 
     fn sit(&self, pool: Arc<Pool>) -> Option<Seated> {
-        let sits = pool.origin.load.sit_down(self.most);
+        let most = self.of(pool.origin.max_requests.load(Relaxed));
+        let sits = pool.origin.load.sit_down(most);
         sits.then(|| {
             let seat = Seat { origin: pool.origin.clone(), line: self.line.clone() };
             (pool, seat)

@@ -190,6 +190,9 @@ impl Pool {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http1(lost, &connection, kept, call)),
         };
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            connection.hold.is_a_tunnels();
+        }
         match is_failure(answer.status()) {
             true if call.request.is_none() => call.request = connection.dialogue.kept(),
             true => {}
@@ -225,6 +228,10 @@ impl Pool {
             None if is_clients(&error) => call.request = None,
             None => {
                 call.take_back(&connection.dialogue);
+                if call.request.is_some() && !connection.dialogue.has_told() {
+                    // Not a byte of it has left: whatever it is, nobody has seen it.
+                    return Failure::from_exchange(error);
+                }
                 // An origin closes what waits for long, at any moment: once, that is no failure of it.
                 if kept && !call.lost && call.request.is_some() {
                     call.lost = true;

@@ -289,3 +289,40 @@ async fn a_cluster_is_known_by_its_authority_and_may_refuse_the_token() {
     wrong(&janua, "no answer within 100ms").await;
     assert_eq!(endpoints(&janua).len(), 1);
 }
+
+/// A slice says in which zone each endpoint is; the gateway says in which it is itself.
+#[tokio::test]
+async fn endpoints_in_the_gateways_zone_go_first() {
+    let origins = named(&["near", "far"]).await;
+    let [near, far] = &origins[..] else { panic!() };
+    let zoned = |name: &str, version: u64, origin: &Origin, zone: &str, ready: bool| {
+        let mut slice = slice(name, version, origin, &json!({ "ready": ready }));
+        slice["endpoints"][0]["zone"] = json!(zone);
+        slice
+    };
+    let slices = [zoned("one", 5, near, "eu-1a", true), zoned("two", 5, far, "eu-1b", true)];
+    let api = Api::of(7, &slices).await;
+    for (zone, expected) in
+        [("eu-1a", &["near"][..]), ("eu-1b", &["far"]), ("us-1", &["far", "near"])]
+    {
+        let setup = upstream(&api.keys()).server(&format!("zone = \"{zone}\""));
+        let janua = setup.start().await;
+        found(&janua, &[&near.url, &far.url]).await;
+        assert_eq!(answer(&janua, 4).await, expected, "{zone}");
+        let shown = shown(&janua);
+        let endpoints = shown["endpoints"].as_array().unwrap();
+        let nearby = endpoints.iter().filter(|endpoint| endpoint["near"] == true).count();
+        assert_eq!(nearby, usize::from(zone != "us-1"), "{zone}: {shown}");
+    }
+    // One that nobody else watches.
+    let api = Api::of(7, &slices).await;
+    let janua = upstream(&api.keys()).server("zone = \"eu-1a\"").start().await;
+    found(&janua, &[&near.url, &far.url]).await;
+    // No near one is left: the others have all; and it comes back.
+    api.event("MODIFIED", zoned("one", 8, near, "eu-1a", false)).await;
+    found(&janua, &[&far.url]).await;
+    assert_eq!(answer(&janua, 4).await, ["far"]);
+    api.event("MODIFIED", zoned("one", 9, near, "eu-1a", true)).await;
+    found(&janua, &[&near.url, &far.url]).await;
+    assert_eq!(answer(&janua, 4).await, ["near"]);
+}

@@ -55,6 +55,7 @@ async fn settings_of_discovery_that_cannot_be_meant_are_refused_at_load() {
         (DNS, "min-refresh = \"0s\"", ".min-refresh", "no end of questions", "\"5s\""),
         (DNS, "min-refresh = \"2m\"", ".max-refresh", "less than `min-refresh`", ""),
         (DNS, "max-endpoints = 0", ".max-endpoints", "no endpoint could be found", ""),
+        (DNS, "max-endpoints = 50001", ".max-endpoints", "room for so many", "50000 at most"),
         (DNS, "dns = \"ns.internal\"", ".dns", "`ns.internal` is not an address", "127.0.0.1:5353"),
         (DNS, "server = \"http://127.0.0.1:8500\"", ".server", "none of them is asked", ""),
         (DNS, "token = { env = \"X\" }", ".token", "none of them is asked", ""),

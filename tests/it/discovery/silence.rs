@@ -64,6 +64,35 @@ async fn what_is_only_kept_is_given_up_after_its_time() {
     }
 }
 
+/// Whoever changes how a source is asked, again and again, does not keep for ever what it found long ago.
+#[tokio::test]
+async fn what_is_only_kept_is_given_up_after_its_time_over_reloads() {
+    for (keys, empty) in [("keep-empty = \"600ms\"", true), ("keep-failed = \"600ms\"", false)] {
+        let origins = named(&["a"]).await;
+        let consul = Consul::of(&[&origins[0]]).await;
+        let with = |timeout: usize| {
+            let more = format!("discovery.{keys}\ndiscovery.timeout = \"{timeout}s\"");
+            upstream(&consul.with("orders", &more))
+        };
+        let janua = with(5).start().await;
+        found(&janua, &[&origins[0].url]).await;
+        match empty {
+            true => consul.knows(&[]),
+            false => consul.answers("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
+        }
+        let words = if empty { "there are no endpoints" } else { "answers 500" };
+        wrong(&janua, words).await;
+        let mut reloads = 0;
+        while !endpoints(&janua).is_empty() {
+            reloads += 1;
+            assert!(reloads < 30, "{keys}: they are kept for ever");
+            janua.reload(&with(5 + reloads)).await.ok().unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        }
+        assert!(reloads > 1, "{keys}: they were not kept");
+    }
+}
+
 #[tokio::test]
 async fn a_gateway_starts_and_reloads_while_nobody_can_be_asked() {
     let origins = named(&["a"]).await;

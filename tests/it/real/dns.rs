@@ -282,3 +282,51 @@ async fn over_tls_an_endpoint_has_to_be_whom_it_was_found_by() {
     }
     assert_eq!(origin.last().field("host"), Some(format!("orders.internal:{port}")));
 }
+
+/// Also where a name had addresses when it was asked last: who only keeps them says so, and for how long.
+#[tokio::test]
+async fn a_server_of_dns_that_is_gone_is_seen_and_addresses_are_kept_as_long_as_was_said() {
+    let (origins, port) = at(&["127.0.0.2"]).await;
+    let record = format!("--srv-host=_http._tcp.orders.internal,orders.internal,{port},1,1");
+    let mut dns = Dnsmasq::start("127.0.0.2 orders.internal\n", &[&record]);
+    for url in [format!("dns://orders.internal:{port}"), "srv://_http._tcp.orders.internal".into()]
+    {
+        let keys = dns.keys(&url);
+        let janua = upstream(&keys).start().await;
+        let bounded = upstream(&format!("{keys}keep-failed = \"300ms\"\n")).start().await;
+        for janua in [&janua, &bounded] {
+            found(janua, &[&origins[0].url]).await;
+        }
+        dns.stop();
+        wrong(&janua, "DNS, asked for").await;
+        until("they are given up", || endpoints(&bounded).is_empty()).await;
+        assert_eq!(answer(&janua, 2).await, ["127.0.0.2"], "{url}");
+        dns.start_again();
+        for janua in [&janua, &bounded] {
+            well(janua).await;
+            found(janua, &[&origins[0].url]).await;
+        }
+    }
+}
+
+/// A target is as much as it says, however many addresses it has.
+#[tokio::test]
+async fn the_addresses_of_a_target_share_its_weight() {
+    let (origins, port) = at(&["127.0.0.2", "127.0.0.3", "127.0.0.4"]).await;
+    let hosts = "127.0.0.2 a.internal\n127.0.0.3 a.internal\n127.0.0.4 b.internal\n";
+    let record = |target: &str, weight: u16| {
+        format!("--srv-host=_http._tcp.orders.internal,{target}.internal,{port},1,{weight}")
+    };
+    let dns = Dnsmasq::start(hosts, &[&record("a", 3), &record("b", 3)]);
+    let janua = upstream(&dns.keys("srv://_http._tcp.orders.internal")).start().await;
+    let urls: Vec<_> = origins.iter().map(|origin| &*origin.url).collect();
+    found(&janua, &urls).await;
+    let mut client = janua.client().await;
+    let mut names = Vec::new();
+    for _ in 0..8 {
+        names.push(client.get("/").await.text());
+    }
+    let count = |name: &str| names.iter().filter(|it| *it == name).count();
+    let counts = ["127.0.0.2", "127.0.0.3", "127.0.0.4"].map(count);
+    assert_eq!(counts, [2, 2, 4], "{names:?}");
+}

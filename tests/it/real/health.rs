@@ -1,13 +1,5 @@
 //! Servers that are asked whether they are well, and servers that fail clients.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
-
 use super::{Nginx, command, program, said};
 use crate::support::{
     Door, Janua, PATIENCE, Setup,
@@ -16,7 +8,7 @@ use crate::support::{
 };
 
 /// Two servers whose page says which one they are.
-fn two() -> [Nginx; 2] {
+pub(super) fn two() -> [Nginx; 2] {
     ["a", "b"].map(|name| {
         let nginx = Nginx::start("");
         nginx.file("who.txt", name);
@@ -43,7 +35,7 @@ async fn who(janua: &Janua, count: usize) -> String {
     names
 }
 
-async fn are(janua: &Janua, state: &str, count: u64) {
+pub(super) async fn are(janua: &Janua, state: &str, count: u64) {
     let series = format!("janua_upstream_endpoints{{upstream=\"u\",state=\"{state}\"}}");
     until(&series, || janua.counted(&series) == count).await;
 }
@@ -173,107 +165,6 @@ fn an_endpoint_that_is_drained_gets_no_more_requests_until_that_is_undone() {
     for method in ["GET", "PUT"] {
         assert_eq!(daemon.admin().ask(&format!("{method} /drain"), "").0, 405);
     }
-}
-
-/// Killed, not stopped: whatever it was about to answer is lost, ten times over.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_under_load_fails_nobody() {
-    let mut servers = two();
-    let keys = "ejection = { failures = 3, time = \"100ms\" }";
-    let janua = before(&servers, keys).await;
-    let url = format!("http://{}/who.txt", janua.address);
-    let mut load = command(program("h2load"));
-    load.args(["--h1", "-n", "20000", "-c", "16"]).arg(url);
-    let load = tokio::task::spawn_blocking(move || said(&mut load));
-    let mut kills = 0;
-    while !load.is_finished() && kills < 10 {
-        servers[1].kill();
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        servers[1].start_again();
-        are(&janua, "up", 2).await;
-        kills += 1;
-    }
-    let said = load.await.unwrap();
-    let refused = "janua_upstream_retries_refused_total{upstream=\"u\"}";
-    assert!(
-        said.contains("status codes: 20000 2xx"),
-        "{kills} kills, {} retries refused: {said}",
-        janua.counted(refused)
-    );
-    assert!(kills > 3, "too few kills: {kills}");
-}
-
-/// Sends POSTs, one after the other, until it is over: the id of each, and its status.
-fn posts(
-    worker: usize,
-    janua: &Arc<Janua>,
-    over: &Arc<AtomicBool>,
-) -> tokio::task::JoinHandle<Vec<(String, u16)>> {
-    let (janua, over) = (janua.clone(), over.clone());
-    tokio::spawn(async move {
-        let (mut client, mut statuses) = (janua.client().await, Vec::new());
-        while !over.load(Relaxed) {
-            let id = format!("{worker}-{}", statuses.len());
-            let fields = "Host: a\r\nContent-Length: 2";
-            client.send(format!("POST /post?id={id} HTTP/1.1\r\n{fields}\r\n\r\nhi")).await;
-            statuses.push((id, client.answer().await.status()));
-        }
-        statuses
-    })
-}
-
-/// What POSTs to a server that is killed come to: nobody knows whether what was on a connection was read, so
-/// that fails; all else does not. None is ever done twice.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_under_load_fails_only_posts_that_were_sent_to_it() {
-    let post = "location = /post { access_log HOME/posts.log ids; return 200; }";
-    let mut servers = ["a", "b"].map(|_| Nginx::start(post));
-    let keys = "ejection = { failures = 3, time = \"100ms\" }";
-    let janua = Arc::new(before(&servers, keys).await);
-    let (over, killed) = (Arc::new(AtomicBool::new(false)), servers[1].url.clone());
-    let load: Vec<_> = (0..8).map(|worker| posts(worker, &janua, &over)).collect();
-    for _ in 0..10 {
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        servers[1].kill();
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        servers[1].start_again();
-        are(&janua, "up", 2).await;
-    }
-    over.store(true, Relaxed);
-    let mut statuses = std::collections::BTreeMap::new();
-    for worker in load {
-        statuses.extend(worker.await.unwrap());
-    }
-    let mut done = std::collections::BTreeMap::<_, usize>::new();
-    for server in &servers {
-        for id in server.log("posts.log") {
-            *done.entry(id).or_default() += 1;
-        }
-    }
-    assert!(done.values().all(|times| *times == 1), "done twice: {done:?}");
-    let failed: Vec<_> = statuses.iter().filter(|(_, status)| **status != 200).collect();
-    let lost = statuses.iter().filter(|(id, status)| **status == 200 && !done.contains_key(*id));
-    // The server answers before it writes its log.
-    assert!(lost.count() <= 10, "answered, and done by nobody");
-    let answered = failed.iter().filter(|(id, _)| done.contains_key(*id)).count();
-    println!(
-        "{} POSTs, 10 kills: {} failed, {answered} of them done by the server before it was killed",
-        statuses.len(),
-        failed.len(),
-    );
-    let lines = janua.log();
-    let refused: Vec<_> = lines.iter().filter(|line| !line["reason"].is_null()).collect();
-    assert_eq!(refused.len(), failed.len());
-    for line in refused {
-        let about = (&line["reason"], &line["endpoint"], &line["status"]);
-        assert_eq!(
-            about,
-            (&"upstream.reset".into(), &killed.as_str().into(), &502.into()),
-            "{line}"
-        );
-    }
-    assert!(statuses.len() > 100, "there was no load: {}", statuses.len());
-    assert!(failed.len() <= 10 * 8, "more than were on their way: {failed:?}");
 }
 
 /// Each server in turn is drained, stopped when nothing is left at it, started, and used again.

@@ -11,6 +11,7 @@ mod forward;
 mod grpc;
 mod health;
 mod http2;
+mod killed;
 mod login;
 mod nginx;
 mod proxied;

@@ -414,3 +414,45 @@ async fn a_shadow_that_is_bounded_gets_no_more_than_it_takes() {
     until("three are there", || shadow.requests().len() == 3).await;
     assert_eq!(in_flight(&janua), 3);
 }
+
+/// Where the shadow wants to be told whose a connection is, each copy has one of its own that says so.
+#[tokio::test]
+async fn a_copy_is_introduced_as_its_clients_where_the_shadow_wants_that() {
+    const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
+    let (origin, shadow) = (Origin::answering(OK).await, {
+        Origin::script(|mut peer| async move {
+            assert!(peer.expect(SIGNATURE).await);
+            peer.request().await;
+            peer.send(NONE).await;
+            peer.ended().await;
+        })
+        .await
+    });
+    let setup = Setup::new(format!(
+        "[upstream.u]\nendpoints = \"{}\"\n\
+         [upstream.shadow]\nendpoints = \"{}\"\nproxy-protocol = true\n\
+         [[route]]\nname = \"r\"\nto = \"u\"\nmirror = \"shadow\"\n",
+        origin.url, shadow.url
+    ));
+    let janua = setup.start().await;
+    let mut client = janua.client().await;
+    for (count, (head, body)) in [
+        ("GET / HTTP/1.1\r\nHost: a", ""),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2", "hi"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        client.send(format!("{head}\r\n\r\n{body}")).await;
+        served(&mut client).await;
+        until("the copy", || sent(&janua, "answered") == count as u64 + 1).await;
+        assert_eq!(shadow.connections(), count + 1, "no two copies share one");
+        let said = shadow.raw(count);
+        let addresses = &said[SIGNATURE.len()..SIGNATURE.len() + 10];
+        // From where, to where, and the client's port.
+        assert_eq!(addresses[..8], [127, 0, 0, 1, 127, 0, 0, 1], "{said:?}");
+        assert_ne!(addresses[8..], [0, 0], "{said:?}");
+        assert!(said.ends_with(body.as_bytes()), "{said:?}");
+    }
+    assert!(origin.requests().iter().all(|own| own.field("x-janua-mirrored").is_none()));
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{nobody, upstream};
+use super::{nobody, refused, upstream};
 use crate::support::{Client, Janua, Origin, Setup, until};
 
 async fn three() -> [Origin; 3] {
@@ -222,7 +222,7 @@ async fn a_balance_that_cannot_be_meant_is_refused_at_load() {
     let short = folder.path().join("short");
     std::fs::write(&short, "short").unwrap();
     let short = format!("sticky = {{ cookie = \"a\", secret = {{ file = {short:?} }} }}");
-    for (keys, path, message, help) in [
+    refused([
         (&*short, "sticky.secret", "shorter than 16", ""),
         ("balance = \"least-conn\"", "balance", "`least-conn` is not known here", "least-requests"),
         ("balance = { hash = \"ipv4\" }", "balance.hash", "`ipv4` is no key", "`ip`"),
@@ -266,10 +266,8 @@ async fn a_balance_that_cannot_be_meant_is_refused_at_load() {
         ("sticky = { path = \"/\" }", "sticky.cookie", "", ""),
         ("zone-threshold = 101", "zone-threshold", "more than all", "per cent"),
         ("slow-start = \"soon\"", "slow-start", "`soon` is not a duration", ""),
-    ] {
-        let setup = upstream(&format!("endpoints = \"http://127.0.0.1:9\"\n{keys}"));
-        setup.fails_at(&format!("upstream.u.{path}"), message, help).await;
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -277,6 +275,7 @@ async fn an_endpoint_that_cannot_be_meant_is_refused_at_load() {
     for (keys, key, message, help) in [
         ("backup = true, priority = 2", "backup", "`priority` says the same", "leave one"),
         ("zone = \"\"", "zone", "this is no zone", ""),
+        ("max-requests = 0", "max-requests", "no request could be sent", "leave it out"),
         ("priority = -1", "priority", "-1 is out of range", ""),
         ("backup = 1", "backup", "", ""),
     ] {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{nobody, shown, upstream};
+use super::{nobody, refused, shown, upstream};
 use crate::support::{Client, Janua, Origin, until};
 
 /// An origin that answers with the status that it is told.
@@ -150,15 +150,23 @@ async fn it_stays_open_over_a_reload_and_a_probe_that_is_given_up_makes_room() {
 
 #[tokio::test]
 async fn a_breaker_that_cannot_be_meant_is_refused_at_load() {
-    for (keys, path, message, help) in [
-        ("breaker.failure-percent = 0", "failure-percent", "from 1 to 100", "leave `breaker` out"),
-        ("breaker.failure-percent = 101", "failure-percent", "from 1 to 100", "leave `breaker`"),
-        ("breaker.window = \"0s\"", "window", "nothing can be done in that", "\"10s\""),
-        ("breaker.time = \"0s\"", "time", "nothing can be done in that", "\"10s\""),
-        ("breaker.min-requests = 0", "min-requests", "of no requests", ""),
-        ("breaker.probes = 0", "probes", "never close again", ""),
-    ] {
-        let setup = upstream(&format!("endpoints = \"http://127.0.0.1:9\"\n{keys}"));
-        setup.fails_at(&format!("upstream.u.breaker.{path}"), message, help).await;
-    }
+    refused([
+        (
+            "breaker.failure-percent = 0",
+            "breaker.failure-percent",
+            "from 1 to 100",
+            "leave `breaker` out",
+        ),
+        (
+            "breaker.failure-percent = 101",
+            "breaker.failure-percent",
+            "from 1 to 100",
+            "leave `breaker`",
+        ),
+        ("breaker.window = \"0s\"", "breaker.window", "nothing can be done in that", "\"10s\""),
+        ("breaker.time = \"0s\"", "breaker.time", "nothing can be done in that", "\"10s\""),
+        ("breaker.min-requests = 0", "breaker.min-requests", "of no requests", ""),
+        ("breaker.probes = 0", "breaker.probes", "never close again", ""),
+    ])
+    .await;
 }

@@ -249,3 +249,53 @@ async fn idle_connections_to_an_endpoint_that_a_reload_takes_away_are_closed() {
     janua.get("/").await;
     until("closed", || a.open() == 0).await;
 }
+
+/// Listens at a Unix socket, answers once, and takes nothing more on that connection, which says so only to whoever
+/// writes; and when it does so.
+fn deaf(path: &std::path::Path) -> std::sync::mpsc::Receiver<std::os::unix::net::UnixStream> {
+    use std::io::{Read as _, Write as _};
+    let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+    let (sender, is_deaf) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut buffer = [0; 4_096];
+        assert!(peer.read(&mut buffer).unwrap() > 0);
+        peer.write_all(OK.as_bytes()).unwrap();
+        peer.shutdown(std::net::Shutdown::Read).unwrap();
+        sender.send(peer).unwrap();
+    });
+    is_deaf
+}
+
+/// Nothing of it was written, so it is for the next endpoint, whatever its method.
+#[tokio::test]
+async fn a_request_of_which_no_byte_could_be_written_goes_on() {
+    let long = "x".repeat(3_000);
+    let length = |body: &str| format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    for (method, body, status) in [
+        ("GET", "\r\n".to_owned(), 200),
+        ("POST", length(""), 200),
+        ("POST", length("hi"), 200),
+        ("POST", length(&long), 200),
+        ("PATCH", length("hi"), 200),
+        ("PUT", length("hi"), 200),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let socket = home.path().join("socket");
+        let is_deaf = deaf(&socket);
+        let good = Origin::ok().await;
+        let endpoints = format!("endpoints = [\"unix:{}\", \"{}\"]", socket.display(), good.url);
+        let keys = "ejection.failures = 0\nretry = { on = [], budget = 0 }";
+        let janua = super::upstream(&format!("{endpoints}\n{keys}")).start().await;
+        all_well(&janua, 1).await;
+        let _peer = is_deaf.recv().unwrap();
+        all_well(&janua, 1).await;
+        let mut client = janua.client().await;
+        client.send(format!("{method} /x HTTP/1.1\r\nHost: a\r\nX-Mine: z\r\n{body}")).await;
+        assert_eq!(client.answer().await.status(), status, "{method}");
+        let got = good.last();
+        assert_eq!((got.target(), got.field("x-mine").as_deref()), ("/x", Some("z")), "{method}");
+        assert!(body.ends_with(&*got.text()), "{method}: {got:?}");
+        assert_eq!(good.requests().len(), 2, "{method}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use super::upstream;
+use super::{refused, upstream};
 use crate::support::{Janua, Origin, until};
 
 /// An origin that fails so many of a hundred requests, evenly.
@@ -97,6 +97,29 @@ async fn who_fails_so_many_per_cent_is_left_out_alone_or_not() {
     nobody_is_left_out(&janua, "there were too few requests").await;
 }
 
+/// What was counted goes on over a reload, and so does the time for which it is.
+#[tokio::test]
+async fn who_fails_too_many_is_left_out_also_where_reloads_come_more_often() {
+    let origins = [failing(100).await, failing(0).await];
+    let urls = format!("\"{}\", \"{}\"", origins[0].url, origins[1].url);
+    let counts = "failures = 0, interval = \"400ms\", min-requests = 10, failure-percent = 50";
+    let keys = format!("endpoints = [{urls}]\nejection = {{ {counts}, time = \"1m\" }}");
+    let janua = upstream(&keys).start().await;
+    for turn in 1..=40 {
+        let mut client = janua.client().await;
+        for _ in 0..6 {
+            client.get("/").await;
+        }
+        if count(&janua, "ejected") == 1 {
+            return;
+        }
+        let other = upstream(&format!("{keys}\npanic-threshold = {turn}"));
+        janua.reload(&other).await.ok().unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    }
+    panic!("nobody was left out");
+}
+
 #[tokio::test]
 async fn never_more_are_left_out_than_may_be() {
     for (share, count, expected) in [(50, 4, 2), (25, 4, 1), (10, 3, 1), (100, 3, 3)] {
@@ -138,7 +161,7 @@ async fn what_counts_as_a_failure_can_be_said() {
 
 #[tokio::test]
 async fn an_ejection_that_cannot_be_meant_is_refused_at_load() {
-    for (keys, path, message, help) in [
+    let rows = [
         ("statuses = \"2xx\"", "statuses[0]", "`2xx` is no failure", "from 400 on"),
         ("statuses = [\"5xx\", \"5x\"]", "statuses[1]", "`5x` is not a range", ""),
         ("success-rate = 0.0", "success-rate", "standard deviations", "1.9 is usual"),
@@ -150,9 +173,46 @@ async fn an_ejection_that_cannot_be_meant_is_refused_at_load() {
         ("failure-percent = 9, interval = \"0s\"", "interval", "nothing can be counted", "\"10s\""),
         ("failure-percent = 9, failures = 0, time = \"0s\"", "time", "come back at once", ""),
         ("max-ejected = 101", "max-ejected", "more than all", "per cent"),
+    ];
+    refused(rows.map(|(keys, path, message, help)| {
+        (format!("ejection = {{ {keys} }}"), format!("ejection.{path}"), message, help)
+    }))
+    .await;
+}
+
+/// Its head alone does not make an answer.
+#[tokio::test]
+async fn who_breaks_answers_off_is_left_out_and_who_has_none_to_break_off_is_not() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut";
+    for (answer, ends, ejected) in [
+        (cut, true, true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ncut\r\n", true, true),
+        (cut, false, true),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nall", true, false),
+        ("HTTP/1.1 200 OK\r\n\r\nall", true, false),
+        ("HTTP/1.1 204 None\r\n\r\n", true, false),
     ] {
-        let keys = format!("ejection = {{ {keys} }}");
-        let setup = upstream(&format!("endpoints = \"http://127.0.0.1:9\"\n{keys}"));
-        setup.fails_at(&format!("upstream.u.ejection.{path}"), message, help).await;
+        let breaks = Origin::script(move |mut peer| async move {
+            peer.request().await;
+            peer.send(answer).await;
+            if !ends {
+                peer.ended().await;
+            }
+        });
+        let origins = [breaks.await, Origin::ok().await];
+        let urls = format!("\"{}\", \"{}\"", origins[0].url, origins[1].url);
+        let keys = "ejection = { failures = 3, time = \"1h\", max-time = \"1h\" }";
+        let keys = format!("endpoints = [{urls}]\n{keys}\ntimeout.idle = \"50ms\"");
+        let janua = upstream(&keys).start().await;
+        for _ in 0..8 {
+            let mut client = janua.client().await;
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            let head = client.head().await;
+            client.body(head).await;
+        }
+        match ejected {
+            true => until(answer, || count(&janua, "ejected") == 1).await,
+            false => assert_eq!(count(&janua, "ejected"), 0, "{answer}"),
+        }
     }
 }

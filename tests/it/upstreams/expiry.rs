@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{one, upstream};
+use super::{one, refused, upstream};
 use crate::support::{
     Janua, Message, Origin, Setup,
     origin::{Served, reply},
@@ -107,8 +107,9 @@ async fn grpc_has_its_own_words_for_it() {
 
 #[tokio::test]
 async fn a_deadline_header_that_cannot_be_meant_is_refused_at_load() {
-    for name in ["", "a b", "grpc-timeout", "ä"] {
-        let setup = one("http://127.0.0.1:9", &format!("deadline-header = \"{name}\""));
-        setup.fails_at("upstream.u.deadline-header", "cannot be it", "milliseconds").await;
-    }
+    refused(["", "a b", "grpc-timeout", "ä"].map(|name| {
+        let keys = format!("deadline-header = \"{name}\"");
+        (keys, "deadline-header", "cannot be it", "milliseconds")
+    }))
+    .await;
 }

@@ -1,7 +1,7 @@
 //! Who is well and who is not: what counts as an answer, as a failure, and over a reload.
 
-use super::{nobody, upstream};
-use crate::support::{Janua, Origin, Setup, certs::Authority, until};
+use super::{nobody, refused, upstream};
+use crate::support::{Janua, Origin, certs::Authority, daemon::Daemon, until};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -68,6 +68,34 @@ async fn a_question_has_the_host_and_the_tls_that_requests_have() {
     let endpoints = format!("endpoints = \"{}\"", origin.url);
     let janua = upstream(&format!("{endpoints}\nhealth = {{ every = \"20ms\" }}")).start().await;
     are(&janua, "down", 1).await;
+}
+
+/// However many threads there are: one asks, every so often, and not as by a clock.
+#[tokio::test]
+async fn an_endpoint_is_asked_once_for_all_threads_and_never_quite_as_often() {
+    let times = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let known = times.clone();
+    let origin = Origin::script(move |mut peer| {
+        let times = known.clone();
+        async move {
+            while peer.request().await.is_some() {
+                times.lock().push(std::time::Instant::now());
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let keys =
+        format!("endpoints = \"{}\"\nhealth = {{ path = \"/\", every = \"50ms\" }}", origin.url);
+    let _janua = upstream(&keys).server("workers = 4").start().await;
+    until("a dozen questions", || times.lock().len() >= 13).await;
+    let times = times.lock().clone();
+    let whole = times[12] - times[0];
+    // A tenth less or more each time; a busy machine may be later, but never sooner.
+    assert!(whole.as_millis() >= 12 * 45 - 10, "{whole:?}");
+    let gaps: std::collections::BTreeSet<_> =
+        times.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    assert!(gaps.len() > 2, "as by a clock: {gaps:?}");
 }
 
 #[tokio::test]
@@ -162,7 +190,7 @@ async fn clients_who_go_away_are_no_fault_of_the_endpoint() {
 
 #[tokio::test]
 async fn health_that_cannot_be_meant_is_refused_at_load() {
-    for (keys, path, message, help) in [
+    refused([
         ("health.every = \"0s\"", "health.every", "no time for an answer", "\"5s\""),
         ("health.timeout = \"0s\"", "health.timeout", "no time for an answer", "\"5s\""),
         ("health.rise = 0", "health.rise", "no answer at all", "1 is one"),
@@ -182,14 +210,34 @@ async fn health_that_cannot_be_meant_is_refused_at_load() {
         ("ejection.time = \"0s\"", "ejection.time", "come back at once", "failures = 0"),
         ("ejection.time = \"1h\"", "ejection.max-time", "less than `time`", ""),
         ("panic-threshold = 101", "panic-threshold", "more than all", "per cent"),
-    ] {
-        let setup = Setup::new(format!(
-            "[upstream.u]\nendpoints = \"http://127.0.0.1:9\"\n{keys}\n[[route]]\nto = \"u\"\n"
-        ));
-        setup.fails_at(&format!("upstream.u.{path}"), message, help).await;
-    }
+    ])
+    .await;
     let (_taken, dead) = nobody();
     let keys = format!("endpoints = \"{dead}\"\nhealth = {{ every = \"20ms\" }}");
     let janua = upstream(&keys).start().await;
     asked(&janua, "failed", 3).await;
+}
+
+/// Whoever makes it so: here it is not a check, but who is there.
+#[test]
+fn the_log_says_when_too_few_are_left_because_others_have_gone() {
+    let (_taken, dead) = nobody();
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("endpoints.toml");
+    let knows = |urls: &str| std::fs::write(&file, format!("endpoints = [{urls}]\n")).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let well = format!("http://{}", listener.local_addr().unwrap());
+    knows(&format!("\"{dead}\", \"{well}\""));
+    let mut daemon = Daemon::start(&format!(
+        "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+         [upstream.u]\nendpoints = \"file://{}\"\nhealth = {{ every = \"20ms\", fall = 1 }}\n\
+         [[route]]\nto = \"u\"\n",
+        file.display()
+    ));
+    daemon.until("an endpoint is down");
+    assert!(!daemon.said("too few endpoints are up"), "one of two is enough");
+    knows(&format!("\"{dead}\""));
+    daemon.until("too few endpoints are up");
+    knows(&format!("\"{dead}\", \"{well}\""));
+    daemon.until("enough endpoints are up");
 }

@@ -31,6 +31,16 @@ fn one(url: &str, keys: &str) -> Setup {
     upstream(&format!("endpoints = \"{url}\"\n{keys}"))
 }
 
+/// Keys that cannot be meant: each with the place in the upstream that is pointed at, what is said, and what to do.
+async fn refused<K: AsRef<str>, P: AsRef<str>>(
+    rows: impl IntoIterator<Item = (K, P, &'static str, &'static str)>,
+) {
+    for (keys, path, message, help) in rows {
+        let setup = one("http://127.0.0.1:9", keys.as_ref());
+        setup.fails_at(&format!("upstream.u.{}", path.as_ref()), message, help).await;
+    }
+}
+
 /// An address where nobody listens; it is taken as long as this lives.
 pub(crate) fn nobody() -> (std::net::TcpListener, String) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{nobody, shown, upstream};
+use super::{nobody, refused, shown, upstream};
 use crate::support::{Client, Janua, Origin, until};
 
 /// A request that is on its way.
@@ -38,6 +38,79 @@ async fn an_endpoint_that_is_full_is_passed_over() {
     assert_eq!(first.answer().await.text(), "ok");
     let who = [client.get("/").await.text(), client.get("/").await.text()];
     assert!(who.contains(&"ok".to_owned()), "its place is free again: {who:?}");
+}
+
+/// Of its own, where it is good for more or less than the others; also where only it has one.
+#[tokio::test]
+async fn an_endpoint_may_have_a_bound_of_its_own() {
+    for (own, keys, expected) in [
+        ("max-requests = 1", "max-requests = 3", [1, 3]),
+        ("max-requests = 3", "max-requests = 1", [3, 1]),
+        ("max-requests = 3", "max-connections = 2\nmax-requests = 1\nqueue.time = \"10s\"", [2, 1]),
+    ] {
+        let ((one, may), (two, also)) = (Origin::held().await, Origin::held().await);
+        let with = |own: &str| {
+            let endpoints = format!("[{{ url = \"{}\", {own} }}, \"{}\"]", one.url, two.url);
+            upstream(&format!("endpoints = {endpoints}\n{keys}"))
+        };
+        let janua = with(own).start().await;
+        let count = expected[0] + expected[1];
+        let mut clients = Vec::new();
+        for _ in 0..count {
+            clients.push(asks(&janua, "/").await);
+        }
+        let came = || [one.requests().len(), two.requests().len()];
+        until("all are there", || came() == expected).await;
+        let mut more = asks(&janua, "/").await;
+        match keys.contains("queue") {
+            true => waiting(&janua, 1).await,
+            false => more.answer().await.assert_refused(503, "upstream.busy", own),
+        }
+        let shown = shown(&janua);
+        assert_eq!(shown["endpoints"][0]["max-requests"].to_string(), own[15..]);
+        assert!(shown["endpoints"][1]["max-requests"].is_null(), "{shown}");
+        // What it has room for can be said anew.
+        if !keys.contains("queue") {
+            janua.reload(&with("max-requests = 4")).await.ok().unwrap();
+            let room = 4 - expected[0];
+            for _ in 0..room {
+                clients.push(asks(&janua, "/").await);
+            }
+            until("it has more", || came() == [4, expected[1]]).await;
+        }
+        may.add_permits(100);
+        also.add_permits(100);
+        for client in &mut clients {
+            assert_eq!(client.answer().await.status(), 200);
+        }
+    }
+}
+
+/// Where nothing is said of the others they take what comes; and by a file it can be said as well.
+#[tokio::test]
+async fn a_bound_of_its_own_is_an_endpoints_alone() {
+    let ((one, _may), two) = (Origin::held().await, Origin::named("two").await);
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("endpoints.toml");
+    let bounded = format!("{{ url = \"{}\", max-requests = 1 }}", one.url);
+    std::fs::write(&file, format!("endpoints = [{bounded}]\n")).unwrap();
+    for (endpoint, keys) in
+        [(bounded.clone(), ""), (format!("\"file://{}\"", file.display()), "max-requests = 9")]
+    {
+        let endpoints = format!("endpoints = [{endpoint}, \"{}\"]\n{keys}", two.url);
+        let janua = upstream(&endpoints).start().await;
+        let all = || shown(&janua)["endpoints"].as_array().unwrap().len();
+        until("both are known", || all() == 2).await;
+        let before = one.requests().len();
+        let mut held = Vec::new();
+        while one.requests().len() == before {
+            held.push(asks(&janua, "/").await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for _ in 0..5 {
+            assert_eq!(janua.get("/").await.text(), "two", "{endpoint}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -177,6 +250,35 @@ async fn an_endpoint_that_is_used_again_serves_who_waits() {
     assert_eq!(second.answer().await.text(), "good");
 }
 
+/// An endpoint is as fast as it answers, whoever had to wait for a place there.
+#[tokio::test]
+async fn what_a_request_waits_in_the_queue_is_not_its_endpoints_time() {
+    let origin = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            if request.field("upgrade").is_some() {
+                let switches = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade";
+                peer.send(format!("{switches}\r\nUpgrade: x\r\n\r\n")).await;
+                return peer.ended().await;
+            }
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        }
+    })
+    .await;
+    let keys = "balance = \"peak-ewma\"\nmax-requests = 1\nqueue.time = \"10s\"";
+    let janua = before(&[&origin], keys).await;
+    let mut tunnel = janua.client().await;
+    let fields = "Connection: upgrade\r\nUpgrade: x\r\n";
+    tunnel.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+    assert_eq!(tunnel.head().await.status(), 101);
+    let mut waits = asks(&janua, "/").await;
+    waiting(&janua, 1).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    drop(tunnel);
+    assert_eq!(waits.answer().await.text(), "ok");
+    let latency = shown(&janua)["endpoints"][0]["latency-us"].as_u64().unwrap();
+    assert!(latency < 600_000, "{latency}");
+}
+
 #[tokio::test]
 async fn who_waits_goes_on_over_a_reload() {
     let (held, may) = Origin::held().await;
@@ -199,13 +301,17 @@ async fn who_waits_goes_on_over_a_reload() {
 
 #[tokio::test]
 async fn a_queue_that_cannot_be_meant_is_refused_at_load() {
-    for (keys, path, message, help) in [
+    refused([
         ("max-requests = 0", "max-requests", "no request could be sent", "leave it out"),
         ("queue.size = 9", "queue", "nobody would wait", "max-requests = 100"),
+        (
+            "max-connections = 9\nprotocol = \"h2\"\nqueue.size = 9",
+            "queue",
+            "a connection of HTTP/2 takes several",
+            "max-requests = 100",
+        ),
         ("max-requests = 1\nqueue.size = 0", "queue.size", "nobody could wait", "leave it out"),
         ("max-requests = 1\nqueue.time = \"0s\"", "queue.time", "nobody could wait", "leave it"),
-    ] {
-        let setup = upstream(&format!("endpoints = \"http://127.0.0.1:9\"\n{keys}"));
-        setup.fails_at(&format!("upstream.u.{path}"), message, help).await;
-    }
+    ])
+    .await;
 }

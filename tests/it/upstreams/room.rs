@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioExecutor;
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{nobody, one, shown, upstream};
+use super::{nobody, one, refused, shown, upstream};
 use crate::support::{
     Client, Janua, Origin,
     origin::{Served, reply},
@@ -194,6 +194,104 @@ async fn a_tunnel_is_a_connection_while_it_is_open() {
     until("its end", || counted(&janua) == 0).await;
 }
 
+/// An endpoint with open tunnels is not idle, and not to be stopped.
+#[tokio::test]
+async fn a_tunnel_is_in_flight_while_it_is_open() {
+    let origin = Origin::script(|mut peer| async move {
+        peer.request().await;
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+            .await;
+        peer.ended().await;
+    })
+    .await;
+    let janua = one(&origin.url, "max-requests = 1").start().await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").await;
+    assert_eq!(client.head().await.status(), 101);
+    let in_flight = || shown(&janua)["endpoints"][0]["in-flight"].clone();
+    let counted = "janua_upstream_requests_in_flight{upstream=\"u\"}";
+    assert_eq!((in_flight(), janua.counted(counted)), (1.into(), 1));
+    assert_busy(&janua, "the tunnel has the place").await;
+    drop(client);
+    until("its end", || in_flight() == 0 && janua.counted(counted) == 0).await;
+}
+
+/// Who closes after each answer is not busy meanwhile: its connection's room is about to be free.
+#[tokio::test]
+async fn a_connection_that_is_being_closed_makes_room() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\n\r\nok",
+    ] {
+        let closes = Origin::script(move |mut peer| async move {
+            peer.request().await;
+            peer.send(answer).await;
+        })
+        .await;
+        let setup = one(&closes.url, "max-connections = 4").server("workers = 2");
+        let janua = setup.start().await;
+        let address = janua.address;
+        let mut clients = JoinSet::new();
+        for _ in 0..4 {
+            clients.spawn(async move {
+                for turn in 0..200 {
+                    let answer = Client::connect(address).await.get("/").await;
+                    assert_eq!(answer.status(), 200, "{turn}: {answer:?}");
+                }
+            });
+        }
+        while let Some(ended) = clients.join_next().await {
+            ended.unwrap();
+        }
+        assert_eq!(closes.connections(), 800);
+        until("the count to be right", || counted(&janua) == 0).await;
+    }
+}
+
+/// By HTTP/1.1 a connection is a request's alone, so that the queue can go by their number.
+#[tokio::test]
+async fn who_finds_all_connections_busy_waits_in_the_queue() {
+    let close = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+    let kept = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    for (answer, keys, most) in [
+        (close, "max-connections = 2", 2),
+        (kept, "max-connections = 2", 2),
+        (kept, "max-connections = 2\nmax-requests = 9", 2),
+        (kept, "max-connections = 9\nmax-requests = 2", 9),
+        (kept, "max-connections = 2\nkeep-alive.max-idle = 0", 2),
+    ] {
+        let origin = Origin::script(move |mut peer| async move {
+            while peer.request().await.is_some() {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                peer.send(answer).await;
+                if answer == close {
+                    return;
+                }
+            }
+        })
+        .await;
+        let keys = format!("{keys}\nqueue = {{ size = 20, time = \"10s\" }}");
+        let janua = one(&origin.url, &keys).server("workers = 2").start().await;
+        let mut clients = JoinSet::new();
+        for _ in 0..16 {
+            let mut client = janua.client().await;
+            clients.spawn(async move {
+                let mut statuses = Vec::new();
+                for _ in 0..20 {
+                    statuses.push(client.get("/").await.status());
+                }
+                statuses
+            });
+        }
+        while let Some(statuses) = clients.join_next().await {
+            assert_eq!(statuses.unwrap(), [200; 20], "{keys}");
+        }
+        assert!(origin.open() <= most && counted(&janua) <= most as u64, "{keys}");
+        let waited = "janua_upstream_queue_seconds_count{upstream=\"u\"}";
+        assert!(janua.counted(waited) > 0, "{keys}");
+    }
+}
+
 /// An origin by HTTP/2 of so many streams at a time, that answers as often as it was allowed to; and how many
 /// requests came.
 async fn held_http2(streams: u32) -> (Served, Arc<Semaphore>, Arc<Semaphore>) {
@@ -254,6 +352,6 @@ async fn the_count_goes_on_over_a_reload() {
 
 #[tokio::test]
 async fn a_bound_that_lets_nothing_through_is_refused_at_load() {
-    let setup = one("http://127.0.0.1:9", "max-connections = 0");
-    setup.fails_at("upstream.u.max-connections", "no connection could be made", "leave it").await;
+    refused([("max-connections = 0", "max-connections", "no connection could be", "leave it")])
+        .await;
 }

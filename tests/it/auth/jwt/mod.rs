@@ -16,7 +16,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{gateway, send};
-use crate::support::{Janua, until};
+use crate::support::{Janua, Origin, Setup, until};
 
 pub(super) fn base64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -241,4 +241,34 @@ async fn a_shared_secret_is_for_its_algorithms_only() {
     ] {
         send(&janua, "GET /", &bearer(&token)).await.assert_refused(401, reason, &token);
     }
+}
+
+/// Who is of a team has the endpoint of the team.
+#[tokio::test]
+async fn a_claim_says_which_endpoint_somebody_has() {
+    let signer = Signer::new("a");
+    let (_folder, file) = jwks_file(&[signer.jwk()]);
+    let mut origins = Vec::new();
+    for name in ["one", "two", "three"] {
+        origins.push(Origin::named(name).await);
+    }
+    let urls: Vec<_> = origins.iter().map(|origin| format!("\"{}\"", origin.url)).collect();
+    let setup = Setup::new(format!(
+        "[auth.corp]\njwt = {{ audience = \"orders\", {file} }}\n\
+         [upstream.u]\nendpoints = [{}]\nbalance.hash = \"claim:team\"\n\
+         [[route]]\nto = \"u\"\nauth = \"corp\"\n",
+        urls.join(", ")
+    ));
+    let janua = setup.start().await;
+    let mut seen = std::collections::BTreeSet::new();
+    for team in 0..20 {
+        let mut names = Vec::new();
+        for who in ["alice", "bob"] {
+            let token = signer.token(json!({ "sub": who, "team": format!("team {team}") }));
+            names.push(send(&janua, "GET /", &bearer(&token)).await.text());
+        }
+        assert_eq!(names[0], names[1], "team {team}");
+        seen.extend(names);
+    }
+    assert_eq!(seen.len(), 3, "teams are spread: {seen:?}");
 }
