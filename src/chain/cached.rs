@@ -453,7 +453,10 @@ impl Exchange {
             request,
             aim,
             introduction: proxied.then(|| forward::introduction(self).into()),
-            stamp: cache.memory.shelf.stamps().begin(),
+            stamp: match &wanted.gap {
+                Some(gap) => gap.stamp,
+                None => cache.memory.shelf.stamps().begin(),
+            },
             pilot,
             asked: wanted.asked,
             authorized: wanted.asking.authorized,

@@ -48,6 +48,8 @@ pub(super) struct Gap {
     pub(super) missing: Span,
     /// What the rest of it is there in.
     pub(super) there: Option<Arc<Object>>,
+    /// The number of what was made void last, when that was looked for.
+    pub(super) stamp: u64,
 }
 
 impl Gap {
@@ -193,7 +195,7 @@ fn part(
     headers.remove(CONTENT_RANGE);
     headers.remove(CONTENT_LENGTH);
     let made = Made::of(cache, facts, StatusCode::OK, headers)?;
-    let gap = Gap { total, wanted: span, missing: span, there: None };
+    let gap = Gap { total, wanted: span, missing: span, there: None, stamp: facts.stamp };
     Ok((made, Some(Box::new(gap))))
 }
 
@@ -208,6 +210,7 @@ impl Exchange {
         head: &Parts,
         fwd: Fwd,
     ) -> (Fwd, Option<Box<Gap>>) {
+        let stamp = cache.memory.shelf.stamps().begin();
         let there = self.seek(cache, asking, |seek| cache.kept_of(seek, &head.headers));
         let parts = there.and_then(|there| Some((Spans::of(&there)?, there)));
         let Some((spans, there)) = parts else { return (fwd, None) };
@@ -222,7 +225,7 @@ impl Exchange {
         let headers = there.open().headers();
         let strong = rules::are_of_one(&headers, &headers, wall() / 1_000);
         let fits = wanted.length() <= cache.memory.bounds().0;
-        let gap = Gap { total: spans.total, wanted, missing, there: Some(there) };
+        let gap = Gap { total: spans.total, wanted, missing, there: Some(there), stamp };
         (Fwd::Partial, (strong && fits).then(|| Box::new(gap)))
     }
 
