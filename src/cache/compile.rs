@@ -247,7 +247,8 @@ impl Rules {
             methods: Methods {
                 get: written.methods.contains(&CacheMethod::Get),
                 head: written.methods.contains(&CacheMethod::Head),
-                post: false,
+                // It says itself that it is what a GET would bring.
+                post: written.methods.contains(&CacheMethod::Get),
             },
             targeted,
             normalise: written.normalise,

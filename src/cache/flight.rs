@@ -121,7 +121,7 @@ impl Flights {
         self: &Arc<Self>,
         seek: &Seek<'_>,
         request: &HeaderMap,
-        (most, most_filling): (u64, u64),
+        bounds: (u64, u64),
         suits: impl Fn(&Arc<Object>) -> bool,
     ) -> Turn {
         let mut all = self.on_their_way.lock();
@@ -135,14 +135,21 @@ impl Flights {
         if let Some(flight) = same.map(|(_, flight)| flight).find(fitting) {
             return Turn::Wait(flight.clone());
         }
+        let pilot = self.apart(seek.to_key(), request.clone(), bounds);
+        here.push((pilot.key.clone(), pilot.flight.clone()));
+        Turn::Lead(pilot)
+    }
+
+    /// Brings an answer that nobody else waits for.
+    pub fn apart(
+        self: &Arc<Self>,
+        key: Key,
+        request: HeaderMap,
+        (most, most_filling): (u64, u64),
+    ) -> Pilot {
         let (landing, landed) = watch::channel(None);
-        let (request, body) = (request.clone(), Mutex::default());
-        let flight = Arc::new(Flight { request, landing: landed, body });
-        let key = seek.to_key();
-        here.push((key.clone(), flight.clone()));
-        drop(all);
-        let flights = self.clone();
-        Turn::Lead(Pilot { flights, key, flight, landing, most, most_filling, counted: 0 })
+        let flight = Arc::new(Flight { request, landing: landed, body: Mutex::default() });
+        Pilot { flights: self.clone(), key, flight, landing, most, most_filling, counted: 0 }
     }
 
     /// Bytes of bodies that are on their way and may be kept.

@@ -17,6 +17,7 @@ mod purge;
 pub mod rules;
 mod shared;
 pub mod shelf;
+mod spans;
 pub mod stamps;
 mod tags;
 mod unkept;
@@ -24,7 +25,7 @@ mod url;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::time::Instant;
 
 use self::rules::{Asked, Reuse};
@@ -38,6 +39,7 @@ pub use self::{
     purge::Purge,
     shared::Shared,
     shelf::{Key, Seek, Shelf},
+    spans::Spans,
     stamps::Verdict,
     tags::Tags,
     url::{Query, Url, canonical_host},
@@ -97,9 +99,24 @@ impl Cache {
         Some(Found { object: object.clone(), reuse })
     }
 
-    /// Whether what was kept was the answer to such a request, as far as it varies.
+    /// What was kept of the whole that a GET is about, all of it or parts, fresh or not.
+    pub fn kept_of(&self, seek: &Seek<'_>, request: &HeaderMap) -> Option<Arc<Object>> {
+        let resource = self.memory.shelf.get(seek)?;
+        let object = resource.variants().iter().find(|object| self.is_for(object, request))?;
+        let good = self.memory.shelf.stamps().verdict(object, seek) != Verdict::Void;
+        good.then(|| object.clone())
+    }
+
+    /// Whether what was kept answers such a GET. Parts of a whole do if they are all that it wants.
     #[inline]
     pub fn suits(&self, object: &Arc<Object>, request: &HeaderMap) -> bool {
+        let whole = object.status != StatusCode::PARTIAL_CONTENT;
+        (whole || spans::answers(object, request)) && self.is_for(object, request)
+    }
+
+    /// Whether what was kept was the answer to such a request, as far as it varies.
+    #[inline]
+    pub fn is_for(&self, object: &Arc<Object>, request: &HeaderMap) -> bool {
         let (names, values) = object.vary();
         names.is_empty() || self.suits_by(object, (names, values), request)
     }

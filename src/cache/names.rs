@@ -19,6 +19,8 @@ pub const DATE: Code = Code(3);
 pub const CONTENT_LENGTH: Code = Code(4);
 /// What answers may be chosen by.
 pub const CONTENT_LANGUAGE: Code = Code(5);
+/// Which parts of a whole there are.
+pub const CONTENT_RANGE: Code = Code(6);
 
 impl Code {
     /// The code of a name, if it has one.
@@ -46,6 +48,7 @@ static NAMES: [HeaderName; 72] = [
     header::DATE,
     header::CONTENT_LENGTH,
     header::CONTENT_LANGUAGE,
+    header::CONTENT_RANGE,
     header::CONTENT_TYPE,
     header::CACHE_CONTROL,
     header::VARY,
@@ -62,7 +65,6 @@ static NAMES: [HeaderName; 72] = [
     header::ALT_SVC,
     header::CONTENT_LOCATION,
     header::CONTENT_DISPOSITION,
-    header::CONTENT_RANGE,
     header::CONTENT_SECURITY_POLICY,
     header::CONTENT_SECURITY_POLICY_REPORT_ONLY,
     header::STRICT_TRANSPORT_SECURITY,
@@ -130,6 +132,8 @@ mod tests {
         assert_eq!(Code::of(&header::LAST_MODIFIED), Some(LAST_MODIFIED));
         assert_eq!(Code::of(&header::DATE), Some(DATE));
         assert_eq!(Code::of(&header::CONTENT_LENGTH), Some(CONTENT_LENGTH));
+        assert_eq!(Code::of(&header::CONTENT_LANGUAGE), Some(CONTENT_LANGUAGE));
+        assert_eq!(Code::of(&header::CONTENT_RANGE), Some(CONTENT_RANGE));
         assert_eq!(Code::of(&HeaderName::from_static("x-other")), None);
         assert_eq!((name(0), name(255)), (None, None));
     }

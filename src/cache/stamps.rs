@@ -85,16 +85,21 @@ impl Stamps {
         self.invalidate_place(place(&Seek::new(&self.seed, 0, Url::read(url))));
     }
 
-    /// The same for the URL that a request is about.
-    pub fn invalidate_target(&self, seek: &Seek<'_>) {
-        self.invalidate_place(place(seek));
+    /// The same for the URL of a request that began at `since`. What that request itself brought is good from
+    /// the number that is given; none if it was made void by something else in the meantime.
+    pub fn invalidate_target(&self, seek: &Seek<'_>, since: u64) -> Option<u64> {
+        let (before, number) = self.invalidate_place(place(seek));
+        (before.max(self.newest_ban.load(Acquire)) <= since).then_some(number)
     }
 
-    fn invalidate_place(&self, place: usize) {
+    /// The number that was there before, and the new one.
+    fn invalidate_place(&self, place: usize) -> (u64, u64) {
         let _making = self.making.lock();
         let number = self.newest.load(Acquire) + 1;
+        let before = self.places[place].load(Acquire);
         self.places[place].store(number, Release);
         self.newest.store(number, Release);
+        (before, number)
     }
 
     /// Purges. One URL for good needs no ban, and always succeeds.

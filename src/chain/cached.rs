@@ -14,8 +14,8 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{
         AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
-        ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
-        RANGE,
+        ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+        LAST_MODIFIED, RANGE,
     },
     request::Parts,
     uri::PathAndQuery,
@@ -33,12 +33,13 @@ use super::{
     forward,
     kept::{self, Facts},
     overload::Room,
+    parts::Gap,
     prepare,
     status::{CACHE_STATUS, Fwd, Told},
 };
 use crate::{
     cache::{
-        Asking, Cache, End, Flight, Found, Landing, Object, Pilot, Reader, Seek, Turn, Url,
+        Asking, Cache, End, Flight, Found, Landing, Object, Pilot, Reader, Seek, Spans, Turn, Url,
         canonical_host, names,
         rules::{self, Asked, Failed, Part, Reuse, Span},
     },
@@ -70,17 +71,21 @@ pub(super) struct Wanted {
     asked: Asked,
     /// What was kept and has to be validated.
     stale: Option<Arc<Object>>,
+    /// What is missing of what was kept.
+    gap: Option<Box<Gap>>,
     fwd: Fwd,
 }
 
 /// What is known of a request that goes by, until its answer comes.
 #[derive(Debug)]
 pub(super) struct Passing {
-    asking: Asking,
+    pub(super) asking: Asking,
     fwd: Fwd,
-    /// A HEAD's fields, as its origin gets them, and the number of what was made void last before it went.
-    request: Option<Box<HeaderMap>>,
+    /// Its fields, as its origin gets them, if something of its answer may be kept.
+    pub(super) request: Option<Box<HeaderMap>>,
+    /// The number of what was made void last before it went, and when that was, in seconds since 1970.
     stamp: u64,
+    pub(super) sent: u64,
 }
 
 impl Exchange {
@@ -128,6 +133,10 @@ impl Exchange {
         let asked = Asked::read(&head.headers, &cache.policy);
         let (found, digest, known) = self.seek(cache, &asking, |seek| {
             let found = cache.lookup(seek, &head.headers, &asked, self.started);
+            // A HEAD is about the whole.
+            let found = found.filter(|found| {
+                found.object.status != StatusCode::PARTIAL_CONTENT || head.method == Method::GET
+            });
             let known = found.is_none() && cache.memory.shelf.get(seek).is_some();
             (found, seek.hash(), known)
         });
@@ -150,19 +159,29 @@ impl Exchange {
             None if known => (None, Fwd::VaryMiss),
             None => (None, Fwd::UriMiss),
         };
+        let (fwd, gap) = match known {
+            true => self.gap(cache, &asking, head, fwd),
+            false => (fwd, None),
+        };
         let part = || head.headers.contains_key(RANGE) && !cache.policy.whole;
+        let unkept = || part() || cache.memory.unkept.has(digest, self.started);
         let alone = asked.no_store
             || head.method == Method::HEAD
-            || (stale.is_none() && (part() || cache.memory.unkept.has(digest, self.started)));
+            || (stale.is_none() && gap.is_none() && unkept());
         match alone && !asked.only_if_cached {
             true => self.pass(cache, asking, fwd, head),
-            false => Looked::Fetch(Box::new(Wanted { asking, asked, stale, fwd })),
+            false => Looked::Fetch(Box::new(Wanted { asking, asked, stale, gap, fwd })),
         }
     }
 
     /// What a request looks for.
     #[inline]
-    fn seek<T>(&self, cache: &Cache, asking: &Asking, act: impl FnOnce(&Seek<'_>) -> T) -> T {
+    pub(super) fn seek<T>(
+        &self,
+        cache: &Cache,
+        asking: &Asking,
+        act: impl FnOnce(&Seek<'_>) -> T,
+    ) -> T {
         let host = self.host.as_ref().map(text).unwrap_or_default();
         let url = Url::new(asking.scheme, host, &self.target, &cache.query);
         act(&cache.memory.seek(&url, asking))
@@ -192,7 +211,11 @@ impl Exchange {
         let url = Url::new(asking.scheme, host, &self.target, &cache.query);
         let url = format!("`{}://{}{}`", url.scheme, url.host, url.target);
         if !answered {
-            return format!("goes by, and makes void what is kept of {url} if it succeeds");
+            let kept = match head.method == Method::POST && methods.post {
+                true => "; its answer is kept for GET if it says so by `Content-Location`",
+                false => "",
+            };
+            return format!("goes by, and makes void what is kept of {url} if it succeeds{kept}");
         }
         let apart = cache.partition.describe();
         let apart = apart.map(|apart| format!(", by {apart}")).unwrap_or_default();
@@ -212,8 +235,11 @@ impl Exchange {
         cache.metrics.request(self.client.worker.index, Cached::Passed);
         self.cached = Some(Cached::Passed);
         let stamp = cache.memory.shelf.stamps().begin();
-        let request = (head.method == Method::HEAD).then(|| Box::new(head.headers.clone()));
-        self.passing = Some(Box::new(Passing { asking, fwd, request, stamp }));
+        let looks =
+            fwd != Fwd::Bypass && (head.method == Method::HEAD || self.may_collect(cache, head));
+        let request = looks.then(|| Box::new(head.headers.clone()));
+        let sent = self.client.worker.clock.wall(self.started) / 1_000;
+        self.passing = Some(Box::new(Passing { asking, fwd, request, stamp, sent }));
         Looked::Passed
     }
 
@@ -253,10 +279,7 @@ impl Exchange {
                 return Ok(Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd)));
             }
             let request = self.request_of(wanted, head, kept);
-            return self
-                .lead((cache, way, route), wanted, pilot, aim, (head, request))
-                .await
-                .map(Some);
+            return self.lead((cache, way, route), wanted, pilot, aim, (head, request)).await;
         }
         self.pass(cache, wanted.asking, wanted.fwd, head);
         Ok(None)
@@ -264,6 +287,11 @@ impl Exchange {
 
     fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Turn {
         self.seek(cache, &wanted.asking, |seek| {
+            if wanted.gap.as_ref().is_some_and(|gap| !gap.is_whole()) {
+                // Others want other parts.
+                let (flights, bounds) = (&cache.memory.flights, cache.memory.bounds());
+                return Turn::Lead(flights.apart(seek.to_key(), head.headers.clone(), bounds));
+            }
             let suits = |object: &Arc<Object>| cache.suits(object, &head.headers);
             cache.memory.flights.join(seek, &head.headers, cache.memory.bounds(), suits)
         })
@@ -300,6 +328,7 @@ impl Exchange {
             }
             Some(Landing::Failed { reject, stale }) => {
                 let failed = reject.map_or(Failed::Said, |_| Failed::Silent);
+                let stale = stale.filter(|object| cache.suits(object, &head.headers));
                 match (self.or_stale(cache, wanted, (stale, failed), head), reject) {
                     (Some(response), _) => Followed::Answer(response),
                     // An origin that does not answer is not asked again by everybody who waited.
@@ -318,7 +347,7 @@ impl Exchange {
         pilot: Pilot,
         aim: Aim,
         (head, request): (&Parts, Request<RequestBody>),
-    ) -> Result<Response<Source>, Reject> {
+    ) -> Result<Option<Response<Source>>, Reject> {
         self.enter_upstream(route)?;
         let (parts, mut body) = request.into_parts();
         self.mirror(route, false, &parts, &mut body);
@@ -334,35 +363,39 @@ impl Exchange {
             room.give(self);
         }
         self.learn(way, &fetched);
-        match fetched.outcome {
-            Outcome::Shared(status, headers) => {
+        Ok(Some(match fetched.outcome {
+            Outcome::Shared(status, headers, said) => {
                 let reader = reader.ok_or(Reject::Internal)?;
                 let came = Came { status, headers, kept: None };
-                let told = Told::stored(wanted.fwd, status);
-                Ok(self.stream(cache, came, reader, head, (Cached::Miss, told)))
+                let told = Told::stored(wanted.fwd, said);
+                self.stream(cache, came, reader, head, (Cached::Miss, told))
             }
             Outcome::Holds(object) => {
-                Ok(self.serve(cache, &object, head, Cached::Validated, wanted.fwd))
+                self.serve(cache, &object, head, Cached::Validated, wanted.fwd)
+            }
+            Outcome::Unfit => {
+                self.pass(cache, wanted.asking, wanted.fwd, head);
+                return Ok(None);
             }
             Outcome::Alone(response, why) => {
                 let stale = wanted.stale.clone().filter(|_| is_failure(response.status()));
                 if let Some(answer) = self.or_stale(cache, wanted, (stale, Failed::Said), head) {
-                    return Ok(answer);
+                    return Ok(Some(answer));
                 }
                 self.count(cache, Cached::Miss);
                 let mut response = response.map(Source::Origin);
                 let told = Told::unkept(wanted.fwd, response.status(), why);
                 self.tell_of_cache(cache, response.headers_mut(), &told);
-                Ok(response)
+                response
             }
             Outcome::Failed(failure) => {
                 let stale = (wanted.stale.clone(), Failed::Silent);
                 match self.or_stale(cache, wanted, stale, head) {
-                    Some(answer) => Ok(answer),
-                    None => Err(forward::explain(self, &way.upstream, failure)),
+                    Some(answer) => answer,
+                    None => return Err(forward::explain(self, &way.upstream, failure)),
                 }
             }
-        }
+        }))
     }
 
     /// Has an answer validated that was just given.
@@ -376,7 +409,7 @@ impl Exchange {
         head: &Parts,
         kept: &Kept,
     ) {
-        let wanted = Wanted { asking, asked, stale: Some(object), fwd: Fwd::Stale };
+        let wanted = Wanted { asking, asked, stale: Some(object), gap: None, fwd: Fwd::Stale };
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
         let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
         let Turn::Lead(pilot) = self.join(cache, &wanted, head) else { return };
@@ -398,6 +431,18 @@ impl Exchange {
         let validator = |code| stale.as_ref().and_then(|stale| stale.value(code));
         let (etag, modified) = (validator(names::ETAG), validator(names::LAST_MODIFIED));
         rules::conditions(headers, etag.as_ref(), modified.as_ref());
+        match (&wanted.gap, &wanted.stale) {
+            (Some(gap), _) => gap.ask(headers),
+            // If what is kept does not hold, a part is wanted as before.
+            (None, Some(stale)) if stale.status == StatusCode::PARTIAL_CONTENT => {
+                for name in [RANGE, IF_RANGE] {
+                    if let Some(value) = head.headers.get(&name) {
+                        headers.insert(name, value.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
         request
     }
 
@@ -421,11 +466,15 @@ impl Exchange {
             request,
             aim,
             introduction: proxied.then(|| forward::introduction(self).into()),
-            stamp: cache.memory.shelf.stamps().begin(),
+            stamp: match &wanted.gap {
+                Some(gap) => gap.stamp,
+                None => cache.memory.shelf.stamps().begin(),
+            },
             pilot,
             asked: wanted.asked,
             authorized: wanted.asking.authorized,
             stale: wanted.stale.clone(),
+            gap: wanted.gap.clone(),
             room,
         })
     }
@@ -461,7 +510,7 @@ struct Came<'a> {
 
 /// Where a body comes from.
 enum Origin {
-    Kept(Arc<Object>),
+    Kept(Arc<Object>, Option<Spans>),
     Shared(Reader),
 }
 
@@ -483,12 +532,23 @@ impl Exchange {
             let left = object.terms.left(object.resident(self.started));
             self.tell_of_cache(cache, &mut headers, &Told::kept(how, fwd, left));
         }
-        let length = object.length();
-        if !headers.contains_key(CONTENT_LENGTH) && object.status != StatusCode::NO_CONTENT {
-            headers.insert(CONTENT_LENGTH, length.into());
+        let Some(spans) = Spans::of(object) else {
+            let length = object.length();
+            if !headers.contains_key(CONTENT_LENGTH) && object.status != StatusCode::NO_CONTENT {
+                headers.insert(CONTENT_LENGTH, length.into());
+            }
+            let part = self.part(head, object.status, &headers, Some(length));
+            let origin = Origin::Kept(object.clone(), None);
+            return cut((object.status, headers), part, head, origin, length);
+        };
+        headers.remove(CONTENT_RANGE);
+        let mut part = self.part(head, StatusCode::OK, &headers, Some(spans.total));
+        if let (false, Some(first)) = (spans.has(&part), spans.runs.first()) {
+            // It was there when this was found. What is not is not sent, and nothing is sent as what it is not.
+            part = Part::Range(*first);
         }
-        let part = self.part(head, object.status, &headers, Some(length));
-        cut((object.status, headers), part, head, Origin::Kept(object.clone()), length)
+        let (total, origin) = (spans.total, Origin::Kept(object.clone(), Some(spans)));
+        cut((StatusCode::OK, headers), part, head, origin, total)
     }
 
     /// An answer that comes.
@@ -568,7 +628,7 @@ impl Exchange {
     /// Takes in what the origin said to a request that went by: what it makes void, and what it says of
     /// what is kept.
     #[cold]
-    pub(super) fn went_by(&mut self, passing: &Passing, response: &mut Response<Source>) {
+    pub(super) fn went_by(&mut self, mut passing: Box<Passing>, response: &mut Response<Source>) {
         let world = self.world.clone();
         let Some(cache) = self.rule.and_then(|rule| world.routes.targets()[rule].cache.as_ref())
         else {
@@ -576,8 +636,9 @@ impl Exchange {
         };
         let status = response.status();
         let (stamps, asking) = (cache.memory.shelf.stamps(), &passing.asking);
+        let mut stamp = Some(passing.stamp);
         if rules::invalidates(&self.method, status) {
-            self.seek(cache, asking, |seek| stamps.invalidate_target(seek));
+            stamp = self.seek(cache, asking, |seek| stamps.invalidate_target(seek, passing.stamp));
             let host = self.host.as_ref().map(text).unwrap_or_default();
             let host = canonical_host(asking.scheme, host);
             let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -586,9 +647,13 @@ impl Exchange {
             }
         }
         if self.method == Method::HEAD && status == StatusCode::OK {
-            self.compare(cache, passing, response.headers());
+            self.compare(cache, &passing, response.headers());
         }
-        let told = Told::passed(passing.fwd, status);
+        let told = match self.collect(cache, &mut passing, stamp, response) {
+            Some(Ok(())) => Told::stored(passing.fwd, status),
+            Some(Err(why)) => Told::unkept(passing.fwd, status, why),
+            None => Told::passed(passing.fwd, status),
+        };
         self.tell_of_cache(cache, response.headers_mut(), &told);
     }
 }
@@ -601,11 +666,12 @@ impl Exchange {
         let now = wall() / 1_000;
         self.seek(cache, &passing.asking, |seek| {
             let Some(resource) = cache.memory.shelf.get(seek) else { return };
-            let suits = |object: &&Arc<Object>| cache.suits(object, request);
-            let Some(object) = resource.variants().iter().find(suits) else { return };
+            let is_for = |object: &&Arc<Object>| cache.is_for(object, request);
+            let Some(object) = resource.variants().iter().find(is_for) else { return };
             let open = object.open();
             let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
-            let length = object.length();
+            let spans = Spans::of(object);
+            let length = spans.map_or_else(|| object.length(), |spans| spans.total);
             if !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length) {
                 cache.memory.shelf.remove_object(seek, object);
                 return;
@@ -614,6 +680,7 @@ impl Exchange {
                 request,
                 asked: &Asked::default(),
                 authorized: passing.asking.authorized,
+                posted: false,
                 stamp: passing.stamp,
                 sent: now,
                 got: now,
@@ -648,9 +715,9 @@ fn cut(
         }
         Part::Ranges(spans) => match origin {
             // Together they are no longer than the whole.
-            Origin::Kept(object) => {
+            Origin::Kept(object, there) => {
                 status = StatusCode::PARTIAL_CONTENT;
-                source = several(&spans, &mut headers, &object);
+                source = several(&spans, &mut headers, &object, (there.as_ref(), length));
             }
             Origin::Shared(_) => source = origin.part(0, u64::MAX),
         },
@@ -672,7 +739,8 @@ impl Origin {
     /// A part of the body, from one byte to before another.
     fn part(self, from: u64, to: u64) -> Source {
         match self {
-            Self::Kept(object) => {
+            Self::Kept(object, there) => {
+                let (from, to) = place(there.as_ref(), from, to);
                 let mut pieces = object.open().part(from, to);
                 match (pieces.next(), pieces.clone().next()) {
                     (None, _) => Source::Empty,
@@ -697,6 +765,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// All of it.
+    pub(super) const fn whole(reader: Reader) -> Self {
+        Self { reader, skip: 0, left: u64::MAX }
+    }
+
     /// The next piece of it, or why there is none.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         loop {
@@ -727,14 +800,28 @@ fn without_content(headers: &mut HeaderMap) {
     }
 }
 
-fn range(span: Span, length: u64) -> HeaderValue {
+pub(super) fn range(span: Span, length: u64) -> HeaderValue {
     let text = format!("bytes {}-{}/{length}", span.first, span.last);
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("bytes */*"))
 }
 
+/// Where in a body that is parts of a whole these bytes of it are; none of them, if they are not there.
+fn place(there: Option<&Spans>, from: u64, to: u64) -> (u64, u64) {
+    let Some(there) = there else { return (from, to) };
+    match there.place(Span { first: from, last: to.saturating_sub(1) }) {
+        Some(at) => (at, at + to.saturating_sub(from)),
+        None => (0, 0),
+    }
+}
+
 /// Several parts of a body, as `multipart/byteranges` (RFC 9110 section 14.6).
-fn several(spans: &[Span], headers: &mut HeaderMap, object: &Arc<Object>) -> Source {
-    let (length, open) = (object.length(), object.open());
+fn several(
+    spans: &[Span],
+    headers: &mut HeaderMap,
+    object: &Arc<Object>,
+    (there, length): (Option<&Spans>, u64),
+) -> Source {
+    let open = object.open();
     let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let kind = headers.get(CONTENT_TYPE).cloned();
     let mut all = BytesMut::new();
@@ -745,9 +832,10 @@ fn several(spans: &[Span], headers: &mut HeaderMap, object: &Arc<Object>) -> Sou
             all.extend_from_slice(kind.as_bytes());
             all.extend_from_slice(b"\r\n");
         }
-        let place = format!("content-range: bytes {}-{}/{length}\r\n\r\n", span.first, span.last);
-        all.extend_from_slice(place.as_bytes());
-        open.part(span.first, span.last + 1).for_each(|piece| all.extend_from_slice(&piece));
+        let named = format!("content-range: bytes {}-{}/{length}\r\n\r\n", span.first, span.last);
+        all.extend_from_slice(named.as_bytes());
+        let (from, to) = place(there, span.first, span.last + 1);
+        open.part(from, to).for_each(|piece| all.extend_from_slice(&piece));
     }
     all.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
     let kind = format!("multipart/byteranges; boundary={boundary}");

@@ -6,18 +6,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode, Version, header::CONTENT_LENGTH};
-use http_body_util::BodyExt as _;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    bring::Bring,
     kept::{self, Facts, Made},
     overload::Room,
+    parts::Gap,
 };
 use crate::{
     cache::{
-        Cache, End, Landing, Object, Pilot, names,
+        Cache, Landing, Object, Pilot, names,
         rules::{self, Asked, Unkept},
     },
     message::{RequestBody, strip_response},
@@ -26,9 +26,6 @@ use crate::{
     upstream::{Aim, Answer, AnswerBody, Call, Failure, Pool},
     worker::{Worker, wall},
 };
-
-/// Pieces of a large answer are put together up to this size, once it is whole.
-const BLOCK: usize = 256 << 10;
 
 /// An answer to fetch.
 pub(super) struct Fetch {
@@ -47,6 +44,8 @@ pub(super) struct Fetch {
     pub(super) authorized: bool,
     /// What was kept, and is asked about.
     pub(super) stale: Option<Arc<Object>>,
+    /// What is missing, if only that is asked for.
+    pub(super) gap: Option<Box<Gap>>,
     pub(super) room: Room,
 }
 
@@ -64,12 +63,14 @@ pub(super) struct Fetched {
 /// What there is.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// An answer that everybody may have; its head, as the origin gave it.
-    Shared(StatusCode, HeaderMap),
+    /// An answer that everybody may have: its head, and the status that the origin gave.
+    Shared(StatusCode, HeaderMap, StatusCode),
     /// The origin says that what was kept holds.
     Holds(Arc<Object>),
     /// An answer for them alone, and why.
     Alone(Box<Response<AnswerBody>>, Unkept),
+    /// What was missing did not come: it is for who began it to ask for what they want themselves.
+    Unfit,
     /// None.
     Failed(Failure),
 }
@@ -97,13 +98,20 @@ impl Fetch {
             }
         };
         fetched.endpoint = Some(endpoint);
+        let parts = [StatusCode::PARTIAL_CONTENT, StatusCode::RANGE_NOT_SATISFIABLE];
+        if parts.contains(&response.status())
+            && let Some(gap) = self.gap.take()
+        {
+            return self.fill(cache, gap, response, (fetched, back), (sent, got)).await;
+        }
         match self.judge(cache, &response, (sent, got)) {
             Ok(Judged::Keep(head)) => {
                 let headers = response.headers().clone();
-                fetched.outcome = Outcome::Shared(response.status(), headers);
+                let status = response.status();
+                fetched.outcome = Outcome::Shared(status, headers, status);
                 self.pilot.land(Landing::Comes(Arc::new(head.object(Vec::new()))));
                 report(back, fetched, None);
-                self.bring(cache, *head, response.into_body()).await;
+                self.bring(head, None).run(response.into_body()).await;
             }
             Ok(Judged::Holds(object)) => {
                 self.pilot.land(Landing::Holds(object.clone()));
@@ -143,16 +151,9 @@ impl Fetch {
         &self,
         cache: &Cache,
         response: &Response<AnswerBody>,
-        (sent, got): (u64, u64),
+        times: (u64, u64),
     ) -> Result<Judged, Unkept> {
-        let facts = Facts {
-            request: &self.pilot.flight().request,
-            asked: &self.asked,
-            authorized: self.authorized,
-            stamp: self.stamp,
-            sent,
-            got,
-        };
+        let facts = self.facts(times);
         let (status, headers) = (response.status(), response.headers());
         if let Some(stale) = &self.stale
             && status == StatusCode::NOT_MODIFIED
@@ -194,49 +195,57 @@ impl Fetch {
 
     /// What was kept is not what the origin says now.
     fn forget(&self, cache: &Cache, status: StatusCode) {
-        if let Some(stale) = &self.stale
-            && !is_failure(status)
-        {
-            cache.memory.shelf.remove_object(&self.pilot.key().seek(), stale);
+        let there = self.gap.as_ref().and_then(|gap| gap.there.as_ref());
+        for old in self.stale.iter().chain(there).filter(|_| !is_failure(status)) {
+            cache.memory.shelf.remove_object(&self.pilot.key().seek(), old);
         }
     }
 
-    /// Takes in the body, for all who read it, and keeps it.
-    async fn bring(mut self, cache: &Cache, head: Made, mut body: AnswerBody) {
-        let end = loop {
-            match body.frame().await {
-                None => break End::Whole(None),
-                Some(Err(error)) => break End::Broken(error.reject()),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if data.is_empty() => {}
-                    // What comes is a part of a larger buffer, which is not to be kept for it.
-                    Ok(data) => {
-                        if !self.pilot.bring(Bytes::copy_from_slice(&data)).await {
-                            return;
-                        }
-                    }
-                    Err(frame) => break End::Whole(frame.into_trailers().ok()),
-                },
+    /// Puts in what was missing.
+    async fn fill(
+        self,
+        cache: &Cache,
+        gap: Box<Gap>,
+        response: Response<AnswerBody>,
+        (mut fetched, back): (Fetched, Back),
+        times: (u64, u64),
+    ) {
+        let filled = gap.filled(cache, &self.facts(times), response.headers());
+        let Some((made, headers)) = filled else {
+            // It is not what it was; all of it is asked for next time.
+            if let Some(there) = &gap.there {
+                cache.memory.shelf.remove_object(&self.pilot.key().seek(), there);
             }
+            self.pilot.land(Landing::Alone);
+            fetched.outcome = Outcome::Unfit;
+            return report(back, fetched, None);
         };
-        drop(body);
-        let whole = matches!(end, End::Whole(_));
-        // Whoever asks after this finds it there.
-        let refused = match self.pilot.whole().filter(|_| whole) {
-            Some(pieces) => {
-                let object = Arc::new(head.object(together(pieces).await));
-                cache.memory.unkept.forget(self.pilot.digest());
-                cache.memory.shelf.put(self.pilot.key().clone(), object);
-                cache.metrics.store(self.worker.index);
-                None
-            }
-            None if whole => Some(Unkept::TooLarge),
-            None => Some(Unkept::Incomplete),
-        };
-        if let Some(why) = refused {
-            cache.metrics.refuse(self.worker.index, why as usize);
+        let whole = gap.is_whole();
+        let status = if whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
+        fetched.outcome = Outcome::Shared(status, headers, response.status());
+        if whole {
+            self.pilot.land(Landing::Comes(Arc::new(made.object(Vec::new()))));
         }
-        self.pilot.end(end);
+        report(back, fetched, None);
+        self.bring(Box::new(made), Some(gap)).run(response.into_body()).await;
+    }
+
+    fn facts(&self, (sent, got): (u64, u64)) -> Facts<'_> {
+        Facts {
+            request: &self.pilot.flight().request,
+            asked: &self.asked,
+            authorized: self.authorized,
+            posted: false,
+            stamp: self.stamp,
+            sent,
+            got,
+        }
+    }
+
+    /// The rest of it.
+    fn bring(self, made: Box<Made>, gap: Option<Box<Gap>>) -> Bring {
+        let Self { world, rule, worker, pilot, room, .. } = self;
+        Bring { world, rule, worker, pilot, made, gap, _room: room }
     }
 }
 
@@ -266,32 +275,6 @@ pub(super) fn is_failure(status: StatusCode) -> bool {
 /// The length that a head announces.
 pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The same bytes in fewer pieces; not all of a large body at once, since others wait for the worker.
-async fn together(pieces: Vec<Bytes>) -> Vec<Bytes> {
-    if pieces.len() < 2 || pieces.iter().all(|piece| piece.len() >= BLOCK / 4) {
-        return pieces;
-    }
-    let mut left: usize = pieces.iter().map(Bytes::len).sum();
-    let mut blocks = Vec::with_capacity(left.div_ceil(BLOCK));
-    let mut block = BytesMut::with_capacity(left.min(BLOCK));
-    for mut piece in pieces {
-        while !piece.is_empty() {
-            let part = piece.split_to(piece.len().min(BLOCK - block.len()));
-            left -= part.len();
-            block.extend_from_slice(&part);
-            if block.len() == BLOCK {
-                let full = std::mem::replace(&mut block, BytesMut::with_capacity(left.min(BLOCK)));
-                blocks.push(full.freeze());
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-    if !block.is_empty() {
-        blocks.push(block.freeze());
-    }
-    blocks
 }
 
 fn report(back: Back, fetched: Fetched, room: Option<Room>) {

@@ -6,12 +6,15 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::DATE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_RANGE, DATE},
+};
 use tokio::time::Instant;
 
 use super::prepare::is_of_one_request;
 use crate::cache::{
-    Cache, Head, Object, Seek, Tags,
+    Cache, Head, Object, Seek, Spans, Tags,
     rules::{self, Asked, Kept, Said, Terms, Unkept, Vary},
 };
 
@@ -23,6 +26,8 @@ pub(super) struct Facts<'a> {
     pub(super) asked: &'a Asked,
     /// Whether it had credentials by which its answers are not told apart.
     pub(super) authorized: bool,
+    /// Whether it was a POST whose answer is located at its own URL.
+    pub(super) posted: bool,
     /// The number of what was made void last, when it began.
     pub(super) stamp: u64,
     /// When it was sent, in seconds since 1970.
@@ -53,9 +58,9 @@ impl Made {
         let policy = &cache.policy;
         let said = Said::read(&headers, policy);
         let exchange = rules::Exchange {
-            method: &Method::GET,
+            method: if facts.posted { &Method::POST } else { &Method::GET },
             authorized: facts.authorized,
-            located: false,
+            located: facts.posted,
             status,
             answer: &headers,
             asked: facts.asked,
@@ -83,6 +88,24 @@ impl Made {
         }
         let (at, stamp) = (Instant::now(), facts.stamp);
         Ok(Self { status, headers, terms, at, stamp, vary, tags })
+    }
+
+    /// The fields that are kept.
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Takes note of which parts of the whole the body is.
+    pub(super) fn place(&mut self, spans: &Spans) {
+        let whole = spans.is_whole();
+        self.status = if whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
+        self.headers.remove(CONTENT_RANGE);
+        self.headers.remove(CONTENT_LENGTH);
+        if whole {
+            self.headers.insert(CONTENT_LENGTH, spans.total.into());
+        } else if let Some(field) = spans.field() {
+            self.headers.insert(CONTENT_RANGE, field);
+        }
     }
 
     /// The object with this body.
@@ -113,9 +136,13 @@ pub(super) fn freshen(
     let open = old.open();
     let mut headers = open.headers();
     rules::freshen(&mut headers, by);
-    let made = Made::of(cache, facts, old.status, headers).inspect_err(|_| {
+    // Parts are kept as the whole would be.
+    let part = old.status == StatusCode::PARTIAL_CONTENT;
+    let status = if part { StatusCode::OK } else { old.status };
+    let mut made = Made::of(cache, facts, status, headers).inspect_err(|_| {
         cache.memory.shelf.remove_object(seek, old);
     })?;
+    made.status = old.status;
     let fresh = Arc::new(made.object(open.body().collect()));
     cache.memory.shelf.replace(seek, old, fresh.clone());
     Ok(fresh)

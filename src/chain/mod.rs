@@ -13,6 +13,7 @@
 mod admit;
 mod aim;
 mod answer;
+mod bring;
 mod cached;
 mod echo;
 mod exchange;
@@ -24,6 +25,7 @@ mod limit;
 mod mirror;
 mod overload;
 mod pace;
+mod parts;
 mod plan;
 mod prepare;
 mod record;
@@ -163,7 +165,7 @@ async fn run(
     let tried = (call.tries, call.connect, call.aim);
     let mut response = forward::end(exchange, upstream, upgrade, answer, tried)?;
     if let Some(passing) = exchange.passing.take() {
-        exchange.went_by(&passing, &mut response);
+        exchange.went_by(passing, &mut response);
     }
     // 11 answer: header fields for the client; the body streams on, counted
     Ok(answer::change(response, changes))

@@ -20,6 +20,8 @@ pub(super) enum Fwd {
     UriMiss,
     /// What is kept there is for other requests.
     VaryMiss,
+    /// A part of it is kept, and not all that it wants.
+    Partial,
     /// Its own words ask for it.
     Request,
     /// What is kept is stale.
@@ -115,6 +117,7 @@ impl Fwd {
             Self::Method => "method",
             Self::UriMiss => "uri-miss",
             Self::VaryMiss => "vary-miss",
+            Self::Partial => "partial",
             Self::Request => "request",
             Self::Stale => "stale",
         }
@@ -137,6 +140,10 @@ mod tests {
             ),
             (Told::stored(Fwd::UriMiss, ok), "janua; fwd=uri-miss; fwd-status=200; stored"),
             (Told::joined(Fwd::VaryMiss), "janua; fwd=vary-miss; collapsed"),
+            (
+                Told::stored(Fwd::Partial, StatusCode::PARTIAL_CONTENT),
+                "janua; fwd=partial; fwd-status=206; stored",
+            ),
             (
                 Told::unkept(Fwd::UriMiss, ok, Unkept::NoStore),
                 "janua; fwd=uri-miss; fwd-status=200; detail=no_store",

@@ -106,6 +106,19 @@ impl Pieces {
         (at <= wanted.last).then_some(Span { first: at, last: wanted.last })
     }
 
+    /// What is there: runs in order, between which something is missing.
+    pub fn runs(&self) -> Vec<Span> {
+        let mut runs: Vec<Span> = Vec::new();
+        for (first, there) in self.0.iter().filter(|(_, there)| !there.is_empty()) {
+            let last = first + there.len() as u64 - 1;
+            match runs.last_mut() {
+                Some(run) if run.last + 1 == *first => run.last = last,
+                _ => runs.push(Span { first: *first, last }),
+            }
+        }
+        runs
+    }
+
     /// The bytes of a span, if all of them are there.
     pub fn bytes(&self, wanted: Span) -> Option<Vec<Bytes>> {
         if self.missing(wanted).is_some() {
@@ -196,6 +209,10 @@ mod tests {
                 Some(bytes) => prop_assert_eq!(&bytes.concat()[..], &whole[range]),
                 None => prop_assert!(!complete),
             }
+            let runs = pieces.runs();
+            let held = |at: usize| runs.iter().any(|run| (run.first..=run.last).contains(&(at as u64)));
+            prop_assert!(there.iter().enumerate().all(|(at, there)| held(at) == *there));
+            prop_assert!(runs.windows(2).all(|two| two[0].last + 1 < two[1].first));
             // Fetch what is missing until nothing is.
             let all = Span { first: 0, last };
             while let Some(missing) = pieces.missing(all) {

@@ -286,7 +286,10 @@ fn an_invalidation_reaches_every_partition_and_what_is_on_its_way() {
         let key = seek(&shelf, partition, url).to_key();
         assert_eq!(shelf.put(key, object(begun, "", "", "old", 0)), Put::Kept);
     }
-    shelf.stamps().invalidate_target(&seek(&shelf, 1, url));
+    // What the request itself brought is good, unless something else came between.
+    let good_from = shelf.stamps().invalidate_target(&seek(&shelf, 1, url), begun);
+    assert_eq!(good_from, Some(begun + 1));
+    assert_eq!(shelf.stamps().invalidate_target(&seek(&shelf, 1, url), begun), None);
     for partition in 0..3 {
         assert_eq!(good(&shelf, &seek(&shelf, partition, url)), []);
     }
