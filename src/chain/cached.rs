@@ -38,7 +38,7 @@ use super::{
 use crate::{
     cache::{
         Asking, Cache, End, Flight, Found, Landing, Object, Pilot, Reader, Seek, Turn, Url,
-        canonical_host, names,
+        Verdict, canonical_host, names,
         rules::{self, Asked, Part, Reuse, Span},
     },
     message::{self, RequestBody, client_scheme, text},
@@ -70,6 +70,16 @@ pub(super) struct Wanted {
     /// What was kept and has to be validated.
     stale: Option<Arc<Object>>,
     fwd: Fwd,
+}
+
+impl Wanted {
+    /// Whether what has just come for another may be given. It is as new as who wants to be sure could get it.
+    fn takes(&self, object: &Object) -> bool {
+        let max_age = self.asked.max_age.filter(|seconds| *seconds > 0);
+        let asked = Asked { no_cache: false, max_age, ..self.asked };
+        let resident = object.resident(Instant::now());
+        rules::reuse(&object.terms, resident, &asked, false) != Reuse::Validate
+    }
 }
 
 /// What is known of a request that goes by, until its answer comes.
@@ -231,13 +241,18 @@ impl Exchange {
             return Err(Reject::OnlyIfCached);
         }
         let until = Instant::now() + cache.wait;
+        let mut own = false;
         for _ in 0..WAITS {
-            let pilot = match self.join(cache, wanted, head) {
+            let pilot = match self.join(cache, wanted, head, own) {
                 Turn::Wait(flight) => {
                     match self.follow(cache, wanted, &flight, head, until).await? {
                         Followed::Answer(response) => return Ok(Some(response)),
                         Followed::Alone => break,
                         Followed::Again => continue,
+                        Followed::Own => {
+                            own = true;
+                            continue;
+                        }
                     }
                 }
                 Turn::Lead(pilot) => pilot,
@@ -256,10 +271,24 @@ impl Exchange {
         Ok(None)
     }
 
-    fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Turn {
+    /// Waits for who fetches the same, unless that is void by now, or may not be given any longer; or begins a
+    /// fetch, as it does in any case if it is to be its `own`.
+    fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts, own: bool) -> Turn {
+        let (stamps, now) = (cache.memory.shelf.stamps(), Instant::now());
         self.seek(cache, &wanted.asking, |seek| {
-            let suits = |object: &Arc<Object>| cache.suits(object, &head.headers);
-            cache.memory.flights.join(seek, &head.headers, cache.memory.bounds(), suits)
+            let suits = |stamp, object: Option<&Arc<Object>>| match object {
+                _ if own => false,
+                None => stamps.holds(stamp, seek),
+                Some(object) => {
+                    let reuse =
+                        rules::reuse(&object.terms, object.resident(now), &wanted.asked, false);
+                    reuse != Reuse::Validate
+                        && cache.suits(object, &head.headers)
+                        && stamps.verdict(object, seek) == Verdict::Valid
+                }
+            };
+            let asks = (&head.headers, stamps.begin());
+            cache.memory.flights.join(seek, asks, cache.memory.bounds(), suits)
         })
     }
 
@@ -282,6 +311,10 @@ impl Exchange {
                 if !cache.suits(&object, &head.headers) =>
             {
                 Followed::Again
+            }
+            // Section 4: it may be given to others as far as it could be if it had been kept already.
+            Some(Landing::Comes(object) | Landing::Holds(object)) if !wanted.takes(&object) => {
+                Followed::Own
             }
             Some(Landing::Comes(object)) => {
                 let headers = object.open().headers();
@@ -316,7 +349,7 @@ impl Exchange {
         self.mirror(route, false, head, &mut RequestBody::Empty);
         let reader = pilot.flight().reader();
         let room = Room::of(self, &way.upstream);
-        let fetch = self.fetch_of(cache, wanted, pilot, room, aim, head);
+        let fetch = self.fetch_of(wanted, pilot, room, aim, head);
         let Some((fetch, rule)) = fetch.zip(self.rule) else { return Err(Reject::Internal) };
         let (back, came) = oneshot::channel();
         tokio::spawn(Fetch { rule, ..fetch }.run(Some(back)));
@@ -368,8 +401,15 @@ impl Exchange {
         let wanted = Wanted { asking, asked, stale: Some(object), fwd: Fwd::Stale };
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
         let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
-        let Turn::Lead(pilot) = self.join(cache, &wanted, head) else { return };
-        if let Some(fetch) = self.fetch_of(cache, &wanted, pilot, room, Aim::any(), head) {
+        let Turn::Lead(pilot) = self.join(cache, &wanted, head, false) else { return };
+        // Another one may have come since this was looked for.
+        let now = Instant::now();
+        let found =
+            self.seek(cache, &asking, |seek| cache.lookup(seek, &head.headers, &asked, now));
+        if let Some(Found { reuse: Reuse::Fresh, .. }) = found {
+            return;
+        }
+        if let Some(fetch) = self.fetch_of(&wanted, pilot, room, Aim::any(), head) {
             tokio::spawn(fetch.run(None));
         }
     }
@@ -377,7 +417,6 @@ impl Exchange {
     /// The task that fetches.
     fn fetch_of(
         &self,
-        cache: &Cache,
         wanted: &Wanted,
         pilot: Pilot,
         room: Room,
@@ -403,7 +442,7 @@ impl Exchange {
             request,
             aim,
             introduction: proxied.then(|| forward::introduction(self).into()),
-            stamp: cache.memory.shelf.stamps().begin(),
+            stamp: pilot.flight().stamp,
             pilot,
             asked: wanted.asked,
             authorized: wanted.asking.authorized,
@@ -431,6 +470,8 @@ enum Followed {
     Answer(Response<Source>),
     /// There may be another one to wait for.
     Again,
+    /// It is no use to wait: what comes may not be given without asking.
+    Own,
     Alone,
 }
 

@@ -11,6 +11,7 @@
 mod access;
 mod admin;
 mod auth;
+mod cache;
 mod cli;
 mod config;
 mod config_tests;
