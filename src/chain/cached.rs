@@ -39,7 +39,7 @@ use crate::{
     cache::{
         Asking, Cache, End, Flight, Found, Landing, Object, Pilot, Reader, Seek, Turn, Url,
         Verdict, canonical_host, names,
-        rules::{self, Asked, Part, Reuse, Span},
+        rules::{self, Asked, Part, Reuse, Said, Span},
     },
     message::{self, RequestBody, client_scheme, text},
     metrics::Cached,
@@ -90,6 +90,8 @@ pub(super) struct Passing {
     /// A HEAD's fields, as its origin gets them, and the number of what was made void last before it went.
     request: Option<Box<HeaderMap>>,
     stamp: u64,
+    /// It is only because answers to such requests were not kept lately.
+    unkept: Option<(u64, Asked)>,
 }
 
 impl Exchange {
@@ -160,13 +162,21 @@ impl Exchange {
             None => (None, Fwd::UriMiss),
         };
         let part = || head.headers.contains_key(RANGE) && !cache.policy.whole;
-        let alone = asked.no_store
-            || head.method == Method::HEAD
-            || (stale.is_none() && (part() || cache.memory.unkept.has(digest, self.started)));
-        match alone && !asked.only_if_cached {
-            true => self.pass(cache, asking, fwd, head),
-            false => Looked::Fetch(Box::new(Wanted { asking, asked, stale, fwd })),
+        let alone = asked.no_store || head.method == Method::HEAD || (stale.is_none() && part());
+        let unkept = || stale.is_none() && cache.memory.unkept.has(digest, self.started) && !alone;
+        match () {
+            () if asked.only_if_cached => {}
+            () if alone => return self.pass(cache, asking, fwd, head),
+            () if unkept() => {
+                let looked = self.pass(cache, asking, fwd, head);
+                if let Some(passing) = &mut self.passing {
+                    passing.unkept = Some((digest, asked));
+                }
+                return looked;
+            }
+            () => {}
         }
+        Looked::Fetch(Box::new(Wanted { asking, asked, stale, fwd }))
     }
 
     /// What a request looks for.
@@ -222,7 +232,7 @@ impl Exchange {
         self.cached = Some(Cached::Passed);
         let stamp = cache.memory.shelf.stamps().begin();
         let request = (head.method == Method::HEAD).then(|| Box::new(head.headers.clone()));
-        self.passing = Some(Box::new(Passing { asking, fwd, request, stamp }));
+        self.passing = Some(Box::new(Passing { asking, fwd, request, stamp, unkept: None }));
         Looked::Passed
     }
 
@@ -607,6 +617,12 @@ impl Exchange {
                 stamps.invalidate(&format!("{}://{host}{target}", asking.scheme));
             }
         }
+        if let Some((digest, asked)) = &passing.unkept
+            && self.may_be_kept(passing, asked, cache, response)
+        {
+            // The next one is.
+            cache.memory.unkept.forget(*digest);
+        }
         if self.method == Method::HEAD && status == StatusCode::OK {
             self.compare(cache, passing, response.headers());
         }
@@ -616,6 +632,32 @@ impl Exchange {
 }
 
 impl Exchange {
+    /// Whether an answer that went by might have been kept.
+    fn may_be_kept(
+        &self,
+        passing: &Passing,
+        asked: &Asked,
+        cache: &Cache,
+        response: &Response<Source>,
+    ) -> bool {
+        let answer = response.headers();
+        let (said, now) = (Said::read(answer, &cache.policy), wall() / 1_000);
+        let exchange = rules::Exchange {
+            method: &self.method,
+            authorized: passing.asking.authorized,
+            located: false,
+            status: response.status(),
+            answer,
+            asked,
+            said: &said,
+            sent: now,
+            got: now,
+        };
+        let (most, _) = cache.memory.bounds();
+        announced(answer).is_none_or(|length| length <= most)
+            && rules::keep(&exchange, &cache.policy).is_ok()
+    }
+
     /// Compares what is kept with what the origin says to a HEAD: it holds as that says, or is kept no longer
     /// (RFC 9111 section 4.3.5).
     fn compare(&self, cache: &Cache, passing: &Passing, said: &HeaderMap) {
