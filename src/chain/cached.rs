@@ -18,7 +18,7 @@ use http::{
         RANGE,
     },
     request::Parts,
-    uri::PathAndQuery,
+    uri::{PathAndQuery, Uri},
 };
 use http_body::Body as _;
 use tokio::{
@@ -614,7 +614,9 @@ impl Exchange {
             let host = canonical_host(asking.scheme, host);
             let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
             for target in rules::also_invalid(response.headers(), asking.scheme, &host, target) {
-                stamps.invalidate(&format!("{}://{host}{target}", asking.scheme));
+                let Ok(target) = Uri::try_from(target) else { continue };
+                let url = Url::new(asking.scheme, &host, &target, &cache.query);
+                stamps.invalidate_target(&cache.memory.seek(&url, asking));
             }
         }
         if let Some((digest, asked)) = &passing.unkept
