@@ -355,7 +355,10 @@ impl Exchange {
         aim: Aim,
         head: &Parts,
     ) -> Result<Response<Source>, Reject> {
-        self.enter_upstream(route)?;
+        if let Err(reject) = self.enter_upstream(route) {
+            let stale = self.or_stale(cache, wanted, wanted.stale.clone(), head);
+            return stale.ok_or(reject);
+        }
         self.mirror(route, false, head, &mut RequestBody::Empty);
         let reader = pilot.flight().reader();
         let room = Room::of(self, &way.upstream);
