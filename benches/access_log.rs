@@ -44,6 +44,7 @@ fn record() -> Record<'static> {
         waited: None,
         connect: None,
         first_byte: Some(11_900),
+        cache: None,
         tries: 1,
     }
 }

@@ -154,7 +154,7 @@ async fn request(limiter: Arc<Limiter>, client: IpAddr) -> (Duration, bool) {
         let visit = Visit { pass: &mut pass, worker: 0, reported: &mut reported };
         verdict = match turn {
             Ok(turn) => limiter.go_on(turn, &ask(), visit),
-            Err(lost) => Verdict::Refuse(limiter.give_up(&lost, &ask(), visit)),
+            Err(lost) => Verdict::Refuse(limiter.give_up(lost, &ask(), visit)),
         };
     }
 }

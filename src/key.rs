@@ -6,7 +6,8 @@
 
 use std::{
     borrow::Cow,
-    hash::{BuildHasher, Hasher, RandomState},
+    collections::HashMap,
+    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -78,6 +79,40 @@ pub struct Recipe {
     pub parts: Box<[Part]>,
     /// Bits of an address of IPv6.
     pub prefix: u8,
+}
+
+/// A map by keys. They are digests that nobody outside can choose, so it makes none of its own; what is in
+/// several of these is shared out by [`shard`].
+pub type ByKey<V> = HashMap<u64, V, BuildHasherDefault<AsItIs>>;
+
+/// Which of so many shards a key is in: by other bits than a map looks at.
+#[inline]
+pub const fn shard(key: u64, shards: usize) -> usize {
+    // The remainder is below the number.
+    ((key >> 32) % shards as u64) as usize
+}
+
+/// Leaves a number as it is.
+#[derive(Debug, Default)]
+pub struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    /// For what is no number, which no map by keys has.
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// Who a client is, whatever a limit counts by: the identity, else the address.
@@ -308,6 +343,7 @@ fn sign(text: &[u8]) -> String {
 }
 
 /// Those behind an address: in IPv6, where everybody has many, the first bits.
+#[inline]
 fn neighbourhood(address: IpAddr, prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -341,8 +377,19 @@ fn identity(who: Option<&dyn Who>, hasher: &mut impl Hasher) -> bool {
 /// An address in the place of what a request does not say.
 #[inline]
 fn stranger(ip: Option<IpAddr>, prefix: u8, hasher: &mut impl Hasher) {
-    hasher.write_u8(0);
-    address(ip, prefix, hasher);
+    // In one piece: each costs as much again.
+    match ip.map(|address| neighbourhood(address, prefix)) {
+        None => hasher.write(&[0, 0]),
+        Some(IpAddr::V4(address)) => {
+            let [a, b, c, d] = address.octets();
+            hasher.write(&[0, a, b, c, d]);
+        }
+        Some(IpAddr::V6(address)) => {
+            let mut bytes = [0; 17];
+            bytes[1..].copy_from_slice(&address.octets());
+            hasher.write(&bytes);
+        }
+    }
 }
 
 /// A text, in the digest; its end cannot be taken for another's beginning.

@@ -226,7 +226,7 @@ impl Gateway {
         sockets.server.clients() == 0
     }
 
-    /// Ends now, and writes what was used of quotas and what the access log has left. Says how many clients had to be cut.
+    /// Ends now, and writes, or tells stores, what was used of quotas, and what the access log has left. Says how many clients had to be cut.
     pub async fn stop(self) -> usize {
         self.0.ready.store(false, Relaxed);
         let mut sockets = self.0.sockets.lock().await;
@@ -240,6 +240,7 @@ impl Gateway {
         let cut = server.clients();
         server.stop().await;
         let world = self.world().load();
+        world.limits.settle().await;
         let ends = move || {
             world.limits.finish();
             world.access_log.finish(Duration::from_secs(2));

@@ -38,8 +38,8 @@ pub enum Landing {
     Holds(Arc<Object>),
     /// The origin failed; what was kept may still do for some.
     Failed {
-        /// Why.
-        reject: Reject,
+        /// Why there is no answer; none if there is one, and it says so.
+        reject: Option<Reject>,
         /// What was kept.
         stale: Option<Arc<Object>>,
     },

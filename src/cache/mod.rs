@@ -5,18 +5,18 @@
 //! kept, how long, for whom and as what is said by `rules`, which are pure; `object` is how it is kept, `shelf`
 //! where, and `ban` makes it void. Nothing here asks an origin: that is `chain`'s.
 
-mod ban;
+pub mod ban;
 mod compile;
 mod flight;
 mod memory;
 pub mod names;
-mod object;
+pub mod object;
 mod partition;
 mod policy;
 mod purge;
 pub mod rules;
-mod shelf;
-mod stamps;
+pub mod shelf;
+pub mod stamps;
 mod tags;
 mod unkept;
 mod url;

@@ -33,15 +33,16 @@ use super::{
     forward,
     kept::{self, Facts},
     overload::Room,
+    prepare,
     status::{CACHE_STATUS, Fwd, Told},
 };
 use crate::{
     cache::{
         Asking, Cache, End, Flight, Found, Landing, Object, Pilot, Reader, Seek, Turn, Url,
         Verdict, canonical_host, names,
-        rules::{self, Asked, Part, Reuse, Said, Span},
+        rules::{self, Asked, Failed, Part, Reuse, Said, Span},
     },
-    message::{self, RequestBody, client_scheme, text},
+    message::{Kept, RequestBody, client_scheme, text},
     metrics::Cached,
     reject::Reject,
     route::Params,
@@ -115,7 +116,7 @@ impl Exchange {
         &mut self,
         cache: &Cache,
         asking: Asking,
-        upgrade: bool,
+        kept: &Kept,
         head: &Parts,
         body: &RequestBody,
     ) -> Looked {
@@ -130,7 +131,7 @@ impl Exchange {
         }
         // What is done only if nothing has changed is the origin's to say.
         let if_match = [IF_MATCH, IF_UNMODIFIED_SINCE];
-        if upgrade
+        if kept.upgrade.is_some()
             || !body.is_end_stream()
             || if_match.iter().any(|name| head.headers.contains_key(name))
         {
@@ -151,7 +152,7 @@ impl Exchange {
             }
             Some(Found { object, reuse: Reuse::WhileRevalidate }) => {
                 let answer = self.serve(cache, &object, head, Cached::Stale, Fwd::Stale);
-                self.revalidate(cache, asking, asked, object, head);
+                self.revalidate(cache, asking, asked, object, head, kept);
                 return Looked::Kept(answer);
             }
             Some(Found { object, reuse: Reuse::Validate }) => {
@@ -192,7 +193,7 @@ impl Exchange {
         &self,
         cache: &Cache,
         asking: Asking,
-        kept: &message::Kept,
+        kept: &Kept,
         head: &Parts,
     ) -> String {
         let methods = cache.policy.methods;
@@ -243,6 +244,7 @@ impl Exchange {
         route: &Route,
         aim: Aim,
         head: &Parts,
+        kept: &Kept,
     ) -> Result<Option<Response<Source>>, Reject> {
         let (Some(cache), Some(way)) = (&route.cache, route.target.way(self.way)) else {
             return Ok(None);
@@ -275,7 +277,11 @@ impl Exchange {
             if let Some(Found { object, reuse: Reuse::Fresh }) = found {
                 return Ok(Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd)));
             }
-            return self.lead((cache, way, route), wanted, pilot, aim, head).await.map(Some);
+            let request = self.request_of(wanted, head, kept);
+            return self
+                .lead((cache, way, route), wanted, pilot, aim, (head, request))
+                .await
+                .map(Some);
         }
         self.pass(cache, wanted.asking, wanted.fwd, head);
         Ok(None)
@@ -336,11 +342,12 @@ impl Exchange {
                 Followed::Answer(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
             }
             Some(Landing::Failed { reject, stale }) => {
-                match self.or_stale(cache, wanted, stale, head) {
-                    Some(response) => Followed::Answer(response),
+                let failed = reject.map_or(Failed::Said, |_| Failed::Silent);
+                match (self.or_stale(cache, wanted, (stale, failed), head), reject) {
+                    (Some(response), _) => Followed::Answer(response),
                     // An origin that does not answer is not asked again by everybody who waited.
-                    None if reject != Reject::UpstreamProtocol => return Err(reject),
-                    None => Followed::Alone,
+                    (None, Some(reject)) => return Err(reject),
+                    (None, None) => Followed::Alone,
                 }
             }
         })
@@ -353,16 +360,18 @@ impl Exchange {
         wanted: &Wanted,
         pilot: Pilot,
         aim: Aim,
-        head: &Parts,
+        (head, request): (&Parts, Request<RequestBody>),
     ) -> Result<Response<Source>, Reject> {
         if let Err(reject) = self.enter_upstream(route) {
-            let stale = self.or_stale(cache, wanted, wanted.stale.clone(), head);
-            return stale.ok_or(reject);
+            let stale = wanted.stale.clone();
+            return self.or_stale(cache, wanted, (stale, Failed::Said), head).ok_or(reject);
         }
-        self.mirror(route, false, head, &mut RequestBody::Empty);
+        let (parts, mut body) = request.into_parts();
+        self.mirror(route, false, &parts, &mut body);
+        let request = Request::from_parts(parts, body);
         let reader = pilot.flight().reader();
         let room = Room::of(self, &way.upstream);
-        let fetch = self.fetch_of(wanted, pilot, room, aim, head);
+        let fetch = self.fetch_of(wanted, pilot, room, aim, request);
         let Some((fetch, rule)) = fetch.zip(self.rule) else { return Err(Reject::Internal) };
         let (back, came) = oneshot::channel();
         tokio::spawn(Fetch { rule, ..fetch }.run(Some(back)));
@@ -383,7 +392,7 @@ impl Exchange {
             }
             Outcome::Alone(response, why) => {
                 let stale = wanted.stale.clone().filter(|_| is_failure(response.status()));
-                if let Some(answer) = self.or_stale(cache, wanted, stale, head) {
+                if let Some(answer) = self.or_stale(cache, wanted, (stale, Failed::Said), head) {
                     return Ok(answer);
                 }
                 self.count(cache, Cached::Miss);
@@ -393,7 +402,8 @@ impl Exchange {
                 Ok(response)
             }
             Outcome::Failed(failure) => {
-                match self.or_stale(cache, wanted, wanted.stale.clone(), head) {
+                let stale = (wanted.stale.clone(), Failed::Silent);
+                match self.or_stale(cache, wanted, stale, head) {
                     Some(answer) => Ok(answer),
                     None => Err(forward::explain(self, &way.upstream, failure)),
                 }
@@ -410,6 +420,7 @@ impl Exchange {
         asked: Asked,
         object: Arc<Object>,
         head: &Parts,
+        kept: &Kept,
     ) {
         let wanted = Wanted { asking, asked, stale: Some(object), fwd: Fwd::Stale };
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
@@ -422,9 +433,25 @@ impl Exchange {
         if let Some(Found { reuse: Reuse::Fresh, .. }) = found {
             return;
         }
-        if let Some(fetch) = self.fetch_of(&wanted, pilot, room, Aim::any(), head) {
+        let request = self.request_of(&wanted, head, kept);
+        if let Some(fetch) = self.fetch_of(&wanted, pilot, room, Aim::any(), request) {
             tokio::spawn(fetch.run(None));
         }
+    }
+
+    /// The request that asks the origin for the whole, or whether what was kept holds.
+    fn request_of(&self, wanted: &Wanted, head: &Parts, kept: &Kept) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.uri_mut() = head.uri.clone();
+        *request.version_mut() = head.version;
+        *request.headers_mut() = head.headers.clone();
+        let headers = request.headers_mut();
+        prepare::announce(self, kept, head.version, headers);
+        let stale = wanted.stale.as_ref().map(Object::open);
+        let validator = |code| stale.as_ref().and_then(|stale| stale.value(code));
+        let (etag, modified) = (validator(names::ETAG), validator(names::LAST_MODIFIED));
+        rules::conditions(headers, etag.as_ref(), modified.as_ref());
+        request
     }
 
     /// The task that fetches.
@@ -434,17 +461,8 @@ impl Exchange {
         pilot: Pilot,
         room: Room,
         aim: Aim,
-        head: &Parts,
+        request: Request<RequestBody>,
     ) -> Option<Fetch> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.uri_mut() = head.uri.clone();
-        *request.version_mut() = head.version;
-        *request.headers_mut() = head.headers.clone();
-        let headers = request.headers_mut();
-        let stale = wanted.stale.as_ref().map(Object::open);
-        let validator = |code| stale.as_ref().and_then(|stale| stale.value(code));
-        let (etag, modified) = (validator(names::ETAG), validator(names::LAST_MODIFIED));
-        rules::conditions(headers, etag.as_ref(), modified.as_ref());
         let way = self.route()?.target.way(self.way)?;
         let proxied = way.upstream.proxy_protocol;
         Some(Fetch {
@@ -576,11 +594,12 @@ impl Exchange {
         &mut self,
         cache: &Cache,
         wanted: &Wanted,
-        stale: Option<Arc<Object>>,
+        (stale, failed): (Option<Arc<Object>>, Failed),
         head: &Parts,
     ) -> Option<Response<Source>> {
         let object = stale?;
-        let may = rules::on_error(&object.terms, object.resident(Instant::now()), &wanted.asked);
+        let resident = object.resident(Instant::now());
+        let may = rules::on_error(&object.terms, resident, &wanted.asked, failed);
         may.then(|| self.serve(cache, &object, head, Cached::Stale, wanted.fwd))
     }
 

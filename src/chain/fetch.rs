@@ -101,7 +101,7 @@ impl Fetch {
             Ok(answer) => answer,
             Err(failure) => {
                 let stale = self.stale.clone();
-                self.pilot.land(Landing::Failed { reject: failure.reject, stale });
+                self.pilot.land(Landing::Failed { reject: Some(failure.reject), stale });
                 fetched.outcome = Outcome::Failed(failure);
                 return report(back, fetched, None);
             }
@@ -128,10 +128,7 @@ impl Fetch {
             Err(why) => {
                 let fails = self.stale.is_some() && is_failure(response.status());
                 self.pilot.land(match fails {
-                    true => Landing::Failed {
-                        reject: Reject::UpstreamProtocol,
-                        stale: self.stale.clone(),
-                    },
+                    true => Landing::Failed { reject: None, stale: self.stale.clone() },
                     false => Landing::Alone,
                 });
                 if !fails {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::DATE};
 use tokio::time::Instant;
 
+use super::prepare::is_of_one_request;
 use crate::cache::{
     Cache, Head, Object, Seek, Tags,
     rules::{self, Asked, Kept, Said, Terms, Unkept, Vary},
@@ -64,6 +65,9 @@ impl Made {
         };
         let Kept { terms, strip, undated } = rules::keep(&exchange, policy)?;
         let vary = Vary::read(&headers, policy).map_err(|_| Unkept::VaryStar)?;
+        if vary.iter().flat_map(Vary::names).any(is_of_one_request) {
+            return Err(Unkept::VaryStar);
+        }
         let vary = vary.map(|vary| {
             let names: Vec<_> = vary.names().iter().map(HeaderName::as_str).collect();
             (names.join(",").into_bytes().into(), vary.values(facts.request, policy))

@@ -78,7 +78,7 @@ impl Exchange {
             self.waited = u64::try_from(now.duration_since(since).as_micros()).ok();
             let verdict = self.visit(route, head, params, now, |ask, visit| match turn {
                 Ok(turn) => route.limit.go_on(turn, ask, visit),
-                Err(lost) => Verdict::Refuse(route.limit.give_up(&lost, ask, visit)),
+                Err(lost) => Verdict::Refuse(route.limit.give_up(lost, ask, visit)),
             });
             match self.heed(verdict)? {
                 Some(next) => waiting = next,

@@ -128,20 +128,22 @@ async fn run(
         let aim = exchange.aim(route, head, &params);
         let asking = exchange.asking(route, head, &params);
         exchange.strip_credentials(route, head);
-        let changes = prepare::prepare(exchange, route, &params, &kept, head)?;
+        let changes = prepare::prepare(exchange, route, &params, head)?;
         // 9 lookup: the cache
         if let (Some(cache), Some(asking)) = (&route.cache, asking) {
-            match exchange.look_up(cache, asking, kept.upgrade.is_some(), head, body) {
+            match exchange.look_up(cache, asking, &kept, head, body) {
                 Looked::Kept(response) => return Ok(answer::change(response, changes)),
                 Looked::Passed => {}
                 Looked::Fetch(wanted) => {
-                    let fetched = Box::pin(exchange.fetch(&wanted, route, aim, head)).await?;
+                    let fetched =
+                        Box::pin(exchange.fetch(&wanted, route, aim, head, &kept)).await?;
                     if let Some(response) = fetched {
                         return Ok(answer::change(response, changes));
                     }
                 }
             }
         }
+        prepare::announce(exchange, &kept, head.version, &mut head.headers);
         // 10 forward: is there room? pick an endpoint, send, try again where that is safe
         exchange.enter_upstream(route)?;
         exchange.mirror(route, kept.upgrade.is_some(), head, body);

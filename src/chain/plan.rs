@@ -290,7 +290,7 @@ fn finish(
     exchange.aim(route, &mut head, params);
     let asking = exchange.asking(route, &head, params);
     exchange.strip_credentials(route, &mut head);
-    let changes = prepare::prepare(exchange, route, params, &kept, &mut head)?;
+    let changes = prepare::prepare(exchange, route, params, &mut head)?;
     planned.note(match came == head.uri {
         true => format!("the target stays `{came}`"),
         false => format!("the target `{came}` becomes `{}`", head.uri),
@@ -299,6 +299,7 @@ fn finish(
         (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
         _ => "nothing configured".into(),
     });
+    prepare::announce(exchange, &kept, head.version, &mut head.headers);
     let scope = Scope { exchange, route, params };
     if let (Some(Way { upstream, .. }), Some(choice)) = (route.target.way(exchange.way), choice) {
         let mirror = route.mirror.clone().filter(|_| kept.upgrade.is_none());

@@ -1,11 +1,11 @@
 //! Stage 8: the request as the origin will see it.
 //!
-//! In: a valid request and its route. Out: the same request with the route's path and header fields,
-//! and what Janua says of the client. Our own fields come last, so that nothing a client or a rule
+//! In: a valid request and its route. Out: the same request with the route's path and header fields, and
+//! then, if it goes to an origin, what Janua says of the client. Our own fields come last, so that nothing a client or a rule
 //! put there survives.
 
 use http::{
-    HeaderMap, HeaderValue, Uri, Version,
+    HeaderMap, HeaderName, HeaderValue, Uri, Version,
     header::{TE, VIA},
     request::Parts,
 };
@@ -24,7 +24,6 @@ pub(super) fn prepare<'r>(
     exchange: &Exchange,
     route: &'r Route,
     params: &Params<'_, '_>,
-    kept: &Kept,
     head: &mut Parts,
 ) -> Result<Changes<'r>, Reject> {
     let scope = Scope { exchange, route, params };
@@ -41,9 +40,20 @@ pub(super) fn prepare<'r>(
     let headers = &mut head.headers;
     changes.apply(headers);
     exchange.introduce(headers);
+    Ok(answer)
+}
+
+/// Tells the origin where the request came from, and by which way; what is answered from what is kept is
+/// told to nobody. `version` is the client's.
+pub(super) fn announce(
+    exchange: &Exchange,
+    kept: &Kept,
+    version: Version,
+    headers: &mut HeaderMap,
+) {
     headers.insert(REQUEST_ID, exchange.id.clone());
     set_forwarded(headers, &exchange.client, exchange.host.as_ref());
-    let via = match head.version {
+    let via = match version {
         Version::HTTP_10 => 0,
         Version::HTTP_11 => 1,
         _ => 2,
@@ -52,7 +62,12 @@ pub(super) fn prepare<'r>(
     if kept.trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    Ok(answer)
+}
+
+/// Whether a field that [`announce`] writes is another with each request or client, so that an answer that varies
+/// by it is for nobody else. What it says of scheme and host is part of every key.
+pub(super) fn is_of_one_request(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "x-forwarded-for" | "forwarded" | "via" | "x-request-id")
 }
 
 /// The size that the request's body may have on its route; `least` is what is known to come.

@@ -4,7 +4,7 @@ use http::{HeaderValue, Version};
 
 use super::exchange::Exchange;
 use crate::{
-    metrics::Finished,
+    metrics::{Cached, Finished},
     telemetry::{Record, Tls},
 };
 
@@ -46,6 +46,7 @@ impl Exchange {
             waited: self.waited,
             connect: self.connect,
             first_byte: self.first_byte,
+            cache: self.cached.map(Cached::word),
             tries: self.tries,
         }
     }

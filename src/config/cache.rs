@@ -52,7 +52,7 @@ pub struct CacheRules {
     pub heuristic: Duration,
     /// So long a stale answer is given at once while a fresh one is fetched, where the origin does not say it.
     pub stale_while_revalidate: Duration,
-    /// So long a stale answer is given while the origin fails, where the origin does not say it.
+    /// So long a stale answer is given while the origin says 500, 502, 503 or 504, where it does not say itself how long. While it does not answer at all, a stale one is given for a day, unless that is forbidden.
     pub stale_if_error: Duration,
     /// Words that are not listened to. Of the origin: `"no-store"`, `"private"`, `"no-cache"`, `"must-revalidate"`, `"vary"`, `"set-cookie"` (the answer is kept without its cookies); that a request has credentials (`"authorization"`); all that requests say to caches (`"request"`).
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]

@@ -10,7 +10,7 @@ use super::value::{Duration, File, Secret};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("required" = ["url"]))]
 pub struct Store {
-    /// Where it is: `redis://HOST[:PORT]`, with TLS `rediss://HOST[:PORT]`, or `unix:/PATH`. One server, or an address that leads to the one that takes writes, also after a failover; Cluster and Sentinel are not spoken.
+    /// Where it is: `redis://HOST[:PORT]`, with TLS `rediss://HOST[:PORT]`, or `unix:/PATH`: one server, or an address that leads to the one that takes writes, also after a failover. Or whom Sentinels call the primary of this name: `redis+sentinel://HOST[:PORT],HOST[:PORT]/NAME`, with TLS to them and to it `rediss+sentinel://`. Cluster is not spoken.
     #[schemars(example = &"redis://127.0.0.1:6379")]
     pub url: String,
     /// The user, where the store has several (ACL).
@@ -20,6 +20,9 @@ pub struct Store {
     /// The password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+    /// The password of the Sentinels, if they have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentinel_password: Option<Secret>,
     /// The number of the database.
     pub database: u16,
     /// The authorities (PEM) to trust for `rediss://`; by default the system's.
@@ -42,6 +45,7 @@ impl Default for Store {
             url: String::new(),
             username: None,
             password: None,
+            sentinel_password: None,
             database: 0,
             ca: None,
             timeout: Duration(std::time::Duration::from_millis(50)),

@@ -225,12 +225,16 @@ impl Limits {
         let terms = sharing.as_ref().map(|(_, terms)| *terms);
         let state = self.states.get((limit, route), |_, before| {
             let store = sharing.as_ref().map(|(store, _)| store);
-            let known = before.filter(|known| known.shape == shape && known.is_in(store)).cloned();
-            known.unwrap_or_else(|| {
-                let (keys, metrics) = (shape.1, metrics.clone());
-                let shared = sharing
-                    .map(|(store, terms)| Shared::new(limit, store, keys, terms, metrics.clone()));
-                Arc::new(State::new(shape, shared, metrics))
+            let known = before.filter(|known| known.shape.0 == shape.0 && known.is_in(store));
+            let keys = shape.1;
+            if let Some(same) = known.filter(|known| known.shape.1 == keys) {
+                return same.clone();
+            }
+            let shared = sharing
+                .map(|(store, terms)| Shared::new(limit, store, keys, terms, metrics.clone()));
+            Arc::new(match known {
+                Some(known) => known.resized(keys, shared),
+                None => State::new(shape, shared, metrics.clone()),
             })
         });
         if let Some(terms) = terms {
@@ -325,6 +329,12 @@ impl Limits {
             let here = all.iter().filter(|(_, used)| used.tally.is_none());
             ledger.start(here.map(|(name, used)| (name.clone(), used.clone())).collect());
         }
+    }
+
+    /// Tells stores for the last time what was used. Who does not answer holds this up for a second.
+    pub async fn settle(&self) {
+        let all: Vec<_> = self.used.now.lock().values().cloned().collect();
+        futures_util::future::join_all(all.iter().map(|used| used.settle())).await;
     }
 
     /// Keeps what was used for the last time. It blocks.

@@ -52,13 +52,13 @@ impl Limit {
             }
         }
         if let Some(most) = concurrent {
-            words.push(format!("{} of {most} at work", self.state.running(claim.key)));
+            words.push(format!("{} of {most} at work", self.state.hall.running(claim.key)));
         }
         if let Some(bandwidth) = tier.bandwidth {
             words.push(bandwidth.describe());
         }
         if let Some(delay) = self.delay {
-            let (waiting, own) = self.state.queue.len(claim.key);
+            let (waiting, own) = self.state.hall.queue.len(claim.key);
             words.push(format!(
                 "{waiting} of {} wait, {own} under this key, up to {}",
                 self.max_waiting,

@@ -5,9 +5,10 @@
 //! has to agree, and when a later one refuses, what earlier ones took is given back.
 //!
 //! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
-//! a limit counts, `rule` what holds for whom, `bandwidth` how fast answers go, `queue` and `lane` who waits and
-//! in which order, `standing` who kept within limits, `ledger` and `book` how what was used survives a restart,
-//! `shared` what several gateways count together, `busiest` and `sketch` which keys are asked for most.
+//! a limit counts, `rule` what holds for whom, `bandwidth` how fast answers go, `hall` who runs, `queue` and
+//! `lane` who waits and in which order, `standing` who kept within limits, `ledger` and `book` how what was used
+//! survives a restart, `shared` what several gateways count together, `busiest` and `sketch` which keys are asked
+//! for most.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit, or has to be counted in a store first, takes the way round, which the chain keeps in a box.
@@ -20,6 +21,7 @@ mod counted;
 mod explain;
 mod fields;
 mod gcra;
+mod hall;
 mod lane;
 mod ledger;
 mod page;
@@ -48,10 +50,10 @@ use http::HeaderMap;
 pub use self::{
     bandwidth::Pace,
     compile::{Limits, Place},
+    hall::Permit,
     pass::Pass,
     per_address::PerAddress,
     standing::Standing,
-    state::Permit,
     waiting::{Lost, Served, Waiting},
 };
 use self::{
@@ -114,7 +116,8 @@ impl Limiter {
 
     /// As [`Limiter::take`], after a wait: goes on behind the limit that had it wait.
     pub fn go_on(&self, turn: Served, ask: &Ask<'_>, mut visit: Visit<'_>) -> Verdict {
-        let Served { turn, limit, number, tier } = turn;
+        let Served { turn, limit, number, tier, given } = turn;
+        visit.pass.given = given;
         let now = limit.state.time(ask.now);
         match turn.map(Turn::accept) {
             Ok(Some(taken)) => {
@@ -127,7 +130,10 @@ impl Limiter {
                     }
                     Err(blocked) => {
                         limit.state.give_back(claim, now);
-                        return self.over((number, tier), (claim, blocked), ask, visit);
+                        if !limit.only_reports {
+                            return self.over((number, tier), (claim, blocked), ask, visit);
+                        }
+                        limit.report((claim, blocked), ask, &mut visit);
                     }
                 }
             }
@@ -140,7 +146,12 @@ impl Limiter {
                 return self.over((number, tier), (claim, blocked), ask, visit);
             }
         }
-        self.take_from(number + 1, ask, visit)
+        let Visit { pass, worker, reported } = visit;
+        let verdict = self.take_from(number + 1, ask, Visit { pass: &mut *pass, worker, reported });
+        if matches!(verdict, Verdict::Go) {
+            pass.given.keep();
+        }
+        verdict
     }
 
     #[inline]
@@ -224,12 +235,18 @@ impl Limiter {
     }
 
     /// The same, for somebody who waits.
-    fn hold(&self, ask: &Ask<'_>, pass: &Pass) -> Given {
-        Given(self.given(ask, pass).map(|(limit, claim)| (limit.clone(), claim)).collect())
+    fn hold(&self, ask: &Ask<'_>, pass: &mut Pass) -> Given {
+        let mut given = std::mem::take(&mut pass.given);
+        for (limit, claim) in self.given(ask, pass) {
+            given.add(limit, claim, limit.state.time(ask.now));
+        }
+        pass.taken = 0;
+        given
     }
 
     /// Refuses a request that waited in vain.
-    pub fn give_up(&self, lost: &Lost, ask: &Ask<'_>, visit: Visit<'_>) -> Refusal {
+    pub fn give_up(&self, lost: Lost, ask: &Ask<'_>, visit: Visit<'_>) -> Refusal {
+        visit.pass.given = lost.given;
         match self.refuse(lost.number, lost.tier, lost.refusal, ask, visit) {
             Verdict::Refuse(refusal) => refusal,
             Verdict::Go | Verdict::Wait(_) => lost.refusal,

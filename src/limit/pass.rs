@@ -4,11 +4,8 @@
 use http::HeaderMap;
 
 use super::{
-    Limiter,
-    bandwidth::Bandwidth,
-    rule::Limit,
-    state::{Permit, Taken},
-    used::Left,
+    Limiter, bandwidth::Bandwidth, hall::Permit, rule::Limit, state::Taken, used::Left,
+    waiting::Given,
 };
 use crate::config::LimitHeaders;
 
@@ -20,8 +17,10 @@ const TOLD: usize = 4;
 pub struct Pass {
     told: [Told; TOLD],
     count: u8,
-    /// Which limits of the route it took from, as bits.
+    /// Which limits of the route it took from since it waited, as bits.
     pub(super) taken: u32,
+    /// What it took before that.
+    pub(super) given: Given,
     permit: Option<Permit>,
     /// Those of more limits than one.
     permits: Vec<Permit>,
@@ -103,8 +102,9 @@ impl Pass {
         };
     }
 
-    /// Forgets what was taken: it was given back, and there is nothing to tell of it.
+    /// Gives back what was taken before it waited, and forgets the rest, which was: there is nothing to tell.
     pub(super) fn clear(&mut self) {
+        self.given = Given::default();
         (self.taken, self.count, self.permit, self.paced) = (0, 0, None, None);
         self.permits.clear();
     }

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use super::{
     Refusal, Standing,
-    section::gcra,
-    state::{Claim, Permit, State, Terms},
+    hall::Permit,
+    section::{MOST_KEYS, gcra},
+    state::{Claim, State, Terms},
 };
 use crate::{
     config::{self, Path, Problem, Problems},
@@ -55,17 +56,22 @@ impl PerAddress {
         if table.max_keys == 0 {
             problems.push(Problem::error(at.key("max-keys"), "no address could be known"));
         }
+        if table.max_keys > MOST_KEYS {
+            let message = format!("at most {MOST_KEYS} addresses are known");
+            problems.push(Problem::error(at.key("max-keys"), message).help("1000000 take 66 MiB"));
+        }
         if table.connections == Some(0) {
             problems.push(Problem::error(at.key("connections"), "nobody could connect"));
         }
         let allowance = |terms: Option<Terms>, before: Option<&Allowance>, reject| {
-            let shape = (shape.clone(), table.max_keys);
-            let known = before.filter(|known| known.state.shape == shape);
-            let state = known.map(|known| known.state.clone());
-            let state = state.unwrap_or_else(|| {
-                Arc::new(State::new(shape, None, Arc::new(LimitMetrics::new(0, &[]))))
-            });
-            terms.map(|terms| Allowance { terms, state, reject })
+            let terms = terms?;
+            let (shape, keys) = (shape.clone(), table.max_keys);
+            let state = match before.map(|known| &known.state) {
+                Some(known) if known.shape == (shape.clone(), keys) => known.clone(),
+                Some(known) if known.shape.0 == shape => Arc::new(known.resized(keys, None)),
+                _ => Arc::new(State::new((shape, keys), None, Arc::new(LimitMetrics::new(0, &[])))),
+            };
+            Some(Allowance { terms, state, reject })
         };
         let mut terms = |written: Option<config::Rate>, key: &'static str| {
             let rate = gcra(written?, None, &at.key(key), problems)?;

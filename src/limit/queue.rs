@@ -58,6 +58,8 @@ struct Line {
 /// Somebody who waits.
 #[derive(Debug)]
 struct Waits {
+    /// What it takes from: a reload may have made another, whose requests wait here too.
+    state: Arc<State>,
     claim: Claim,
     came: u64,
     good: bool,
@@ -194,34 +196,34 @@ impl Queue {
         let (id, good) = (inner.last, class == 0);
         state.metrics.waiting(good).inc();
         let ear = Arc::new(Ear::default());
-        let waits = Waits { claim, came, good, ear: ear.clone() };
+        let waits = Waits { state: state.clone(), claim, came, good, ear: ear.clone() };
         let line = inner.lanes.entry(claim.key).or_default();
         line.lane.push(client, class, Waiter { id, cost: claim.cost, what: waits });
-        self.advance(state, &mut inner, claim.key, came);
+        self.advance(&mut inner, claim.key, came);
         drop(inner);
         Ok(Seat { state: state.clone(), comer, id, ear })
     }
 
     /// Lets those go under a key whose turn has come.
-    pub(super) fn pump(&self, state: &Arc<State>, key: u64, now: Instant) {
-        self.advance(state, &mut self.inner.lock(), key, state.time(now));
+    pub(super) fn pump(&self, key: u64, now: u64) {
+        self.advance(&mut self.inner.lock(), key, now);
     }
 
-    fn advance(&self, state: &Arc<State>, inner: &mut Inner, key: u64, now: u64) {
+    fn advance(&self, inner: &mut Inner, key: u64, now: u64) {
         let Some(line) = inner.lanes.get_mut(&key) else { return };
         let mut next = None;
         while let Some(first) = line.lane.first() {
-            let Waits { claim, came, .. } = first.what;
+            let Waits { ref state, claim, came, .. } = first.what;
             match state.take_late(claim, came, now) {
                 Ok(taken) => {
                     let Some(Waiter { id, what, .. }) = line.lane.pop() else { break };
                     inner.waiting -= 1;
                     self.busy(key).fetch_sub(1, Relaxed);
-                    state.metrics.waiting(what.good).dec();
+                    what.state.metrics.waiting(what.good).dec();
                     if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
                         line.driver = None;
                     }
-                    what.ear.go(Turn::new(taken, state.clone(), claim));
+                    what.ear.go(Turn::new(taken, what.state, claim));
                 }
                 Err(Blocked::Until(time)) => {
                     next = Some(time);
@@ -254,7 +256,7 @@ impl Queue {
         inner.waiting -= 1;
         self.busy(key).fetch_sub(1, Relaxed);
         state.metrics.waiting(left.what.good).dec();
-        self.advance(state, &mut inner, key, state.time(Instant::now()));
+        self.advance(&mut inner, key, state.time(Instant::now()));
     }
 }
 
@@ -327,19 +329,19 @@ impl Seat {
 
     /// Its timer went off: lets those go whose turn it is.
     fn look(&self) {
-        let queue = &self.state.queue;
+        let queue = &self.state.hall.queue;
         let mut inner = queue.inner.lock();
         let key = self.comer.claim.key;
         if let Some(line) = inner.lanes.get_mut(&key) {
             line.set = None;
         }
         let now = self.state.time(Instant::now());
-        queue.advance(&self.state, &mut inner, key, now);
+        queue.advance(&mut inner, key, now);
     }
 
     fn late(&self) -> NoTurn {
         let now = self.state.time(Instant::now());
-        let turn = self.state.queue.inner.lock().turn(&self.state, &self.comer, now);
+        let turn = self.state.hall.queue.inner.lock().turn(&self.state, &self.comer, now);
         let after = turn.map(|turn| Duration::from_nanos(turn.saturating_sub(now)));
         NoTurn { after, blocked: turn.map_or(Blocked::Running, Blocked::Until) }
     }
@@ -347,7 +349,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.state.queue.leave(&self.state, &self.comer, self.id);
+        self.state.hall.queue.leave(&self.state, &self.comer, self.id);
         // A turn that it did not hear of goes back here, where nothing is locked.
         drop(self.ear.listen());
     }

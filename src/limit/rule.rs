@@ -10,6 +10,7 @@ use super::{
     busiest::Busiest,
     fields::Policy,
     queue::{Comer, NoTurn, Seat},
+    quota::Window,
     shared::Sharing,
     standing::Standing,
     state::{Blocked, Claim, State, Taken, Terms},
@@ -107,7 +108,7 @@ impl Limit {
     /// Takes at once what a request asks for, if that does not overtake others.
     #[inline]
     pub(super) fn take(&self, claim: Claim, now: u64) -> Result<Taken, Blocked> {
-        let queue = &self.state.queue;
+        let queue = &self.state.hall.queue;
         if self.delay.is_some() && queue.waits(claim.key) && queue.len(claim.key).1 > 0 {
             return Err(Blocked::Queue);
         }
@@ -136,7 +137,27 @@ impl Limit {
     fn refund(&self, claim: Claim) {
         if let (Some(used), Some(account), Some(_)) = (&self.used, claim.account, claim.terms.quota)
         {
-            used.give_back(account, claim.cost);
+            used.give_back(account, claim.cost, None);
+        }
+    }
+
+    /// The day or month that a request counts in which was let through just now.
+    pub(super) fn window(&self, claim: Claim) -> Option<Window> {
+        claim.terms.quota?;
+        Some(self.used.as_ref()?.window(claim.account?))
+    }
+
+    /// As [`Limit::give_back`], of what a request took that waited since then: its key owed so much, and it
+    /// counted in this day or month.
+    pub(super) fn give_back_late(
+        &self,
+        claim: Claim,
+        (tat, window): (u64, Option<Window>),
+        now: u64,
+    ) {
+        self.state.give_back_late(claim, tat, now);
+        if let (Some(used), Some(account), Some(_)) = (&self.used, claim.account, window) {
+            used.give_back(account, claim.cost, window);
         }
     }
 
@@ -159,7 +180,7 @@ impl Limit {
         let personal = self.state.shape.0.is_personal();
         let most = self.max_waiting;
         let comer = Comer { claim, client, class, personal, patience, most, now: ask.now };
-        self.state.queue.sit(&self.state, comer).map_err(|none| self.no_turn(none))
+        self.state.hall.queue.sit(&self.state, comer).map_err(|none| self.no_turn(none))
     }
 
     /// Notes a request over the limit, if that is its client's fault: at an allowance of its own, or at
@@ -170,7 +191,7 @@ impl Limit {
         }
         let client = self.client(ask);
         let own = self.state.shape.0.is_personal();
-        if own || self.state.queue.of(claim.key, client) >= waiting {
+        if own || self.state.hall.queue.of(claim.key, client) >= waiting {
             self.metrics.offences.inc();
             self.standing.offend(client, ask.now);
         }

@@ -25,6 +25,9 @@ use crate::{
 /// The longest lease: so long may what a gateway holds be out of others' reach.
 const LONGEST_LEASE: Duration = Duration::from_secs(10);
 
+/// The most keys that a limit may know: a table of so many takes 3 GiB when it is full.
+pub(super) const MOST_KEYS: u32 = 50_000_000;
+
 /// More gateways than anybody has.
 const MOST_GATEWAYS: u32 = 1_000;
 
@@ -53,6 +56,10 @@ impl Section<'_> {
         let config::Limit { max_waiting, max_keys, headers, .. } = *self.limit;
         if max_keys == 0 {
             self.wrong("max-keys", "no key could be known", "a number, as 100000");
+        }
+        if max_keys > MOST_KEYS {
+            let message = format!("a limit knows at most {MOST_KEYS} keys");
+            self.wrong("max-keys", &message, "1000000 take 66 MiB");
         }
         let (recipe, terms, cost, tiers, store) = (recipe?, terms?, cost?, tiers?, store?);
         self.check_cost(&cost, terms, &tiers);

@@ -4,27 +4,21 @@
 //! way. Terms are the caller's: a reload changes them, and what is owed goes on.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
-        atomic::{
-            AtomicU32, AtomicU64,
-            Ordering::{Acquire, Relaxed, SeqCst},
-            fence,
-        },
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
     gcra::{Gcra, Over},
-    queue::Queue,
+    hall::{Hall, Permit},
     quota::Quota,
     shared::Shared,
-    table::Table,
+    table::{Shown, Table},
     used::{Account, Left},
 };
 use crate::{key::Recipe, metrics::LimitMetrics, store::Store};
@@ -35,13 +29,13 @@ pub(super) struct State {
     /// What its keys are made of, and how many it knows.
     pub(super) shape: (Recipe, u32),
     pub(super) metrics: Arc<LimitMetrics>,
-    pub(super) queue: Queue,
+    /// Who runs, and who waits.
+    pub(super) hall: Arc<Hall>,
     /// Where its rate is counted, if several gateways share it; what is `owed` then holds while the store
     /// cannot be asked.
     pub(super) shared: Option<Box<Shared>>,
     epoch: Instant,
     owed: Owed,
-    running: Running,
 }
 
 /// What holds for a request.
@@ -118,24 +112,8 @@ pub(super) enum Owed {
     Many(Table),
 }
 
-/// How many run, by key. Whoever does not run is not in it.
-#[derive(Debug)]
-enum Running {
-    One(AtomicU32),
-    Many(Box<[Mutex<HashMap<u64, u32>>; SHARDS]>),
-}
-
-const SHARDS: usize = 16;
-
 /// How late a timer may be, in nanoseconds, without anybody losing by it.
 const LATE: u64 = 5_000_000;
-
-/// Somebody who runs; no more, when this is dropped.
-#[derive(Debug)]
-pub struct Permit {
-    state: Arc<State>,
-    key: u64,
-}
 
 impl State {
     pub(super) fn new(
@@ -143,23 +121,28 @@ impl State {
         shared: Option<Shared>,
         metrics: Arc<LimitMetrics>,
     ) -> Self {
-        let single = shape.0.is_single();
+        let (single, epoch) = (shape.0.is_single(), Instant::now());
         let keys = usize::try_from(shape.1).unwrap_or(usize::MAX);
         Self {
             shape,
             metrics,
-            queue: Queue::default(),
+            hall: Arc::new(Hall::new(single, epoch)),
             shared: shared.map(Box::new),
-            epoch: Instant::now(),
+            epoch,
             owed: match single {
                 true => Owed::One(AtomicU64::new(0)),
                 false => Owed::Many(Table::new(keys)),
             },
-            running: match single {
-                true => Running::One(AtomicU32::new(0)),
-                false => Running::Many(Default::default()),
-            },
         }
+    }
+
+    /// The same for another number of keys: what is owed and who runs or waits goes on. What those take who came
+    /// before is no longer seen here.
+    pub(super) fn resized(&self, keys: u32, shared: Option<Shared>) -> Self {
+        let shape = (self.shape.0.clone(), keys);
+        let resized = Self::new(shape, shared, self.metrics.clone());
+        resized.owed.take_in(&self.owed, self.time(Instant::now()));
+        Self { hall: self.hall.clone(), epoch: self.epoch, ..resized }
     }
 
     /// Whether its rate is counted in this store, or in none.
@@ -205,8 +188,7 @@ impl State {
     ) -> Result<Taken, Blocked> {
         let concurrent = claim.terms.concurrent;
         let Some(most) = concurrent else { return Ok(Taken { tat, permit: None, left: None }) };
-        if self.running.enter(claim.key, most) {
-            let permit = Permit { state: self.clone(), key: claim.key };
+        if let Some(permit) = self.hall.enter(claim.key, most) {
             return Ok(Taken { tat, permit: Some(permit), left: None });
         }
         self.give_back(claim, now);
@@ -251,6 +233,17 @@ impl State {
         }
     }
 
+    /// As [`State::give_back`], when the key owed so much after it was taken: what time has paid for since then
+    /// does not come back.
+    pub(super) fn give_back_late(&self, claim: Claim, owed: u64, now: u64) {
+        let Some(rate) = claim.terms.rate else { return };
+        let put = self.shared.as_ref().and_then(|shared| self.put_back(shared, rate, claim, now));
+        if put.is_none() {
+            let price = rate.price(claim.cost).unwrap_or(0).min(owed.saturating_sub(now));
+            self.owed.with(claim.key, now, |tat| *tat = tat.saturating_sub(price));
+        }
+    }
+
     /// What a key owes.
     pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
         let known = match &self.shared {
@@ -263,26 +256,12 @@ impl State {
         self.owed.peek(key, now).max(known.unwrap_or(0))
     }
 
-    /// How many run under a key.
-    pub(super) fn running(&self, key: u64) -> u32 {
-        match &self.running {
-            Running::One(count) => count.load(Relaxed),
-            Running::Many(shards) => {
-                shards[shard(key)].lock().get(&key).copied().unwrap_or_default()
-            }
-        }
-    }
-
     /// About how many keys owe something, or run.
     pub(super) fn keys(&self) -> usize {
         let now = self.time(Instant::now());
         let owing = self.owed.keys(now);
-        let running = match &self.running {
-            Running::One(count) => usize::from(count.load(Relaxed) > 0),
-            Running::Many(shards) => shards.iter().map(|shard| shard.lock().len()).sum(),
-        };
         let shared = self.shared.as_deref().map_or(0, Shared::keys);
-        owing.max(running).max(shared)
+        owing.max(self.hall.keys()).max(shared)
     }
 }
 
@@ -291,6 +270,18 @@ impl Owed {
         match self {
             Self::One(owed) => owed.load(Relaxed),
             Self::Many(table) => table.peek(key, now),
+        }
+    }
+
+    /// Takes in what another owes.
+    fn take_in(&self, other: &Self, now: u64) {
+        match (self, other) {
+            (Self::One(own), Self::One(other)) => own.store(other.load(Relaxed), Relaxed),
+            (Self::Many(own), Self::Many(other)) => other.each(now, |shown| match shown {
+                Shown::Key(key, time) => own.with(key, now, |owed| *owed = time.max(*owed)),
+                Shown::Others(first, time) => own.raise(first, other.sets(), time),
+            }),
+            (Self::One(_), Self::Many(_)) | (Self::Many(_), Self::One(_)) => {}
         }
     }
 
@@ -319,59 +310,6 @@ impl Owed {
                 Ok(_) => return acted,
                 Err(found) => before = found,
             }
-        }
-    }
-}
-
-fn shard(key: u64) -> usize {
-    // The remainder is below 16.
-    (key % SHARDS as u64) as usize
-}
-
-impl Running {
-    fn enter(&self, key: u64, most: u32) -> bool {
-        match self {
-            Self::One(count) => {
-                let more = |count: u32| Some(count + 1).filter(|count| *count <= most);
-                count.fetch_update(Acquire, Relaxed, more).is_ok()
-            }
-            Self::Many(shards) => {
-                let mut shard = shards[shard(key)].lock();
-                let count = shard.entry(key).or_default();
-                if *count < most {
-                    *count += 1;
-                    return true;
-                }
-                if *count == 0 {
-                    shard.remove(&key);
-                }
-                false
-            }
-        }
-    }
-
-    fn leave(&self, key: u64) {
-        match self {
-            Self::One(count) => drop(count.fetch_sub(1, SeqCst)),
-            Self::Many(shards) => {
-                let mut shard = shards[shard(key)].lock();
-                let count = shard.entry(key).or_default();
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    shard.remove(&key);
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.state.running.leave(self.key);
-        // Whoever begins to wait says so before it looks whether it has to: one of both sees the other.
-        fence(SeqCst);
-        if self.state.queue.waits(self.key) {
-            self.state.queue.pump(&self.state, self.key, Instant::now());
         }
     }
 }

@@ -7,10 +7,9 @@
 //!
 //! What is told is the sum since a key came to be counted here, not the difference to what was told before: to
 //! say it once more does no harm, and it is not known of an answer that did not come whether it was heard. A
-//! key has a field of its own for each gateway, and a new one when it was forgotten meanwhile.
+//! key has a field for each gateway, which holds a sum of its own for each time that it came to be counted.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, LazyLock, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -35,6 +34,7 @@ use super::{
 };
 use crate::{
     config::{Calendar, OnFailure},
+    key::{ByKey, shard},
     metrics::LimitMetrics,
     store::{Script, Store, Unavailable},
 };
@@ -45,6 +45,9 @@ static TELL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("tell.
 /// Keys that are told at the same time.
 const AT_ONCE: usize = 64;
 
+/// How long a store is told something at the end.
+const LAST: Duration = Duration::from_secs(1);
+
 /// When the store is asked again that could not be.
 const LATER: Duration = Duration::from_millis(200);
 
@@ -54,7 +57,11 @@ const DAY: u64 = 86_400_000;
 /// So many times what was not told is more than what is left: then it is told at once.
 const URGENT: u64 = 8;
 
-const SHARDS: u64 = 16;
+/// Of the keys of a shard that is full one part of these has to be told before somebody looks for those that
+/// can be let go: that takes as long as there are keys, and a flood of new ones comes by each time.
+const SOME: usize = 8;
+
+const SHARDS: usize = 16;
 
 /// What is to be told to a store, and how.
 #[derive(Debug)]
@@ -65,9 +72,9 @@ pub(super) struct Tally {
     terms: RwLock<Sharing>,
     /// Sets this process apart from others.
     gateway: u64,
-    /// Sets apart what one key was counted under.
+    /// Sets apart the times that a key came to be counted; the later has the larger.
     number: AtomicU64,
-    shards: Box<[Mutex<HashMap<u64, Own>>]>,
+    shards: Box<[Mutex<Shard>]>,
     /// Keys of a shard.
     most: usize,
     news: Arc<News>,
@@ -81,6 +88,26 @@ pub(super) struct Tally {
 struct News {
     some: Notify,
     urgent: Notify,
+}
+
+/// Some of the keys.
+#[derive(Debug, Default)]
+struct Shard {
+    keys: ByKey<Own>,
+    /// How often one was told since those that the store knows were let go.
+    told: usize,
+}
+
+impl Shard {
+    /// Whether there is room for a key, if need be instead of those that the store knows.
+    fn has_room(&mut self, key: u64, most: usize) -> bool {
+        let known = self.keys.contains_key(&key);
+        if !known && self.keys.len() >= most && self.told.saturating_mul(SOME) >= most {
+            self.keys.retain(|_, own| !own.is_told());
+            self.told = 0;
+        }
+        known || self.keys.len() < most
+    }
 }
 
 /// What a key used here.
@@ -118,7 +145,7 @@ impl Tally {
             gateway: u64::from_be_bytes(gateway),
             number: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            most: usize::try_from(u64::from(keys).div_ceil(SHARDS)).unwrap_or(usize::MAX),
+            most: usize::try_from(u64::from(keys).div_ceil(SHARDS as u64)).unwrap_or(usize::MAX),
             news: Arc::default(),
             alone: AtomicBool::new(false),
             keeper: OnceLock::new(),
@@ -157,13 +184,14 @@ impl Tally {
     /// Takes note of what a key used here in this day or month, and what was given back; so much is left of its
     /// quota.
     pub(super) fn note(&self, key: u64, window: Window, (taken, back): (u64, u64), left: u64) {
-        let mut shard = self.shard(key).lock();
-        let full = shard.len() >= self.most && !shard.contains_key(&key);
-        if full {
-            // What the store knows need not be known here.
-            shard.retain(|_, own| !own.is_told());
+        if (taken, back) == (0, 0) {
+            return;
         }
-        let room = shard.len() < self.most;
+        let mut shard = self.shard(key).lock();
+        if !shard.has_room(key, self.most) {
+            self.metrics.store_lost.inc();
+            return;
+        }
         let new = || Own {
             window,
             number: self.number.fetch_add(1, Relaxed),
@@ -171,14 +199,7 @@ impl Tally {
             back: 0,
             told: (0, 0),
         };
-        let own = match shard.entry(key) {
-            Entry::Occupied(own) => own.into_mut(),
-            Entry::Vacant(place) if room => place.insert(new()),
-            Entry::Vacant(_) => {
-                self.metrics.store_lost.inc();
-                return;
-            }
-        };
+        let own = shard.keys.entry(key).or_insert_with(new);
         if own.window < window {
             *own = new();
         }
@@ -203,9 +224,8 @@ impl Tally {
         });
     }
 
-    fn shard(&self, key: u64) -> &Mutex<HashMap<u64, Own>> {
-        // The remainder is below 16.
-        &self.shards[(key % SHARDS) as usize]
+    fn shard(&self, key: u64) -> &Mutex<Shard> {
+        &self.shards[shard(key, SHARDS)]
     }
 
     /// What the store was not told.
@@ -213,7 +233,7 @@ impl Tally {
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            let untold = shard.iter().filter(|(_, own)| !own.is_told());
+            let untold = shard.keys.iter().filter(|(_, own)| !own.is_told());
             all.extend(untold.map(|(key, own)| (*key, *own)));
         }
         all
@@ -255,14 +275,17 @@ impl Used {
             let told = tally.tell(key, own, calendar).await;
             if let Ok(sum) = &told {
                 let mut shard = tally.shard(key).lock();
-                let now = shard.get_mut(&key).filter(|now| now.number == own.number);
+                let Shard { keys, told } = &mut *shard;
+                let now = keys.get_mut(&key).filter(|now| now.number == own.number);
                 let since = now.map_or(0, |now| {
                     now.told = (own.taken, own.back);
-                    if !now.is_told() {
-                        tally.news.some.notify_one();
+                    match now.is_told() {
+                        true => *told += 1,
+                        false => tally.news.some.notify_one(),
                     }
                     (now.taken - own.taken).saturating_sub(now.back - own.back)
                 });
+                drop(shard);
                 self.learn(key, own.window, sum.saturating_add(since));
             }
             told
@@ -278,6 +301,14 @@ impl Used {
             }
         }
         true
+    }
+
+    /// Tells the store for the last time what is new, if it answers.
+    pub(super) async fn settle(&self) {
+        if let Some(tally) = &self.tally {
+            // What the store does not take in time was used all the same, and nobody will know.
+            let _ = timeout(LAST, self.tell(tally)).await;
+        }
     }
 }
 
@@ -300,5 +331,32 @@ async fn keep(used: Weak<Used>, news: Arc<News>) {
                 false => sleep(LATER).await,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(taken: u64, told: u64) -> Own {
+        Own { window: Window::at(Calendar::Day, 0), number: 0, taken, back: 0, told: (told, 0) }
+    }
+
+    #[test]
+    fn a_shard_that_is_full_is_looked_through_only_when_enough_was_told() {
+        let mut shard = Shard::default();
+        for key in 0..16 {
+            assert!(shard.has_room(key, 16));
+            shard.keys.insert(key, own(1, u64::from(key < 2)));
+        }
+        assert!(shard.has_room(3, 16), "it has a place");
+        shard.told = 1;
+        assert!(!shard.has_room(100, 16) && shard.keys.len() == 16);
+        shard.told = 2;
+        assert!(shard.has_room(100, 16) && shard.keys.len() == 14);
+        assert_eq!(shard.told, 0);
+        assert!(!shard.keys.contains_key(&0) && shard.keys.contains_key(&15), "only what was told");
+        shard.keys.extend([(100, own(1, 0)), (101, own(1, 0))]);
+        assert!(!shard.has_room(102, 16));
     }
 }

@@ -1,28 +1,32 @@
 -- Takes note of what a gateway used of a key's quota, and says what all of them did.
 --
--- KEYS[1]  the key's day or month; a hash with a field for each gateway: "TAKEN GIVEN-BACK"
--- ARGV     the gateway, as two numbers; what it took and what it gave back, each since it began, which never
---          become less: to hear the same twice, or late, changes nothing; when the day or month is forgotten,
---          in milliseconds since 1970
+-- KEYS[1]  the key's day or month; a hash with a field for each gateway: "NUMBER TAKEN BACK TAKEN BACK", the
+--          last two of what was counted under smaller numbers
+-- ARGV     the gateway; the number of the time that it began to count the key; what it took and what it gave
+--          back, each since then, which never become less: to hear the same twice, or late, changes nothing;
+--          when the day or month is forgotten, in milliseconds since 1970
 -- returns  what all gateways used
-local field = ARGV[1] .. '.' .. ARGV[2]
+local field, number = ARGV[1], tonumber(ARGV[2])
 local function parts(value)
-  local taken, back = string.match(value, '^(%d+) (%d+)$')
-  return tonumber(taken) or 0, tonumber(back) or 0
+  local n, t, b, et, eb = string.match(value, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+  return tonumber(n) or 0, tonumber(t) or 0, tonumber(b) or 0, tonumber(et) or 0, tonumber(eb) or 0
 end
 
-local taken, back = tonumber(ARGV[3]), tonumber(ARGV[4])
-local known = redis.call('HGET', KEYS[1], field)
-if known then
-  local t, b = parts(known)
-  taken, back = math.max(taken, t), math.max(back, b)
+local n, taken, back, earlier, returned = parts(redis.call('HGET', KEYS[1], field) or '')
+if number > n then
+  -- A gateway begins anew with a key that it forgot, when all of that was told.
+  n, earlier, returned, taken, back = number, earlier + taken, returned + back, 0, 0
 end
-redis.call('HSET', KEYS[1], field, string.format('%d %d', taken, back))
+if number == n then
+  taken, back = math.max(taken, tonumber(ARGV[3])), math.max(back, tonumber(ARGV[4]))
+end
+local value = string.format('%d %d %d %d %d', n, taken, back, earlier, returned)
+redis.call('HSET', KEYS[1], field, value)
 redis.call('PEXPIREAT', KEYS[1], ARGV[5])
 
 local used = 0
 for _, value in ipairs(redis.call('HVALS', KEYS[1])) do
-  local t, b = parts(value)
-  used = used + t - b
+  local _, t, b, et, eb = parts(value)
+  used = used + t - b + et - eb
 end
 return math.max(used, 0)

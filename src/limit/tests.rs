@@ -122,7 +122,7 @@ async fn ask(limiter: Arc<Limiter>, client: u8, headers: HeaderMap, method: Meth
         let mut turn = Some(waiting.wait().await);
         verdict = with(&mut pass, &mut |ask, visit| match turn.take().unwrap() {
             Ok(turn) => limiter.go_on(turn, ask, visit),
-            Err(lost) => Verdict::Refuse(limiter.give_up(&lost, ask, visit)),
+            Err(lost) => Verdict::Refuse(limiter.give_up(lost, ask, visit)),
         });
     }
 }
@@ -355,6 +355,37 @@ async fn who_goes_away_while_it_waits_gives_back_what_other_limits_gave() {
     assert!(!gate.may(1).await);
 }
 
+/// Ten wait in vain for somebody who runs, and meanwhile time gives the first limit back all that it gave them.
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_after_a_long_wait_is_no_gift() {
+    let sections = "[limit.a]\nrate = \"10/s\"\n\
+                    [limit.b]\nconcurrent = 1\npriority = false\nover = { delay = \"5s\" }\n";
+    let both = Gate::new(sections, &["a", "b"]);
+    let alone = Gate::after(Some(&both), sections, &["a"]);
+    for gone in [false, true] {
+        let _runs = both.ask(1).await.unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..9 {
+            waiting.push(both.send(1).await);
+        }
+        assert!(!alone.may(1).await, "they took all that there is");
+        tokio::time::sleep(Duration::from_millis(4_990)).await;
+        let mut let_in = 0;
+        while alone.may(1).await {
+            let_in += 1;
+        }
+        assert_eq!(let_in, 10, "a burst");
+        if gone {
+            waiting.iter().for_each(JoinHandle::abort);
+        }
+        for one in waiting {
+            assert!(!matches!(one.await, Ok(Ok(_))), "nobody ended");
+        }
+        assert!(!alone.may(1).await, "gone: {gone}");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn so_many_run_at_a_time_and_the_next_waits_for_one_to_end() {
     let gate = Gate::one("concurrent = 2\nover = { delay = \"10s\" }");
@@ -487,6 +518,39 @@ async fn what_is_owed_outlives_a_reload_as_long_as_the_keys_mean_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_that_is_to_know_more_or_fewer_keys_forgives_nobody() {
+    let limit = |keys: u32| {
+        format!(
+            "[limit.l]\nrate = \"1/s\"\nburst = 2\nconcurrent = 2\nmax-keys = {keys}\n\
+             over = {{ delay = \"9s\" }}\n[limit.r]\nrate = \"1/h\"\nmax-keys = {keys}\n"
+        )
+    };
+    let first = Gate::new(&limit(1_000), &["l"]);
+    let strict = Gate::after(Some(&first), &limit(1_000), &["r"]);
+    for client in 1..100 {
+        assert!(strict.may(client).await);
+    }
+    let (one, two) = (first.ask(1).await.unwrap(), first.ask(1).await.unwrap());
+    let waits = first.send(1).await;
+    for keys in [7, 900_000] {
+        let next = Gate::after(Some(&strict), &limit(keys), &["r"]);
+        for client in 1..100 {
+            assert!(!next.may(client).await, "{keys}: {client} was limited");
+        }
+    }
+    let more = Gate::after(Some(&strict), &limit(5_000), &["l"]);
+    let behind = more.send(1).await;
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert!(!waits.is_finished() && !behind.is_finished(), "two run, who came before the reload");
+    drop((first, strict, one));
+    let _third = waits.await.unwrap().unwrap();
+    tokio::task::yield_now().await;
+    assert!(!behind.is_finished());
+    drop(two);
+    assert!(behind.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_and_who_comes_by_new_rules_share_one_queue() {
     let first = Gate::one("rate = \"1/s\"\nburst = 1\nover = { delay = \"9s\" }");
     assert!(first.may(1).await);
@@ -595,6 +659,29 @@ async fn a_clock_that_is_set_back_gives_nothing_back() {
     assert_eq!(gate.ask(1).await.err(), used_up(DAY + DAY / 2));
     WALL.set(noon);
     assert_eq!(gate.ask(1).await.err(), used_up(DAY / 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_yesterday_does_not_come_back_today() {
+    let sections = "[limit.a]\nquota = \"2/day\"\n\
+                    [limit.b]\nconcurrent = 1\nover = { delay = \"5s\" }\n";
+    let both = Gate::new(sections, &["a", "b"]);
+    let alone = Gate::after(Some(&both), sections, &["a"]);
+    let noon = WALL.get();
+    for gone in [false, true] {
+        let _runs = both.ask(1).await.unwrap();
+        let waits = both.send(1).await;
+        assert!(!alone.may(1).await);
+        WALL.set(WALL.get() + DAY);
+        assert!(alone.may(1).await && alone.may(1).await);
+        if gone {
+            waits.abort();
+        }
+        assert!(!matches!(waits.await, Ok(Ok(_))), "nobody ended");
+        assert!(!alone.may(1).await, "gone: {gone}");
+        WALL.set(WALL.get() + DAY);
+    }
+    WALL.set(noon);
 }
 
 #[tokio::test(start_paused = true)]

@@ -174,12 +174,26 @@ impl Used {
         Ok(Left::new(quota, count, now, account.wall))
     }
 
-    /// Gives back what a request took that was not let through after all.
-    pub(super) fn give_back(&self, account: Account, cost: u64) {
+    /// The day or month that a key counts in.
+    pub(super) fn window(&self, account: Account) -> Window {
         let now = Window::at(self.shape.calendar, account.wall);
-        self.counts.with(account.key, now.floor(), |count| {
-            *count = quota::give_back(*count, now, cost);
+        quota::open(self.counts.peek(account.key, now.floor()), now).0
+    }
+
+    /// Gives back what a request took that was not let through after all: in this day or month, if it is
+    /// another by now.
+    pub(super) fn give_back(&self, account: Account, cost: u64, window: Option<Window>) {
+        let now = Window::at(self.shape.calendar, account.wall);
+        let gives = self.counts.with(account.key, now.floor(), |count| {
+            let same = window.is_none_or(|window| quota::open(*count, now).0 == window);
+            if same {
+                *count = quota::give_back(*count, now, cost);
+            }
+            same
         });
+        if !gives {
+            return;
+        }
         if let Some(tally) = &self.tally {
             tally.note(account.key, now, (0, cost), u64::MAX);
         }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     Refusal,
     queue::{Seat, Turn},
+    quota::Window,
     rule::Limit,
     shared::Question,
     state::{Blocked, Claim},
@@ -33,20 +34,47 @@ pub(super) enum Place {
     Store(Question),
 }
 
-/// What the limits before this one gave. Unless it is kept, it goes back.
+/// What limits gave to somebody who then had to wait at another. Unless it is kept, it goes back.
+#[derive(Debug, Default)]
+pub(super) struct Given(Vec<Gift>);
+
+/// What one of them gave. Much time may pass before it goes back.
 #[derive(Debug)]
-pub(super) struct Given(pub(super) Vec<(Arc<Limit>, Claim)>);
+struct Gift {
+    limit: Arc<Limit>,
+    claim: Claim,
+    /// What its key owed then.
+    tat: u64,
+    /// The day or month that it counts in.
+    window: Option<Window>,
+}
 
 impl Given {
-    fn keep(mut self) {
+    /// Adds what a limit gave just now.
+    pub(super) fn add(&mut self, limit: &Arc<Limit>, claim: Claim, now: u64) {
+        let (tat, window) = (limit.state.peek(claim.key, now), limit.window(claim));
+        self.0.push(Gift { limit: limit.clone(), claim, tat, window });
+    }
+
+    /// It is the request's.
+    pub(super) fn keep(&mut self) {
         self.0.clear();
+    }
+
+    #[cold]
+    fn give_back(&mut self) {
+        for Gift { limit, claim, tat, window } in self.0.drain(..) {
+            limit.give_back_late(claim, (tat, window), limit.state.time(Instant::now()));
+        }
     }
 }
 
 impl Drop for Given {
+    #[inline]
     fn drop(&mut self) {
-        for (limit, claim) in self.0.drain(..) {
-            limit.give_back(claim, limit.state.time(Instant::now()));
+        // Nearly nobody waited.
+        if !self.0.is_empty() {
+            self.give_back();
         }
     }
 }
@@ -58,6 +86,7 @@ pub struct Served {
     pub(super) limit: Arc<Limit>,
     pub(super) number: usize,
     pub(super) tier: usize,
+    pub(super) given: Given,
 }
 
 /// A request whose turn did not come.
@@ -66,6 +95,7 @@ pub struct Lost {
     pub(super) number: usize,
     pub(super) tier: usize,
     pub(super) refusal: Refusal,
+    pub(super) given: Given,
 }
 
 impl Waiting {
@@ -85,12 +115,10 @@ impl Waiting {
                     Ok(turn)
                 }
                 Err(none) => {
-                    given.keep();
-                    return Err(Lost { number, tier, refusal: limit.no_turn(none) });
+                    return Err(Lost { number, tier, refusal: limit.no_turn(none), given });
                 }
             },
         };
-        given.keep();
-        Ok(Served { turn, limit, number, tier })
+        Ok(Served { turn, limit, number, tier, given })
     }
 }

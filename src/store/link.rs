@@ -2,13 +2,13 @@
 //!
 //! In: commands. Out: answers, in time or not at all. One task of the control side connects: at once, and
 //! after a failure with growing delay. A connection that is closed, or that leaves so many commands in a
-//! row without an answer, is given up on the spot: from then on nobody waits, until there is another.
+//! row without an answer, is given up on the spot: from then on nobody waits, until there is another. Where
+//! Sentinels name the server they are asked each time.
 //! Sockets and TLS are `dial`'s, so that authorities are those that were named and no provider of TLS has
 //! to be the process's default; the library only speaks the protocol.
 
 use std::{
     fmt,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -17,7 +17,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind, Value,
+    Cmd, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind, Value,
     aio::MultiplexedConnection,
 };
 use rustls::ClientConfig;
@@ -27,8 +27,11 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::Unavailable;
-use crate::{config, dial::Server, metrics::StoreMetrics};
+use super::{
+    Unavailable,
+    sentinel::{Driver, Place, begin},
+};
+use crate::{config, metrics::StoreMetrics};
 
 /// The first delay after a failure; each one after it twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -38,15 +41,13 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 /// The connection to a store.
 pub(super) struct Link {
     name: Box<str>,
-    server: Server,
+    place: Place,
     tls: Arc<ClientConfig>,
     hello: RedisConnectionInfo,
     timeout: Duration,
     connect_timeout: Duration,
     max_failures: u32,
     state: watch::Sender<State>,
-    /// Commands without an answer, in a row.
-    failures: AtomicU32,
     /// The connection is to be given up.
     broken: Notify,
     pub(super) metrics: Arc<StoreMetrics>,
@@ -57,9 +58,17 @@ enum State {
     /// It is being made, for the first time.
     Begun,
     /// There is one.
-    Up(MultiplexedConnection),
+    Up(Wire),
     /// There is none, for this reason.
     Down(Arc<str>),
+}
+
+/// A connection. What is said of one that is gone says nothing of the next.
+#[derive(Clone)]
+struct Wire {
+    connection: MultiplexedConnection,
+    /// Commands without an answer, in a row.
+    failures: Arc<AtomicU32>,
 }
 
 impl Link {
@@ -67,7 +76,7 @@ impl Link {
         name: Box<str>,
         section: &config::Store,
         password: Option<&Zeroizing<String>>,
-        server: Server,
+        place: Place,
         tls: ClientConfig,
         metrics: Arc<StoreMetrics>,
     ) -> Self {
@@ -81,14 +90,13 @@ impl Link {
         }
         Self {
             name,
-            server,
+            place,
             tls: Arc::new(tls),
             hello,
             timeout: section.timeout.0,
             connect_timeout: section.connect_timeout.0,
             max_failures: section.max_failures.max(1),
             state: watch::Sender::new(State::Begun),
-            failures: AtomicU32::new(0),
             broken: Notify::new(),
             metrics,
         }
@@ -96,8 +104,8 @@ impl Link {
 
     /// Sends a command, and waits for its answer.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Unavailable> {
-        let mut connection = match self.connected(self.timeout).await {
-            Ok(connection) => connection,
+        let mut wire = match self.wire(self.timeout).await {
+            Ok(wire) => wire,
             Err(down) => {
                 self.metrics.skipped.inc();
                 return Err(down);
@@ -105,26 +113,26 @@ impl Link {
         };
         self.metrics.commands.inc();
         let (_waiting, began) = (self.metrics.waiting.hold(), Instant::now());
-        match timeout(self.timeout, connection.send_packed_command(command)).await {
-            Ok(Ok(Value::ServerError(error))) => Err(self.refused(error.into())),
+        match timeout(self.timeout, wire.connection.send_packed_command(command)).await {
+            Ok(Ok(Value::ServerError(error))) => Err(self.refused(&wire, error.into())),
             Ok(Ok(value)) => {
-                self.failures.store(0, Relaxed);
+                wire.failures.store(0, Relaxed);
                 let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.metrics.answered(micros);
                 Ok(value)
             }
-            Ok(Err(error)) => Err(self.refused(error)),
+            Ok(Err(error)) => Err(self.refused(&wire, error)),
             Err(_) => {
                 self.metrics.timeouts.inc();
-                if self.failures.fetch_add(1, Relaxed) + 1 == self.max_failures {
-                    self.give_up("it does not answer");
+                if wire.failures.fetch_add(1, Relaxed) + 1 == self.max_failures {
+                    self.give_up(&wire, "it does not answer");
                 }
                 Err(Unavailable::Timeout(self.timeout))
             }
         }
     }
 
-    fn refused(&self, error: RedisError) -> Unavailable {
+    fn refused(&self, wire: &Wire, error: RedisError) -> Unavailable {
         if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) {
             // It says so once after each start.
             return Unavailable::NoScript;
@@ -133,16 +141,18 @@ impl Link {
         // A store that became another's copy takes nothing any more; its name may lead elsewhere now.
         let demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
         if demoted || error.is_unrecoverable_error() {
-            self.give_up(&error.to_string());
+            self.give_up(wire, &error.to_string());
         }
         Unavailable::Refused(error.to_string())
     }
 
+    /// Waits for the first connection.
+    pub(super) async fn connected(&self, longest: Duration) -> Result<(), Unavailable> {
+        self.wire(longest).await.map(drop)
+    }
+
     /// The connection; only the first one is waited for.
-    pub(super) async fn connected(
-        &self,
-        longest: Duration,
-    ) -> Result<MultiplexedConnection, Unavailable> {
+    async fn wire(&self, longest: Duration) -> Result<Wire, Unavailable> {
         if let Some(known) = known(&self.state.borrow()) {
             return known;
         }
@@ -167,17 +177,26 @@ impl Link {
         }
     }
 
-    fn give_up(&self, why: &str) {
-        if self.down(why) {
+    /// Gives a connection up, unless it is gone already.
+    fn give_up(&self, wire: &Wire, why: &str) {
+        let gone = self.state.send_if_modified(|state| {
+            let same =
+                matches!(state, State::Up(now) if Arc::ptr_eq(&now.failures, &wire.failures));
+            if same {
+                *state = State::Down(why.into());
+            }
+            same
+        });
+        if gone {
+            self.metrics.up.set(0);
             self.broken.notify_one();
         }
     }
 
-    /// Says that there is no connection; whether there was one.
-    fn down(&self, why: &str) -> bool {
+    /// Says that there is no connection.
+    fn down(&self, why: &str) {
         self.metrics.up.set(0);
-        let state = self.state.send_replace(State::Down(why.into()));
-        matches!(state, State::Up(_))
+        self.state.send_replace(State::Down(why.into()));
     }
 
     /// Makes the connection, and makes it again, for ever.
@@ -187,13 +206,13 @@ impl Link {
             match self.connect().await {
                 Ok((connection, driver)) => {
                     failures = 0;
-                    self.failures.store(0, Relaxed);
                     self.metrics.connects.inc();
                     self.metrics.up.set(1);
                     tracing::info!(store = %self.name, "connected to the store");
-                    self.state.send_replace(State::Up(connection));
+                    let wire = Wire { connection, failures: Arc::default() };
+                    self.state.send_replace(State::Up(wire));
                     tokio::select! {
-                        () = driver => { self.down("the connection was closed"); }
+                        () = driver => self.down("the connection was closed"),
                         () = self.broken.notified() => {}
                     }
                     let why = self.why();
@@ -215,23 +234,13 @@ impl Link {
         }
     }
 
-    /// A connection by which the store has answered: one that takes connections may stand still all the
-    /// same, and the library says nothing where there is no password to say.
-    async fn connect(
-        &self,
-    ) -> Result<(MultiplexedConnection, Pin<Box<impl Future<Output = ()> + 'static>>), String> {
+    /// A connection by which the store has answered.
+    async fn connect(&self) -> Result<(MultiplexedConnection, Driver), String> {
         let connect = async {
-            let stream = self.server.connect(&self.tls).await.map_err(|error| error.to_string())?;
-            let config = AsyncConnectionConfig::new().set_response_timeout(None);
-            let made = MultiplexedConnection::new_with_config(&self.hello, stream, config).await;
-            let (mut connection, driver) = made.map_err(|error| error.to_string())?;
-            let mut driver = Box::pin(driver);
-            let ping = redis::cmd("PING");
-            let answered = tokio::select! {
-                answer = connection.send_packed_command(&ping) => answer.map(drop),
-                () = &mut driver => return Err("the connection was closed".into()),
-            };
-            answered.map(|()| (connection, driver)).map_err(|error| error.to_string())
+            let stream = self.place.connect(&self.tls, self.connect_timeout).await?;
+            let (connection, driver, answer) =
+                begin(&self.hello, stream, &self.place.greeting()).await?;
+            self.place.accepts(&answer).map(|()| (connection, driver))
         };
         let late = || format!("no connection within {:?}", self.connect_timeout);
         timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| Err(late()))
@@ -246,10 +255,10 @@ impl Link {
 }
 
 /// The connection, if it is known whether there is one.
-fn known(state: &State) -> Option<Result<MultiplexedConnection, Unavailable>> {
+fn known(state: &State) -> Option<Result<Wire, Unavailable>> {
     match state {
         State::Begun => None,
-        State::Up(connection) => Some(Ok(connection.clone())),
+        State::Up(wire) => Some(Ok(wire.clone())),
         State::Down(why) => Some(Err(Unavailable::Down(why.clone()))),
     }
 }
@@ -258,5 +267,37 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What it says of itself to the store holds the password.
         f.debug_struct("Link").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dial::client_tls;
+
+    async fn wire() -> Wire {
+        let (stream, _) = tokio::io::duplex(64);
+        let hello = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let config = redis::AsyncConnectionConfig::new();
+        let made = MultiplexedConnection::new_with_config(&hello, stream, config).await;
+        Wire { connection: made.unwrap().0, failures: Arc::default() }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_late_of_a_connection_that_is_gone_does_the_next_no_harm() {
+        let section = config::Store { url: "redis://127.0.0.1".into(), ..Default::default() };
+        let (at, mut problems) = (config::Path::root(), config::Problems::new());
+        let tls = client_tls(None, &at, &mut problems).unwrap();
+        let place = Place::parse(&section.url, None).unwrap();
+        let link = Link::new("s".into(), &section, None, place, tls, Arc::default());
+        let (one, next) = (wire().await, wire().await);
+        link.state.send_replace(State::Up(one.clone()));
+        link.give_up(&one, "it does not answer");
+        assert!(!link.is_up());
+        link.state.send_replace(State::Up(next.clone()));
+        link.give_up(&one, "nor did it to somebody else");
+        assert!(link.is_up());
+        link.give_up(&next, "it does not answer");
+        assert!(!link.is_up());
     }
 }

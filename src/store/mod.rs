@@ -9,6 +9,7 @@
 mod commands;
 mod link;
 mod script;
+mod sentinel;
 
 use std::{
     collections::BTreeMap,
@@ -22,19 +23,16 @@ use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
-use self::link::Link;
 pub use self::script::Script;
+use self::{link::Link, sentinel::Place};
 use crate::{
     config::{self, Path, Problem, Problems},
-    dial::{Address, Server, client_tls},
+    dial::client_tls,
     metrics::StoreMetrics,
 };
 
 /// Stores by name; none for a name whose section is wrong, so that who names it is not called wrong too.
 pub type Stores = BTreeMap<String, Option<Arc<Store>>>;
-
-/// The port of a URL without one.
-const PORT: u16 = 6379;
 
 /// A store that several gateways share.
 #[derive(Debug)]
@@ -43,6 +41,7 @@ pub struct Store {
     pub name: Box<str>,
     section: config::Store,
     password: Option<Zeroizing<String>>,
+    sentinel_password: Option<Zeroizing<String>>,
     link: Arc<Link>,
     waiting: Semaphore,
     keeper: OnceLock<AbortOnDropHandle<()>>,
@@ -77,28 +76,40 @@ impl Store {
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let address = address(&section.url);
-        let server = address.and_then(Server::new);
-        let server = problems.keep(server.map_err(|message| {
-            let help = "write `redis://HOST:PORT`, `rediss://HOST:PORT` or `unix:/PATH`";
-            Problem::error(at.key("url"), message).help(help)
-        }));
         let tls = client_tls(section.ca.as_deref(), at, problems);
-        let password = section.password.as_ref().map(config::Secret::reveal).transpose();
-        let password =
-            problems.keep(password.map_err(|message| Problem::error(at.key("password"), message)));
-        let (server, tls, password) = (server?, tls?, password?);
-        if !server.is_protected() {
+        let mut reveal = |secret: &Option<config::Secret>, key: &'static str| {
+            let secret = secret.as_ref().map(config::Secret::reveal).transpose();
+            problems.keep(secret.map_err(|message| Problem::error(at.key(key), message)))
+        };
+        let password = reveal(&section.password, "password");
+        let of_sentinels = reveal(&section.sentinel_password, "sentinel-password");
+        let place = of_sentinels.as_ref().map(|secret| {
+            let secret = secret.as_ref().map(|secret| secret.as_str());
+            Place::parse(&section.url, secret).map_err(|message| {
+                let help = "write `redis://HOST:PORT`, `rediss://HOST:PORT`, `unix:/PATH`, or \
+                            `redis+sentinel://HOST:PORT,HOST:PORT/NAME`";
+                Problem::error(at.key("url"), message).help(help)
+            })
+        });
+        let place = place.and_then(|place| problems.keep(place));
+        let (place, tls, password, sentinel_password) = (place?, tls?, password?, of_sentinels?);
+        if sentinel_password.is_some() && matches!(place, Place::At(_)) {
+            let message = "no Sentinel is asked where this store is";
+            let problem = Problem::error(at.key("sentinel-password"), message);
+            problems.push(problem.help("url = \"redis+sentinel://HOST:PORT,HOST:PORT/NAME\""));
+        }
+        if !place.is_protected() {
             let message = "anybody on the way can read and change what is in the store";
             let problem = Problem::finding(at.key("url"), message);
             problems.push(problem.help("write rediss://, unless the network is the gateways' own"));
         }
         let name: Box<str> = name.into();
-        let link = Link::new(name.clone(), section, password.as_ref(), server, tls, metrics);
+        let link = Link::new(name.clone(), section, password.as_ref(), place, tls, metrics);
         Some(Self {
             name,
             section: section.clone(),
             password,
+            sentinel_password,
             link: Arc::new(link),
             waiting: Semaphore::new(
                 usize::try_from(section.max_waiting).unwrap_or(usize::MAX >> 3),
@@ -136,8 +147,8 @@ impl Store {
     /// Whether another does the same: then it can go on in its place.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        (&self.name, &self.section, &self.password)
-            == (&other.name, &other.section, &other.password)
+        (&self.name, &self.section, &self.password, &self.sentinel_password)
+            == (&other.name, &other.section, &other.password, &other.sentinel_password)
     }
 
     /// Begins to connect, on the runtime that this is called on, and goes on for as long as it lives.
@@ -185,63 +196,5 @@ impl Store {
         };
         let value = self.link.ask(command).await?;
         T::from_redis_value(value).map_err(|error| Unavailable::Refused(error.to_string()))
-    }
-}
-
-/// Where a URL leads.
-fn address(url: &str) -> Result<Address, String> {
-    if url.starts_with("unix:") {
-        return Address::parse(url);
-    }
-    let rest = |scheme: &str| url.strip_prefix(scheme).map(|rest| rest.trim_end_matches('/'));
-    let (scheme, rest) = match (rest("redis://"), rest("rediss://")) {
-        (Some(rest), _) => ("http", rest),
-        (_, Some(rest)) => ("https", rest),
-        (None, None) if url.is_empty() => return Err("it does not say where the store is".into()),
-        // What stands here by mistake may hold a password.
-        (None, None) => return Err("this is not a URL of Redis".into()),
-    };
-    if rest.contains('@') {
-        return Err("a store's URL must not carry a user or password: `password` holds it".into());
-    }
-    if rest.contains(['/', '?', '#']) {
-        return Err("a store's URL ends with its port; `database` says which database".into());
-    }
-    let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-    let port = if has_port { String::new() } else { format!(":{PORT}") };
-    Address::parse(&format!("{scheme}://{rest}{port}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn where_a_store_may_be() {
-        for (url, shown) in [
-            ("redis://127.0.0.1", "http://127.0.0.1:6379"),
-            ("redis://cache.example:7000/", "http://cache.example:7000"),
-            ("rediss://cache.example", "https://cache.example:6379"),
-            ("redis://[::1]", "http://[::1]:6379"),
-            ("redis://[::1]:1", "http://[::1]:1"),
-            ("unix:/run/redis.sock", "unix:/run/redis.sock"),
-        ] {
-            assert_eq!(address(url).unwrap().to_string(), shown, "{url}");
-        }
-        for (url, message) in [
-            ("", "does not say where"),
-            ("hunter2", "not a URL of Redis"),
-            ("http://hunter2", "not a URL of Redis"),
-            ("redis://", "is not"),
-            ("redis://:hunter2@host", "must not carry a user or password"),
-            ("redis://host/1", "`database`"),
-            ("redis://host:x", "no valid port"),
-            ("redis://host:99999", "no valid port"),
-            ("unix:run/redis.sock", "absolute path"),
-        ] {
-            let error = address(url).expect_err(url);
-            assert!(error.contains(message), "{url}: {error}");
-            assert!(!error.contains("hunter2"), "{error}");
-        }
     }
 }

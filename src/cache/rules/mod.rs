@@ -43,7 +43,7 @@ pub use self::{
     invalidate::{also_invalid, invalidates, is_located},
     keep::{Exchange, Kept, Unkept, keep},
     ranges::Span,
-    reuse::{Reuse, on_error, reuse},
+    reuse::{Failed, Reuse, on_error, reuse},
     said::Said,
     status::{is_kept_unasked, is_never_kept},
     terms::Terms,

@@ -16,15 +16,18 @@
 //! - it knows nothing of RFC 5861, 9213 and of ranges; and takes `max-age=0` of a request as "not older than
 //!   now", which in the same second every answer fulfils.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    cell::Cell,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use http::{Method, Request, Response, StatusCode};
 use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{
     super::policy::Policy,
-    Asked, Exchange, Reuse, Said, keep, reuse,
+    Asked, Exchange, Reuse, Said, Terms, keep, reuse,
     tests::{
         headers,
         naive::{NOW, exchanges},
@@ -63,59 +66,100 @@ fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, max_global_rejects: 100_000, ..ProptestConfig::default() })]
+#[test]
+fn both_say_the_same() {
+    let config = ProptestConfig {
+        cases: 3000,
+        max_global_rejects: 100_000,
+        source_file: Some(file!()),
+        ..ProptestConfig::default()
+    };
+    let (kept, used) = (Cell::new(0), Cell::new(0));
+    let exchanges = (exchanges(), exchanges(), 0_u64..200);
+    let result =
+        TestRunner::new(config).run(&exchanges, |((request, status, answer), again, resident)| {
+            prop_assume!(is_plain(&request, status, &answer) && is_plain(&again.0, 200, ""));
+            let both = Both::new(&request, status, &answer);
+            let Some(terms) = both.keep()? else { return Ok(()) };
+            kept.set(kept.get() + 1);
+            // Which request an answer is for is another question.
+            prop_assume!(!answer.contains("vary"));
+            used.set(used.get() + usize::from(both.is_used(&terms, &again.0, resident)?));
+            Ok(())
+        });
+    result.unwrap();
+    // There was something to be of one mind about.
+    assert!(kept.get() > 300 && used.get() > 100, "{} kept, {} used", kept.get(), used.get());
+}
 
-    #[test]
-    fn both_say_the_same(
-        (request, status, answer) in exchanges(), (asks, _, _) in exchanges(), resident in 0_u64..200
-    ) {
-        prop_assume!(is_plain(&request, status, &answer) && is_plain(&asks, 200, ""));
-        let policy = Policy::default();
-        let status = StatusCode::from_u16(status).unwrap();
-        let (mut theirs, mut reply) = (Request::get("/").body(()).unwrap(), Response::new(()));
-        *theirs.headers_mut() = headers(&request);
-        *reply.headers_mut() = headers(&answer);
-        *reply.status_mut() = status;
-        let other = CachePolicy::new_options(&theirs, &reply, at(NOW), CacheOptions::default());
+/// One exchange, as we and as the other library know it.
+struct Both {
+    request: Request<()>,
+    answer: Response<()>,
+    other: CachePolicy,
+    policy: Policy,
+}
 
+impl Both {
+    fn new(request: &str, status: u16, answer: &str) -> Self {
+        let request = asking(request);
+        let mut reply = Response::new(());
+        *reply.headers_mut() = headers(answer);
+        *reply.status_mut() = StatusCode::from_u16(status).unwrap();
+        let options = CacheOptions::default();
+        let other = CachePolicy::new_options(&request, &reply, at(NOW), options);
+        Self { request, answer: reply, other, policy: Policy::default() }
+    }
+
+    /// Whether both keep it, and for as long.
+    fn keep(&self) -> Result<Option<Terms>, TestCaseError> {
         let exchange = Exchange {
             method: &Method::GET,
-            authorized: theirs.headers().contains_key("authorization"),
+            authorized: self.request.headers().contains_key("authorization"),
             located: false,
-            status,
-            answer: reply.headers(),
-            asked: &Asked::read(theirs.headers(), &policy),
-            said: &Said::read(reply.headers(), &policy),
+            status: self.answer.status(),
+            answer: self.answer.headers(),
+            asked: &Asked::read(self.request.headers(), &self.policy),
+            said: &Said::read(self.answer.headers(), &self.policy),
             sent: NOW,
             got: NOW,
         };
-        let ours = keep(&exchange, &policy);
-        if !other.is_storable() {
-            prop_assert!(ours.is_err(), "{} {} {}", request, status, answer);
+        let ours = keep(&exchange, &self.policy);
+        let lifetime = self.other.time_to_live(at(NOW)).as_secs();
+        if !self.other.is_storable() {
+            prop_assert!(ours.is_err(), "we keep {:?} {:?}", self.request, self.answer);
+        } else if lifetime > 0 {
+            prop_assert!(ours.is_ok(), "{ours:?}: {:?} {:?}", self.request, self.answer);
         }
-        let Ok(kept) = ours else { return Ok(()) };
-        let lifetime = other.time_to_live(at(NOW)).as_secs();
+        let Ok(kept) = ours else { return Ok(None) };
         if !kept.terms.no_cache() {
             let left = kept.terms.left(Duration::ZERO).max(0).cast_unsigned();
-            prop_assert_eq!(left, lifetime, "{} {}", status, answer);
+            prop_assert_eq!(left, lifetime, "{:?}", self.answer);
         }
-
-        let mut again = Request::get("/").body(()).unwrap();
-        *again.headers_mut() = headers(&asks);
-        // Which request an answer is for is another question.
-        prop_assume!(!answer.contains("vary"));
-        let asked = Asked::read(again.headers(), &policy);
-        let found = reuse(&kept.terms, Duration::from_secs(resident), &asked, false);
-        let used = matches!(found, Reuse::Fresh | Reuse::StaleAllowed);
-        let before = other.before_request(&again, at(NOW + resident));
-        let theirs = matches!(before, BeforeRequest::Fresh(_));
-        // To the second of the end, it says no.
-        let stale = -kept.terms.left(Duration::from_secs(resident));
-        let on_the_edge = asked.max_stale.is_some_and(|most| stale == i64::from(most));
-        let forbidden = kept.terms.must_revalidate() || kept.terms.no_cache();
-        if !(on_the_edge || (asked.max_stale.is_some() && forbidden)) {
-            prop_assert_eq!(used, theirs, "{} after {} s, {:?}", answer, resident, asks);
-        }
+        Ok(Some(kept.terms))
     }
+
+    /// Whether both use it for another request later.
+    fn is_used(&self, terms: &Terms, again: &str, resident: u64) -> Result<bool, TestCaseError> {
+        let again = asking(again);
+        let asked = Asked::read(again.headers(), &self.policy);
+        let found = reuse(terms, Duration::from_secs(resident), &asked, false);
+        let used = matches!(found, Reuse::Fresh | Reuse::StaleAllowed);
+        let before = self.other.before_request(&again, at(NOW + resident));
+        let theirs = matches!(before, BeforeRequest::Fresh(_));
+        // As stale as the client takes it, to the second, it says no.
+        let stale = -terms.left(Duration::from_secs(resident));
+        let on_the_edge = asked.max_stale.is_some_and(|most| stale == i64::from(most));
+        let forbidden = terms.must_revalidate() || terms.no_cache();
+        if !(on_the_edge || (asked.max_stale.is_some() && forbidden)) {
+            prop_assert_eq!(used, theirs, "{:?} after {} s: {:?}", self.answer, resident, again);
+        }
+        Ok(used)
+    }
+}
+
+fn asking(text: &str) -> Request<()> {
+    let mut request = Request::get("/").body(()).unwrap();
+    *request.headers_mut() = headers(text);
+    request
 }

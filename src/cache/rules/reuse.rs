@@ -62,13 +62,25 @@ fn stale(terms: &Terms, resident: Duration, asked: &Asked) -> Reuse {
     }
 }
 
-/// Whether it may be used though the origin failed: it cannot be reached, or says 500, 502, 503 or 504
-/// (RFC 5861 section 4).
-pub fn on_error(terms: &Terms, resident: Duration, asked: &Asked) -> bool {
+/// So many seconds something stale is used while the origin cannot be reached, if nobody forbids it.
+const DISCONNECTED: u32 = 86_400;
+
+/// How the origin failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Failed {
+    /// It cannot be reached, or does not answer: a cache is disconnected from it (RFC 9111 section 4.2.4).
+    Silent,
+    /// It says 500, 502, 503 or 504.
+    Said,
+}
+
+/// Whether it may be used though the origin failed (RFC 5861 section 4, RFC 9111 section 4.2.4).
+pub fn on_error(terms: &Terms, resident: Duration, asked: &Asked, failed: Failed) -> bool {
     if terms.no_cache() || asked.no_cache {
         return false;
     }
-    let most = terms.stale_if_error.max(asked.stale_if_error.unwrap_or(0));
+    let anyway = if failed == Failed::Silent { DISCONNECTED } else { 0 };
+    let most = terms.stale_if_error.max(asked.stale_if_error.unwrap_or(0)).max(anyway);
     let most = most.max(asked.max_stale.unwrap_or(0));
     let since = since(terms, resident);
     // Fresh, it was only the client or the operator who wanted to know.
@@ -196,8 +208,23 @@ mod tests {
             ("5.2.2.4", with(NO_CACHE), 0, no(), false),
         ];
         for (rule, terms, resident, asked, expected) in cases {
-            let found = on_error(&terms, Duration::from_secs(resident), &asked);
+            let found = on_error(&terms, Duration::from_secs(resident), &asked, Failed::Said);
             assert_eq!(found, expected, "{rule}: after {resident} s, {asked:?}, {terms:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_when_the_origin_is_silent() {
+        let cases = [
+            ("4.2.4: disconnected", PLAIN, 100 + 86_400, true),
+            ("4.2.4: not for ever", PLAIN, 101 + 86_400, false),
+            ("5.2.2.2", with(MUST_REVALIDATE), 100, false),
+            ("5.2.2.4", with(NO_CACHE), 0, false),
+        ];
+        for (rule, terms, resident, expected) in cases {
+            let resident = Duration::from_secs(resident);
+            let found = on_error(&terms, resident, &Asked::default(), Failed::Silent);
+            assert_eq!(found, expected, "{rule}");
         }
     }
 
@@ -222,7 +249,7 @@ mod tests {
             let at = Duration::from_secs(at);
             if terms.left(at) <= 0 {
                 prop_assert_eq!(reuse(&terms, at, &asked, purged), Reuse::Validate);
-                prop_assert!(!on_error(&terms, at, &asked));
+                prop_assert!(!on_error(&terms, at, &asked, Failed::Silent));
             }
         }
     }

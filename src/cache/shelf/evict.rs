@@ -1,18 +1,20 @@
 //! Who goes when there is no room: chosen among all shards, each of which is locked alone.
 //!
-//! What is new waits in a window of a tenth of the bytes, first in, first out. Who leaves it and was asked for
-//! again, or is remembered from before, gets into the main queue in place of somebody colder; everybody else
-//! goes. So a scan never gets past the window. While a shard is not locked others may change it; then a turn
-//! may be for nothing, never wrong.
+//! What is new waits in a window of a sixteenth of the bytes, first in, first out. Who leaves it and was asked for
+//! again gets into the main queue; everybody else goes, so a scan never gets past the window. In the main queue
+//! who was not asked for since its last turn goes. That is S3-FIFO (Yang and others, SOSP 2023) but for small
+//! things: once is enough to leave the window, and fewer are remembered. Between two locks others may change what
+//! was looked at; then somebody else has the turn.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Place, Resource, Shelf};
 
 /// The window's part of the bytes.
-const WINDOW: u64 = 10;
-/// Warmer than anything.
-const ANYBODY: u8 = u8::MAX;
+const WINDOW: u64 = 16;
+/// After so many turns in vain, about a millisecond, somebody has to go: it is a request that waits. Fewer
+/// would let what is popular go for one large object.
+const TURNS: usize = 10_000;
 
 impl Shelf {
     /// Sets so many bytes aside, and evicts until there are as many; whether there are.
@@ -23,7 +25,7 @@ impl Shelf {
                 return false;
             }
             if bytes.saturating_add(room) > capacity {
-                if !self.evict(room) {
+                if !self.evict() {
                     return false;
                 }
                 continue;
@@ -35,48 +37,28 @@ impl Shelf {
         }
     }
 
-    /// Lets somebody go, or into the main queue; false if nobody is there.
-    pub(super) fn evict(&self, room: u64) -> bool {
+    /// Lets somebody go; false if nobody is there.
+    pub(super) fn evict(&self) -> bool {
         let window = self.capacity.load(Relaxed) / WINDOW;
-        let is_full = self.in_window.load(Relaxed) + room > window;
-        let waiting = self.oldest(Place::Window);
-        match (waiting, self.oldest(Place::Main)) {
-            (None, None) => false,
-            (Some(shard), main) if is_full || main.is_none() => {
-                self.leave_window(shard, main, window);
-                true
-            }
-            (_, Some(main)) => {
-                self.evict_colder(main, ANYBODY);
-                true
-            }
-            (Some(_), None) => false,
-        }
-    }
-
-    /// The first of the window goes, or somebody colder does and makes room for it.
-    fn leave_window(&self, index: usize, main: Option<usize>, window: u64) {
-        let first = self.shards[index].0.read().first(Place::Window);
-        let Some(first) = first else { return };
-        let (bytes, in_window) = (self.bytes.load(Relaxed), self.in_window.load(Relaxed));
-        let has_room = bytes.saturating_sub(in_window) + first.weight
-            <= self.capacity.load(Relaxed).saturating_sub(window);
-        let stays = has_room
-            || match (first.warm(), main) {
-                (Some(heat), Some(main)) => self.evict_colder(main, heat),
-                _ => false,
-            };
-        if stays {
+        for turn in 0..=TURNS {
+            let is_full = self.in_window.load(Relaxed) > window;
+            let (new, main) = (self.oldest(Place::Window), self.oldest(Place::Main));
             let order = self.next_order();
-            self.change(index, 0, |shard| shard.promote(&first, order));
-        } else {
-            self.evicted(self.change(index, 0, |shard| shard.evict_first(&first)));
+            let gone = match (new, main) {
+                (None, None) => return false,
+                (Some(new), main) if is_full || main.is_none() => {
+                    self.change(new, 0, |shard| shard.leave_window(order))
+                }
+                (_, Some(main)) => {
+                    self.change(main, 0, |shard| shard.turn_main(order, turn == TURNS))
+                }
+                (Some(_), None) => None,
+            };
+            if self.evicted(gone) {
+                return true;
+            }
         }
-    }
-
-    fn evict_colder(&self, index: usize, than: u8) -> bool {
-        let order = || self.next_order();
-        self.evicted(self.change(index, 0, |shard| shard.evict_colder(than, order)))
+        true
     }
 
     /// Counts who went, if somebody did.

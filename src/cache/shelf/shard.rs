@@ -1,15 +1,14 @@
 //! A part of the shelf behind one lock: a table of keys, and the two queues that say who goes.
 //!
 //! In: keys and objects. Out: what was kept, and bytes. Whoever is new waits in the *window*; who is asked
-//! for again there gets into the *main* queue, which goes round: the coldest of the first few goes. How hot
-//! one is, is how often it was asked for, halved again and again ([`Shard::tick`]). A hit changes two bytes
-//! and no queue.
+//! for again there, or was let go not long ago, gets into the *main* queue, which goes round: who was not asked
+//! for since the last time goes. A hit changes one byte, often none, and no queue.
 
 use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicU16, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU8, Ordering::Relaxed},
     },
 };
 
@@ -34,8 +33,8 @@ pub(super) struct Entry {
     pub(super) after: u32,
     /// When it got into its queue, in the shelf's counting.
     pub(super) order: u32,
-    /// The halving that it saw last, and how hot it was then.
-    mark: AtomicU16,
+    /// How often it was asked for, to [`OFTEN`], less the times that its turn came.
+    asked: AtomicU8,
     place: Place,
 }
 
@@ -46,30 +45,18 @@ pub(super) struct Shard {
     window: Queue,
     main: Queue,
     strangers: Strangers,
-    /// How often everything was halved.
-    epoch: u8,
-    /// Requests since it was.
-    asked: AtomicU32,
     /// Bytes in the window, and in all.
     pub(super) in_window: u64,
     pub(super) bytes: u64,
     pub(super) objects: usize,
 }
 
-/// The hottest that anything gets.
-const HOTTEST: u8 = 15;
-/// After so many requests for each entry, what was is worth half.
-const HALVING: usize = 20;
-/// How hot somebody new is to be to get into the main queue when it is full.
-const WARM: u8 = 2;
-/// Of so many in the main queue the coldest goes.
-const LOOK: usize = 5;
-/// Of those let go, so many are remembered for each entry.
-const REMEMBERED: usize = 2;
+/// More is not counted: what was popular once is not to stay for long.
+const OFTEN: u8 = 3;
 
-/// Bytes that an entry takes beside its URL and its objects: its place, the table's, those who are
-/// remembered.
-const ENTRY: u64 = (size_of::<Option<Entry>>() + 12 + 12) as u64;
+/// Bytes that an entry takes beside its URL and its objects: its place, the table's, who is remembered,
+/// and what the allocator needs for itself.
+const ENTRY: u64 = (size_of::<Option<Entry>>() + 12 + 4 + 16) as u64;
 
 /// Bytes that an entry takes beside its objects.
 pub(super) fn entry_weight(key: &Key) -> u64 {
@@ -86,14 +73,11 @@ impl Shard {
     #[inline]
     pub(super) fn get(&self, seek: &Seek<'_>) -> Option<Resource> {
         let entry = self.entries.get(self.find(seek)?)?;
-        let mark = entry.mark.load(Relaxed);
-        let hotter = marked(self.epoch, heat(mark, self.epoch).saturating_add(1).min(HOTTEST));
-        // What is hot already is not written to.
-        if hotter != mark {
-            entry.mark.store(hotter, Relaxed);
+        let asked = entry.asked.load(Relaxed);
+        // What is popular is not written to. One that is not counted does not matter.
+        if asked < OFTEN {
+            entry.asked.store(asked + 1, Relaxed);
         }
-        // One that is not counted does not matter, and workers would wait for each other.
-        self.asked.store(self.asked.load(Relaxed).wrapping_add(1), Relaxed);
         Some(entry.resource.clone())
     }
 
@@ -109,24 +93,27 @@ impl Shard {
         if let Some(at) = self.find(&key.seek()) {
             return self.change(at, |resource| Some(resource.with(object, most)));
         }
-        self.tick();
-        let heat = self.strangers.take(key.hash()).map_or(1, |heat| heat.max(1) + 1);
+        let is_known = self.strangers.take(key.hash());
+        let place = if is_known { Place::Main } else { Place::Window };
         let entry = Entry {
             resource: Resource::new(object),
             before: Queue::NOBODY,
             after: Queue::NOBODY,
             order,
-            mark: AtomicU16::new(marked(self.epoch, heat.min(HOTTEST))),
-            place: Place::Window,
+            asked: AtomicU8::new(0),
+            place,
             key,
         };
-        let weight = entry.weight();
-        self.in_window += weight;
+        let (weight, hash) = (entry.weight(), entry.key.hash());
         self.bytes += weight;
         self.objects += 1;
-        let hash = entry.key.hash();
         let at = self.entries.add(entry);
-        self.window.push(at, &mut self.entries);
+        if is_known {
+            self.main.push(at, &mut self.entries);
+        } else {
+            self.in_window += weight;
+            self.window.push(at, &mut self.entries);
+        }
         let entries = &self.entries;
         let hash_of = |at: &u32| entries.get(*at).map_or(0, |entry| entry.key.hash());
         self.table.insert_unique(hash, at, hash_of);
@@ -209,94 +196,48 @@ impl Shard {
         }
     }
 
-    /// Who is first in a queue.
-    pub(super) fn first(&self, place: Place) -> Option<First> {
-        let queue = if place == Place::Window { &self.window } else { &self.main };
-        let entry = self.entries.get(queue.first)?;
-        let heat = heat(entry.mark.load(Relaxed), self.epoch);
-        Some(First { order: entry.order, weight: entry.weight(), heat })
-    }
-
     /// When the first of a queue got into it.
     pub(super) fn first_order(&self, place: Place) -> Option<u32> {
         let queue = if place == Place::Window { &self.window } else { &self.main };
         Some(self.entries.get(queue.first)?.order)
     }
 
-    /// Lets the first of the window into the main queue, if it still is who it was.
-    pub(super) fn promote(&mut self, first: &First, order: u32) {
-        if self.first(Place::Window).is_none_or(|now| now.order != first.order) {
-            return;
-        }
+    /// The first of the window goes, or into the main queue if it was asked for.
+    pub(super) fn leave_window(&mut self, order: u32) -> Option<Resource> {
         let at = self.window.first;
+        let entry = self.entries.get_mut(at)?;
+        if !asked_less(entry) {
+            let hash = entry.key.hash();
+            let gone = self.take(at)?;
+            // To remember more makes room for what is not that popular.
+            self.strangers.fit(self.table.len() * 3 / 8);
+            self.strangers.add(hash);
+            return Some(gone.resource);
+        }
+        entry.place = Place::Main;
+        self.in_window -= entry.weight();
         self.window.unlink(at, &mut self.entries);
+        self.enter_main(at, order);
+        None
+    }
+
+    /// The first of the main queue goes, or to its end if it was asked for, unless somebody has to go.
+    pub(super) fn turn_main(&mut self, order: u32, must: bool) -> Option<Resource> {
+        let at = self.main.first;
+        let entry = self.entries.get_mut(at)?;
+        if !asked_less(entry) || must {
+            return self.take(at).map(|gone| gone.resource);
+        }
+        self.main.unlink(at, &mut self.entries);
+        self.enter_main(at, order);
+        None
+    }
+
+    fn enter_main(&mut self, at: u32, order: u32) {
         if let Some(entry) = self.entries.get_mut(at) {
-            (entry.place, entry.order) = (Place::Main, order);
-            self.in_window -= entry.weight();
+            entry.order = order;
         }
         self.main.push(at, &mut self.entries);
-    }
-
-    /// Lets the first of the window go, if it still is who it was.
-    pub(super) fn evict_first(&mut self, first: &First) -> Option<Resource> {
-        let now = self.first(Place::Window)?;
-        if now.order == first.order { self.evict(self.window.first) } else { None }
-    }
-
-    /// Lets the coldest of the first few of the main queue go, if it is colder than this; the others go to
-    /// the end of the queue.
-    pub(super) fn evict_colder(&mut self, than: u8, order: impl Fn() -> u32) -> Option<Resource> {
-        let mut coldest: Option<(u32, u8)> = None;
-        for _ in 0..LOOK {
-            let at = match coldest {
-                Some((_, 0)) => break,
-                // The coldest so far stays at the front.
-                Some((at, _)) => self.entries.get(at).map_or(Queue::NOBODY, |entry| entry.after),
-                None => self.main.first,
-            };
-            let Some(entry) = self.entries.get_mut(at) else { break };
-            let heat = heat(*entry.mark.get_mut(), self.epoch);
-            *entry.mark.get_mut() = marked(self.epoch, heat);
-            let warmer = match coldest {
-                Some((_, least)) if heat >= least => at,
-                Some((before, _)) => {
-                    coldest = Some((at, heat));
-                    before
-                }
-                None => {
-                    coldest = Some((at, heat));
-                    continue;
-                }
-            };
-            self.main.unlink(warmer, &mut self.entries);
-            if let Some(entry) = self.entries.get_mut(warmer) {
-                entry.order = order();
-            }
-            self.main.push(warmer, &mut self.entries);
-        }
-        match coldest {
-            Some((at, heat)) if heat < than => self.evict(at),
-            _ => None,
-        }
-    }
-
-    fn evict(&mut self, at: u32) -> Option<Resource> {
-        self.tick();
-        let mut entry = self.take(at)?;
-        self.strangers.fit(REMEMBERED * (self.table.len() + 1));
-        self.strangers.add(entry.key.hash(), heat(*entry.mark.get_mut(), self.epoch));
-        Some(entry.resource)
-    }
-
-    /// Halves what was, when it is time.
-    fn tick(&mut self) {
-        let asked = self.asked.get_mut();
-        *asked = asked.wrapping_add(1);
-        if *asked as usize > HALVING * self.table.len().max(4) {
-            *asked = 0;
-            self.epoch = self.epoch.wrapping_add(1);
-            self.strangers.halve();
-        }
     }
 
     /// Goes through a slice of what is kept, and takes off what is not to be; none if there is no more.
@@ -325,32 +266,16 @@ impl Shard {
     }
 }
 
-/// Who is first in a queue.
-#[derive(Debug)]
-pub(super) struct First {
-    pub(super) order: u32,
-    pub(super) weight: u64,
-    heat: u8,
-}
-
-impl First {
-    /// How hot it is, if it is hot enough for the main queue.
-    pub(super) fn warm(&self) -> Option<u8> {
-        (self.heat >= WARM).then_some(self.heat)
-    }
-}
-
 impl Entry {
     fn weight(&self) -> u64 {
         entry_weight(&self.key) + self.resource.weight()
     }
 }
 
-fn marked(epoch: u8, heat: u8) -> u16 {
-    u16::from_be_bytes([epoch, heat])
-}
-
-fn heat(mark: u16, now: u8) -> u8 {
-    let [epoch, heat] = mark.to_be_bytes();
-    heat.checked_shr(u32::from(now.wrapping_sub(epoch))).unwrap_or(0)
+/// Whether it was asked for; that is once less now.
+fn asked_less(entry: &mut Entry) -> bool {
+    let asked = entry.asked.get_mut();
+    let was = *asked > 0;
+    *asked = asked.saturating_sub(1);
+    was
 }

@@ -148,7 +148,12 @@ impl Pot {
 
     /// Takes back what a request took that was not let through after all.
     pub(super) fn give_back(&mut self, price: u64, now: u64) {
-        self.held = self.held.saturating_add(price);
+        let owed = self.tat.saturating_sub(now);
+        if now >= self.until {
+            // The lease has ended: what time has paid for does not come back with it.
+            self.held = self.held.min(owed);
+        }
+        self.held += price.min(owed.saturating_sub(self.held));
         self.spent = self.spent.saturating_sub(price);
         self.until = self.until.max(now + KEPT);
     }

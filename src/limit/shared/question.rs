@@ -133,8 +133,7 @@ impl State {
         (granted, owed): (u64, u64),
     ) {
         let lease = shared.terms.read().lease;
-        let moment = Instant::now();
-        let now = self.time(moment);
+        let now = self.time(Instant::now());
         let mut told = Vec::new();
         if let Some(slot) = shared.slots.of(key).get(key) {
             slot.pot.settle(order, granted, owed, lease, now);
@@ -154,8 +153,8 @@ impl State {
             // Who is gone gives it back.
             drop(answer.send(turn));
         }
-        if self.queue.waits(key) {
-            self.queue.pump(self, key, moment);
+        if self.hall.queue.waits(key) {
+            self.hall.queue.pump(key, now);
         }
     }
 }

@@ -3,16 +3,19 @@
 //! In memory that is bounded: when there are as many keys as may be and none can be forgotten, there is no
 //! slot for another. Locks are held for as long as it takes to look at one key.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::hash_map::Entry;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::pot::Pot;
-use crate::limit::{
-    gcra::Gcra,
-    queue::Turn,
-    state::{Blocked, Claim},
+use crate::{
+    key::{ByKey, shard},
+    limit::{
+        gcra::Gcra,
+        queue::Turn,
+        state::{Blocked, Claim},
+    },
 };
 
 /// Keys that are in use.
@@ -29,7 +32,7 @@ pub(super) struct Slots {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     /// In boxes: half of a map's places are empty.
-    slots: HashMap<u64, Box<Slot>>,
+    slots: ByKey<Box<Slot>>,
     /// When there are as many, those are let go that can be.
     full: usize,
     /// When that was done last.
@@ -78,8 +81,7 @@ impl Slots {
 
     /// Where a key is, if it is in use.
     pub(super) fn of(&self, key: u64) -> MutexGuard<'_, Shard> {
-        // The remainder is below 64.
-        self.shards[(key % SHARDS as u64) as usize].lock()
+        self.shards[shard(key, SHARDS)].lock()
     }
 
     /// How many keys are in use.

@@ -185,6 +185,24 @@ fn what_was_given_elsewhere_is_known_a_second_later() {
     assert!(world.take(1, 1, 2 * SECOND).is_ok());
 }
 
+/// A request that waited at another limit for so long that time has paid for it.
+#[test]
+fn what_is_given_back_late_is_no_gift_and_brings_back_no_lease_that_has_ended() {
+    let rate = Gcra::new(100, SECOND, 100).unwrap();
+    for lease in [0, SECOND] {
+        let mut world = World::new(1, rate, lease);
+        let mut now = SECOND;
+        for _ in 0..200 {
+            assert!(world.take(0, 1, now).is_ok());
+            now += SECOND / 50;
+        }
+        now += 10 * SECOND;
+        world.pots[0].give_back(rate.price(1).unwrap(), now);
+        let there = (0..1_000).take_while(|_| world.take(0, 1, now).is_ok()).count();
+        assert_eq!(there, 100, "a burst, with a lease of {lease}");
+    }
+}
+
 #[test]
 fn so_many_keys_have_room_and_who_owes_nothing_makes_room() {
     let slots = Slots::new(64, 2);

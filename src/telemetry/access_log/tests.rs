@@ -62,6 +62,7 @@ fn record(id: &str) -> Record<'_> {
         waited: None,
         connect: None,
         first_byte: None,
+        cache: None,
         tries: 1,
     }
 }

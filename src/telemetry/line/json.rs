@@ -61,6 +61,7 @@ fn answer(record: &Record<'_>, out: &mut Vec<u8>) {
     optional(b",\"route\":\"", record.route.map(str::as_bytes), out);
     optional(b",\"upstream\":\"", record.upstream.map(str::as_bytes), out);
     optional(b",\"endpoint\":\"", record.endpoint.map(str::as_bytes), out);
+    optional(b",\"cache\":\"", record.cache.map(str::as_bytes), out);
     number(b",\"tries\":", record.tries.into(), out);
     number(b",\"bytes_in\":", record.bytes_in, out);
     number(b",\"bytes_out\":", record.bytes_out, out);

@@ -78,6 +78,8 @@ pub struct Record<'a> {
     pub connect: Option<u64>,
     /// Microseconds from sending the request on to the head of its answer.
     pub first_byte: Option<u64>,
+    /// What became of it at the cache, if its route has one.
+    pub cache: Option<&'static str>,
     /// How often the request was sent on.
     pub tries: u32,
 }

@@ -35,6 +35,7 @@ fn record() -> Record<'static> {
         waited: Some(8),
         connect: Some(99),
         first_byte: Some(1_000),
+        cache: Some("hit"),
         tries: 2,
     }
 }
@@ -61,6 +62,7 @@ fn nothing() -> Record<'static> {
         waited: None,
         connect: None,
         first_byte: None,
+        cache: None,
         tries: 0,
         ..record()
     }
@@ -90,7 +92,7 @@ fn json_tells_all_that_is_known_and_nothing_that_is_not() {
         "upstream": "orders", "endpoint": "http://10.0.0.5:8080", "user": "acme", "auth": "keys", "reported": "authz.role",
         "agent": "curl/8 \"x\"", "referer": "https://a.example/?token=***", "bytes_in": 5,
         "bytes_out": 1234, "duration_us": 1_234_005, "identify_us": 7, "waited_us": 8, "connect_us": 99, "first_byte_us": 1000,
-        "tries": 2,
+        "cache": "hit", "tries": 2,
     });
     assert_eq!(as_json(&record(), &redaction), whole);
     let least = json!({
@@ -109,7 +111,7 @@ fn text_reads_from_left_to_right() {
         as_text(&record(), &redaction, Paint::Plain),
         "2026-11-24T03:44:23.123Z 203.0.113.7 GET api.example.com/orders/7?x=1&token=*** HTTP/1.1 \
          502 1234B 1234.005ms reason=upstream.reset reported=authz.role route=orders upstream=orders \
-         endpoint=http://10.0.0.5:8080 tries=2 identify=0.007ms waited=0.008ms connect=0.099ms first=1.000ms in=5B id=0195 \
+         endpoint=http://10.0.0.5:8080 cache=hit tries=2 identify=0.007ms waited=0.008ms connect=0.099ms first=1.000ms in=5B id=0195 \
          user=acme auth=keys peer=10.0.0.1 listener=public tls=TLSv1.3 cipher=AES agent=\"curl/8 \\\"x\\\"\" \
          referer=\"https://a.example/?token=***\""
     );

@@ -50,6 +50,7 @@ fn rest(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     pair(b" route=", record.route, out);
     pair(b" upstream=", record.upstream, out);
     pair(b" endpoint=", record.endpoint, out);
+    pair(b" cache=", record.cache, out);
     if record.tries > 1 {
         out.extend_from_slice(b" tries=");
         integer(record.tries, out);

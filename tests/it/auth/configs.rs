@@ -155,11 +155,17 @@ fn stores_that_nobody_could_use_are_refused_with_their_place() {
         (store(&format!("{good}\nca = \"/nowhere\"")), "", "store.s.ca: cannot read"),
         (store(&format!("{good}\npassword = {{ env = \"NO_SUCH_VARIABLE\" }}")), "", "store.s.password: the environment variable"),
         (store(&format!("{good}\npass = \"x\"")), "", "store.s.pass: unknown key"),
+        (store("url = \"redis+sentinel://127.0.0.1/m/0\""), "", "store.s.url: Sentinels are asked for a primary by name"),
+        (store("url = \"redis+sentinel://127.0.0.1/m\""), "", "store.s.url: anybody on the way"),
+        (store(&format!("{good}\nsentinel-password = {{ env = \"PATH\" }}")), "", "store.s.sentinel-password: no Sentinel is asked"),
+        (store("url = \"rediss+sentinel://127.0.0.1/m\"\nsentinel-password = { env = \"NO_SUCH_VARIABLE\" }"), "", "store.s.sentinel-password: the environment variable"),
         (format!("[store.shared]\n{good}\n[auth.keys]\napi-key.store = \"sharde\""), "", "auth.keys.api-key.store: there is no `[store.sharde]` => did you mean `shared`?"),
         ("[auth.keys]\napi-key.store = \"s\"".into(), "", "auth.keys.api-key.store: there is no `[store.s]` => add"),
     ];
     check(cases);
     assert_eq!(problems(&store(good), "auth = \"keys\""), [""; 0]);
+    let watched = "url = \"rediss+sentinel://one.example,[::1]:7/m\"\nsentinel-password = { env = \"PATH\" }";
+    assert_eq!(problems(&store(watched), "auth = \"keys\""), [""; 0]);
 }
 
 #[test]

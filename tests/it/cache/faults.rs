@@ -177,8 +177,8 @@ async fn slow_readers_hold_what_is_kept_and_no_more() {
 #[tokio::test]
 async fn what_is_stale_is_given_while_the_origin_is_away() {
     for (allowed, silent) in [(true, false), (true, true), (false, false), (false, true)] {
-        let stale = if allowed { ", stale-if-error=600" } else { "" };
-        let fields = format!("Cache-Control: max-age=60{stale}\r\nAge: 70\r\nETag: \"a\"\r\n");
+        let stale = if allowed { "stale-if-error=600" } else { "must-revalidate" };
+        let fields = format!("Cache-Control: max-age=60, {stale}\r\nAge: 70\r\nETag: \"a\"\r\n");
         let origin = Origin::script(move |mut peer| {
             let fields = fields.clone();
             async move {

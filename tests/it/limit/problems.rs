@@ -54,6 +54,7 @@ const LIMITS: &[(&str, &str, &str, &str)] = &[
     ("rate = \"1/s\"\nper = \"path:id\"", "route[0].limit", "no path parameter `id`", ""),
     ("rate = \"1/s\"\nipv6-prefix = 129", "limit.l.ipv6-prefix", "128 bits", ""),
     ("rate = \"1/s\"\nmax-keys = 0", "limit.l.max-keys", "no key could be known", ""),
+    ("rate = \"1/s\"\nmax-keys = 4294967295", "limit.l.max-keys", "at most 50000000 keys", ""),
     ("rate = \"1/s\"\ncost = 2", "limit.l.cost", "costs 2 never fits a burst of 1", ""),
     ("rate = \"1/s\"\ncost = 0", "limit.l.cost", "lets everything through", ""),
     ("rate = \"9/s\"\ncost = { post = 2 }", "limit.l.cost.post", "unknown key `post`", ""),
@@ -135,6 +136,7 @@ async fn what_an_address_may_cannot_be_nothing() {
         ("requests = \"5\"", "requests", "is not a rate"),
         ("ipv6-prefix = 200", "ipv6-prefix", "128 bits"),
         ("max-keys = 0", "max-keys", "no address could be known"),
+        ("max-keys = 4294967295", "max-keys", "at most 50000000 addresses"),
     ] {
         let setup = Setup::new("[[route]]\nto = \"echo\"\n");
         let report = setup.listener(&format!("per-address = {{ {keys} }}")).fails_to_start().await;

@@ -8,7 +8,7 @@ use proptest::{prelude::*, sample::select};
 use super::headers;
 use crate::cache::{
     policy::Policy,
-    rules::{Asked, Exchange, Reuse, Said, Vary, keep, on_error, reuse},
+    rules::{Asked, Exchange, Failed, Reuse, Said, Vary, keep, on_error, reuse},
 };
 
 /// Mon, 13 Sep 2021 12:26:40 GMT
@@ -176,14 +176,14 @@ proptest! {
             || said.iter().any(|(name, value)| name == "s-maxage" && value.parse::<u64>().is_ok());
         if no_cache || asks_origin {
             prop_assert_eq!(found, Reuse::Validate);
-            prop_assert!(!on_error(&kept.terms, resident, &asked));
+            prop_assert!(!on_error(&kept.terms, resident, &asked, Failed::Silent));
         }
         if stale {
             prop_assert_ne!(found, Reuse::Fresh, "{:?}, {:?}", answer, kept.terms);
         }
         if stale && sworn {
             prop_assert_eq!(found, Reuse::Validate, "{:?}, {:?}", answer, kept.terms);
-            prop_assert!(!on_error(&kept.terms, resident, &asked));
+            prop_assert!(!on_error(&kept.terms, resident, &asked, Failed::Silent));
         }
     }
 

@@ -262,6 +262,32 @@ async fn a_limit_on_trial_counts_in_the_store_and_stops_nobody() {
     until("they are counted", || sum(&gateways, reports) == 4).await;
 }
 
+/// While the store was asked for one of them, another used up the quota.
+#[tokio::test]
+async fn a_limit_on_trial_stops_nobody_either_who_waited_for_the_store() {
+    let redis = Redis::start();
+    let text = format!(
+        "[store.shared]\nurl = \"{}\"\ntimeout = \"10s\"\n\
+         [limit.l]\nrate = \"100/h\"\nquota = \"1/day\"\nstore = \"shared\"\nenforce = \"report\"\n\
+         [[route]]\nlimit = \"l\"\nto = {{ status = 204 }}\n",
+        redis.url()
+    );
+    let janua = several(&Setup::new(text), 1).await.remove(0);
+    redis.pause();
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = janua.client().await;
+        clients.push(tokio::spawn(async move { client.get("/").await.status() }));
+    }
+    until("all of them wait", || janua.counted("janua_requests_in_flight") == 4).await;
+    redis.go_on();
+    for client in clients {
+        assert_eq!(soon("an answer", client).await.unwrap(), 204);
+    }
+    let reports = "janua_limit_reports_total{limit=\"l\",reason=\"limit.quota\"}";
+    until("they are counted", || janua.counted(reports) == 3).await;
+}
+
 #[tokio::test]
 async fn without_the_store_a_gateway_does_as_it_was_told() {
     let redis = Redis::down("");

@@ -4,6 +4,7 @@ mod keys;
 mod limits;
 mod quotas;
 mod redis;
+mod sentinel;
 mod sessions;
 
 pub(super) use redis::Redis;

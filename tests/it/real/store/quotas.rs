@@ -13,11 +13,11 @@ use crate::support::{Janua, Setup, until};
 fn used(redis: &Redis) -> u64 {
     let keys = redis.command(&["KEYS", "janua:quota:*"]);
     let values = keys.lines().map(|key| redis.command(&["HVALS", key]));
-    let number = |value: &str| -> u64 { value.parse().unwrap() };
     let fields = values.flat_map(|values| {
         let field = |line: &str| {
-            let (taken, back) = line.split_once(' ').unwrap();
-            number(taken) - number(back)
+            let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+            let [_, taken, back, earlier, returned] = numbers[..] else { panic!("{line}") };
+            taken - back + earlier - returned
         };
         values.lines().map(field).collect::<Vec<_>>()
     });
@@ -89,21 +89,29 @@ async fn to_say_it_again_does_no_harm() {
     let redis = Redis::start();
     let script = include_str!("../../../../src/limit/tell.lua");
     let expiry = "99999999999999";
-    let tell = |gateway: &str, taken: &str, back: &str| {
-        redis.command(&["EVAL", script, "1", "k", gateway, "0", taken, back, expiry])
+    let tell = |gateway: &str, number: &str, taken: &str, back: &str| {
+        redis.command(&["EVAL", script, "1", "k", gateway, number, taken, back, expiry])
     };
-    for (gateway, taken, back, sum) in [
-        ("1", "5", "0", "5"),
-        ("1", "5", "0", "5"),
-        ("2", "7", "2", "10"),
-        ("1", "8", "1", "12"),
+    for (gateway, number, taken, back, sum) in [
+        ("1", "0", "5", "0", "5"),
+        ("1", "0", "5", "0", "5"),
+        ("2", "3", "7", "2", "10"),
+        ("1", "0", "8", "1", "12"),
         // Those came late.
-        ("1", "5", "0", "12"),
-        ("2", "6", "0", "12"),
-        ("18446744073709551615", "1", "0", "13"),
+        ("1", "0", "5", "0", "12"),
+        ("2", "3", "6", "0", "12"),
+        ("18446744073709551615", "0", "1", "0", "13"),
+        // The key was forgotten at the gateway, twice, and came back.
+        ("1", "4", "2", "0", "15"),
+        ("1", "4", "2", "0", "15"),
+        ("1", "0", "8", "1", "15"),
+        ("1", "7", "1", "1", "15"),
+        ("1", "7", "3", "1", "17"),
+        ("1", "4", "2", "0", "17"),
     ] {
-        assert_eq!(tell(gateway, taken, back), sum, "{gateway} {taken} {back}");
+        assert_eq!(tell(gateway, number, taken, back), sum, "{gateway} {number} {taken} {back}");
     }
+    assert_eq!(redis.command(&["HLEN", "k"]), "3", "it grows with the gateways and nothing else");
 }
 
 #[tokio::test]
@@ -127,6 +135,19 @@ async fn under_load_they_are_over_by_what_others_let_through_meanwhile() {
     for janua in &gateways {
         get(janua).await.assert_refused(429, "limit.quota", "all know");
     }
+}
+
+#[tokio::test]
+async fn a_gateway_that_ends_tells_the_store_what_it_has_not_told() {
+    let redis = Redis::start();
+    let keys = "quota = \"1000/day\"\nper = \"global\"\nlease = \"10s\"";
+    let janua = several(&setup(&redis, keys), 1).await.remove(0);
+    for _ in 0..20 {
+        assert_eq!(get(&janua).await.status(), 204);
+    }
+    assert!(used(&redis) < 20, "the next lease would tell it");
+    janua.stop().await;
+    assert_eq!(used(&redis), 20);
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub(in crate::real) struct Redis {
     pub(in crate::real) home: TempDir,
     pub(in crate::real) address: SocketAddr,
     settings: String,
+    /// Whether it is a Sentinel.
+    watches: bool,
     /// Bound, and not listening: nobody else gets the port while the server is down.
     _place: Socket,
 }
@@ -41,7 +43,15 @@ impl Redis {
         place.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let address = place.local_addr().unwrap().as_socket().unwrap();
         let settings = settings.to_owned();
-        Self { child: None, home, address, settings, _place: place }
+        Self { child: None, home, address, settings, watches: false, _place: place }
+    }
+
+    /// A Sentinel with these settings.
+    pub(in crate::real) fn sentinel(settings: &str) -> Self {
+        let mut sentinel = Self::down(settings);
+        sentinel.watches = true;
+        sentinel.start_again();
+        sentinel
     }
 
     pub(in crate::real) fn url(&self) -> String {
@@ -52,14 +62,19 @@ impl Redis {
         let home = self.home.path().display();
         let port = self.address.port();
         let plain = if self.settings.contains("port 0") { 0 } else { port };
+        let keeps = if self.watches { "" } else { "appendonly yes\nappendfsync always\n" };
         let text = format!(
             "bind 127.0.0.1\nport {plain}\ndir {home}\nunixsocket {home}/redis.sock\nsave \"\"\n\
-             appendonly yes\nappendfsync always\nlogfile {home}/log\n{}\n",
+             {keeps}logfile {home}/log\n{}\n",
             self.settings.replace("HOME", &home.to_string()).replace("PORT", &port.to_string())
         );
         std::fs::write(self.path("redis.conf"), text).unwrap();
         let mut command = std::process::Command::new(program("redis-server"));
-        command.arg(self.path("redis.conf")).stdin(Stdio::null()).stdout(Stdio::null());
+        command.arg(self.path("redis.conf"));
+        if self.watches {
+            command.arg("--sentinel");
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         self.child = Some(command.stderr(Stdio::null()).spawn().unwrap());
         let end = Instant::now() + PATIENCE;
         while TcpStream::connect(self.address).is_err() {

@@ -27,7 +27,7 @@ use super::{
 };
 
 /// A body up to this size is in one block with the head.
-pub const SMALL: usize = 64 * 1_024;
+pub(super) const SMALL: usize = 64 * 1_024;
 
 /// What a stored answer is made of, beside its body.
 #[derive(Debug)]
@@ -54,7 +54,6 @@ pub struct Object {
     /// Fields, Vary, tags, the body if it is small.
     block: Box<[u8]>,
     /// A body that is not small. Boxed twice, since most have none and it then needs one word.
-    #[expect(clippy::redundant_allocation, reason = "one word where there is none")]
     pieces: Option<Box<Box<[Bytes]>>>,
     /// How it may be used.
     pub terms: Terms,
