@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, StatusCode, header::CACHE_CONTROL};
 
 use super::{
     Cache, Memory, Partition, Shared,
     policy::{Ignore, Methods, Policy, Ttl},
-    rules::Unkept,
+    rules::{self, Unkept},
     url::Query,
 };
 use crate::{
@@ -221,11 +221,15 @@ impl Rules {
         let targeted = targeted(&written.targeted, &at.key("targeted"), problems);
         let query = Query::compile(&written.query, &at.key("query"), problems);
         let ignores = |word| written.ignore.contains(&word);
-        if written.methods.is_empty() {
-            problems.push(
-                Problem::error(at.key("methods"), "no request would be answered")
-                    .help("`[\"GET\", \"HEAD\"]`; or leave `cache` out"),
-            );
+        let problem = match *written.methods {
+            [] => Some("no request would be answered"),
+            // A HEAD is answered by what a GET brought.
+            _ if !written.methods.contains(&CacheMethod::Get) => Some("nothing would be kept"),
+            _ => None,
+        };
+        if let Some(message) = problem {
+            let problem = Problem::error(at.key("methods"), message);
+            problems.push(problem.help("`[\"GET\", \"HEAD\"]`; or leave `cache` out"));
         }
         let policy = Policy {
             ttl,
@@ -272,6 +276,9 @@ fn ttl(written: Option<&CacheTtl>, at: &Path, problems: &mut Problems) -> Ttl {
             for (word, time) in table {
                 match word.parse::<Statuses>() {
                     _ if word == "default" => {}
+                    Ok(only) if only.from == only.to && is_never_kept(only.from) => {
+                        problems.push(never_kept(at.key(word.clone()), only.from));
+                    }
                     Ok(statuses) => by_status.push((statuses, seconds(*time))),
                     Err(message) => {
                         let problem = Problem::error(at.key(word.clone()), message);
@@ -289,22 +296,29 @@ fn statuses(written: &[u16], at: &Path, problems: &mut Problems) -> Option<Box<[
     let mut statuses = Vec::new();
     for (index, code) in written.iter().enumerate() {
         match StatusCode::from_u16(*code) {
-            Ok(status) if (200..600).contains(code) && !matches!(code, 206 | 304) => {
-                statuses.push(status);
-            }
-            _ => {
-                let message = format!("answers with {code} are not kept as they are");
-                problems.push(Problem::error(at.index(index), message));
-            }
+            Ok(status) if !is_never_kept(*code) => statuses.push(status),
+            _ => problems.push(never_kept(at.index(index), *code)),
         }
     }
     (!statuses.is_empty()).then(|| statuses.into())
+}
+
+fn is_never_kept(code: u16) -> bool {
+    StatusCode::from_u16(code).map_or(true, rules::is_never_kept)
+}
+
+fn never_kept(at: Path, code: u16) -> Problem {
+    Problem::error(at, format!("answers with {code} are not kept as they are"))
 }
 
 fn targeted(written: &[String], at: &Path, problems: &mut Problems) -> Box<[HeaderName]> {
     let mut names = Vec::new();
     for (index, text) in written.iter().enumerate() {
         match HeaderName::try_from(text.as_str()) {
+            Ok(name) if name == CACHE_CONTROL => {
+                let problem = Problem::error(at.index(index), "`cache-control` is for all caches");
+                problems.push(problem.help("leave it out: it counts where no other field does"));
+            }
             Ok(name) => names.push(name),
             Err(_) => {
                 let message = format!("`{text}` is not a field name");

@@ -52,6 +52,8 @@ pub enum Landing {
 pub struct Flight {
     /// What the origin was asked, as far as answers may vary by it.
     pub request: HeaderMap,
+    /// The number of what was made void last, when it began.
+    pub stamp: u64,
     landing: watch::Receiver<Option<Landing>>,
     body: Mutex<Body>,
 }
@@ -116,26 +118,28 @@ pub enum Turn {
 
 impl Flights {
     /// Waits for an answer that is on its way and may be the one for this request, or brings it. `suits` says
-    /// of one whose head is known whether it is.
+    /// whether it is, of when it began and of its head, if that is known.
     pub fn join(
         self: &Arc<Self>,
         seek: &Seek<'_>,
-        request: &HeaderMap,
+        (request, stamp): (&HeaderMap, u64),
         bounds: (u64, u64),
-        suits: impl Fn(&Arc<Object>) -> bool,
+        suits: impl Fn(u64, Option<&Arc<Object>>) -> bool,
     ) -> Turn {
         let mut all = self.on_their_way.lock();
         let here = all.entry(seek.hash()).or_default();
         let same = here.iter().filter(|(key, _)| seek.is(key));
         let fitting = |flight: &&Arc<Flight>| match &*flight.landing.borrow() {
-            None => true,
-            Some(Landing::Comes(head)) => suits(head) && !flight.body.lock().passes,
+            None => suits(flight.stamp, None),
+            Some(Landing::Comes(head)) => {
+                suits(flight.stamp, Some(head)) && !flight.body.lock().passes
+            }
             Some(Landing::Holds(_) | Landing::Failed { .. } | Landing::Alone) => false,
         };
         if let Some(flight) = same.map(|(_, flight)| flight).find(fitting) {
             return Turn::Wait(flight.clone());
         }
-        let pilot = self.apart(seek.to_key(), request.clone(), bounds);
+        let pilot = self.apart(seek.to_key(), (request.clone(), stamp), bounds);
         here.push((pilot.key.clone(), pilot.flight.clone()));
         Turn::Lead(pilot)
     }
@@ -144,11 +148,11 @@ impl Flights {
     pub fn apart(
         self: &Arc<Self>,
         key: Key,
-        request: HeaderMap,
+        (request, stamp): (HeaderMap, u64),
         (most, most_filling): (u64, u64),
     ) -> Pilot {
         let (landing, landed) = watch::channel(None);
-        let flight = Arc::new(Flight { request, landing: landed, body: Mutex::default() });
+        let flight = Arc::new(Flight { request, stamp, landing: landed, body: Mutex::default() });
         Pilot { flights: self.clone(), key, flight, landing, most, most_filling, counted: 0 }
     }
 
@@ -160,6 +164,12 @@ impl Flights {
     /// Answers that are on their way.
     pub fn len(&self) -> usize {
         self.on_their_way.lock().values().map(Vec::len).sum()
+    }
+
+    /// Requests that wait for them, or read them.
+    pub fn readers(&self) -> usize {
+        let all = self.on_their_way.lock();
+        all.values().flatten().map(|(_, flight)| flight.body.lock().readers.len()).sum()
     }
 
     /// Whether there are none.

@@ -68,6 +68,7 @@ pub struct Stats {
     evictions: u64,
     filling: u64,
     on_their_way: usize,
+    readers: usize,
     purges: usize,
 }
 
@@ -118,6 +119,7 @@ impl Memory {
             evictions: self.shelf.evictions(),
             filling: self.flights.filling(),
             on_their_way: self.flights.len(),
+            readers: self.flights.readers(),
             purges: self.shelf.stamps().bans(),
         }
     }

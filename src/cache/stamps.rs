@@ -80,6 +80,14 @@ impl Stamps {
         self.newest.load(Acquire)
     }
 
+    /// Whether what was asked for then is certainly as good now, whatever comes of it. A ban that may be about
+    /// others is taken for one about it: that costs a fetch.
+    pub fn holds(&self, stamp: u64, of: &Seek<'_>) -> bool {
+        stamp >= self.newest.load(Acquire)
+            || (self.places[place(of)].load(Acquire) <= stamp
+                && self.newest_ban.load(Acquire) <= stamp)
+    }
+
     /// Makes all void that is kept of a URL, in every partition (RFC 9111 section 4.4).
     pub fn invalidate(&self, url: &str) {
         self.invalidate_place(place(&Seek::new(&self.seed, 0, Url::read(url))));

@@ -18,7 +18,7 @@ use http::{
         LAST_MODIFIED, RANGE,
     },
     request::Parts,
-    uri::PathAndQuery,
+    uri::{PathAndQuery, Uri},
 };
 use http_body::Body as _;
 use tokio::{
@@ -40,8 +40,8 @@ use super::{
 use crate::{
     cache::{
         Asking, Cache, End, Flight, Found, Landing, Object, Pilot, Reader, Seek, Spans, Turn, Url,
-        canonical_host, names,
-        rules::{self, Asked, Failed, Part, Reuse, Span},
+        Verdict, canonical_host, names,
+        rules::{self, Asked, Failed, Part, Reuse, Said, Span},
     },
     message::{Kept, RequestBody, client_scheme, text},
     metrics::Cached,
@@ -76,6 +76,16 @@ pub(super) struct Wanted {
     fwd: Fwd,
 }
 
+impl Wanted {
+    /// Whether what has just come for another may be given. It is as new as who wants to be sure could get it.
+    fn takes(&self, object: &Object) -> bool {
+        let max_age = self.asked.max_age.filter(|seconds| *seconds > 0);
+        let asked = Asked { no_cache: false, max_age, ..self.asked };
+        let resident = object.resident(Instant::now());
+        rules::reuse(&object.terms, resident, &asked, false) != Reuse::Validate
+    }
+}
+
 /// What is known of a request that goes by, until its answer comes.
 #[derive(Debug)]
 pub(super) struct Passing {
@@ -86,6 +96,8 @@ pub(super) struct Passing {
     /// The number of what was made void last before it went, and when that was, in seconds since 1970.
     stamp: u64,
     pub(super) sent: u64,
+    /// It is only because answers to such requests were not kept lately.
+    unkept: Option<(u64, Asked)>,
 }
 
 impl Exchange {
@@ -164,14 +176,22 @@ impl Exchange {
             false => (fwd, None),
         };
         let part = || head.headers.contains_key(RANGE) && !cache.policy.whole;
-        let unkept = || part() || cache.memory.unkept.has(digest, self.started);
-        let alone = asked.no_store
-            || head.method == Method::HEAD
-            || (stale.is_none() && gap.is_none() && unkept());
-        match alone && !asked.only_if_cached {
-            true => self.pass(cache, asking, fwd, head),
-            false => Looked::Fetch(Box::new(Wanted { asking, asked, stale, gap, fwd })),
+        let nothing = stale.is_none() && gap.is_none();
+        let alone = asked.no_store || head.method == Method::HEAD || (nothing && part());
+        let unkept = || nothing && cache.memory.unkept.has(digest, self.started) && !alone;
+        match () {
+            () if asked.only_if_cached => {}
+            () if alone => return self.pass(cache, asking, fwd, head),
+            () if unkept() => {
+                let looked = self.pass(cache, asking, fwd, head);
+                if let Some(passing) = &mut self.passing {
+                    passing.unkept = Some((digest, asked));
+                }
+                return looked;
+            }
+            () => {}
         }
+        Looked::Fetch(Box::new(Wanted { asking, asked, stale, gap, fwd }))
     }
 
     /// What a request looks for.
@@ -239,7 +259,8 @@ impl Exchange {
             fwd != Fwd::Bypass && (head.method == Method::HEAD || self.may_collect(cache, head));
         let request = looks.then(|| Box::new(head.headers.clone()));
         let sent = self.client.worker.clock.wall(self.started) / 1_000;
-        self.passing = Some(Box::new(Passing { asking, fwd, request, stamp, sent }));
+        let passing = Passing { asking, fwd, request, stamp, sent, unkept: None };
+        self.passing = Some(Box::new(passing));
         Looked::Passed
     }
 
@@ -259,13 +280,18 @@ impl Exchange {
             return Err(Reject::OnlyIfCached);
         }
         let until = Instant::now() + cache.wait;
+        let mut own = false;
         for _ in 0..WAITS {
-            let pilot = match self.join(cache, wanted, head) {
+            let pilot = match self.join(cache, wanted, head, own) {
                 Turn::Wait(flight) => {
                     match self.follow(cache, wanted, &flight, head, until).await? {
                         Followed::Answer(response) => return Ok(Some(response)),
                         Followed::Alone => break,
                         Followed::Again => continue,
+                        Followed::Own => {
+                            own = true;
+                            continue;
+                        }
                     }
                 }
                 Turn::Lead(pilot) => pilot,
@@ -285,15 +311,30 @@ impl Exchange {
         Ok(None)
     }
 
-    fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Turn {
+    /// Waits for who fetches the same, unless that is void by now, or may not be given any longer; or begins a
+    /// fetch, as it does in any case if it is to be its `own`.
+    fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts, own: bool) -> Turn {
+        let (stamps, now) = (cache.memory.shelf.stamps(), Instant::now());
         self.seek(cache, &wanted.asking, |seek| {
             if wanted.gap.as_ref().is_some_and(|gap| !gap.is_whole()) {
                 // Others want other parts.
                 let (flights, bounds) = (&cache.memory.flights, cache.memory.bounds());
-                return Turn::Lead(flights.apart(seek.to_key(), head.headers.clone(), bounds));
+                let asks = (head.headers.clone(), stamps.begin());
+                return Turn::Lead(flights.apart(seek.to_key(), asks, bounds));
             }
-            let suits = |object: &Arc<Object>| cache.suits(object, &head.headers);
-            cache.memory.flights.join(seek, &head.headers, cache.memory.bounds(), suits)
+            let suits = |stamp, object: Option<&Arc<Object>>| match object {
+                _ if own => false,
+                None => stamps.holds(stamp, seek),
+                Some(object) => {
+                    let reuse =
+                        rules::reuse(&object.terms, object.resident(now), &wanted.asked, false);
+                    reuse != Reuse::Validate
+                        && cache.suits(object, &head.headers)
+                        && stamps.verdict(object, seek) == Verdict::Valid
+                }
+            };
+            let asks = (&head.headers, stamps.begin());
+            cache.memory.flights.join(seek, asks, cache.memory.bounds(), suits)
         })
     }
 
@@ -316,6 +357,10 @@ impl Exchange {
                 if !cache.suits(&object, &head.headers) =>
             {
                 Followed::Again
+            }
+            // Section 4: it may be given to others as far as it could be if it had been kept already.
+            Some(Landing::Comes(object) | Landing::Holds(object)) if !wanted.takes(&object) => {
+                Followed::Own
             }
             Some(Landing::Comes(object)) => {
                 let headers = object.open().headers();
@@ -348,13 +393,17 @@ impl Exchange {
         aim: Aim,
         (head, request): (&Parts, Request<RequestBody>),
     ) -> Result<Option<Response<Source>>, Reject> {
-        self.enter_upstream(route)?;
+        if let Err(reject) = self.enter_upstream(route) {
+            let stale = wanted.stale.clone();
+            let answer = self.or_stale(cache, wanted, (stale, Failed::Said), head);
+            return answer.map(Some).ok_or(reject);
+        }
         let (parts, mut body) = request.into_parts();
         self.mirror(route, false, &parts, &mut body);
         let request = Request::from_parts(parts, body);
         let reader = pilot.flight().reader();
         let room = Room::of(self, &way.upstream);
-        let fetch = self.fetch_of(cache, wanted, pilot, room, aim, request);
+        let fetch = self.fetch_of(wanted, pilot, room, aim, request);
         let Some((fetch, rule)) = fetch.zip(self.rule) else { return Err(Reject::Internal) };
         let (back, came) = oneshot::channel();
         tokio::spawn(Fetch { rule, ..fetch }.run(Some(back)));
@@ -412,9 +461,16 @@ impl Exchange {
         let wanted = Wanted { asking, asked, stale: Some(object), gap: None, fwd: Fwd::Stale };
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
         let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
-        let Turn::Lead(pilot) = self.join(cache, &wanted, head) else { return };
+        let Turn::Lead(pilot) = self.join(cache, &wanted, head, false) else { return };
+        // Another one may have come since this was looked for.
+        let now = Instant::now();
+        let found =
+            self.seek(cache, &asking, |seek| cache.lookup(seek, &head.headers, &asked, now));
+        if let Some(Found { reuse: Reuse::Fresh, .. }) = found {
+            return;
+        }
         let request = self.request_of(&wanted, head, kept);
-        if let Some(fetch) = self.fetch_of(cache, &wanted, pilot, room, Aim::any(), request) {
+        if let Some(fetch) = self.fetch_of(&wanted, pilot, room, Aim::any(), request) {
             tokio::spawn(fetch.run(None));
         }
     }
@@ -449,7 +505,6 @@ impl Exchange {
     /// The task that fetches.
     fn fetch_of(
         &self,
-        cache: &Cache,
         wanted: &Wanted,
         pilot: Pilot,
         room: Room,
@@ -468,7 +523,7 @@ impl Exchange {
             introduction: proxied.then(|| forward::introduction(self).into()),
             stamp: match &wanted.gap {
                 Some(gap) => gap.stamp,
-                None => cache.memory.shelf.stamps().begin(),
+                None => pilot.flight().stamp,
             },
             pilot,
             asked: wanted.asked,
@@ -498,6 +553,8 @@ enum Followed {
     Answer(Response<Source>),
     /// There may be another one to wait for.
     Again,
+    /// It is no use to wait: what comes may not be given without asking.
+    Own,
     Alone,
 }
 
@@ -643,8 +700,16 @@ impl Exchange {
             let host = canonical_host(asking.scheme, host);
             let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
             for target in rules::also_invalid(response.headers(), asking.scheme, &host, target) {
-                stamps.invalidate(&format!("{}://{host}{target}", asking.scheme));
+                let Ok(target) = Uri::try_from(target) else { continue };
+                let url = Url::new(asking.scheme, &host, &target, &cache.query);
+                stamps.invalidate_target(&cache.memory.seek(&url, asking), passing.stamp);
             }
+        }
+        if let Some((digest, asked)) = &passing.unkept
+            && self.may_be_kept(&passing, asked, cache, response)
+        {
+            // The next one is.
+            cache.memory.unkept.forget(*digest);
         }
         if self.method == Method::HEAD && status == StatusCode::OK {
             self.compare(cache, &passing, response.headers());
@@ -659,6 +724,32 @@ impl Exchange {
 }
 
 impl Exchange {
+    /// Whether an answer that went by might have been kept.
+    fn may_be_kept(
+        &self,
+        passing: &Passing,
+        asked: &Asked,
+        cache: &Cache,
+        response: &Response<Source>,
+    ) -> bool {
+        let answer = response.headers();
+        let (said, now) = (Said::read(answer, &cache.policy), wall() / 1_000);
+        let exchange = rules::Exchange {
+            method: &self.method,
+            authorized: passing.asking.authorized,
+            located: false,
+            status: response.status(),
+            answer,
+            asked,
+            said: &said,
+            sent: now,
+            got: now,
+        };
+        let (most, _) = cache.memory.bounds();
+        announced(answer).is_none_or(|length| length <= most)
+            && rules::keep(&exchange, &cache.policy).is_ok()
+    }
+
     /// Compares what is kept with what the origin says to a HEAD: it holds as that says, or is kept no longer
     /// (RFC 9111 section 4.3.5).
     fn compare(&self, cache: &Cache, passing: &Passing, said: &HeaderMap) {

@@ -84,8 +84,18 @@ impl Fetch {
         let world = self.world.clone();
         let route = &world.routes.targets()[self.rule];
         let (Some(way), Some(cache)) = (route.target.way(self.way), &route.cache) else { return };
-        let sent = wall() / 1_000;
-        let (answer, mut fetched) = self.ask(way).await;
+        let mut sent = wall() / 1_000;
+        let again = self.stale.is_some().then(|| self.without_conditions());
+        let (mut answer, mut fetched) = self.ask(way).await;
+        if let Some(again) = again
+            && self.is_of_another(&answer)
+        {
+            // Section 4.3.4: it says nothing of what is kept, and nothing to who asks.
+            self.stale = None;
+            self.request = again;
+            sent = wall() / 1_000;
+            (answer, fetched) = self.ask(way).await;
+        }
         let got = wall() / 1_000;
         self.room.tell(&answer);
         let Answer { response, endpoint } = match answer.and_then(checked) {
@@ -118,6 +128,11 @@ impl Fetch {
                 fetched.outcome = Outcome::Holds(object);
                 report(back, fetched, None);
             }
+            Ok(Judged::HoldsOnce(object)) => {
+                self.pilot.land(Landing::Alone);
+                fetched.outcome = Outcome::Holds(object);
+                report(back, fetched, None);
+            }
             Err(why) => {
                 let fails = self.stale.is_some() && is_failure(response.status());
                 self.pilot.land(match fails {
@@ -135,11 +150,29 @@ impl Fetch {
         }
     }
 
+    /// The request as it is where nothing is kept.
+    fn without_conditions(&self) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.uri_mut() = self.request.uri().clone();
+        *request.version_mut() = self.request.version();
+        *request.headers_mut() = self.request.headers().clone();
+        rules::conditions(request.headers_mut(), None, None);
+        request
+    }
+
+    /// Whether an origin says of something else than what is kept that it has not changed.
+    fn is_of_another(&self, answer: &Result<Answer, Failure>) -> bool {
+        let (Some(stale), Ok(Answer { response, .. })) = (&self.stale, answer) else {
+            return false;
+        };
+        response.status() == StatusCode::NOT_MODIFIED && !is_about(response.headers(), stale)
+    }
+
     async fn ask(&mut self, way: &Way) -> (Result<Answer, Failure>, Fetched) {
         let request = std::mem::replace(&mut self.request, Request::new(RequestBody::Empty));
         let mut call = Call::new(request, &self.worker, way.timeout, None);
         call.aim = self.aim;
-        call.introduction = self.introduction.take();
+        call.introduction.clone_from(&self.introduction);
         let answer = way.upstream.forward(&mut call).await;
         let (tries, connect, aim) = (call.tries, call.connect, call.aim);
         let outcome = Outcome::Failed(Failure::new(Reject::Internal));
@@ -158,7 +191,10 @@ impl Fetch {
         if let Some(stale) = &self.stale
             && status == StatusCode::NOT_MODIFIED
         {
-            return self.freshen(cache, stale, headers, &facts).map(Judged::Holds);
+            if !is_about(headers, stale) {
+                return Err(Unkept::Status);
+            }
+            return Ok(self.freshen(cache, stale, headers, &facts));
         }
         let (most, _) = cache.memory.bounds();
         if announced(headers).is_some_and(|length| length > most) {
@@ -174,21 +210,15 @@ impl Fetch {
         stale: &Arc<Object>,
         by: &HeaderMap,
         facts: &Facts<'_>,
-    ) -> Result<Arc<Object>, Unkept> {
-        let (open, seek) = (stale.open(), self.pilot.key().seek());
-        let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
-        if !rules::is_about(by, etag.as_ref(), modified.as_ref(), true) {
-            return Err(Unkept::Status);
-        }
-        match kept::freshen(cache, facts, &seek, stale, by) {
+    ) -> Judged {
+        match kept::freshen(cache, facts, &self.pilot.key().seek(), stale, by) {
             Ok(fresh) => {
                 cache.metrics.store(self.worker.index);
-                Ok(fresh)
+                Judged::Holds(fresh)
             }
             Err(why) => {
-                // It holds for who asked, and is not kept any longer.
                 cache.metrics.refuse(self.worker.index, why as usize);
-                Ok(stale.clone())
+                Judged::HoldsOnce(Arc::new(kept::once(stale, by)))
             }
         }
     }
@@ -253,6 +283,15 @@ impl Fetch {
 enum Judged {
     Keep(Box<Made>),
     Holds(Arc<Object>),
+    /// It holds for who asked, and is not kept any longer.
+    HoldsOnce(Arc<Object>),
+}
+
+/// Whether a 304 is about what is kept.
+fn is_about(by: &HeaderMap, kept: &Arc<Object>) -> bool {
+    let open = kept.open();
+    let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
+    rules::is_about(by, etag.as_ref(), modified.as_ref(), true)
 }
 
 /// An answer as far as it is one.

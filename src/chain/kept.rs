@@ -147,3 +147,22 @@ pub(super) fn freshen(
     cache.memory.shelf.replace(seek, old, fresh.clone());
     Ok(fresh)
 }
+
+/// What was kept, with what its origin says of it to one only: it says also that this is not to be kept.
+pub(super) fn once(old: &Arc<Object>, by: &HeaderMap) -> Object {
+    let open = old.open();
+    let mut headers = open.headers();
+    rules::freshen(&mut headers, by);
+    let mut terms = old.terms;
+    terms.age = 0;
+    let head = Head {
+        status: old.status,
+        headers: &headers,
+        terms,
+        at: Instant::now(),
+        stamp: 0,
+        vary: old.vary(),
+        tags: Tags::default(),
+    };
+    Object::new(head, open.body().collect())
+}

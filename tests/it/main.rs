@@ -11,6 +11,7 @@
 mod access;
 mod admin;
 mod auth;
+mod cache;
 mod cache_parts;
 mod cli;
 mod config;

@@ -45,7 +45,7 @@ pub use self::{
     ranges::Span,
     reuse::{Failed, Reuse, on_error, reuse},
     said::Said,
-    status::is_kept_unasked,
+    status::{is_kept_unasked, is_never_kept},
     terms::Terms,
     validate::{conditions, is_about, is_of_head},
     vary::{Star, Vary},

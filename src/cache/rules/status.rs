@@ -12,7 +12,7 @@ pub const fn is_kept_unasked(status: StatusCode) -> bool {
 /// part of another or about one kept already (206, 304), depends on conditions that are in no key (412,
 /// 416), is about the way to the origin (407), may not be stored (RFC 6585: 428, 429, 431, 511), or is no
 /// status.
-pub(super) const fn is_never_kept(status: StatusCode) -> bool {
+pub const fn is_never_kept(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
         ..200 | 206 | 304 | 407 | 412 | 416 | 428 | 429 | 431 | 511 | 600..

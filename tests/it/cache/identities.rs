@@ -1,0 +1,155 @@
+//! For whom an answer is kept: nothing of one client's reaches another, unless the operator says so.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use super::{ask, landed};
+use crate::{
+    auth::key,
+    support::{Janua, Origin, Setup},
+};
+
+/// An origin that numbers its answers.
+async fn numbers(fields: &str) -> Origin {
+    let (count, fields) = (Arc::new(AtomicUsize::new(1)), fields.to_owned());
+    Origin::script(move |mut peer| {
+        let (count, fields) = (count.clone(), fields.clone());
+        async move {
+            while peer.request().await.is_some() {
+                let number = count.fetch_add(1, Relaxed);
+                let body = format!("{number:02}");
+                peer.send(format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\n{body}"))
+                    .await;
+            }
+        }
+    })
+    .await
+}
+
+/// A route for who has a key; three have one, two of them of one customer.
+fn known(url: &str, route: &str) -> Setup {
+    let keys = [("a", "one"), ("b", "one"), ("c", "two")]
+        .map(|(id, owner)| key(id, &format!("k-{id}"), &format!(", owner = \"{owner}\"")));
+    Setup::new(format!(
+        "[auth.k.api-key]\nheader = \"x-api-key\"\nkeys = [{}]\n\
+         [[route]]\nname = \"r\"\nauth = \"k\"\nto = \"{url}\"\n{route}\n",
+        keys.join(", ")
+    ))
+}
+
+/// What each of several requests gets; fields of each.
+async fn gets(janua: &Janua, requests: &[&str]) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for fields in requests {
+        let answer = ask(janua, "GET /", fields).await;
+        assert_eq!(answer.status(), 200, "{fields}: {answer:?}");
+        bodies.push(answer.text());
+        landed(janua).await;
+    }
+    bodies
+}
+
+const A: &str = "X-Api-Key: k-a\r\n";
+const B: &str = "X-Api-Key: k-b\r\n";
+
+#[tokio::test]
+async fn two_identities_never_get_each_others_answers() {
+    for fields in ["Cache-Control: max-age=60\r\n", "Cache-Control: public, s-maxage=60\r\n"] {
+        let origin = numbers(fields).await;
+        let janua = known(&origin.url, "cache = true").start().await;
+        assert_eq!(gets(&janua, &[A, B, A, B]).await, ["01", "02", "01", "02"], "{fields}");
+        assert_eq!(ask(&janua, "GET /", "").await.status(), 401);
+        assert_eq!(ask(&janua, "GET /", "X-Api-Key: k-d\r\n").await.status(), 401);
+    }
+}
+
+#[tokio::test]
+async fn all_identities_share_if_the_operator_and_the_origin_say_so() {
+    for (rules, fields, shared) in [
+        ("key = \"global\"", "Cache-Control: public, max-age=60\r\n", true),
+        ("key = \"global\"", "Cache-Control: s-maxage=60\r\n", true),
+        ("key = \"global\"", "Cache-Control: max-age=60, must-revalidate\r\n", true),
+        ("key = \"global\"", "Cache-Control: max-age=60\r\n", false),
+        ("key = \"global\", ignore = [\"authorization\"]", "Cache-Control: max-age=60\r\n", true),
+        ("key = \"identity\"", "Cache-Control: public, max-age=60\r\n", false),
+    ] {
+        let origin = numbers(fields).await;
+        let janua = known(&origin.url, &format!("cache = {{ {rules} }}")).start().await;
+        let bodies = gets(&janua, &[A, B]).await;
+        assert_eq!(bodies, if shared { ["01", "01"] } else { ["01", "02"] }, "{rules} {fields}");
+        // Who may not come in gets nothing of it.
+        assert_eq!(ask(&janua, "GET /", "").await.status(), 401, "{rules}");
+    }
+}
+
+#[tokio::test]
+async fn routes_and_ways_do_not_share() {
+    let (one, two) = (
+        numbers("Cache-Control: max-age=60\r\n").await,
+        numbers("Cache-Control: max-age=60\r\n").await,
+    );
+    let setup = Setup::new(format!(
+        "[upstream.one]\nendpoints = \"{}\"\n[upstream.two]\nendpoints = \"{}\"\n\
+         [[route]]\nname = \"split\"\npath = \"/\"\ncache = true\n\
+         to = [{{ upstream = \"one\", weight = 1 }}, {{ upstream = \"two\", headers = {{ x-two = true }} }}]\n\
+         [[route]]\nname = \"other\"\npath = \"/\"\nheaders = {{ x-other = \"1\" }}\nto = \"one\"\ncache = true\n",
+        one.url, two.url
+    ));
+    let janua = setup.start().await;
+    let asked = || (one.requests().len(), two.requests().len());
+    gets(&janua, &["", "", "X-Two: 1\r\n", "X-Two: 1\r\n", ""]).await;
+    assert_eq!(asked(), (1, 1));
+    gets(&janua, &["X-Other: 1\r\n", "X-Other: 1\r\n"]).await;
+    assert_eq!(asked(), (2, 1), "a route gives what another keeps");
+}
+
+#[tokio::test]
+async fn schemes_do_not_share() {
+    let origin = numbers("Cache-Control: max-age=60\r\n").await;
+    let setup = super::kept(&origin.url, "").listener("trusted-proxies = [\"127.0.0.0/8\"]");
+    let janua = setup.start().await;
+    let https = "X-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.1\r\n";
+    let http = "X-Forwarded-Proto: http\r\nX-Forwarded-For: 192.0.2.1\r\n";
+    assert_eq!(gets(&janua, &[https, http, https, http]).await, ["01", "02", "01", "02"]);
+}
+
+#[tokio::test]
+async fn a_reload_keeps_what_is_kept() {
+    let origin = numbers("Cache-Control: max-age=60\r\n").await;
+    let setup = |rules: &str| super::kept(&origin.url, rules);
+    let janua = setup("").start().await;
+    assert_eq!(gets(&janua, &["", ""]).await, ["01", "01"]);
+    for rules in ["cache-status = true", "wait = \"1s\"", "ttl = \"5s\""] {
+        janua.reload(&setup(rules)).await.unwrap();
+        assert_eq!(gets(&janua, &[""]).await, ["01"], "{rules}");
+    }
+    // Another key is another place.
+    janua.reload(&setup("key = \"header:x-a\"")).await.unwrap();
+    assert_eq!(gets(&janua, &["", ""]).await, ["02", "02"]);
+    janua.reload(&Setup::to(&origin.url)).await.unwrap();
+    assert_eq!(gets(&janua, &[""]).await, ["03"], "it is still kept where nothing is to be");
+    janua.reload(&setup("")).await.unwrap();
+    assert_eq!(gets(&janua, &[""]).await, ["01"]);
+}
+
+#[tokio::test]
+async fn a_reload_that_makes_less_room_takes_effect_at_once() {
+    let origin = numbers("Cache-Control: max-age=60\r\n").await;
+    let setup = |sizes: &str| {
+        Setup::new(format!(
+            "[cache]\n{sizes}\n[[route]]\nname = \"r\"\nto = \"{}\"\ncache = true\n",
+            origin.url
+        ))
+    };
+    let janua = setup("size = \"64MiB\"\nmax-object = \"1MiB\"").start().await;
+    gets(&janua, &[""]).await;
+    assert_eq!(super::shelved(&janua).capacity, 64 << 20);
+    janua.reload(&setup("size = \"1MiB\"\nmax-object = \"64KiB\"")).await.unwrap();
+    assert_eq!(super::shelved(&janua).capacity, 1 << 20);
+    // One that is refused changes nothing.
+    assert!(janua.reload(&setup("size = \"1KiB\"")).await.is_err());
+    assert_eq!(super::shelved(&janua).capacity, 1 << 20);
+    assert_eq!(gets(&janua, &[""]).await, ["01"]);
+}
