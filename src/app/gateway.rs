@@ -226,7 +226,7 @@ impl Gateway {
         sockets.server.clients() == 0
     }
 
-    /// Ends now, and writes what was used of quotas and what the access log has left. Says how many clients had to be cut.
+    /// Ends now, and writes what was used of quotas, what is kept of answers, and what the access log has left. Says how many clients had to be cut.
     pub async fn stop(self) -> usize {
         self.0.ready.store(false, Relaxed);
         let mut sockets = self.0.sockets.lock().await;
@@ -242,6 +242,7 @@ impl Gateway {
         let world = self.world().load();
         let ends = move || {
             world.limits.finish();
+            world.caches.finish();
             world.access_log.finish(Duration::from_secs(2));
         };
         let _ = tokio::task::spawn_blocking(ends).await;

@@ -33,6 +33,7 @@ use super::{
     forward,
     kept::{self, Facts},
     overload::Room,
+    recall::Early,
     status::{CACHE_STATUS, Fwd, Told},
 };
 use crate::{
@@ -64,12 +65,17 @@ pub(super) enum Looked {
 }
 
 /// A request whose answer has to be fetched.
+#[derive(Clone)]
 pub(super) struct Wanted {
-    asking: Asking,
-    asked: Asked,
+    pub(super) asking: Asking,
+    pub(super) asked: Asked,
     /// What was kept and has to be validated.
-    stale: Option<Arc<Object>>,
-    fwd: Fwd,
+    pub(super) stale: Option<Arc<Object>>,
+    pub(super) fwd: Fwd,
+    /// Whether the disk may have it.
+    pub(super) recalls: bool,
+    /// Whether it goes by if the disk has not.
+    pub(super) alone: bool,
 }
 
 /// What is known of a request that goes by, until its answer comes.
@@ -153,15 +159,18 @@ impl Exchange {
         let alone = asked.no_store
             || head.method == Method::HEAD
             || (stale.is_none() && (part() || cache.memory.unkept.has(digest, self.started)));
-        match alone && !asked.only_if_cached {
+        let recalls = stale.is_none() && !asked.no_store && self.may_recall(cache, &asking);
+        match alone && !asked.only_if_cached && !recalls {
             true => self.pass(cache, asking, fwd, head),
-            false => Looked::Fetch(Box::new(Wanted { asking, asked, stale, fwd })),
+            false => {
+                Looked::Fetch(Box::new(Wanted { asking, asked, stale, fwd, recalls, alone }))
+            }
         }
     }
 
     /// What a request looks for.
     #[inline]
-    fn seek<T>(&self, cache: &Cache, asking: &Asking, act: impl FnOnce(&Seek<'_>) -> T) -> T {
+    pub(super) fn seek<T>(&self, cache: &Cache, asking: &Asking, act: impl FnOnce(&Seek<'_>) -> T) -> T {
         let host = self.host.as_ref().map(text).unwrap_or_default();
         let url = Url::new(asking.scheme, host, &self.target, &cache.query);
         act(&cache.memory.seek(&url, asking))
@@ -227,12 +236,22 @@ impl Exchange {
         let (Some(cache), Some(way)) = (&route.cache, route.target.way(self.way)) else {
             return Ok(None);
         };
+        if wanted.recalls && (wanted.alone || wanted.asked.only_if_cached) {
+            let recalled = self.recall(cache, wanted, head).await;
+            if let Some(answer) = recalled.and_then(|found| self.give(cache, wanted, found, head)) {
+                return Ok(Some(answer));
+            }
+        }
         if wanted.asked.only_if_cached {
             return Err(Reject::OnlyIfCached);
         }
+        if wanted.alone {
+            self.pass(cache, wanted.asking, wanted.fwd, head);
+            return Ok(None);
+        }
         let until = Instant::now() + cache.wait;
         for _ in 0..WAITS {
-            let pilot = match self.join(cache, wanted, head) {
+            let mut early = match self.join(cache, wanted, head) {
                 Turn::Wait(flight) => {
                     match self.follow(cache, wanted, &flight, head, until).await? {
                         Followed::Answer(response) => return Ok(Some(response)),
@@ -240,7 +259,8 @@ impl Exchange {
                         Followed::Again => continue,
                     }
                 }
-                Turn::Lead(pilot) => pilot,
+                // Until its origin is asked.
+                Turn::Lead(pilot) => Early::new(pilot),
             };
             // It may have come since this was looked for.
             let now = Instant::now();
@@ -250,7 +270,19 @@ impl Exchange {
             if let Some(Found { object, reuse: Reuse::Fresh }) = found {
                 return Ok(Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd)));
             }
-            return self.lead((cache, way, route), wanted, pilot, aim, head).await.map(Some);
+            let mut stale = wanted.stale.clone();
+            if wanted.recalls
+                && let Some(found) = self.recall(cache, wanted, head).await
+            {
+                if found.reuse != Reuse::Validate {
+                    drop(early);
+                    return Ok(self.give(cache, wanted, found, head));
+                }
+                stale = Some(found.object);
+            }
+            let wanted = Wanted { stale, ..wanted.clone() };
+            let Some(pilot) = early.take() else { return Err(Reject::Internal) };
+            return self.lead((cache, way, route), &wanted, pilot, aim, head).await.map(Some);
         }
         self.pass(cache, wanted.asking, wanted.fwd, head);
         Ok(None)
@@ -283,6 +315,7 @@ impl Exchange {
             {
                 Followed::Again
             }
+            Some(Landing::Again) => Followed::Again,
             Some(Landing::Comes(object)) => {
                 let headers = object.open().headers();
                 let came = Came { status: object.status, headers, kept: Some(&object) };
@@ -359,7 +392,7 @@ impl Exchange {
 
     /// Has an answer validated that was just given.
     #[cold]
-    fn revalidate(
+    pub(super) fn revalidate(
         &self,
         cache: &Cache,
         asking: Asking,
@@ -367,7 +400,9 @@ impl Exchange {
         object: Arc<Object>,
         head: &Parts,
     ) {
-        let wanted = Wanted { asking, asked, stale: Some(object), fwd: Fwd::Stale };
+        let stale = Some(object);
+        let wanted =
+            Wanted { asking, asked, stale, fwd: Fwd::Stale, recalls: false, alone: false };
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
         let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
         let Turn::Lead(pilot) = self.join(cache, &wanted, head) else { return };
@@ -451,7 +486,7 @@ enum Origin {
 
 impl Exchange {
     /// An answer of what is kept.
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         cache: &Cache,
         object: &Arc<Object>,
@@ -559,14 +594,14 @@ impl Exchange {
             return;
         };
         let status = response.status();
-        let (stamps, asking) = (cache.memory.shelf.stamps(), &passing.asking);
+        let asking = &passing.asking;
         if rules::invalidates(&self.method, status) {
-            self.seek(cache, asking, |seek| stamps.invalidate_target(seek));
+            self.seek(cache, asking, |seek| cache.memory.invalidate_target(seek));
             let host = self.host.as_ref().map(text).unwrap_or_default();
             let host = canonical_host(asking.scheme, host);
             let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
             for target in rules::also_invalid(response.headers(), asking.scheme, &host, target) {
-                stamps.invalidate(&format!("{}://{host}{target}", asking.scheme));
+                cache.memory.invalidate(&format!("{}://{host}{target}", asking.scheme));
             }
         }
         if self.method == Method::HEAD && status == StatusCode::OK {
@@ -591,7 +626,7 @@ impl Exchange {
             let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
             let length = object.length();
             if !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length) {
-                cache.memory.shelf.remove_object(seek, object);
+                cache.memory.forget(seek, object);
                 return;
             }
             let facts = Facts {

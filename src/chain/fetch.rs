@@ -197,7 +197,7 @@ impl Fetch {
         if let Some(stale) = &self.stale
             && !is_failure(status)
         {
-            cache.memory.shelf.remove_object(&self.pilot.key().seek(), stale);
+            cache.memory.forget(&self.pilot.key().seek(), stale);
         }
     }
 
@@ -226,7 +226,7 @@ impl Fetch {
             Some(pieces) => {
                 let object = Arc::new(head.object(together(pieces).await));
                 cache.memory.unkept.forget(self.pilot.digest());
-                cache.memory.shelf.put(self.pilot.key().clone(), object);
+                cache.memory.keep(self.pilot.key(), object);
                 cache.metrics.store(self.worker.index);
                 None
             }

@@ -110,7 +110,7 @@ pub(super) fn freshen(
     let mut headers = open.headers();
     rules::freshen(&mut headers, by);
     let made = Made::of(cache, facts, old.status, headers).inspect_err(|_| {
-        cache.memory.shelf.remove_object(seek, old);
+        cache.memory.forget(seek, old);
     })?;
     let fresh = Arc::new(made.object(open.body().collect()));
     cache.memory.shelf.replace(seek, old, fresh.clone());

@@ -26,6 +26,7 @@ mod overload;
 mod pace;
 mod plan;
 mod prepare;
+mod recall;
 mod record;
 mod stage;
 mod status;

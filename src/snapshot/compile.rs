@@ -62,7 +62,7 @@ impl Snapshot {
         let given = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, given, &mut metrics, &mut problems);
         let before = previous.map(|previous| &previous.caches);
-        let caches = Caches::compile(&config.cache, before, &mut problems);
+        let caches = Caches::compile(&config.cache, before, state.is_some(), &mut problems);
         let known = Known {
             upstreams: &upstreams,
             access: &lists,
