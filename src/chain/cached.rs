@@ -256,19 +256,18 @@ impl Exchange {
                     match self.follow(cache, wanted, &flight, head, until).await? {
                         Followed::Answer(response) => return Ok(Some(response)),
                         Followed::Alone => break,
-                        Followed::Again => continue,
+                        Followed::Again => match self.joined(cache, wanted, head) {
+                            Some(response) => return Ok(Some(response)),
+                            None => continue,
+                        },
                     }
                 }
                 // Until its origin is asked.
                 Turn::Lead(pilot) => Early::new(pilot),
             };
             // It may have come since this was looked for.
-            let now = Instant::now();
-            let found = self.seek(cache, &wanted.asking, |seek| {
-                cache.lookup(seek, &head.headers, &wanted.asked, now)
-            });
-            if let Some(Found { object, reuse: Reuse::Fresh }) = found {
-                return Ok(Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd)));
+            if let Some(response) = self.joined(cache, wanted, head) {
+                return Ok(Some(response));
             }
             let mut stale = wanted.stale.clone();
             if wanted.recalls
@@ -286,6 +285,20 @@ impl Exchange {
         }
         self.pass(cache, wanted.asking, wanted.fwd, head);
         Ok(None)
+    }
+
+    /// What has come since it was looked for.
+    fn joined(&mut self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Response<Source>> {
+        let now = Instant::now();
+        let found = self.seek(cache, &wanted.asking, |seek| {
+            cache.lookup(seek, &head.headers, &wanted.asked, now)
+        });
+        match found? {
+            Found { object, reuse: Reuse::Fresh } => {
+                Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
+            }
+            Found { .. } => None,
+        }
     }
 
     fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Turn {

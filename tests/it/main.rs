@@ -11,6 +11,7 @@
 mod access;
 mod admin;
 mod auth;
+mod cache_disk;
 mod cli;
 mod config;
 mod config_tests;

@@ -288,7 +288,6 @@ fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn said(error: io::Error) -> String {
     error.to_string()
 }

@@ -62,6 +62,12 @@ impl Index {
         self.all.get(name).map(|entry| entry.filed)
     }
 
+    /// What is there under a name.
+    pub(super) fn candidate(&self, name: &Name) -> Option<Candidate> {
+        let entry = self.all.get(name)?;
+        Some(Candidate { filed: entry.filed, number: entry.number })
+    }
+
     /// Takes in a file that is used now; the one that was there under its name before.
     pub(super) fn insert(&mut self, filed: Filed, bytes: u64) -> Option<Filed> {
         self.next += 1;

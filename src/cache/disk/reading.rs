@@ -96,7 +96,18 @@ impl Tier {
     }
 
     fn try_one(&self, candidate: &Candidate, read: &Read) -> Option<Arc<Object>> {
-        match self.read(candidate, read) {
+        let mut candidate = *candidate;
+        let mut found = self.read(&candidate, read);
+        // It may have been given another name, since it was compared with a purge.
+        if let Err(Broken::Failed(error)) = &found
+            && error.kind() == io::ErrorKind::NotFound
+            && let Some(now) = self.known.lock().index.candidate(&candidate.filed.name)
+            && now.filed != candidate.filed
+        {
+            candidate = now;
+            found = self.read(&candidate, read);
+        }
+        match found {
             Ok(found) => {
                 self.health.worked();
                 let found = found?;

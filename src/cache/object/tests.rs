@@ -5,10 +5,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn object(headers: &HeaderMap, body: Vec<Bytes>) -> Arc<Object> {
+    let mut terms = Terms::default();
+    terms.lifetime = 60;
     let head = Head {
         status: StatusCode::OK,
         headers,
-        terms: Terms { lifetime: 60, ..Terms::default() },
+        terms,
         at: Instant::now(),
         stamp: 1,
         vary: (b"accept\0", b"text/html"),
