@@ -125,7 +125,7 @@ pub(super) async fn answer(room: &Room, request: &Parts) -> Result<Answer, Refus
             told(&house.world.load(), request, |to, url| to.weigh(url, weight))?
         }
         Page::Cache => made(StatusCode::OK, JSON, kept(house, request).await),
-        Page::Purge => purged(&house.world.load(), request).await?,
+        Page::Purge => purged(house, request).await?,
         Page::Jwks => made(StatusCode::OK, JWKS, jwks(&house.world.load())),
         Page::Reload if !ready => return Err(Refusal::Draining),
         Page::Reload => reloaded((house.reload)().await, prefers_text(request)),
@@ -179,9 +179,13 @@ async fn kept(house: &House, request: &Parts) -> String {
 
 /// Makes void what `?url=`, `prefix=`, `host=`, `tag=` or `all=true` says; with `soft=true` until its origin
 /// says that it holds.
-async fn purged(world: &Snapshot, request: &Parts) -> Result<Answer, Refusal> {
+async fn purged(house: &House, request: &Parts) -> Result<Answer, Refusal> {
     let purge = Purge::read(|name| value(request, name)).ok_or(Refusal::Purge)?;
-    world.caches.memory().purge(purge.clone()).map_err(|_| Refusal::Purges)?;
+    let world = house.world.load();
+    let (memory, here) = (world.caches.memory().clone(), purge.clone());
+    // It may have to wait for a disk.
+    let purged = tokio::task::spawn_blocking(move || memory.purge(here)).await;
+    purged.unwrap_or(Ok(())).map_err(|_| Refusal::Purges)?;
     if let Some(shared) = world.caches.shared() {
         shared.tell(&purge).await.map_err(|_| Refusal::Untold)?;
     }

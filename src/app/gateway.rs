@@ -226,7 +226,7 @@ impl Gateway {
         sockets.server.clients() == 0
     }
 
-    /// Ends now, and writes, or tells stores, what was used of quotas, and what the access log has left. Says how many clients had to be cut.
+    /// Ends now, and writes, or tells stores, what was used of quotas, and writes what is kept of answers and what the access log has left. Says how many clients had to be cut.
     pub async fn stop(self) -> usize {
         self.0.ready.store(false, Relaxed);
         let mut sockets = self.0.sockets.lock().await;
@@ -243,6 +243,7 @@ impl Gateway {
         world.limits.settle().await;
         let ends = move || {
             world.limits.finish();
+            world.caches.finish();
             world.access_log.finish(Duration::from_secs(2));
         };
         let _ = tokio::task::spawn_blocking(ends).await;

@@ -6,13 +6,16 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     object::Object,
     shelf::{Url, without_port},
 };
 
 /// What is to go.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reach {
     /// One URL, in every partition and variant: `https://host/path?query`, as keys have it.
     Url(Box<str>),
@@ -128,6 +131,11 @@ impl Bans {
             self.forgotten = self.forgotten.max(number);
             self.list.retain(|ban| ban.number > upto);
         }
+    }
+
+    /// All of them, by number.
+    pub(super) fn list(&self) -> impl Iterator<Item = (u64, &Reach, bool)> {
+        self.list.iter().map(|ban| (ban.number, &ban.reach, ban.soft))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use http::{HeaderName, StatusCode, header::CACHE_CONTROL};
 
 use super::{
-    Cache, Memory, Partition, Shared,
+    Cache, Disk, Memory, Partition, Shared,
+    memory::passing_secret,
     policy::{Ignore, Methods, Policy, Ttl},
     rules::{self, Unkept},
     url::Query,
@@ -27,6 +28,8 @@ pub struct Caches {
     named: BTreeMap<String, Option<Rules>>,
     memory: Arc<Memory>,
     shared: Option<Arc<Shared>>,
+    /// What outlives the process, if anything does; only where it is served.
+    disk: Option<Arc<Disk>>,
 }
 
 /// Rules that routes share, compiled.
@@ -53,11 +56,13 @@ pub struct Place<'a> {
 }
 
 impl Caches {
-    /// Compiles `[cache]` and every `[cache.NAME]`. What was kept `before` stays.
+    /// Compiles `[cache]` and every `[cache.NAME]`. What was kept `before` stays. A disk is opened only if it is
+    /// to be used.
     pub fn compile(
         written: &config::Cache,
         before: Option<&Self>,
         stores: &Stores,
+        serves: bool,
         problems: &mut Problems,
     ) -> Self {
         let at = Path::root().key("cache");
@@ -67,9 +72,21 @@ impl Caches {
             (name.clone(), Rules::compile(rules, &at, problems))
         });
         let named = named.collect();
+        let disk = written.disk.as_ref().filter(|_| serves).and_then(|disk| {
+            let opened = open_disk(disk, before).map_err(|problem| {
+                let path = disk.path.display();
+                let message = format!("`{path}` cannot be the cache's: {problem}");
+                let help = "a directory of Janua's own, which it may write to, or none yet";
+                Problem::error(at.key("disk").key("path"), message).help(help)
+            });
+            problems.keep(opened)
+        });
         let memory = match before {
             Some(before) => before.memory.clone(),
-            None => Arc::new(Memory::new(written)),
+            None => {
+                let secret = disk.as_ref().map(|disk| disk.partition_secret());
+                Arc::new(Memory::new(written, secret.unwrap_or_else(passing_secret)))
+            }
         };
         let store = written.store.as_ref();
         let store = store.and_then(|name| Store::named(stores, name, &at.key("store"), problems));
@@ -78,7 +95,32 @@ impl Caches {
             let known = known.filter(|known| known.is_through(&store));
             known.unwrap_or_else(|| Arc::new(Shared::new(store)))
         });
-        Self { named, memory, shared }
+        Self { named, memory, shared, disk }
+    }
+
+    /// Begins to hear of the purges of others, on the runtime that this is called on; begins to use the disk,
+    /// and ends to use another.
+    pub fn start(&self, written: &config::Cache) {
+        if let Some(shared) = &self.shared {
+            shared.start(&self.memory);
+        }
+        if let (Some(disk), Some(of)) = (&self.disk, &written.disk) {
+            disk.resize(written, of);
+            disk.start(&self.memory);
+        }
+        let before = self.memory.disk.swap(self.disk.clone());
+        if let Some(before) = before
+            && self.disk.as_ref().is_none_or(|disk| !Arc::ptr_eq(disk, &before))
+        {
+            tokio::task::spawn_blocking(move || before.finish());
+        }
+    }
+
+    /// Ends to use the disk: what waits is written. It blocks, but not for long.
+    pub fn finish(&self) {
+        if let Some(disk) = &self.disk {
+            disk.finish();
+        }
     }
 
     /// What is kept, for whoever looks after it.
@@ -89,13 +131,6 @@ impl Caches {
     /// Who else is to hear of purges, if somebody is.
     pub fn shared(&self) -> Option<&Arc<Shared>> {
         self.shared.as_ref()
-    }
-
-    /// Begins to hear of the purges of others, on the runtime that this is called on.
-    pub fn start(&self) {
-        if let Some(shared) = &self.shared {
-            shared.start(&self.memory);
-        }
     }
 
     /// Makes the sizes hold that this was compiled with.
@@ -198,6 +233,16 @@ impl Caches {
     }
 }
 
+/// Opens a disk, unless it is open.
+fn open_disk(written: &config::CacheDisk, before: Option<&Caches>) -> Result<Arc<Disk>, String> {
+    let same = before.and_then(|before| before.disk.as_ref());
+    if let Some(same) = same.filter(|disk| disk.is_at(&written.path)) {
+        return Ok(same.clone());
+    }
+    let secret = before.map(|before| before.memory.secret());
+    Disk::open(written, secret).map(Arc::new)
+}
+
 fn check_sizes(written: &config::Cache, at: &Path, problems: &mut Problems) {
     let (size, most) = (written.size.0, written.max_object.0);
     if size < 1 << 20 {
@@ -208,8 +253,30 @@ fn check_sizes(written: &config::Cache, at: &Path, problems: &mut Problems) {
         let help = format!("at most {} bytes here, or a larger `size`", size / 8);
         problems.push(Problem::error(at.key("max-object"), message).help(help));
     }
+    if let Some(disk) = &written.disk {
+        check_disk(disk, &at.key("disk"), problems);
+    }
     if written.max_variants == 0 {
         problems.push(Problem::error(at.key("max-variants"), "none could be kept"));
+    }
+}
+
+fn check_disk(written: &config::CacheDisk, at: &Path, problems: &mut Problems) {
+    if written.path.as_os_str().is_empty() {
+        let problem = Problem::error(at.key("path"), "it is empty");
+        problems.push(problem.help("a directory: `\"/var/cache/janua\"`"));
+    }
+    if written.size.0 < 1 << 20 {
+        let problem = Problem::error(at.key("size"), "less than a mebibyte keeps nothing");
+        problems.push(problem.help("`\"1GiB\"` is the default"));
+    }
+    if written.queue.0 == 0 {
+        let problem = Problem::error(at.key("queue"), "nothing would ever be written");
+        problems.push(problem.help("`\"64MiB\"` is the default; or leave `disk` out"));
+    }
+    if written.wait.0.is_zero() {
+        let problem = Problem::error(at.key("wait"), "nothing would ever be found");
+        problems.push(problem.help("`\"250ms\"` is the default; or leave `disk` out"));
     }
 }
 

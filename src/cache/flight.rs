@@ -45,6 +45,8 @@ pub enum Landing {
     },
     /// Nobody but who asked may have it.
     Alone,
+    /// Its origin was not asked: it is in memory now, or whoever wanted it went away.
+    Again,
 }
 
 /// An answer on its way.
@@ -134,7 +136,9 @@ impl Flights {
             Some(Landing::Comes(head)) => {
                 suits(flight.stamp, Some(head)) && !flight.body.lock().passes
             }
-            Some(Landing::Holds(_) | Landing::Failed { .. } | Landing::Alone) => false,
+            Some(Landing::Holds(_) | Landing::Failed { .. } | Landing::Alone | Landing::Again) => {
+                false
+            }
         };
         if let Some(flight) = same.map(|(_, flight)| flight).find(fitting) {
             return Turn::Wait(flight.clone());

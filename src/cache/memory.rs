@@ -8,10 +8,16 @@ use std::{
     },
 };
 
+use arc_swap::ArcSwapOption;
+use http::StatusCode;
+use siphasher::sip::SipHasher13;
+
 use super::{
+    disk::Disk,
     flight::Flights,
+    object::Object,
     partition::Asking,
-    shelf::{Limits, Seek, Shelf},
+    shelf::{Key, Limits, Put, Seek, Shelf},
     unkept::Unkept,
     url::Url,
 };
@@ -31,14 +37,17 @@ pub struct Memory {
     pub unkept: Unkept,
     /// Whether a task gives back memory of what is void.
     pub(super) sweeping: AtomicBool,
-    seeds: [RandomState; 2],
+    /// What outlives the process, if anything does.
+    pub(super) disk: ArcSwapOption<Disk>,
+    /// Two keys of a digest that is specified: what is on a disk is found by the next process.
+    seeds: [[u64; 2]; 2],
     max_object: AtomicU64,
     max_filling: AtomicU64,
 }
 
 impl Memory {
-    /// Nothing yet, in these sizes.
-    pub(super) fn new(written: &config::Cache) -> Self {
+    /// Nothing yet, in these sizes; partitions are digested with `secret`.
+    pub(super) fn new(written: &config::Cache, secret: [u8; 32]) -> Self {
         let memory = Self {
             shelf: Shelf::new(Limits {
                 bytes: written.size.0,
@@ -48,7 +57,8 @@ impl Memory {
             flights: Arc::default(),
             unkept: Unkept::new(),
             sweeping: AtomicBool::new(false),
-            seeds: [RandomState::new(), RandomState::new()],
+            disk: ArcSwapOption::empty(),
+            seeds: seeds(secret),
             max_object: AtomicU64::new(0),
             max_filling: AtomicU64::new(0),
         };
@@ -71,8 +81,8 @@ impl Memory {
     /// A keyed digest.
     #[inline]
     pub fn digest(&self, feed: impl Fn(&mut dyn Hasher)) -> u128 {
-        let [first, second] = [0, 1].map(|half: usize| {
-            let mut hasher = self.seeds[half].build_hasher();
+        let [first, second] = self.seeds.map(|[low, high]| {
+            let mut hasher = SipHasher13::new_with_keys(low, high);
             feed(&mut hasher);
             u128::from(hasher.finish())
         });
@@ -85,6 +95,61 @@ impl Memory {
         self.shelf.stamps().seek(asking.partition, url.scheme, &url.host, &url.target)
     }
 
+    /// What outlives the process, if anything does.
+    pub fn disk(&self) -> Option<Arc<Disk>> {
+        self.disk.load_full()
+    }
+
+    /// What partitions are digested with.
+    pub(super) fn secret(&self) -> [u8; 32] {
+        let [[a, b], [c, d]] = self.seeds.map(|seed| seed.map(u64::to_le_bytes));
+        let words = [a, b, c, d];
+        std::array::from_fn(|at| words[at / 8][at % 8])
+    }
+
+    /// Keeps an answer.
+    pub fn keep(&self, key: &Key, object: Arc<Object>) {
+        let put = self.shelf.put(key.clone(), object.clone());
+        // Parts are for memory alone.
+        if put != Put::Void
+            && object.status != StatusCode::PARTIAL_CONTENT
+            && let Some(disk) = &*self.disk.load()
+        {
+            disk.keep(key.clone(), object);
+        }
+    }
+
+    /// Keeps an answer no longer.
+    pub fn forget(&self, seek: &Seek<'_>, object: &Arc<Object>) {
+        self.shelf.remove_object(seek, object);
+        if let Some(disk) = &*self.disk.load() {
+            disk.forget(&seek.to_key(), object);
+        }
+    }
+
+    /// Makes all void that is kept of a URL, in every partition (RFC 9111 section 4.4).
+    pub fn invalidate(&self, url: &str) {
+        let disk = self.disk.load();
+        // Before, so that nobody finds it there with a number that is newer; and after, since it may just have
+        // been written.
+        disk.iter().for_each(|disk| disk.invalidate(url));
+        self.shelf.stamps().invalidate(url);
+        disk.iter().for_each(|disk| disk.invalidate(url));
+    }
+
+    /// The same for the URL of a request that began at `since`; see [`Stamps::invalidate_target`].
+    pub fn invalidate_target(&self, seek: &Seek<'_>, since: u64) -> Option<u64> {
+        let stamps = self.shelf.stamps();
+        let disk = self.disk.load();
+        let Some(disk) = &*disk else { return stamps.invalidate_target(seek, since) };
+        let key = seek.to_key();
+        // As above.
+        disk.invalidate(key.url());
+        let stamp = stamps.invalidate_target(seek, since);
+        disk.invalidate(key.url());
+        stamp
+    }
+
     /// What it holds, for the encoder.
     pub fn shelved(&self) -> Shelved {
         Shelved {
@@ -93,6 +158,18 @@ impl Memory {
             objects: self.shelf.len(),
             evicted: self.shelf.evictions(),
             filling: self.flights.filling(),
+            disk: self.disk.load().as_ref().map(|disk| disk.on_disk()),
         }
     }
+}
+
+/// A secret for what is kept nowhere else.
+pub(super) fn passing_secret() -> [u8; 32] {
+    let words = [(); 4].map(|()| RandomState::new().build_hasher().finish().to_le_bytes());
+    std::array::from_fn(|at| words[at / 8][at % 8])
+}
+
+fn seeds(secret: [u8; 32]) -> [[u64; 2]; 2] {
+    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| secret[8 * at + byte]));
+    [[word(0), word(1)], [word(2), word(3)]]
 }

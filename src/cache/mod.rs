@@ -3,10 +3,11 @@
 //! In: a request ready for the origin, and the origin's answer. Out: what was kept of an earlier one, if it
 //! may be given ([`Cache::lookup`]); else a place among those who wait for the same ([`Flights`]). What may be
 //! kept, how long, for whom and as what is said by `rules`, which are pure; `object` is how it is kept, `shelf`
-//! where, and `ban` makes it void. Nothing here asks an origin: that is `chain`'s.
+//! where, and `ban` makes it void; `disk` is what outlives the process. Nothing here asks an origin: that is `chain`'s.
 
 pub mod ban;
 mod compile;
+mod disk;
 mod flight;
 mod memory;
 pub mod names;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 use self::rules::{Asked, Reuse};
 pub use self::{
     compile::{Caches, Place},
+    disk::Disk,
     flight::{End, Flight, Flights, Landing, Pilot, Reader, Turn},
     memory::Memory,
     object::{Head, Object, Pieces},
@@ -118,18 +120,42 @@ impl Cache {
     #[inline]
     pub fn is_for(&self, object: &Arc<Object>, request: &HeaderMap) -> bool {
         let (names, values) = object.vary();
-        names.is_empty() || self.suits_by(object, (names, values), request)
+        names.is_empty() || suits_by(&self.policy, object, (names, values), request)
     }
 
-    fn suits_by(
-        &self,
-        object: &Arc<Object>,
-        (names, values): (&[u8], &[u8]),
-        request: &HeaderMap,
-    ) -> bool {
-        let names = names.split(|byte| *byte == b',').map(HeaderName::from_bytes);
-        let Ok(names) = names.collect::<Result<Vec<_>, _>>() else { return false };
-        let language = object.open().value(names::CONTENT_LANGUAGE);
-        rules::Vary::matches(&names, values, request, language.as_ref(), &self.policy)
+    /// What the disk may have for a request: it is kept in memory from now on, unless something newer is.
+    pub async fn recall(&self, key: &Key, request: &HeaderMap, asked: &Asked) -> Option<Found> {
+        let disk = self.memory.disk()?;
+        let stamp = self.memory.shelf.stamps().begin();
+        let (policy, headers) = (self.policy.clone(), request.clone());
+        let suits = move |object: &Arc<Object>| {
+            let vary = object.vary();
+            vary.0.is_empty() || suits_by(&policy, object, vary, &headers)
+        };
+        let object = disk.find(key, stamp, suits).await?;
+        let (seek, now) = (key.seek(), Instant::now());
+        if let Some(newer) = self.lookup(&seek, request, asked, now) {
+            return Some(newer);
+        }
+        let purged = match self.memory.shelf.stamps().verdict(&object, &seek) {
+            Verdict::Valid => false,
+            Verdict::Stale => true,
+            Verdict::Void => return None,
+        };
+        self.memory.shelf.put(key.clone(), object.clone());
+        let reuse = rules::reuse(&object.terms, object.resident(now), asked, purged);
+        Some(Found { object, reuse })
     }
+}
+
+fn suits_by(
+    policy: &Policy,
+    object: &Arc<Object>,
+    (names, values): (&[u8], &[u8]),
+    request: &HeaderMap,
+) -> bool {
+    let names = names.split(|byte| *byte == b',').map(HeaderName::from_bytes);
+    let Ok(names) = names.collect::<Result<Vec<_>, _>>() else { return false };
+    let language = object.open().value(names::CONTENT_LANGUAGE);
+    rules::Vary::matches(&names, values, request, language.as_ref(), policy)
 }

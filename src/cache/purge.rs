@@ -16,6 +16,7 @@ use super::{
     stamps::Verdict,
     url::canonical_host,
 };
+use crate::metrics::OnDisk;
 
 /// As many of the keys of one URL are shown.
 const MOST_SHOWN: usize = 100;
@@ -70,6 +71,8 @@ pub struct Stats {
     on_their_way: usize,
     readers: usize,
     purges: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<OnDisk>,
 }
 
 /// An answer that is kept.
@@ -87,11 +90,15 @@ pub struct Entry {
 }
 
 impl Memory {
-    /// Makes void what is kept of this, for everybody, at once.
+    /// Makes void what is kept of this, for everybody, at once; on a disk before this returns, so it may block.
     ///
     /// # Errors
     /// Too many purges are not carried out yet.
     pub fn purge(self: &Arc<Self>, purge: Purge) -> Result<(), Full> {
+        // The disk first: what is found there after this has a number that is older.
+        if let Some(disk) = self.disk() {
+            disk.purge(&purge.reach, purge.soft)?;
+        }
         self.shelf.stamps().ban(purge.reach, purge.soft)?;
         if !self.sweeping.swap(true, AcqRel) {
             tokio::spawn(self.clone().sweep());
@@ -121,6 +128,7 @@ impl Memory {
             on_their_way: self.flights.len(),
             readers: self.flights.readers(),
             purges: self.shelf.stamps().bans(),
+            disk: self.disk().map(|disk| disk.on_disk()),
         }
     }
 

@@ -89,12 +89,14 @@ fn read(entry: &[(String, String)]) -> Option<(&str, Purge)> {
 }
 
 async fn follow(store: Arc<Store>, by: String, memory: Arc<Memory>) {
-    let all = || Purge { reach: Reach::All, soft: false };
-    let purge = |purge: Purge| {
-        if memory.purge(purge).is_err() {
-            // There is no room for one more that says less.
-            let _ = memory.purge(all());
-        }
+    let purge = async |purge: Purge| {
+        let memory = memory.clone();
+        // It may have to wait for a disk.
+        let purged = tokio::task::spawn_blocking(move || {
+            // If there is no room for one more, for one that says less.
+            memory.purge(purge).or_else(|_| memory.purge(all()))
+        });
+        let _ = purged.await;
     };
     let mut at = None;
     let mut missed = false;
@@ -105,7 +107,7 @@ async fn follow(store: Arc<Store>, by: String, memory: Arc<Memory>) {
                 Ok(last) => {
                     at = Some(last.unwrap_or_else(|| "0".into()));
                     if missed {
-                        purge(all());
+                        purge(all()).await;
                     }
                 }
                 Err(_) => missed = true,
@@ -121,7 +123,7 @@ async fn follow(store: Arc<Store>, by: String, memory: Arc<Memory>) {
         if !entries.is_empty() {
             match store.first(LIST).await {
                 // The list has lost what lies between.
-                Ok(Some(first)) if last != "0" && is_later(&first, last) => purge(all()),
+                Ok(Some(first)) if last != "0" && is_later(&first, last) => purge(all()).await,
                 Ok(_) => {}
                 Err(_) => continue,
             }
@@ -131,7 +133,7 @@ async fn follow(store: Arc<Store>, by: String, memory: Arc<Memory>) {
             if let Some((whose, said)) = read(&entry)
                 && whose != by
             {
-                purge(said);
+                purge(said).await;
             }
             at = Some(id);
         }
@@ -139,6 +141,10 @@ async fn follow(store: Arc<Store>, by: String, memory: Arc<Memory>) {
             tokio::time::sleep(EVERY).await;
         }
     }
+}
+
+const fn all() -> Purge {
+    Purge { reach: Reach::All, soft: false }
 }
 
 /// Whether an entry came after another one: `MILLISECONDS-NUMBER`.

@@ -39,6 +39,11 @@ impl Tags {
         Self(text)
     }
 
+    /// Tags as they were kept.
+    pub(super) fn kept(text: &[u8]) -> Self {
+        Self(text.to_vec())
+    }
+
     /// As they are kept.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0

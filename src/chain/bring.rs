@@ -126,7 +126,7 @@ impl Bring {
         if object.status != StatusCode::PARTIAL_CONTENT {
             cache.memory.unkept.forget(self.pilot.digest());
         }
-        cache.memory.shelf.put(key, object);
+        cache.memory.keep(&key, object);
     }
 }
 

@@ -35,6 +35,7 @@ use super::{
     overload::Room,
     parts::Gap,
     prepare,
+    recall::Early,
     status::{CACHE_STATUS, Fwd, Told},
 };
 use crate::{
@@ -66,14 +67,19 @@ pub(super) enum Looked {
 }
 
 /// A request whose answer has to be fetched.
+#[derive(Clone)]
 pub(super) struct Wanted {
-    asking: Asking,
-    asked: Asked,
+    pub(super) asking: Asking,
+    pub(super) asked: Asked,
     /// What was kept and has to be validated.
-    stale: Option<Arc<Object>>,
+    pub(super) stale: Option<Arc<Object>>,
     /// What is missing of what was kept.
     gap: Option<Box<Gap>>,
-    fwd: Fwd,
+    pub(super) fwd: Fwd,
+    /// Whether the disk may have it.
+    pub(super) recalls: bool,
+    /// Whether it goes by if the disk has not.
+    pub(super) alone: bool,
 }
 
 impl Wanted {
@@ -178,11 +184,12 @@ impl Exchange {
         let part = || head.headers.contains_key(RANGE) && !cache.policy.whole;
         let nothing = stale.is_none() && gap.is_none();
         let alone = asked.no_store || head.method == Method::HEAD || (nothing && part());
-        let unkept = || nothing && cache.memory.unkept.has(digest, self.started) && !alone;
+        let unkept = nothing && !alone && cache.memory.unkept.has(digest, self.started);
+        let recalls = nothing && !asked.no_store && self.may_recall(cache, &asking);
         match () {
-            () if asked.only_if_cached => {}
+            () if asked.only_if_cached || recalls => {}
             () if alone => return self.pass(cache, asking, fwd, head),
-            () if unkept() => {
+            () if unkept => {
                 let looked = self.pass(cache, asking, fwd, head);
                 if let Some(passing) = &mut self.passing {
                     passing.unkept = Some((digest, asked));
@@ -191,7 +198,8 @@ impl Exchange {
             }
             () => {}
         }
-        Looked::Fetch(Box::new(Wanted { asking, asked, stale, gap, fwd }))
+        let alone = alone || unkept;
+        Looked::Fetch(Box::new(Wanted { asking, asked, stale, gap, fwd, recalls, alone }))
     }
 
     /// What a request looks for.
@@ -276,39 +284,77 @@ impl Exchange {
         let (Some(cache), Some(way)) = (&route.cache, route.target.way(self.way)) else {
             return Ok(None);
         };
+        if wanted.recalls && (wanted.alone || wanted.asked.only_if_cached) {
+            let recalled = self.recall(cache, wanted, head).await;
+            if let Some(answer) =
+                recalled.and_then(|found| self.give(cache, wanted, found, head, kept))
+            {
+                return Ok(Some(answer));
+            }
+        }
         if wanted.asked.only_if_cached {
             return Err(Reject::OnlyIfCached);
+        }
+        if wanted.alone {
+            self.pass(cache, wanted.asking, wanted.fwd, head);
+            return Ok(None);
         }
         let until = Instant::now() + cache.wait;
         let mut own = false;
         for _ in 0..WAITS {
-            let pilot = match self.join(cache, wanted, head, own) {
+            let mut early = match self.join(cache, wanted, head, own) {
                 Turn::Wait(flight) => {
                     match self.follow(cache, wanted, &flight, head, until).await? {
                         Followed::Answer(response) => return Ok(Some(response)),
                         Followed::Alone => break,
-                        Followed::Again => continue,
+                        Followed::Again => match self.joined(cache, wanted, head) {
+                            Some(response) => return Ok(Some(response)),
+                            None => continue,
+                        },
                         Followed::Own => {
                             own = true;
                             continue;
                         }
                     }
                 }
-                Turn::Lead(pilot) => pilot,
+                // Until its origin is asked.
+                Turn::Lead(pilot) => Early::new(pilot),
             };
             // It may have come since this was looked for.
-            let now = Instant::now();
-            let found = self.seek(cache, &wanted.asking, |seek| {
-                cache.lookup(seek, &head.headers, &wanted.asked, now)
-            });
-            if let Some(Found { object, reuse: Reuse::Fresh }) = found {
-                return Ok(Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd)));
+            if let Some(response) = self.joined(cache, wanted, head) {
+                return Ok(Some(response));
             }
-            let request = self.request_of(wanted, head, kept);
-            return self.lead((cache, way, route), wanted, pilot, aim, (head, request)).await;
+            let mut stale = wanted.stale.clone();
+            if wanted.recalls
+                && let Some(found) = self.recall(cache, wanted, head).await
+            {
+                if found.reuse != Reuse::Validate {
+                    drop(early);
+                    return Ok(self.give(cache, wanted, found, head, kept));
+                }
+                stale = Some(found.object);
+            }
+            let wanted = Wanted { stale, ..wanted.clone() };
+            let Some(pilot) = early.take() else { return Err(Reject::Internal) };
+            let request = self.request_of(&wanted, head, kept);
+            return self.lead((cache, way, route), &wanted, pilot, aim, (head, request)).await;
         }
         self.pass(cache, wanted.asking, wanted.fwd, head);
         Ok(None)
+    }
+
+    /// What has come since it was looked for.
+    fn joined(&mut self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Response<Source>> {
+        let now = Instant::now();
+        let found = self.seek(cache, &wanted.asking, |seek| {
+            cache.lookup(seek, &head.headers, &wanted.asked, now)
+        });
+        match found? {
+            Found { object, reuse: Reuse::Fresh } => {
+                Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
+            }
+            Found { .. } => None,
+        }
     }
 
     /// Waits for who fetches the same, unless that is void by now, or may not be given any longer; or begins a
@@ -358,6 +404,7 @@ impl Exchange {
             {
                 Followed::Again
             }
+            Some(Landing::Again) => Followed::Again,
             // Section 4: it may be given to others as far as it could be if it had been kept already.
             Some(Landing::Comes(object) | Landing::Holds(object)) if !wanted.takes(&object) => {
                 Followed::Own
@@ -449,7 +496,7 @@ impl Exchange {
 
     /// Has an answer validated that was just given.
     #[cold]
-    fn revalidate(
+    pub(super) fn revalidate(
         &self,
         cache: &Cache,
         asking: Asking,
@@ -458,7 +505,9 @@ impl Exchange {
         head: &Parts,
         kept: &Kept,
     ) {
-        let wanted = Wanted { asking, asked, stale: Some(object), gap: None, fwd: Fwd::Stale };
+        let stale = Some(object);
+        let (gap, recalls, alone) = (None, false, false);
+        let wanted = Wanted { asking, asked, stale, gap, fwd: Fwd::Stale, recalls, alone };
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
         let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
         let Turn::Lead(pilot) = self.join(cache, &wanted, head, false) else { return };
@@ -573,7 +622,7 @@ enum Origin {
 
 impl Exchange {
     /// An answer of what is kept.
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         cache: &Cache,
         object: &Arc<Object>,
@@ -692,17 +741,17 @@ impl Exchange {
             return;
         };
         let status = response.status();
-        let (stamps, asking) = (cache.memory.shelf.stamps(), &passing.asking);
+        let (memory, asking) = (&cache.memory, &passing.asking);
         let mut stamp = Some(passing.stamp);
         if rules::invalidates(&self.method, status) {
-            stamp = self.seek(cache, asking, |seek| stamps.invalidate_target(seek, passing.stamp));
+            stamp = self.seek(cache, asking, |seek| memory.invalidate_target(seek, passing.stamp));
             let host = self.host.as_ref().map(text).unwrap_or_default();
             let host = canonical_host(asking.scheme, host);
             let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
             for target in rules::also_invalid(response.headers(), asking.scheme, &host, target) {
                 let Ok(target) = Uri::try_from(target) else { continue };
                 let url = Url::new(asking.scheme, &host, &target, &cache.query);
-                stamps.invalidate_target(&cache.memory.seek(&url, asking), passing.stamp);
+                memory.invalidate_target(&memory.seek(&url, asking), passing.stamp);
             }
         }
         if let Some((digest, asked)) = &passing.unkept
@@ -764,7 +813,7 @@ impl Exchange {
             let spans = Spans::of(object);
             let length = spans.map_or_else(|| object.length(), |spans| spans.total);
             if !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length) {
-                cache.memory.shelf.remove_object(seek, object);
+                cache.memory.forget(seek, object);
                 return;
             }
             let facts = Facts {

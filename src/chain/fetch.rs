@@ -227,7 +227,7 @@ impl Fetch {
     fn forget(&self, cache: &Cache, status: StatusCode) {
         let there = self.gap.as_ref().and_then(|gap| gap.there.as_ref());
         for old in self.stale.iter().chain(there).filter(|_| !is_failure(status)) {
-            cache.memory.shelf.remove_object(&self.pilot.key().seek(), old);
+            cache.memory.forget(&self.pilot.key().seek(), old);
         }
     }
 
@@ -244,7 +244,7 @@ impl Fetch {
         let Some((made, headers)) = filled else {
             // It is not what it was; all of it is asked for next time.
             if let Some(there) = &gap.there {
-                cache.memory.shelf.remove_object(&self.pilot.key().seek(), there);
+                cache.memory.forget(&self.pilot.key().seek(), there);
             }
             self.pilot.land(Landing::Alone);
             fetched.outcome = Outcome::Unfit;

@@ -140,7 +140,7 @@ pub(super) fn freshen(
     let part = old.status == StatusCode::PARTIAL_CONTENT;
     let status = if part { StatusCode::OK } else { old.status };
     let mut made = Made::of(cache, facts, status, headers).inspect_err(|_| {
-        cache.memory.shelf.remove_object(seek, old);
+        cache.memory.forget(seek, old);
     })?;
     made.status = old.status;
     let fresh = Arc::new(made.object(open.body().collect()));

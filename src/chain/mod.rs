@@ -28,6 +28,7 @@ mod pace;
 mod parts;
 mod plan;
 mod prepare;
+mod recall;
 mod record;
 mod stage;
 mod status;

@@ -1,13 +1,13 @@
 //! `[cache]`: the memory that answers are kept in. `[cache.NAME]`: which are kept, and for how long.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::value::{ByteSize, Duration, OneOrMany};
 
-/// Where answers are kept, for all routes with a `cache`. It has no place on a disk: a restart begins empty.
+/// Where answers are kept, for all routes with a `cache`: in memory, and if asked for on a disk.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Cache {
@@ -23,6 +23,9 @@ pub struct Cache {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"shared")]
     pub store: Option<String>,
+    /// A disk for what memory has no room for and for what is to survive a restart. By default there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<CacheDisk>,
     /// What is kept for routes that name it: `cache = "NAME"`. `cache = true` is `default`'s, if there is one.
     #[serde(flatten)]
     pub rules: BTreeMap<String, CacheRules>,
@@ -36,9 +39,40 @@ impl Default for Cache {
             max_filling: ByteSize::kib(64 << 10),
             max_variants: 32,
             store: None,
+            disk: None,
             rules: BTreeMap::new(),
         }
     }
+}
+
+/// A disk for answers.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CacheDisk {
+    /// A directory of its own; it is made if there is none.
+    #[schemars(example = &"/var/cache/janua")]
+    pub path: PathBuf,
+    /// Room on it; what was used longest ago makes room for what is new.
+    #[serde(default = "disk_size")]
+    pub size: ByteSize,
+    /// How long a request waits for the disk before it asks the origin.
+    #[serde(default = "disk_wait")]
+    pub wait: Duration,
+    /// Memory for answers that wait to be written; of more, those that come are not.
+    #[serde(default = "disk_queue")]
+    pub queue: ByteSize,
+}
+
+fn disk_size() -> ByteSize {
+    ByteSize::kib(1 << 20)
+}
+
+fn disk_wait() -> Duration {
+    Duration(std::time::Duration::from_millis(250))
+}
+
+fn disk_queue() -> ByteSize {
+    ByteSize::kib(64 << 10)
 }
 
 /// Which answers are kept, and for how long: what the origin says, by RFC 9111, but for what is said here.

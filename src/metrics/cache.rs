@@ -2,6 +2,8 @@
 //!
 //! In: each once. Out: counts, for the encoder. What the memory holds is not counted here.
 
+use serde::Serialize;
+
 use super::{Counter, Counters, Labels};
 use crate::worker::PerWorker;
 
@@ -94,4 +96,32 @@ pub struct Shelved {
     pub evicted: u64,
     /// Bytes of answers that are on their way and may be kept.
     pub filling: u64,
+    /// What is on the disk, if there is one.
+    pub disk: Option<OnDisk>,
+}
+
+/// What the disk for answers holds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OnDisk {
+    /// `waiting` for another process, `reading` what there is, `ready`, or `off` after errors.
+    pub state: &'static str,
+    /// Bytes of its files, as far as they are known.
+    pub bytes: u64,
+    /// Bytes that they may have.
+    pub capacity: u64,
+    /// Answers.
+    pub objects: u64,
+    /// Answers that were found.
+    pub hits: u64,
+    /// Answers that were written.
+    pub writes: u64,
+    /// Answers that were not, for want of time or room.
+    pub dropped: u64,
+    /// Errors, damaged files among them.
+    pub errors: u64,
+    /// Answers that made room for others.
+    pub evictions: u64,
+    /// Purges that not all was compared with yet.
+    pub purges: usize,
 }

@@ -7,8 +7,9 @@
 use std::fmt::Display;
 
 use super::{
-    AuthMetrics, CacheMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, ProcessMetrics,
-    Registry, RouteMetrics, STANDINGS, Shelved, StoreMetrics, UpstreamMetrics, discovery,
+    AuthMetrics, CacheMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, OnDisk,
+    ProcessMetrics, Registry, RouteMetrics, STANDINGS, Shelved, StoreMetrics, UpstreamMetrics,
+    discovery,
     exposition::{Kind, Page},
     limits, overload,
 };
@@ -228,6 +229,31 @@ fn caches(page: &mut Page, all: &Named<CacheMetrics>, shelved: &Shelved) {
         "Memory of answers that are on their way and may be kept.",
         shelved.filling,
     );
+    if let Some(disk) = &shelved.disk {
+        cache_disk(page, disk);
+    }
+}
+
+fn cache_disk(page: &mut Page, disk: &OnDisk) {
+    let mut one = |name, kind, help, value: u64| {
+        page.family(name, kind, help).sample(&[], value);
+    };
+    let ready = u64::from(disk.state == "ready");
+    let help = "1 if answers are read from the disk and written to it.";
+    one("janua_cache_disk_ready", Kind::Gauge, help, ready);
+    one("janua_cache_disk_bytes", Kind::Gauge, "Bytes of files that are kept.", disk.bytes);
+    let help = "Bytes that files may have.";
+    one("janua_cache_disk_capacity_bytes", Kind::Gauge, help, disk.capacity);
+    one("janua_cache_disk_objects", Kind::Gauge, "Answers on the disk.", disk.objects);
+    let count = Kind::Counter;
+    one("janua_cache_disk_hits_total", count, "Answers found on the disk.", disk.hits);
+    one("janua_cache_disk_writes_total", count, "Answers written to the disk.", disk.writes);
+    let help = "Answers that were not written, for want of time or room.";
+    one("janua_cache_disk_dropped_writes_total", count, help, disk.dropped);
+    let help = "Errors of the disk, damaged files among them.";
+    one("janua_cache_disk_errors_total", count, help, disk.errors);
+    let help = "Answers on the disk that made room for others.";
+    one("janua_cache_disk_evictions_total", count, help, disk.evictions);
 }
 
 fn upstreams(page: &mut Page, all: &Named<UpstreamMetrics>) {

@@ -27,7 +27,7 @@ mod upstream;
 
 pub use self::{
     auth::AuthMetrics,
-    cache::{CacheMetrics, Cached, Shelved},
+    cache::{CacheMetrics, Cached, OnDisk, Shelved},
     cell::{Counter, Gauge, Held},
     discovery::DiscoveryMetrics,
     encode::{CONTENT_TYPE, Outside},

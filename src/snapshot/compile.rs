@@ -62,7 +62,8 @@ impl Snapshot {
         let given = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, given, &mut metrics, &mut problems);
         let before = previous.map(|previous| &previous.caches);
-        let caches = Caches::compile(&config.cache, before, &stores, &mut problems);
+        let serves = state.is_some();
+        let caches = Caches::compile(&config.cache, before, &stores, serves, &mut problems);
         let known = Known {
             upstreams: &upstreams,
             access: &lists,

@@ -12,6 +12,7 @@ mod access;
 mod admin;
 mod auth;
 mod cache;
+mod cache_disk;
 mod cache_parts;
 mod cli;
 mod config;

@@ -145,7 +145,12 @@ impl Object {
 
     /// Whether it has this tag.
     pub fn has_tag(&self, tag: &str) -> bool {
-        super::tags::have(&self.block[self.tags as usize..self.body as usize], tag)
+        super::tags::have(self.tags(), tag)
+    }
+
+    /// What it can be purged by, as it is kept.
+    pub(super) fn tags(&self) -> &[u8] {
+        &self.block[self.tags as usize..self.body as usize]
     }
 
     /// Bytes of its body.

@@ -35,6 +35,18 @@ pub(super) const HEURISTIC: u8 = 4;
 pub(super) const IMMUTABLE: u8 = 8;
 
 impl Terms {
+    /// The same as plain numbers, to be written down.
+    pub(in crate::cache) fn parts(&self) -> ([u32; 4], u8) {
+        let Self { age, lifetime, stale_while_revalidate, stale_if_error, flags } = *self;
+        ([age, lifetime, stale_while_revalidate, stale_if_error], flags)
+    }
+
+    /// Terms that were written down.
+    pub(in crate::cache) fn of_parts(numbers: [u32; 4], flags: u8) -> Self {
+        let [age, lifetime, stale_while_revalidate, stale_if_error] = numbers;
+        Self { age, lifetime, stale_while_revalidate, stale_if_error, flags }
+    }
+
     /// How old it is, after so long here: what its `Age` says.
     #[inline]
     pub fn age_after(&self, resident: Duration) -> u32 {

@@ -75,6 +75,11 @@ impl Key {
         Seek { hash: self.hash, partition: (high << 64) | low, url: Url::read(&self.url) }
     }
 
+    /// Whose it is.
+    pub(in crate::cache) fn partition(&self) -> u128 {
+        self.seek().partition
+    }
+
     /// `https://host/path?query`
     pub fn url(&self) -> &str {
         &self.url

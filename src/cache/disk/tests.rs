@@ -1,0 +1,416 @@
+//! A disk in the hands of threads: what is found is what was kept last, and nothing that was purged.
+
+use std::{fs, os::unix::fs::symlink, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::*;
+use crate::{
+    cache::{
+        memory::passing_secret,
+        object::{Head, Object},
+        purge::Purge,
+        rules::Terms,
+        stamps::Verdict,
+        tags::Tags,
+    },
+    config::{ByteSize, Cache, CacheDisk},
+};
+
+struct House {
+    disk: Arc<Disk>,
+    memory: Arc<Memory>,
+}
+
+const URL: &str = "http://a.example/x";
+
+fn written(path: &Path) -> (Cache, CacheDisk) {
+    let disk = CacheDisk {
+        path: path.to_owned(),
+        size: ByteSize::kib(1 << 10),
+        wait: config::Duration::secs(10),
+        queue: ByteSize::kib(64 << 10),
+    };
+    (Cache::default(), disk)
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(15);
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "{what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A process that begins with what is in a folder.
+fn open(path: &Path) -> House {
+    let house = open_early(path);
+    until("it is ready", || house.disk.on_disk().state == "ready");
+    house
+}
+
+fn open_early(path: &Path) -> House {
+    let (cache, written) = written(path);
+    let disk = Arc::new(Disk::open(&written, None).unwrap());
+    let memory = Arc::new(Memory::new(&cache, passing_secret()));
+    disk.resize(&cache, &written);
+    memory.disk.store(Some(disk.clone()));
+    disk.start(&memory);
+    House { disk, memory }
+}
+
+impl House {
+    fn key(&self, partition: u128, url: &str) -> Key {
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let at = rest.find('/').unwrap();
+        let stamps = self.memory.shelf.stamps();
+        stamps.seek(partition, scheme, &rest[..at], &rest[at..]).to_key()
+    }
+
+    fn keep(&self, url: &str, vary: &str, body: &[u8]) {
+        let mut headers = HeaderMap::new();
+        headers.insert("cache-tag", "t".parse().unwrap());
+        let names = if vary.is_empty() { "" } else { "accept" };
+        let head = Head {
+            status: StatusCode::OK,
+            headers: &headers,
+            terms: Terms::of_parts([0, 60, 0, 0], 0),
+            at: Instant::now(),
+            stamp: self.memory.shelf.stamps().begin(),
+            vary: (names.as_bytes(), vary.as_bytes()),
+            tags: Tags::read(&headers),
+        };
+        let body = vec![Bytes::copy_from_slice(body)];
+        self.memory.keep(&self.key(1, url), Arc::new(Object::new(head, body)));
+    }
+
+    /// Waits until so many were written since the start.
+    fn until_written(&self, count: u64) {
+        until("it is written", || self.disk.on_disk().writes == count);
+    }
+
+    fn find(&self, partition: u128, url: &str, vary: &str) -> Option<(Vec<u8>, Verdict)> {
+        let key = self.key(partition, url);
+        let stamp = self.memory.shelf.stamps().begin();
+        let vary = vary.to_owned();
+        let suits = move |object: &Arc<Object>| object.vary().1 == vary.as_bytes();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let found = runtime.block_on(self.disk.find(&key, stamp, suits))?;
+        let verdict = self.memory.shelf.stamps().verdict(&found, &key.seek());
+        Some((found.open().body().flat_map(|piece| piece.to_vec()).collect(), verdict))
+    }
+
+    fn word(&self, url: &str) -> Option<(String, Verdict)> {
+        self.find(1, url, "").map(|(body, verdict)| (String::from_utf8(body).unwrap(), verdict))
+    }
+
+    fn purge(&self, reach: Reach, soft: bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        self.memory.purge(Purge { reach, soft }).unwrap();
+    }
+
+    /// As if it were killed: nothing is finished but what is done, and its lock is free.
+    fn kill(self) {
+        self.disk.0.over.store(true, Relaxed);
+        *self.disk.0.lock.lock() = None;
+    }
+}
+
+fn files(home: &TempDir) -> Vec<PathBuf> {
+    let parts = fs::read_dir(home.path().join("objects")).unwrap();
+    let files = parts.flat_map(|part| fs::read_dir(part.unwrap().path()).unwrap());
+    files.map(|file| file.unwrap().path()).collect()
+}
+
+fn valid(word: &str) -> Option<(String, Verdict)> {
+    Some((word.to_owned(), Verdict::Valid))
+}
+
+#[test]
+fn what_was_kept_last_is_found_by_who_may_have_it_also_by_the_next_process() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    house.keep(URL, "", b"old");
+    house.keep(URL, "", b"new");
+    house.keep(URL, "de", b"neu");
+    house.keep("http://a.example/y", "", b"other");
+    house.until_written(4);
+    let check = |house: &House| {
+        assert_eq!(house.word(URL), valid("new"));
+        assert_eq!(house.find(1, URL, "de").unwrap().0, b"neu");
+        assert_eq!(house.find(1, URL, "fr"), None);
+        assert_eq!(house.find(2, URL, ""), None, "another partition");
+        assert_eq!(house.word("http://a.example/z"), None);
+        assert_eq!(house.word("https://a.example/x"), None);
+    };
+    check(&house);
+    house.disk.finish();
+    let next = open(home.path());
+    check(&next);
+    let shown = next.disk.on_disk();
+    assert_eq!((shown.objects, shown.errors, shown.bytes), (3, 0, 3 * 4_096));
+}
+
+#[test]
+fn a_purge_holds_whatever_it_reaches_also_over_a_kill_at_once() {
+    let all = || {
+        [
+            Reach::Url(URL.into()),
+            Reach::Prefix("http://a.example/x".into()),
+            Reach::Host("a.example".into()),
+            Reach::Tag("t".into()),
+            Reach::All,
+        ]
+    };
+    for reach in all() {
+        for soft in [false, true] {
+            let home = tempfile::tempdir().unwrap();
+            let house = open(home.path());
+            house.keep(URL, "", b"x");
+            house.keep("http://b.example/", "", b"y");
+            house.until_written(2);
+            house.purge(reach.clone(), soft);
+            let (expected, what) = match soft {
+                true => (Some(("x".to_owned(), Verdict::Stale)), format!("{reach:?} softly")),
+                false => (None, format!("{reach:?}")),
+            };
+            assert_eq!(house.word(URL), expected, "{what}");
+            house.kill();
+            let next = open(home.path());
+            assert_eq!(next.word(URL), expected, "{what}, by the next process");
+            let other = match reach {
+                Reach::Tag(_) | Reach::All => expected.map(|(_, verdict)| ("y".into(), verdict)),
+                _ => valid("y"),
+            };
+            assert_eq!(next.word("http://b.example/"), other, "{what}, the other");
+            // What comes after it is as good as any.
+            next.keep(URL, "", b"again");
+            next.until_written(1);
+            assert_eq!(next.word(URL), valid("again"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn purges_are_forgotten_when_all_was_compared_with_them_and_hold_on() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    for number in 0..50 {
+        house.keep(&format!("http://{}.example/{number}", number % 2), "", b"x");
+    }
+    house.until_written(50);
+    house.purge(Reach::Host("0.example".into()), false);
+    house.purge(Reach::Prefix("http://1.example/1".into()), true);
+    until("all is compared", || house.disk.on_disk().purges == 0);
+    until("files are removed", || files(&home).len() == 25);
+    assert_eq!(house.disk.on_disk().objects, 25);
+    assert_eq!(house.word("http://0.example/2"), None);
+    assert_eq!(house.word("http://1.example/13").unwrap().1, Verdict::Stale);
+    assert_eq!(house.word("http://1.example/3"), valid("x"));
+    house.kill();
+    let next = open(home.path());
+    assert_eq!(next.word("http://1.example/13").unwrap().1, Verdict::Stale);
+    assert_eq!(next.word("http://1.example/3"), valid("x"));
+    next.purge(Reach::Host("1.example".into()), false);
+    assert_eq!(next.word("http://1.example/3"), None, "numbers go on");
+}
+
+#[test]
+fn an_invalidation_reaches_what_is_there_and_what_is_not_known_yet() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    for url in [URL, "http://a.example/y", "http://a.example/z"] {
+        house.keep(url, "", b"x");
+    }
+    house.until_written(3);
+    house.memory.invalidate(URL);
+    assert_eq!(house.word(URL), None);
+    until("its file is removed", || files(&home).len() == 2);
+    // While another process has the folder, and after that while it is read.
+    let next = open_early(home.path());
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(next.disk.on_disk().state, "waiting");
+    next.memory.invalidate("http://a.example/y");
+    house.disk.finish();
+    until("it took over", || next.disk.on_disk().state == "ready");
+    assert_eq!(next.word("http://a.example/y"), None);
+    assert_eq!(next.word("http://a.example/z"), valid("x"));
+}
+
+#[test]
+fn a_damaged_file_is_never_given_and_is_forgotten() {
+    let damage: [(&str, fn(&Path)); 5] = [
+        ("a bit", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            *bytes.last_mut().unwrap() ^= 4;
+            fs::write(path, bytes).unwrap();
+        }),
+        ("the end", |path| {
+            let bytes = fs::read(path).unwrap();
+            fs::write(path, &bytes[..bytes.len() - 1]).unwrap();
+        }),
+        ("all", |path| fs::write(path, "").unwrap()),
+        ("its kind", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+        ("its being", |path| fs::remove_file(path).unwrap()),
+    ];
+    for (what, act) in damage {
+        let home = tempfile::tempdir().unwrap();
+        let house = open(home.path());
+        house.keep(URL, "", b"x");
+        house.until_written(1);
+        act(&files(&home)[0]);
+        assert_eq!(house.word(URL), None, "{what}");
+        let shown = house.disk.on_disk();
+        assert_eq!((shown.objects, shown.bytes), (0, 0), "{what}");
+        assert!(shown.errors >= 1, "{what}");
+        house.keep(URL, "", b"again");
+        house.until_written(1 + u64::from(what != "its kind"));
+    }
+}
+
+#[test]
+fn a_file_under_anothers_name_is_not_given() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    house.keep(URL, "", b"x");
+    house.until_written(1);
+    let one = files(&home).remove(0);
+    house.keep("http://b.example/secret", "", b"secret");
+    house.until_written(2);
+    let other = files(&home).into_iter().find(|path| *path != one).unwrap();
+    fs::copy(&other, &one).unwrap();
+    assert_eq!(house.word(URL), None);
+    assert_eq!(house.disk.on_disk().errors, 1);
+}
+
+#[test]
+fn what_was_used_longest_ago_makes_room() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    let url = |number: usize| format!("http://a.example/{number}");
+    // 1 MiB holds ten of these.
+    let body = vec![b'x'; 95_000];
+    for number in 0..10 {
+        house.keep(&url(number), "", &body);
+    }
+    house.until_written(10);
+    assert!(house.word(&url(0)).is_some());
+    house.keep(&url(10), "", &body);
+    house.until_written(11);
+    assert!(house.word(&url(0)).is_some() && house.word(&url(1)).is_none());
+    let shown = house.disk.on_disk();
+    assert_eq!((shown.objects, shown.evictions), (10, 1));
+    assert!(shown.bytes <= shown.capacity);
+    assert_eq!(files(&home).len(), 10);
+    house.keep(&url(11), "", &vec![b'x'; 200_000]);
+    assert_eq!(house.disk.on_disk().dropped, 1, "one is not to empty it");
+    house.disk.finish();
+    let next = open(home.path());
+    next.keep(&url(12), "", &body);
+    next.until_written(1);
+    assert!(next.word(&url(0)).is_some(), "it was used after the others, by the process before");
+    let others = (2..11).filter(|number| next.word(&url(*number)).is_some());
+    assert_eq!(others.count(), 8, "one of them made room");
+}
+
+#[test]
+fn with_a_full_queue_nothing_is_written_and_nothing_older_is_given() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    house.keep(URL, "", b"old");
+    house.until_written(1);
+    house.disk.0.bounds.queue.store(1, Relaxed);
+    house.keep(URL, "", b"new");
+    assert_eq!(house.word(URL), None);
+    let shown = house.disk.on_disk();
+    assert_eq!((shown.writes, shown.dropped, shown.objects), (1, 1, 0));
+}
+
+#[test]
+fn a_full_disk_costs_what_was_used_longest_ago_and_no_error() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    for number in 0..20 {
+        house.keep(&format!("http://a.example/{number}"), "", b"x");
+    }
+    house.until_written(20);
+    // Whatever is written there, the disk is full.
+    symlink("/dev/full", home.path().join("new/15")).unwrap();
+    house.keep(URL, "", &[b'x'; 20_000]);
+    until("it gave up", || house.disk.on_disk().dropped == 1);
+    let shown = house.disk.on_disk();
+    assert!(shown.evictions >= 5, "{shown:?}");
+    assert_eq!((shown.errors, house.word(URL)), (0, None));
+    house.keep(URL, "", b"x");
+    house.until_written(21);
+    assert_eq!(house.word(URL), valid("x"));
+}
+
+#[test]
+fn a_folder_that_is_gone_is_an_error_and_no_more() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    house.keep(URL, "", b"x");
+    house.until_written(1);
+    fs::remove_dir_all(home.path()).unwrap();
+    assert_eq!(house.word(URL), None);
+    for number in 0..10 {
+        house.keep(&format!("http://a.example/{number}"), "", b"x");
+    }
+    until("it is off", || house.disk.on_disk().state == "off");
+    assert_eq!(house.word(URL), None);
+    assert!(house.disk.on_disk().errors >= 8);
+}
+
+#[test]
+fn a_disk_that_hangs_is_given_up() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    for number in 0..10 {
+        house.keep(&format!("http://a.example/{number}"), "", b"x");
+    }
+    house.until_written(10);
+    for file in files(&home) {
+        // Whoever opens it waits for somebody who writes.
+        fs::remove_file(&file).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&file).status().unwrap();
+        assert!(made.success());
+    }
+    house.disk.0.bounds.wait.store(20, Relaxed);
+    let since = std::time::Instant::now();
+    for number in 0..10 {
+        assert_eq!(house.word(&format!("http://a.example/{number}")), None);
+    }
+    assert_eq!(house.disk.on_disk().state, "off");
+    assert!(since.elapsed() < Duration::from_secs(5));
+    house.disk.finish();
+}
+
+#[test]
+fn what_was_purged_is_lost_with_the_list_of_purges() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    house.purge(Reach::Tag("none".into()), false);
+    house.keep(URL, "", b"x");
+    house.until_written(1);
+    house.disk.finish();
+    fs::remove_file(home.path().join("purges")).unwrap();
+    let next = open(home.path());
+    assert_eq!(next.word(URL), None, "nobody can say whether it was purged");
+    next.keep(URL, "", b"x");
+    next.until_written(1);
+    next.disk.finish();
+    fs::write(home.path().join("purges"), "nonsense\n").unwrap();
+    let next = open(home.path());
+    assert_eq!(next.word(URL), None);
+    next.keep(URL, "", b"x");
+    next.until_written(1);
+    assert_eq!(next.word(URL), valid("x"));
+}

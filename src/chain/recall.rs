@@ -1,0 +1,77 @@
+//! Stage 9 where memory has nothing: what the disk has.
+//!
+//! In: a request that is to be fetched. Out: an answer, something to be validated, or nothing; within a bound of
+//! time. Whoever wants the same waits for the first one, as for an origin, and then looks again.
+
+use http::{Response, request::Parts};
+
+use super::{answer::Source, cached::Wanted, exchange::Exchange, status::Fwd};
+use crate::{
+    cache::{Asking, Cache, Found, Landing, Pilot, rules::Reuse},
+    message::Kept,
+    metrics::Cached,
+};
+
+/// A pilot whose origin is not asked yet: if it goes away, those who wait look again.
+pub(super) struct Early(Option<Pilot>);
+
+impl Early {
+    pub(super) const fn new(pilot: Pilot) -> Self {
+        Self(Some(pilot))
+    }
+
+    /// The pilot, who asks now.
+    pub(super) fn take(&mut self) -> Option<Pilot> {
+        self.0.take()
+    }
+}
+
+impl Drop for Early {
+    fn drop(&mut self) {
+        if let Some(pilot) = &self.0 {
+            pilot.land(Landing::Again);
+        }
+    }
+}
+
+impl Exchange {
+    /// Whether the disk may have it.
+    #[cold]
+    pub(super) fn may_recall(&self, cache: &Cache, asking: &Asking) -> bool {
+        let Some(disk) = cache.memory.disk() else { return false };
+        self.seek(cache, asking, |seek| disk.may_have(&seek.to_key()))
+    }
+
+    /// What the disk has.
+    pub(super) async fn recall(
+        &mut self,
+        cache: &Cache,
+        wanted: &Wanted,
+        head: &Parts,
+    ) -> Option<Found> {
+        let key = self.seek(cache, &wanted.asking, |seek| seek.to_key());
+        cache.recall(&key, &head.headers, &wanted.asked).await
+    }
+
+    /// An answer of it, unless its origin has to be asked first.
+    pub(super) fn give(
+        &mut self,
+        cache: &Cache,
+        wanted: &Wanted,
+        found: Found,
+        head: &Parts,
+        kept: &Kept,
+    ) -> Option<Response<Source>> {
+        let Found { object, reuse } = found;
+        let how = match reuse {
+            Reuse::Fresh => Cached::Hit,
+            Reuse::StaleAllowed | Reuse::WhileRevalidate => Cached::Stale,
+            Reuse::Validate => return None,
+        };
+        let answer = self.serve(cache, &object, head, how, Fwd::Stale);
+        if reuse == Reuse::WhileRevalidate {
+            self.revalidate(cache, wanted.asking, wanted.asked, object, head, kept);
+        }
+        Some(answer)
+    }
+}

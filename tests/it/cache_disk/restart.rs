@@ -1,0 +1,246 @@
+//! What the next process has, and what it must not have.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rustix::process::Signal;
+
+use std::io::{Read as _, Write as _};
+
+use super::*;
+use crate::support::Door;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_kept_is_there_after_the_end_and_after_a_kill() {
+    let origin = origin(FRESH).await;
+    let text = text(DISK, &origin, "");
+    let daemon = begin(&text);
+    for target in ["/small/100", "/large/3000000"] {
+        assert_eq!(daemon.public.get(target).0, 200);
+    }
+    daemon.signal(Signal::TERM);
+    let mut daemon = start(daemon.stopped(), &text);
+    for _ in 0..2 {
+        for target in ["/small/100", "/large/3000000"] {
+            let (status, answer) = daemon.public.get(target);
+            assert!(status == 200 && answer.ends_with(&format!("\r\n\r\n{}", body(target))));
+            assert!(answer.contains("cache-status: janua; hit; ttl=5"), "{:.300}", answer);
+            assert!(answer.contains("\r\nage: "), "{:.300}", answer);
+        }
+        daemon = again(daemon, &text);
+    }
+    let (status, answer) = daemon.public.ask("HEAD /small/100", "");
+    assert!(status == 200 && answer.contains("content-length: 100"), "{answer}");
+    let daemon = again(daemon, &text);
+    let (status, answer) = daemon.public.ask("GET /large/3000000", "Range: bytes=7-9\r\n");
+    assert!(status == 206 && answer.ends_with("\r\n\r\n300"), "{answer}");
+    assert_eq!(origin.requests().len(), 2, "the origin was asked once for each");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stale_is_validated() {
+    let origin = origin("Cache-Control: max-age=0\r\nETag: \"1\"\r\n").await;
+    let text = text(DISK, &origin, "");
+    let daemon = begin(&text);
+    daemon.public.get("/x/100");
+    until_written(&daemon, 1);
+    let daemon = again(daemon, &text);
+    let (status, answer) = daemon.public.get("/x/100");
+    assert!(status == 200 && answer.ends_with(&body("/x/100")), "{answer}");
+    assert_eq!(origin.last().field("if-none-match").as_deref(), Some("\"1\""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_not_all_the_room_there_is() {
+    let origin = origin(FRESH).await;
+    let memory = format!("size = \"1MiB\"\nmax-object = \"100KiB\"\nmax-variants = 4\n{DISK}");
+    let daemon = begin(&text(&memory, &origin, ""));
+    let target = |number: usize| format!("/{number}/90000");
+    for number in 0..40 {
+        assert_eq!(daemon.public.get(&target(number)).0, 200);
+    }
+    until_written(&daemon, 40);
+    for number in 0..40 {
+        assert!(has(&daemon, &target(number), ""), "{number}");
+    }
+    assert_eq!(origin.requests().len(), 40);
+    assert!(metric(&daemon, "hits_total") >= 28 && metric(&daemon, "errors_total") == 0);
+    let (_, stats) = daemon.admin().get("/cache");
+    assert!(stats.contains("\"disk\":{\"state\":\"ready\",") && stats.contains("\"objects\":40"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_want_the_same_ask_the_disk_once_and_the_origin_never() {
+    let origin = origin(FRESH).await;
+    let text = text(DISK, &origin, "");
+    let daemon = begin(&text);
+    daemon.public.get("/x/500000");
+    until_written(&daemon, 1);
+    let daemon = again(daemon, &text);
+    let door = &daemon.public;
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..30).map(|_| scope.spawn(|| door.get("/x/500000"))).collect();
+        for one in all {
+            let (status, answer) = one.join().unwrap();
+            assert!(status == 200 && answer.ends_with(&body("/x/500000")));
+        }
+    });
+    assert_eq!((origin.requests().len(), metric(&daemon, "hits_total")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_given_anothers_by_the_next_process_either() {
+    let origin = origin(FRESH).await;
+    let keys: Vec<_> = ["alice", "bob"]
+        .iter()
+        .map(|id| {
+            let sum = digest(&SHA256, format!("secret-of-{id}-0123456789").as_bytes());
+            let sum: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{{ id = \"{id}\", sha256 = \"{sum}\" }}")
+        })
+        .collect();
+    let auth = format!(
+        "auth = \"k\"\n[auth.k]\napi-key = {{ header = \"x-api-key\", keys = [{}] }}\n",
+        keys.join(", ")
+    );
+    let text = text(DISK, &origin, &auth);
+    let (alice, bob) =
+        ("x-api-key: secret-of-alice-0123456789\r\n", "x-api-key: secret-of-bob-0123456789\r\n");
+    let daemon = begin(&text);
+    assert_eq!(daemon.public.ask("GET /x/100", alice).0, 200);
+    until_written(&daemon, 1);
+    let daemon = again(daemon, &text);
+    assert!(!has(&daemon, "/x/100", bob));
+    assert!(has(&daemon, "/x/100", alice));
+    assert_eq!(daemon.public.ask("GET /x/100", "").0, 401);
+    // Nor by one whose memory has it by now.
+    assert!(!has(&daemon, "/x/100", bob));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_purged_stays_so() {
+    let origin = origin("Cache-Control: max-age=600\r\nETag: \"1\"\r\nCache-Tag: shop\r\n").await;
+    let text = text(DISK, &origin, "");
+    for (purge, soft) in [
+        ("POST /purge?url=http://localhost/x/100", false),
+        ("POST /purge?url=http://localhost/x/100&soft=true", true),
+        ("POST /purge?prefix=http://localhost/x&soft=true", true),
+        ("POST /purge?prefix=http://localhost/x", false),
+        ("POST /purge?tag=shop", false),
+        ("POST /purge?host=localhost", false),
+        ("POST /purge?all=true", false),
+    ] {
+        let daemon = begin(&text);
+        daemon.public.get("/x/100");
+        until_written(&daemon, 1);
+        assert_eq!(daemon.admin().ask(purge, "").0, 200, "{purge}");
+        let daemon = again(daemon, &text);
+        assert!(!has(&daemon, "/x/100", ""), "{purge}");
+        let asked = origin.requests().len();
+        assert_eq!(daemon.public.get("/x/100").0, 200);
+        assert_eq!(origin.requests().len(), asked + 1, "{purge}");
+        assert_eq!(origin.last().field("if-none-match").is_some(), soft, "{purge}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_unsafe_request_made_void_stays_so() {
+    let origin = origin(FRESH).await;
+    let text = text(DISK, &origin, "");
+    let daemon = begin(&text);
+    for target in ["/x/100", "/y/100"] {
+        daemon.public.get(target);
+    }
+    until_written(&daemon, 2);
+    assert_eq!(daemon.public.ask("POST /x/100", "Content-Length: 0\r\n").0, 204);
+    until("its file is gone", || files(daemon.home.path()).len() == 1);
+    let daemon = again(daemon, &text);
+    assert!(!has(&daemon, "/x/100", "") && has(&daemon, "/y/100", ""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_writes_it_gives_nothing_that_is_not_whole() {
+    let origin = origin(FRESH).await;
+    let text = text(DISK, &origin, "");
+    let target = |number: usize| format!("/{number}/{}", 1 + number * 7_919 % 300_000);
+    let (mut home, mut found) = (tempfile::tempdir().unwrap(), 0);
+    for round in 0..4 {
+        let daemon = start(home, &text);
+        // What the kill before left.
+        found = (0..150).filter(|number| has(&daemon, &target(*number), "")).count();
+        assert_eq!(metric(&daemon, "errors_total"), 0, "{round}");
+        let door = &daemon.public;
+        std::thread::scope(|scope| {
+            for part in 0..3 {
+                scope.spawn(move || {
+                    for number in (part..150).step_by(3) {
+                        let fields = "Cache-Control: no-cache\r\n";
+                        // The kill may come first.
+                        let line = format!("GET {} HTTP/1.1", target(number));
+                        let Door::Tcp(address) = door else { return };
+                        let Ok(mut stream) = std::net::TcpStream::connect(address) else { return };
+                        let request = format!(
+                            "{line}\r\nHost: localhost\r\n{fields}Connection: close\r\n\r\n"
+                        );
+                        let _ = stream.write_all(request.as_bytes());
+                        let _ = stream.read_to_end(&mut Vec::new());
+                    }
+                });
+            }
+            let enough = 10 + 25 * round;
+            until("some are written", || metric(&daemon, "writes_total") >= enough);
+            daemon.signal(Signal::KILL);
+        });
+        home = daemon.leave();
+    }
+    assert!(found > 10, "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_one_has_the_disk_and_then_the_other() {
+    let origin = origin(FRESH).await;
+    let text = text(DISK, &origin, "");
+    let old = begin(&text);
+    for target in ["/x/100", "/y/100"] {
+        old.public.get(target);
+    }
+    until_written(&old, 2);
+    let folder = old.home.path().join("cache");
+    let other = text.replace("HOME/cache", folder.to_str().unwrap());
+    let mut new = Daemon::start(&other);
+    new.heard("another process, which has to end first");
+    assert!(!has(&new, "/x/100", ""));
+    assert_eq!(new.public.ask("POST /y/100", "Content-Length: 0\r\n").0, 204);
+    old.signal(Signal::TERM);
+    let _home = old.stopped();
+    new.until("the cache's disk is ready");
+    assert!(has(&new, "/x/100", ""));
+    assert!(!has(&new, "/y/100", ""), "what the new one made void meanwhile is void");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_turns_it_on_and_off_and_moves_it() {
+    let origin = origin(FRESH).await;
+    let with = |disk: &str| text(disk, &origin, "");
+    let mut daemon = Daemon::start(&with(""));
+    daemon.public.get("/early/100");
+    let steps = [
+        (DISK.to_owned(), true),
+        (String::new(), false),
+        (DISK.to_owned(), true),
+        (DISK.replace("HOME/cache", "HOME/other"), true),
+    ];
+    for (number, (disk, on)) in steps.iter().enumerate() {
+        daemon.write(&with(disk));
+        assert_eq!(daemon.admin().ask("POST /reload", "").0, 200);
+        if *on {
+            daemon.until("the cache's disk is ready");
+        }
+        assert!(has(&daemon, "/early/100", ""), "memory keeps what it has");
+        let target = format!("/{number}/100");
+        assert_eq!(daemon.public.get(&target).0, 200);
+        until("it is written", || metric(&daemon, "objects") > 0 || !on);
+    }
+    let daemon = again(daemon, &with(DISK));
+    let kept: Vec<_> =
+        (0..4).filter(|number| has(&daemon, &format!("/{number}/100"), "")).collect();
+    assert_eq!(kept, [0, 2]);
+}
