@@ -65,7 +65,7 @@ impl Gap {
         let last = if last + 1 == self.total { String::new() } else { last.to_string() };
         let there = self.there.as_ref().map(|there| there.open().headers());
         let condition =
-            there.as_ref().and_then(|there| there.get(ETAG).or(there.get(LAST_MODIFIED)));
+            there.as_ref().and_then(|there| there.get(ETAG).or_else(|| there.get(LAST_MODIFIED)));
         if let (Ok(range), Some(condition)) =
             (HeaderValue::try_from(format!("bytes={first}-{last}")), condition)
         {
