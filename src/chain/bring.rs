@@ -46,7 +46,10 @@ impl Bring {
             return;
         }
         let mut came = 0;
-        let Some(mut end) = self.take_in(&mut body, &mut came).await else { return };
+        let Some(mut end) = self.take_in(&mut body, &mut came).await else {
+            // It was too large to be kept, and whoever read it has read enough.
+            return cache.metrics.refuse(self.worker.index, Unkept::TooLarge as usize);
+        };
         drop(body);
         let fits = self.gap.as_ref().is_none_or(|gap| gap.missing.length() == came);
         let joins = self.gap.as_ref().is_some_and(|gap| gap.there.is_some());

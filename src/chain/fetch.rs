@@ -84,18 +84,7 @@ impl Fetch {
         let world = self.world.clone();
         let route = &world.routes.targets()[self.rule];
         let (Some(way), Some(cache)) = (route.target.way(self.way), &route.cache) else { return };
-        let mut sent = wall() / 1_000;
-        let again = self.stale.is_some().then(|| self.without_conditions());
-        let (mut answer, mut fetched) = self.ask(way).await;
-        if let Some(again) = again
-            && self.is_of_another(&answer)
-        {
-            // Section 4.3.4: it says nothing of what is kept, and nothing to who asks.
-            self.stale = None;
-            self.request = again;
-            sent = wall() / 1_000;
-            (answer, fetched) = self.ask(way).await;
-        }
+        let (answer, mut fetched, sent) = self.ask_for_it(way).await;
         let got = wall() / 1_000;
         self.room.tell(&answer);
         let Answer { response, endpoint } = match answer.and_then(checked) {
@@ -147,6 +136,24 @@ impl Fetch {
                 fetched.outcome = Outcome::Alone(Box::new(response), why);
                 report(back, fetched, Some(self.room));
             }
+        }
+    }
+
+    /// Asks for it, and once more if a 304 comes that says nothing of what is kept, nor to who asks (RFC 9111
+    /// section 4.3.4). Says when it asked.
+    async fn ask_for_it(&mut self, way: &Way) -> (Result<Answer, Failure>, Fetched, u64) {
+        let sent = wall() / 1_000;
+        let again = self.stale.is_some().then(|| self.without_conditions());
+        let (answer, fetched) = self.ask(way).await;
+        match again {
+            Some(again) if self.is_of_another(&answer) => {
+                self.stale = None;
+                self.request = again;
+                let sent = wall() / 1_000;
+                let (answer, fetched) = self.ask(way).await;
+                (answer, fetched, sent)
+            }
+            _ => (answer, fetched, sent),
         }
     }
 

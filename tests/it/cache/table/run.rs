@@ -129,12 +129,11 @@ impl Table<'_> {
                     step.text
                 )
             })?;
-            if let Some(plan) = planned.pop().filter(|plan| !matches!(plan.status, 0 | 304)) {
-                if step.method != "HEAD" {
-                    let body =
-                        if plan.status == 204 { "" } else { body_of(&plan).unwrap_or_default() };
-                    self.bodies.push((plan.status, body.to_owned()));
-                }
+            if let Some(plan) = planned.pop().filter(|plan| !matches!(plan.status, 0 | 304))
+                && step.method != "HEAD"
+            {
+                let body = if plan.status == 204 { "" } else { body_of(&plan).unwrap_or_default() };
+                self.bodies.push((plan.status, body.to_owned()));
             }
         }
         Ok(())
