@@ -132,9 +132,9 @@ impl Flights {
         let fitting = |flight: &&Arc<Flight>| match &*flight.landing.borrow() {
             None => true,
             Some(Landing::Comes(head)) => suits(head) && !flight.body.lock().passes,
-            Some(
-                Landing::Holds(_) | Landing::Failed { .. } | Landing::Alone | Landing::Again,
-            ) => false,
+            Some(Landing::Holds(_) | Landing::Failed { .. } | Landing::Alone | Landing::Again) => {
+                false
+            }
         };
         if let Some(flight) = same.map(|(_, flight)| flight).find(fitting) {
             return Turn::Wait(flight.clone());

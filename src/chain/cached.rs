@@ -162,15 +162,18 @@ impl Exchange {
         let recalls = stale.is_none() && !asked.no_store && self.may_recall(cache, &asking);
         match alone && !asked.only_if_cached && !recalls {
             true => self.pass(cache, asking, fwd, head),
-            false => {
-                Looked::Fetch(Box::new(Wanted { asking, asked, stale, fwd, recalls, alone }))
-            }
+            false => Looked::Fetch(Box::new(Wanted { asking, asked, stale, fwd, recalls, alone })),
         }
     }
 
     /// What a request looks for.
     #[inline]
-    pub(super) fn seek<T>(&self, cache: &Cache, asking: &Asking, act: impl FnOnce(&Seek<'_>) -> T) -> T {
+    pub(super) fn seek<T>(
+        &self,
+        cache: &Cache,
+        asking: &Asking,
+        act: impl FnOnce(&Seek<'_>) -> T,
+    ) -> T {
         let host = self.host.as_ref().map(text).unwrap_or_default();
         let url = Url::new(asking.scheme, host, &self.target, &cache.query);
         act(&cache.memory.seek(&url, asking))
@@ -414,8 +417,7 @@ impl Exchange {
         head: &Parts,
     ) {
         let stale = Some(object);
-        let wanted =
-            Wanted { asking, asked, stale, fwd: Fwd::Stale, recalls: false, alone: false };
+        let wanted = Wanted { asking, asked, stale, fwd: Fwd::Stale, recalls: false, alone: false };
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
         let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
         let Turn::Lead(pilot) = self.join(cache, &wanted, head) else { return };

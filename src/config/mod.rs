@@ -61,7 +61,9 @@ pub use self::{
     },
     balance::{Balance, BalanceWord, Hash, SameSite, Sticky, StickyTable},
     breaker::{Breaker, Hedge, Queue},
-    cache::{Cache, CacheDisk, CacheIgnore, CacheMethod, CacheQuery, CacheRules, CacheTtl, CacheUse},
+    cache::{
+        Cache, CacheDisk, CacheIgnore, CacheMethod, CacheQuery, CacheRules, CacheTtl, CacheUse,
+    },
     discovery::{Discovery, Family, Scheme},
     enforce::Enforce,
     file::{read_file, read_file_up_to, read_text_file},

@@ -7,8 +7,9 @@
 use std::fmt::Display;
 
 use super::{
-    AuthMetrics, CacheMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, OnDisk, ProcessMetrics,
-    Registry, RouteMetrics, STANDINGS, Shelved, StoreMetrics, UpstreamMetrics, discovery,
+    AuthMetrics, CacheMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, OnDisk,
+    ProcessMetrics, Registry, RouteMetrics, STANDINGS, Shelved, StoreMetrics, UpstreamMetrics,
+    discovery,
     exposition::{Kind, Page},
     limits, overload,
 };

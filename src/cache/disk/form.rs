@@ -98,11 +98,7 @@ pub(super) fn body_seal(seal: &Seal, body: impl Iterator<Item = Bytes>) -> [u8; 
 }
 
 /// Reads a head out of a file that has so many bytes.
-pub(super) fn read_head(
-    from: &mut impl Read,
-    size: u64,
-    seal: &Seal,
-) -> Result<Held, Broken> {
+pub(super) fn read_head(from: &mut impl Read, size: u64, seal: &Seal) -> Result<Held, Broken> {
     let mut prefix = [0; PREFIX];
     from.read_exact(&mut prefix)?;
     let (plain, found) = prefix.split_at(PREFIX - LENGTH);

@@ -6,10 +6,7 @@
 use std::{
     fmt::Display,
     path::Path,
-    sync::atomic::{
-        AtomicBool, AtomicU32, AtomicU64,
-        Ordering::Relaxed,
-    },
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 

@@ -157,13 +157,15 @@ fn what_was_kept_last_is_found_by_who_may_have_it_also_by_the_next_process() {
 
 #[test]
 fn a_purge_holds_whatever_it_reaches_also_over_a_kill_at_once() {
-    let all = || [
-        Reach::Url(URL.into()),
-        Reach::Prefix("http://a.example/x".into()),
-        Reach::Host("a.example".into()),
-        Reach::Tag("t".into()),
-        Reach::All,
-    ];
+    let all = || {
+        [
+            Reach::Url(URL.into()),
+            Reach::Prefix("http://a.example/x".into()),
+            Reach::Host("a.example".into()),
+            Reach::Tag("t".into()),
+            Reach::All,
+        ]
+    };
     for reach in all() {
         for soft in [false, true] {
             let home = tempfile::tempdir().unwrap();

@@ -24,7 +24,8 @@ async fn what_cannot_be_the_caches_is_said() {
         (at("a") + ", queue = \"0B\"", "queue", "nothing would ever be written", "64MiB"),
         (at("a") + ", wait = \"0s\"", "wait", "nothing would ever be found", "250ms"),
     ] {
-        let rest = format!("[cache]\ndisk = {{ {disk} }}\n[[route]]\nto = \"http://127.0.0.1:1\"\n");
+        let rest =
+            format!("[cache]\ndisk = {{ {disk} }}\n[[route]]\nto = \"http://127.0.0.1:1\"\n");
         Setup::new(rest).fails_at(&format!("cache.disk.{place}"), message, help).await;
     }
     assert!(std::fs::read_to_string(home.path().join("letters/to-mum")).is_ok());

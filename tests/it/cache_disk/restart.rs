@@ -102,7 +102,8 @@ async fn nobody_is_given_anothers_by_the_next_process_either() {
         keys.join(", ")
     );
     let text = text(DISK, &origin, &auth);
-    let (alice, bob) = ("x-api-key: secret-of-alice-0123456789\r\n", "x-api-key: secret-of-bob-0123456789\r\n");
+    let (alice, bob) =
+        ("x-api-key: secret-of-alice-0123456789\r\n", "x-api-key: secret-of-bob-0123456789\r\n");
     let daemon = begin(&text);
     assert_eq!(daemon.public.ask("GET /x/100", alice).0, 200);
     until_written(&daemon, 1);
@@ -176,7 +177,9 @@ async fn killed_while_it_writes_it_gives_nothing_that_is_not_whole() {
                         let line = format!("GET {} HTTP/1.1", target(number));
                         let Door::Tcp(address) = door else { return };
                         let Ok(mut stream) = std::net::TcpStream::connect(address) else { return };
-                        let request = format!("{line}\r\nHost: localhost\r\n{fields}Connection: close\r\n\r\n");
+                        let request = format!(
+                            "{line}\r\nHost: localhost\r\n{fields}Connection: close\r\n\r\n"
+                        );
                         let _ = stream.write_all(request.as_bytes());
                         let _ = stream.read_to_end(&mut Vec::new());
                     }
@@ -237,6 +240,7 @@ async fn a_reload_turns_it_on_and_off_and_moves_it() {
         until("it is written", || metric(&daemon, "objects") > 0 || !on);
     }
     let daemon = again(daemon, &with(DISK));
-    let kept: Vec<_> = (0..4).filter(|number| has(&daemon, &format!("/{number}/100"), "")).collect();
+    let kept: Vec<_> =
+        (0..4).filter(|number| has(&daemon, &format!("/{number}/100"), "")).collect();
     assert_eq!(kept, [0, 2]);
 }
