@@ -34,7 +34,7 @@
 //! *Workers* carry traffic: one thread and one current-thread runtime each ([`server`]), with sockets,
 //! connections to origins and counters of their own, so that a request meets no other core. *Control*
 //! is a small runtime beside them: signals, reload, the admin door. One more thread writes the access
-//! log. Time on a worker is [`worker::Clock`]'s, which costs a load.
+//! log; a few wait for the cache's disk, if it has one. Time on a worker is [`worker::Clock`]'s, which costs a load.
 //!
 //! # Ranks
 //!

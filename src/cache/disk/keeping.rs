@@ -3,7 +3,7 @@
 use std::{io, sync::atomic::Ordering::Relaxed, thread, time::Duration};
 
 use super::{
-    BANS, Known, State, Tier,
+    BANS, Known, Missed, State, Tier,
     folder::{Folder, Listed},
     form::Broken,
     index::{Candidate, taken},
@@ -22,8 +22,8 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the house is kept if nobody asks for it.
 const REST: Duration = Duration::from_secs(30);
-/// Files that are compared with purges before others may use the disk for as long.
-const SOME: usize = 32;
+/// Files that are looked at before others have their turn.
+const SOME: usize = 64;
 
 impl Tier {
     pub(super) fn keep_house(&self) {
@@ -127,8 +127,18 @@ impl Tier {
         }
         found.sort_by_key(|listed| listed.used);
         let (files, newest) = (found.len(), self.newest.load(Relaxed));
-        let gone = self.known.lock().take_in(&found, newest);
-        gone.into_iter().for_each(|filed| self.doom(filed));
+        // Numbers that were never given out: the file of purges was lost, and with it what was purged.
+        let lost = found.iter().any(|listed| listed.filed.number > newest);
+        for (number, some) in (0..).zip(found.chunks(SOME)) {
+            // Workers want this lock, too.
+            let gone = self.known.lock().take_in(some, number * SOME as u64, lost);
+            gone.into_iter().for_each(|filed| self.doom(filed));
+        }
+        {
+            let mut known = self.known.lock();
+            known.missed = Missed::default();
+            known.state = State::Ready;
+        }
         let path = self.folder.path().display();
         tracing::info!(%path, files, "the cache's disk is ready");
     }
@@ -161,8 +171,8 @@ impl Tier {
                     // What is not written down must not come back: better nothing at all.
                     self.remove_all();
                 } else if *reach == Reach::All && !soft {
-                    let all = self.known.lock().index.clear();
-                    all.into_iter().for_each(|filed| self.doom(filed));
+                    let all = std::mem::take(&mut self.known.lock().index);
+                    all.into_files().for_each(|filed| self.doom(filed));
                 }
                 self.wake();
             }
@@ -189,9 +199,9 @@ impl Tier {
         let all = {
             let mut known = self.known.lock();
             known.missed(|missed| missed.all = true);
-            known.index.clear()
+            std::mem::take(&mut known.index)
         };
-        all.iter().for_each(|filed| self.remove(filed));
+        all.into_files().for_each(|filed| self.remove(&filed));
     }
 
     /// Compares all with what was purged until now, and then forgets that.
@@ -258,13 +268,11 @@ impl Tier {
 }
 
 impl Known {
-    /// Takes in what was found, the one that was used longest ago first; what has to go instead.
-    fn take_in(&mut self, found: &[Listed], newest: u64) -> Vec<Filed> {
-        // Numbers that were never given out: the file of purges was lost, and with it what was purged.
-        let lost = found.iter().any(|listed| listed.filed.number > newest);
+    /// Takes in some of what was found, in the order of their use, from this place on; what has to go instead.
+    fn take_in(&mut self, found: &[Listed], from: u64, lost: bool) -> Vec<Filed> {
         let nothing = lost || self.missed.all;
         let mut gone = Vec::new();
-        for (at, Listed { filed, length, .. }) in (0..).zip(found) {
+        for (at, Listed { filed, length, .. }) in (from..).zip(found) {
             match self.index.get(&filed.name) {
                 // It was written since.
                 Some(now) if now == *filed => {}
@@ -278,8 +286,6 @@ impl Known {
                 None => self.index.insert_old(*filed, taken(*length), at),
             }
         }
-        self.missed = super::Missed::default();
-        self.state = State::Ready;
         gone
     }
 }

@@ -100,6 +100,7 @@ struct Tier {
     memory: Mutex<Weak<Memory>>,
     started: AtomicBool,
     over: AtomicBool,
+    /// Those that the end waits for.
     threads: AtomicUsize,
 }
 
@@ -196,11 +197,11 @@ impl Disk {
             return;
         }
         *self.0.memory.lock() = Arc::downgrade(memory);
-        self.0.spawn("cache-keeper", Tier::keep_house);
-        self.0.spawn("cache-remover", Tier::remove_doomed);
-        self.0.spawn("cache-writer", Tier::write_queued);
+        self.0.spawn("cache-keeper", true, Tier::keep_house);
+        self.0.spawn("cache-remover", true, Tier::remove_doomed);
+        self.0.spawn("cache-writer", true, Tier::write_queued);
         for _ in 0..READERS {
-            self.0.spawn("cache-reader", Tier::read_queued);
+            self.0.spawn("cache-reader", false, Tier::read_queued);
         }
     }
 
@@ -264,15 +265,17 @@ impl Drop for Disk {
 }
 
 impl Tier {
-    fn spawn(self: &Arc<Self>, name: &str, work: fn(&Self)) {
+    /// Begins a thread; whether the end waits for it is `finishes`.
+    fn spawn(self: &Arc<Self>, name: &str, finishes: bool, work: fn(&Self)) {
         let tier = self.clone();
-        self.threads.fetch_add(1, AcqRel);
+        let one = usize::from(finishes);
+        self.threads.fetch_add(one, AcqRel);
         let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
             work(&tier);
-            tier.threads.fetch_sub(1, AcqRel);
+            tier.threads.fetch_sub(one, AcqRel);
         });
         if let Err(error) = spawned {
-            self.threads.fetch_sub(1, AcqRel);
+            self.threads.fetch_sub(one, AcqRel);
             self.health.failed(self.folder.path(), &error);
         }
     }

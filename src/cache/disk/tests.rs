@@ -25,6 +25,9 @@ struct House {
     memory: Arc<Memory>,
 }
 
+/// What becomes of a file.
+type Damage = fn(&Path);
+
 const URL: &str = "http://a.example/x";
 
 fn written(path: &Path) -> (Cache, CacheDisk) {
@@ -243,7 +246,7 @@ fn an_invalidation_reaches_what_is_there_and_what_is_not_known_yet() {
 
 #[test]
 fn a_damaged_file_is_never_given_and_is_forgotten() {
-    let damage: [(&str, fn(&Path)); 5] = [
+    let damage: [(&str, Damage); 5] = [
         ("a bit", |path| {
             let mut bytes = fs::read(path).unwrap();
             *bytes.last_mut().unwrap() ^= 4;

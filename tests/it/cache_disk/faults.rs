@@ -61,7 +61,8 @@ async fn a_full_disk_costs_no_request_and_is_used_on() {
     assert_eq!(metric(&daemon, "errors_total"), 0);
     assert!(metric(&daemon, "writes_total") >= 50, "{}", metric(&daemon, "writes_total"));
     assert!(metric(&daemon, "evictions_total") > 20);
-    assert!((4..16).contains(&metric(&daemon, "objects")));
+    // There is room for seventeen.
+    assert!((4..18).contains(&metric(&daemon, "objects")));
     assert!((0..60).all(|number| has(&daemon, &target(number), "")), "memory has them");
 }
 
@@ -69,6 +70,7 @@ async fn a_full_disk_costs_no_request_and_is_used_on() {
 async fn a_disk_that_hangs_holds_up_no_worker_and_not_the_end() {
     let origin = origin(FRESH).await;
     let text = text(DISK, &origin, "");
+    let text = text.replace("5s", "2s");
     let daemon = begin(&text);
     daemon.public.get("/x/100");
     until_written(&daemon, 1);
@@ -81,13 +83,16 @@ async fn a_disk_that_hangs_holds_up_no_worker_and_not_the_end() {
     let waits = std::thread::spawn(move || (door.get("/x/100"), Instant::now()));
     let since = Instant::now();
     // One worker does both.
-    for number in 0..50 {
+    for number in 0..20 {
         assert_eq!(daemon.public.get(&format!("/{number}/10")).0, 200);
     }
     let done = Instant::now();
     let ((status, answer), answered) = waits.join().unwrap();
     assert!(status == 200 && answer.ends_with(&body("/x/100")), "the origin says it");
-    assert!(answered.duration_since(since) >= Duration::from_secs(4), "it waited for the disk");
+    assert!(
+        answered.duration_since(since) >= Duration::from_millis(1_500),
+        "it waited for the disk"
+    );
     assert!(done < answered, "others did not");
     assert_eq!(metric(&daemon, "errors_total"), 1);
     daemon.signal(Signal::TERM);

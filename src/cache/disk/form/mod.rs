@@ -27,6 +27,8 @@ const LONGEST: usize = 1 << 20;
 /// Bytes of a piece of a body.
 const PIECE: usize = 256 << 10;
 
+const _: () = assert!(SMALL <= PIECE, "a small body is one piece");
+
 /// Why a file is of no use.
 #[derive(Debug)]
 pub(super) enum Broken {
@@ -196,7 +198,6 @@ impl Held {
             vary: self.vary(),
             tags: self.tags.clone(),
         };
-        debug_assert!(SMALL <= PIECE, "a small body is one piece");
         Object::new(head, body)
     }
 }
