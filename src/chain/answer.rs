@@ -16,7 +16,7 @@ use http::{
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{cached::Shared, exchange::Exchange, pace::Paced};
+use super::{cut::Shared, exchange::Exchange, pace::Paced};
 use crate::{
     auth::Login,
     cache::{End, Pieces},

@@ -4,57 +4,32 @@
 //! In: a request as its origin would get it. Out: an answer; or that it goes its own way, after which
 //! [`Exchange::went_by`] looks at what the origin said. A hit waits for nothing; all that waits is boxed.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::sync::Arc;
 
-use bytes::{Buf as _, Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{
-        AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
-        ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
-        LAST_MODIFIED, RANGE,
-    },
+    HeaderMap, Method, Response, StatusCode,
+    header::{IF_MATCH, IF_UNMODIFIED_SINCE, RANGE},
     request::Parts,
-    uri::{PathAndQuery, Uri},
 };
 use http_body::Body as _;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::time::Instant;
 
 use super::{
     answer::Source,
     exchange::Exchange,
-    fetch::{Fetch, Fetched, Outcome, announced, is_failure},
-    forward,
-    kept::{self, Facts},
-    overload::Room,
     parts::Gap,
-    prepare,
-    recall::Early,
     status::{CACHE_STATUS, Fwd, Told},
 };
 use crate::{
     cache::{
-        Asking, Cache, End, Flight, Found, Landing, Object, Pilot, Reader, Seek, Spans, Turn, Url,
-        Verdict, canonical_host, names,
-        rules::{self, Asked, Failed, Part, Reuse, Said, Span},
+        Asking, Cache, Found, Object, Seek, Url,
+        rules::{self, Asked, Reuse},
     },
     message::{Kept, RequestBody, client_scheme, text},
     metrics::Cached,
-    reject::Reject,
     route::Params,
-    snapshot::{Route, Way},
-    upstream::Aim,
-    worker::wall,
+    snapshot::Route,
 };
-
-/// So often a request waits for others before it goes by itself.
-const WAITS: usize = 3;
 
 /// What becomes of a request at the cache.
 pub(super) enum Looked {
@@ -74,7 +49,7 @@ pub(super) struct Wanted {
     /// What was kept and has to be validated.
     pub(super) stale: Option<Arc<Object>>,
     /// What is missing of what was kept.
-    gap: Option<Box<Gap>>,
+    pub(super) gap: Option<Box<Gap>>,
     pub(super) fwd: Fwd,
     /// Whether the disk may have it.
     pub(super) recalls: bool,
@@ -84,7 +59,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Whether what has just come for another may be given. It is as new as who wants to be sure could get it.
-    fn takes(&self, object: &Object) -> bool {
+    pub(super) fn takes(&self, object: &Object) -> bool {
         let max_age = self.asked.max_age.filter(|seconds| *seconds > 0);
         let asked = Asked { no_cache: false, max_age, ..self.asked };
         let resident = object.resident(Instant::now());
@@ -96,14 +71,14 @@ impl Wanted {
 #[derive(Debug)]
 pub(super) struct Passing {
     pub(super) asking: Asking,
-    fwd: Fwd,
+    pub(super) fwd: Fwd,
     /// Its fields, as its origin gets them, if something of its answer may be kept.
     pub(super) request: Option<Box<HeaderMap>>,
     /// The number of what was made void last before it went, and when that was, in seconds since 1970.
-    stamp: u64,
+    pub(super) stamp: u64,
     pub(super) sent: u64,
     /// It is only because answers to such requests were not kept lately.
-    unkept: Option<(u64, Asked)>,
+    pub(super) unkept: Option<(u64, Asked)>,
 }
 
 impl Exchange {
@@ -259,7 +234,7 @@ impl Exchange {
 
     /// Takes note of a request that goes by.
     #[cold]
-    fn pass(&mut self, cache: &Cache, asking: Asking, fwd: Fwd, head: &Parts) -> Looked {
+    pub(super) fn pass(&mut self, cache: &Cache, asking: Asking, fwd: Fwd, head: &Parts) -> Looked {
         cache.metrics.request(self.client.worker.index, Cached::Passed);
         self.cached = Some(Cached::Passed);
         let stamp = cache.memory.shelf.stamps().begin();
@@ -272,716 +247,19 @@ impl Exchange {
         Looked::Passed
     }
 
-    /// Waits for who fetches the same, or fetches it; none if it is to go by itself.
-    pub(super) async fn fetch(
-        &mut self,
-        wanted: &Wanted,
-        route: &Route,
-        aim: Aim,
-        head: &Parts,
-        kept: &Kept,
-    ) -> Result<Option<Response<Source>>, Reject> {
-        let (Some(cache), Some(way)) = (&route.cache, route.target.way(self.way)) else {
-            return Ok(None);
-        };
-        if wanted.recalls && (wanted.alone || wanted.asked.only_if_cached) {
-            let recalled = self.recall(cache, wanted, head).await;
-            if let Some(answer) =
-                recalled.and_then(|found| self.give(cache, wanted, found, head, kept))
-            {
-                return Ok(Some(answer));
-            }
-        }
-        if wanted.asked.only_if_cached {
-            return Err(Reject::OnlyIfCached);
-        }
-        if wanted.alone {
-            self.pass(cache, wanted.asking, wanted.fwd, head);
-            return Ok(None);
-        }
-        let until = Instant::now() + cache.wait;
-        let mut own = false;
-        for _ in 0..WAITS {
-            let mut early = match self.join(cache, wanted, head, own) {
-                Turn::Wait(flight) => {
-                    match self.follow(cache, wanted, &flight, head, until).await? {
-                        Followed::Answer(response) => return Ok(Some(response)),
-                        Followed::Alone => break,
-                        Followed::Again => match self.joined(cache, wanted, head) {
-                            Some(response) => return Ok(Some(response)),
-                            None => continue,
-                        },
-                        Followed::Own => {
-                            own = true;
-                            continue;
-                        }
-                    }
-                }
-                // Until its origin is asked.
-                Turn::Lead(pilot) => Early::new(pilot),
-            };
-            // It may have come since this was looked for.
-            if let Some(response) = self.joined(cache, wanted, head) {
-                return Ok(Some(response));
-            }
-            let mut stale = wanted.stale.clone();
-            if wanted.recalls
-                && let Some(found) = self.recall(cache, wanted, head).await
-            {
-                if found.reuse != Reuse::Validate {
-                    drop(early);
-                    return Ok(self.give(cache, wanted, found, head, kept));
-                }
-                stale = Some(found.object);
-            }
-            let wanted = Wanted { stale, ..wanted.clone() };
-            let Some(pilot) = early.take() else { return Err(Reject::Internal) };
-            let request = self.request_of(&wanted, head, kept);
-            return self.lead((cache, way, route), &wanted, pilot, aim, (head, request)).await;
-        }
-        self.pass(cache, wanted.asking, wanted.fwd, head);
-        Ok(None)
-    }
-
-    /// What has come since it was looked for.
-    fn joined(&mut self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Response<Source>> {
-        let now = Instant::now();
-        let found = self.seek(cache, &wanted.asking, |seek| {
-            cache.lookup(seek, &head.headers, &wanted.asked, now)
-        });
-        match found? {
-            Found { object, reuse: Reuse::Fresh } => {
-                Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
-            }
-            Found { .. } => None,
-        }
-    }
-
-    /// Waits for who fetches the same, unless that is void by now, or may not be given any longer; or begins a
-    /// fetch, as it does in any case if it is to be its `own`.
-    fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts, own: bool) -> Turn {
-        let (stamps, now) = (cache.memory.shelf.stamps(), Instant::now());
-        self.seek(cache, &wanted.asking, |seek| {
-            if wanted.gap.as_ref().is_some_and(|gap| !gap.is_whole()) {
-                // Others want other parts.
-                let (flights, bounds) = (&cache.memory.flights, cache.memory.bounds());
-                let asks = (head.headers.clone(), stamps.begin());
-                return Turn::Lead(flights.apart(seek.to_key(), asks, bounds));
-            }
-            let suits = |stamp, object: Option<&Arc<Object>>| match object {
-                _ if own => false,
-                None => stamps.holds(stamp, seek),
-                Some(object) => {
-                    let reuse =
-                        rules::reuse(&object.terms, object.resident(now), &wanted.asked, false);
-                    reuse != Reuse::Validate
-                        && cache.suits(object, &head.headers)
-                        && stamps.verdict(object, seek) == Verdict::Valid
-                }
-            };
-            let asks = (&head.headers, stamps.begin());
-            cache.memory.flights.join(seek, asks, cache.memory.bounds(), suits)
-        })
-    }
-
-    /// Waits for an answer that somebody else fetches.
-    async fn follow(
-        &mut self,
-        cache: &Cache,
-        wanted: &Wanted,
-        flight: &Arc<Flight>,
-        head: &Parts,
-        until: Instant,
-    ) -> Result<Followed, Reject> {
-        let Some(reader) = flight.reader() else { return Ok(Followed::Again) };
-        let Ok(landed) = timeout_at(until, flight.landed()).await else {
-            return Ok(Followed::Alone);
-        };
-        Ok(match landed {
-            None | Some(Landing::Alone) => Followed::Alone,
-            Some(Landing::Comes(object) | Landing::Holds(object))
-                if !cache.suits(&object, &head.headers) =>
-            {
-                Followed::Again
-            }
-            Some(Landing::Again) => Followed::Again,
-            // Section 4: it may be given to others as far as it could be if it had been kept already.
-            Some(Landing::Comes(object) | Landing::Holds(object)) if !wanted.takes(&object) => {
-                Followed::Own
-            }
-            Some(Landing::Comes(object)) => {
-                let headers = object.open().headers();
-                let came = Came { status: object.status, headers, kept: Some(&object) };
-                let told = Told::joined(wanted.fwd);
-                Followed::Answer(self.stream(cache, came, reader, head, (Cached::Joined, told)))
-            }
-            Some(Landing::Holds(object)) => {
-                Followed::Answer(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
-            }
-            Some(Landing::Failed { reject, stale }) => {
-                let failed = reject.map_or(Failed::Said, |_| Failed::Silent);
-                let stale = stale.filter(|object| cache.suits(object, &head.headers));
-                match (self.or_stale(cache, wanted, (stale, failed), head), reject) {
-                    (Some(response), _) => Followed::Answer(response),
-                    // An origin that does not answer is not asked again by everybody who waited.
-                    (None, Some(reject)) => return Err(reject),
-                    (None, None) => Followed::Alone,
-                }
-            }
-        })
-    }
-
-    /// Fetches it for all.
-    async fn lead(
-        &mut self,
-        (cache, way, route): (&Cache, &Way, &Route),
-        wanted: &Wanted,
-        pilot: Pilot,
-        aim: Aim,
-        (head, request): (&Parts, Request<RequestBody>),
-    ) -> Result<Option<Response<Source>>, Reject> {
-        if let Err(reject) = self.enter_upstream(route) {
-            let stale = wanted.stale.clone();
-            let answer = self.or_stale(cache, wanted, (stale, Failed::Said), head);
-            return answer.map(Some).ok_or(reject);
-        }
-        let (parts, mut body) = request.into_parts();
-        self.mirror(route, false, &parts, &mut body);
-        let request = Request::from_parts(parts, body);
-        let reader = pilot.flight().reader();
-        let room = Room::of(self, &way.upstream);
-        let fetch = self.fetch_of(wanted, pilot, room, aim, request);
-        let Some((fetch, rule)) = fetch.zip(self.rule) else { return Err(Reject::Internal) };
-        let (back, came) = oneshot::channel();
-        tokio::spawn(Fetch { rule, ..fetch }.run(Some(back)));
-        let Ok((fetched, room)) = came.await else { return Err(Reject::Internal) };
-        if let Some(room) = room {
-            room.give(self);
-        }
-        self.learn(way, &fetched);
-        Ok(Some(match fetched.outcome {
-            Outcome::Shared(status, headers, said) => {
-                let reader = reader.ok_or(Reject::Internal)?;
-                let came = Came { status, headers, kept: None };
-                let told = Told::stored(wanted.fwd, said);
-                self.stream(cache, came, reader, head, (Cached::Miss, told))
-            }
-            Outcome::Holds(object) => {
-                self.serve(cache, &object, head, Cached::Validated, wanted.fwd)
-            }
-            Outcome::Unfit => {
-                self.pass(cache, wanted.asking, wanted.fwd, head);
-                return Ok(None);
-            }
-            Outcome::Alone(response, why) => {
-                let stale = wanted.stale.clone().filter(|_| is_failure(response.status()));
-                if let Some(answer) = self.or_stale(cache, wanted, (stale, Failed::Said), head) {
-                    return Ok(Some(answer));
-                }
-                self.count(cache, Cached::Miss);
-                let mut response = response.map(Source::Origin);
-                let told = Told::unkept(wanted.fwd, response.status(), why);
-                self.tell_of_cache(cache, response.headers_mut(), &told);
-                response
-            }
-            Outcome::Failed(failure) => {
-                let stale = (wanted.stale.clone(), Failed::Silent);
-                match self.or_stale(cache, wanted, stale, head) {
-                    Some(answer) => answer,
-                    None => return Err(forward::explain(self, &way.upstream, failure)),
-                }
-            }
-        }))
-    }
-
-    /// Has an answer validated that was just given.
-    #[cold]
-    pub(super) fn revalidate(
-        &self,
-        cache: &Cache,
-        asking: Asking,
-        asked: Asked,
-        object: Arc<Object>,
-        head: &Parts,
-        kept: &Kept,
-    ) {
-        let stale = Some(object);
-        let (gap, recalls, alone) = (None, false, false);
-        let wanted = Wanted { asking, asked, stale, gap, fwd: Fwd::Stale, recalls, alone };
-        let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
-        let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
-        let Turn::Lead(pilot) = self.join(cache, &wanted, head, false) else { return };
-        // Another one may have come since this was looked for.
-        let now = Instant::now();
-        let found =
-            self.seek(cache, &asking, |seek| cache.lookup(seek, &head.headers, &asked, now));
-        if let Some(Found { reuse: Reuse::Fresh, .. }) = found {
-            return;
-        }
-        let request = self.request_of(&wanted, head, kept);
-        if let Some(fetch) = self.fetch_of(&wanted, pilot, room, Aim::any(), request) {
-            tokio::spawn(fetch.run(None));
-        }
-    }
-
-    /// The request that asks the origin for the whole, or whether what was kept holds.
-    fn request_of(&self, wanted: &Wanted, head: &Parts, kept: &Kept) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.uri_mut() = head.uri.clone();
-        *request.version_mut() = head.version;
-        *request.headers_mut() = head.headers.clone();
-        let headers = request.headers_mut();
-        prepare::announce(self, kept, head.version, headers);
-        let stale = wanted.stale.as_ref().map(Object::open);
-        let validator = |code| stale.as_ref().and_then(|stale| stale.value(code));
-        let (etag, modified) = (validator(names::ETAG), validator(names::LAST_MODIFIED));
-        rules::conditions(headers, etag.as_ref(), modified.as_ref());
-        match (&wanted.gap, &wanted.stale) {
-            (Some(gap), _) => gap.ask(headers),
-            // If what is kept does not hold, a part is wanted as before.
-            (None, Some(stale)) if stale.status == StatusCode::PARTIAL_CONTENT => {
-                for name in [RANGE, IF_RANGE] {
-                    if let Some(value) = head.headers.get(&name) {
-                        headers.insert(name, value.clone());
-                    }
-                }
-            }
-            _ => {}
-        }
-        request
-    }
-
-    /// The task that fetches.
-    fn fetch_of(
-        &self,
-        wanted: &Wanted,
-        pilot: Pilot,
-        room: Room,
-        aim: Aim,
-        request: Request<RequestBody>,
-    ) -> Option<Fetch> {
-        let way = self.route()?.target.way(self.way)?;
-        let proxied = way.upstream.proxy_protocol;
-        Some(Fetch {
-            world: self.world.clone(),
-            rule: self.rule?,
-            way: self.way,
-            worker: self.client.worker.clone(),
-            request,
-            aim,
-            introduction: proxied.then(|| forward::introduction(self).into()),
-            stamp: match &wanted.gap {
-                Some(gap) => gap.stamp,
-                None => pilot.flight().stamp,
-            },
-            pilot,
-            asked: wanted.asked,
-            authorized: wanted.asking.authorized,
-            stale: wanted.stale.clone(),
-            gap: wanted.gap.clone(),
-            room,
-        })
-    }
-
-    /// Takes in what is known of the exchange with the origin.
-    fn learn(&mut self, way: &Way, fetched: &Fetched) {
-        self.tries = fetched.tries;
-        self.connect = fetched.connect.and_then(|took| u64::try_from(took.as_micros()).ok());
-        if self.world.access_log.is_on() {
-            self.first_byte = u64::try_from(self.started.elapsed().as_micros()).ok();
-        }
-        if let Some(endpoint) = &fetched.endpoint {
-            self.remember(&way.upstream, fetched.aim, endpoint);
-            self.endpoint = Some(endpoint.clone());
-        }
-    }
-}
-
-/// What comes of waiting for another's answer.
-enum Followed {
-    Answer(Response<Source>),
-    /// There may be another one to wait for.
-    Again,
-    /// It is no use to wait: what comes may not be given without asking.
-    Own,
-    Alone,
-}
-
-/// The head of an answer that comes, and as what it is kept, if who asks is not who fetched it.
-struct Came<'a> {
-    status: StatusCode,
-    headers: HeaderMap,
-    kept: Option<&'a Object>,
-}
-
-/// Where a body comes from.
-enum Origin {
-    Kept(Arc<Object>, Option<Spans>),
-    Shared(Reader),
-}
-
-impl Exchange {
-    /// An answer of what is kept.
-    pub(super) fn serve(
-        &mut self,
-        cache: &Cache,
-        object: &Arc<Object>,
-        head: &Parts,
-        how: Cached,
-        fwd: Fwd,
-    ) -> Response<Source> {
-        self.count(cache, how);
-        let mut headers = object.open().headers();
-        let age = object.terms.age_after(object.resident(self.started));
-        headers.insert(AGE, age.into());
-        if cache.tells {
-            let left = object.terms.left(object.resident(self.started));
-            self.tell_of_cache(cache, &mut headers, &Told::kept(how, fwd, left));
-        }
-        let Some(spans) = Spans::of(object) else {
-            let length = object.length();
-            if !headers.contains_key(CONTENT_LENGTH) && object.status != StatusCode::NO_CONTENT {
-                headers.insert(CONTENT_LENGTH, length.into());
-            }
-            let part = self.part(head, object.status, &headers, Some(length));
-            let origin = Origin::Kept(object.clone(), None);
-            return cut((object.status, headers), part, head, origin, length);
-        };
-        headers.remove(CONTENT_RANGE);
-        let mut part = self.part(head, StatusCode::OK, &headers, Some(spans.total));
-        if let (false, Some(first)) = (spans.has(&part), spans.runs.first()) {
-            // It was there when this was found. What is not is not sent, and nothing is sent as what it is not.
-            part = Part::Range(*first);
-        }
-        let (total, origin) = (spans.total, Origin::Kept(object.clone(), Some(spans)));
-        cut((StatusCode::OK, headers), part, head, origin, total)
-    }
-
-    /// An answer that comes.
-    fn stream(
-        &mut self,
-        cache: &Cache,
-        came: Came<'_>,
-        reader: Reader,
-        head: &Parts,
-        (how, told): (Cached, Told),
-    ) -> Response<Source> {
-        self.count(cache, how);
-        let Came { status, mut headers, kept } = came;
-        if let Some(object) = kept {
-            headers.insert(AGE, object.terms.age_after(object.resident(Instant::now())).into());
-        }
-        self.tell_of_cache(cache, &mut headers, &told);
-        let length = announced(&headers);
-        let part = self.part(head, status, &headers, length);
-        cut((status, headers), part, head, Origin::Shared(reader), length.unwrap_or(0))
-    }
-
-    /// What of an answer is sent.
-    fn part(
-        &self,
-        head: &Parts,
-        status: StatusCode,
-        headers: &HeaderMap,
-        length: Option<u64>,
-    ) -> Part {
-        let asks = [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE];
-        if !asks.iter().any(|name| head.headers.contains_key(name)) {
-            return Part::Whole;
-        }
-        let now = self.client.worker.clock.wall(self.started) / 1_000;
-        let stored = rules::Stored {
-            status,
-            etag: headers.get(ETAG),
-            last_modified: headers.get(LAST_MODIFIED),
-            date: headers.get(DATE),
-            came: now,
-            length,
-        };
-        rules::part(&head.method, &head.headers, &stored, now)
-    }
-
-    /// What was kept, if it may be given although the origin failed.
-    fn or_stale(
-        &mut self,
-        cache: &Cache,
-        wanted: &Wanted,
-        (stale, failed): (Option<Arc<Object>>, Failed),
-        head: &Parts,
-    ) -> Option<Response<Source>> {
-        let object = stale?;
-        let resident = object.resident(Instant::now());
-        let may = rules::on_error(&object.terms, resident, &wanted.asked, failed);
-        may.then(|| self.serve(cache, &object, head, Cached::Stale, wanted.fwd))
-    }
-
     /// Counts what became of the request.
     #[inline]
-    fn count(&mut self, cache: &Cache, how: Cached) {
+    pub(super) fn count(&mut self, cache: &Cache, how: Cached) {
         cache.metrics.request(self.client.worker.index, how);
         self.cached = Some(how);
     }
 
     /// Says in an answer what became of its request, if that is wanted.
-    fn tell_of_cache(&self, cache: &Cache, headers: &mut HeaderMap, told: &Told) {
+    pub(super) fn tell_of_cache(&self, cache: &Cache, headers: &mut HeaderMap, told: &Told) {
         if cache.tells
             && let Some(value) = told.value(&self.world.config.server.name)
         {
             headers.append(CACHE_STATUS, value);
         }
     }
-
-    /// Takes in what the origin said to a request that went by: what it makes void, and what it says of
-    /// what is kept.
-    #[cold]
-    pub(super) fn went_by(&mut self, mut passing: Box<Passing>, response: &mut Response<Source>) {
-        let world = self.world.clone();
-        let Some(cache) = self.rule.and_then(|rule| world.routes.targets()[rule].cache.as_ref())
-        else {
-            return;
-        };
-        let status = response.status();
-        let (memory, asking) = (&cache.memory, &passing.asking);
-        let mut stamp = Some(passing.stamp);
-        if rules::invalidates(&self.method, status) {
-            stamp = self.seek(cache, asking, |seek| memory.invalidate_target(seek, passing.stamp));
-            let host = self.host.as_ref().map(text).unwrap_or_default();
-            let host = canonical_host(asking.scheme, host);
-            let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
-            for target in rules::also_invalid(response.headers(), asking.scheme, &host, target) {
-                let Ok(target) = Uri::try_from(target) else { continue };
-                let url = Url::new(asking.scheme, &host, &target, &cache.query);
-                memory.invalidate_target(&memory.seek(&url, asking), passing.stamp);
-            }
-        }
-        if let Some((digest, asked)) = &passing.unkept
-            && self.may_be_kept(&passing, asked, cache, response)
-        {
-            // The next one is.
-            cache.memory.unkept.forget(*digest);
-        }
-        if self.method == Method::HEAD && status == StatusCode::OK {
-            self.compare(cache, &passing, response.headers());
-        }
-        let told = match self.collect(cache, &mut passing, stamp, response) {
-            Some(Ok(())) => Told::stored(passing.fwd, status),
-            Some(Err(why)) => Told::unkept(passing.fwd, status, why),
-            None => Told::passed(passing.fwd, status),
-        };
-        self.tell_of_cache(cache, response.headers_mut(), &told);
-    }
-}
-
-impl Exchange {
-    /// Whether an answer that went by might have been kept.
-    fn may_be_kept(
-        &self,
-        passing: &Passing,
-        asked: &Asked,
-        cache: &Cache,
-        response: &Response<Source>,
-    ) -> bool {
-        let answer = response.headers();
-        let (said, now) = (Said::read(answer, &cache.policy), wall() / 1_000);
-        let exchange = rules::Exchange {
-            method: &self.method,
-            authorized: passing.asking.authorized,
-            located: false,
-            status: response.status(),
-            answer,
-            asked,
-            said: &said,
-            sent: now,
-            got: now,
-        };
-        let (most, _) = cache.memory.bounds();
-        announced(answer).is_none_or(|length| length <= most)
-            && rules::keep(&exchange, &cache.policy).is_ok()
-    }
-
-    /// Compares what is kept with what the origin says to a HEAD: it holds as that says, or is kept no longer
-    /// (RFC 9111 section 4.3.5).
-    fn compare(&self, cache: &Cache, passing: &Passing, said: &HeaderMap) {
-        let Some(request) = &passing.request else { return };
-        let now = wall() / 1_000;
-        self.seek(cache, &passing.asking, |seek| {
-            let Some(resource) = cache.memory.shelf.get(seek) else { return };
-            let is_for = |object: &&Arc<Object>| cache.is_for(object, request);
-            let Some(object) = resource.variants().iter().find(is_for) else { return };
-            let open = object.open();
-            let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
-            let spans = Spans::of(object);
-            let length = spans.map_or_else(|| object.length(), |spans| spans.total);
-            if !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length) {
-                cache.memory.forget(seek, object);
-                return;
-            }
-            let facts = Facts {
-                request,
-                asked: &Asked::default(),
-                authorized: passing.asking.authorized,
-                posted: false,
-                stamp: passing.stamp,
-                sent: now,
-                got: now,
-            };
-            // Whether it is kept on is all there is to it.
-            let _ = kept::freshen(cache, &facts, seek, object, said);
-        });
-    }
-}
-
-/// An answer, or what is wanted of it.
-fn cut(
-    (status, mut headers): (StatusCode, HeaderMap),
-    part: Part,
-    head: &Parts,
-    origin: Origin,
-    length: u64,
-) -> Response<Source> {
-    let (mut status, mut source) = (status, Source::Empty);
-    match part {
-        Part::Whole | Part::Origin if head.method == Method::HEAD => {}
-        Part::Whole | Part::Origin => source = origin.part(0, u64::MAX),
-        Part::NotModified => {
-            status = StatusCode::NOT_MODIFIED;
-            without_content(&mut headers);
-        }
-        Part::Range(span) => {
-            status = StatusCode::PARTIAL_CONTENT;
-            headers.insert(CONTENT_RANGE, range(span, length));
-            headers.insert(CONTENT_LENGTH, span.length().into());
-            source = origin.part(span.first, span.last + 1);
-        }
-        Part::Ranges(spans) => match origin {
-            // Together they are no longer than the whole.
-            Origin::Kept(object, there) => {
-                status = StatusCode::PARTIAL_CONTENT;
-                source = several(&spans, &mut headers, &object, (there.as_ref(), length));
-            }
-            Origin::Shared(_) => source = origin.part(0, u64::MAX),
-        },
-        Part::Unsatisfiable => {
-            status = StatusCode::RANGE_NOT_SATISFIABLE;
-            without_content(&mut headers);
-            if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
-                headers.insert(CONTENT_RANGE, value);
-            }
-        }
-    }
-    let mut response = Response::new(source);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
-}
-
-impl Origin {
-    /// A part of the body, from one byte to before another.
-    fn part(self, from: u64, to: u64) -> Source {
-        match self {
-            Self::Kept(object, there) => {
-                let (from, to) = place(there.as_ref(), from, to);
-                let mut pieces = object.open().part(from, to);
-                match (pieces.next(), pieces.clone().next()) {
-                    (None, _) => Source::Empty,
-                    (Some(only), None) => Source::Made(only),
-                    (Some(_), Some(_)) => Source::Kept(object.open().part(from, to)),
-                }
-            }
-            Self::Shared(reader) => {
-                let left = to.saturating_sub(from);
-                Source::Shared(Box::new(Shared { reader, skip: from, left }))
-            }
-        }
-    }
-}
-
-/// A part of a body that comes.
-#[derive(Debug)]
-pub(super) struct Shared {
-    reader: Reader,
-    skip: u64,
-    left: u64,
-}
-
-impl Shared {
-    /// All of it.
-    pub(super) const fn whole(reader: Reader) -> Self {
-        Self { reader, skip: 0, left: u64::MAX }
-    }
-
-    /// The next piece of it, or why there is none.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
-        loop {
-            if self.left == 0 {
-                return Poll::Ready(Err(End::Whole(None)));
-            }
-            let mut piece = ready!(self.reader.poll(cx))?;
-            let length = piece.len() as u64;
-            let skipped = self.skip.min(length);
-            self.skip -= skipped;
-            let kept = self.left.min(length - skipped);
-            if kept == 0 {
-                continue;
-            }
-            self.left -= kept;
-            // Both are no more than the piece has.
-            piece.advance(usize::try_from(skipped).unwrap_or(usize::MAX));
-            piece.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
-            return Poll::Ready(Ok(piece));
-        }
-    }
-}
-
-/// Takes off what says something of a body that is not sent (RFC 9110 section 15.4.5).
-fn without_content(headers: &mut HeaderMap) {
-    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE] {
-        headers.remove(name);
-    }
-}
-
-pub(super) fn range(span: Span, length: u64) -> HeaderValue {
-    let text = format!("bytes {}-{}/{length}", span.first, span.last);
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("bytes */*"))
-}
-
-/// Where in a body that is parts of a whole these bytes of it are; none of them, if they are not there.
-fn place(there: Option<&Spans>, from: u64, to: u64) -> (u64, u64) {
-    let Some(there) = there else { return (from, to) };
-    match there.place(Span { first: from, last: to.saturating_sub(1) }) {
-        Some(at) => (at, at + to.saturating_sub(from)),
-        None => (0, 0),
-    }
-}
-
-/// Several parts of a body, as `multipart/byteranges` (RFC 9110 section 14.6).
-fn several(
-    spans: &[Span],
-    headers: &mut HeaderMap,
-    object: &Arc<Object>,
-    (there, length): (Option<&Spans>, u64),
-) -> Source {
-    let open = object.open();
-    let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    let kind = headers.get(CONTENT_TYPE).cloned();
-    let mut all = BytesMut::new();
-    for span in spans {
-        all.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
-        if let Some(kind) = &kind {
-            all.extend_from_slice(b"content-type: ");
-            all.extend_from_slice(kind.as_bytes());
-            all.extend_from_slice(b"\r\n");
-        }
-        let named = format!("content-range: bytes {}-{}/{length}\r\n\r\n", span.first, span.last);
-        all.extend_from_slice(named.as_bytes());
-        let (from, to) = place(there, span.first, span.last + 1);
-        open.part(from, to).for_each(|piece| all.extend_from_slice(&piece));
-    }
-    all.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    let kind = format!("multipart/byteranges; boundary={boundary}");
-    if let Ok(kind) = HeaderValue::try_from(kind) {
-        headers.insert(CONTENT_TYPE, kind);
-    }
-    headers.insert(CONTENT_LENGTH, all.len().into());
-    Source::Made(all.freeze())
 }

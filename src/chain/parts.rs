@@ -18,7 +18,8 @@ use http::{
 use super::{
     answer::Source,
     bring::Bring,
-    cached::{Passing, Shared, range},
+    cached::Passing,
+    cut::{Shared, range},
     exchange::Exchange,
     fetch::announced,
     kept::{Facts, Made},

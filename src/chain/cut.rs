@@ -1,0 +1,284 @@
+//! Stage 11 where something is kept, or comes for several: what of it a client is sent.
+//!
+//! In: what is kept, or the head of what comes; a request. Out: the whole, a part or several (RFC 9110 section 14),
+//! or that it has not changed (section 13).
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    header::{
+        AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
+        ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
+    },
+    request::Parts,
+};
+use tokio::time::Instant;
+
+use super::{
+    answer::Source,
+    exchange::Exchange,
+    fetch::announced,
+    status::{Fwd, Told},
+};
+use crate::{
+    cache::{
+        Cache, End, Object, Reader, Spans,
+        rules::{self, Part, Span},
+    },
+    metrics::Cached,
+};
+
+/// The head of an answer that comes, and as what it is kept, if who asks is not who fetched it.
+pub(super) struct Came<'a> {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) kept: Option<&'a Object>,
+}
+
+/// Where a body comes from.
+enum Origin {
+    Kept(Arc<Object>, Option<Spans>),
+    Shared(Reader),
+}
+
+impl Exchange {
+    /// An answer of what is kept.
+    pub(super) fn serve(
+        &mut self,
+        cache: &Cache,
+        object: &Arc<Object>,
+        head: &Parts,
+        how: Cached,
+        fwd: Fwd,
+    ) -> Response<Source> {
+        self.count(cache, how);
+        let mut headers = object.open().headers();
+        let age = object.terms.age_after(object.resident(self.started));
+        headers.insert(AGE, age.into());
+        if cache.tells {
+            let left = object.terms.left(object.resident(self.started));
+            self.tell_of_cache(cache, &mut headers, &Told::kept(how, fwd, left));
+        }
+        let Some(spans) = Spans::of(object) else {
+            let length = object.length();
+            if !headers.contains_key(CONTENT_LENGTH) && object.status != StatusCode::NO_CONTENT {
+                headers.insert(CONTENT_LENGTH, length.into());
+            }
+            let part = self.part(head, object.status, &headers, Some(length));
+            let origin = Origin::Kept(object.clone(), None);
+            return cut((object.status, headers), part, head, origin, length);
+        };
+        headers.remove(CONTENT_RANGE);
+        let mut part = self.part(head, StatusCode::OK, &headers, Some(spans.total));
+        if let (false, Some(first)) = (spans.has(&part), spans.runs.first()) {
+            // It was there when this was found. What is not is not sent, and nothing is sent as what it is not.
+            part = Part::Range(*first);
+        }
+        let (total, origin) = (spans.total, Origin::Kept(object.clone(), Some(spans)));
+        cut((StatusCode::OK, headers), part, head, origin, total)
+    }
+
+    /// An answer that comes.
+    pub(super) fn stream(
+        &mut self,
+        cache: &Cache,
+        came: Came<'_>,
+        reader: Reader,
+        head: &Parts,
+        (how, told): (Cached, Told),
+    ) -> Response<Source> {
+        self.count(cache, how);
+        let Came { status, mut headers, kept } = came;
+        if let Some(object) = kept {
+            headers.insert(AGE, object.terms.age_after(object.resident(Instant::now())).into());
+        }
+        self.tell_of_cache(cache, &mut headers, &told);
+        let length = announced(&headers);
+        let part = self.part(head, status, &headers, length);
+        cut((status, headers), part, head, Origin::Shared(reader), length.unwrap_or(0))
+    }
+
+    /// What of an answer is sent.
+    fn part(
+        &self,
+        head: &Parts,
+        status: StatusCode,
+        headers: &HeaderMap,
+        length: Option<u64>,
+    ) -> Part {
+        let asks = [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE];
+        if !asks.iter().any(|name| head.headers.contains_key(name)) {
+            return Part::Whole;
+        }
+        let now = self.client.worker.clock.wall(self.started) / 1_000;
+        let stored = rules::Stored {
+            status,
+            etag: headers.get(ETAG),
+            last_modified: headers.get(LAST_MODIFIED),
+            date: headers.get(DATE),
+            came: now,
+            length,
+        };
+        rules::part(&head.method, &head.headers, &stored, now)
+    }
+}
+
+/// An answer, or what is wanted of it.
+fn cut(
+    (status, mut headers): (StatusCode, HeaderMap),
+    part: Part,
+    head: &Parts,
+    origin: Origin,
+    length: u64,
+) -> Response<Source> {
+    let (mut status, mut source) = (status, Source::Empty);
+    match part {
+        Part::Whole | Part::Origin if head.method == Method::HEAD => {}
+        Part::Whole | Part::Origin => source = origin.part(0, u64::MAX),
+        Part::NotModified => {
+            status = StatusCode::NOT_MODIFIED;
+            without_content(&mut headers);
+        }
+        Part::Range(span) => {
+            status = StatusCode::PARTIAL_CONTENT;
+            headers.insert(CONTENT_RANGE, range(span, length));
+            headers.insert(CONTENT_LENGTH, span.length().into());
+            source = origin.part(span.first, span.last + 1);
+        }
+        Part::Ranges(spans) => match origin {
+            // Together they are no longer than the whole.
+            Origin::Kept(object, there) => {
+                status = StatusCode::PARTIAL_CONTENT;
+                source = several(&spans, &mut headers, &object, (there.as_ref(), length));
+            }
+            Origin::Shared(_) => source = origin.part(0, u64::MAX),
+        },
+        Part::Unsatisfiable => {
+            status = StatusCode::RANGE_NOT_SATISFIABLE;
+            without_content(&mut headers);
+            if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
+                headers.insert(CONTENT_RANGE, value);
+            }
+        }
+    }
+    let mut response = Response::new(source);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+impl Origin {
+    /// A part of the body, from one byte to before another.
+    fn part(self, from: u64, to: u64) -> Source {
+        match self {
+            Self::Kept(object, there) => {
+                let (from, to) = place(there.as_ref(), from, to);
+                let mut pieces = object.open().part(from, to);
+                match (pieces.next(), pieces.clone().next()) {
+                    (None, _) => Source::Empty,
+                    (Some(only), None) => Source::Made(only),
+                    (Some(_), Some(_)) => Source::Kept(object.open().part(from, to)),
+                }
+            }
+            Self::Shared(reader) => {
+                let left = to.saturating_sub(from);
+                Source::Shared(Box::new(Shared { reader, skip: from, left }))
+            }
+        }
+    }
+}
+
+/// A part of a body that comes.
+#[derive(Debug)]
+pub(super) struct Shared {
+    reader: Reader,
+    skip: u64,
+    left: u64,
+}
+
+impl Shared {
+    /// All of it.
+    pub(super) const fn whole(reader: Reader) -> Self {
+        Self { reader, skip: 0, left: u64::MAX }
+    }
+
+    /// The next piece of it, or why there is none.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        loop {
+            if self.left == 0 {
+                return Poll::Ready(Err(End::Whole(None)));
+            }
+            let mut piece = ready!(self.reader.poll(cx))?;
+            let length = piece.len() as u64;
+            let skipped = self.skip.min(length);
+            self.skip -= skipped;
+            let kept = self.left.min(length - skipped);
+            if kept == 0 {
+                continue;
+            }
+            self.left -= kept;
+            // Both are no more than the piece has.
+            piece.advance(usize::try_from(skipped).unwrap_or(usize::MAX));
+            piece.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
+            return Poll::Ready(Ok(piece));
+        }
+    }
+}
+
+/// Takes off what says something of a body that is not sent (RFC 9110 section 15.4.5).
+fn without_content(headers: &mut HeaderMap) {
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE] {
+        headers.remove(name);
+    }
+}
+
+pub(super) fn range(span: Span, length: u64) -> HeaderValue {
+    let text = format!("bytes {}-{}/{length}", span.first, span.last);
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("bytes */*"))
+}
+
+/// Where in a body that is parts of a whole these bytes of it are; none of them, if they are not there.
+fn place(there: Option<&Spans>, from: u64, to: u64) -> (u64, u64) {
+    let Some(there) = there else { return (from, to) };
+    match there.place(Span { first: from, last: to.saturating_sub(1) }) {
+        Some(at) => (at, at + to.saturating_sub(from)),
+        None => (0, 0),
+    }
+}
+
+/// Several parts of a body, as `multipart/byteranges` (RFC 9110 section 14.6).
+fn several(
+    spans: &[Span],
+    headers: &mut HeaderMap,
+    object: &Arc<Object>,
+    (there, length): (Option<&Spans>, u64),
+) -> Source {
+    let open = object.open();
+    let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+    let kind = headers.get(CONTENT_TYPE).cloned();
+    let mut all = BytesMut::new();
+    for span in spans {
+        all.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
+        if let Some(kind) = &kind {
+            all.extend_from_slice(b"content-type: ");
+            all.extend_from_slice(kind.as_bytes());
+            all.extend_from_slice(b"\r\n");
+        }
+        let named = format!("content-range: bytes {}-{}/{length}\r\n\r\n", span.first, span.last);
+        all.extend_from_slice(named.as_bytes());
+        let (from, to) = place(there, span.first, span.last + 1);
+        open.part(from, to).for_each(|piece| all.extend_from_slice(&piece));
+    }
+    all.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    let kind = format!("multipart/byteranges; boundary={boundary}");
+    if let Ok(kind) = HeaderValue::try_from(kind) {
+        headers.insert(CONTENT_TYPE, kind);
+    }
+    headers.insert(CONTENT_LENGTH, all.len().into());
+    Source::Made(all.freeze())
+}

@@ -1,0 +1,394 @@
+//! Stage 9 at one exchange, where its answer has to be fetched: by itself or by who fetches it already.
+//!
+//! In: a request as its origin would get it, and what is wanted. Out: an answer, by a task of its own that goes on
+//! if its client leaves; or that the request goes by itself.
+
+use std::sync::Arc;
+
+use bytes::Buf as _;
+use http::{
+    Request, Response, StatusCode,
+    header::{IF_RANGE, RANGE},
+    request::Parts,
+};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    answer::Source,
+    cached::Wanted,
+    cut::Came,
+    exchange::Exchange,
+    fetch::{Fetch, Fetched, Outcome, is_failure},
+    forward,
+    overload::Room,
+    prepare,
+    recall::Early,
+    status::{Fwd, Told},
+};
+use crate::{
+    cache::{
+        Asking, Cache, Flight, Found, Landing, Object, Pilot, Turn, Verdict, names,
+        rules::{self, Asked, Failed, Reuse},
+    },
+    message::{Kept, RequestBody},
+    metrics::Cached,
+    reject::Reject,
+    snapshot::{Route, Way},
+    upstream::Aim,
+};
+
+/// So often a request waits for others before it goes by itself.
+const WAITS: usize = 3;
+
+impl Exchange {
+    /// Waits for who fetches the same, or fetches it; none if it is to go by itself.
+    pub(super) async fn fetch(
+        &mut self,
+        wanted: &Wanted,
+        route: &Route,
+        aim: Aim,
+        head: &Parts,
+        kept: &Kept,
+    ) -> Result<Option<Response<Source>>, Reject> {
+        let (Some(cache), Some(way)) = (&route.cache, route.target.way(self.way)) else {
+            return Ok(None);
+        };
+        if wanted.recalls && (wanted.alone || wanted.asked.only_if_cached) {
+            let recalled = self.recall(cache, wanted, head).await;
+            if let Some(answer) =
+                recalled.and_then(|found| self.give(cache, wanted, found, head, kept))
+            {
+                return Ok(Some(answer));
+            }
+        }
+        if wanted.asked.only_if_cached {
+            return Err(Reject::OnlyIfCached);
+        }
+        if wanted.alone {
+            self.pass(cache, wanted.asking, wanted.fwd, head);
+            return Ok(None);
+        }
+        let until = Instant::now() + cache.wait;
+        let mut own = false;
+        for _ in 0..WAITS {
+            let mut early = match self.join(cache, wanted, head, own) {
+                Turn::Wait(flight) => {
+                    match self.follow(cache, wanted, &flight, head, until).await? {
+                        Followed::Answer(response) => return Ok(Some(response)),
+                        Followed::Alone => break,
+                        Followed::Again => match self.joined(cache, wanted, head) {
+                            Some(response) => return Ok(Some(response)),
+                            None => continue,
+                        },
+                        Followed::Own => {
+                            own = true;
+                            continue;
+                        }
+                    }
+                }
+                // Until its origin is asked.
+                Turn::Lead(pilot) => Early::new(pilot),
+            };
+            // It may have come since this was looked for.
+            if let Some(response) = self.joined(cache, wanted, head) {
+                return Ok(Some(response));
+            }
+            let mut stale = wanted.stale.clone();
+            if wanted.recalls
+                && let Some(found) = self.recall(cache, wanted, head).await
+            {
+                if found.reuse != Reuse::Validate {
+                    drop(early);
+                    return Ok(self.give(cache, wanted, found, head, kept));
+                }
+                stale = Some(found.object);
+            }
+            let wanted = Wanted { stale, ..wanted.clone() };
+            let Some(pilot) = early.take() else { return Err(Reject::Internal) };
+            let request = self.request_of(&wanted, head, kept);
+            return self.lead((cache, way, route), &wanted, pilot, aim, (head, request)).await;
+        }
+        self.pass(cache, wanted.asking, wanted.fwd, head);
+        Ok(None)
+    }
+
+    /// What has come since it was looked for.
+    fn joined(&mut self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Response<Source>> {
+        let now = Instant::now();
+        let found = self.seek(cache, &wanted.asking, |seek| {
+            cache.lookup(seek, &head.headers, &wanted.asked, now)
+        });
+        match found? {
+            Found { object, reuse: Reuse::Fresh } => {
+                Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
+            }
+            Found { .. } => None,
+        }
+    }
+
+    /// Waits for who fetches the same, unless that is void by now, or may not be given any longer; or begins a
+    /// fetch, as it does in any case if it is to be its `own`.
+    fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts, own: bool) -> Turn {
+        let (stamps, now) = (cache.memory.shelf.stamps(), Instant::now());
+        self.seek(cache, &wanted.asking, |seek| {
+            if wanted.gap.as_ref().is_some_and(|gap| !gap.is_whole()) {
+                // Others want other parts.
+                let (flights, bounds) = (&cache.memory.flights, cache.memory.bounds());
+                let asks = (head.headers.clone(), stamps.begin());
+                return Turn::Lead(flights.apart(seek.to_key(), asks, bounds));
+            }
+            let suits = |stamp, object: Option<&Arc<Object>>| match object {
+                _ if own => false,
+                None => stamps.holds(stamp, seek),
+                Some(object) => {
+                    let reuse =
+                        rules::reuse(&object.terms, object.resident(now), &wanted.asked, false);
+                    reuse != Reuse::Validate
+                        && cache.suits(object, &head.headers)
+                        && stamps.verdict(object, seek) == Verdict::Valid
+                }
+            };
+            let asks = (&head.headers, stamps.begin());
+            cache.memory.flights.join(seek, asks, cache.memory.bounds(), suits)
+        })
+    }
+
+    /// Waits for an answer that somebody else fetches.
+    async fn follow(
+        &mut self,
+        cache: &Cache,
+        wanted: &Wanted,
+        flight: &Arc<Flight>,
+        head: &Parts,
+        until: Instant,
+    ) -> Result<Followed, Reject> {
+        let Some(reader) = flight.reader() else { return Ok(Followed::Again) };
+        let Ok(landed) = timeout_at(until, flight.landed()).await else {
+            return Ok(Followed::Alone);
+        };
+        Ok(match landed {
+            None | Some(Landing::Alone) => Followed::Alone,
+            Some(Landing::Comes(object) | Landing::Holds(object))
+                if !cache.suits(&object, &head.headers) =>
+            {
+                Followed::Again
+            }
+            Some(Landing::Again) => Followed::Again,
+            // Section 4: it may be given to others as far as it could be if it had been kept already.
+            Some(Landing::Comes(object) | Landing::Holds(object)) if !wanted.takes(&object) => {
+                Followed::Own
+            }
+            Some(Landing::Comes(object)) => {
+                let headers = object.open().headers();
+                let came = Came { status: object.status, headers, kept: Some(&object) };
+                let told = Told::joined(wanted.fwd);
+                Followed::Answer(self.stream(cache, came, reader, head, (Cached::Joined, told)))
+            }
+            Some(Landing::Holds(object)) => {
+                Followed::Answer(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
+            }
+            Some(Landing::Failed { reject, stale }) => {
+                let failed = reject.map_or(Failed::Said, |_| Failed::Silent);
+                let stale = stale.filter(|object| cache.suits(object, &head.headers));
+                match (self.or_stale(cache, wanted, (stale, failed), head), reject) {
+                    (Some(response), _) => Followed::Answer(response),
+                    // An origin that does not answer is not asked again by everybody who waited.
+                    (None, Some(reject)) => return Err(reject),
+                    (None, None) => Followed::Alone,
+                }
+            }
+        })
+    }
+
+    /// Fetches it for all.
+    async fn lead(
+        &mut self,
+        (cache, way, route): (&Cache, &Way, &Route),
+        wanted: &Wanted,
+        pilot: Pilot,
+        aim: Aim,
+        (head, request): (&Parts, Request<RequestBody>),
+    ) -> Result<Option<Response<Source>>, Reject> {
+        if let Err(reject) = self.enter_upstream(route) {
+            let stale = wanted.stale.clone();
+            let answer = self.or_stale(cache, wanted, (stale, Failed::Said), head);
+            return answer.map(Some).ok_or(reject);
+        }
+        let (parts, mut body) = request.into_parts();
+        self.mirror(route, false, &parts, &mut body);
+        let request = Request::from_parts(parts, body);
+        let reader = pilot.flight().reader();
+        let room = Room::of(self, &way.upstream);
+        let fetch = self.fetch_of(wanted, pilot, room, aim, request);
+        let Some((fetch, rule)) = fetch.zip(self.rule) else { return Err(Reject::Internal) };
+        let (back, came) = oneshot::channel();
+        tokio::spawn(Fetch { rule, ..fetch }.run(Some(back)));
+        let Ok((fetched, room)) = came.await else { return Err(Reject::Internal) };
+        if let Some(room) = room {
+            room.give(self);
+        }
+        self.learn(way, &fetched);
+        Ok(Some(match fetched.outcome {
+            Outcome::Shared(status, headers, said) => {
+                let reader = reader.ok_or(Reject::Internal)?;
+                let came = Came { status, headers, kept: None };
+                let told = Told::stored(wanted.fwd, said);
+                self.stream(cache, came, reader, head, (Cached::Miss, told))
+            }
+            Outcome::Holds(object) => {
+                self.serve(cache, &object, head, Cached::Validated, wanted.fwd)
+            }
+            Outcome::Unfit => {
+                self.pass(cache, wanted.asking, wanted.fwd, head);
+                return Ok(None);
+            }
+            Outcome::Alone(response, why) => {
+                let stale = wanted.stale.clone().filter(|_| is_failure(response.status()));
+                if let Some(answer) = self.or_stale(cache, wanted, (stale, Failed::Said), head) {
+                    return Ok(Some(answer));
+                }
+                self.count(cache, Cached::Miss);
+                let mut response = response.map(Source::Origin);
+                let told = Told::unkept(wanted.fwd, response.status(), why);
+                self.tell_of_cache(cache, response.headers_mut(), &told);
+                response
+            }
+            Outcome::Failed(failure) => {
+                let stale = (wanted.stale.clone(), Failed::Silent);
+                match self.or_stale(cache, wanted, stale, head) {
+                    Some(answer) => answer,
+                    None => return Err(forward::explain(self, &way.upstream, failure)),
+                }
+            }
+        }))
+    }
+
+    /// Has an answer validated that was just given.
+    #[cold]
+    pub(super) fn revalidate(
+        &self,
+        cache: &Cache,
+        asking: Asking,
+        asked: Asked,
+        object: Arc<Object>,
+        head: &Parts,
+        kept: &Kept,
+    ) {
+        let stale = Some(object);
+        let (gap, recalls, alone) = (None, false, false);
+        let wanted = Wanted { asking, asked, stale, gap, fwd: Fwd::Stale, recalls, alone };
+        let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
+        let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
+        let Turn::Lead(pilot) = self.join(cache, &wanted, head, false) else { return };
+        // Another one may have come since this was looked for.
+        let now = Instant::now();
+        let found =
+            self.seek(cache, &asking, |seek| cache.lookup(seek, &head.headers, &asked, now));
+        if let Some(Found { reuse: Reuse::Fresh, .. }) = found {
+            return;
+        }
+        let request = self.request_of(&wanted, head, kept);
+        if let Some(fetch) = self.fetch_of(&wanted, pilot, room, Aim::any(), request) {
+            tokio::spawn(fetch.run(None));
+        }
+    }
+
+    /// The request that asks the origin for the whole, or whether what was kept holds.
+    fn request_of(&self, wanted: &Wanted, head: &Parts, kept: &Kept) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.uri_mut() = head.uri.clone();
+        *request.version_mut() = head.version;
+        *request.headers_mut() = head.headers.clone();
+        let headers = request.headers_mut();
+        prepare::announce(self, kept, head.version, headers);
+        let stale = wanted.stale.as_ref().map(Object::open);
+        let validator = |code| stale.as_ref().and_then(|stale| stale.value(code));
+        let (etag, modified) = (validator(names::ETAG), validator(names::LAST_MODIFIED));
+        rules::conditions(headers, etag.as_ref(), modified.as_ref());
+        match (&wanted.gap, &wanted.stale) {
+            (Some(gap), _) => gap.ask(headers),
+            // If what is kept does not hold, a part is wanted as before.
+            (None, Some(stale)) if stale.status == StatusCode::PARTIAL_CONTENT => {
+                for name in [RANGE, IF_RANGE] {
+                    if let Some(value) = head.headers.get(&name) {
+                        headers.insert(name, value.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+        request
+    }
+
+    /// The task that fetches.
+    fn fetch_of(
+        &self,
+        wanted: &Wanted,
+        pilot: Pilot,
+        room: Room,
+        aim: Aim,
+        request: Request<RequestBody>,
+    ) -> Option<Fetch> {
+        let way = self.route()?.target.way(self.way)?;
+        let proxied = way.upstream.proxy_protocol;
+        Some(Fetch {
+            world: self.world.clone(),
+            rule: self.rule?,
+            way: self.way,
+            worker: self.client.worker.clone(),
+            request,
+            aim,
+            introduction: proxied.then(|| forward::introduction(self).into()),
+            stamp: match &wanted.gap {
+                Some(gap) => gap.stamp,
+                None => pilot.flight().stamp,
+            },
+            pilot,
+            asked: wanted.asked,
+            authorized: wanted.asking.authorized,
+            stale: wanted.stale.clone(),
+            gap: wanted.gap.clone(),
+            room,
+        })
+    }
+
+    /// Takes in what is known of the exchange with the origin.
+    fn learn(&mut self, way: &Way, fetched: &Fetched) {
+        self.tries = fetched.tries;
+        self.connect = fetched.connect.and_then(|took| u64::try_from(took.as_micros()).ok());
+        if self.world.access_log.is_on() {
+            self.first_byte = u64::try_from(self.started.elapsed().as_micros()).ok();
+        }
+        if let Some(endpoint) = &fetched.endpoint {
+            self.remember(&way.upstream, fetched.aim, endpoint);
+            self.endpoint = Some(endpoint.clone());
+        }
+    }
+
+    /// What was kept, if it may be given although the origin failed.
+    pub(super) fn or_stale(
+        &mut self,
+        cache: &Cache,
+        wanted: &Wanted,
+        (stale, failed): (Option<Arc<Object>>, Failed),
+        head: &Parts,
+    ) -> Option<Response<Source>> {
+        let object = stale?;
+        let resident = object.resident(Instant::now());
+        let may = rules::on_error(&object.terms, resident, &wanted.asked, failed);
+        may.then(|| self.serve(cache, &object, head, Cached::Stale, wanted.fwd))
+    }
+}
+
+/// What comes of waiting for another's answer.
+enum Followed {
+    Answer(Response<Source>),
+    /// There may be another one to wait for.
+    Again,
+    /// It is no use to wait: what comes may not be given without asking.
+    Own,
+    Alone,
+}

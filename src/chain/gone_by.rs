@@ -1,0 +1,127 @@
+//! Stage 11 for a request that went by the cache: what the origin's answer says of what is kept.
+//!
+//! In: an exchange and its answer. Out: what it makes void is void (RFC 9111 section 4.4), what it says of what is
+//! kept is taken in (section 4.3.5), and what others may have of it is kept.
+
+use std::sync::Arc;
+
+use http::{
+    HeaderMap, Method, Response, StatusCode,
+    uri::{PathAndQuery, Uri},
+};
+
+use super::{
+    answer::Source,
+    cached::Passing,
+    exchange::Exchange,
+    fetch::announced,
+    kept::{self, Facts},
+    status::Told,
+};
+use crate::{
+    cache::{
+        Cache, Object, Spans, Url, canonical_host, names,
+        rules::{self, Asked, Said},
+    },
+    message::text,
+    worker::wall,
+};
+
+impl Exchange {
+    /// Takes in what the origin said to a request that went by: what it makes void, and what it says of
+    /// what is kept.
+    #[cold]
+    pub(super) fn went_by(&mut self, mut passing: Box<Passing>, response: &mut Response<Source>) {
+        let world = self.world.clone();
+        let Some(cache) = self.rule.and_then(|rule| world.routes.targets()[rule].cache.as_ref())
+        else {
+            return;
+        };
+        let status = response.status();
+        let (memory, asking) = (&cache.memory, &passing.asking);
+        let mut stamp = Some(passing.stamp);
+        if rules::invalidates(&self.method, status) {
+            stamp = self.seek(cache, asking, |seek| memory.invalidate_target(seek, passing.stamp));
+            let host = self.host.as_ref().map(text).unwrap_or_default();
+            let host = canonical_host(asking.scheme, host);
+            let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
+            for target in rules::also_invalid(response.headers(), asking.scheme, &host, target) {
+                let Ok(target) = Uri::try_from(target) else { continue };
+                let url = Url::new(asking.scheme, &host, &target, &cache.query);
+                memory.invalidate_target(&memory.seek(&url, asking), passing.stamp);
+            }
+        }
+        if let Some((digest, asked)) = &passing.unkept
+            && self.may_be_kept(&passing, asked, cache, response)
+        {
+            // The next one is.
+            cache.memory.unkept.forget(*digest);
+        }
+        if self.method == Method::HEAD && status == StatusCode::OK {
+            self.compare(cache, &passing, response.headers());
+        }
+        let told = match self.collect(cache, &mut passing, stamp, response) {
+            Some(Ok(())) => Told::stored(passing.fwd, status),
+            Some(Err(why)) => Told::unkept(passing.fwd, status, why),
+            None => Told::passed(passing.fwd, status),
+        };
+        self.tell_of_cache(cache, response.headers_mut(), &told);
+    }
+
+    /// Whether an answer that went by might have been kept.
+    fn may_be_kept(
+        &self,
+        passing: &Passing,
+        asked: &Asked,
+        cache: &Cache,
+        response: &Response<Source>,
+    ) -> bool {
+        let answer = response.headers();
+        let (said, now) = (Said::read(answer, &cache.policy), wall() / 1_000);
+        let exchange = rules::Exchange {
+            method: &self.method,
+            authorized: passing.asking.authorized,
+            located: false,
+            status: response.status(),
+            answer,
+            asked,
+            said: &said,
+            sent: now,
+            got: now,
+        };
+        let (most, _) = cache.memory.bounds();
+        announced(answer).is_none_or(|length| length <= most)
+            && rules::keep(&exchange, &cache.policy).is_ok()
+    }
+
+    /// Compares what is kept with what the origin says to a HEAD: it holds as that says, or is kept no longer
+    /// (RFC 9111 section 4.3.5).
+    fn compare(&self, cache: &Cache, passing: &Passing, said: &HeaderMap) {
+        let Some(request) = &passing.request else { return };
+        let now = wall() / 1_000;
+        self.seek(cache, &passing.asking, |seek| {
+            let Some(resource) = cache.memory.shelf.get(seek) else { return };
+            let is_for = |object: &&Arc<Object>| cache.is_for(object, request);
+            let Some(object) = resource.variants().iter().find(is_for) else { return };
+            let open = object.open();
+            let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
+            let spans = Spans::of(object);
+            let length = spans.map_or_else(|| object.length(), |spans| spans.total);
+            if !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length) {
+                cache.memory.forget(seek, object);
+                return;
+            }
+            let facts = Facts {
+                request,
+                asked: &Asked::default(),
+                authorized: passing.asking.authorized,
+                posted: false,
+                stamp: passing.stamp,
+                sent: now,
+                got: now,
+            };
+            // Whether it is kept on is all there is to it.
+            let _ = kept::freshen(cache, &facts, seek, object, said);
+        });
+    }
+}
