@@ -98,9 +98,10 @@ impl Caches {
         Self { named, memory, shared, disk }
     }
 
-    /// Begins to hear of the purges of others, on the runtime that this is called on; begins to use the disk,
+    /// Makes the sizes hold; begins to hear of the purges of others, on the runtime that this is called on; begins to use the disk,
     /// and ends to use another.
     pub fn start(&self, written: &config::Cache) {
+        self.memory.resize(written);
         if let Some(shared) = &self.shared {
             shared.start(&self.memory);
         }
@@ -131,11 +132,6 @@ impl Caches {
     /// Who else is to hear of purges, if somebody is.
     pub fn shared(&self) -> Option<&Arc<Shared>> {
         self.shared.as_ref()
-    }
-
-    /// Makes the sizes hold that this was compiled with.
-    pub fn resize(&self, written: &config::Cache) {
-        self.memory.resize(written);
     }
 
     /// What a route keeps, if it keeps anything.

@@ -86,10 +86,13 @@ pub enum End {
     Broken(Reject),
 }
 
+/// Those whose keys have one digest.
+type Here = Vec<(Key, Arc<Flight>)>;
+
 /// Answers on their way, by what they are kept under.
 #[derive(Debug, Default)]
 pub struct Flights {
-    on_their_way: Mutex<HashMap<u64, Vec<(Key, Arc<Flight>)>>>,
+    on_their_way: Mutex<HashMap<u64, Here>>,
     /// Bytes of their bodies.
     filling: AtomicU64,
 }

@@ -28,10 +28,16 @@ use crate::{
     message::{Kept, RequestBody, client_scheme, text},
     metrics::Cached,
     route::Params,
+    reject::Reject,
     snapshot::Route,
+    upstream::Aim,
 };
 
 /// What becomes of a request at the cache.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a hit allocates nothing for it, and it is taken apart at once"
+)]
 pub(super) enum Looked {
     /// It is answered by what was kept.
     Kept(Response<Source>),
@@ -67,6 +73,18 @@ impl Wanted {
     }
 }
 
+/// A request that nothing answers, as far as it was looked for.
+struct Missing {
+    asking: Asking,
+    asked: Asked,
+    stale: Option<Arc<Object>>,
+    fwd: Fwd,
+    /// Of what it looked for.
+    digest: u64,
+    /// Whether there is something, for others.
+    known: bool,
+}
+
 /// What is known of a request that goes by, until its answer comes.
 #[derive(Debug)]
 pub(super) struct Passing {
@@ -97,8 +115,25 @@ impl Exchange {
         }))
     }
 
+    /// Answers by what is kept, or by what is fetched so that it can be; none if the request goes by.
+    #[inline]
+    pub(super) async fn answer_kept(
+        &mut self,
+        (cache, asking): (&Cache, Asking),
+        (route, aim): (&Route, Aim),
+        kept: &Kept,
+        head: &Parts,
+        body: &RequestBody,
+    ) -> Result<Option<Response<Source>>, Reject> {
+        match self.look_up(cache, asking, kept, head, body) {
+            Looked::Kept(response) => Ok(Some(response)),
+            Looked::Passed => Ok(None),
+            Looked::Fetch(wanted) => Box::pin(self.fetch(&wanted, route, aim, head, kept)).await,
+        }
+    }
+
     /// Looks for what is kept.
-    pub(super) fn look_up(
+    fn look_up(
         &mut self,
         cache: &Cache,
         asking: Asking,
@@ -152,6 +187,14 @@ impl Exchange {
             None if known => (None, Fwd::VaryMiss),
             None => (None, Fwd::UriMiss),
         };
+        let missing = Missing { asking, asked, stale, fwd, digest, known };
+        self.miss(cache, missing, head)
+    }
+
+    /// What becomes of a request that nothing answers.
+    #[cold]
+    fn miss(&mut self, cache: &Cache, missing: Missing, head: &Parts) -> Looked {
+        let Missing { asking, asked, stale, fwd, digest, known } = missing;
         let (fwd, gap) = match known {
             true => self.gap(cache, &asking, head, fwd),
             false => (fwd, None),

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytes::Buf as _;
 use http::{
     Request, Response, StatusCode,
     header::{IF_RANGE, RANGE},
@@ -384,6 +383,7 @@ impl Exchange {
 }
 
 /// What comes of waiting for another's answer.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Followed {
     Answer(Response<Source>),
     /// There may be another one to wait for.

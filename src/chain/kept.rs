@@ -36,6 +36,9 @@ pub(super) struct Facts<'a> {
     pub(super) got: u64,
 }
 
+/// The names of fields that an answer varies by, and what the request said there.
+type Varied = (Box<[u8]>, Box<[u8]>);
+
 /// The head of what is kept.
 pub(super) struct Made {
     status: StatusCode,
@@ -43,7 +46,7 @@ pub(super) struct Made {
     terms: Terms,
     at: Instant,
     stamp: u64,
-    vary: Option<(Box<[u8]>, Box<[u8]>)>,
+    vary: Option<Varied>,
     tags: Tags,
 }
 

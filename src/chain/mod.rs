@@ -45,7 +45,6 @@ use std::{convert::Infallible, sync::Arc};
 use http::{Response, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
-use self::cached::Looked;
 pub use self::{
     answer::{Body, BrokenOff},
     exchange::Exchange,
@@ -137,16 +136,9 @@ async fn run(
         let changes = prepare::prepare(exchange, route, &params, head)?;
         // 9 lookup: the cache
         if let (Some(cache), Some(asking)) = (&route.cache, asking) {
-            match exchange.look_up(cache, asking, &kept, head, body) {
-                Looked::Kept(response) => return Ok(answer::change(response, changes)),
-                Looked::Passed => {}
-                Looked::Fetch(wanted) => {
-                    let fetched =
-                        Box::pin(exchange.fetch(&wanted, route, aim, head, &kept)).await?;
-                    if let Some(response) = fetched {
-                        return Ok(answer::change(response, changes));
-                    }
-                }
+            let (cached, to) = ((&**cache, asking), (route, aim));
+            if let Some(response) = exchange.answer_kept(cached, to, &kept, head, body).await? {
+                return Ok(answer::change(response, changes));
             }
         }
         prepare::announce(exchange, &kept, head.version, &mut head.headers);

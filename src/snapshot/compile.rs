@@ -61,9 +61,7 @@ impl Snapshot {
         let signer = signer(&config, state, previous, &mut problems);
         let given = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, given, &mut metrics, &mut problems);
-        let before = previous.map(|previous| &previous.caches);
-        let serves = state.is_some();
-        let caches = Caches::compile(&config.cache, before, &stores, serves, &mut problems);
+        let caches = caches(&config, state.is_some(), previous, &stores, &mut problems);
         let known = Known {
             upstreams: &upstreams,
             access: &lists,
@@ -84,9 +82,6 @@ impl Snapshot {
             return Err(problems);
         };
         limits.forget();
-        if purpose == Purpose::Serve {
-            caches.resize(&config.cache);
-        }
         let snapshot = Self {
             reserved: Arc::new(reserved(&config)),
             cookies: Cookies::of(&auths),
@@ -112,6 +107,18 @@ impl Snapshot {
         };
         Ok((snapshot, problems))
     }
+}
+
+/// What is kept of answers, which stays.
+fn caches(
+    config: &Config,
+    serves: bool,
+    previous: Option<&Snapshot>,
+    stores: &Stores,
+    problems: &mut Problems,
+) -> Caches {
+    let before = previous.map(|previous| &previous.caches);
+    Caches::compile(&config.cache, before, stores, serves, problems)
 }
 
 /// The counters, which go on.
