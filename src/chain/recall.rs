@@ -7,7 +7,7 @@ use http::{Response, request::Parts};
 
 use super::{answer::Source, cached::Wanted, exchange::Exchange, status::Fwd};
 use crate::{
-    cache::{Asking, Cache, Found, Landing, Pilot, Seek, rules::Reuse},
+    cache::{Asking, Cache, Found, Landing, Pilot, rules::Reuse},
     metrics::Cached,
 };
 
@@ -48,7 +48,7 @@ impl Exchange {
         wanted: &Wanted,
         head: &Parts,
     ) -> Option<Found> {
-        let key = self.seek(cache, &wanted.asking, Seek::to_key);
+        let key = self.seek(cache, &wanted.asking, |&seek| seek.to_key());
         cache.recall(&key, &head.headers, &wanted.asked).await
     }
 
