@@ -105,6 +105,8 @@ async fn follow(store: Arc<Store>, by: String, memory: Arc<Memory>) {
             // What was purged before this gateway kept anything does not concern it.
             match store.last(LIST).await {
                 Ok(last) => {
+                    // It does what is on a disk from before.
+                    let last = last.filter(|_| memory.disk().is_none());
                     at = Some(last.unwrap_or_else(|| "0".into()));
                     if missed {
                         purge(all()).await;

@@ -27,8 +27,8 @@ use crate::{
     },
     message::{Kept, RequestBody, client_scheme, text},
     metrics::Cached,
-    route::Params,
     reject::Reject,
+    route::Params,
     snapshot::Route,
     upstream::Aim,
 };

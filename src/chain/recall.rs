@@ -49,11 +49,7 @@ impl Exchange {
         wanted: &Wanted,
         head: &Parts,
     ) -> Option<Found> {
-        #[expect(
-            clippy::redundant_closure_for_method_calls,
-            reason = "the method itself is not for every lifetime"
-        )]
-        let key = self.seek(cache, &wanted.asking, |seek| seek.to_key());
+        let key = self.seek(cache, &wanted.asking, |&seek| seek.to_key());
         cache.recall(&key, &head.headers, &wanted.asked).await
     }
 

@@ -8,6 +8,7 @@
 
 mod auth;
 mod cache;
+mod caches;
 mod cell;
 mod discovery;
 mod encode;

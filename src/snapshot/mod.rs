@@ -4,6 +4,7 @@
 //! in [`World`]. A request takes the snapshot once and sees one world from start to end. What has a
 //! life of its own (connections, counters, tickets) hangs in it by `Arc` and is carried over by name.
 
+mod access_log;
 mod admin;
 mod compile;
 mod diff;

@@ -37,10 +37,12 @@ impl Disk {
     /// more in any case.
     pub(in crate::cache) fn keep(&self, key: Key, object: Arc<Object>) {
         let tier = &self.0;
-        if tier.known.lock().state == State::Waiting {
-            return;
-        }
         let name = Name::of(&tier.seal, &key, &object);
+        let waits = tier.known.lock().state == State::Waiting;
+        if waits {
+            // What the other process has of it is older.
+            return tier.forget(&name);
+        }
         let weight = object.weight();
         let fits = !tier.health.is_off() && weight <= tier.bounds.size.load(Relaxed) / 8;
         let most = tier.bounds.queue.load(Relaxed);

@@ -22,8 +22,8 @@ async fn what_was_kept_is_there_after_the_end_and_after_a_kill() {
         for target in ["/small/100", "/large/3000000"] {
             let (status, answer) = daemon.public.get(target);
             assert!(status == 200 && answer.ends_with(&format!("\r\n\r\n{}", body(target))));
-            assert!(answer.contains("cache-status: janua; hit; ttl=5"), "{:.300}", answer);
-            assert!(answer.contains("\r\nage: "), "{:.300}", answer);
+            assert!(answer.contains("cache-status: janua; hit; ttl=5"), "{answer:.300}");
+            assert!(answer.contains("\r\nage: "), "{answer:.300}");
         }
         daemon = again(daemon, &text);
     }

@@ -3,11 +3,14 @@
 //! In: arguments. Out: [`Cli`]; what each verb does is in `verb`. Comments here are the help texts, so
 //! write them for the operator.
 
+mod cache;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(super) use self::cache::{Cache, CachePurge};
 use super::{Source, exit};
 use crate::config;
 
@@ -189,67 +192,6 @@ pub(super) struct Limits {
     /// As text, or as a JSON list.
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Form,
-}
-
-/// `janua cache`.
-#[derive(Debug, Subcommand)]
-pub(super) enum Cache {
-    /// Show what is kept, in numbers.
-    Stats(CacheStats),
-    /// Show what is kept of a URL.
-    Get(CacheGet),
-    /// Make void what is kept, for everybody, at once.
-    #[command(after_help = PURGE)]
-    Purge(CachePurge),
-}
-
-/// `janua cache stats`.
-#[derive(Args, Debug)]
-pub(super) struct CacheStats {
-    #[command(flatten)]
-    pub(super) door: AdminDoor,
-}
-
-/// `janua cache get`.
-#[derive(Args, Debug)]
-pub(super) struct CacheGet {
-    /// As clients ask for it: `https://www.example.com/page`.
-    pub(super) url: String,
-    #[command(flatten)]
-    pub(super) door: AdminDoor,
-}
-
-/// `janua cache purge`.
-#[derive(Args, Debug)]
-pub(super) struct CachePurge {
-    #[command(flatten)]
-    pub(super) what: Purged,
-    /// It may be given again once its origin says that it holds.
-    #[arg(long)]
-    pub(super) soft: bool,
-    #[command(flatten)]
-    pub(super) door: AdminDoor,
-}
-
-/// What is to be made void.
-#[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
-pub(super) struct Purged {
-    /// This URL: `https://www.example.com/page`.
-    #[arg(long)]
-    pub(super) url: Option<String>,
-    /// Every URL that begins so.
-    #[arg(long)]
-    pub(super) prefix: Option<String>,
-    /// Every URL of this host.
-    #[arg(long)]
-    pub(super) host: Option<String>,
-    /// Every answer with this tag, of `Surrogate-Key` or `Cache-Tag`.
-    #[arg(long)]
-    pub(super) tag: Option<String>,
-    /// All.
-    #[arg(long)]
-    pub(super) all: bool,
 }
 
 /// `janua upstreams`.
@@ -448,16 +390,6 @@ minutes; few requests are counted exactly, of many one in 64 counts for all.
 Examples:
   janua limits
   janua limits --admin 127.0.0.1:2019 --format json
-
-Exit codes: 0; 1 if the gateway could not be asked.";
-
-const PURGE: &str = "\
-The gateway is found by the `admin` section of its configuration.
-
-Examples:
-  janua cache purge --url https://www.example.com/news
-  janua cache purge --tag product-17 --soft
-  janua cache purge --prefix https://www.example.com/shop/
 
 Exit codes: 0; 1 if the gateway could not be asked.";
 

@@ -1,0 +1,57 @@
+//! The access log of a configuration: the one before goes on if it is to do the same.
+
+use std::sync::Arc;
+
+use super::{Purpose, Snapshot};
+use crate::{
+    config::{self, Config, Path, Problem, Problems},
+    telemetry::{self, AccessLog, Format, Losses, Options, Redaction, Sink},
+};
+
+/// The access log; the one before if nothing of it changed.
+pub(super) fn access_log(
+    config: &Config,
+    purpose: Purpose,
+    workers: usize,
+    previous: Option<&Snapshot>,
+    losses: &Arc<Losses>,
+    problems: &mut Problems,
+) -> Option<Arc<AccessLog>> {
+    let at = Path::root().key("log");
+    if let Err(error) = telemetry::check_level(&config.log.level) {
+        problems.push(Problem::error(at.key("level"), error.to_string()));
+    }
+    let format = match config.log.access {
+        config::AccessLog::Off => return Some(Arc::new(AccessLog::off())),
+        config::AccessLog::Auto => Format::Auto,
+        config::AccessLog::Json => Format::Json,
+        config::AccessLog::Text => Format::Text,
+    };
+    if purpose == Purpose::Look {
+        return Some(Arc::new(AccessLog::off()));
+    }
+    let options = Options {
+        sink: config.log.access_file.clone().map_or(Sink::Stdout, Sink::File),
+        format,
+        redaction: Redaction::new(config.log.redact_query.iter().chain(credentials(config))),
+        workers,
+        buffer: config.log.buffer.as_usize(),
+    };
+    if let Some(previous) = previous
+        && previous.access_log.options() == Some(&options)
+    {
+        return Some(previous.access_log.clone());
+    }
+    let opened = AccessLog::open(options, losses.clone());
+    let opened = opened.map_err(|error| Problem::error(at.key("access-file"), error.to_string()));
+    problems.keep(opened).map(Arc::new)
+}
+
+/// Query parameters that hold credentials.
+fn credentials(config: &Config) -> impl Iterator<Item = &String> {
+    config.auth.values().filter_map(|auth| {
+        let key = auth.api_key.as_ref().and_then(|keys| keys.query.as_ref());
+        let key = key.or_else(|| auth.jwt.as_ref()?.query.as_ref());
+        key.or_else(|| auth.introspection.as_ref()?.query.as_ref())
+    })
+}
