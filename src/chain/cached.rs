@@ -119,12 +119,13 @@ impl Exchange {
     #[inline]
     pub(super) async fn answer_kept(
         &mut self,
-        (cache, asking): (&Cache, Asking),
-        (route, aim): (&Route, Aim),
+        route: &Route,
+        (asking, aim): (Option<Asking>, Aim),
         kept: &Kept,
         head: &Parts,
         body: &RequestBody,
     ) -> Result<Option<Response<Source>>, Reject> {
+        let (Some(cache), Some(asking)) = (&route.cache, asking) else { return Ok(None) };
         match self.look_up(cache, asking, kept, head, body) {
             Looked::Kept(response) => Ok(Some(response)),
             Looked::Passed => Ok(None),

@@ -28,10 +28,18 @@ use crate::{
 };
 
 impl Exchange {
+    /// Takes in what the origin said to a request, if it went by.
+    #[inline]
+    pub(super) fn went_by(&mut self, response: &mut Response<Source>) {
+        if let Some(passing) = self.passing.take() {
+            self.take_in(passing, response);
+        }
+    }
+
     /// Takes in what the origin said to a request that went by: what it makes void, and what it says of
     /// what is kept.
     #[cold]
-    pub(super) fn went_by(&mut self, mut passing: Box<Passing>, response: &mut Response<Source>) {
+    fn take_in(&mut self, mut passing: Box<Passing>, response: &mut Response<Source>) {
         let world = self.world.clone();
         let Some(cache) = self.rule.and_then(|rule| world.routes.targets()[rule].cache.as_ref())
         else {

@@ -131,15 +131,12 @@ async fn run(
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
         let aim = exchange.aim(route, head, &params);
-        let asking = exchange.asking(route, head, &params);
+        let asks = (exchange.asking(route, head, &params), aim);
         exchange.strip_credentials(route, head);
         let changes = prepare::prepare(exchange, route, &params, head)?;
         // 9 lookup: the cache
-        if let (Some(cache), Some(asking)) = (&route.cache, asking) {
-            let (cached, to) = ((&**cache, asking), (route, aim));
-            if let Some(response) = exchange.answer_kept(cached, to, &kept, head, body).await? {
-                return Ok(answer::change(response, changes));
-            }
+        if let Some(kept) = exchange.answer_kept(route, asks, &kept, head, body).await? {
+            return Ok(answer::change(kept, changes));
         }
         prepare::announce(exchange, &kept, head.version, &mut head.headers);
         // 10 forward: is there room? pick an endpoint, send, try again where that is safe
@@ -160,9 +157,7 @@ async fn run(
     let answer = upstream.forward(&mut call).await;
     let tried = (call.tries, call.connect, call.aim);
     let mut response = forward::end(exchange, upstream, upgrade, answer, tried)?;
-    if let Some(passing) = exchange.passing.take() {
-        exchange.went_by(passing, &mut response);
-    }
+    exchange.went_by(&mut response);
     // 11 answer: header fields for the client; the body streams on, counted
     Ok(answer::change(response, changes))
 }

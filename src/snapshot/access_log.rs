@@ -8,8 +8,19 @@ use crate::{
     telemetry::{self, AccessLog, Format, Losses, Options, Redaction, Sink},
 };
 
-/// The access log; the one before if nothing of it changed.
+/// The access log, the one before if nothing of it changed; and what those of this process lost.
 pub(super) fn access_log(
+    config: &Config,
+    purpose: Purpose,
+    workers: usize,
+    previous: Option<&Snapshot>,
+    problems: &mut Problems,
+) -> (Option<Arc<AccessLog>>, Arc<Losses>) {
+    let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
+    (log(config, purpose, workers, previous, &losses, problems), losses)
+}
+
+fn log(
     config: &Config,
     purpose: Purpose,
     workers: usize,

@@ -52,16 +52,15 @@ impl Snapshot {
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
         let stores = stores(&config, previous, &mut metrics, &mut problems);
-        let before = previous.map(|previous| &previous.limits);
-        let mut limits = Limits::compile(&config, before, &stores, &mut metrics, &mut problems);
+        let mut limits = limits(&config, previous, &stores, &mut metrics, &mut problems);
         let state = (purpose == Purpose::Serve).then_some(&*config.server.state);
         let given = Given { lists: &lists, state, tickets: &mut tickets, limits: &limits };
         let listeners = listeners(&config, given, previous, &mut metrics, &mut problems);
         let given = (most_workers, state);
         let upstreams = upstreams(&config, given, previous, &mut metrics, &mut problems);
         let signer = signer(&config, state, previous, &mut problems);
-        let given = (signer.as_ref(), &stores);
-        let auths = auths(&config, previous, given, &mut metrics, &mut problems);
+        let by = (signer.as_ref(), &stores);
+        let auths = auths(&config, previous, by, &mut metrics, &mut problems);
         let caches = caches(&config, state.is_some(), previous, &stores, &mut problems);
         let known = Known {
             upstreams: &upstreams,
@@ -72,13 +71,11 @@ impl Snapshot {
             config: &config,
         };
         let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
-        let losses = previous.map_or_else(Arc::default, |previous| previous.losses.clone());
-        let access_log =
-            access_log(&config, purpose, most_workers, previous, &losses, &mut problems);
+        let (log, losses) = access_log(&config, purpose, most_workers, previous, &mut problems);
         let overload = overload(&config, most_workers, previous, &mut problems);
         admin::check(&config.admin, &mut problems);
         let (Some(via), Some(routes), Some(access_log), false) =
-            (via, routes, access_log, problems.has_errors())
+            (via, routes, log, problems.has_errors())
         else {
             return Err(problems);
         };
@@ -108,6 +105,18 @@ impl Snapshot {
         };
         Ok((snapshot, problems))
     }
+}
+
+/// What limits count, which goes on.
+fn limits(
+    config: &Config,
+    previous: Option<&Snapshot>,
+    stores: &Stores,
+    metrics: &mut Loading<'_>,
+    problems: &mut Problems,
+) -> Limits {
+    let before = previous.map(|previous| &previous.limits);
+    Limits::compile(config, before, stores, metrics, problems)
 }
 
 /// What is kept of answers, which stays.
