@@ -37,7 +37,7 @@ impl Purge {
         let is = |name: &str| said(name).is_some_and(|word| word == "true");
         let ways = [
             word("url").map(|url| Reach::Url(canonical(&url).into())),
-            word("prefix").map(|url| Reach::Prefix(canonical(&url).into())),
+            word("prefix").map(|url| Reach::Prefix(begun(&url).into())),
             word("host").map(|host| Reach::Host(host.to_ascii_lowercase().into())),
             word("tag").map(|tag| Reach::Tag((*tag).into())),
             is("all").then_some(Reach::All),
@@ -57,6 +57,14 @@ fn canonical(url: &str) -> String {
     let (host, target) = rest.split_at(end);
     let path = if target.starts_with('/') || host.is_empty() { "" } else { "/" };
     format!("{scheme}://{}{path}{target}", canonical_host(&scheme, host))
+}
+
+/// The same of the beginning of one, which may end anywhere.
+fn begun(prefix: &str) -> String {
+    match prefix.split_once("://") {
+        Some((_, rest)) if rest.contains(['/', '?']) => canonical(prefix),
+        _ => prefix.to_ascii_lowercase(),
+    }
 }
 
 /// What is kept, in numbers.
@@ -186,6 +194,12 @@ mod tests {
         for (query, purge) in [
             (&[("url", "HTTP://A.example:80/X?y#z")][..], url("http://a.example/X?y")),
             (&[("url", "https://a.example:8443")], url("https://a.example:8443/")),
+            (&[("prefix", "HTTP://A.ex")], {
+                Some(Purge { reach: Reach::Prefix("http://a.ex".into()), soft: false })
+            }),
+            (&[("prefix", "http://A.example:80/X")], {
+                Some(Purge { reach: Reach::Prefix("http://a.example/X".into()), soft: false })
+            }),
             (&[("tag", "shop"), ("soft", "true")], {
                 Some(Purge { reach: Reach::Tag("shop".into()), soft: true })
             }),

@@ -79,7 +79,10 @@ impl Reference {
             Section::One(table) => {
                 self.line(shown, &format!("[{name}]"));
                 self.table(*table, path, shown);
-                if let Some(named) = table.values().and_then(only_table) {
+                // Further down, names are the operator's own keys of one table.
+                if path.len() == 1
+                    && let Some(named) = table.values().and_then(only_table)
+                {
                     let section = Section::Named(named);
                     self.section(path, named, &section, shown);
                 }

@@ -98,10 +98,15 @@ impl Tier {
     fn try_one(&self, candidate: &Candidate, read: &Read) -> Option<Arc<Object>> {
         let mut candidate = *candidate;
         let mut found = self.read(&candidate, read);
-        // It may have been given another name, since it was compared with a purge.
+        // It may have been given another name, since it was compared with a purge; who gives it holds this lock
+        // until that is known.
+        let renamed = || {
+            drop(self.publishing.lock());
+            self.known.lock().index.candidate(&candidate.filed.name)
+        };
         if let Err(Broken::Failed(error)) = &found
             && error.kind() == io::ErrorKind::NotFound
-            && let Some(now) = self.known.lock().index.candidate(&candidate.filed.name)
+            && let Some(now) = renamed()
             && now.filed != candidate.filed
         {
             candidate = now;

@@ -209,8 +209,8 @@ proptest! {
         let line = as_text(&record, &Redaction::new(["a"]), Paint::Plain);
         prop_assert!(!line.chars().any(char::is_control));
         let head = line.split(" agent=").next().unwrap();
-        // Time, client, request, status, size and duration are 8; the pairs up to the agent 18.
-        prop_assert_eq!(head.split(' ').count(), 26, "{}", line);
+        // Time, client, request, status, size and duration are 8; the pairs up to the agent 19.
+        prop_assert_eq!(head.split(' ').count(), 27, "{}", line);
         prop_assert!(head.split(' ').all(|word| !word.is_empty()));
     }
 
