@@ -137,7 +137,7 @@ impl Memory {
         disk.iter().for_each(|disk| disk.invalidate(url));
     }
 
-    /// The same for the URL of a request that began at `since`; see [`Stamps::invalidate_target`].
+    /// The same for the URL of a request that began at `since`; see [`Stamps::invalidate_target`](super::stamps::Stamps::invalidate_target).
     pub fn invalidate_target(&self, seek: &Seek<'_>, since: u64) -> Option<u64> {
         let stamps = self.shelf.stamps();
         let disk = self.disk.load();

@@ -1,6 +1,6 @@
 //! Where answers are kept: memory that all workers share.
 //!
-//! In: [`Key`]s and [`Object`]s. Out: what is kept for a [`Seek`], as a [`Resource`]. Never more bytes than the
+//! In: [`Key`]s and [`Object`]s. Out: what is kept for a [`Seek`], as a `Resource`. Never more bytes than the
 //! capacity: room is made before anything is put. Every part has a lock of its own, and never two are held;
 //! who goes is chosen among all parts (`evict`), so that the largest object needs no more than the shelf.
 //!
