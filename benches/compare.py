@@ -56,6 +56,7 @@ class Scenario:
     tls: bool = False
     log: bool = False
     policy: bool = False
+    cache: bool = False
     upload: bytes | None = None
 
     def url(self, port):
@@ -74,6 +75,7 @@ SCENARIOS = {
     "policy": Scenario(
         f"an address list, an API key, a rate limit, {ROUTES:,} routes", load=f"{WRK} -H 'x-api-key: {KEY}'", policy=True
     ),
+    "cache": Scenario("HTTP/1.1, 128 B, out of the cache", path="/kept", cache=True),
     "idle": Scenario("in clear", load=""),
     "idletls": Scenario("over TLS", load="", tls=True),
 }
@@ -122,6 +124,9 @@ class Nginx(Proxy):
             here = """allow 127.0.0.0/8; allow 10.0.0.0/8; deny all;
                     limit_req zone=clients burst=1000000 nodelay; if ($known = 0) { return 401; }"""
             routes = "".join(f"location /api/v{n}/items/ {{ proxy_pass http://origin; }}" for n in range(ROUTES))
+        if scenario.cache:
+            once = f"proxy_cache_path {folder}/cache keys_zone=answers:10m;"
+            here = "proxy_cache answers; proxy_cache_valid 200 60s;"
         return self.command(folder, f"""
             log_format json escape=json '{line}';
             access_log {log};
@@ -151,6 +156,7 @@ class Nginx(Proxy):
             server {{
                 listen 127.0.0.1:{ORIGIN_PORT};
                 location = /small {{ return 200 "{'x' * 128}"; }}
+                location = /kept {{ add_header Cache-Control max-age=60; return 200 "{'x' * 128}"; }}
                 location = /large {{ root {folder}; }}
             }}""")
 
@@ -178,10 +184,15 @@ class Haproxy(Proxy):
                 http-request track-sc0 src
                 http-request deny deny_status 429 if {{ sc0_http_req_rate gt 1000000 }}
                 use_backend %[path,map_beg({routes},origin)]"""
+        cache = use = ""
+        if scenario.cache:
+            cache = "cache answers\n                total-max-size 64\n                max-age 60"
+            use = "http-request cache-use answers\n                http-response cache-store answers"
         text = f"""
             global
                 nbthread 1
                 maxconn 8192
+            {cache}
             defaults
                 mode http
                 timeout connect 5s
@@ -200,6 +211,7 @@ class Haproxy(Proxy):
                 {policy}
                 default_backend origin
             backend origin
+                {use}
                 server origin 127.0.0.1:{ORIGIN_PORT} pool-max-conn 512\n"""
         return [self.binary, "-db", "-f", written(folder / "haproxy.cfg", text)]
 
@@ -219,6 +231,8 @@ class Janua(Proxy):
             [[route]]
             to = "origin"
             """
+        if scenario.cache:
+            text += 'cache = { ttl = "60s" }\n'
         if scenario.policy:
             text += f"""
             access = "near"
