@@ -10,12 +10,14 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::{
     net::{TcpStream, UnixStream},
     time::timeout,
 };
 
+use super::answer::Answer;
 use crate::{
     app::cli::AdminDoor,
     config::{self, Admin, Loaded, Report, Secret},
@@ -48,11 +50,13 @@ pub(super) struct Question {
     pub(super) patience: Duration,
 }
 
+/// A text as a parameter of a question has it.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
 /// Asks.
-pub(super) fn ask(
-    door: &AdminDoor,
-    question: &Question,
-) -> Result<(StatusCode, String), Unanswered> {
+pub(super) fn ask(door: &AdminDoor, question: &Question) -> Answer {
     let Admin { address, token } = admin(door)?;
     if address == "off" {
         return Err(Unanswered::Gateway("the configuration has no admin door".into()));

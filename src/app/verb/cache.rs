@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use http::Method;
 
 use super::{
     Exit,
-    ask::{Question, Unanswered, ask},
-    fail, print, refuse,
+    answer::show,
+    ask::{Question, ask, encoded},
 };
 use crate::app::cli::{AdminDoor, Cache, CachePurge};
 
@@ -38,16 +37,7 @@ fn purge(arguments: &CachePurge) -> String {
     format!("/purge?{what}{}", if arguments.soft { "&soft=true" } else { "" })
 }
 
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
-
 fn asked(door: &AdminDoor, method: Method, path: String) -> Exit {
     let question = Question { method, path, accept: "application/json", patience: PATIENCE };
-    match ask(door, &question) {
-        Ok((StatusCode::OK, text)) => print(&text),
-        Ok((status, text)) => fail(&format!("the gateway says {status}: {}", text.trim())),
-        Err(Unanswered::Config(report)) => refuse(&report),
-        Err(Unanswered::Gateway(why)) => fail(&why),
-    }
+    show(ask(door, &question))
 }

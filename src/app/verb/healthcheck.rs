@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::Method;
 
 use super::{
     Exit,
-    ask::{Question, Unanswered, ask},
-    fail, print, refuse,
+    answer::show,
+    ask::{Question, ask},
 };
 use crate::app::cli::AdminDoor;
 
@@ -18,14 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn healthcheck(door: &AdminDoor) -> Exit {
     let question =
         Question { method: Method::GET, path: "/readyz".into(), accept: "*/*", patience: PATIENCE };
-    match ask(door, &question) {
-        Ok((StatusCode::OK, text)) => print(&text),
-        Ok((status, text)) => fail(&format!("the gateway says {status}: {}", text.trim())),
-        Err(Unanswered::Config(report)) => {
-            refuse(&report);
-            // To whoever asks this it is all the same: not healthy.
-            Exit::Failed
-        }
-        Err(Unanswered::Gateway(why)) => fail(&why),
+    match show(ask(door, &question)) {
+        // To whoever asks this it is all the same: not healthy.
+        Exit::Config => Exit::Failed,
+        exit => exit,
     }
 }

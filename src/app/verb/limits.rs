@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-use http::{Method, StatusCode};
+use http::Method;
 use serde::Deserialize;
 
 use super::{
     Exit,
-    ask::{Question, Unanswered, ask},
-    fail, print, refuse,
+    answer::show_list,
+    ask::{Question, ask},
 };
-use crate::app::cli::{Form, Limits};
+use crate::app::cli::Limits;
 
 /// How long the gateway may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,16 +39,7 @@ struct Key {
 pub(super) fn limits(arguments: &Limits) -> Exit {
     let (method, path, accept) = (Method::GET, "/limits".into(), "application/json");
     let question = Question { method, path, accept, patience: PATIENCE };
-    match ask(&arguments.door, &question) {
-        Ok((StatusCode::OK, json)) if arguments.format == Form::Json => print(&json),
-        Ok((StatusCode::OK, json)) => match serde_json::from_str::<Vec<Limit>>(&json) {
-            Ok(limits) => print(&text(&limits)),
-            Err(error) => fail(&format!("the gateway is of another version: {error}")),
-        },
-        Ok((status, text)) => fail(&format!("the gateway says {status}: {}", text.trim())),
-        Err(Unanswered::Config(report)) => refuse(&report),
-        Err(Unanswered::Gateway(why)) => fail(&why),
-    }
+    show_list(ask(&arguments.door, &question), arguments.format, text)
 }
 
 fn text(limits: &[Limit]) -> String {

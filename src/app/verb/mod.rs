@@ -1,5 +1,6 @@
 //! What each verb does. Only here is anything printed; a pipe that nobody reads is no failure.
 
+mod answer;
 mod ask;
 mod cache;
 mod check;

@@ -9,8 +9,9 @@ use http::{Method, StatusCode};
 
 use super::{
     Exit,
-    ask::{Question, Unanswered, ask},
-    fail, print, refuse,
+    answer::show,
+    ask::{Question, ask},
+    print,
 };
 use crate::app::cli::{Form, Reload};
 
@@ -26,7 +27,6 @@ pub(super) fn reload(arguments: &Reload) -> Exit {
     let path = "/reload".into();
     let question = Question { method: Method::POST, path, accept, patience: PATIENCE };
     match ask(&arguments.door, &question) {
-        Ok((StatusCode::OK, changes)) => print(&changes),
         Ok((StatusCode::UNPROCESSABLE_ENTITY, report)) => {
             match arguments.format {
                 Form::Text => {
@@ -38,8 +38,6 @@ pub(super) fn reload(arguments: &Reload) -> Exit {
             }
             Exit::Config
         }
-        Ok((status, text)) => fail(&format!("the gateway says {status}: {}", text.trim())),
-        Err(Unanswered::Config(report)) => refuse(&report),
-        Err(Unanswered::Gateway(why)) => fail(&why),
+        answer => show(answer),
     }
 }

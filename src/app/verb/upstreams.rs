@@ -2,14 +2,13 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use http::Method;
 use serde::Deserialize;
 
 use super::{
     Exit,
-    ask::{Question, Unanswered, ask},
-    fail, print, refuse,
+    answer::show_list,
+    ask::{Question, ask, encoded},
 };
 use crate::app::cli::{AdminDoor, Drain, Form, Upstreams, Weight};
 
@@ -76,22 +75,12 @@ pub(super) fn weigh(arguments: &Weight) -> Exit {
 
 /// The page for an endpoint.
 fn path(page: &str, upstream: &str, endpoint: &str) -> String {
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     format!("{page}?upstream={}&endpoint={}", encoded(upstream), encoded(endpoint))
 }
 
 fn asked(door: &AdminDoor, method: Method, path: String, format: Form) -> Exit {
     let question = Question { method, path, accept: "application/json", patience: PATIENCE };
-    match ask(door, &question) {
-        Ok((StatusCode::OK, json)) if format == Form::Json => print(&json),
-        Ok((StatusCode::OK, json)) => match serde_json::from_str::<Vec<Upstream>>(&json) {
-            Ok(upstreams) => print(&text(&upstreams)),
-            Err(error) => fail(&format!("the gateway is of another version: {error}")),
-        },
-        Ok((status, text)) => fail(&format!("the gateway says {status}: {}", text.trim())),
-        Err(Unanswered::Config(report)) => refuse(&report),
-        Err(Unanswered::Gateway(why)) => fail(&why),
-    }
+    show_list(ask(door, &question), format, text)
 }
 
 fn text(upstreams: &[Upstream]) -> String {
