@@ -8,10 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    object::Object,
-    shelf::{Url, without_port},
-};
+use super::{object::Object, shelf::Url};
+use crate::message::without_port;
 
 /// What is to go.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

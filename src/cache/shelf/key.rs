@@ -5,6 +5,8 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
+use crate::message::without_port;
+
 /// What a request looks for; borrowed, so that to look allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Seek<'a> {
@@ -162,14 +164,6 @@ impl<'a> Url<'a> {
     }
 }
 
-/// A host without its port; an address of IPv6 keeps its brackets.
-pub(in crate::cache) fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,7 +213,7 @@ mod tests {
         for (host, name) in
             [("a:80", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("a:", "a")]
         {
-            assert_eq!(without_port(host), name);
+            assert_eq!(Url::new("http", host, "/").host(), name);
         }
     }
 }

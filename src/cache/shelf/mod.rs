@@ -33,7 +33,7 @@ pub use self::key::{Key, Seek};
 pub(super) use self::resource::Resource;
 use self::shard::{Place, Shard, entry_weight};
 pub(super) use self::{
-    key::{URL_BITS, Url, without_port},
+    key::{URL_BITS, Url},
     weight::allocated,
 };
 use super::{
