@@ -35,7 +35,7 @@ pub use self::{
     disk::Disk,
     flight::{End, Flight, Flights, Landing, Pilot, Reader, Turn},
     memory::Memory,
-    object::{Head, Object, Pieces},
+    object::{Head, Object, Open, Pieces},
     partition::{Asking, Partition},
     policy::Policy,
     purge::Purge,

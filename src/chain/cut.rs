@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Cache, End, Object, Reader, Spans,
+        Cache, End, Object, Open, Reader, Spans,
         rules::{self, Part, Span},
     },
     metrics::Cached,
@@ -41,8 +41,8 @@ pub(super) struct Came<'a> {
 }
 
 /// Where a body comes from.
-enum Origin {
-    Kept(Arc<Object>, Option<Spans>),
+enum Origin<'a> {
+    Kept(Open<'a>, Option<Spans>),
     Shared(Reader),
 }
 
@@ -57,7 +57,8 @@ impl Exchange {
         fwd: Fwd,
     ) -> Response<Source> {
         self.count(cache, how);
-        let mut headers = object.open().headers();
+        let open = object.open();
+        let mut headers = open.headers();
         let age = object.terms.age_after(object.resident(self.started));
         headers.insert(AGE, age.into());
         if cache.tells {
@@ -70,8 +71,7 @@ impl Exchange {
                 headers.insert(CONTENT_LENGTH, length.into());
             }
             let part = self.part(head, object.status, &headers, Some(length));
-            let origin = Origin::Kept(object.clone(), None);
-            return cut((object.status, headers), part, head, origin, length);
+            return cut((object.status, headers), part, head, Origin::Kept(open, None), length);
         };
         headers.remove(CONTENT_RANGE);
         let mut part = self.part(head, StatusCode::OK, &headers, Some(spans.total));
@@ -79,7 +79,7 @@ impl Exchange {
             // It was there when this was found. What is not is not sent, and nothing is sent as what it is not.
             part = Part::Range(*first);
         }
-        let (total, origin) = (spans.total, Origin::Kept(object.clone(), Some(spans)));
+        let (total, origin) = (spans.total, Origin::Kept(open, Some(spans)));
         cut((StatusCode::OK, headers), part, head, origin, total)
     }
 
@@ -133,7 +133,7 @@ fn cut(
     (status, mut headers): (StatusCode, HeaderMap),
     part: Part,
     head: &Parts,
-    origin: Origin,
+    origin: Origin<'_>,
     length: u64,
 ) -> Response<Source> {
     let (mut status, mut source) = (status, Source::Empty);
@@ -152,9 +152,9 @@ fn cut(
         }
         Part::Ranges(spans) => match origin {
             // Together they are no longer than the whole.
-            Origin::Kept(object, there) => {
+            Origin::Kept(open, there) => {
                 status = StatusCode::PARTIAL_CONTENT;
-                source = several(&spans, &mut headers, &object, (there.as_ref(), length));
+                source = several(&spans, &mut headers, &open, (there.as_ref(), length));
             }
             Origin::Shared(_) => source = origin.part(0, u64::MAX),
         },
@@ -172,17 +172,17 @@ fn cut(
     response
 }
 
-impl Origin {
+impl Origin<'_> {
     /// A part of the body, from one byte to before another.
     fn part(self, from: u64, to: u64) -> Source {
         match self {
-            Self::Kept(object, there) => {
+            Self::Kept(open, there) => {
                 let (from, to) = place(there.as_ref(), from, to);
-                let mut pieces = object.open().part(from, to);
+                let mut pieces = open.part(from, to);
                 match (pieces.next(), pieces.clone().next()) {
                     (None, _) => Source::Empty,
                     (Some(only), None) => Source::Made(only),
-                    (Some(_), Some(_)) => Source::Kept(object.open().part(from, to)),
+                    (Some(_), Some(_)) => Source::Kept(open.part(from, to)),
                 }
             }
             Self::Shared(reader) => {
@@ -255,10 +255,9 @@ fn place(there: Option<&Spans>, from: u64, to: u64) -> (u64, u64) {
 fn several(
     spans: &[Span],
     headers: &mut HeaderMap,
-    object: &Arc<Object>,
+    open: &Open<'_>,
     (there, length): (Option<&Spans>, u64),
 ) -> Source {
-    let open = object.open();
     let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let kind = headers.get(CONTENT_TYPE).cloned();
     let mut all = BytesMut::new();
