@@ -44,7 +44,7 @@ pub use self::{
     spans::Spans,
     stamps::Verdict,
     tags::Tags,
-    url::{Query, Url, canonical_host},
+    url::{Query, Url},
 };
 use crate::metrics::CacheMetrics;
 

@@ -2,7 +2,7 @@
 //!
 //! The default is what the RFCs say and nothing else: the origin decides.
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 
 use crate::config::Statuses;
 
@@ -82,6 +82,18 @@ pub struct Methods {
     pub head: bool,
     /// Whether the answer to a POST is kept for a GET, if it says that it is that (RFC 9110 section 9.3.3).
     pub post: bool,
+}
+
+impl Methods {
+    /// Whether a request with this method is answered by what is kept.
+    #[inline]
+    pub fn answer(self, method: &Method) -> bool {
+        match *method {
+            Method::GET => self.get,
+            Method::HEAD => self.head,
+            _ => false,
+        }
+    }
 }
 
 impl Default for Methods {

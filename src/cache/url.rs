@@ -32,7 +32,7 @@ impl<'a> Url<'a> {
 }
 
 /// A host in small letters, without the port that its scheme has anyway.
-pub fn canonical_host<'a>(scheme: &str, host: &'a str) -> Cow<'a, str> {
+pub(super) fn canonical_host<'a>(scheme: &str, host: &'a str) -> Cow<'a, str> {
     let own = if scheme == "https" { ":443" } else { ":80" };
     let host = host.strip_suffix(own).unwrap_or(host);
     match host.bytes().any(|byte| byte.is_ascii_uppercase()) {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Asking, Cache, Found, Object, Seek, Url,
+        Asking, Cache, Found, Object, Query, Seek, Url,
         rules::{self, Asked, Reuse},
     },
     message::{Kept, RequestBody, client_scheme, text},
@@ -142,13 +142,7 @@ impl Exchange {
         head: &Parts,
         body: &RequestBody,
     ) -> Looked {
-        let methods = cache.policy.methods;
-        let answered = match head.method {
-            Method::GET => methods.get,
-            Method::HEAD => methods.head,
-            _ => false,
-        };
-        if !answered {
+        if !cache.policy.methods.answer(&head.method) {
             return self.pass(cache, asking, Fwd::Method, head);
         }
         // What is done only if nothing has changed is the origin's to say.
@@ -221,6 +215,13 @@ impl Exchange {
         Looked::Fetch(Box::new(Wanted { asking, asked, stale, gap, fwd, recalls, alone }))
     }
 
+    /// The URL that the client asked for, as far as it tells answers apart.
+    #[inline]
+    pub(super) fn url(&self, asking: &Asking, query: &Query) -> Url<'_> {
+        let host = self.host.as_ref().map(text).unwrap_or_default();
+        Url::new(asking.scheme, host, &self.target, query)
+    }
+
     /// What a request looks for.
     #[inline]
     pub(super) fn seek<T>(
@@ -229,8 +230,7 @@ impl Exchange {
         asking: &Asking,
         act: impl FnOnce(&Seek<'_>) -> T,
     ) -> T {
-        let host = self.host.as_ref().map(text).unwrap_or_default();
-        let url = Url::new(asking.scheme, host, &self.target, &cache.query);
+        let url = self.url(asking, &cache.query);
         act(&cache.memory.seek(&url, asking))
     }
 
@@ -243,19 +243,14 @@ impl Exchange {
         head: &Parts,
     ) -> String {
         let methods = cache.policy.methods;
-        let answered = match head.method {
-            Method::GET => methods.get,
-            Method::HEAD => methods.head,
-            _ => false,
-        };
+        let answered = methods.answer(&head.method);
         if kept.upgrade.is_some() {
             return "goes by, as an upgrade".into();
         }
         if !answered && head.method.is_safe() {
             return format!("goes by: {} is not answered from what is kept", head.method);
         }
-        let host = self.host.as_ref().map(text).unwrap_or_default();
-        let url = Url::new(asking.scheme, host, &self.target, &cache.query);
+        let url = self.url(&asking, &cache.query);
         let url = format!("`{}://{}{}`", url.scheme, url.host, url.target);
         if !answered {
             let kept = match head.method == Method::POST && methods.post {
@@ -279,8 +274,7 @@ impl Exchange {
     /// Takes note of a request that goes by.
     #[cold]
     pub(super) fn pass(&mut self, cache: &Cache, asking: Asking, fwd: Fwd, head: &Parts) -> Looked {
-        cache.metrics.request(self.client.worker.index, Cached::Passed);
-        self.cached = Some(Cached::Passed);
+        self.count(cache, Cached::Passed);
         let stamp = cache.memory.shelf.stamps().begin();
         let looks =
             fwd != Fwd::Bypass && (head.method == Method::HEAD || self.may_collect(cache, head));

@@ -5,10 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{
-    HeaderMap, Method, Response, StatusCode,
-    uri::{PathAndQuery, Uri},
-};
+use http::{HeaderMap, Method, Response, StatusCode, uri::Uri};
 
 use super::{
     answer::Source,
@@ -20,10 +17,9 @@ use super::{
 };
 use crate::{
     cache::{
-        Cache, Object, Spans, Url, canonical_host, names,
+        Cache, Object, Query, Spans, Url, names,
         rules::{self, Asked, Said},
     },
-    message::text,
     worker::wall,
 };
 
@@ -50,12 +46,10 @@ impl Exchange {
         let mut stamp = Some(passing.stamp);
         if rules::invalidates(&self.method, status) {
             stamp = self.seek(cache, asking, |seek| memory.invalidate_target(seek, passing.stamp));
-            let host = self.host.as_ref().map(text).unwrap_or_default();
-            let host = canonical_host(asking.scheme, host);
-            let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
-            for target in rules::also_invalid(response.headers(), asking.scheme, &host, target) {
+            let Url { scheme, host, target } = self.url(asking, &Query::default());
+            for target in rules::also_invalid(response.headers(), scheme, &host, &target) {
                 let Ok(target) = Uri::try_from(target) else { continue };
-                let url = Url::new(asking.scheme, &host, &target, &cache.query);
+                let url = Url::new(scheme, &host, &target, &cache.query);
                 memory.invalidate_target(&memory.seek(&url, asking), passing.stamp);
             }
         }

@@ -28,10 +28,9 @@ use super::{
 };
 use crate::{
     cache::{
-        Asking, Cache, Object, Pieces, Seek, Spans, canonical_host,
+        Asking, Cache, Object, Pieces, Query, Seek, Spans, Url,
         rules::{self, Asked, Part, Piece, Span, Unkept},
     },
-    message::text,
     worker::wall,
 };
 
@@ -310,9 +309,7 @@ impl Exchange {
 
     /// Whether an answer says that it is what a GET of the same URL would bring.
     fn is_located(&self, asking: &Asking, answer: &HeaderMap) -> bool {
-        let host = self.host.as_ref().map(text).unwrap_or_default();
-        let host = canonical_host(asking.scheme, host);
-        let target = self.target.path_and_query().map_or("/", PathAndQuery::as_str);
-        rules::is_located(answer, asking.scheme, &host, target)
+        let Url { scheme, host, target } = self.url(asking, &Query::default());
+        rules::is_located(answer, scheme, &host, &target)
     }
 }
