@@ -89,13 +89,26 @@ impl Cache {
         let resource = self.memory.shelf.get(seek)?;
         let suits = |object: &&Arc<Object>| self.suits(object, request);
         let object = resource.variants().iter().find(suits)?;
+        let found = self.judge(seek, object, asked, now);
+        if found.is_none() {
+            self.memory.shelf.remove_object(seek, object);
+        }
+        found
+    }
+
+    /// What may be done with what is kept; none if it is void.
+    #[inline]
+    fn judge(
+        &self,
+        seek: &Seek<'_>,
+        object: &Arc<Object>,
+        asked: &Asked,
+        now: Instant,
+    ) -> Option<Found> {
         let purged = match self.memory.shelf.stamps().verdict(object, seek) {
             Verdict::Valid => false,
             Verdict::Stale => true,
-            Verdict::Void => {
-                self.memory.shelf.remove_object(seek, object);
-                return None;
-            }
+            Verdict::Void => return None,
         };
         let reuse = rules::reuse(&object.terms, object.resident(now), asked, purged);
         Some(Found { object: object.clone(), reuse })
@@ -137,14 +150,9 @@ impl Cache {
         if let Some(newer) = self.lookup(&seek, request, asked, now) {
             return Some(newer);
         }
-        let purged = match self.memory.shelf.stamps().verdict(&object, &seek) {
-            Verdict::Valid => false,
-            Verdict::Stale => true,
-            Verdict::Void => return None,
-        };
-        self.memory.shelf.put(key.clone(), object.clone());
-        let reuse = rules::reuse(&object.terms, object.resident(now), asked, purged);
-        Some(Found { object, reuse })
+        let found = self.judge(&seek, &object, asked, now)?;
+        self.memory.shelf.put(key.clone(), object);
+        Some(found)
     }
 }
 

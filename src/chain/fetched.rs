@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Asking, Cache, Flight, Found, Landing, Object, Pilot, Turn, Verdict, names,
+        Asking, Cache, Flight, Landing, Object, Pilot, Turn, Verdict, names,
         rules::{self, Asked, Failed, Reuse},
     },
     message::{Kept, RequestBody},
@@ -115,17 +115,18 @@ impl Exchange {
     }
 
     /// What has come since it was looked for.
-    fn joined(&mut self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Response<Source>> {
+    fn come(&self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Arc<Object>> {
         let now = Instant::now();
         let found = self.seek(cache, &wanted.asking, |seek| {
             cache.lookup(seek, &head.headers, &wanted.asked, now)
-        });
-        match found? {
-            Found { object, reuse: Reuse::Fresh } => {
-                Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
-            }
-            Found { .. } => None,
-        }
+        })?;
+        (found.reuse == Reuse::Fresh).then_some(found.object)
+    }
+
+    /// An answer of what has come since it was looked for.
+    fn joined(&mut self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Response<Source>> {
+        let object = self.come(cache, wanted, head)?;
+        Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
     }
 
     /// Waits for who fetches the same, unless that is void by now, or may not be given any longer; or begins a
@@ -282,11 +283,7 @@ impl Exchange {
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
         let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
         let Turn::Lead(pilot) = self.join(cache, &wanted, head, false) else { return };
-        // Another one may have come since this was looked for.
-        let now = Instant::now();
-        let found =
-            self.seek(cache, &asking, |seek| cache.lookup(seek, &head.headers, &asked, now));
-        if let Some(Found { reuse: Reuse::Fresh, .. }) = found {
+        if self.come(cache, &wanted, head).is_some() {
             return;
         }
         let request = self.request_of(&wanted, head, kept);
