@@ -102,9 +102,7 @@ impl Spans {
     /// What a GET wants of the whole.
     pub fn part(&self, object: &Arc<Object>, request: &HeaderMap) -> Part {
         let (open, now) = (object.open(), wall() / 1_000);
-        let value = |code| open.value(code);
-        let (etag, modified) = (value(names::ETAG), value(names::LAST_MODIFIED));
-        let date = value(names::DATE);
+        let ((etag, modified), date) = (open.validators(), open.value(names::DATE));
         let stored = Stored {
             status: StatusCode::OK,
             etag: etag.as_ref(),

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Cache, Landing, Object, Pilot, names,
+        Cache, Landing, Object, Pilot,
         rules::{self, Asked, Unkept},
     },
     message::{RequestBody, strip_response},
@@ -296,8 +296,7 @@ enum Judged {
 
 /// Whether a 304 is about what is kept.
 fn is_about(by: &HeaderMap, kept: &Arc<Object>) -> bool {
-    let open = kept.open();
-    let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
+    let (etag, modified) = kept.open().validators();
     rules::is_about(by, etag.as_ref(), modified.as_ref(), true)
 }
 

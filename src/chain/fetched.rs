@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Asking, Cache, Flight, Landing, Object, Pilot, Turn, Verdict, names,
+        Asking, Cache, Flight, Landing, Object, Pilot, Turn, Verdict,
         rules::{self, Asked, Failed, Reuse},
     },
     message::{Kept, RequestBody},
@@ -300,9 +300,8 @@ impl Exchange {
         *request.headers_mut() = head.headers.clone();
         let headers = request.headers_mut();
         prepare::announce(self, kept, head.version, headers);
-        let stale = wanted.stale.as_ref().map(Object::open);
-        let validator = |code| stale.as_ref().and_then(|stale| stale.value(code));
-        let (etag, modified) = (validator(names::ETAG), validator(names::LAST_MODIFIED));
+        let stale = wanted.stale.as_ref();
+        let (etag, modified) = stale.map(|stale| stale.open().validators()).unwrap_or_default();
         rules::conditions(headers, etag.as_ref(), modified.as_ref());
         match (&wanted.gap, &wanted.stale) {
             (Some(gap), _) => gap.ask(headers),

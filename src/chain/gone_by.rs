@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Cache, Object, Query, Spans, Url, names,
+        Cache, Object, Query, Spans, Url,
         rules::{self, Asked, Said},
     },
     worker::wall,
@@ -105,8 +105,7 @@ impl Exchange {
             let Some(resource) = cache.memory.shelf.get(seek) else { return };
             let is_for = |object: &&Arc<Object>| cache.is_for(object, request);
             let Some(object) = resource.variants().iter().find(is_for) else { return };
-            let open = object.open();
-            let (etag, modified) = (open.value(names::ETAG), open.value(names::LAST_MODIFIED));
+            let (etag, modified) = object.open().validators();
             let spans = Spans::of(object);
             let length = spans.map_or_else(|| object.length(), |spans| spans.total);
             if !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length) {

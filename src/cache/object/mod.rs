@@ -235,6 +235,11 @@ impl Open<'_> {
         self.value_at(field.value)
     }
 
+    /// What its origin tells by whether it has changed: `ETag` and `Last-Modified`.
+    pub fn validators(&self) -> (Option<HeaderValue>, Option<HeaderValue>) {
+        (self.value(names::ETAG), self.value(names::LAST_MODIFIED))
+    }
+
     #[inline]
     fn value_at(&self, (from, to): (usize, usize)) -> Option<HeaderValue> {
         HeaderValue::from_maybe_shared(self.block.slice(from..to)).ok()
