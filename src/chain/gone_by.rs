@@ -3,8 +3,6 @@
 //! In: an exchange and its answer. Out: what it makes void is void (RFC 9111 section 4.4), what it says of what is
 //! kept is taken in (section 4.3.5), and what others may have of it is kept.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, Method, Response, StatusCode, uri::Uri};
 
 use super::{
@@ -17,7 +15,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Cache, Object, Query, Spans, Url,
+        Cache, Query, Spans, Url,
         rules::{self, Asked, Said},
     },
     worker::wall,
@@ -102,14 +100,12 @@ impl Exchange {
         let Some(request) = &passing.request else { return };
         let now = wall() / 1_000;
         self.seek(cache, &passing.asking, |seek| {
-            let Some(resource) = cache.memory.shelf.get(seek) else { return };
-            let is_for = |object: &&Arc<Object>| cache.is_for(object, request);
-            let Some(object) = resource.variants().iter().find(is_for) else { return };
+            let Some(object) = cache.kept_of(seek, request) else { return };
             let (etag, modified) = object.open().validators();
-            let spans = Spans::of(object);
+            let spans = Spans::of(&object);
             let length = spans.map_or_else(|| object.length(), |spans| spans.total);
             if !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length) {
-                cache.memory.forget(seek, object);
+                cache.memory.forget(seek, &object);
                 return;
             }
             let facts = Facts {
@@ -122,7 +118,7 @@ impl Exchange {
                 got: now,
             };
             // Whether it is kept on is all there is to it.
-            let _ = kept::freshen(cache, &facts, seek, object, said);
+            let _ = kept::freshen(cache, &facts, seek, &object, said);
         });
     }
 }
