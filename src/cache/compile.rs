@@ -98,8 +98,8 @@ impl Caches {
         Self { named, memory, shared, disk }
     }
 
-    /// Makes the sizes hold; begins to hear of the purges of others, on the runtime that this is called on; begins to use the disk,
-    /// and ends to use another.
+    /// Makes the sizes hold; begins to hear of the purges of others, on the runtime that this is called on; begins
+    /// to use the disk, and ends to use another.
     pub fn start(&self, written: &config::Cache) {
         self.memory.resize(written);
         if let Some(shared) = &self.shared {

@@ -127,23 +127,15 @@ impl Memory {
         }
     }
 
-    /// Makes all void that is kept of a URL, in every partition (RFC 9111 section 4.4).
-    pub fn invalidate(&self, url: &str) {
-        let disk = self.disk.load();
-        // Before, so that nobody finds it there with a number that is newer; and after, since it may just have
-        // been written.
-        disk.iter().for_each(|disk| disk.invalidate(url));
-        self.shelf.stamps().invalidate(url);
-        disk.iter().for_each(|disk| disk.invalidate(url));
-    }
-
-    /// The same for the URL of a request that began at `since`; see [`Stamps::invalidate_target`](super::stamps::Stamps::invalidate_target).
+    /// Makes all void that is kept of the URL of a request that began at `since`, in every partition (RFC 9111
+    /// section 4.4); see [`Stamps::invalidate_target`](super::stamps::Stamps::invalidate_target).
     pub fn invalidate_target(&self, seek: &Seek<'_>, since: u64) -> Option<u64> {
         let stamps = self.shelf.stamps();
         let disk = self.disk.load();
         let Some(disk) = &*disk else { return stamps.invalidate_target(seek, since) };
         let key = seek.to_key();
-        // As above.
+        // Before, so that nobody finds it there with a number that is newer; and after, since it may just have
+        // been written.
         disk.invalidate(key.url());
         let stamp = stamps.invalidate_target(seek, since);
         disk.invalidate(key.url());

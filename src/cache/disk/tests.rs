@@ -73,6 +73,11 @@ impl House {
         stamps.seek(partition, scheme, &rest[..at], &rest[at..]).to_key()
     }
 
+    fn invalidate(&self, url: &str) {
+        let since = self.memory.shelf.stamps().begin();
+        self.memory.invalidate_target(&self.key(1, url).seek(), since);
+    }
+
     fn keep(&self, url: &str, vary: &str, body: &[u8]) {
         let mut headers = HeaderMap::new();
         headers.insert("cache-tag", "t".parse().unwrap());
@@ -230,14 +235,14 @@ fn an_invalidation_reaches_what_is_there_and_what_is_not_known_yet() {
         house.keep(url, "", b"x");
     }
     house.until_written(3);
-    house.memory.invalidate(URL);
+    house.invalidate(URL);
     assert_eq!(house.word(URL), None);
     until("its file is removed", || files(&home).len() == 2);
     // While another process has the folder, and after that while it is read.
     let next = open_early(home.path());
     thread::sleep(Duration::from_millis(50));
     assert_eq!(next.disk.on_disk().state, "waiting");
-    next.memory.invalidate("http://a.example/y");
+    next.invalidate("http://a.example/y");
     house.disk.finish();
     until("it took over", || next.disk.on_disk().state == "ready");
     assert_eq!(next.word("http://a.example/y"), None);
