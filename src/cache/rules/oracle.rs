@@ -21,16 +21,16 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{
     super::policy::Policy,
-    Asked, Exchange, Reuse, Said, Terms, keep, reuse,
+    Asked, Reuse, Terms, reuse,
     tests::{
         headers,
-        naive::{NOW, exchanges},
+        naive::{NOW, exchanges, kept_of_get},
     },
 };
 
@@ -113,18 +113,10 @@ impl Both {
 
     /// Whether both keep it, and for as long.
     fn keep(&self) -> Result<Option<Terms>, TestCaseError> {
-        let exchange = Exchange {
-            method: &Method::GET,
-            authorized: self.request.headers().contains_key("authorization"),
-            located: false,
-            status: self.answer.status(),
-            answer: self.answer.headers(),
-            asked: &Asked::read(self.request.headers(), &self.policy),
-            said: &Said::read(self.answer.headers(), &self.policy),
-            sent: NOW,
-            got: NOW,
-        };
-        let ours = keep(&exchange, &self.policy);
+        let asks = self.request.headers();
+        let asked = Asked::read(asks, &self.policy);
+        let asks = (asks.contains_key("authorization"), &asked);
+        let ours = kept_of_get(&self.policy, asks, (self.answer.status(), self.answer.headers()));
         let lifetime = self.other.time_to_live(at(NOW)).as_secs();
         if !self.other.is_storable() {
             prop_assert!(ours.is_err(), "we keep {:?} {:?}", self.request, self.answer);

@@ -8,7 +8,7 @@ use proptest::{prelude::*, sample::select};
 use super::headers;
 use crate::cache::{
     policy::Policy,
-    rules::{Asked, Exchange, Failed, Reuse, Said, Vary, keep, on_error, reuse},
+    rules::{Asked, Exchange, Failed, Kept, Reuse, Said, Unkept, Vary, keep, on_error, reuse},
 };
 
 /// Mon, 13 Sep 2021 12:26:40 GMT
@@ -76,6 +76,26 @@ pub(in super::super) fn exchanges() -> impl Strategy<Value = (String, u16, Strin
     (request.prop_map(str::to_owned), status, answer)
 }
 
+/// What is kept of the answer to a GET, if it comes at once.
+pub(in super::super) fn kept_of_get(
+    policy: &Policy,
+    (authorized, asked): (bool, &Asked),
+    (status, answer): (StatusCode, &HeaderMap),
+) -> Result<Kept, Unkept> {
+    let exchange = Exchange {
+        method: &Method::GET,
+        authorized,
+        located: false,
+        status,
+        answer,
+        asked,
+        said: &Said::read(answer, policy),
+        sent: NOW,
+        got: NOW,
+    };
+    keep(&exchange, policy)
+}
+
 /// Directives, by cutting at commas that are in no quotes; the exchanges above have no others.
 fn directives(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &http::HeaderValue| value.to_str().unwrap().to_ascii_lowercase();
@@ -129,18 +149,8 @@ proptest! {
     fn nothing_is_kept_that_the_rfc_forbids((request, status, answer) in exchanges()) {
         let policy = Policy::default();
         let (request, answer) = (headers(&request), headers(&answer));
-        let exchange = Exchange {
-            method: &Method::GET,
-            authorized: request.contains_key("authorization"),
-            located: false,
-            status: StatusCode::from_u16(status).unwrap(),
-            answer: &answer,
-            asked: &Asked::read(&request, &policy),
-            said: &Said::read(&answer, &policy),
-            sent: NOW,
-            got: NOW,
-        };
-        let kept = keep(&exchange, &policy);
+        let asks = (request.contains_key("authorization"), &Asked::read(&request, &policy));
+        let kept = kept_of_get(&policy, asks, (StatusCode::from_u16(status).unwrap(), &answer));
         if forbidden(&request, status, &answer) {
             prop_assert!(kept.is_err(), "{request:?} {status} {answer:?} {kept:?}");
         }
@@ -153,18 +163,9 @@ proptest! {
         let policy = Policy::default();
         let (asks, answer) = (headers(&asks), headers(&answer));
         let asked = Asked::read(&asks, &policy);
-        let exchange = Exchange {
-            method: &Method::GET,
-            authorized: false,
-            located: false,
-            status: StatusCode::from_u16(status).unwrap(),
-            answer: &answer,
-            asked: &Asked::default(),
-            said: &Said::read(&answer, &policy),
-            sent: NOW,
-            got: NOW,
-        };
-        let Ok(kept) = keep(&exchange, &policy) else { return Ok(()) };
+        let comes = (StatusCode::from_u16(status).unwrap(), &answer);
+        let kept = kept_of_get(&policy, (false, &Asked::default()), comes);
+        let Ok(kept) = kept else { return Ok(()) };
         let resident = Duration::from_secs(resident);
         let found = reuse(&kept.terms, resident, &asked, false);
         let said = directives(&answer);
