@@ -4,8 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::TcpSocket;
 
-use super::tunnels;
-use crate::support::{Client, Janua, Setup, certs::Authority, client::handshake, until};
+use crate::support::{Client, Janua, Origin, Setup, certs::Authority, client::handshake, until};
 
 fn open(keys: &str) -> Setup {
     let key = "0".repeat(64);
@@ -53,7 +52,7 @@ async fn an_address_has_so_many_connections_at_a_time() {
 
 #[tokio::test]
 async fn a_tunnel_is_a_connection_as_long_as_it_is_open() {
-    let origin = tunnels().await;
+    let origin = Origin::tunnels().await;
     let setup = Setup::to(&origin.url).listener("per-address = { connections = 1 }");
     let janua = setup.start().await;
     let mut tunnel = janua.client().await;

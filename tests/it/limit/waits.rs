@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::tunnels;
 use crate::support::{Client, Janua, Origin, Setup, soon, until};
 
 const WAITING: [&str; 2] = [
@@ -102,7 +101,7 @@ async fn a_client_that_goes_away_leaves_the_queue_and_what_it_ran() {
 
 #[tokio::test]
 async fn a_tunnel_is_one_at_a_time_as_long_as_it_is_open() {
-    let origin = tunnels().await;
+    let origin = Origin::tunnels().await;
     let janua = limited("concurrent = 1", &origin.url).start().await;
     let asks = "Connection: upgrade\r\nUpgrade: x/1\r\n";
     let mut tunnel = janua.client().await;

@@ -128,14 +128,7 @@ async fn a_tunnel_is_in_flight_while_it_is_open_but_for_an_adaptive_limit() {
         ("max-in-flight = 1", 503),
         ("max-in-flight = { adaptive = \"gradient\", min = 1, max = 1 }", 101),
     ] {
-        let origin = Origin::script(|mut peer| async move {
-            peer.request().await;
-            let head =
-                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x/1\r\n\r\n";
-            peer.send(head).await;
-            peer.ended().await;
-        })
-        .await;
+        let origin = Origin::tunnels().await;
         let janua = priorities(&origin.url, keys, &["normal"]).start().await;
         let fields = "Connection: Upgrade\r\nUpgrade: x/1\r\n";
         let mut tunnel = janua.client().await;

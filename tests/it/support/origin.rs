@@ -78,6 +78,17 @@ impl Origin {
         (origin.await, may)
     }
 
+    /// An origin that switches to `x/1`, and is silent then.
+    pub(crate) async fn tunnels() -> Self {
+        Self::script(|mut peer| async move {
+            peer.request().await;
+            let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x/1";
+            peer.send(format!("{head}\r\n\r\n")).await;
+            peer.ended().await;
+        })
+        .await
+    }
+
     /// An origin that says the beginning of an answer, and then sends such bytes for as long as they are
     /// taken, up to `most`; and the count of them.
     pub(crate) async fn floods(

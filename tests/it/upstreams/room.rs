@@ -175,19 +175,19 @@ async fn a_connection_leaves_its_room_however_it_ends() {
     }
 }
 
+/// A tunnel through a gateway to its one endpoint.
+async fn tunnel(keys: &str) -> (Origin, Janua, Client) {
+    let origin = Origin::tunnels().await;
+    let janua = one(&origin.url, keys).start().await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x/1\r\n\r\n").await;
+    assert_eq!(client.head().await.status(), 101);
+    (origin, janua, client)
+}
+
 #[tokio::test]
 async fn a_tunnel_is_a_connection_while_it_is_open() {
-    let origin = Origin::script(|mut peer| async move {
-        peer.request().await;
-        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
-            .await;
-        peer.ended().await;
-    })
-    .await;
-    let janua = one(&origin.url, "max-connections = 1").start().await;
-    let mut client = janua.client().await;
-    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").await;
-    assert_eq!(client.head().await.status(), 101);
+    let (_origin, janua, client) = tunnel("max-connections = 1").await;
     assert_busy(&janua, "the tunnel has the connection").await;
     assert_eq!(counted(&janua), 1);
     drop(client);
@@ -197,17 +197,7 @@ async fn a_tunnel_is_a_connection_while_it_is_open() {
 /// An endpoint with open tunnels is not idle, and not to be stopped.
 #[tokio::test]
 async fn a_tunnel_is_in_flight_while_it_is_open() {
-    let origin = Origin::script(|mut peer| async move {
-        peer.request().await;
-        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
-            .await;
-        peer.ended().await;
-    })
-    .await;
-    let janua = one(&origin.url, "max-requests = 1").start().await;
-    let mut client = janua.client().await;
-    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").await;
-    assert_eq!(client.head().await.status(), 101);
+    let (_origin, janua, client) = tunnel("max-requests = 1").await;
     let in_flight = || shown(&janua)["endpoints"][0]["in-flight"].clone();
     let counted = "janua_upstream_requests_in_flight{upstream=\"u\"}";
     assert_eq!((in_flight(), janua.counted(counted)), (1.into(), 1));
