@@ -11,7 +11,6 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     io,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -22,10 +21,6 @@ use std::{
 
 use aws_lc_rs::rand;
 use parking_lot::Mutex;
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::Errno,
-};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -217,18 +212,9 @@ impl Ledger {
         if let Some(folder) = self.file.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        let mut options = fs::OpenOptions::new();
-        let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let lock = lock.map_err(failed)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(
-                    "another process, which has to end first, keeps those of its own".into()
-                );
-            }
-            Err(error) => return Err(failed(error.into())),
-        }
+        let Some(lock) = state::lock(&path).map_err(failed)? else {
+            return Err("another process, which has to end first, keeps those of its own".into());
+        };
         let before = disk.read.take();
         match read(&self.file) {
             Ok(Some(found)) if !disk.strange => self.join(&found, before.as_ref()),

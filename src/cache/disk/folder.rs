@@ -17,12 +17,9 @@ use std::{
 };
 
 use aws_lc_rs::rand;
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::Errno,
-};
 
 use super::name::{Filed, folder_of};
+use crate::state;
 
 /// What the marker begins with.
 const TITLE: &str = "janua cache 1";
@@ -122,7 +119,7 @@ impl Folder {
             Err(error) => return Err(said(error)),
         };
         // That it can be written to is found out now, not by the first answer.
-        folder.lock_file().map_err(said)?;
+        state::lock_file(&folder.lock_path()).map_err(said)?;
         let suits = |secrets: &Secrets| own.is_none_or(|own| own == secrets.partition);
         match found.filter(suits) {
             Some(secrets) => Ok(Opened { folder, secrets }),
@@ -207,19 +204,13 @@ impl Folder {
         self.path.join("new").join(format!("{number:x}"))
     }
 
-    fn lock_file(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600).open(self.path.join("lock"))
+    fn lock_path(&self) -> PathBuf {
+        self.path.join("lock")
     }
 
     /// Becomes the process that uses it; none if another one does.
     pub(super) fn lock(&self) -> io::Result<Option<File>> {
-        let file = self.lock_file()?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(file)),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        state::lock(&self.lock_path())
     }
 
     /// Makes its parts, and throws away what was never finished.
