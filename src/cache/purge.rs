@@ -46,6 +46,18 @@ impl Purge {
         let reach = ways.next().filter(|_| ways.next().is_none())?;
         Some(Self { reach, soft: is("soft") })
     }
+
+    /// The words that say this.
+    pub(super) fn words(&self) -> [(&'static str, &str); 2] {
+        let what = match &self.reach {
+            Reach::Url(url) => ("url", &**url),
+            Reach::Prefix(prefix) => ("prefix", &**prefix),
+            Reach::Host(host) => ("host", &**host),
+            Reach::Tag(tag) => ("tag", &**tag),
+            Reach::All => ("all", "true"),
+        };
+        [what, ("soft", if self.soft { "true" } else { "false" })]
+    }
 }
 
 /// A URL as keys have it: scheme and host in small letters, without the scheme's own port or a fragment.

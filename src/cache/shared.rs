@@ -5,6 +5,7 @@
 //! holds, or is not known, nothing that was kept before is given any more.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -58,34 +59,15 @@ impl Shared {
     /// # Errors
     /// They may or may not hear of it.
     pub async fn tell(&self, purge: &Purge) -> Result<(), Unavailable> {
-        let (way, what) = words(&purge.reach);
-        let soft = if purge.soft { "soft" } else { "hard" };
-        self.store.append(LIST, &[("by", &self.by), ("kind", soft), (way, what)], MOST).await
-    }
-}
-
-fn words(reach: &Reach) -> (&'static str, &str) {
-    match reach {
-        Reach::Url(url) => ("url", url),
-        Reach::Prefix(prefix) => ("prefix", prefix),
-        Reach::Host(host) => ("host", host),
-        Reach::Tag(tag) => ("tag", tag),
-        Reach::All => ("all", ""),
+        let [what, soft] = purge.words();
+        self.store.append(LIST, &[("by", &self.by), what, soft], MOST).await
     }
 }
 
 /// What an entry of the list says, and by whom; nothing if it is not one of these.
 fn read(entry: &[(String, String)]) -> Option<(&str, Purge)> {
     let value = |name: &str| entry.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
-    let ways = [
-        value("url").map(|url| Reach::Url(url.into())),
-        value("prefix").map(|prefix| Reach::Prefix(prefix.into())),
-        value("host").map(|host| Reach::Host(host.into())),
-        value("tag").map(|tag| Reach::Tag(tag.into())),
-        value("all").map(|_| Reach::All),
-    ];
-    let reach = ways.into_iter().flatten().next()?;
-    Some((value("by")?, Purge { reach, soft: value("kind")? == "soft" }))
+    Some((value("by")?, Purge::read(|name| value(name).map(Cow::Borrowed))?))
 }
 
 async fn follow(store: Arc<Store>, by: String, memory: Arc<Memory>) {
@@ -173,9 +155,8 @@ mod tests {
         ] {
             for soft in [false, true] {
                 let purge = Purge { reach: reach.clone(), soft };
-                let (way, what) = words(&purge.reach);
-                let kind = if soft { "soft" } else { "hard" };
-                let entry = [("by", "me"), ("kind", kind), (way, what)];
+                let [what, soft] = purge.words();
+                let entry = [("by", "me"), what, soft];
                 let entry = entry.map(|(key, value)| (key.to_owned(), value.to_owned()));
                 assert_eq!(read(&entry), Some(("me", purge)));
             }
