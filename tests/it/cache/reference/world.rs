@@ -29,8 +29,8 @@ struct Script {
 
 #[derive(Clone, Copy)]
 enum Said {
-    /// An answer of this number.
-    Answer(usize),
+    /// An answer of this number, to this method: a HEAD that is answered out of what is stale has it fetched by GET.
+    Answer(usize, &'static str),
     /// That this number holds.
     Holds(usize),
 }
@@ -114,7 +114,7 @@ impl World {
         for said in said {
             match *said {
                 Said::Holds(number) => asked.holds = Some(number),
-                Said::Answer(_) => asked.failed |= matches!(step.answer.status, 500 | 503),
+                Said::Answer(..) => asked.failed |= matches!(step.answer.status, 500 | 503),
             }
         }
         if asked.holds == Some(number) {
@@ -134,9 +134,9 @@ impl World {
 fn note(history: &mut Vec<Known>, step: &Step, said: &[Said]) {
     for said in said {
         match *said {
-            Said::Answer(number) => history.push(Known {
+            Said::Answer(number, method) => history.push(Known {
                 number,
-                request: step.clone(),
+                request: Step { method, ..step.clone() },
                 authorized: step.authorization.is_some(),
                 answer: step.answer.clone(),
                 void: false,
@@ -181,13 +181,14 @@ fn answer(script: &mut Script, request: &Message) -> (Vec<u8>, bool) {
         script.said.push(Said::Holds(known));
         return (format!("HTTP/1.1 304 X\r\n{head}\r\n").into_bytes(), false);
     }
-    script.said.push(Said::Answer(number));
+    let none = request.line.starts_with("HEAD");
+    let fetched = step.method == "HEAD" && !none;
+    script.said.push(Said::Answer(number, if fetched { "GET" } else { step.method }));
     if said.tagged {
         let _ = write!(head, "ETag: \"{number}\"\r\n");
     }
     let body = body(number);
     let status = said.status;
-    let none = request.line.starts_with("HEAD");
     // What a HEAD says is never of what is kept: then it is not to be known what holds.
     let length = body.len() + usize::from(none);
     let torn = said.torn && !none;

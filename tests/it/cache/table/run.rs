@@ -13,8 +13,8 @@ use crate::support::{Client, Janua, Message, Origin, Setup, until};
 /// Seconds that a test may take on a busy machine.
 const BUSY: u64 = 9;
 
-/// What the origin is to say, and the method that it was asked by.
-type Script = Arc<Mutex<VecDeque<(Plan, String)>>>;
+/// What the origin is to say.
+type Script = Arc<Mutex<VecDeque<Plan>>>;
 
 /// Runs all rows of the text of this name; what fails is said of all of them.
 pub(super) async fn run(name: &str) {
@@ -56,23 +56,28 @@ async fn origin(script: Script) -> Origin {
     Origin::script(move |mut peer| {
         let script = script.clone();
         async move {
-            while peer.request().await.is_some() {
+            while let Some(request) = peer.request().await {
                 let next = script.lock().pop_front();
-                let unplanned =
-                    Plan { status: 500, fields: vec![("x-unplanned".into(), "1".into())] };
-                let (plan, method) = next.unwrap_or((unplanned, String::new()));
+                let plan = next.unwrap_or_else(|| Plan {
+                    status: 500,
+                    fields: vec![("x-unplanned".into(), "1".into())],
+                });
                 if plan.status == 0 {
                     peer.send("nonsense\r\n\r\n").await;
                     return;
                 }
-                peer.send(answer(&plan, &method)).await;
+                peer.send(answer(&plan, is_head(&request))).await;
             }
         }
     })
     .await
 }
 
-fn answer(plan: &Plan, method: &str) -> Vec<u8> {
+fn is_head(request: &Message) -> bool {
+    request.line.starts_with("HEAD ")
+}
+
+fn answer(plan: &Plan, to_head: bool) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} X\r\n", plan.status);
     let body = body_of(plan).unwrap_or_default();
     for (name, value) in &plan.fields {
@@ -80,12 +85,12 @@ fn answer(plan: &Plan, method: &str) -> Vec<u8> {
             let _ = write!(head, "{name}: {value}\r\n");
         }
     }
-    let none = matches!(plan.status, 204 | 304);
-    if !none && method != "HEAD" {
+    let none = to_head || matches!(plan.status, 204 | 304);
+    if !none {
         let _ = write!(head, "content-length: {}\r\n", body.len());
     }
     head.push_str("\r\n");
-    if !none && method != "HEAD" {
+    if !none {
         head.push_str(body);
     }
     head.into_bytes()
@@ -113,7 +118,7 @@ impl Table<'_> {
                 if body_of(plan).is_none() {
                     plan.fields.push(("body".into(), format!("{path} #{number}")));
                 }
-                self.script.lock().push_back((plan.clone(), step.method.clone()));
+                self.script.lock().push_back(plan.clone());
             }
             let given = ask(&mut client, step, path).await;
             if matches!(step.expected, Expected::Behind(_)) {
@@ -130,7 +135,7 @@ impl Table<'_> {
                 )
             })?;
             if let Some(plan) = planned.pop().filter(|plan| !matches!(plan.status, 0 | 304))
-                && step.method != "HEAD"
+                && !sent.last().is_some_and(is_head)
             {
                 let body = if plan.status == 204 { "" } else { body_of(&plan).unwrap_or_default() };
                 self.bodies.push((plan.status, body.to_owned()));
