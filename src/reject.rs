@@ -229,6 +229,25 @@ rejects! {
     /// A route takes this path, but not by this method.
     MethodNotAllowed = 405 "method_not_allowed" "This method is not allowed here.";
 
+    /// A body that is not what its type says it is.
+    BodySyntax = 400 "body.syntax" "The request body is malformed.";
+    /// A body of a type that is not taken here, or in a coding that is not.
+    BodyType = 415 "body.type" "The request body is of a type that is not accepted here.";
+    /// A parameter, in path, query, header or cookie, is not what the contract says.
+    ContractParameter = 400 "contract.parameter" "The request does not keep to its contract.";
+    /// The body is not what the contract says.
+    ContractBody = 422 "contract.body" "The request does not keep to its contract.";
+    /// The answer is not what the contract says.
+    ContractAnswer = 502 "contract.answer" "The service gave an answer that is not what it promises.";
+    /// None of the types that the client takes can be made.
+    NotAcceptable = 406 "translate.accept" "None of the accepted types can be given.";
+    /// What the request says cannot be said to the origin.
+    TranslateRequest = 422 "translate.request" "The request cannot be translated for the service.";
+    /// What the origin says cannot be said to the client.
+    TranslateAnswer = 502 "translate.answer" "The service gave an invalid answer.";
+    /// The origin's answer is larger than what is translated.
+    TranslateTooLarge = 502 "translate.too_large" "The service gave an answer that is too large.";
+
     /// Too many of the upstream's requests failed: it gets none for a while.
     BreakerOpen = 503 "upstream.breaker_open" "The service is not available at present. Please try again.";
     /// The request is to be answered by what is kept only, and nothing is.

@@ -11,12 +11,14 @@ mod condition;
 mod cookie;
 mod forwarded;
 mod headers;
+mod json;
 mod networks;
 mod proxy_header;
 mod replay;
 mod request_id;
 mod tap;
 mod upload;
+mod violation;
 
 pub use self::{
     authority::{is_authority, text, without_port},
@@ -30,9 +32,11 @@ pub use self::{
         Kept, MIRRORED, Reserved, join_cookies, may_pass, strip_request, strip_response,
         wants_upgrade,
     },
+    json::{DEPTH, JsonError, parse_json},
     networks::{Networks, NotANetwork, parse_network},
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
     tap::{Tapped, Untapped},
     upload::{Phase, Upload},
+    violation::{Part, Violation, Violations},
 };
