@@ -45,7 +45,7 @@
 //! 7 server  admin       sockets in, HTTP out; the operator's door
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
-//! 4 access auth cache limit rewrite route split tls upstream   features, strangers to one another
+//! 4 access auth cache grpc limit rewrite route split tls upstream   features, strangers to one another
 //! 3 balance discovery health key overload store   whose turn it is, who is there and who is well, whose a
 //!                       request is, how much may be in flight, what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
@@ -72,6 +72,7 @@ pub mod chain;
 pub mod config;
 pub mod dial;
 pub mod discovery;
+pub mod grpc;
 pub mod health;
 pub mod key;
 pub mod limit;
