@@ -16,7 +16,13 @@ const RANKS: &[(u8, &[&str])] = &[
     (7, &["server", "admin"]),
     (6, &["chain"]),
     (5, &["snapshot"]),
-    (4, &["access", "auth", "cache", "limit", "rewrite", "route", "split", "tls", "upstream"]),
+    (
+        4,
+        &[
+            "access", "auth", "cache", "contract", "limit", "rewrite", "route", "split", "tls",
+            "upstream",
+        ],
+    ),
     (3, &["balance", "discovery", "health", "key", "overload", "store"]),
     (2, &["dial", "message"]),
     (1, &["metrics", "stream", "telemetry"]),
