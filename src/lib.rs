@@ -13,10 +13,12 @@
 //!   5 authorize   may it                                        auth
 //!   6 limit       rate, concurrency, quota; may delay           limit
 //!   7 match       no route? only now; which of several ways     chain, split
-//!   8 prepare     rewriting, header fields for the origin       rewrite, message
+//!   8 prepare     held to its contract; rewriting, header       contract, rewrite, message
+//!                 fields for the origin
 //!   9 lookup      the cache                                     cache
 //!  10 forward     is there room? pick an endpoint, send, retry  overload, upstream
-//!  11 answer      header fields for the client, count, log      chain, metrics, telemetry
+//!  11 answer      held to its contract; header fields for the   chain, contract, metrics, telemetry
+//!                 client, count, log
 //! ```
 //!
 //! The list is a function: [`chain::serve`] calls the stages in this order, and reads like it.
@@ -45,7 +47,8 @@
 //! 7 server  admin       sockets in, HTTP out; the operator's door
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
-//! 4 access auth cache grpc limit rewrite route split tls upstream   features, strangers to one another
+//! 4 access auth cache contract grpc limit rewrite route split tls   features, strangers to one another
+//!   upstream
 //! 3 balance discovery health key overload store   whose turn it is, who is there and who is well, whose a
 //!                       request is, how much may be in flight, what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
@@ -70,6 +73,7 @@ pub mod balance;
 pub mod cache;
 pub mod chain;
 pub mod config;
+pub mod contract;
 pub mod dial;
 pub mod discovery;
 pub mod grpc;

@@ -19,7 +19,7 @@ const RANKS: &[(u8, &[&str])] = &[
     (
         4,
         &[
-            "access", "auth", "cache", "grpc", "limit", "rewrite", "route", "split", "tls",
+            "access", "auth", "cache", "contract", "grpc", "limit", "rewrite", "route", "split", "tls",
             "upstream",
         ],
     ),

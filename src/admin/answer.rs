@@ -259,7 +259,7 @@ struct Shown<'a> {
 
 fn routes(snapshot: &Snapshot) -> String {
     let shown = snapshot.routes.ranking().filter_map(|(index, target)| {
-        let route = snapshot.config.route.get(index)?;
+        let route = snapshot.written.get(index)?;
         Some(Shown {
             name: &target.name,
             listeners: &route.listener,

@@ -16,11 +16,11 @@ use http::{
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{cut::Shared, exchange::Exchange, pace::Paced};
+use super::{cut::Shared, exchange::Exchange, gather::Begun, pace::Paced, watch::Watched};
 use crate::{
     auth::Login,
     cache::{End, Pieces},
-    message::Turn,
+    message::{Turn, Violations},
     overload::SMALL,
     reject::Reject,
     rewrite::Changes,
@@ -40,6 +40,10 @@ pub(super) enum Source {
     Kept(Pieces),
     /// The origin, for several.
     Shared(Box<Shared>),
+    /// One that was read in part already.
+    Begun(Box<Begun>),
+    /// One that is looked at as it goes by.
+    Watched(Box<Watched>),
 }
 
 impl From<Bytes> for Source {
@@ -51,7 +55,17 @@ impl From<Bytes> for Source {
 /// Why an answer broke off.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer broke off")]
-pub struct BrokenOff(#[source] Option<AnswerError>);
+pub struct BrokenOff {
+    reject: Reject,
+    source: Option<AnswerError>,
+}
+
+impl BrokenOff {
+    /// How the request ends for it.
+    pub fn reject(&self) -> Reject {
+        self.reject
+    }
+}
 
 /// An answer's body on its way to the client. The exchange ends with it.
 #[derive(Debug)]
@@ -103,11 +117,16 @@ impl Body {
                 }
                 Poll::Ready(Err(End::Whole(Some(trailers)))) => Frame::trailers(trailers),
                 Poll::Ready(Err(End::Broken(reject))) => {
-                    if let Some(exchange) = &mut self.exchange {
-                        exchange.reject = Some(reject);
-                    }
-                    return Poll::Ready(Some(Err(BrokenOff(None))));
+                    return self.break_off(BrokenOff { reject, source: None });
                 }
+            },
+            Source::Begun(begun) => match begun.poll(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                other => return self.pass(other),
+            },
+            Source::Watched(watched) => match watched.poll(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                other => return self.pass(other),
             },
             Source::Origin(body) => match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => {
@@ -120,10 +139,8 @@ impl Body {
                 }
                 Poll::Ready(Some(Ok(frame))) => frame,
                 Poll::Ready(Some(Err(error))) => {
-                    if let Some(exchange) = &mut self.exchange {
-                        exchange.reject = Some(error.reject());
-                    }
-                    return Poll::Ready(Some(Err(BrokenOff(Some(error)))));
+                    let reject = error.reject();
+                    return self.break_off(BrokenOff { reject, source: Some(error) });
                 }
             },
         };
@@ -132,6 +149,28 @@ impl Body {
             self.source = Source::Empty;
         }
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    /// What comes of a source within another where that is no piece.
+    #[cold]
+    fn pass(
+        &mut self,
+        frame: Poll<Option<Result<Frame<Bytes>, BrokenOff>>>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match frame {
+            Poll::Pending => self.wait(),
+            Poll::Ready(Some(Err(error))) => return self.break_off(error),
+            Poll::Ready(_) => self.source = Source::Empty,
+        }
+        frame
+    }
+
+    #[cold]
+    fn break_off(&mut self, error: BrokenOff) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.reject = Some(error.reject);
+        }
+        Poll::Ready(Some(Err(error)))
     }
 
     /// The next piece, or as much of one as may go now.
@@ -203,8 +242,9 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         let ended = match &self.source {
             Source::Empty => true,
-            Source::Made(_) | Source::Kept(_) | Source::Shared(_) => false,
+            Source::Made(_) | Source::Kept(_) | Source::Shared(_) | Source::Begun(_) => false,
             Source::Origin(body) => body.is_end_stream(),
+            Source::Watched(watched) => watched.is_end_stream(),
         };
         ended && self.held() == 0
     }
@@ -216,6 +256,8 @@ impl HttpBody for Body {
             Source::Origin(body) => body.size_hint(),
             Source::Kept(pieces) => SizeHint::with_exact(pieces.length()),
             Source::Shared(_) => SizeHint::default(),
+            Source::Begun(begun) => begun.size_hint(),
+            Source::Watched(watched) => watched.size_hint(),
         };
         match rest.exact() {
             Some(rest) => SizeHint::with_exact(self.held() + rest),
@@ -270,12 +312,13 @@ pub(super) fn problem(
     accept: Option<&HeaderValue>,
     id: &HeaderValue,
     last: bool,
+    violations: Option<&Violations>,
 ) -> Response<Bytes> {
     let id = id.to_str().unwrap_or_default();
     let (kind, body) = if prefers_html(accept) {
-        ("text/html; charset=utf-8", page(reject, id))
+        ("text/html; charset=utf-8", page(reject, id, violations))
     } else {
-        ("application/problem+json", json(reject, id))
+        ("application/problem+json", json(reject, id, violations))
     };
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = reject.status();
@@ -316,17 +359,26 @@ pub(super) fn prefers_html(accept: Option<&HeaderValue>) -> bool {
         .is_some_and(|name| name == "text/html")
 }
 
-/// Nothing in it needs escaping: reasons and sentences are ours, and so is the grammar of an id.
-fn json(reject: Reject, id: &str) -> String {
+/// Nothing in it needs escaping: reasons and sentences are ours, and so is the grammar of an id; what is wrong
+/// is JSON already.
+fn json(reject: Reject, id: &str, violations: Option<&Violations>) -> String {
+    let errors = violations.filter(|violations| !violations.is_empty());
+    let errors = errors.map(|errors| format!(",\"errors\":{}", errors.to_json()));
+    let errors = errors.unwrap_or_default();
     let (code, reason, detail) = (reject.code(), reject.reason(), reject.detail());
     let title = reject.status().canonical_reason().unwrap_or("Error");
     format!(
         "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{code},\
-         \"detail\":\"{detail}\",\"reason\":\"{reason}\",\"request_id\":\"{id}\"}}\n"
+         \"detail\":\"{detail}\",\"reason\":\"{reason}\",\"request_id\":\"{id}\"{errors}}}\n"
     )
 }
 
-fn page(reject: Reject, id: &str) -> String {
+fn page(reject: Reject, id: &str, violations: Option<&Violations>) -> String {
+    let mut errors = String::new();
+    for violation in violations.iter().flat_map(|violations| violations.iter()) {
+        errors.push_str("<li>");
+        escape(&violation.to_string(), &mut errors);
+    }
     let (code, reason, detail) = (reject.code(), reject.reason(), reject.detail());
     let title = reject.status().canonical_reason().unwrap_or("Error");
     format!(
@@ -334,6 +386,17 @@ fn page(reject: Reject, id: &str) -> String {
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{code} {title}</title>\n\
          <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:15vh auto;\
          padding:0 1em;color:#222}}small{{color:#666}}</style>\n\
-         <h1>{code} {title}</h1>\n<p>{detail}</p>\n<p><small>{reason} &middot; {id}</small></p>\n"
+         <h1>{code} {title}</h1>\n<p>{detail}</p>\n<ul>{errors}</ul>\n<p><small>{reason} &middot; {id}</small></p>\n"
     )
+}
+
+/// Puts text into a page, as text.
+fn escape(text: &str, page: &mut String) {
+    for letter in text.chars() {
+        match letter {
+            '<' => page.push_str("&lt;"),
+            '&' => page.push_str("&amp;"),
+            letter => page.push(letter),
+        }
+    }
 }

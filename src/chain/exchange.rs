@@ -25,8 +25,8 @@ use crate::{
     auth::{Denial, Identity, Login},
     limit::Pass,
     message::{
-        BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, acceptable_request_id,
-        client_address, new_request_id,
+        BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, Violations,
+        acceptable_request_id, client_address, new_request_id,
     },
     metrics::{Cached, Finished},
     overload::Slot,
@@ -90,6 +90,8 @@ pub struct Exchange {
     pub(super) retry_after: Option<Duration>,
     /// The answer of whoever refused it.
     pub(super) denial: Option<Arc<Denial>>,
+    /// What its contract says is wrong with it.
+    pub(super) violations: Option<Box<Violations>>,
     /// Whether it has a place in the gateway, and the bytes that it may hold there.
     pub(super) entered: bool,
     pub(super) held: u64,
@@ -158,6 +160,7 @@ impl Exchange {
             cookies: Vec::new(),
             retry_after: None,
             denial: None,
+            violations: None,
             entered: false,
             held: 0,
             slot: None,
@@ -250,7 +253,8 @@ impl Exchange {
         }
         // What the guard refuses ends the connection.
         let last = self.client.state.refusal() == Some(reject);
-        let answer = answer::problem(reject, self.accept.as_ref(), &self.id, last);
+        let wrong = self.violations.as_deref();
+        let answer = answer::problem(reject, self.accept.as_ref(), &self.id, last, wrong);
         let mut answer = answer.map(Source::from);
         if let Some(wait) = self.retry_after {
             // Whoever comes at the very second comes too early.

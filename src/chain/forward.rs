@@ -49,6 +49,7 @@ pub(super) fn answer(
             respond(&scope, &head.headers, *status, body, content_type.as_ref())
         }
         Target::Echo => echo::echo(exchange, head),
+        Target::Mock => mock(route, &head.headers)?,
         // They were taken before.
         Target::Door(_) | Target::Upstream(_) | Target::Fork(_) => return Err(Reject::Internal),
     };
@@ -56,6 +57,18 @@ pub(super) fn answer(
         true => Err(Reject::MethodRefused),
         false => Ok(answer),
     }
+}
+
+/// The answer of an operation that has no origin.
+pub(super) fn mock(route: &Route, headers: &HeaderMap) -> Result<Response<Source>, Reject> {
+    let operation = route.contract.as_ref().ok_or(Reject::Internal)?;
+    let mocked = operation.mock(headers);
+    let mut response = Response::new(Source::from(mocked.body));
+    *response.status_mut() = mocked.status;
+    if let Some(kind) = mocked.kind {
+        response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    }
+    Ok(response)
 }
 
 /// The request that goes to an upstream, of this head and body, which are left empty.

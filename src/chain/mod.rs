@@ -15,12 +15,14 @@ mod aim;
 mod answer;
 mod bring;
 mod cached;
+mod contract;
 mod cut;
 mod echo;
 mod exchange;
 mod fetch;
 mod fetched;
 mod forward;
+mod gather;
 mod gone_by;
 mod identify;
 mod kept;
@@ -38,6 +40,7 @@ mod status;
 mod tunnel;
 mod unread;
 mod validate;
+mod watch;
 mod ways;
 
 use std::{convert::Infallible, sync::Arc};
@@ -74,7 +77,11 @@ pub fn serve(
     let mut exchange = Exchange::begin(world, listener, client, &head);
     let mut body = exchange.receive(body);
     async move {
-        Ok(match run(&mut exchange, &mut head, &mut body).await {
+        let mut outcome = run(&mut exchange, &mut head, &mut body).await;
+        if exchange.is_held_to_contract() {
+            outcome = Box::pin(exchange.hold_outcome(outcome)).await;
+        }
+        Ok(match outcome {
             Ok(response) => exchange.answer(response),
             Err(reject) => exchange.refuse(reject, &head),
         })
@@ -130,6 +137,9 @@ async fn run(
         exchange.choose(route, head);
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
+        if let Some(contract) = &route.contract {
+            Box::pin(exchange.keep_to(contract, &params, head, body)).await?;
+        }
         let aim = exchange.aim(route, head, &params);
         let asks = (exchange.asking(route, head, &params), aim);
         exchange.strip_credentials(route, head);

@@ -284,6 +284,12 @@ fn finish(
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
+    if let Some(contract) = &route.contract {
+        let has_body = announced(&head) > 0;
+        let (said, outcome) = exchange.explain_contract(contract, params, &head, has_body);
+        planned.asked = said;
+        outcome?;
+    }
     let split = exchange.explain_way(route, &mut head);
     let way = route.target.way(exchange.way);
     let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
@@ -291,9 +297,13 @@ fn finish(
     let asking = exchange.asking(route, &head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
+    let contract = match std::mem::take(&mut planned.asked) {
+        said if said.is_empty() => said,
+        said => format!("{said}; "),
+    };
     planned.note(match came == head.uri {
-        true => format!("the target stays `{came}`"),
-        false => format!("the target `{came}` becomes `{}`", head.uri),
+        true => format!("{contract}the target stays `{came}`"),
+        false => format!("{contract}the target `{came}` becomes `{}`", head.uri),
     });
     planned.note(match (&route.cache, asking) {
         (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
@@ -320,6 +330,11 @@ fn finish(
         Target::Respond { status, body, content_type } => {
             planned.note(format!("nowhere: answers, {status}"));
             forward::respond(&scope, &head.headers, *status, body, content_type.as_ref())
+        }
+        Target::Mock => {
+            let answer = forward::mock(route, &head.headers)?;
+            planned.note(format!("nowhere: answers with an example, {}", answer.status()));
+            answer
         }
         // They were said before.
         Target::Door(_) | Target::Upstream(_) | Target::Fork(_) => return Err(Reject::Internal),
@@ -391,6 +406,11 @@ fn made(exchange: &Exchange, mut answer: Response<Source>) -> Answer {
     exchange.sign(answer.headers_mut());
     answer.map(|source| match source {
         Source::Made(bytes) => bytes,
-        Source::Empty | Source::Origin(_) | Source::Kept(_) | Source::Shared(_) => Bytes::new(),
+        Source::Empty
+        | Source::Origin(_)
+        | Source::Kept(_)
+        | Source::Shared(_)
+        | Source::Begun(_)
+        | Source::Watched(_) => Bytes::new(),
     })
 }

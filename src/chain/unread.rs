@@ -23,7 +23,7 @@ pub fn refuse_unread(
 ) -> Vec<u8> {
     let time = client.worker.clock.wall(Instant::now());
     let id = new_request_id(time);
-    let response = answer::problem(reject, None, &id, true);
+    let response = answer::problem(reject, None, &id, true, None);
     let mut bytes = format!("{:?} {}\r\n", Version::HTTP_11, response.status()).into_bytes();
     let mut field = |name: &str, value: &[u8]| {
         bytes.extend_from_slice(name.as_bytes());

@@ -5,6 +5,7 @@
 //! that the JSON Schema and `config/reference.toml` carry, so write it for the operator.
 
 mod access;
+mod api;
 mod api_key;
 mod auth;
 mod balance;
@@ -54,6 +55,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     access::{Access, AddressFile, Addresses, GeoIp},
+    api::{Answers, Api, Operation, Unknown},
     api_key::{ApiKey, Key},
     auth::{
         Allow, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, LockOut, Mtls,
@@ -138,6 +140,9 @@ pub struct Config {
     pub limit: BTreeMap<String, Limit>,
     /// Where answers are kept, for `cache` of routes.
     pub cache: Cache,
+    /// APIs and their contracts, for `api` of routes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub api: BTreeMap<String, Api>,
     /// Where addresses are, for access lists by country or autonomous system.
     pub geoip: GeoIp,
     /// Which requests go where.

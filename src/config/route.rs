@@ -73,7 +73,11 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = true)]
     pub cache: Option<CacheUse>,
-    /// An upstream's name, a URL, `"echo"`, `{ redirect = .. }` or `{ status = .. }`; or several upstreams, each with a share: `[{ upstream = "v2", weight = 5 }, { upstream = "v1", weight = 95 }]`.
+    /// The API that it stands for: a name of `[api.NAME]`. Each of its operations becomes a route of its own, with this route's keys; `path` and `methods` are the document's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"shop")]
+    pub api: Option<String>,
+    /// An upstream's name, a URL, `"echo"`, `"mock"` (an API's answers from the examples of its document), `{ redirect = .. }` or `{ status = .. }`; or several upstreams, each with a share: `[{ upstream = "v2", weight = 5 }, { upstream = "v1", weight = 95 }]`.
     #[schemars(example = &"http://127.0.0.1:3000")]
     pub to: To,
     /// Where `to` names several upstreams: a client that went one way goes it again. `"cookie"`: by a cookie of Janua's; or by a hash of `"ip"`, `"identity"`, `"header:NAME"` or `"cookie:NAME"` (one of the site's own), and where a request has none, of its address. When weights change, only those clients change sides that have to, if the first way grows or shrinks for another's sake.

@@ -137,7 +137,7 @@ mod tests {
         for (text, what, line, column) in [
             ("", "it ends too early", 1, 0),
             ("{\"a\":1", "it ends too early", 1, 6),
-            ("{\"a\":1,\n\"a\":2}", TWICE, 2, 5),
+            ("{\"a\":1,\n\"a\":2}", TWICE, 2, 6),
             ("[{\"a\":{\"b\":1,\"b\":1}}]", TWICE, 1, 18),
             ("[[[[1]]]]", DEEP, 1, 4),
             ("1 2", "it is not well-formed JSON", 1, 3),

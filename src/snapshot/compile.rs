@@ -10,7 +10,9 @@ use http::HeaderValue;
 use super::{
     Listener, Purpose, Route, Snapshot,
     access_log::access_log,
-    admin, doors,
+    admin,
+    apis::{Written, apis, written},
+    doors,
     listener::Given,
     overload::{overload, shares},
     route,
@@ -62,6 +64,8 @@ impl Snapshot {
         let by = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, by, &mut metrics, &mut problems);
         let caches = caches(&config, state.is_some(), previous, &stores, &mut problems);
+        let apis = apis(&config, previous, &mut problems);
+        let written = written(&config, &apis, &mut problems);
         let known = Known {
             upstreams: &upstreams,
             access: &lists,
@@ -70,7 +74,8 @@ impl Snapshot {
             caches: &caches,
             config: &config,
         };
-        let routes = routes(&config, &listeners, &known, &mut metrics, &mut problems);
+        let given = (&written[..], &listeners[..]);
+        let routes = routes(&config, given, &known, &mut metrics, &mut problems);
         let (log, losses) = access_log(&config, purpose, most_workers, previous, &mut problems);
         let overload = overload(&config, most_workers, previous, &mut problems);
         admin::check(&config.admin, &mut problems);
@@ -80,7 +85,10 @@ impl Snapshot {
             return Err(problems);
         };
         limits.forget();
+        let written = written.into_iter().map(|written| written.route.into_owned()).collect();
         let snapshot = Self {
+            written,
+            apis: apis.into_values().flatten().collect(),
             reserved: Arc::new(reserved(&config)),
             cookies: Cookies::of(&auths),
             config,
@@ -333,7 +341,7 @@ fn on(route: &config::Route, listeners: &[Arc<Listener>]) -> Listeners {
 
 fn routes(
     config: &Config,
-    listeners: &[Arc<Listener>],
+    (written, listeners): (&[Written<'_>], &[Arc<Listener>]),
     known: &Known<'_>,
     metrics: &mut Loading<'_>,
     problems: &mut Problems,
@@ -346,12 +354,13 @@ fn routes(
         );
         return None;
     }
-    let names = route::names(&config.route);
+    let names = route::names(written.iter().map(|written| &*written.route));
     let mut rules = Vec::new();
-    for (index, (route, name)) in config.route.iter().zip(&names).enumerate() {
-        let made = Route::compile(route, name, known, metrics, &at.index(index), problems);
-        let on = on(route, listeners);
-        rules.push((route, name, on, made));
+    for (written, name) in written.iter().zip(&names) {
+        let (route, at) = (&*written.route, at.index(written.index));
+        let contract = written.contract.clone();
+        let made = Route::compile((route, contract), name, known, metrics, &at, problems);
+        rules.push((route, name, on(route, listeners), made));
     }
     let doors = doors::doors(config, known.auths);
     for (door, route) in &doors {
@@ -360,9 +369,10 @@ fn routes(
         rules.push((route, name, on, Some(Route::to_door(door.clone(), metrics))));
     }
     // Where a rule stands in the file: its route, or the section whose door it is.
-    let place = |rule: usize, key: &'static str| match rule.checked_sub(config.route.len()) {
-        None => at.index(rule).key(key),
-        Some(door) => doors::place(&doors[door].0),
+    let place = |rule: usize, key: &'static str| match written.get(rule) {
+        Some(written) if written.contract.is_some() => at.index(written.index).key("api"),
+        Some(written) => at.index(written.index).key(key),
+        None => doors::place(&doors[rule - written.len()].0),
     };
     // A rule whose target is wrong takes part all the same, so that its ties are found now too.
     let rules = rules.into_iter().map(|(route, name, listeners, target)| Rule {
@@ -374,7 +384,7 @@ fn routes(
     match RouteTable::compile(rules.collect()) {
         Ok(table) => {
             for finding in table.findings() {
-                if finding.rule >= config.route.len() {
+                if finding.rule >= written.len() {
                     continue;
                 }
                 let path = place(finding.rule, finding.key);

@@ -49,6 +49,8 @@ impl Diff {
         diff.compare(&access(before), &access(after));
         let limits = |config: &Config| named("limit", config.limit.clone());
         diff.compare(&limits(before), &limits(after));
+        let apis = |config: &Config| named("api", config.api.clone());
+        diff.compare(&apis(before), &apis(after));
         let routes = |config: &Config| {
             named("route", super::route::names(&config.route).into_iter().zip(config.route.clone()))
         };

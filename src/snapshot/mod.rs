@@ -6,6 +6,7 @@
 
 mod access_log;
 mod admin;
+mod apis;
 mod compile;
 mod diff;
 mod doors;
@@ -40,7 +41,8 @@ pub use self::{
 use crate::{
     auth::{Cookies, Provider, Signer},
     cache::Caches,
-    config::Config,
+    config::{self, Config},
+    contract::Api,
     discovery::Running,
     limit::Limits,
     message::Reserved,
@@ -81,6 +83,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// What is kept of answers.
     pub caches: Caches,
+    /// APIs and their contracts.
+    pub apis: Vec<Arc<Api>>,
     /// How much the gateway may have in flight.
     pub overload: Overload,
     /// Header fields that only Janua says, see `identity-headers`.
@@ -89,6 +93,8 @@ pub struct Snapshot {
     pub cookies: Cookies,
     /// Which requests go where.
     pub routes: RouteTable<Route>,
+    /// Routes as they were written, or as a document has them, by the number of their rule.
+    pub written: Vec<config::Route>,
     /// All counters.
     pub metrics: metrics::Registry,
     /// The counters of requests that no route takes.

@@ -8,6 +8,7 @@ use crate::{
     auth::{Auth, Door},
     cache::{self, Cache},
     config::{self, Path, Problem, Problems},
+    contract::Operation,
     limit::{self, Limiter},
     metrics::{Loading, RouteMetrics},
     rewrite::{HeaderRules, PathRewrite, RewriteProblem},
@@ -27,6 +28,8 @@ pub struct Route {
     pub limit: Limiter,
     /// What is kept.
     pub cache: Option<Box<Cache>>,
+    /// What its requests and answers are held to.
+    pub contract: Option<Arc<Operation>>,
     /// Where requests go.
     pub target: Target,
     /// Who gets a copy of what goes there.
@@ -56,6 +59,7 @@ impl Route {
             auth: Auth::default(),
             limit: Limiter::default(),
             cache: None,
+            contract: None,
             mirror: None,
             rewrite: PathRewrite::default(),
             request_headers: HeaderRules::default(),
@@ -71,7 +75,7 @@ impl Route {
 
     /// Compiles a `[[route]]` at `at`.
     pub(super) fn compile(
-        route: &config::Route,
+        (route, contract): (&config::Route, Option<Arc<Operation>>),
         name: &str,
         known: &Known<'_>,
         metrics: &mut Loading<'_>,
@@ -125,6 +129,7 @@ impl Route {
             auth: auth?,
             limit: limit?,
             cache: cache?,
+            contract,
             target: target?,
             mirror: mirror?,
             rewrite: rewrite?,
@@ -221,7 +226,7 @@ fn check_cookies(route: &config::Route, known: &Known<'_>, at: &Path, problems: 
 }
 
 /// The names of routes: as written, or host, path and methods. Two of the same become different.
-pub(super) fn names(routes: &[config::Route]) -> Vec<String> {
+pub(super) fn names<'a>(routes: impl IntoIterator<Item = &'a config::Route>) -> Vec<String> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let name = |route: &config::Route| {
         let join = |list: &[String], none: &str| match list {
@@ -241,7 +246,7 @@ pub(super) fn names(routes: &[config::Route]) -> Vec<String> {
         *count += 1;
         if *count == 1 { name } else { format!("{name} #{count}") }
     };
-    routes.iter().map(name).collect()
+    routes.into_iter().map(name).collect()
 }
 
 fn kept<T>(

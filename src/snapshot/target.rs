@@ -38,6 +38,8 @@ pub enum Target {
     },
     /// Nowhere: Janua says what it got.
     Echo,
+    /// Nowhere: Janua answers from the examples of an API's document.
+    Mock,
     /// A door of Janua's own, for those who log in or out.
     Door(Door),
 }
@@ -67,7 +69,11 @@ impl Target {
         match self {
             Self::Upstream(way) => Some(way),
             Self::Fork(fork) => fork.ways.get(number),
-            Self::Redirect { .. } | Self::Respond { .. } | Self::Echo | Self::Door(_) => None,
+            Self::Redirect { .. }
+            | Self::Respond { .. }
+            | Self::Echo
+            | Self::Mock
+            | Self::Door(_) => None,
         }
     }
 }
@@ -78,7 +84,11 @@ impl Target {
         match self {
             Self::Upstream(way) => std::slice::from_ref(way),
             Self::Fork(fork) => &fork.ways,
-            Self::Redirect { .. } | Self::Respond { .. } | Self::Echo | Self::Door(_) => &[],
+            Self::Redirect { .. }
+            | Self::Respond { .. }
+            | Self::Echo
+            | Self::Mock
+            | Self::Door(_) => &[],
         }
     }
 }
@@ -114,6 +124,14 @@ pub(super) fn target(
     }
     match &route.to {
         config::To::Name(name) if name == "echo" => Some(Target::Echo),
+        config::To::Name(name) if name == "mock" => {
+            if route.api.is_none() {
+                let problem = Problem::error(at, "only an API has examples to answer with");
+                problems.push(problem.help("api = \"NAME\", of an `[api.NAME]`"));
+                return None;
+            }
+            Some(Target::Mock)
+        }
         config::To::Name(name) => {
             Way::to(name, timeout, upstreams, &at, problems).map(Target::Upstream)
         }

@@ -1,0 +1,213 @@
+//! Stages 8 and 11 of a route with a contract: whether the request, and the answer, keep to it.
+//!
+//! In: a request as the client sent it. Out: nothing, or everything that is wrong with it at once. An
+//! answer is only looked at if the contract says so; then it is told of, or refused in its place.
+
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, request::Parts};
+use tokio::sync::Semaphore;
+
+use super::{answer::Source, exchange::Exchange, gather::Gathered, watch::Watched};
+use crate::{
+    config::{Answers, Enforce},
+    contract::{Head, Operation, reason},
+    message::{RequestBody, Violations},
+    reject::Reject,
+    route::Params,
+};
+
+/// Bodies from here on are looked at beside the workers, which have others to serve: 128 KiB of JSON take
+/// about a millisecond.
+const LARGE: usize = 128 << 10;
+
+/// How many of these are looked at at a time; others wait, and count among the bytes in flight.
+static BESIDE: LazyLock<Semaphore> = LazyLock::new(|| {
+    Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+});
+
+impl Exchange {
+    /// Holds a request to its contract.
+    pub(super) async fn keep_to(
+        &mut self,
+        operation: &Arc<Operation>,
+        params: &Params<'_, '_>,
+        head: &Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
+        let mut wrong = self.look_at_head(operation, params, &head.headers);
+        let broken = self.look_at_body(operation, head, body, &mut wrong).await;
+        let Some(reject) = broken.err().or_else(|| reason(&wrong)) else { return Ok(()) };
+        self.judge(operation, reject, wrong)
+    }
+
+    /// What is wrong with a request, before its body.
+    pub(super) fn look_at_head(
+        &self,
+        operation: &Operation,
+        params: &Params<'_, '_>,
+        headers: &HeaderMap,
+    ) -> Violations {
+        let mut wrong = Violations::default();
+        let path: Vec<_> = params.iter().map(|(_, value)| value).collect();
+        let head = Head { path: &path, query: self.target.query(), headers };
+        operation.check_head(head, &mut wrong);
+        wrong
+    }
+
+    /// Refuses what does not keep to its contract, or only tells of it.
+    pub(super) fn judge(
+        &mut self,
+        operation: &Operation,
+        reject: Reject,
+        wrong: Violations,
+    ) -> Result<(), Reject> {
+        let by_contract = matches!(
+            reject,
+            Reject::ContractParameter
+                | Reject::ContractBody
+                | Reject::BodySyntax
+                | Reject::BodyType
+        );
+        if by_contract && operation.enforce == Enforce::Report {
+            self.reported.get_or_insert(reject);
+            return Ok(());
+        }
+        self.violations = Some(Box::new(wrong));
+        Err(reject)
+    }
+
+    /// What a contract makes of a request whose body is not there, for people; and whether it is refused.
+    pub(super) fn explain_contract(
+        &mut self,
+        operation: &Operation,
+        params: &Params<'_, '_>,
+        head: &Parts,
+        has_body: bool,
+    ) -> (String, Result<(), Reject>) {
+        let mut wrong = self.look_at_head(operation, params, &head.headers);
+        let broken = operation.expect_body(&head.headers, has_body, &mut wrong);
+        let mut said = format!("the operation `{}` of `{}`", operation.id, operation.api);
+        for violation in wrong.iter() {
+            said.push_str(&format!("; {violation}"));
+        }
+        if broken == Ok(true) {
+            said.push_str("; the body would be looked at");
+        }
+        let reject = broken.err().or_else(|| reason(&wrong));
+        let outcome = reject.map_or(Ok(()), |reject| self.judge(operation, reject, wrong));
+        if let (Some(reject), Ok(())) = (reject, outcome) {
+            said.push_str(&format!("; on trial, else {} {}", reject.code(), reject.reason()));
+        }
+        (said, outcome)
+    }
+
+    async fn look_at_body(
+        &mut self,
+        operation: &Arc<Operation>,
+        head: &Parts,
+        body: &mut RequestBody,
+        wrong: &mut Violations,
+    ) -> Result<(), Reject> {
+        let there = !matches!(body, RequestBody::Empty);
+        if !operation.expect_body(&head.headers, there, wrong)? {
+            return Ok(());
+        }
+        let bytes = self.gather_request(body, operation.max_body).await?;
+        if bytes.len() < LARGE {
+            return operation.check_body(&head.headers, &bytes, wrong);
+        }
+        let (operation, headers) = (operation.clone(), head.headers.clone());
+        let mut found = std::mem::take(wrong);
+        let (found, broken) = beside(move || {
+            let broken = operation.check_body(&headers, &bytes, &mut found);
+            (found, broken)
+        })
+        .await?;
+        *wrong = found;
+        broken
+    }
+
+    /// Whether its answer is held to a contract.
+    #[inline]
+    pub(super) fn is_held_to_contract(&self) -> bool {
+        let contract = self.route().and_then(|route| route.contract.as_ref());
+        contract.is_some_and(|operation| operation.looks_at_answers() != Answers::Off)
+    }
+
+    /// Holds what came of a request to its contract, if that is an answer and no tunnel.
+    pub(super) async fn hold_outcome(
+        &mut self,
+        outcome: Result<Response<Source>, Reject>,
+    ) -> Result<Response<Source>, Reject> {
+        let contract = self.route().and_then(|route| route.contract.clone());
+        match (outcome, contract) {
+            (Ok(response), Some(operation)) if self.tunnel.is_none() => {
+                self.hold_answer(&operation, response).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn hold_answer(
+        &mut self,
+        operation: &Arc<Operation>,
+        response: Response<Source>,
+    ) -> Result<Response<Source>, Reject> {
+        let look = operation.looks_at_answers();
+        let (parts, source) = response.into_parts();
+        let (status, headers) = (parts.status, &parts.headers);
+        if !operation.reads_answer(status, headers) || self.method == http::Method::HEAD {
+            let wrong = operation.check_answer(status, headers, None);
+            self.judge_answer(look, &wrong)?;
+            return Ok(Response::from_parts(parts, source));
+        }
+        if look == Answers::Report {
+            let watched = Watched::new(source, operation.clone(), (status, headers.clone()));
+            return Ok(Response::from_parts(parts, Source::Watched(Box::new(watched))));
+        }
+        let source = match self.gather_answer(source, operation.max_body).await {
+            Gathered::Broken(reject) => return Err(reject),
+            Gathered::Larger(source) => source,
+            Gathered::Whole(bytes) => {
+                let wrong = look_at_answer(operation, status, headers, &bytes).await?;
+                self.judge_answer(look, &wrong)?;
+                Source::from(bytes)
+            }
+        };
+        Ok(Response::from_parts(parts, source))
+    }
+
+    fn judge_answer(&mut self, look: Answers, wrong: &Violations) -> Result<(), Reject> {
+        match (wrong.is_empty(), look) {
+            (true, _) | (_, Answers::Off) => Ok(()),
+            (false, Answers::Report) => {
+                self.reported.get_or_insert(Reject::ContractAnswer);
+                Ok(())
+            }
+            (false, Answers::Enforce) => Err(Reject::ContractAnswer),
+        }
+    }
+}
+
+async fn look_at_answer(
+    operation: &Arc<Operation>,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Violations, Reject> {
+    if body.len() < LARGE {
+        return Ok(operation.check_answer(status, headers, Some(body)));
+    }
+    let (operation, headers, body) = (operation.clone(), headers.clone(), body.clone());
+    beside(move || operation.check_answer(status, &headers, Some(&body))).await
+}
+
+/// Does something beside the workers, as many at a time as there are cores.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Reject> {
+    let room = BESIDE.acquire().await.map_err(|_| Reject::Internal)?;
+    let done = tokio::task::spawn_blocking(work).await.map_err(|_| Reject::Internal)?;
+    drop(room);
+    Ok(done)
+}

@@ -1,0 +1,114 @@
+//! `[api.NAME]`: an API and its contract. A route with `api = "NAME"` stands for all of its operations.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    auth::Allow,
+    cache::CacheUse,
+    enforce::Enforce,
+    limit::LimitUse,
+    value::{ByteSize, File, OneOrMany},
+};
+
+/// An API and its contract. Each operation becomes a route, and requests are held to what the document says before an origin sees them.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Api {
+    /// A document of OpenAPI 3.0 or 3.1, as YAML or JSON, in one file; nothing is fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/shop.yaml")]
+    pub openapi: Option<File>,
+    /// What stands before the paths of the document: `"/v1"`; by default the path of its first server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/v1")]
+    pub base_path: Option<String>,
+    /// The `[auth.NAME]` for each security scheme of the document, by the scheme's name. An operation whose scheme has none is an error.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("oauth", "corp")]))]
+    pub security: BTreeMap<String, String>,
+    /// `"report"`: a request that does not keep to the contract passes; log and metrics tell of it.
+    pub enforce: Enforce,
+    /// Whether answers are held to the contract, those of JSON that are no larger than `max-body`: `"off"`; `"report"`: what is not as promised is counted, `janua drift` and the admin door tell where; `"enforce"`: the client gets 502 in its place.
+    pub answers: Answers,
+    /// Query parameters that the document does not know: `"allow"` or `"refuse"`.
+    pub unknown_query: Unknown,
+    /// Bytes of a body that is checked, which is held in memory meanwhile; a larger one is refused with 413.
+    pub max_body: ByteSize,
+    /// How deep a body of JSON may be nested.
+    pub max_depth: u8,
+    /// What is different for an operation, by its `operationId`, or by `"GET /orders/{id}"` where it has none. What stands here counts before the document's `x-janua-auth`, `x-janua-limit` and `x-janua-cache`, and these before the route's own keys.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub operations: BTreeMap<String, Operation>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            openapi: None,
+            base_path: None,
+            security: BTreeMap::new(),
+            enforce: Enforce::default(),
+            answers: Answers::default(),
+            unknown_query: Unknown::default(),
+            max_body: ByteSize(1 << 20),
+            max_depth: 64,
+            operations: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is different for one operation.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Operation {
+    /// Who it has to be, in place of what the document asks for; `[]` is anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"corp")]
+    pub auth: Option<OneOrMany<String>>,
+    /// What one has to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Allow>,
+    /// How much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"10/s")]
+    pub limit: Option<OneOrMany<LimitUse>>,
+    /// Answers that are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
+    pub cache: Option<CacheUse>,
+    /// Where it goes: an upstream's name, a URL, `"echo"` or `"mock"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"mock")]
+    pub to: Option<String>,
+    /// `false`: it is no route, and is not in the documentation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = false)]
+    pub enabled: Option<bool>,
+}
+
+/// Whether answers are held to the contract.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answers {
+    /// Nobody looks.
+    #[default]
+    Off,
+    /// What is not as promised is counted and told.
+    Report,
+    /// The client gets 502 in its place.
+    Enforce,
+}
+
+/// What becomes of something that the document does not know.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    /// It passes.
+    #[default]
+    Allow,
+    /// It is refused.
+    Refuse,
+}

@@ -1,0 +1,239 @@
+//! A document of OpenAPI, read and bounded: the tree, its version, and what a `$ref` leads to.
+//!
+//! In: bytes of a file. Out: a [`Document`]. Nothing is fetched: a `$ref` leads to a place in the same
+//! document, or it is an error.
+
+use serde_json::{Map, Value};
+
+use crate::message::parse_json;
+
+/// The largest document, in bytes.
+pub(super) const MAX_SIZE: u64 = 16 << 20;
+
+/// What aliases of YAML may stand for, in all.
+const MAX_REPLAYED: usize = 100_000;
+
+/// How deep a document may be nested.
+const MAX_DEPTH: u8 = 100;
+
+/// How often one `$ref` may lead to another.
+const MAX_HOPS: usize = 16;
+
+/// Which OpenAPI: their schemas differ.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Version {
+    /// 3.0, with a dialect of JSON Schema of its own.
+    V30,
+    /// 3.1, whose schemas are JSON Schema 2020-12.
+    V31,
+}
+
+/// A document.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) root: Value,
+    pub(super) version: Version,
+}
+
+/// A place in a document, as a JSON pointer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place(String);
+
+impl Place {
+    /// The place of what has this name, within this one.
+    pub(super) fn key(&self, name: &str) -> Self {
+        Self(format!("{}/{}", self.0, name.replace('~', "~0").replace('/', "~1")))
+    }
+
+    /// The place of an item.
+    pub(super) fn index(&self, index: usize) -> Self {
+        Self(format!("{}/{index}", self.0))
+    }
+
+    /// As a pointer.
+    pub(super) fn pointer(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Something that is wrong with a document, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) place: Place,
+    pub(super) what: String,
+    pub(super) help: Option<String>,
+}
+
+impl Fault {
+    pub(super) fn new(place: &Place, what: impl Into<String>) -> Self {
+        Self { place: place.clone(), what: what.into(), help: None }
+    }
+
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+impl Document {
+    /// Reads JSON, if it begins with `{`, or YAML.
+    ///
+    /// # Errors
+    /// It is neither, or not of OpenAPI 3.0 or 3.1.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        let top = Place::default();
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        let root = if first == Some(&b'{') {
+            parse_json(bytes, MAX_DEPTH).map_err(|error| error.to_string())
+        } else {
+            read_yaml(bytes)
+        };
+        Self::of(root.map_err(|what| Fault::new(&top, what))?)
+    }
+
+    /// The document of this tree.
+    ///
+    /// # Errors
+    /// It is not of OpenAPI 3.0 or 3.1.
+    pub(super) fn of(root: Value) -> Result<Self, Fault> {
+        let top = Place::default();
+        let version = match root.get("openapi").and_then(Value::as_str) {
+            Some(version) if version.starts_with("3.0.") => Version::V30,
+            Some(version) if version.starts_with("3.1.") => Version::V31,
+            Some(version) => {
+                let what = format!("it is of OpenAPI `{version}`");
+                return Err(Fault::new(&top.key("openapi"), what)
+                    .help("3.0 and 3.1 are read here; converters are at openapi.tools"));
+            }
+            None if root.get("swagger").is_some() => {
+                return Err(Fault::new(&top.key("swagger"), "it is of Swagger 2")
+                    .help("convert it to OpenAPI 3: `npx swagger2openapi FILE`"));
+            }
+            None => {
+                return Err(Fault::new(&top, "it is no document of OpenAPI")
+                    .help("it has to begin with `openapi: 3.1.0`"));
+            }
+        };
+        Ok(Self { root, version })
+    }
+
+    /// What stands at a `$ref`.
+    ///
+    /// # Errors
+    /// Why nothing does.
+    pub(super) fn at(&self, reference: &str) -> Result<&Value, String> {
+        let Some(pointer) = reference.strip_prefix('#') else {
+            return Err(format!("`{reference}` leads out of the document, and nothing is fetched"));
+        };
+        let pointer = percent_encoding::percent_decode_str(pointer).decode_utf8_lossy();
+        let found = self.root.pointer(&pointer);
+        found.ok_or_else(|| format!("`{reference}` leads to nothing"))
+    }
+
+    /// What a value is, where it may be a `$ref`.
+    ///
+    /// # Errors
+    /// The reference leads to nothing, or in circles.
+    pub(super) fn follow<'a>(
+        &'a self,
+        mut value: &'a Value,
+        place: &Place,
+    ) -> Result<&'a Value, Fault> {
+        for _ in 0..MAX_HOPS {
+            let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
+                return Ok(value);
+            };
+            value = self.at(reference).map_err(|what| {
+                let fault = Fault::new(&place.key("$ref"), what);
+                if reference.starts_with('#') {
+                    return fault;
+                }
+                fault.help("make it one file first: `npx @redocly/cli bundle FILE`")
+            })?;
+        }
+        Err(Fault::new(&place.key("$ref"), "it leads in circles"))
+    }
+
+    /// The entries of an object, or none; something else there is a fault.
+    pub(super) fn entries<'a>(
+        &self,
+        value: Option<&'a Value>,
+        place: &Place,
+        faults: &mut Vec<Fault>,
+    ) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+        let object = value.and_then(Value::as_object);
+        if value.is_some() && object.is_none() {
+            faults.push(Fault::new(place, "an object is expected here"));
+        }
+        object.into_iter().flat_map(Map::iter)
+    }
+}
+
+fn read_yaml(bytes: &[u8]) -> Result<Value, String> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED },
+    };
+    serde_saphyr::from_slice_with_options(bytes, options)
+        .map_err(|error| format!("it is not YAML that can be read: {}", error.without_snippet()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_and_yaml_are_read() {
+        let yaml = "openapi: 3.0.3\npaths:\n  /a:\n    get:\n      responses:\n        200: {description: no}\n";
+        let read = Document::read(yaml.as_bytes()).unwrap();
+        assert_eq!(read.version, Version::V30);
+        let answer = &read.root["paths"]["/a"]["get"]["responses"]["200"]["description"];
+        assert_eq!(answer, "no");
+        let json = Document::read(b" {\"openapi\":\"3.1.0\"}").unwrap();
+        assert_eq!(json.version, Version::V31);
+    }
+
+    #[test]
+    fn what_is_no_document_says_why() {
+        let bomb = format!(
+            "openapi: 3.1.0\nx0: &x0 [a,a,a,a,a,a,a,a,a,a]\n{}",
+            (1..9).fold(String::new(), |text, n| {
+                let before = format!("*x{}", n - 1);
+                text + &format!("x{n}: &x{n} [{}]\n", [&*before; 10].join(","))
+            })
+        );
+        for (text, what) in [
+            ("", "it is no document of OpenAPI"),
+            ("- a", "it is no document of OpenAPI"),
+            ("swagger: '2.0'", "it is of Swagger 2"),
+            ("openapi: 3.2.0", "it is of OpenAPI `3.2.0`"),
+            ("openapi: 2.0.0", "it is of OpenAPI `2.0.0`"),
+            ("{\"openapi\":\"3.1.0\"", "it ends too early, in line 1, column 18"),
+            ("{\"openapi\":\"3.1.0\",\"openapi\":\"3.0.0\"}", "an object has a name twice"),
+            ("openapi: 3.1.0\nopenapi: 3.0.0", "it is not YAML that can be read"),
+            ("openapi: [", "it is not YAML that can be read"),
+            (&bomb, "it is not YAML that can be read"),
+        ] {
+            let fault = Document::read(text.as_bytes()).unwrap_err();
+            assert!(fault.what.starts_with(what), "{text:.60}: {}", fault.what);
+        }
+    }
+
+    #[test]
+    fn references_are_followed_and_lead_nowhere_else() {
+        let text = r##"{"openapi":"3.1.0","a":{"$ref":"#/b~1c"},"b/c":{"$ref":"#/d%20e"},"d e":{"x":1},
+            "loop":{"$ref":"#/loop"},"out":{"$ref":"other.yaml#/x"},"none":{"$ref":"#/none/x"}}"##;
+        let document = Document::read(text.as_bytes()).unwrap();
+        let place = Place::default().key("a");
+        let follow = |name: &str| document.follow(&document.root[name], &place);
+        assert_eq!(follow("a").unwrap()["x"], 1);
+        for (name, what) in [
+            ("loop", "it leads in circles"),
+            ("out", "`other.yaml#/x` leads out of the document, and nothing is fetched"),
+            ("none", "`#/none/x` leads to nothing"),
+        ] {
+            let fault = follow(name).unwrap_err();
+            assert_eq!((&*fault.what, fault.place.pointer()), (what, "/a/$ref"));
+        }
+    }
+}
