@@ -14,11 +14,11 @@
 //!   6 limit       rate, concurrency, quota; may delay           limit
 //!   7 match       no route? only now; which of several ways     chain, split
 //!   8 prepare     held to its contract; rewriting, header       contract, rewrite, message
-//!                 fields for the origin
+//!                 fields for the origin; made a call            grpc
 //!   9 lookup      the cache                                     cache
 //!  10 forward     is there room? pick an endpoint, send, retry  overload, upstream
-//!  11 answer      held to its contract; header fields for the   chain, contract, metrics, telemetry
-//!                 client, count, log
+//!  11 answer      made JSON again; held to its contract;        grpc, contract, chain, metrics,
+//!                 header fields for the client, count, log      telemetry
 //! ```
 //!
 //! The list is a function: [`chain::serve`] calls the stages in this order, and reads like it.

@@ -16,7 +16,10 @@ use http::{
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{cut::Shared, exchange::Exchange, gather::Begun, pace::Paced, watch::Watched};
+use super::{
+    cut::Shared, exchange::Exchange, gather::Begun, pace::Paced, translate::Translated,
+    watch::Watched,
+};
 use crate::{
     auth::Login,
     cache::{End, Pieces},
@@ -44,6 +47,8 @@ pub(super) enum Source {
     Begun(Box<Begun>),
     /// One that is looked at as it goes by.
     Watched(Box<Watched>),
+    /// One that is translated as it goes by.
+    Translated(Box<Translated>),
 }
 
 impl From<Bytes> for Source {
@@ -61,6 +66,11 @@ pub struct BrokenOff {
 }
 
 impl BrokenOff {
+    /// One that breaks off for something that was found out here.
+    pub(super) fn by(reject: Reject) -> Self {
+        Self { reject, source: None }
+    }
+
     /// How the request ends for it.
     pub fn reject(&self) -> Reject {
         self.reject
@@ -125,6 +135,10 @@ impl Body {
                 other => return self.pass(other),
             },
             Source::Watched(watched) => match watched.poll(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                other => return self.pass(other),
+            },
+            Source::Translated(translated) => match translated.poll(cx) {
                 Poll::Ready(Some(Ok(frame))) => frame,
                 other => return self.pass(other),
             },
@@ -245,6 +259,7 @@ impl HttpBody for Body {
             Source::Made(_) | Source::Kept(_) | Source::Shared(_) | Source::Begun(_) => false,
             Source::Origin(body) => body.is_end_stream(),
             Source::Watched(watched) => watched.is_end_stream(),
+            Source::Translated(translated) => translated.is_end_stream(),
         };
         ended && self.held() == 0
     }
@@ -255,7 +270,7 @@ impl HttpBody for Body {
             Source::Made(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Origin(body) => body.size_hint(),
             Source::Kept(pieces) => SizeHint::with_exact(pieces.length()),
-            Source::Shared(_) => SizeHint::default(),
+            Source::Shared(_) | Source::Translated(_) => SizeHint::default(),
             Source::Begun(begun) => begun.size_hint(),
             Source::Watched(watched) => watched.size_hint(),
         };

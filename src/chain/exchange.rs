@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::{
     answer::{self, Body, Source},
     cached::Passing,
+    translate::Speech,
     tunnel::Tunnel,
 };
 use crate::{
@@ -92,6 +93,8 @@ pub struct Exchange {
     pub(super) denial: Option<Arc<Denial>>,
     /// What its contract says is wrong with it.
     pub(super) violations: Option<Box<Violations>>,
+    /// What its answer is to become for the client.
+    pub(super) speech: Option<Box<Speech>>,
     /// Whether it has a place in the gateway, and the bytes that it may hold there.
     pub(super) entered: bool,
     pub(super) held: u64,
@@ -161,6 +164,7 @@ impl Exchange {
             retry_after: None,
             denial: None,
             violations: None,
+            speech: None,
             entered: false,
             held: 0,
             slot: None,

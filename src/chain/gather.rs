@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::{
@@ -24,8 +25,8 @@ use crate::{
 
 /// What became of an answer that was to be whole.
 pub(super) enum Gathered {
-    /// It is.
-    Whole(Bytes),
+    /// It is; and its trailers.
+    Whole(Bytes, Option<HeaderMap>),
     /// It is larger than the bound: what came of it, and the rest.
     Larger(Source),
     /// It broke off.
@@ -76,14 +77,20 @@ impl Exchange {
         if body.size_hint().lower() > most {
             return Gathered::Larger(Source::Begun(Box::new(Begun { first: None, rest: body })));
         }
-        let mut pieces = Pieces::default();
+        let (mut pieces, mut trailers) = (Pieces::default(), None);
         self.client.state.set_turn(Turn::Origin);
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             let frame = match frame {
                 Ok(frame) => frame,
                 Err(error) => return Gathered::Broken(error.reject()),
             };
-            let Ok(piece) = frame.into_data() else { continue };
+            let piece = match frame.into_data() {
+                Ok(piece) => piece,
+                Err(frame) => {
+                    trailers = frame.into_trailers().ok();
+                    continue;
+                }
+            };
             if self.hold(piece.len() as u64).is_err() {
                 return Gathered::Broken(Reject::OverloadMemory);
             }
@@ -93,7 +100,7 @@ impl Exchange {
                 return Gathered::Larger(Source::Begun(Box::new(Begun { first, rest: body })));
             }
         }
-        Gathered::Whole(pieces.join())
+        Gathered::Whole(pieces.join(), trailers)
     }
 }
 

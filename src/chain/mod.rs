@@ -37,6 +37,7 @@ mod recall;
 mod record;
 mod stage;
 mod status;
+mod translate;
 mod tunnel;
 mod unread;
 mod validate;
@@ -144,6 +145,9 @@ async fn run(
         let asks = (exchange.asking(route, head, &params), aim);
         exchange.strip_credentials(route, head);
         let changes = prepare::prepare(exchange, route, &params, head)?;
+        if let Some(translation) = &route.translation {
+            Box::pin(exchange.translate(translation, &params, head, body)).await?;
+        }
         // 9 lookup: the cache
         if let Some(kept) = exchange.answer_kept(route, asks, &kept, head, body).await? {
             return Ok(answer::change(kept, changes));
@@ -166,7 +170,11 @@ async fn run(
     forward::address(&mut call, exchange, upstream, aim)?;
     let answer = upstream.forward(&mut call).await;
     let tried = (call.tries, call.connect, call.aim);
-    let mut response = forward::end(exchange, upstream, upgrade, answer, tried)?;
+    let ended = forward::end(exchange, upstream, upgrade, answer, tried);
+    let mut response = ended.map_err(|reject| exchange.blame(reject))?;
+    if exchange.speech.is_some() {
+        response = Box::pin(exchange.translate_back(response)).await?;
+    }
     exchange.went_by(&mut response);
     // 11 answer: header fields for the client; the body streams on, counted
     Ok(answer::change(response, changes))

@@ -297,6 +297,10 @@ fn finish(
     let asking = exchange.asking(route, &head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
+    if let Some(translation) = &route.translation {
+        let has_body = announced(&head) > 0;
+        planned.asked = exchange.explain_translation(translation, params, &mut head, has_body)?;
+    }
     let contract = match std::mem::take(&mut planned.asked) {
         said if said.is_empty() => said,
         said => format!("{said}; "),
@@ -411,6 +415,7 @@ fn made(exchange: &Exchange, mut answer: Response<Source>) -> Answer {
         | Source::Kept(_)
         | Source::Shared(_)
         | Source::Begun(_)
-        | Source::Watched(_) => Bytes::new(),
+        | Source::Watched(_)
+        | Source::Translated(_) => Bytes::new(),
     })
 }

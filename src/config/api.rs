@@ -1,6 +1,6 @@
 //! `[api.NAME]`: an API and its contract. A route with `api = "NAME"` stands for all of its operations.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,25 @@ pub struct Api {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/shop.yaml")]
     pub openapi: Option<File>,
+    /// `.proto` files whose services the origin speaks, in place of a document: requests of JSON become calls by gRPC, as `google.api.http` says, else by POST to `/package.Service/Method`.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["/etc/janua/greeter.proto"])]
+    pub proto: OneOrMany<File>,
+    /// Folders where what they import is looked for, before their own. The well-known types, `google/api/annotations.proto`, `google/api/field_behavior.proto`, `google/rpc/status.proto` and `google/rpc/error_details.proto` are built in.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["/etc/janua/proto"])]
+    pub proto_path: OneOrMany<PathBuf>,
+    /// The same as a set of descriptors: what `protoc --include_imports --descriptor_set_out=FILE` writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/greeter.pb")]
+    pub descriptors: Option<File>,
+    /// The services to serve, by their full names; by default all of the files that are named.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["greeter.v1.Greeter"])]
+    pub services: OneOrMany<String>,
+    /// How messages of gRPC are read and written as JSON.
+    #[serde(skip_serializing_if = "is_default")]
+    pub json: ApiJson,
     /// What stands before the paths of the document: `"/v1"`; by default the path of its first server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/v1")]
@@ -48,6 +67,11 @@ impl Default for Api {
     fn default() -> Self {
         Self {
             openapi: None,
+            proto: OneOrMany::default(),
+            proto_path: OneOrMany::default(),
+            descriptors: None,
+            services: OneOrMany::default(),
+            json: ApiJson::default(),
             base_path: None,
             security: BTreeMap::new(),
             enforce: Enforce::default(),
@@ -58,6 +82,60 @@ impl Default for Api {
             operations: BTreeMap::new(),
         }
     }
+}
+
+impl Api {
+    /// Whether its origin speaks gRPC.
+    pub fn is_grpc(&self) -> bool {
+        !self.proto.is_empty() || self.descriptors.is_some()
+    }
+}
+
+fn is_default(json: &ApiJson) -> bool {
+    *json == ApiJson::default()
+}
+
+/// How messages of gRPC are read and written as JSON.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ApiJson {
+    /// Names in a request's body that no field has: `"refuse"`, or `"allow"`: they are passed over.
+    pub unknown: Unknown,
+    /// Whether answers tell of fields that have their default.
+    pub defaults: bool,
+    /// Names of fields in answers: `"json"` (`pageSize`) or `"proto"` (`page_size`). Requests may use either.
+    pub names: JsonNames,
+    /// Enumerations in answers: `"names"` or `"numbers"`. Requests may use either.
+    pub enums: JsonEnums,
+}
+
+impl Default for ApiJson {
+    fn default() -> Self {
+        let (names, enums) = (JsonNames::default(), JsonEnums::default());
+        Self { unknown: Unknown::Refuse, defaults: false, names, enums }
+    }
+}
+
+/// Names of fields in answers.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JsonNames {
+    /// As JSON has them.
+    #[default]
+    Json,
+    /// As the file has them.
+    Proto,
+}
+
+/// Enumerations in answers.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JsonEnums {
+    /// By name.
+    #[default]
+    Names,
+    /// By number.
+    Numbers,
 }
 
 /// What is different for one operation.

@@ -42,6 +42,7 @@ mod source;
 mod split;
 mod store;
 mod syntax;
+mod translate;
 mod tree;
 mod upstream;
 mod userinfo;
@@ -55,7 +56,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     access::{Access, AddressFile, Addresses, GeoIp},
-    api::{Answers, Api, Operation, Unknown},
+    api::{Answers, Api, ApiJson, JsonEnums, JsonNames, Operation, Unknown},
     api_key::{ApiKey, Key},
     auth::{
         Allow, Auth, Basic, CertificateName, ClaimValue, Conditions, IdentityToken, LockOut, Mtls,
@@ -101,6 +102,7 @@ pub use self::{
     show::show,
     split::{Mirror, MirrorTable, SplitSticky, StickyCookie, Way},
     store::Store,
+    translate::Translate,
     upstream::{
         Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,

@@ -21,10 +21,10 @@ use super::Sources;
 use crate::config::{Path, Problem, nearest, read_file_up_to};
 
 /// Bytes of all files of one API together.
-const MOST_BYTES: u64 = 16 << 20;
+pub(super) const MOST_BYTES: u64 = 16 << 20;
 
 /// Files of one API.
-const MOST_FILES: usize = 1_000;
+pub(super) const MOST_FILES: usize = 1_000;
 
 /// What is built in beside the well-known types.
 const BUILT_IN: [(&str, &str); 5] = [
@@ -126,6 +126,9 @@ fn protos(sources: &Sources<'_>, at: &Path) -> Result<(DescriptorPool, Vec<Strin
     let mut names = Vec::new();
     for (index, file) in sources.proto.iter().enumerate() {
         let fault = |what: String| Problem::error(at.key("proto").index(index), what);
+        if let Err(error) = file.metadata() {
+            return Err(fault(format!("cannot read `{}`: {error}", file.display())));
+        }
         let name = folders.iter().find_map(|folder| file.strip_prefix(folder).ok()?.to_str());
         let name = name.ok_or_else(|| fault(format!("`{}` is not a file", file.display())))?;
         if let Some(other) = folders.iter().map(|folder| folder.join(name)).find(|it| it.exists())
@@ -143,6 +146,15 @@ fn protos(sources: &Sources<'_>, at: &Path) -> Result<(DescriptorPool, Vec<Strin
         opened.map_err(|error| Problem::error(at.key("proto"), format!("{error:?}")))?;
     }
     Ok((compiler.descriptor_pool(), names))
+}
+
+/// Files by a function of their names.
+pub(super) struct By<F>(pub(super) F);
+
+impl<F: Fn(&str) -> Result<File, protox::Error>> FileResolver for By<F> {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        (self.0)(name)
+    }
 }
 
 /// Files that are built in.

@@ -1,4 +1,4 @@
-//! gRPC for clients that speak something else: JSON by HTTP.
+//! gRPC for clients that speak something else: JSON by HTTP, or gRPC-Web as browsers do.
 //!
 //! In: the types of a service, from `.proto` files or a set of descriptors. Out: [`Services`], whose
 //! operations are requests that become calls, by `google.api.http` where a method has such a rule; and a
@@ -12,6 +12,7 @@ mod openapi;
 mod operation;
 mod query;
 mod read;
+mod reflection;
 mod rule;
 mod schema;
 mod status;
@@ -19,8 +20,9 @@ mod stream;
 mod template;
 #[cfg(test)]
 mod tests;
+mod web;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use http::{HeaderMap, header::CONTENT_TYPE, uri::PathAndQuery};
 use prost_reflect::SerializeOptions;
@@ -29,7 +31,9 @@ use self::operation::Rpc;
 pub use self::{
     frame::FrameError,
     operation::{Operation, Refused, Reply},
+    reflection::{Pulled, Question, REFLECTION, Reflection, Said},
     stream::{Broken, Lines, Streamed},
+    web::{Form, Unwrapped, Web, Wrapped},
 };
 use crate::config::{File, Path, Problem, Problems};
 
@@ -39,7 +43,7 @@ pub struct Sources<'a> {
     /// `.proto` files whose services are served.
     pub proto: &'a [File],
     /// Folders where what they import is looked for, before their own.
-    pub include: &'a [File],
+    pub include: &'a [PathBuf],
     /// A set of descriptors, in their place.
     pub descriptors: Option<&'a File>,
     /// The services to serve, by their full names; all if none is named.
@@ -66,6 +70,8 @@ pub struct Options {
 pub struct Services {
     /// Their operations, in the order of the files.
     pub operations: Vec<Arc<Operation>>,
+    /// The full names of all their methods, those that are left out too.
+    pub methods: Vec<Arc<str>>,
 }
 
 impl Services {
@@ -81,9 +87,11 @@ impl Services {
         let services = problems.keep(load::load(sources, at))?;
         let key = if sources.descriptors.is_some() { "descriptors" } else { "proto" };
         let before = problems.has_errors();
-        let mut operations = Vec::new();
+        let (mut operations, mut methods) = (Vec::new(), Vec::new());
         for method in services.iter().flat_map(|service| service.methods()) {
-            if is_off(method.full_name()) {
+            let id: Arc<str> = method.full_name().into();
+            methods.push(id.clone());
+            if is_off(&id) {
                 continue;
             }
             let fault = |what: String| {
@@ -100,7 +108,6 @@ impl Services {
                 problems.push(fault("its name cannot be in a path".into()));
                 continue;
             };
-            let id: Arc<str> = method.full_name().into();
             let rpc = Arc::new(Rpc {
                 path,
                 input: method.input(),
@@ -114,7 +121,14 @@ impl Services {
                 operations.extend(problems.keep(made).map(Arc::new));
             }
         }
-        (before || !problems.has_errors()).then_some(Self { operations })
+        (before || !problems.has_errors()).then_some(Self { operations, methods })
+    }
+}
+
+impl Services {
+    /// Whether there is a method of this full name.
+    pub fn has(&self, name: &str) -> bool {
+        self.methods.iter().any(|known| **known == *name)
     }
 }
 

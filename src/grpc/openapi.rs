@@ -18,8 +18,8 @@ use super::{
 const DEPTH: usize = 3;
 
 impl Services {
-    /// The document.
-    pub fn openapi(&self, title: &str) -> Json {
+    /// The document; `base` stands before all paths.
+    pub fn openapi(&self, title: &str, base: &str) -> Json {
         let mut schemas = Schemas::default();
         let mut paths: BTreeMap<String, Map<String, Json>> = BTreeMap::new();
         let mut comments = Comments::default();
@@ -32,7 +32,7 @@ impl Services {
                 id.push_str(&format!("_{count}"));
             }
             let described = describe(operation, id, &mut schemas, &mut comments);
-            let path = operation.pattern.replace("*}", "}");
+            let path = format!("{base}{}", operation.pattern.replace("*}", "}"));
             let method = operation.method.as_str().to_ascii_lowercase();
             paths.entry(path).or_default().insert(method, described);
         }

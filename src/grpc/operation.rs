@@ -147,6 +147,11 @@ impl Operation {
         !matches!(self.body, Payload::None)
     }
 
+    /// Bytes of an answer with one message.
+    pub fn most(&self) -> u64 {
+        self.rpc.options.most.saturating_add(frame::HEAD) as u64
+    }
+
     pub(super) fn pool(&self) -> &DescriptorPool {
         self.rpc.input.parent_pool()
     }
@@ -372,7 +377,7 @@ fn clear(message: &mut DynamicMessage, path: &[FieldDescriptor]) {
 }
 
 /// A message in its frame.
-fn framed(message: &DynamicMessage) -> Bytes {
+pub(super) fn framed(message: &DynamicMessage) -> Bytes {
     let length = message.encoded_len();
     let mut frame = Vec::with_capacity(frame::HEAD + length);
     frame.push(0);

@@ -4,6 +4,8 @@
 //! message, from the head. Out: a status by `google.rpc.Code`, and a problem (RFC 9457) with the details
 //! of those types that are known.
 
+use std::fmt;
+
 use http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode;
 use prost_reflect::{DescriptorPool, DynamicMessage, Value};
@@ -35,6 +37,7 @@ const CODES: [(&str, u16); 17] = [
     ("UNAUTHENTICATED", 401),
 ];
 const UNKNOWN: usize = 2;
+const UNIMPLEMENTED: usize = 12;
 const UNAVAILABLE: usize = 14;
 
 /// How a call ended.
@@ -73,6 +76,11 @@ impl Status {
         self.code == 0
     }
 
+    /// Whether the server has no such method.
+    pub(super) const fn is_unimplemented(&self) -> bool {
+        self.code == UNIMPLEMENTED
+    }
+
     /// The status of the answer.
     pub(super) fn http(&self) -> StatusCode {
         StatusCode::from_u16(CODES[self.code].1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -93,6 +101,12 @@ impl Status {
             problem.insert("details".into(), self.details.clone().into());
         }
         problem.into()
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", CODES[self.code].0, self.message)
     }
 }
 

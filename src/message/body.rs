@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{
+    change::{Change, Changed},
     headers::{Reserved, strip_trailers},
     replay::Replay,
     tap::{Tap, Tapped},
@@ -46,6 +47,9 @@ pub enum BodyError {
     /// It comes slower than the limit.
     #[error("the request body arrives too slowly")]
     TooSlow,
+    /// It is not what its type says.
+    #[error("the request body is malformed")]
+    Malformed,
     /// The client's connection broke, or what came on it was malformed.
     #[error("the client's connection broke")]
     Client(#[source] hyper::Error),
@@ -57,6 +61,7 @@ impl BodyError {
         match self {
             Self::TooLarge => Reject::BodyTooLarge,
             Self::TooSlow => Reject::BodyTimeout,
+            Self::Malformed => Reject::BodySyntax,
             Self::Client(_) => Reject::RequestIncomplete,
         }
     }
@@ -72,6 +77,8 @@ pub enum RequestBody {
     Client(Box<ClientBody>),
     /// One that may be sent again.
     Replay(Replay),
+    /// One that is changed on its way.
+    Changed(Box<Changed>),
 }
 
 /// A body that a client sends.
@@ -106,7 +113,7 @@ impl RequestBody {
     /// How far it has come, if it comes from a client.
     pub fn upload(&self) -> Option<&Arc<Upload>> {
         match self {
-            Self::Empty | Self::Full(_) | Self::Replay(_) => None,
+            Self::Empty | Self::Full(_) | Self::Replay(_) | Self::Changed(_) => None,
             Self::Client(body) => Some(&body.upload),
         }
     }
@@ -117,12 +124,20 @@ impl RequestBody {
         match self {
             Self::Empty => Some(Self::Empty),
             Self::Full(bytes) => Some(Self::Full(bytes.clone())),
-            Self::Client(_) => {
+            Self::Client(_) | Self::Changed(_) => {
                 let body = std::mem::replace(self, Self::Empty);
                 *self = Self::Replay(Replay::new(body, keep));
                 self.again(keep)
             }
             Self::Replay(replay) => replay.again().map(Self::Replay),
+        }
+    }
+
+    /// Has its pieces changed as they go by.
+    pub fn change(&mut self, change: Box<dyn Change>) {
+        if !matches!(self, Self::Empty) {
+            let body = std::mem::replace(self, Self::Empty);
+            *self = Self::Changed(Box::new(Changed::new(body, change)));
         }
     }
 
@@ -152,7 +167,7 @@ impl RequestBody {
     /// Whether all of it is there, or will be.
     pub fn is_whole(&self) -> bool {
         match self {
-            Self::Empty | Self::Full(_) | Self::Client(_) => true,
+            Self::Empty | Self::Full(_) | Self::Client(_) | Self::Changed(_) => true,
             Self::Replay(replay) => replay.is_within(usize::MAX),
         }
     }
@@ -166,6 +181,8 @@ impl RequestBody {
                 keep > 0 && size.is_none_or(|size| size <= keep as u64)
             }
             Self::Replay(replay) => replay.is_within(keep),
+            // How large it will be is not known.
+            Self::Changed(_) => keep > 0,
         }
     }
 
@@ -175,6 +192,7 @@ impl RequestBody {
             Self::Empty | Self::Full(_) => {}
             Self::Client(body) => body.limits.size = size,
             Self::Replay(replay) => replay.bound(size),
+            Self::Changed(changed) => changed.bound(size),
         }
     }
 }
@@ -195,6 +213,7 @@ impl Body for RequestBody {
             },
             Self::Client(body) => body.poll_frame(cx),
             Self::Replay(replay) => replay.poll_frame(cx),
+            Self::Changed(changed) => changed.poll_frame(cx),
         }
     }
 
@@ -204,6 +223,7 @@ impl Body for RequestBody {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Client(body) => body.incoming.is_end_stream(),
             Self::Replay(replay) => replay.is_end_stream(),
+            Self::Changed(changed) => changed.is_end_stream(),
         }
     }
 
@@ -213,6 +233,7 @@ impl Body for RequestBody {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Client(body) => body.incoming.size_hint(),
             Self::Replay(replay) => replay.size_hint(),
+            Self::Changed(_) => SizeHint::default(),
         }
     }
 }
@@ -273,6 +294,7 @@ impl fmt::Debug for RequestBody {
             Self::Full(_) => "Full",
             Self::Client(_) => "Client",
             Self::Replay(_) => "Replay",
+            Self::Changed(_) => "Changed",
         })
     }
 }

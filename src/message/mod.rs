@@ -6,6 +6,7 @@
 mod authority;
 mod body;
 mod certificate;
+mod change;
 mod client;
 mod condition;
 mod cookie;
@@ -24,6 +25,7 @@ pub use self::{
     authority::{is_authority, text, without_port},
     body::{BodyError, BodyLimits, RequestBody},
     certificate::{CertificateFacts, ClientCertificate},
+    change::{Change, Changed},
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
     condition::{Conditions, CookieName, Rank},
     cookie::{clear_cookies, cookies},

@@ -4,10 +4,14 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use super::Snapshot;
+use super::{
+    Snapshot,
+    calls::{self, Calls},
+};
 use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To},
     contract::{Api, Operation, Policy},
+    grpc,
 };
 
 /// APIs by name; none for a name whose section is wrong.
@@ -20,6 +24,15 @@ pub(super) struct Written<'a> {
     pub(super) route: Cow<'a, config::Route>,
     /// The operation that it is for.
     pub(super) contract: Option<Arc<Operation>>,
+    /// The method of gRPC that it is for, and the largest body.
+    pub(super) call: Option<(Arc<grpc::Operation>, u64)>,
+}
+
+impl Written<'_> {
+    /// Whether it stands for an API's operation.
+    pub(super) fn is_operation(&self) -> bool {
+        self.contract.is_some() || self.call.is_some()
+    }
 }
 
 /// Compiles all `[api.NAME]`s. What was seen of their answers goes on.
@@ -30,19 +43,20 @@ pub(super) fn apis(config: &Config, previous: Option<&Snapshot>, problems: &mut 
         let made = Api::compile(name, section, before.map(|api| &**api), &at, problems);
         (name.clone(), made.map(Arc::new))
     };
-    config.api.iter().map(compile).collect()
+    config.api.iter().filter(|(_, section)| !section.is_grpc()).map(compile).collect()
 }
 
 /// All routes that requests meet, in the order of the file and of the documents.
 pub(super) fn written<'a>(
     config: &'a Config,
     apis: &Apis,
+    calls: &Calls,
     problems: &mut Problems,
 ) -> Vec<Written<'a>> {
     let mut all = Vec::new();
     for (index, route) in config.route.iter().enumerate() {
         let Some(name) = &route.api else {
-            all.push(Written { index, route: Cow::Borrowed(route), contract: None });
+            all.push(Written { index, route: Cow::Borrowed(route), contract: None, call: None });
             continue;
         };
         let at = Path::root().key("route").index(index);
@@ -67,7 +81,16 @@ pub(super) fn written<'a>(
             index,
             route: Cow::Owned(expanded(route, name, policy)),
             contract: Some(policy.operation.clone()),
+            call: None,
         }));
+        if let (Some(services), Some(section)) = (calls.get(name), config.api.get(name)) {
+            all.extend(services.operations.iter().map(|operation| Written {
+                index,
+                route: Cow::Owned(calls::expanded(route, (name, section), operation)),
+                contract: None,
+                call: Some((operation.clone(), section.max_body.0)),
+            }));
+        }
     }
     all
 }

@@ -12,6 +12,7 @@ use super::{
     access_log::access_log,
     admin,
     apis::{Written, apis, written},
+    calls::calls,
     doors,
     listener::Given,
     overload::{overload, shares},
@@ -64,8 +65,9 @@ impl Snapshot {
         let by = (signer.as_ref(), &stores);
         let auths = auths(&config, previous, by, &mut metrics, &mut problems);
         let caches = caches(&config, state.is_some(), previous, &stores, &mut problems);
-        let apis = apis(&config, previous, &mut problems);
-        let written = written(&config, &apis, &mut problems);
+        let mut apis = apis(&config, previous, &mut problems);
+        let calls = calls(&config, &mut apis, &mut problems);
+        let written = written(&config, &apis, &calls, &mut problems);
         let known = Known {
             upstreams: &upstreams,
             access: &lists,
@@ -358,8 +360,7 @@ fn routes(
     let mut rules = Vec::new();
     for (written, name) in written.iter().zip(&names) {
         let (route, at) = (&*written.route, at.index(written.index));
-        let contract = written.contract.clone();
-        let made = Route::compile((route, contract), name, known, metrics, &at, problems);
+        let made = Route::compile((route, written), name, known, metrics, &at, problems);
         rules.push((route, name, on(route, listeners), made));
     }
     let doors = doors::doors(config, known.auths);
@@ -370,7 +371,7 @@ fn routes(
     }
     // Where a rule stands in the file: its route, or the section whose door it is.
     let place = |rule: usize, key: &'static str| match written.get(rule) {
-        Some(written) if written.contract.is_some() => at.index(written.index).key("api"),
+        Some(written) if written.is_operation() => at.index(written.index).key("api"),
         Some(written) => at.index(written.index).key(key),
         None => doors::place(&doors[rule - written.len()].0),
     };

@@ -7,6 +7,7 @@
 mod access_log;
 mod admin;
 mod apis;
+mod calls;
 mod compile;
 mod diff;
 mod doors;
@@ -32,6 +33,7 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 
 pub use self::{
+    calls::Translation,
     diff::Diff,
     listener::{Bind, Listener, ProxyProtocol},
     mirror::Mirror,

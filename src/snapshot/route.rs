@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Mirror, Target, compile::Known, target::target};
+use super::{
+    Mirror, Target, Translation, apis::Written, calls::translation, compile::Known, target::target,
+};
 use crate::{
     access::Access,
     auth::{Auth, Door},
@@ -30,6 +32,8 @@ pub struct Route {
     pub cache: Option<Box<Cache>>,
     /// What its requests and answers are held to.
     pub contract: Option<Arc<Operation>>,
+    /// How its clients and its origin come to understand each other.
+    pub translation: Option<Translation>,
     /// Where requests go.
     pub target: Target,
     /// Who gets a copy of what goes there.
@@ -60,6 +64,7 @@ impl Route {
             limit: Limiter::default(),
             cache: None,
             contract: None,
+            translation: None,
             mirror: None,
             rewrite: PathRewrite::default(),
             request_headers: HeaderRules::default(),
@@ -75,7 +80,7 @@ impl Route {
 
     /// Compiles a `[[route]]` at `at`.
     pub(super) fn compile(
-        (route, contract): (&config::Route, Option<Arc<Operation>>),
+        (route, written): (&config::Route, &Written<'_>),
         name: &str,
         known: &Known<'_>,
         metrics: &mut Loading<'_>,
@@ -114,8 +119,10 @@ impl Route {
             params: &params,
             at: &at.key("cache"),
         };
-        let written = route.cache.as_ref().filter(|_| target.is_some());
-        let cache = known.caches.of_route(written, place, metrics, problems);
+        let keeps = route.cache.as_ref().filter(|_| target.is_some());
+        let cache = known.caches.of_route(keeps, place, metrics, problems);
+        let (call, to) = (written.call.clone(), target.as_ref());
+        let translation = translation(route, call, to, known.config, at, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
@@ -129,7 +136,8 @@ impl Route {
             auth: auth?,
             limit: limit?,
             cache: cache?,
-            contract,
+            contract: written.contract.clone(),
+            translation,
             target: target?,
             mirror: mirror?,
             rewrite: rewrite?,

@@ -14,6 +14,7 @@ mod auth;
 mod cache;
 mod cache_disk;
 mod cache_parts;
+mod calls;
 mod cli;
 mod config;
 mod config_tests;

@@ -4,13 +4,17 @@
 //! write them for the operator.
 
 mod cache;
+mod proto;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(super) use self::cache::{Cache, CachePurge};
+pub(super) use self::{
+    cache::{Cache, CachePurge},
+    proto::{Proto, ProtoPull},
+};
 use super::{Source, exit};
 use crate::config;
 
@@ -74,6 +78,9 @@ pub(super) enum Verb {
     /// Print the hash of a password, for the users of an `[auth.NAME]` section.
     #[command(after_help = PASSWORD)]
     Password,
+    /// The types of services that speak gRPC.
+    #[command(subcommand)]
+    Proto(Proto),
     /// Ask the running gateway whether it is ready: exit code 0, or 1.
     #[command(after_help = HEALTHCHECK)]
     Healthcheck(AdminDoor),

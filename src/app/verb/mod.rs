@@ -11,6 +11,7 @@ mod key;
 mod limits;
 mod manual;
 mod password;
+mod proto;
 mod proxy;
 mod reload;
 mod shared_keys;
@@ -47,6 +48,7 @@ impl Cli {
             Verb::Proxy(arguments) => live(proxy::source(&arguments), passed),
             Verb::Key(verb) => key::key(verb),
             Verb::Password => password::password(),
+            Verb::Proto(verb) => proto::proto(&verb),
             Verb::Healthcheck(door) => healthcheck::healthcheck(&door),
             Verb::Version(arguments) => version::version(&arguments),
             Verb::Completions { shell } => manual::completions(shell),

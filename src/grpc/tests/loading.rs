@@ -39,7 +39,7 @@ fn a_set_of_descriptors_is_as_good_as_the_files() {
     let services = ["greeter.v1.Greeter".to_owned()];
     let sources = Sources { descriptors: Some(&set), services: &services, ..Sources::default() };
     let from_set = compile(&sources, &Options::default()).unwrap();
-    assert_eq!(from_set.openapi("x"), from_files.openapi("x"));
+    assert_eq!(from_set.openapi("x", ""), from_files.openapi("x", ""));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn imports_are_looked_for_in_the_folders_that_are_named_and_nowhere_else() {
     let alone = compile(&Sources { proto: &proto, ..Sources::default() }, &Options::default());
     let what = alone.unwrap_err();
     assert!(what.contains("main.proto:1:") && what.contains("shared/thing.proto"), "{what}");
-    let include = [File(at("lib"))];
+    let include = [at("lib")];
     let sources = Sources { proto: &proto, include: &include, ..Sources::default() };
     let services = compile(&sources, &Options::default()).unwrap();
     assert_eq!(services.operations.len(), 1, "services of imports are not served");
@@ -144,7 +144,7 @@ fn a_file_that_is_too_large_is_not_read_to_its_end() {
 
 #[test]
 fn the_document_says_what_the_files_say() {
-    let document = greeter(&Options::default()).openapi("Greetings");
+    let document = greeter(&Options::default()).openapi("Greetings", "");
     let get = &document["paths"]["/v1/hello/{name}"]["get"];
     assert_eq!(get["operationId"], "greeter.v1.Greeter.Hello");
     assert_eq!(get["summary"], "Says hello");

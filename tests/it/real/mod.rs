@@ -8,6 +8,7 @@ mod clients;
 mod dns;
 mod files;
 mod forward;
+mod greeter;
 mod grpc;
 mod health;
 mod http2;
@@ -64,7 +65,7 @@ fn script(name: &str) -> Command {
     let at = python.display();
     assert!(python.exists(), "there is no `{at}`: run tests/run, which installs it");
     let mut command = Command::new(python);
-    command.arg("-u").arg(root.join("tests/peers").join(name));
+    command.args(["-u", "-B"]).arg(root.join("tests/peers").join(name));
     alone(&mut command);
     command
 }
