@@ -17,6 +17,7 @@ mod cache_parts;
 mod cli;
 mod config;
 mod config_tests;
+mod contract;
 mod deadlines;
 mod demo;
 mod discovery;
