@@ -22,23 +22,25 @@ pub(super) struct Written<'a> {
     pub(super) contract: Option<Arc<Operation>>,
 }
 
-/// Compiles all `[api.NAME]`s. What was seen of their answers goes on.
-pub(super) fn apis(config: &Config, previous: Option<&Snapshot>, problems: &mut Problems) -> Apis {
+/// Compiles all `[api.NAME]`s, and gives all routes that requests meet, in the order of the file and of the
+/// documents. What was seen of answers goes on.
+pub(super) fn apis<'a>(
+    config: &'a Config,
+    previous: Option<&Snapshot>,
+    problems: &mut Problems,
+) -> (Apis, Vec<Written<'a>>) {
     let compile = |(name, section): (&String, &config::Api)| {
         let at = Path::root().key("api").key(name.clone());
         let before = previous.and_then(|before| before.apis.iter().find(|api| *api.name == **name));
         let made = Api::compile(name, section, before.map(|api| &**api), &at, problems);
         (name.clone(), made.map(Arc::new))
     };
-    config.api.iter().map(compile).collect()
+    let apis = config.api.iter().map(compile).collect();
+    let written = written(config, &apis, problems);
+    (apis, written)
 }
 
-/// All routes that requests meet, in the order of the file and of the documents.
-pub(super) fn written<'a>(
-    config: &'a Config,
-    apis: &Apis,
-    problems: &mut Problems,
-) -> Vec<Written<'a>> {
+fn written<'a>(config: &'a Config, apis: &Apis, problems: &mut Problems) -> Vec<Written<'a>> {
     let mut all = Vec::new();
     for (index, route) in config.route.iter().enumerate() {
         let Some(name) = &route.api else {
