@@ -46,6 +46,7 @@ enum Page {
     Routes,
     Limits,
     Upstreams,
+    Apis,
     Drain,
     Undrain,
     Weight,
@@ -65,6 +66,7 @@ impl Page {
             "/routes" => Self::Routes,
             "/limits" => Self::Limits,
             "/upstreams" => Self::Upstreams,
+            "/apis" => Self::Apis,
             "/drain" => Self::Drain,
             "/undrain" => Self::Undrain,
             "/weight" => Self::Weight,
@@ -118,6 +120,7 @@ pub(super) async fn answer(room: &Room, request: &Parts) -> Result<Answer, Refus
         Page::Routes => made(StatusCode::OK, JSON, routes(&house.world.load())),
         Page::Limits => made(StatusCode::OK, JSON, house.world.load().limits.page()),
         Page::Upstreams => made(StatusCode::OK, JSON, upstreams(&house.world.load())),
+        Page::Apis => made(StatusCode::OK, JSON, apis(&house.world.load())),
         Page::Drain => told(&house.world.load(), request, |to, url| to.drain(url, true))?,
         Page::Undrain => told(&house.world.load(), request, |to, url| to.drain(url, false))?,
         Page::Weight => {
@@ -154,6 +157,13 @@ fn page_of_metrics(house: &House) -> String {
 /// The public keys; none where no token is signed.
 fn jwks(world: &Snapshot) -> String {
     world.signer.as_ref().map_or_else(|| json!({ "keys": [] }), |it| it.jwks()).to_string()
+}
+
+/// The APIs, and what of their answers was not as promised.
+fn apis(world: &Snapshot) -> String {
+    let pages: Vec<_> = world.apis.iter().map(|api| api.page()).collect();
+    // Plain data into memory: it cannot fail.
+    serde_json::to_string(&pages).unwrap_or_default() + "\n"
 }
 
 /// The upstreams and how their endpoints are.

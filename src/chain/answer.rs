@@ -51,6 +51,22 @@ pub(super) enum Source {
     Translated(Box<Translated>),
 }
 
+impl Source {
+    /// Whether nothing comes of it.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Origin(body) => body.is_end_stream(),
+            Self::Kept(pieces) => pieces.length() == 0,
+            Self::Made(_)
+            | Self::Shared(_)
+            | Self::Begun(_)
+            | Self::Watched(_)
+            | Self::Translated(_) => false,
+        }
+    }
+}
+
 impl From<Bytes> for Source {
     fn from(bytes: Bytes) -> Self {
         if bytes.is_empty() { Self::Empty } else { Self::Made(bytes) }

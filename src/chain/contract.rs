@@ -159,7 +159,8 @@ impl Exchange {
         let (parts, source) = response.into_parts();
         let (status, headers) = (parts.status, &parts.headers);
         if !operation.reads_answer(status, headers) || self.method == http::Method::HEAD {
-            let wrong = operation.check_answer(status, headers, None);
+            let nothing = source.is_empty().then_some(&b""[..]);
+            let wrong = operation.check_answer(status, headers, nothing);
             self.judge_answer(look, &wrong)?;
             return Ok(Response::from_parts(parts, source));
         }

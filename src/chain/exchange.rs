@@ -32,7 +32,7 @@ use crate::{
     metrics::{Cached, Finished},
     overload::Slot,
     reject::Reject,
-    route::Query,
+    route::{Found, Query},
     snapshot::{Listener, Route, View},
     upstream::{Pool, Upstream},
 };
@@ -236,11 +236,12 @@ impl Exchange {
         Some(&self.route()?.target.way(self.way)?.upstream)
     }
 
-    /// The answer to a method that no route takes, with those that are taken.
-    pub(super) fn method_not_allowed(
+    /// The answer where no route takes the request: to a method, with those that are taken.
+    pub(super) fn nowhere(
         &mut self,
-        allowed: &[Method],
+        found: &Found<'_, '_, Route>,
     ) -> Result<Response<Source>, Reject> {
+        let Found::MethodNotAllowed { allowed } = found else { return Err(Reject::NoRoute) };
         let list: Vec<_> = allowed.iter().map(Method::as_str).collect();
         let mut response = self.problem(Reject::MethodNotAllowed);
         if let Ok(list) = HeaderValue::try_from(list.join(", ")) {

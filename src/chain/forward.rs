@@ -28,7 +28,7 @@ use crate::{
     reject::Reject,
     rewrite::{FieldValue, Template},
     route::Params,
-    snapshot::{Bind, Route, Target},
+    snapshot::{Bind, Route, Target, Way},
     upstream::{Aim, Answer, Call, Failure, Upstream},
 };
 
@@ -83,19 +83,23 @@ pub(super) fn request(
     (request, upgrade)
 }
 
-/// Tells a call what the exchange knows of it.
+/// The call of a request to its upstream, with what the exchange knows of it.
 #[inline]
-pub(super) fn address(
-    call: &mut Call<'_>,
-    exchange: &Exchange,
-    upstream: &Upstream,
+pub(super) fn call<'e>(
+    exchange: &'e Exchange,
+    way: &Way,
+    request: Request<RequestBody>,
+    upgrade: Option<&Upgrade>,
     aim: Aim,
-) -> Result<(), Reject> {
+) -> Result<Call<'e>, Reject> {
+    let protocol = upgrade.map(|upgrade| upgrade.protocol.clone());
+    let mut call = Call::new(request, &exchange.client.worker, way.timeout, protocol);
     call.aim = aim;
-    if upstream.proxy_protocol {
+    if way.upstream.proxy_protocol {
         call.introduction = Some(introduction(exchange).into());
     }
-    upstream.expire(call, exchange.started)
+    way.upstream.expire(&mut call, exchange.started)?;
+    Ok(call)
 }
 
 /// The PROXY header that names the client: its address, as trusted peers tell it, and where it came

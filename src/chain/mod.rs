@@ -61,7 +61,6 @@ use crate::{
     reject::Reject,
     route::Found,
     snapshot::{Listener, Target, View},
-    upstream::Call,
 };
 
 /// Answers a request; an error there never is, only a place for one, which the server's library asks for.
@@ -128,8 +127,7 @@ async fn run(
         // 7 match: that there is no route is said only now
         let (route, params) = match found {
             Found::Route { target, params, .. } => (target, params),
-            Found::MethodNotAllowed { allowed } => return exchange.method_not_allowed(&allowed),
-            Found::None => return Err(Reject::NoRoute),
+            nothing => return exchange.nowhere(&nothing),
         };
         if let Target::Door(door) = &route.target {
             return Box::pin(exchange.enter(door, head, body)).await;
@@ -165,9 +163,7 @@ async fn run(
     };
     let upstream = &*way.upstream;
     let (request, upgrade) = forward::request(upgrade, head, body);
-    let protocol = upgrade.as_ref().map(|upgrade| upgrade.protocol.clone());
-    let mut call = Call::new(request, &exchange.client.worker, way.timeout, protocol);
-    forward::address(&mut call, exchange, upstream, aim)?;
+    let mut call = forward::call(exchange, way, request, upgrade.as_deref(), aim)?;
     let answer = upstream.forward(&mut call).await;
     let tried = (call.tries, call.connect, call.aim);
     let ended = forward::end(exchange, upstream, upgrade, answer, tried);

@@ -238,11 +238,10 @@ fn run(
     }
     let (route, params) = match found {
         Found::Route { target, params, .. } => (target, params),
-        Found::MethodNotAllowed { allowed } => {
-            let answer = exchange.method_not_allowed(&allowed)?;
+        nothing => {
+            let answer = exchange.nowhere(&nothing)?;
             return Ok(planned.refused(exchange, Reject::MethodNotAllowed, answer));
         }
-        Found::None => return Err(Reject::NoRoute),
     };
     if let Target::Door(door) = &route.target {
         planned.note(format!("a door of Janua's own: {}", door.does()));
@@ -284,12 +283,7 @@ fn finish(
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
-    if let Some(contract) = &route.contract {
-        let has_body = announced(&head) > 0;
-        let (said, outcome) = exchange.explain_contract(contract, params, &head, has_body);
-        planned.asked = said;
-        outcome?;
-    }
+    contract(exchange, route, params, &head, planned)?;
     let split = exchange.explain_way(route, &mut head);
     let way = route.target.way(exchange.way);
     let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
@@ -299,12 +293,10 @@ fn finish(
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
     if let Some(translation) = &route.translation {
         let has_body = announced(&head) > 0;
-        planned.asked = exchange.explain_translation(translation, params, &mut head, has_body)?;
+        let said = exchange.explain_translation(translation, params, &mut head, has_body)?;
+        planned.asked = format!("{said}; ");
     }
-    let contract = match std::mem::take(&mut planned.asked) {
-        said if said.is_empty() => said,
-        said => format!("{said}; "),
-    };
+    let contract = std::mem::take(&mut planned.asked);
     planned.note(match came == head.uri {
         true => format!("{contract}the target stays `{came}`"),
         false => format!("{contract}the target `{came}` becomes `{}`", head.uri),
@@ -352,6 +344,23 @@ fn finish(
     planned.note("goes to the client");
     changes.apply(answer.headers_mut());
     Ok(Outcome::Answered(made(exchange, answer)))
+}
+
+/// What the route's contract says of the request.
+fn contract(
+    exchange: &mut Exchange,
+    route: &Route,
+    params: &Params<'_, '_>,
+    head: &Parts,
+    planned: &mut Planned<'_>,
+) -> Result<(), Reject> {
+    let Some(operation) = &route.contract else { return Ok(()) };
+    let has_body = announced(head) > 0;
+    let (said, outcome) = exchange.explain_contract(operation, params, head, has_body);
+    planned.asked.clone_from(&said);
+    outcome?;
+    planned.asked = format!("{said}; ");
+    Ok(())
 }
 
 /// What is done to a request that goes on.

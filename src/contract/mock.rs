@@ -199,5 +199,5 @@ fn number(schema: &Value) -> Value {
     let bound = |key: &str| schema.get(key).filter(|value| value.is_number()).cloned();
     let above = schema.get("exclusiveMinimum").and_then(Value::as_i64).map(|least| least + 1);
     let most = bound("maximum").filter(|most| most.as_f64().is_some_and(|most| most < 1.0));
-    bound("minimum").or(above.map(Value::from)).or(most).unwrap_or_else(|| json!(1))
+    bound("minimum").or_else(|| above.map(Value::from)).or(most).unwrap_or_else(|| json!(1))
 }

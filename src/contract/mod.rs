@@ -10,9 +10,11 @@ mod compile;
 mod dialect;
 mod document;
 mod drift;
+mod lint;
 mod mock;
 mod multipart;
 mod operation;
+mod page;
 mod parameter;
 mod read;
 mod schema;
@@ -22,6 +24,8 @@ mod shape;
 pub use self::{
     compile::{Api, Policy},
     drift::{Drift, Sample},
+    lint::{Advice, lint},
     mock::Mocked,
     operation::{Head, Operation, reason},
+    page::{OperationPage, Page},
 };

@@ -3,7 +3,7 @@
 //! The styles are those of OpenAPI (section "Style Values"), which are RFC 6570's. In: what stands in a
 //! request, as it came. Out: a value for the schema, or what is wrong.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -118,7 +118,7 @@ impl Parameter {
 
     /// Whether it takes any name in a query: an object that is told by its properties, whatever they are.
     pub(super) fn takes_all(&self) -> bool {
-        let free = self.shape.properties.as_ref().is_some_and(|fields| fields.is_empty());
+        let free = self.shape.properties.as_ref().is_some_and(BTreeMap::is_empty);
         free && self.style == Style::Form && self.explode
     }
 

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use http::{HeaderMap, uri::PathAndQuery};
-use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
 use protox::{Compiler, file::File};
 

@@ -35,19 +35,27 @@ impl Written<'_> {
     }
 }
 
-/// Compiles all `[api.NAME]`s. What was seen of their answers goes on.
-pub(super) fn apis(config: &Config, previous: Option<&Snapshot>, problems: &mut Problems) -> Apis {
+/// Compiles all `[api.NAME]`s, and gives all routes that requests meet, in the order of the file and of the
+/// documents. What was seen of answers goes on.
+pub(super) fn apis<'a>(
+    config: &'a Config,
+    previous: Option<&Snapshot>,
+    problems: &mut Problems,
+) -> (Apis, Vec<Written<'a>>) {
     let compile = |(name, section): (&String, &config::Api)| {
         let at = Path::root().key("api").key(name.clone());
         let before = previous.and_then(|before| before.apis.iter().find(|api| *api.name == **name));
         let made = Api::compile(name, section, before.map(|api| &**api), &at, problems);
         (name.clone(), made.map(Arc::new))
     };
-    config.api.iter().filter(|(_, section)| !section.is_grpc()).map(compile).collect()
+    let sections = config.api.iter().filter(|(_, section)| !section.is_grpc());
+    let mut apis: Apis = sections.map(compile).collect();
+    let calls = calls::calls(config, &mut apis, problems);
+    let written = written(config, &apis, &calls, problems);
+    (apis, written)
 }
 
-/// All routes that requests meet, in the order of the file and of the documents.
-pub(super) fn written<'a>(
+fn written<'a>(
     config: &'a Config,
     apis: &Apis,
     calls: &Calls,

@@ -11,8 +11,7 @@ use super::{
     Listener, Purpose, Route, Snapshot,
     access_log::access_log,
     admin,
-    apis::{Written, apis, written},
-    calls::calls,
+    apis::{Written, apis},
     doors,
     listener::Given,
     overload::{overload, shares},
@@ -30,7 +29,6 @@ use crate::{
     reject::Reject,
     route::{Listeners, RouteTable, Rule},
     store::{Store, Stores},
-    tls::Tickets,
     upstream::{self, Upstream},
     worker::wall,
 };
@@ -42,16 +40,16 @@ impl Snapshot {
     ///
     /// # Errors
     /// Everything that is wrong, and what somebody should look at.
+    #[expect(clippy::too_many_lines, reason = "a list: a line or two for each section")]
     pub fn compile(
         config: Config,
         purpose: Purpose,
         previous: Option<&Self>,
     ) -> Result<(Self, Problems), Problems> {
         let mut problems = Problems::new();
-        let workers = workers(&config);
-        let most_workers = previous.map_or(workers, |previous| previous.most_workers.max(workers));
+        let (workers, most_workers) = workers(&config, previous);
         let mut metrics = loading(previous, most_workers);
-        let mut tickets = previous.map_or_else(Tickets::default, |before| before.tickets.clone());
+        let mut tickets = previous.map(|before| before.tickets.clone()).unwrap_or_default();
         let via = via(&config, &mut problems);
         let lists = Lists::compile(&config, &mut metrics, &mut problems);
         let stores = stores(&config, previous, &mut metrics, &mut problems);
@@ -61,13 +59,10 @@ impl Snapshot {
         let listeners = listeners(&config, given, previous, &mut metrics, &mut problems);
         let given = (most_workers, state);
         let upstreams = upstreams(&config, given, previous, &mut metrics, &mut problems);
-        let signer = signer(&config, state, previous, &mut problems);
-        let by = (signer.as_ref(), &stores);
-        let auths = auths(&config, previous, by, &mut metrics, &mut problems);
+        let given = (state, &stores);
+        let (signer, auths) = identities(&config, given, previous, &mut metrics, &mut problems);
         let caches = caches(&config, state.is_some(), previous, &stores, &mut problems);
-        let mut apis = apis(&config, previous, &mut problems);
-        let calls = calls(&config, &mut apis, &mut problems);
-        let written = written(&config, &apis, &calls, &mut problems);
+        let (apis, written) = apis(&config, previous, &mut problems);
         let known = Known {
             upstreams: &upstreams,
             access: &lists,
@@ -76,8 +71,7 @@ impl Snapshot {
             caches: &caches,
             config: &config,
         };
-        let given = (&written[..], &listeners[..]);
-        let routes = routes(&config, given, &known, &mut metrics, &mut problems);
+        let routes = routes((&written, &listeners), &known, &mut metrics, &mut problems);
         let (log, losses) = access_log(&config, purpose, most_workers, previous, &mut problems);
         let overload = overload(&config, most_workers, previous, &mut problems);
         admin::check(&config.admin, &mut problems);
@@ -87,9 +81,9 @@ impl Snapshot {
             return Err(problems);
         };
         limits.forget();
-        let written = written.into_iter().map(|written| written.route.into_owned()).collect();
+        let rules = written.into_iter().map(|written| written.route.into_owned());
         let snapshot = Self {
-            written,
+            written: rules.collect(),
             apis: apis.into_values().flatten().collect(),
             reserved: Arc::new(reserved(&config)),
             cookies: Cookies::of(&auths),
@@ -149,10 +143,11 @@ fn loading(previous: Option<&Snapshot>, workers: usize) -> Loading<'_> {
     }
 }
 
-/// Threads that carry traffic.
-fn workers(config: &Config) -> usize {
+/// Threads that carry traffic, and the most there were of them.
+fn workers(config: &Config, previous: Option<&Snapshot>) -> (usize, usize) {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    config.server.workers.map_or_else(cores, |workers| usize::from(workers.max(1)))
+    let workers = config.server.workers.map_or_else(cores, |workers| usize::from(workers.max(1)));
+    (workers, previous.map_or(workers, |previous| previous.most_workers.max(workers)))
 }
 
 /// Seconds since 1970.
@@ -160,6 +155,7 @@ fn now() -> i64 {
     i64::try_from(wall() / 1_000).unwrap_or(i64::MAX)
 }
 
+/// What `Via` says.
 fn via(config: &Config, problems: &mut Problems) -> Option<[HeaderValue; 3]> {
     let name = &config.server.name;
     let token =
@@ -236,6 +232,19 @@ fn stores(
         (name.clone(), made)
     };
     config.store.iter().map(compile).collect()
+}
+
+/// The gateway's own keys, and ways to say who one is.
+fn identities(
+    config: &Config,
+    (state, stores): (Option<&FilePath>, &Stores),
+    previous: Option<&Snapshot>,
+    metrics: &mut Loading<'_>,
+    problems: &mut Problems,
+) -> (Option<Arc<Signer>>, Providers) {
+    let signer = signer(config, state, previous, problems);
+    let auths = auths(config, previous, (signer.as_ref(), stores), metrics, problems);
+    (signer, auths)
 }
 
 /// Ways to say who one is, by name.
@@ -342,12 +351,12 @@ fn on(route: &config::Route, listeners: &[Arc<Listener>]) -> Listeners {
 }
 
 fn routes(
-    config: &Config,
     (written, listeners): (&[Written<'_>], &[Arc<Listener>]),
     known: &Known<'_>,
     metrics: &mut Loading<'_>,
     problems: &mut Problems,
 ) -> Option<RouteTable<Route>> {
+    let config = known.config;
     let at = Path::root().key("route");
     if config.route.is_empty() {
         let problem = Problem::error(at, "there is no route, so every request would be refused");

@@ -109,6 +109,16 @@ impl Way {
     }
 }
 
+/// Answers from an API's document.
+fn mock(route: &config::Route, at: Path, problems: &mut Problems) -> Option<Target> {
+    if route.api.is_none() {
+        let problem = Problem::error(at, "only an API has examples to answer with");
+        problems.push(problem.help("api = \"NAME\", of an `[api.NAME]`"));
+        return None;
+    }
+    Some(Target::Mock)
+}
+
 /// Compiles a route's `to`.
 pub(super) fn target(
     route: &config::Route,
@@ -124,14 +134,7 @@ pub(super) fn target(
     }
     match &route.to {
         config::To::Name(name) if name == "echo" => Some(Target::Echo),
-        config::To::Name(name) if name == "mock" => {
-            if route.api.is_none() {
-                let problem = Problem::error(at, "only an API has examples to answer with");
-                problems.push(problem.help("api = \"NAME\", of an `[api.NAME]`"));
-                return None;
-            }
-            Some(Target::Mock)
-        }
+        config::To::Name(name) if name == "mock" => mock(route, at, problems),
         config::To::Name(name) => {
             Way::to(name, timeout, upstreams, &at, problems).map(Target::Upstream)
         }

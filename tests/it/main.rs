@@ -18,6 +18,7 @@ mod calls;
 mod cli;
 mod config;
 mod config_tests;
+mod contract;
 mod deadlines;
 mod demo;
 mod discovery;

@@ -52,7 +52,7 @@ fn the_reference_loads_and_shows_real_defaults() {
     assert!(report.problems().is_empty(), "{report}");
 
     // Only what is required and has no default may differ from a file without these keys.
-    let least = "[access.NAME]\n[cache.NAME]\n[limit.NAME]\n[[listener]]\n[[route]]\nto = \"http://127.0.0.1:3000\"\n\
+    let least = "[access.NAME]\n[api.NAME]\n[cache.NAME]\n[limit.NAME]\n[[listener]]\n[[route]]\nto = \"http://127.0.0.1:3000\"\n\
         [auth.NAME]\n[store.NAME]\nurl = \"redis://127.0.0.1:6379\"\n[upstream.NAME]\nendpoints = [\"http://127.0.0.1:3000\"]\n\
         [[test]]\nrequest = \"GET http://api.example.com/orders/7\"\n";
     let least = Loaded::parse("<least>", least, &|_| None).unwrap();

@@ -55,7 +55,11 @@ fn the_configurations_of_the_readme_compile_and_pass_their_tests() {
         let text = example.split("```").next().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("janua.toml");
-        std::fs::write(&path, text).unwrap();
+        let text = text.replace("/etc/janua", folder.path().to_str().unwrap());
+        std::fs::write(&path, &text).unwrap();
+        for file in ["shop.yaml", "greeter.proto"] {
+            std::fs::copy(format!("config/{file}"), folder.path().join(file)).unwrap();
+        }
         let checked = janua(&["check", "--strict", "-c", path.to_str().unwrap()]);
         let said = String::from_utf8_lossy(&checked.stderr);
         assert_eq!((checked.status.code(), &*said), (Some(0), ""), "{text}");

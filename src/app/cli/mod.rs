@@ -48,6 +48,12 @@ pub(super) enum Verb {
     /// What the running gateway keeps of answers: look at it, or make it void.
     #[command(subcommand)]
     Cache(Cache),
+    /// Show in what the answers of APIs are not what their documents promise.
+    #[command(after_help = DRIFT)]
+    Drift(Drift),
+    /// Say what is wrong with a document of OpenAPI, and what would make it a better contract.
+    #[command(after_help = LINT_API)]
+    LintApi(LintApi),
     /// Show the endpoints of the running gateway and how they are.
     #[command(after_help = UPSTREAMS)]
     Upstreams(Upstreams),
@@ -199,6 +205,29 @@ pub(super) struct Limits {
     /// As text, or as a JSON list.
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Form,
+}
+
+/// `janua drift`.
+#[derive(Args, Debug)]
+pub(super) struct Drift {
+    #[command(flatten)]
+    pub(super) door: AdminDoor,
+    /// As text, or as a JSON list.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Form,
+}
+
+/// `janua lint-api`.
+#[derive(Args, Debug)]
+pub(super) struct LintApi {
+    /// The document.
+    pub(super) file: PathBuf,
+    /// As text, or as a JSON list.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Form,
+    /// Fail on advice too, not only on errors.
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 /// `janua upstreams`.
@@ -399,6 +428,24 @@ Examples:
   janua limits --admin 127.0.0.1:2019 --format json
 
 Exit codes: 0; 1 if the gateway could not be asked.";
+
+const DRIFT: &str = "\
+Answers are looked at where `[api.NAME]` says `answers = \"report\"` or `\"enforce\"`. It is told where they \
+differ and how often, never what stands there.
+
+Examples:
+  janua drift
+  janua drift --format json
+
+Exit codes: 0; 1 if the gateway could not be asked.";
+
+const LINT_API: &str = "\
+Examples:
+  janua lint-api shop.yaml
+  janua lint-api --strict --format json shop.yaml
+
+Exit codes: 0; 78 if the document cannot be used (or, with --strict, if there is advice); 1 if it could not \
+be read.";
 
 const UPSTREAMS: &str = "\
 The gateway is found by the `admin` section of its configuration.

@@ -33,6 +33,7 @@ use crate::{
 /// The configuration, with addresses that `written` replaces by those that there are.
 const CONFIG: &str = include_str!("demo.toml");
 const POLICIES: &str = include_str!("policies.cedar");
+const SHOP: &str = include_str!("../../../config/shop.yaml");
 
 /// Where it listens unless it is told or another process does.
 const CLEAR: &str = "127.0.0.1:8080";
@@ -146,8 +147,9 @@ impl Demo {
         let folder = Folder::new().map_err(StartError::Folder)?;
         let idp = Idp::start().await.map_err(StartError::Origin)?;
         certificates::make(folder.path()).map_err(StartError::Secrets)?;
-        let policies = folder.path().join("policies.cedar");
-        fs::write(policies, POLICIES).map_err(StartError::Folder)?;
+        for (name, text) in [("policies.cedar", POLICIES), ("shop.yaml", SHOP)] {
+            fs::write(folder.path().join(name), text).map_err(StartError::Folder)?;
+        }
         let token = idp.token().map_err(StartError::Secrets)?;
         let secrets = Secrets::make(token).map_err(StartError::Secrets)?;
         let file = folder.path().join("janua.toml");
@@ -291,7 +293,7 @@ mod tests {
         let places = [CLEAR, TLS, CERTIFIED, DAWN, DUSK, IDP, STAGE, FOLDER, ADMIN, USER, HASH];
         let text = written(&places.map(|place| (place, "HERE".into())));
         assert!(!text.contains("127.0.0.1") && !text.contains("/tmp"), "{text}");
-        assert_eq!(text.matches("HERE").count(), 22, "{text}");
+        assert_eq!(text.matches("HERE").count(), 23, "{text}");
     }
 
     #[test]

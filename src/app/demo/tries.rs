@@ -114,6 +114,12 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
         curl -si HTTP/news/markets | grep -i -e ^cache-status -e edition",
         "what the origin has tagged as news is void at once",
         &["purged\n", "fwd-status=200; stored"]),
+    ("Contract", "curl -s -H 'Content-Type: application/json' -d '{\"customer\":\"\",\"lines\":[{\"article\":\"Vase\"}],\"vip\":true}' HTTP/shop/orders",
+        "an order that is not what the API's document says: 422, and everything that is wrong with it",
+        &["contract.body", "\"pointer\":\"/customer\"", "\"pointer\":\"/lines/0\"", "'vip' was unexpected"]),
+    ("Mock", "curl -s 'HTTP/shop/orders/7?trace=1'",
+        "an operation without an origin answers from the document",
+        &["\"customer\": \"Ada\"", "\"article\": \"amphora\""]),
     ("Death", "curl -s HTTP/_demo/kill/2; for i in 1 2 3 4 5 6; do curl -s HTTP/who; done; sleep 1; \
         curl -s --unix-socket ADMIN http://janua/upstreams",
         "the second origin dies: no request fails, those that find nobody go on to the first; then it is left out",

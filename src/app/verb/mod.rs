@@ -5,10 +5,12 @@ mod ask;
 mod cache;
 mod check;
 mod demo;
+mod drift;
 mod explain;
 mod healthcheck;
 mod key;
 mod limits;
+mod lint;
 mod manual;
 mod password;
 mod proto;
@@ -39,6 +41,8 @@ impl Cli {
             Verb::Explain(arguments) => explain::explain(arguments),
             Verb::Limits(arguments) => limits::limits(&arguments),
             Verb::Cache(verb) => cache::cache(&verb),
+            Verb::Drift(arguments) => drift::drift(&arguments),
+            Verb::LintApi(arguments) => lint::lint_api(&arguments),
             Verb::Upstreams(arguments) => upstreams::upstreams(&arguments),
             Verb::Drain(arguments) => upstreams::drain(&arguments),
             Verb::Weight(arguments) => upstreams::weigh(&arguments),

@@ -155,3 +155,44 @@ async fn a_browsers_client_calls_by_grpc_web() {
     client.arg(root.join("tests/peers/grpc_web_client.mjs")).arg(root.join(peers)).arg(&set);
     said(client.arg(format!("http://{}", janua.address)));
 }
+
+/// What `janua proto pull` says, and whether it went well.
+fn pull(arguments: &[&str]) -> (bool, String) {
+    let mut janua = command(env!("CARGO_BIN_EXE_janua"));
+    let output = janua.args(["proto", "pull"]).args(arguments).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test]
+async fn types_are_pulled_from_the_server_itself() {
+    let server = Server::start("greeter_server.py");
+    let folder = tempfile::tempdir().unwrap();
+    let set = folder.path().join("greeter.pb").display().to_string();
+    let address = server.url.trim_start_matches("http://");
+    for from in [address, &server.url] {
+        let said = pull(&["--from", from, "--out", &set]);
+        assert_eq!(said, (true, "greeter.v1.Greeter\n".into()));
+    }
+    let url = &server.url;
+    let upstream = format!("[upstream.greeter]\nendpoints = \"{url}\"\nprotocol = \"h2\"\n");
+    let api = format!("[api.greeter]\ndescriptors = \"{set}\"\n");
+    let route = "[[route]]\napi = \"greeter\"\nto = \"greeter\"\n";
+    let janua = Setup::new(format!("{upstream}{api}{route}")).start().await;
+    let body = json!({ "name": "Ada", "at": "2030-01-31T12:00:00Z" }).to_string();
+    let answer = ask(&janua, "POST /greeter.v1.Greeter/Hello", "", &body).await;
+    assert_eq!(value(&answer)["request"]["at"], "2030-01-31T12:00:00Z");
+    // What cannot be pulled is said, and nothing is written.
+    let none = folder.path().join("none.pb").display().to_string();
+    let plain = Server::start("grpc_server.py");
+    for (arguments, says) in [
+        (vec!["--from", address, "--out", &none, "--service", "none.None"], "the server says"),
+        (vec!["--from", &plain.url, "--out", &none], "has no reflection"),
+        (vec!["--from", "127.0.0.1:1", "--out", &none], "refused"),
+        (vec!["--from", "a b", "--out", &none], "is not a URL"),
+    ] {
+        let (well, said) = pull(&arguments);
+        assert!(!well && said.contains(says), "{arguments:?}: {said}");
+    }
+    assert!(!Path::new(&none).exists());
+}

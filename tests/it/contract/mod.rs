@@ -1,0 +1,73 @@
+//! APIs and their contracts: each operation is a route, whose requests and answers are held to the document.
+
+mod answers;
+mod policies;
+mod problems;
+mod requests;
+
+use std::path::PathBuf;
+
+use crate::support::{Janua, Message, Origin, Setup};
+
+/// The document of the shop, as a TOML string.
+fn shop() -> String {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/contract/shop.yaml");
+    format!("{:?}", file.display().to_string())
+}
+
+/// The shop before this URL, with these keys of the API.
+fn setup(to: &str, keys: &str) -> Setup {
+    Setup::new(format!(
+        "{}[api.shop]\nopenapi = {}\nsecurity = {{ key = \"partners\" }}\n{keys}\n\
+         [[route]]\napi = \"shop\"\nto = \"{to}\"\n",
+        partners(),
+        shop()
+    ))
+}
+
+/// A section that knows somebody.
+fn partners() -> String {
+    format!(
+        "[auth.partners]\napi-key = {{ header = \"x-api-key\", \
+         keys = [{{ id = \"acme\", sha256 = \"{KEY}\" }}] }}\n"
+    )
+}
+
+/// Of the key `0123456789abcdef0123456789abcdef`.
+const KEY: &str = "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9";
+
+/// The shop before an origin that takes anything.
+async fn shop_of_all(keys: &str) -> (Origin, Janua) {
+    let origin = Origin::ok().await;
+    let janua = setup(&origin.url, keys).start().await;
+    (origin, janua)
+}
+
+/// A request with a body of this type.
+async fn send(janua: &Janua, line: &str, kind: &str, body: &str) -> Message {
+    let mut client = janua.client().await;
+    let kind = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
+    let length = body.len();
+    client
+        .send(format!(
+            "{line} HTTP/1.1\r\nHost: a.example\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+    client.answer().await
+}
+
+/// What an answer says is wrong: `body /id: it is not of type "integer"`.
+fn errors(answer: &Message) -> Vec<String> {
+    let problem: serde_json::Value = serde_json::from_str(&answer.text()).unwrap_or_default();
+    let text = |error: &serde_json::Value, key: &str| {
+        error[key].as_str().map(|text| format!(" {text}")).filter(|text| text.len() > 1)
+    };
+    let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+    let told = errors.iter().map(|error| {
+        let place = ["name", "pointer"].iter().filter_map(|key| text(error, key));
+        let part = error["in"].as_str().unwrap_or_default();
+        let place: String = place.collect();
+        format!("{part}{place}: {}", error["detail"].as_str().unwrap_or_default())
+    });
+    told.collect()
+}
