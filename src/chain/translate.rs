@@ -169,10 +169,19 @@ impl Exchange {
     ) -> Result<Response<Source>, Reject> {
         let Some(speech) = self.speech.take() else { return Ok(response) };
         match *speech {
-            Speech::Call(operation, form) if operation.streams() => {
-                stream(operation, form, response)
+            Speech::Call(operation, form) => {
+                let (mut parts, source) = response.into_parts();
+                if let Some(reply) = operation.ended(parts.status, &parts.headers)? {
+                    let body = dress(&reply, &mut parts.headers);
+                    parts.status = reply.status;
+                    return Ok(Response::from_parts(parts, body));
+                }
+                let response = Response::from_parts(parts, source);
+                match operation.streams() {
+                    true => Ok(stream(operation, form, response)),
+                    false => self.message(&operation, response).await,
+                }
             }
-            Speech::Call(operation, _) => self.message(&operation, response).await,
             Speech::Web(web, _) => {
                 let (mut parts, source) = response.into_parts();
                 if !web.leave(&mut parts.headers) {
@@ -214,17 +223,8 @@ impl Exchange {
 }
 
 /// The answer of a call with a stream of messages.
-fn stream(
-    operation: Arc<Operation>,
-    form: Lines,
-    response: Response<Source>,
-) -> Result<Response<Source>, Reject> {
+fn stream(operation: Arc<Operation>, form: Lines, response: Response<Source>) -> Response<Source> {
     let (mut parts, source) = response.into_parts();
-    if let Some(reply) = operation.ended(parts.status, &parts.headers)? {
-        let body = dress(&reply, &mut parts.headers);
-        parts.status = reply.status;
-        return Ok(Response::from_parts(parts, body));
-    }
     let body = Streamed::new(operation, form, &parts.headers, Body::new(source, None, None));
     undress(&mut parts.headers);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
@@ -232,7 +232,7 @@ fn stream(
         parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     parts.status = StatusCode::OK;
-    Ok(Response::from_parts(parts, Source::Translated(Box::new(Translated::Lines(body)))))
+    Response::from_parts(parts, Source::Translated(Box::new(Translated::Lines(body))))
 }
 
 /// Puts on what a reply has for fields; gives its body.

@@ -110,8 +110,7 @@ impl Operation {
                 let what = format!("`{}` is a list, which no path can say", variable.field);
                 return Err(format!("the path `{}`: {what}", rule.path));
             }
-            let rest = rule.path.contains("**");
-            let segment = variable.is_segment(rest);
+            let segment = variable.is_segment(&template.pattern);
             let (name, pieces) = (variable.field, variable.pieces);
             variables.push(Variable { name, field, pieces, segment });
         }

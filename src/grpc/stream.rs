@@ -80,7 +80,7 @@ impl Lines {
 }
 
 impl Operation {
-    /// The answer of a stream that is over before it began, by the head of the origin's answer.
+    /// The answer of a call that is over before it began, by the head of the origin's answer.
     ///
     /// # Errors
     /// The answer is none of gRPC's.

@@ -30,9 +30,9 @@ pub(super) enum Piece {
 }
 
 impl Variable {
-    /// Whether it is one segment, whose slashes are encoded.
-    pub(super) fn is_segment(&self, rest: bool) -> bool {
-        !rest && matches!(self.pieces[..], [Piece::Param(_)])
+    /// Whether it is one segment of this pattern, whose slashes are encoded.
+    pub(super) fn is_segment(&self, pattern: &str) -> bool {
+        matches!(&self.pieces[..], [Piece::Param(name)] if !pattern.ends_with(&format!("{{{name}*}}")))
     }
 }
 

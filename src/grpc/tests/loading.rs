@@ -19,6 +19,7 @@ fn every_rule_becomes_an_operation() {
             "greeter.v1.Greeter.UpdateBook PATCH /v1/shelves/{book-name}/books/{book-name-2}",
             "greeter.v1.Greeter.ListBooks GET /v1/books:list",
             "greeter.v1.Greeter.File GET /v1/files/{name*}",
+            "greeter.v1.Greeter.Copy GET /v1/copies/{name}/{title*}",
             "greeter.v1.Greeter.Drop DELETE /v1/shelves/{name}",
             "greeter.v1.Greeter.Everything POST /greeter.v1.Greeter/Everything",
             "greeter.v1.Greeter.Count GET /v1/count",

@@ -74,6 +74,13 @@ fn path_query_and_body_become_one_message() {
             r#"{"name":"a/b%2Fc/d e"}"#,
         ),
         (
+            "GET /v1/copies/{name}/{title*}",
+            &[("name", "a%2Fb"), ("title", "c%2Fd/e")],
+            "",
+            "",
+            r#"{"name":"a/b","title":"c%2Fd/e"}"#,
+        ),
+        (
             "GET /v1/books:list",
             &[],
             "pageSize=10&volumes=LOUD&volumes=2",
