@@ -67,6 +67,23 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The next piece of one that has another within.
+    fn poll_within(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self {
+            Self::Begun(begun) => begun.poll(cx),
+            Self::Watched(watched) => watched.poll(cx),
+            Self::Translated(translated) => translated.poll(cx),
+            Self::Empty | Self::Made(_) | Self::Origin(_) | Self::Kept(_) | Self::Shared(_) => {
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
 impl From<Bytes> for Source {
     fn from(bytes: Bytes) -> Self {
         if bytes.is_empty() { Self::Empty } else { Self::Made(bytes) }
@@ -146,18 +163,12 @@ impl Body {
                     return self.break_off(BrokenOff { reject, source: None });
                 }
             },
-            Source::Begun(begun) => match begun.poll(cx) {
-                Poll::Ready(Some(Ok(frame))) => frame,
-                other => return self.pass(other),
-            },
-            Source::Watched(watched) => match watched.poll(cx) {
-                Poll::Ready(Some(Ok(frame))) => frame,
-                other => return self.pass(other),
-            },
-            Source::Translated(translated) => match translated.poll(cx) {
-                Poll::Ready(Some(Ok(frame))) => frame,
-                other => return self.pass(other),
-            },
+            Source::Begun(_) | Source::Watched(_) | Source::Translated(_) => {
+                match self.source.poll_within(cx) {
+                    Poll::Ready(Some(Ok(frame))) => frame,
+                    other => return self.pass(other),
+                }
+            }
             Source::Origin(body) => match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => {
                     self.wait();

@@ -46,7 +46,7 @@ mod ways;
 
 use std::{convert::Infallible, sync::Arc};
 
-use http::{Response, request::Parts};
+use http::{HeaderValue, Response, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
 pub use self::{
@@ -60,7 +60,8 @@ use crate::{
     message::{InFlight, RequestBody},
     reject::Reject,
     route::Found,
-    snapshot::{Listener, Target, View},
+    snapshot::{Listener, Target, View, Way},
+    upstream::Aim,
 };
 
 /// Answers a request; an error there never is, only a place for one, which the server's library asks for.
@@ -161,6 +162,20 @@ async fn run(
         };
         (way, kept.upgrade, aim, changes)
     };
+    let mut response = send(exchange, (way, aim), upgrade, head, body).await?;
+    exchange.went_by(&mut response);
+    // 11 answer: header fields for the client; the body streams on, counted
+    Ok(answer::change(response, changes))
+}
+
+/// Stage 10 of a request that goes to an upstream: its answer, as the client understands it.
+async fn send(
+    exchange: &mut Exchange,
+    (way, aim): (&Way, Aim),
+    upgrade: Option<HeaderValue>,
+    head: &mut Parts,
+    body: &mut RequestBody,
+) -> Result<Response<answer::Source>, Reject> {
     let upstream = &*way.upstream;
     let (request, upgrade) = forward::request(upgrade, head, body);
     let mut call = forward::call(exchange, way, request, upgrade.as_deref(), aim)?;
@@ -171,7 +186,5 @@ async fn run(
     if exchange.speech.is_some() {
         response = Box::pin(exchange.translate_back(response)).await?;
     }
-    exchange.went_by(&mut response);
-    // 11 answer: header fields for the client; the body streams on, counted
-    Ok(answer::change(response, changes))
+    Ok(response)
 }

@@ -292,9 +292,7 @@ fn finish(
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
     if let Some(translation) = &route.translation {
-        let has_body = announced(&head) > 0;
-        let said = exchange.explain_translation(translation, params, &mut head, has_body)?;
-        planned.asked = format!("{said}; ");
+        planned.asked = exchange.explain_translation(translation, params, &mut head)?;
     }
     let contract = std::mem::take(&mut planned.asked);
     planned.note(match came == head.uri {
@@ -383,7 +381,7 @@ fn forwards(
 }
 
 /// The size of the body that a head announces.
-fn announced(head: &Parts) -> u64 {
+pub(super) fn announced(head: &Parts) -> u64 {
     let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }

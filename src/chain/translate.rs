@@ -29,6 +29,7 @@ use super::{
     contract::{LARGE, beside},
     exchange::Exchange,
     gather::Gathered,
+    plan::announced,
 };
 use crate::{
     grpc::{Broken, Form, Lines, Operation, Refused, Reply, Streamed, Unwrapped, Web, Wrapped},
@@ -128,26 +129,25 @@ impl Exchange {
         translation: &Translation,
         params: &Params<'_, '_>,
         head: &mut Parts,
-        has_body: bool,
     ) -> Result<String, Reject> {
         match translation {
             Translation::Call(operation, _) => {
                 self.form(operation)?;
-                if has_body {
+                if announced(head) > 0 {
                     takes(&head.headers)?;
                 } else {
                     let made = operation.request(|name| params.get(name), head.uri.query(), b"");
                     made.map_err(|refused| self.refused(*refused))?;
                 }
                 call(operation, head);
-                Ok(format!("calls `{}` by gRPC", operation.id))
+                Ok(format!("calls `{}` by gRPC; ", operation.id))
             }
             Translation::Web => {
                 let web = match head.method == Method::POST {
                     true => Web::enter(&mut head.headers)?,
                     false => None,
                 };
-                let what = if web.is_some() { "gRPC-Web becomes gRPC" } else { "passes as it is" };
+                let what = if web.is_some() { "gRPC-Web becomes gRPC; " } else { "" };
                 Ok(what.into())
             }
         }

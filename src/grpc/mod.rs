@@ -25,7 +25,7 @@ mod web;
 use std::{path::PathBuf, sync::Arc};
 
 use http::{HeaderMap, header::CONTENT_TYPE, uri::PathAndQuery};
-use prost_reflect::SerializeOptions;
+use prost_reflect::{SerializeOptions, ServiceDescriptor};
 
 use self::operation::Rpc;
 pub use self::{
@@ -88,7 +88,7 @@ impl Services {
         let key = if sources.descriptors.is_some() { "descriptors" } else { "proto" };
         let before = problems.has_errors();
         let (mut operations, mut methods) = (Vec::new(), Vec::new());
-        for method in services.iter().flat_map(|service| service.methods()) {
+        for method in services.iter().flat_map(ServiceDescriptor::methods) {
             let id: Arc<str> = method.full_name().into();
             methods.push(id.clone());
             if is_off(&id) {

@@ -341,7 +341,7 @@ impl Variable {
             match piece {
                 Piece::Text(piece) => text.push_str(piece),
                 Piece::Param(name) => {
-                    text.push_str(&decoded(param(name).unwrap_or_default(), self.segment)?)
+                    text.push_str(&decoded(param(name).unwrap_or_default(), self.segment)?);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::openapi::Comments;
@@ -31,7 +31,7 @@ impl Schemas {
     pub(super) fn field(&mut self, field: &FieldDescriptor) -> Json {
         let kind = field.kind();
         if field.is_map() {
-            let value = kind.as_message().map(|entry| entry.map_entry_value_field());
+            let value = kind.as_message().map(MessageDescriptor::map_entry_value_field);
             let value = value.map_or_else(|| json!({}), |value| self.kind(&value.kind()));
             return json!({ "type": "object", "additionalProperties": value });
         }
@@ -100,7 +100,7 @@ impl Schemas {
             let marks = behavior.as_ref().filter(|behavior| options.has_extension(behavior));
             let marks = marks.map(|behavior| options.get_extension(behavior).into_owned());
             let marks = marks.as_ref().and_then(|marks| marks.as_list()).unwrap_or_default();
-            for mark in marks.iter().filter_map(|mark| mark.as_enum_number()) {
+            for mark in marks.iter().filter_map(Value::as_enum_number) {
                 match mark {
                     2 => required.push(Json::from(field.json_name())),
                     3 => schema["readOnly"] = true.into(),

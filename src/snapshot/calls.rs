@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{apis::Apis, target::Target};
+use super::{
+    apis::{Apis, Written},
+    target::Target,
+};
 use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To, UpstreamProtocol},
     contract::Api,
@@ -139,15 +142,15 @@ pub(super) fn expanded(
 
 /// The translation of a route, and what of the route does not go with it.
 pub(super) fn translation(
-    route: &config::Route,
-    call: Option<(Arc<Operation>, u64)>,
+    written: &Written<'_>,
     target: Option<&Target>,
     config: &Config,
     at: &Path,
     problems: &mut Problems,
 ) -> Option<Translation> {
+    let route = &*written.route;
     let web = route.translate.map(|config::Translate::GrpcWeb| Translation::Web);
-    let call = call.map(|(operation, most)| Translation::Call(operation, most));
+    let call = written.call.clone().map(|(operation, most)| Translation::Call(operation, most));
     if let (Some(_), true) = (&web, route.api.is_some()) {
         let what = "the routes of an API are translated as its section says";
         problems.push(Problem::error(at.key("translate"), what));

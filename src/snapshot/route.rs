@@ -121,8 +121,7 @@ impl Route {
         };
         let keeps = route.cache.as_ref().filter(|_| target.is_some());
         let cache = known.caches.of_route(keeps, place, metrics, problems);
-        let (call, to) = (written.call.clone(), target.as_ref());
-        let translation = translation(route, call, to, known.config, at, problems);
+        let translation = translation(written, target.as_ref(), known.config, at, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {

@@ -4,6 +4,7 @@
 //! write them for the operator.
 
 mod cache;
+mod key;
 mod proto;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -13,10 +14,10 @@ use clap_complete::Shell;
 
 pub(super) use self::{
     cache::{Cache, CachePurge},
+    key::{Key, KeyPlace, KeyStore, NewKey},
     proto::{Proto, ProtoPull},
 };
 use super::{Source, exit};
-use crate::config;
 
 /// A reverse proxy and API gateway: one TOML file in, every request through one fixed chain.
 #[derive(Debug, Parser)]
@@ -292,69 +293,6 @@ pub(super) struct Proxy {
     pub(super) listen: SocketAddr,
 }
 
-/// `janua key`.
-#[derive(Debug, Subcommand)]
-pub(super) enum Key {
-    /// Make a key. It is shown once, here; stored is only its digest.
-    #[command(after_help = KEY_NEW)]
-    New(NewKey),
-    /// List the keys of a file or a store.
-    List(KeyPlace),
-    /// Revoke a key. It stays where it is, for the record; in a file, a reload makes it hold.
-    Revoke {
-        #[command(flatten)]
-        place: KeyPlace,
-        /// The key's id.
-        id: String,
-    },
-}
-
-/// Where keys are.
-#[derive(Args, Debug)]
-pub(super) struct KeyPlace {
-    /// A file of keys.
-    #[arg(long, required_unless_present = "store", conflicts_with = "store")]
-    pub(super) file: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) store: KeyStore,
-}
-
-/// A store of keys.
-#[derive(Args, Debug)]
-pub(super) struct KeyStore {
-    /// A store of the configuration, `[store.NAME]`.
-    #[arg(long, value_name = "NAME")]
-    pub(super) store: Option<String>,
-    /// What the keys' names in the store begin with; by default what the section of the configuration
-    /// says that uses the store.
-    #[arg(long, requires = "store", value_name = "TEXT")]
-    pub(super) prefix: Option<String>,
-    #[command(flatten)]
-    pub(super) config: ConfigFile,
-}
-
-/// `janua key new`.
-#[derive(Args, Debug)]
-pub(super) struct NewKey {
-    /// Whose it is.
-    #[arg(long)]
-    pub(super) owner: String,
-    /// Its roles.
-    #[arg(long, value_delimiter = ',', value_name = "ROLE,..")]
-    pub(super) roles: Vec<String>,
-    /// Its scopes.
-    #[arg(long, value_delimiter = ',', value_name = "SCOPE,..")]
-    pub(super) scopes: Vec<String>,
-    /// When it ends: after this time. Without it, never.
-    #[arg(long, value_name = "90d")]
-    pub(super) expires: Option<config::Duration>,
-    /// Add its line to this file, which is made if need be.
-    #[arg(long, conflicts_with = "store")]
-    pub(super) file: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) store: KeyStore,
-}
-
 /// `janua version`.
 #[derive(Args, Debug)]
 pub(super) struct Version {
@@ -369,16 +307,6 @@ It is read from the terminal, unseen, or from standard input, up to the end of t
 Examples:
   janua password
   printf %s \"$PASSWORD\" | janua password";
-
-const KEY_NEW: &str = "\
-The key goes to standard output, and so does the line to store, unless there is a file or a store for \
-it. A running gateway takes it up with the next reload, or at once from a store. Of two keys of one owner both hold, so that clients \
-can change from one to the other.
-
-Examples:
-  janua key new --owner acme --roles buyer --expires 90d --file /etc/janua/keys && janua reload
-  janua key revoke --file /etc/janua/keys acme-7f3k && janua reload
-  janua key new --owner acme --store shared -c /etc/janua/janua.toml";
 
 const RUN: &str = "\
 Examples:

@@ -104,7 +104,7 @@ pub(crate) fn unchunk(bytes: &[u8]) -> Option<(Vec<u8>, Vec<(String, String)>, u
     let mut data = Vec::new();
     let mut at = 0;
     loop {
-        let end = at + find(&bytes[at..], b"\r\n")?;
+        let end = at + find(bytes.get(at..)?, b"\r\n")?;
         let size = String::from_utf8_lossy(&bytes[at..end]).into_owned();
         let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
         at = end + 2;
