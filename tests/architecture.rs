@@ -19,8 +19,8 @@ const RANKS: &[(u8, &[&str])] = &[
     (
         4,
         &[
-            "access", "auth", "cache", "contract", "limit", "rewrite", "route", "split", "tls",
-            "upstream",
+            "access", "auth", "cache", "contract", "limit", "portal", "rewrite", "route", "split",
+            "tls", "upstream",
         ],
     ),
     (3, &["balance", "discovery", "health", "key", "overload", "store"]),

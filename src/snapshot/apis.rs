@@ -4,10 +4,11 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use super::Snapshot;
+use super::{Snapshot, portal::pages};
 use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To},
     contract::{Api, Operation, Policy},
+    portal::Page,
 };
 
 /// APIs by name; none for a name whose section is wrong.
@@ -15,11 +16,30 @@ pub(super) type Apis = BTreeMap<String, Option<Arc<Api>>>;
 
 /// A route that requests meet.
 pub(super) struct Written<'a> {
-    /// The `[[route]]` that it stands in.
-    pub(super) index: usize,
+    /// Where it was written.
+    pub(super) at: Path,
     pub(super) route: Cow<'a, config::Route>,
     /// The operation that it is for.
     pub(super) contract: Option<Arc<Operation>>,
+    /// The page of Janua's own that it leads to.
+    pub(super) page: Option<Arc<Page>>,
+}
+
+impl Written<'_> {
+    /// The route to a page of the portal.
+    pub(super) fn page(route: config::Route, page: Arc<Page>) -> Self {
+        let at = Path::root().key("docs");
+        Written { at, route: Cow::Owned(route), contract: None, page: Some(page) }
+    }
+
+    /// Where a key of it stands.
+    pub(super) fn place(&self, key: &'static str) -> Path {
+        match (&self.contract, &self.page) {
+            (Some(_), _) => self.at.key("api"),
+            (_, Some(_)) if !["access", "auth", "allow"].contains(&key) => self.at.key("path"),
+            _ => self.at.key(key),
+        }
+    }
 }
 
 /// Compiles all `[api.NAME]`s, and gives all routes that requests meet, in the order of the file and of the
@@ -36,18 +56,35 @@ pub(super) fn apis<'a>(
         (name.clone(), made.map(Arc::new))
     };
     let apis = config.api.iter().map(compile).collect();
-    let written = written(config, &apis, problems);
+    let mut written = written(config, &apis, problems);
+    unused(&apis, &written, problems);
+    written.extend(pages(config, &apis, &written, problems));
     (apis, written)
+}
+
+/// Operations without a route, since none stands for their API.
+fn unused(apis: &Apis, written: &[Written<'_>], problems: &mut Problems) {
+    for api in apis.values().flatten() {
+        let of = |written: &Written<'_>| {
+            written.contract.as_ref().is_some_and(|operation| operation.api == api.name)
+        };
+        if !written.iter().any(of) {
+            let at = Path::root().key("api").key(api.name.to_string());
+            let what = format!("no route stands for the API `{}`, so nobody can use it", api.name);
+            let help = format!("[[route]]\napi = \"{}\"\nto = \"an upstream\"", api.name);
+            problems.push(Problem::finding(at, what).help(help));
+        }
+    }
 }
 
 fn written<'a>(config: &'a Config, apis: &Apis, problems: &mut Problems) -> Vec<Written<'a>> {
     let mut all = Vec::new();
     for (index, route) in config.route.iter().enumerate() {
+        let at = Path::root().key("route").index(index);
         let Some(name) = &route.api else {
-            all.push(Written { index, route: Cow::Borrowed(route), contract: None });
+            all.push(Written { at, route: Cow::Borrowed(route), contract: None, page: None });
             continue;
         };
-        let at = Path::root().key("route").index(index);
         let Some(known) = apis.get(name) else {
             let problem = Problem::error(at.key("api"), format!("there is no API `{name}`"));
             let names = apis.keys().map(String::as_str);
@@ -66,9 +103,10 @@ fn written<'a>(config: &'a Config, apis: &Apis, problems: &mut Problems) -> Vec<
         }
         let policies = known.iter().flat_map(|api| &api.policies);
         all.extend(policies.map(|policy| Written {
-            index,
+            at: at.clone(),
             route: Cow::Owned(expanded(route, name, policy)),
             contract: Some(policy.operation.clone()),
+            page: None,
         }));
     }
     all
