@@ -121,7 +121,7 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
         "an operation without an origin answers from the document",
         &["\"customer\": \"Ada\"", "\"article\": \"amphora\""]),
     ("Portal", "curl -s HTTP/docs/shop/openapi.json; curl -s HTTP/docs",
-        "the API as this gateway means it, limits and all; open HTTP/docs in a browser to read and try it",
+        "the API as this gateway means it, limits and all; /docs is for a browser",
         &["**Limit**: 10/s", "<a href=\"/docs/shop\">Shop</a>"]),
     ("Death", "curl -s HTTP/_demo/kill/2; for i in 1 2 3 4 5 6; do curl -s HTTP/who; done; sleep 1; \
         curl -s --unix-socket ADMIN http://janua/upstreams",
