@@ -140,7 +140,7 @@ impl State {
             for waiter in std::mem::take(&mut slot.waiters) {
                 let Waiter { claim, .. } = waiter;
                 let rate = claim.terms.rate.unwrap_or(order.rate);
-                match slot.pot.draw(rate, claim.cost, now) {
+                match slot.pot.draw_answered(rate, claim.cost) {
                     Err(Blocked::Ask) => slot.waiters.push(waiter),
                     drawn => told.push((waiter, drawn)),
                 }
