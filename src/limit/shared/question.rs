@@ -136,6 +136,7 @@ impl State {
         let now = self.time(Instant::now());
         let mut told = Vec::new();
         if let Some(slot) = shared.slots.of(key).get(key) {
+            slot.alone = false;
             slot.pot.settle(order, granted, owed, lease, now);
             for waiter in std::mem::take(&mut slot.waiters) {
                 let Waiter { claim, .. } = waiter;
