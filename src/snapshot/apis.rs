@@ -8,10 +8,19 @@ use super::Snapshot;
 use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To},
     contract::{Api, Operation, Policy},
+    translate::{Translation, soap::Service},
 };
 
 /// APIs by name; none for a name whose section is wrong.
-pub(super) type Apis = BTreeMap<String, Option<Arc<Api>>>;
+pub(super) type Apis = BTreeMap<String, Option<Known>>;
+
+/// What an API is.
+pub(super) struct Known {
+    /// Its operations, if they are routes.
+    pub(super) api: Option<Arc<Api>>,
+    /// The SOAP service that is on one side of it, if there is one.
+    service: Option<Service>,
+}
 
 /// A route that requests meet.
 pub(super) struct Written<'a> {
@@ -20,6 +29,8 @@ pub(super) struct Written<'a> {
     pub(super) route: Cow<'a, config::Route>,
     /// The operation that it is for.
     pub(super) contract: Option<Arc<Operation>>,
+    /// What its origin speaks, or its clients.
+    pub(super) translation: Option<Translation>,
 }
 
 /// Compiles all `[api.NAME]`s, and gives all routes that requests meet, in the order of the file and of the
@@ -32,19 +43,60 @@ pub(super) fn apis<'a>(
     let compile = |(name, section): (&String, &config::Api)| {
         let at = Path::root().key("api").key(name.clone());
         let before = previous.and_then(|before| before.apis.iter().find(|api| *api.name == **name));
-        let made = Api::compile(name, section, before.map(|api| &**api), &at, problems);
-        (name.clone(), made.map(Arc::new))
+        let Ok(service) = service(name, section, &at, problems) else {
+            return (name.clone(), None);
+        };
+        if service.as_ref().is_some_and(|service| service.door.is_some()) {
+            return (name.clone(), Some(Known { api: None, service }));
+        }
+        let made = service.as_ref().map(|service| &service.document);
+        let made = Api::compile(name, section, (before.map(|api| &**api), made), &at, problems);
+        (name.clone(), made.map(|api| Known { api: Some(Arc::new(api)), service }))
     };
     let apis = config.api.iter().map(compile).collect();
     let written = written(config, &apis, problems);
     (apis, written)
 }
 
+/// Something is wrong, and said.
+struct Said;
+
+/// The SOAP service that an API is, if it is one.
+fn service(
+    name: &str,
+    section: &config::Api,
+    at: &Path,
+    problems: &mut Problems,
+) -> Result<Option<Service>, Said> {
+    if section.wsdl.is_none() {
+        let has = |own: &config::Operation| own.method.is_some() || own.path.is_some();
+        for (operation, _) in section.operations.iter().filter(|(_, own)| has(own)) {
+            let at = at.key("operations").key(operation.clone());
+            let what = format!("the document of `{name}` says how `{operation}` is called");
+            let help = "`method` and `path` are for an API with a `wsdl`";
+            problems.push(Problem::error(at, what).help(help));
+        }
+        return Ok(None);
+    }
+    if section.openapi.is_some() {
+        let what = format!("`{name}` has two contracts");
+        problems.push(Problem::error(at.key("wsdl"), what).help("`openapi` or `wsdl`"));
+        return Err(Said);
+    }
+    Service::compile(section, at, problems).map(Some).ok_or(Said)
+}
+
+/// All routes that requests meet, in the order of the file and of the documents.
 fn written<'a>(config: &'a Config, apis: &Apis, problems: &mut Problems) -> Vec<Written<'a>> {
     let mut all = Vec::new();
     for (index, route) in config.route.iter().enumerate() {
         let Some(name) = &route.api else {
-            all.push(Written { index, route: Cow::Borrowed(route), contract: None });
+            all.push(Written {
+                index,
+                route: Cow::Borrowed(route),
+                contract: None,
+                translation: None,
+            });
             continue;
         };
         let at = Path::root().key("route").index(index);
@@ -64,14 +116,36 @@ fn written<'a>(config: &'a Config, apis: &Apis, problems: &mut Problems) -> Vec<
                 problems.push(Problem::error(at.key(key), what).help(help));
             }
         }
-        let policies = known.iter().flat_map(|api| &api.policies);
+        let service = known.as_ref().and_then(|known| known.service.as_ref());
+        let door = service.and_then(|service| service.door.clone());
+        let path = config.api.get(name).and_then(|section| section.soap.door.as_ref());
+        if let (Some(door), Some(path)) = (door, path) {
+            let route = Cow::Owned(at_door(route, name, path));
+            let translation = Some(Translation::Door(door));
+            all.push(Written { index, route, contract: None, translation });
+            continue;
+        }
+        let call = |id: &str| service.and_then(|service| service.operation(id)).cloned();
+        let apis = known.iter().filter_map(|known| known.api.as_ref());
+        let policies = apis.flat_map(|api| &api.policies);
         all.extend(policies.map(|policy| Written {
             index,
             route: Cow::Owned(expanded(route, name, policy)),
             contract: Some(policy.operation.clone()),
+            translation: call(&policy.operation.id).map(Translation::Soap),
         }));
     }
     all
+}
+
+/// The route to a door for clients that speak SOAP.
+fn at_door(route: &config::Route, api: &str, path: &str) -> config::Route {
+    config::Route {
+        name: Some(route.name.clone().unwrap_or_else(|| api.to_owned())),
+        path: OneOrMany(vec![path.to_owned()]),
+        methods: OneOrMany(vec!["GET".to_owned(), "POST".to_owned()]),
+        ..route.clone()
+    }
 }
 
 /// The route of an operation: what stands at the API's route, and what is different for it.

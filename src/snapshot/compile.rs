@@ -84,7 +84,7 @@ impl Snapshot {
         let rules = written.into_iter().map(|written| written.route.into_owned());
         let snapshot = Self {
             written: rules.collect(),
-            apis: apis.into_values().flatten().collect(),
+            apis: apis.into_values().flatten().filter_map(|known| known.api).collect(),
             reserved: Arc::new(reserved(&config)),
             cookies: Cookies::of(&auths),
             config,
@@ -369,8 +369,8 @@ fn routes(
     let mut rules = Vec::new();
     for (written, name) in written.iter().zip(&names) {
         let (route, at) = (&*written.route, at.index(written.index));
-        let contract = written.contract.clone();
-        let made = Route::compile((route, contract), name, known, metrics, &at, problems);
+        let stands_for = (written.contract.clone(), written.translation.clone());
+        let made = Route::compile((route, stands_for), name, known, metrics, &at, problems);
         rules.push((route, name, on(route, listeners), made));
     }
     let doors = doors::doors(config, known.auths);
