@@ -24,6 +24,7 @@ const RANKS: &[(u8, &[&str])] = &[
             "cache",
             "contract",
             "limit",
+            "portal",
             "rewrite",
             "route",
             "split",

@@ -327,6 +327,10 @@ fn finish(
             planned.note(format!("nowhere: answers with an example, {}", answer.status()));
             answer
         }
+        Target::Page(page) => {
+            planned.note("nowhere: answers with a page of the portal");
+            page.answer(&head.headers).map(Source::from)
+        }
         // They were said before.
         Target::Door(_) | Target::Upstream(_) | Target::Fork(_) => return Err(Reject::Internal),
         Target::Echo => {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     auth::Allow,
     cache::CacheUse,
+    docs::Audience,
     enforce::Enforce,
     limit::LimitUse,
     soap::Soap,
@@ -47,6 +48,9 @@ pub struct Api {
     pub max_body: ByteSize,
     /// How deep a body of JSON may be nested.
     pub max_depth: u8,
+    /// Who may see its documentation, in place of what `[docs]` says. The portal's first page shows only APIs without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
     /// What is different for an operation, by its `operationId`, or by `"GET /orders/{id}"` where it has none. What stands here counts before the document's `x-janua-auth`, `x-janua-limit` and `x-janua-cache`, and these before the route's own keys.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub operations: BTreeMap<String, Operation>,
@@ -65,6 +69,7 @@ impl Default for Api {
             unknown_query: Unknown::default(),
             max_body: ByteSize(1 << 20),
             max_depth: 64,
+            audience: None,
             operations: BTreeMap::new(),
         }
     }

@@ -13,6 +13,7 @@ mod breaker;
 mod cache;
 mod check;
 mod discovery;
+mod docs;
 mod enforce;
 mod file;
 mod finding;
@@ -69,6 +70,7 @@ pub use self::{
         Cache, CacheDisk, CacheIgnore, CacheMethod, CacheQuery, CacheRules, CacheTtl, CacheUse,
     },
     discovery::{Discovery, Family, Scheme},
+    docs::{Audience, Docs},
     enforce::Enforce,
     file::{read_file, read_file_up_to, read_text_file},
     forward::Forward,
@@ -147,6 +149,8 @@ pub struct Config {
     /// APIs and their contracts, for `api` of routes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub api: BTreeMap<String, Api>,
+    /// The portal that shows APIs.
+    pub docs: Docs,
     /// Where addresses are, for access lists by country or autonomous system.
     pub geoip: GeoIp,
     /// Which requests go where.

@@ -23,6 +23,8 @@ pub struct Api {
     pub title: String,
     /// The document's version of it.
     pub version: String,
+    /// What stands before all its paths.
+    pub base: String,
     /// The document.
     pub document: Arc<Value>,
     /// Its operations.
@@ -144,7 +146,8 @@ impl Api {
         let text = |key: &str| document.root["info"][key].as_str().unwrap_or_default().to_owned();
         let (title, version) = (text("title"), text("version"));
         let title = if title.is_empty() { name.to_owned() } else { title };
-        Ok(Self { name: name.into(), title, version, document: Arc::new(document.root), policies })
+        let document = Arc::new(document.root);
+        Ok(Self { name: name.into(), title, version, base, document, policies })
     }
 
     /// What is said of operations that there are none of.

@@ -4,33 +4,54 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use super::Snapshot;
+use super::{Snapshot, portal::pages};
 use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To},
     contract::{Api, Operation, Policy},
+    portal::Page,
     translate::{Translation, soap::Service},
 };
 
-/// APIs by name; none for a name whose section is wrong.
-pub(super) type Apis = BTreeMap<String, Option<Known>>;
+/// APIs by name; none for a name whose section is wrong, or whose clients speak SOAP.
+pub(super) type Apis = BTreeMap<String, Option<Arc<Api>>>;
 
-/// What an API is.
-pub(super) struct Known {
-    /// Its operations, if they are routes.
-    pub(super) api: Option<Arc<Api>>,
-    /// The SOAP service that is on one side of it, if there is one.
-    service: Option<Service>,
-}
+/// SOAP services, on one side of an API, by its name.
+type Services = BTreeMap<String, Service>;
 
 /// A route that requests meet.
 pub(super) struct Written<'a> {
-    /// The `[[route]]` that it stands in.
-    pub(super) index: usize,
+    /// Where it was written.
+    pub(super) at: Path,
     pub(super) route: Cow<'a, config::Route>,
     /// The operation that it is for.
     pub(super) contract: Option<Arc<Operation>>,
     /// What its origin speaks, or its clients.
     pub(super) translation: Option<Translation>,
+    /// The page of Janua's own that it leads to.
+    pub(super) page: Option<Arc<Page>>,
+}
+
+impl Written<'_> {
+    /// The route to a page of the portal.
+    pub(super) fn page(route: config::Route, page: Arc<Page>) -> Self {
+        let at = Path::root().key("docs");
+        Written {
+            at,
+            route: Cow::Owned(route),
+            contract: None,
+            translation: None,
+            page: Some(page),
+        }
+    }
+
+    /// Where a key of it stands.
+    pub(super) fn place(&self, key: &'static str) -> Path {
+        match (&self.contract, &self.page) {
+            (Some(_), _) => self.at.key("api"),
+            (_, Some(_)) if !["access", "auth", "allow"].contains(&key) => self.at.key("path"),
+            _ => self.at.key(key),
+        }
+    }
 }
 
 /// Compiles all `[api.NAME]`s, and gives all routes that requests meet, in the order of the file and of the
@@ -40,6 +61,7 @@ pub(super) fn apis<'a>(
     previous: Option<&Snapshot>,
     problems: &mut Problems,
 ) -> (Apis, Vec<Written<'a>>) {
+    let mut services = Services::new();
     let compile = |(name, section): (&String, &config::Api)| {
         let at = Path::root().key("api").key(name.clone());
         let before = previous.and_then(|before| before.apis.iter().find(|api| *api.name == **name));
@@ -47,14 +69,18 @@ pub(super) fn apis<'a>(
             return (name.clone(), None);
         };
         if service.as_ref().is_some_and(|service| service.door.is_some()) {
-            return (name.clone(), Some(Known { api: None, service }));
+            services.extend(service.map(|service| (name.clone(), service)));
+            return (name.clone(), None);
         }
         let made = service.as_ref().map(|service| &service.document);
         let made = Api::compile(name, section, (before.map(|api| &**api), made), &at, problems);
-        (name.clone(), made.map(|api| Known { api: Some(Arc::new(api)), service }))
+        services.extend(service.map(|service| (name.clone(), service)));
+        (name.clone(), made.map(Arc::new))
     };
     let apis = config.api.iter().map(compile).collect();
-    let written = written(config, &apis, problems);
+    let mut written = written(config, (&apis, &services), problems);
+    unused(&apis, &written, problems);
+    written.extend(pages(config, &apis, &written, problems));
     (apis, written)
 }
 
@@ -86,20 +112,35 @@ fn service(
     Service::compile(section, at, problems).map(Some).ok_or(Said)
 }
 
+/// Operations without a route, since none stands for their API.
+fn unused(apis: &Apis, written: &[Written<'_>], problems: &mut Problems) {
+    for api in apis.values().flatten() {
+        let of = |written: &Written<'_>| {
+            written.contract.as_ref().is_some_and(|operation| operation.api == api.name)
+        };
+        if !written.iter().any(of) {
+            let at = Path::root().key("api").key(api.name.to_string());
+            let what = format!("no route stands for the API `{}`, so nobody can use it", api.name);
+            let help = format!("[[route]]\napi = \"{}\"\nto = \"an upstream\"", api.name);
+            problems.push(Problem::finding(at, what).help(help));
+        }
+    }
+}
+
 /// All routes that requests meet, in the order of the file and of the documents.
-fn written<'a>(config: &'a Config, apis: &Apis, problems: &mut Problems) -> Vec<Written<'a>> {
+fn written<'a>(
+    config: &'a Config,
+    (apis, services): (&Apis, &Services),
+    problems: &mut Problems,
+) -> Vec<Written<'a>> {
     let mut all = Vec::new();
     for (index, route) in config.route.iter().enumerate() {
+        let at = Path::root().key("route").index(index);
         let Some(name) = &route.api else {
-            all.push(Written {
-                index,
-                route: Cow::Borrowed(route),
-                contract: None,
-                translation: None,
-            });
+            let route = Cow::Borrowed(route);
+            all.push(Written { at, route, contract: None, translation: None, page: None });
             continue;
         };
-        let at = Path::root().key("route").index(index);
         let Some(known) = apis.get(name) else {
             let problem = Problem::error(at.key("api"), format!("there is no API `{name}`"));
             let names = apis.keys().map(String::as_str);
@@ -116,23 +157,23 @@ fn written<'a>(config: &'a Config, apis: &Apis, problems: &mut Problems) -> Vec<
                 problems.push(Problem::error(at.key(key), what).help(help));
             }
         }
-        let service = known.as_ref().and_then(|known| known.service.as_ref());
+        let service = services.get(name);
         let door = service.and_then(|service| service.door.clone());
         let path = config.api.get(name).and_then(|section| section.soap.door.as_ref());
         if let (Some(door), Some(path)) = (door, path) {
             let route = Cow::Owned(at_door(route, name, path));
             let translation = Some(Translation::Door(door));
-            all.push(Written { index, route, contract: None, translation });
+            all.push(Written { at, route, contract: None, translation, page: None });
             continue;
         }
         let call = |id: &str| service.and_then(|service| service.operation(id)).cloned();
-        let apis = known.iter().filter_map(|known| known.api.as_ref());
-        let policies = apis.flat_map(|api| &api.policies);
+        let policies = known.iter().flat_map(|api| &api.policies);
         all.extend(policies.map(|policy| Written {
-            index,
+            at: at.clone(),
             route: Cow::Owned(expanded(route, name, policy)),
             contract: Some(policy.operation.clone()),
             translation: call(&policy.operation.id).map(Translation::Soap),
+            page: None,
         }));
     }
     all

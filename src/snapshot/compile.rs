@@ -84,7 +84,7 @@ impl Snapshot {
         let rules = written.into_iter().map(|written| written.route.into_owned());
         let snapshot = Self {
             written: rules.collect(),
-            apis: apis.into_values().flatten().filter_map(|known| known.api).collect(),
+            apis: apis.into_values().flatten().collect(),
             reserved: Arc::new(reserved(&config)),
             cookies: Cookies::of(&auths),
             config,
@@ -368,9 +368,8 @@ fn routes(
     let names = route::names(written.iter().map(|written| &*written.route));
     let mut rules = Vec::new();
     for (written, name) in written.iter().zip(&names) {
-        let (route, at) = (&*written.route, at.index(written.index));
-        let stands_for = (written.contract.clone(), written.translation.clone());
-        let made = Route::compile((route, stands_for), name, known, metrics, &at, problems);
+        let route = &*written.route;
+        let made = Route::compile(written, name, known, metrics, problems);
         rules.push((route, name, on(route, listeners), made));
     }
     let doors = doors::doors(config, known.auths);
@@ -381,8 +380,7 @@ fn routes(
     }
     // Where a rule stands in the file: its route, or the section whose door it is.
     let place = |rule: usize, key: &'static str| match written.get(rule) {
-        Some(written) if written.contract.is_some() => at.index(written.index).key("api"),
-        Some(written) => at.index(written.index).key(key),
+        Some(written) => written.place(key),
         None => doors::place(&doors[rule - written.len()].0),
     };
     // A rule whose target is wrong takes part all the same, so that its ties are found now too.

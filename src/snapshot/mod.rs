@@ -13,6 +13,7 @@ mod doors;
 mod listener;
 mod mirror;
 mod overload;
+mod portal;
 mod route;
 mod target;
 

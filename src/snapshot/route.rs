@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Mirror, Target, compile::Known, target::target};
+use super::{Mirror, Target, apis::Written, compile::Known, target::target};
 use crate::{
     access::Access,
     auth::{Auth, Door},
@@ -77,17 +77,20 @@ impl Route {
         }
     }
 
-    /// Compiles a `[[route]]` at `at`.
+    /// Compiles a route that was written.
     pub(super) fn compile(
-        (route, (contract, translated)): (&config::Route, StandsFor),
+        written: &Written<'_>,
         name: &str,
         known: &Known<'_>,
         metrics: &mut Loading<'_>,
-        at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
+        let (route, at) = (&*written.route, &written.at);
         let params = route::parameters(route);
-        let target = target(route, &params, known.upstreams, at, problems);
+        let target = match &written.page {
+            Some(page) => Some(Target::Page(page.clone())),
+            None => target(route, &params, known.upstreams, at, problems),
+        };
         for way in target.iter().flat_map(Target::ways) {
             let asks = !route.auth.is_empty();
             if let Some((message, help)) = way.upstream.check_route(name, &params, asks) {
@@ -118,9 +121,9 @@ impl Route {
             params: &params,
             at: &at.key("cache"),
         };
-        let written = route.cache.as_ref().filter(|_| target.is_some());
-        let cache = known.caches.of_route(written, place, metrics, problems);
-        let translation = translation(route, translated, at, problems);
+        let wanted = route.cache.as_ref().filter(|_| target.is_some());
+        let cache = known.caches.of_route(wanted, place, metrics, problems);
+        let translation = translation(route, written.translation.clone(), at, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
@@ -134,7 +137,7 @@ impl Route {
             auth: auth?,
             limit: limit?,
             cache: cache?,
-            contract,
+            contract: written.contract.clone(),
             translation,
             target: target?,
             mirror: mirror?,
@@ -148,9 +151,6 @@ impl Route {
         })
     }
 }
-
-/// The operation that a route is for, and how that is translated.
-type StandsFor = (Option<Arc<Operation>>, Option<Translation>);
 
 /// What the origin speaks, if clients may speak something else.
 fn translation(

@@ -14,6 +14,7 @@ mod http2;
 mod killed;
 mod login;
 mod nginx;
+mod portal;
 mod proxied;
 mod restarts;
 mod soap;
