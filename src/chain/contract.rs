@@ -20,7 +20,7 @@ use crate::{
 
 /// Bodies from here on are looked at beside the workers, which have others to serve: 128 KiB of JSON take
 /// about a millisecond.
-const LARGE: usize = 128 << 10;
+pub(super) const LARGE: usize = 128 << 10;
 
 /// How many of these are looked at at a time; others wait, and count among the bytes in flight.
 static BESIDE: LazyLock<Semaphore> = LazyLock::new(|| {
@@ -206,7 +206,9 @@ async fn look_at_answer(
 }
 
 /// Does something beside the workers, as many at a time as there are cores.
-async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Reject> {
+pub(super) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Reject> {
     let room = BESIDE.acquire().await.map_err(|_| Reject::Internal)?;
     let done = tokio::task::spawn_blocking(work).await.map_err(|_| Reject::Internal)?;
     drop(room);

@@ -33,6 +33,7 @@ use crate::{
     reject::Reject,
     route::{Found, Query},
     snapshot::{Listener, Route, View},
+    translate::Spoken,
     upstream::{Pool, Upstream},
 };
 
@@ -92,6 +93,8 @@ pub struct Exchange {
     pub(super) denial: Option<Arc<Denial>>,
     /// What its contract says is wrong with it.
     pub(super) violations: Option<Box<Violations>>,
+    /// What its client speaks, where the origin may speak something else.
+    pub(super) spoken: Option<Spoken>,
     /// Whether it has a place in the gateway, and the bytes that it may hold there.
     pub(super) entered: bool,
     pub(super) held: u64,
@@ -161,6 +164,7 @@ impl Exchange {
             retry_after: None,
             denial: None,
             violations: None,
+            spoken: None,
             entered: false,
             held: 0,
             slot: None,

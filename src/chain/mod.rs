@@ -35,8 +35,10 @@ mod plan;
 mod prepare;
 mod recall;
 mod record;
+mod soap_door;
 mod stage;
 mod status;
+mod translate;
 mod tunnel;
 mod unread;
 mod validate;
@@ -77,6 +79,9 @@ pub fn serve(
     let mut body = exchange.receive(body);
     async move {
         let mut outcome = run(&mut exchange, &mut head, &mut body).await;
+        if let Some(spoken) = exchange.spoken {
+            outcome = Box::pin(exchange.translate_outcome(outcome, spoken)).await;
+        }
         if exchange.is_held_to_contract() {
             outcome = Box::pin(exchange.hold_outcome(outcome)).await;
         }
@@ -135,8 +140,8 @@ async fn run(
         exchange.choose(route, head);
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
-        if let Some(contract) = &route.contract {
-            Box::pin(exchange.keep_to(contract, &params, head, body)).await?;
+        if let Some(answer) = exchange.understand(route, &params, head, body).await? {
+            return Ok(answer);
         }
         let aim = exchange.aim(route, head, &params);
         let asks = (exchange.asking(route, head, &params), aim);

@@ -283,7 +283,7 @@ fn finish(
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
-    contract(exchange, route, params, &head, planned)?;
+    understood(exchange, route, params, &mut head, planned)?;
     let split = exchange.explain_way(route, &mut head);
     let way = route.target.way(exchange.way);
     let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
@@ -291,10 +291,10 @@ fn finish(
     let asking = exchange.asking(route, &head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
-    let contract = std::mem::take(&mut planned.asked);
+    let said = std::mem::take(&mut planned.asked);
     planned.note(match came == head.uri {
-        true => format!("{contract}the target stays `{came}`"),
-        false => format!("{contract}the target `{came}` becomes `{}`", head.uri),
+        true => format!("{said}the target stays `{came}`"),
+        false => format!("{said}the target `{came}` becomes `{}`", head.uri),
     });
     planned.note(match (&route.cache, asking) {
         (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
@@ -346,19 +346,23 @@ fn finish(
 }
 
 /// What the route's contract says of the request.
-fn contract(
+fn understood(
     exchange: &mut Exchange,
     route: &Route,
     params: &Params<'_, '_>,
-    head: &Parts,
+    head: &mut Parts,
     planned: &mut Planned<'_>,
 ) -> Result<(), Reject> {
-    let Some(operation) = &route.contract else { return Ok(()) };
-    let has_body = announced(head) > 0;
-    let (said, outcome) = exchange.explain_contract(operation, params, head, has_body);
-    planned.asked.clone_from(&said);
-    outcome?;
-    planned.asked = format!("{said}; ");
+    if let Some(operation) = &route.contract {
+        let has_body = announced(head) > 0;
+        let (said, outcome) = exchange.explain_contract(operation, params, head, has_body);
+        planned.asked.clone_from(&said);
+        outcome?;
+        planned.asked = format!("{said}; ");
+    }
+    if let Some(translation) = &route.translation {
+        planned.asked += &exchange.explain_translation(translation, head)?;
+    }
     Ok(())
 }
 
@@ -382,7 +386,7 @@ fn forwards(
 }
 
 /// The size of the body that a head announces.
-fn announced(head: &Parts) -> u64 {
+pub(super) fn announced(head: &Parts) -> u64 {
     let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }

@@ -11,6 +11,7 @@ use super::{
     docs::Audience,
     enforce::Enforce,
     limit::LimitUse,
+    soap::Soap,
     value::{ByteSize, File, OneOrMany},
 };
 
@@ -22,6 +23,13 @@ pub struct Api {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/shop.yaml")]
     pub openapi: Option<File>,
+    /// In place of a document the description of a SOAP service, WSDL 1.1 with what it imports, as files; nothing is fetched. Each of its operations is called with JSON: `POST /NAME`, if `operations` does not say otherwise. A document is made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/bank.wsdl")]
+    pub wsdl: Option<File>,
+    /// How the service of a `wsdl` is spoken to.
+    #[serde(skip_serializing_if = "Soap::is_default")]
+    pub soap: Soap,
     /// What stands before the paths of the document: `"/v1"`; by default the path of its first server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/v1")]
@@ -52,6 +60,8 @@ impl Default for Api {
     fn default() -> Self {
         Self {
             openapi: None,
+            wsdl: None,
+            soap: Soap::default(),
             base_path: None,
             security: BTreeMap::new(),
             enforce: Enforce::default(),
@@ -88,6 +98,14 @@ pub struct Operation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"mock")]
     pub to: Option<String>,
+    /// Of a `wsdl`: the method that it is called by. By `GET` and `DELETE`, what it takes is in path and query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"GET")]
+    pub method: Option<String>,
+    /// Of a `wsdl`: the path where it is called; names in braces are members of what it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/accounts/{account}")]
+    pub path: Option<String>,
     /// `false`: it is no route, and is not in the documentation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = false)]

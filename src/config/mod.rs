@@ -39,10 +39,12 @@ mod report;
 mod route;
 mod schema;
 mod show;
+mod soap;
 mod source;
 mod split;
 mod store;
 mod syntax;
+mod translate;
 mod tree;
 mod upstream;
 mod userinfo;
@@ -101,8 +103,10 @@ pub use self::{
     },
     schema::{KeyInfo, keys, schema},
     show::show,
+    soap::{Soap, SoapUser},
     split::{Mirror, MirrorTable, SplitSticky, StickyCookie, Way},
     store::Store,
+    translate::{Format, Translate, TranslateRules, XmlNamespaces, XmlNil, XmlNumbers},
     upstream::{
         Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,

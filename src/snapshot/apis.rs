@@ -9,10 +9,14 @@ use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To},
     contract::{Api, Operation, Policy},
     portal::Page,
+    translate::{Translation, soap::Service},
 };
 
-/// APIs by name; none for a name whose section is wrong.
+/// APIs by name; none for a name whose section is wrong, or whose clients speak SOAP.
 pub(super) type Apis = BTreeMap<String, Option<Arc<Api>>>;
+
+/// SOAP services, on one side of an API, by its name.
+type Services = BTreeMap<String, Service>;
 
 /// A route that requests meet.
 pub(super) struct Written<'a> {
@@ -21,6 +25,8 @@ pub(super) struct Written<'a> {
     pub(super) route: Cow<'a, config::Route>,
     /// The operation that it is for.
     pub(super) contract: Option<Arc<Operation>>,
+    /// What its origin speaks, or its clients.
+    pub(super) translation: Option<Translation>,
     /// The page of Janua's own that it leads to.
     pub(super) page: Option<Arc<Page>>,
 }
@@ -29,7 +35,13 @@ impl Written<'_> {
     /// The route to a page of the portal.
     pub(super) fn page(route: config::Route, page: Arc<Page>) -> Self {
         let at = Path::root().key("docs");
-        Written { at, route: Cow::Owned(route), contract: None, page: Some(page) }
+        Written {
+            at,
+            route: Cow::Owned(route),
+            contract: None,
+            translation: None,
+            page: Some(page),
+        }
     }
 
     /// Where a key of it stands.
@@ -49,17 +61,55 @@ pub(super) fn apis<'a>(
     previous: Option<&Snapshot>,
     problems: &mut Problems,
 ) -> (Apis, Vec<Written<'a>>) {
+    let mut services = Services::new();
     let compile = |(name, section): (&String, &config::Api)| {
         let at = Path::root().key("api").key(name.clone());
         let before = previous.and_then(|before| before.apis.iter().find(|api| *api.name == **name));
-        let made = Api::compile(name, section, before.map(|api| &**api), &at, problems);
+        let Ok(service) = service(name, section, &at, problems) else {
+            return (name.clone(), None);
+        };
+        if service.as_ref().is_some_and(|service| service.door.is_some()) {
+            services.extend(service.map(|service| (name.clone(), service)));
+            return (name.clone(), None);
+        }
+        let made = service.as_ref().map(|service| &service.document);
+        let made = Api::compile(name, section, (before.map(|api| &**api), made), &at, problems);
+        services.extend(service.map(|service| (name.clone(), service)));
         (name.clone(), made.map(Arc::new))
     };
     let apis = config.api.iter().map(compile).collect();
-    let mut written = written(config, &apis, problems);
+    let mut written = written(config, (&apis, &services), problems);
     unused(&apis, &written, problems);
     written.extend(pages(config, &apis, &written, problems));
     (apis, written)
+}
+
+/// Something is wrong, and said.
+struct Said;
+
+/// The SOAP service that an API is, if it is one.
+fn service(
+    name: &str,
+    section: &config::Api,
+    at: &Path,
+    problems: &mut Problems,
+) -> Result<Option<Service>, Said> {
+    if section.wsdl.is_none() {
+        let has = |own: &config::Operation| own.method.is_some() || own.path.is_some();
+        for (operation, _) in section.operations.iter().filter(|(_, own)| has(own)) {
+            let at = at.key("operations").key(operation.clone());
+            let what = format!("the document of `{name}` says how `{operation}` is called");
+            let help = "`method` and `path` are for an API with a `wsdl`";
+            problems.push(Problem::error(at, what).help(help));
+        }
+        return Ok(None);
+    }
+    if section.openapi.is_some() {
+        let what = format!("`{name}` has two contracts");
+        problems.push(Problem::error(at.key("wsdl"), what).help("`openapi` or `wsdl`"));
+        return Err(Said);
+    }
+    Service::compile(section, at, problems).map(Some).ok_or(Said)
 }
 
 /// Operations without a route, since none stands for their API.
@@ -77,12 +127,18 @@ fn unused(apis: &Apis, written: &[Written<'_>], problems: &mut Problems) {
     }
 }
 
-fn written<'a>(config: &'a Config, apis: &Apis, problems: &mut Problems) -> Vec<Written<'a>> {
+/// All routes that requests meet, in the order of the file and of the documents.
+fn written<'a>(
+    config: &'a Config,
+    (apis, services): (&Apis, &Services),
+    problems: &mut Problems,
+) -> Vec<Written<'a>> {
     let mut all = Vec::new();
     for (index, route) in config.route.iter().enumerate() {
         let at = Path::root().key("route").index(index);
         let Some(name) = &route.api else {
-            all.push(Written { at, route: Cow::Borrowed(route), contract: None, page: None });
+            let route = Cow::Borrowed(route);
+            all.push(Written { at, route, contract: None, translation: None, page: None });
             continue;
         };
         let Some(known) = apis.get(name) else {
@@ -101,15 +157,36 @@ fn written<'a>(config: &'a Config, apis: &Apis, problems: &mut Problems) -> Vec<
                 problems.push(Problem::error(at.key(key), what).help(help));
             }
         }
+        let service = services.get(name);
+        let door = service.and_then(|service| service.door.clone());
+        let path = config.api.get(name).and_then(|section| section.soap.door.as_ref());
+        if let (Some(door), Some(path)) = (door, path) {
+            let route = Cow::Owned(at_door(route, name, path));
+            let translation = Some(Translation::Door(door));
+            all.push(Written { at, route, contract: None, translation, page: None });
+            continue;
+        }
+        let call = |id: &str| service.and_then(|service| service.operation(id)).cloned();
         let policies = known.iter().flat_map(|api| &api.policies);
         all.extend(policies.map(|policy| Written {
             at: at.clone(),
             route: Cow::Owned(expanded(route, name, policy)),
             contract: Some(policy.operation.clone()),
+            translation: call(&policy.operation.id).map(Translation::Soap),
             page: None,
         }));
     }
     all
+}
+
+/// The route to a door for clients that speak SOAP.
+fn at_door(route: &config::Route, api: &str, path: &str) -> config::Route {
+    config::Route {
+        name: Some(route.name.clone().unwrap_or_else(|| api.to_owned())),
+        path: OneOrMany(vec![path.to_owned()]),
+        methods: OneOrMany(vec!["GET".to_owned(), "POST".to_owned()]),
+        ..route.clone()
+    }
 }
 
 /// The route of an operation: what stands at the API's route, and what is different for it.

@@ -13,6 +13,7 @@ use crate::{
     metrics::{Loading, RouteMetrics},
     rewrite::{HeaderRules, PathRewrite, RewriteProblem},
     route,
+    translate::{Formats, Translation},
 };
 
 /// A route, ready for requests.
@@ -30,6 +31,8 @@ pub struct Route {
     pub cache: Option<Box<Cache>>,
     /// What its requests and answers are held to.
     pub contract: Option<Arc<Operation>>,
+    /// What its origin speaks, if clients may speak something else.
+    pub translation: Option<Translation>,
     /// Where requests go.
     pub target: Target,
     /// Who gets a copy of what goes there.
@@ -60,6 +63,7 @@ impl Route {
             limit: Limiter::default(),
             cache: None,
             contract: None,
+            translation: None,
             mirror: None,
             rewrite: PathRewrite::default(),
             request_headers: HeaderRules::default(),
@@ -119,6 +123,7 @@ impl Route {
         };
         let wanted = route.cache.as_ref().filter(|_| target.is_some());
         let cache = known.caches.of_route(wanted, place, metrics, problems);
+        let translation = translation(route, written.translation.clone(), at, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
@@ -133,6 +138,7 @@ impl Route {
             limit: limit?,
             cache: cache?,
             contract: written.contract.clone(),
+            translation,
             target: target?,
             mirror: mirror?,
             rewrite: rewrite?,
@@ -144,6 +150,23 @@ impl Route {
             metrics: metrics.route(name),
         })
     }
+}
+
+/// What the origin speaks, if clients may speak something else.
+fn translation(
+    route: &config::Route,
+    soap: Option<Translation>,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<Translation> {
+    let Some(translate) = &route.translate else { return soap };
+    let at = at.key("translate");
+    if soap.is_some() {
+        let problem = Problem::error(at, "this API is translated already: it has a `wsdl`");
+        problems.push(problem.help("take it away"));
+        return soap;
+    }
+    Some(Translation::Formats(Arc::new(Formats::compile(&translate.rules(), &at, problems))))
 }
 
 /// The listeners that a route is for.

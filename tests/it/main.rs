@@ -36,4 +36,5 @@ mod shipped;
 mod split;
 mod support;
 mod tls;
+mod translate;
 mod upstreams;

@@ -57,7 +57,9 @@ fn the_configurations_of_the_readme_compile_and_pass_their_tests() {
         let path = folder.path().join("janua.toml");
         let text = text.replace("/etc/janua", folder.path().to_str().unwrap());
         std::fs::write(&path, &text).unwrap();
-        std::fs::copy("config/shop.yaml", folder.path().join("shop.yaml")).unwrap();
+        for file in ["shop.yaml", "bank.wsdl"] {
+            std::fs::copy(Path::new("config").join(file), folder.path().join(file)).unwrap();
+        }
         let checked = janua(&["check", "--strict", "-c", path.to_str().unwrap()]);
         let said = String::from_utf8_lossy(&checked.stderr);
         assert_eq!((checked.status.code(), &*said), (Some(0), ""), "{text}");

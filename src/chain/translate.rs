@@ -1,0 +1,274 @@
+//! Stages 8 and 11 of a route whose origin speaks something else than its clients.
+//!
+//! In: a request as the client sent it, and what came of it. Out: both as the other side speaks. Bodies are
+//! read whole, up to the bound that the route has for it.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, Method, Response, StatusCode,
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RANGE},
+    request::Parts,
+};
+
+use super::{
+    answer::Source,
+    contract::{LARGE, beside},
+    exchange::Exchange,
+    gather::Gathered,
+    plan::announced,
+};
+use crate::{
+    message::{RequestBody, Violations},
+    reject::Reject,
+    route::Params,
+    snapshot::Route,
+    translate::{
+        Formats, Spoken, Translation,
+        soap::{Answered, Asked, Operation},
+    },
+};
+
+/// Something in a language, or why there is nothing.
+type Made<T> = Result<T, (Reject, Violations)>;
+
+impl Exchange {
+    /// Holds a request to its contract, and makes it what the origin understands; or answers it.
+    #[inline]
+    pub(super) async fn understand(
+        &mut self,
+        route: &Route,
+        params: &Params<'_, '_>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<Option<Response<Source>>, Reject> {
+        if let Some(contract) = &route.contract {
+            Box::pin(self.keep_to(contract, params, head, body)).await?;
+        }
+        match &route.translation {
+            Some(by) => Box::pin(self.translate_request(by, params, head, body)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Translates a request, if the client speaks something else than the origin.
+    async fn translate_request(
+        &mut self,
+        translation: &Translation,
+        params: &Params<'_, '_>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<Option<Response<Source>>, Reject> {
+        match translation {
+            Translation::Formats(formats) => self.reformat(formats, head, body).await?,
+            Translation::Soap(operation) => self.call(operation, params, head, body).await?,
+            Translation::Door(door) => return self.enter_soap(door, head, body).await,
+        }
+        Ok(None)
+    }
+
+    async fn reformat(
+        &mut self,
+        formats: &Arc<Formats>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
+        let has_body = !matches!(body, RequestBody::Empty);
+        let spoken = formats.spoken(&head.headers, has_body)?;
+        self.spoken = Some(spoken);
+        if spoken.body {
+            let bytes = self.gather_request(body, formats.max_body).await?;
+            let formats = formats.clone();
+            let made = aside(bytes, move |bytes| formats.request(bytes)).await?;
+            self.send_instead(made, head, body)?;
+        }
+        formats.ask(spoken, &mut head.headers);
+        Ok(())
+    }
+
+    async fn call(
+        &mut self,
+        operation: &Arc<Operation>,
+        params: &Params<'_, '_>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
+        let bytes = self.gather_request(body, operation.max_body).await?;
+        let asked = Asked {
+            path: params.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            query: self.target.query().map(String::from),
+            body: bytes.clone(),
+        };
+        let called = operation.clone();
+        let made = aside(bytes, move |_| called.request(&asked, SystemTime::now())).await?;
+        self.send_instead(made, head, body)?;
+        self.spoken = Some(Spoken { body: true, answer: true, operation: None });
+        address(operation, head);
+        Ok(())
+    }
+
+    fn send_instead(
+        &mut self,
+        made: Made<Bytes>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
+        let made = made.map_err(|(reject, wrong)| {
+            self.violations = Some(Box::new(wrong));
+            reject
+        })?;
+        self.hold(made.len() as u64)?;
+        head.headers.insert(CONTENT_LENGTH, made.len().into());
+        *body = RequestBody::Full(made);
+        Ok(())
+    }
+
+    /// What would become of a request, for people.
+    pub(super) fn explain_translation(
+        &mut self,
+        translation: &Translation,
+        head: &mut Parts,
+    ) -> Result<String, Reject> {
+        let formats = match translation {
+            Translation::Formats(formats) => formats,
+            Translation::Soap(operation) => {
+                self.spoken = Some(Spoken { body: true, answer: true, operation: None });
+                address(operation, head);
+                return Ok(format!("it calls `{}` of a SOAP service; ", operation.id));
+            }
+            Translation::Door(_) => {
+                return Ok("what it calls depends on its envelope; ".to_owned());
+            }
+        };
+        let spoken = formats.spoken(&head.headers, announced(head) > 0)?;
+        self.spoken = Some(spoken);
+        formats.ask(spoken, &mut head.headers);
+        let origin = formats.origin();
+        Ok(match (spoken.body, spoken.answer) {
+            (true, true) => {
+                format!("the body is made {origin}, and the answer is translated back; ")
+            }
+            (true, false) => format!("the body is made {origin}; "),
+            (false, true) => format!("the answer is translated from {origin}; "),
+            (false, false) => format!("the client speaks {origin}, as the origin does; "),
+        })
+    }
+
+    /// Translates what came of a request, if that is an answer that the client would not understand.
+    pub(super) async fn translate_outcome(
+        &mut self,
+        outcome: Result<Response<Source>, Reject>,
+        spoken: Spoken,
+    ) -> Result<Response<Source>, Reject> {
+        let translation = self.route().and_then(|route| route.translation.clone());
+        if let Some(Translation::Door(door)) = translation {
+            return self.leave_soap(&door, spoken, outcome).await;
+        }
+        let response = outcome?;
+        if self.tunnel.is_some() || self.reject.is_some() {
+            return Ok(response);
+        }
+        match translation {
+            None | Some(Translation::Door(_)) => Ok(response),
+            Some(Translation::Formats(formats)) => {
+                self.reformat_answer(&formats, response, spoken).await
+            }
+            Some(Translation::Soap(operation)) => self.called(operation, response).await,
+        }
+    }
+
+    async fn reformat_answer(
+        &mut self,
+        formats: &Arc<Formats>,
+        mut response: Response<Source>,
+        spoken: Spoken,
+    ) -> Result<Response<Source>, Reject> {
+        Formats::vary(response.headers_mut());
+        if !spoken.answer || is_bare(response.status()) || !formats.reads(response.headers())? {
+            return Ok(response);
+        }
+        if self.method == Method::HEAD {
+            formats.tell(response.headers_mut());
+            return Ok(response);
+        }
+        let (mut parts, source) = response.into_parts();
+        let bytes = self.gather_translated(source, formats.max_body).await?;
+        if bytes.is_empty() {
+            return Ok(Response::from_parts(parts, Source::Empty));
+        }
+        let by = formats.clone();
+        let made = aside(bytes, move |bytes| by.answer(bytes)).await?;
+        let made = made.map_err(|violation| self.puzzled(&violation.to_string()))?;
+        self.hold(made.len() as u64)?;
+        formats.tell(&mut parts.headers);
+        Ok(Response::from_parts(parts, Source::from(made)))
+    }
+
+    async fn called(
+        &mut self,
+        operation: Arc<Operation>,
+        response: Response<Source>,
+    ) -> Result<Response<Source>, Reject> {
+        let (mut parts, source) = response.into_parts();
+        let bytes = self.gather_translated(source, operation.max_body).await?;
+        let (status, headers) = (parts.status, parts.headers.clone());
+        let made = aside(bytes, move |bytes| operation.answer(status, &headers, bytes)).await?;
+        let Answered { status, kind, body } = made.map_err(|what| self.puzzled(&what))?;
+        self.hold(body.len() as u64)?;
+        parts.status = status.unwrap_or(parts.status);
+        for name in [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, ETAG] {
+            parts.headers.remove(name);
+        }
+        if !body.is_empty() {
+            parts.headers.insert(CONTENT_TYPE, kind);
+        }
+        Ok(Response::from_parts(parts, Source::from(body)))
+    }
+
+    pub(super) async fn gather_translated(
+        &mut self,
+        source: Source,
+        most: u64,
+    ) -> Result<Bytes, Reject> {
+        match self.gather_answer(source, most).await {
+            Gathered::Broken(reject) => Err(reject),
+            Gathered::Larger(_) => Err(Reject::TranslateTooLarge),
+            Gathered::Whole(bytes) => Ok(bytes),
+        }
+    }
+
+    /// Notes what is wrong with an answer; nobody outside is told.
+    fn puzzled(&self, what: &str) -> Reject {
+        let endpoint = self.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name);
+        tracing::debug!(endpoint, what, "an answer cannot be translated");
+        Reject::TranslateAnswer
+    }
+}
+
+/// Makes a request's head that of a call.
+fn address(operation: &Operation, head: &mut Parts) {
+    head.method = Method::POST;
+    head.uri = operation.target();
+    let headers: &mut HeaderMap = &mut head.headers;
+    for name in [ACCEPT_ENCODING, CONTENT_ENCODING, RANGE] {
+        headers.remove(name);
+    }
+    headers.remove(http::header::ACCEPT);
+    for (name, value) in operation.fields() {
+        headers.insert(name, value);
+    }
+}
+
+/// Makes something of a body: here, or beside the worker if it is large.
+pub(super) async fn aside<T: Send + 'static>(
+    bytes: Bytes,
+    make: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, Reject> {
+    if bytes.len() < LARGE { Ok(make(&bytes)) } else { beside(move || make(&bytes)).await }
+}
+
+/// Whether an answer of this status has no body of its own.
+fn is_bare(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
