@@ -5,8 +5,7 @@ use crate::support::{Janua, Message, Setup};
 
 async fn portal(docs: &str, api: &str) -> Janua {
     Setup::new(format!(
-        "[auth.people.basic.users]\nada = {{ hash = \"{HASH}\" }}\n\
-         {}[limit.few]\nrate = \"10/s\"\n\
+        "{}[limit.few]\nrate = \"10/s\"\n\
          [docs]\npath = \"/docs\"\ntitle = \"Ours & theirs\"\n{docs}\n\
          [api.shop]\nopenapi = {shop}\nsecurity = {{ key = \"partners\" }}\n{api}\n\
          [api.shop.operations]\naddOrder = {{ enabled = false }}\ngetOrder = {{ limit = [\"few\", \"5/h\"] }}\n\
@@ -18,9 +17,6 @@ async fn portal(docs: &str, api: &str) -> Janua {
     .start()
     .await
 }
-
-/// Of the password `rain`.
-const HASH: &str = "$2y$05$xTyu9hNU8e/Gki0TrTbxSeFG3EOKXzeMyBnTVcBKZGw2ZpA1C/Bxm";
 
 fn json(answer: &Message) -> serde_json::Value {
     serde_json::from_str(&answer.text()).unwrap()
@@ -73,11 +69,11 @@ async fn its_program_comes_from_here_compressed_and_only_once() {
 
 #[tokio::test]
 async fn who_may_see_an_api_is_said_for_the_portal_or_for_the_api() {
-    let ada = "Authorization: Basic YWRhOnJhaW4=\r\n";
+    let acme = "X-Api-Key: 0123456789abcdef0123456789abcdef\r\n";
     for (docs, api, statuses) in [
-        ("", "audience = { auth = \"people\" }", [200, 401, 401, 200]),
-        ("auth = \"people\"", "", [401, 401, 401, 401]),
-        ("auth = \"people\"", "audience = {}", [401, 200, 200, 401]),
+        ("", "audience = { auth = \"partners\" }", [200, 401, 401, 200]),
+        ("auth = \"partners\"", "", [401, 401, 401, 401]),
+        ("auth = \"partners\"", "audience = {}", [401, 200, 200, 401]),
         ("apis = \"other\"", "", [200, 404, 404, 200]),
     ] {
         let janua = portal(docs, api).await;
@@ -86,7 +82,7 @@ async fn who_may_see_an_api_is_said_for_the_portal_or_for_the_api() {
             let answer = janua.get(place).await;
             assert_eq!(answer.status(), status, "{docs} {api} {place}");
             if status == 401 {
-                let answer = janua.client().await.request(&format!("GET {place}"), ada).await;
+                let answer = janua.client().await.request(&format!("GET {place}"), acme).await;
                 assert_eq!(answer.status(), 200, "{docs} {api} {place}");
             }
         }
@@ -109,7 +105,7 @@ async fn what_is_wrong_with_a_portal_is_said() {
         ("path = \"docs\"", "docs.path", "`docs` is no path for a portal", "path ="),
         ("path = \"/d/{x}\"", "docs.path", "is no path for a portal", "path ="),
         ("path = \"/d\"\napis = \"shp\"", "docs.apis[0]", "there is no API `shp`", "`shop`"),
-        ("path = \"/d\"\nauth = \"nobody\"", "docs.auth[0]", "`nobody`", ""),
+        ("path = \"/d\"\nauth = \"nobody\"", "docs.auth", "`nobody`", ""),
     ] {
         let setup = Setup::new(format!("{api}[docs]\n{docs}\n{route}"));
         setup.fails_at(path, message, help).await;
