@@ -123,7 +123,7 @@ async fn every_key_is_one_at_all_gateways_whichever_server_has_it() {
     assert_eq!(fallbacks, 0, "nobody went on without the store");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_that_moves_under_load_takes_its_limits_along() {
     const RATE: f64 = 400.0;
     const BURST: f64 = 40.0;
