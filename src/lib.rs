@@ -47,9 +47,9 @@
 //! 7 server  admin       sockets in, HTTP out; the operator's door
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
-//! 4 access auth cache contract grpc limit rewrite route split tls   features, strangers to one another
-//!   upstream
-//! 3 balance discovery health key overload store   whose turn it is, who is there and who is well, whose a
+//! 4 access auth cache contract grpc limit portal rewrite route split   features, strangers to one another
+//!   tls translate upstream
+//! 3 balance discovery health key overload store xml   whose turn it is, who is there and who is well, whose a
 //!                       request is, how much may be in flight, what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
 //! 1 metrics stream telemetry                                counters, byte streams, logs
@@ -83,6 +83,7 @@ pub mod limit;
 pub mod message;
 pub mod metrics;
 pub mod overload;
+pub mod portal;
 pub mod reject;
 pub mod rewrite;
 pub mod route;
@@ -94,5 +95,7 @@ pub mod store;
 pub mod stream;
 pub mod telemetry;
 pub mod tls;
+pub mod translate;
 pub mod upstream;
 pub mod worker;
+pub mod xml;

@@ -17,8 +17,7 @@ use http::{
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{
-    cut::Shared, exchange::Exchange, gather::Begun, pace::Paced, translate::Translated,
-    watch::Watched,
+    calls::Translated, cut::Shared, exchange::Exchange, gather::Begun, pace::Paced, watch::Watched,
 };
 use crate::{
     auth::Login,

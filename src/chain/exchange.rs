@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::{
     answer::{self, Body, Source},
     cached::Passing,
-    translate::Speech,
+    calls::Speech,
     tunnel::Tunnel,
 };
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
     reject::Reject,
     route::{Found, Query},
     snapshot::{Listener, Route, View},
+    translate::Spoken,
     upstream::{Pool, Upstream},
 };
 
@@ -95,6 +96,8 @@ pub struct Exchange {
     pub(super) violations: Option<Box<Violations>>,
     /// What its answer is to become for the client.
     pub(super) speech: Option<Box<Speech>>,
+    /// What its client speaks, where the origin may speak something else.
+    pub(super) spoken: Option<Spoken>,
     /// Whether it has a place in the gateway, and the bytes that it may hold there.
     pub(super) entered: bool,
     pub(super) held: u64,
@@ -165,6 +168,7 @@ impl Exchange {
             denial: None,
             violations: None,
             speech: None,
+            spoken: None,
             entered: false,
             held: 0,
             slot: None,

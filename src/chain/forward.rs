@@ -50,6 +50,7 @@ pub(super) fn answer(
         }
         Target::Echo => echo::echo(exchange, head),
         Target::Mock => mock(route, &head.headers)?,
+        Target::Page(page) => page.answer(&head.headers).map(Source::from),
         // They were taken before.
         Target::Door(_) | Target::Upstream(_) | Target::Fork(_) => return Err(Reject::Internal),
     };

@@ -15,6 +15,7 @@ mod aim;
 mod answer;
 mod bring;
 mod cached;
+mod calls;
 mod contract;
 mod cut;
 mod echo;
@@ -35,6 +36,7 @@ mod plan;
 mod prepare;
 mod recall;
 mod record;
+mod soap_door;
 mod stage;
 mod status;
 mod translate;
@@ -79,6 +81,9 @@ pub fn serve(
     let mut body = exchange.receive(body);
     async move {
         let mut outcome = run(&mut exchange, &mut head, &mut body).await;
+        if let Some(spoken) = exchange.spoken {
+            outcome = Box::pin(exchange.translate_outcome(outcome, spoken)).await;
+        }
         if exchange.is_held_to_contract() {
             outcome = Box::pin(exchange.hold_outcome(outcome)).await;
         }
@@ -137,15 +142,15 @@ async fn run(
         exchange.choose(route, head);
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
-        if let Some(contract) = &route.contract {
-            Box::pin(exchange.keep_to(contract, &params, head, body)).await?;
+        if let Some(answer) = exchange.understand(route, &params, head, body).await? {
+            return Ok(answer);
         }
         let aim = exchange.aim(route, head, &params);
         let asks = (exchange.asking(route, head, &params), aim);
         exchange.strip_credentials(route, head);
         let changes = prepare::prepare(exchange, route, &params, head)?;
-        if let Some(translation) = &route.translation {
-            Box::pin(exchange.translate(translation, &params, head, body)).await?;
+        if let Some(calling) = &route.calling {
+            Box::pin(exchange.call_by_grpc(calling, &params, head, body)).await?;
         }
         // 9 lookup: the cache
         if let Some(kept) = exchange.answer_kept(route, asks, &kept, head, body).await? {
@@ -184,7 +189,7 @@ async fn send(
     let ended = forward::end(exchange, upstream, upgrade, answer, tried);
     let mut response = ended.map_err(|reject| exchange.blame(reject))?;
     if exchange.speech.is_some() {
-        response = Box::pin(exchange.translate_back(response)).await?;
+        response = Box::pin(exchange.answer_call(response)).await?;
     }
     Ok(response)
 }

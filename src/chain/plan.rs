@@ -283,7 +283,7 @@ fn finish(
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
-    contract(exchange, route, params, &head, planned)?;
+    understood(exchange, route, params, &mut head, planned)?;
     let split = exchange.explain_way(route, &mut head);
     let way = route.target.way(exchange.way);
     let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
@@ -291,13 +291,13 @@ fn finish(
     let asking = exchange.asking(route, &head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
-    if let Some(translation) = &route.translation {
-        planned.asked = exchange.explain_translation(translation, params, &mut head)?;
+    if let Some(calling) = &route.calling {
+        planned.asked += &exchange.explain_calling(calling, params, &mut head)?;
     }
-    let contract = std::mem::take(&mut planned.asked);
+    let said = std::mem::take(&mut planned.asked);
     planned.note(match came == head.uri {
-        true => format!("{contract}the target stays `{came}`"),
-        false => format!("{contract}the target `{came}` becomes `{}`", head.uri),
+        true => format!("{said}the target stays `{came}`"),
+        false => format!("{said}the target `{came}` becomes `{}`", head.uri),
     });
     planned.note(match (&route.cache, asking) {
         (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
@@ -330,6 +330,10 @@ fn finish(
             planned.note(format!("nowhere: answers with an example, {}", answer.status()));
             answer
         }
+        Target::Page(page) => {
+            planned.note("nowhere: answers with a page of the portal");
+            page.answer(&head.headers).map(Source::from)
+        }
         // They were said before.
         Target::Door(_) | Target::Upstream(_) | Target::Fork(_) => return Err(Reject::Internal),
         Target::Echo => {
@@ -345,19 +349,23 @@ fn finish(
 }
 
 /// What the route's contract says of the request.
-fn contract(
+fn understood(
     exchange: &mut Exchange,
     route: &Route,
     params: &Params<'_, '_>,
-    head: &Parts,
+    head: &mut Parts,
     planned: &mut Planned<'_>,
 ) -> Result<(), Reject> {
-    let Some(operation) = &route.contract else { return Ok(()) };
-    let has_body = announced(head) > 0;
-    let (said, outcome) = exchange.explain_contract(operation, params, head, has_body);
-    planned.asked.clone_from(&said);
-    outcome?;
-    planned.asked = format!("{said}; ");
+    if let Some(operation) = &route.contract {
+        let has_body = announced(head) > 0;
+        let (said, outcome) = exchange.explain_contract(operation, params, head, has_body);
+        planned.asked.clone_from(&said);
+        outcome?;
+        planned.asked = format!("{said}; ");
+    }
+    if let Some(translation) = &route.translation {
+        planned.asked += &exchange.explain_translation(translation, head)?;
+    }
     Ok(())
 }
 

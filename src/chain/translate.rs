@@ -1,346 +1,274 @@
-//! Stages 8 and 11 of a route whose origin speaks gRPC and whose clients speak something else.
+//! Stages 8 and 11 of a route whose origin speaks something else than its clients.
 //!
-//! In: a request that is ready to go, and the origin's answer. Out: a call, and an answer that the client
-//! understands. A message is held whole, within its bound; streams pass as they come, and so does gRPC-Web.
+//! In: a request as the client sent it, and what came of it. Out: both as the other side speaks. Bodies are
+//! read whole, up to the bound that the route has for it.
 
-use std::{
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    task::{Context, Poll, ready},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
-        IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TE,
-        TRAILER,
-    },
+    HeaderMap, Method, Response, StatusCode,
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RANGE},
     request::Parts,
 };
-use http_body::{Body as _, Frame};
 
 use super::{
-    answer::{Body, BrokenOff, Source},
+    answer::Source,
     contract::{LARGE, beside},
     exchange::Exchange,
     gather::Gathered,
     plan::announced,
 };
 use crate::{
-    grpc::{Broken, Form, Lines, Operation, Refused, Reply, Streamed, Unwrapped, Web, Wrapped},
-    message::RequestBody,
+    message::{RequestBody, Violations},
     reject::Reject,
     route::Params,
-    snapshot::Translation,
+    snapshot::Route,
+    translate::{
+        Formats, Spoken, Translation,
+        soap::{Answered, Asked, Operation},
+    },
 };
 
-const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
-
-/// What is about the body or the answer as the client has it, which the origin's are not.
-const OURS: [HeaderName; 12] = [
-    ACCEPT,
-    ACCEPT_ENCODING,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    GRPC_ENCODING,
-    IF_MATCH,
-    IF_MODIFIED_SINCE,
-    IF_NONE_MATCH,
-    IF_RANGE,
-    IF_UNMODIFIED_SINCE,
-    RANGE,
-    TRAILER,
-];
-
-/// What the answer to a request is to become.
-pub(super) enum Speech {
-    /// JSON; of a stream in this form.
-    Call(Arc<Operation>, Lines),
-    /// gRPC-Web; and whether the request turned out to be none.
-    Web(Web, Option<Arc<AtomicBool>>),
-}
+/// Something in a language, or why there is nothing.
+type Made<T> = Result<T, (Reject, Violations)>;
 
 impl Exchange {
-    /// Makes a request one for an origin that speaks gRPC.
-    pub(super) async fn translate(
+    /// Holds a request to its contract, and makes it what the origin understands; or answers it.
+    #[inline]
+    pub(super) async fn understand(
+        &mut self,
+        route: &Route,
+        params: &Params<'_, '_>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<Option<Response<Source>>, Reject> {
+        if let Some(contract) = &route.contract {
+            Box::pin(self.keep_to(contract, params, head, body)).await?;
+        }
+        match &route.translation {
+            Some(by) => Box::pin(self.translate_request(by, params, head, body)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Translates a request, if the client speaks something else than the origin.
+    async fn translate_request(
         &mut self,
         translation: &Translation,
         params: &Params<'_, '_>,
         head: &mut Parts,
         body: &mut RequestBody,
-    ) -> Result<(), Reject> {
+    ) -> Result<Option<Response<Source>>, Reject> {
         match translation {
-            Translation::Call(operation, most) => {
-                let form = self.form(operation)?;
-                let bytes = match &mut *body {
-                    RequestBody::Empty => Bytes::new(),
-                    body => {
-                        takes(&head.headers)?;
-                        self.gather_request(body, *most).await?
-                    }
-                };
-                let query = head.uri.query();
-                let made = match bytes.len() < LARGE {
-                    true => operation.request(|name| params.get(name), query, &bytes),
-                    false => request_beside(operation, params, query, bytes).await?,
-                };
-                *body = RequestBody::Full(made.map_err(|refused| self.refused(*refused))?);
-                call(operation, head);
-                self.speech = Some(Box::new(Speech::Call(operation.clone(), form)));
-            }
-            Translation::Web if head.method == Method::POST => {
-                let Some(web) = Web::enter(&mut head.headers)? else { return Ok(()) };
-                let malformed = (web.request == Form::Text).then(|| {
-                    let change = Unwrapped::default();
-                    let malformed = change.malformed();
-                    body.change(Box::new(change));
-                    malformed
-                });
-                self.speech = Some(Box::new(Speech::Web(web, malformed)));
-            }
-            Translation::Web => {}
+            Translation::Formats(formats) => self.reformat(formats, head, body).await?,
+            Translation::Soap(operation) => self.call(operation, params, head, body).await?,
+            Translation::Door(door) => return self.enter_soap(door, head, body).await,
         }
+        Ok(None)
+    }
+
+    async fn reformat(
+        &mut self,
+        formats: &Arc<Formats>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
+        let has_body = !matches!(body, RequestBody::Empty);
+        let spoken = formats.spoken(&head.headers, has_body)?;
+        self.spoken = Some(spoken);
+        if spoken.body {
+            let bytes = self.gather_request(body, formats.max_body).await?;
+            let formats = formats.clone();
+            let made = aside(bytes, move |bytes| formats.request(bytes)).await?;
+            self.send_instead(made, head, body)?;
+        }
+        formats.ask(spoken, &mut head.headers);
         Ok(())
     }
 
-    /// The form of an operation's stream that the client takes.
-    fn form(&self, operation: &Operation) -> Result<Lines, Reject> {
-        match operation.streams() {
-            true => Lines::pick(self.accept.as_ref()).ok_or(Reject::NotAcceptable),
-            false => Ok(Lines::Json),
-        }
+    async fn call(
+        &mut self,
+        operation: &Arc<Operation>,
+        params: &Params<'_, '_>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
+        let bytes = self.gather_request(body, operation.max_body).await?;
+        let asked = Asked {
+            path: params.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            query: self.target.query().map(String::from),
+            body: bytes.clone(),
+        };
+        let called = operation.clone();
+        let made = aside(bytes, move |_| called.request(&asked, SystemTime::now())).await?;
+        self.send_instead(made, head, body)?;
+        self.spoken = Some(Spoken { body: true, answer: true, operation: None });
+        address(operation, head);
+        Ok(())
     }
 
-    fn refused(&mut self, refused: Refused) -> Reject {
-        self.violations = Some(Box::new(refused.violations));
-        refused.reject
+    fn send_instead(
+        &mut self,
+        made: Made<Bytes>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
+        let made = made.map_err(|(reject, wrong)| {
+            self.violations = Some(Box::new(wrong));
+            reject
+        })?;
+        self.hold(made.len() as u64)?;
+        head.headers.insert(CONTENT_LENGTH, made.len().into());
+        *body = RequestBody::Full(made);
+        Ok(())
     }
 
-    /// What becomes of a request whose body is not there, for people; the head becomes the origin's.
+    /// What would become of a request, for people.
     pub(super) fn explain_translation(
         &mut self,
         translation: &Translation,
-        params: &Params<'_, '_>,
         head: &mut Parts,
     ) -> Result<String, Reject> {
-        match translation {
-            Translation::Call(operation, _) => {
-                self.form(operation)?;
-                if announced(head) > 0 {
-                    takes(&head.headers)?;
-                } else {
-                    let made = operation.request(|name| params.get(name), head.uri.query(), b"");
-                    made.map_err(|refused| self.refused(*refused))?;
-                }
-                call(operation, head);
-                Ok(format!("calls `{}` by gRPC; ", operation.id))
+        let formats = match translation {
+            Translation::Formats(formats) => formats,
+            Translation::Soap(operation) => {
+                self.spoken = Some(Spoken { body: true, answer: true, operation: None });
+                address(operation, head);
+                return Ok(format!("it calls `{}` of a SOAP service; ", operation.id));
             }
-            Translation::Web => {
-                let web = match head.method == Method::POST {
-                    true => Web::enter(&mut head.headers)?,
-                    false => None,
-                };
-                let what = if web.is_some() { "gRPC-Web becomes gRPC; " } else { "" };
-                Ok(what.into())
+            Translation::Door(_) => {
+                return Ok("what it calls depends on its envelope; ".to_owned());
             }
-        }
+        };
+        let spoken = formats.spoken(&head.headers, announced(head) > 0)?;
+        self.spoken = Some(spoken);
+        formats.ask(spoken, &mut head.headers);
+        let origin = formats.origin();
+        Ok(match (spoken.body, spoken.answer) {
+            (true, true) => {
+                format!("the body is made {origin}, and the answer is translated back; ")
+            }
+            (true, false) => format!("the body is made {origin}; "),
+            (false, true) => format!("the answer is translated from {origin}; "),
+            (false, false) => format!("the client speaks {origin}, as the origin does; "),
+        })
     }
 
-    /// Why there is no answer, where what was said of it may not be all.
-    #[cold]
-    pub(super) fn blame(&self, reject: Reject) -> Reject {
-        match self.speech.as_deref() {
-            Some(Speech::Web(_, Some(malformed))) if malformed.load(Relaxed) => Reject::BodySyntax,
-            _ => reject,
-        }
-    }
-
-    /// Makes an answer one that the client understands.
-    pub(super) async fn translate_back(
+    /// Translates what came of a request, if that is an answer that the client would not understand.
+    pub(super) async fn translate_outcome(
         &mut self,
-        response: Response<Source>,
+        outcome: Result<Response<Source>, Reject>,
+        spoken: Spoken,
     ) -> Result<Response<Source>, Reject> {
-        let Some(speech) = self.speech.take() else { return Ok(response) };
-        match *speech {
-            Speech::Call(operation, form) => {
-                let (mut parts, source) = response.into_parts();
-                if let Some(reply) = operation.ended(parts.status, &parts.headers)? {
-                    let body = dress(&reply, &mut parts.headers);
-                    parts.status = reply.status;
-                    return Ok(Response::from_parts(parts, body));
-                }
-                let response = Response::from_parts(parts, source);
-                match operation.streams() {
-                    true => Ok(stream(operation, form, response)),
-                    false => self.message(&operation, response).await,
-                }
+        let translation = self.route().and_then(|route| route.translation.clone());
+        if let Some(Translation::Door(door)) = translation {
+            return self.leave_soap(&door, spoken, outcome).await;
+        }
+        let response = outcome?;
+        if self.tunnel.is_some() || self.reject.is_some() {
+            return Ok(response);
+        }
+        match translation {
+            None | Some(Translation::Door(_)) => Ok(response),
+            Some(Translation::Formats(formats)) => {
+                self.reformat_answer(&formats, response, spoken).await
             }
-            Speech::Web(web, _) => {
-                let (mut parts, source) = response.into_parts();
-                if !web.leave(&mut parts.headers) {
-                    return Ok(Response::from_parts(parts, source));
-                }
-                let body = Wrapped::new(Body::new(source, None, None), web.answer);
-                let source = Source::Translated(Box::new(Translated::Web(body)));
-                Ok(Response::from_parts(parts, source))
-            }
+            Some(Translation::Soap(operation)) => self.called(operation, response).await,
         }
     }
 
-    /// The answer to a call with one message.
-    async fn message(
+    async fn reformat_answer(
         &mut self,
-        operation: &Arc<Operation>,
+        formats: &Arc<Formats>,
+        mut response: Response<Source>,
+        spoken: Spoken,
+    ) -> Result<Response<Source>, Reject> {
+        Formats::vary(response.headers_mut());
+        if !spoken.answer || is_bare(response.status()) || !formats.reads(response.headers())? {
+            return Ok(response);
+        }
+        if self.method == Method::HEAD {
+            formats.tell(response.headers_mut());
+            return Ok(response);
+        }
+        let (mut parts, source) = response.into_parts();
+        let bytes = self.gather_translated(source, formats.max_body).await?;
+        if bytes.is_empty() {
+            return Ok(Response::from_parts(parts, Source::Empty));
+        }
+        let by = formats.clone();
+        let made = aside(bytes, move |bytes| by.answer(bytes)).await?;
+        let made = made.map_err(|violation| self.puzzled(&violation.to_string()))?;
+        self.hold(made.len() as u64)?;
+        formats.tell(&mut parts.headers);
+        Ok(Response::from_parts(parts, Source::from(made)))
+    }
+
+    async fn called(
+        &mut self,
+        operation: Arc<Operation>,
         response: Response<Source>,
     ) -> Result<Response<Source>, Reject> {
         let (mut parts, source) = response.into_parts();
-        let (body, trailers) = match self.gather_answer(source, operation.most()).await {
-            Gathered::Whole(body, trailers) => (body, trailers),
-            Gathered::Larger(_) => return Err(Reject::TranslateTooLarge),
-            Gathered::Broken(reject) => return Err(reject),
-        };
-        let (status, head) = (parts.status, &parts.headers);
-        let reply = match body.len() < LARGE {
-            true => operation.answer(status, head, &body, trailers.as_ref()),
-            false => {
-                let (operation, head) = (operation.clone(), head.clone());
-                let work = move || operation.answer(status, &head, &body, trailers.as_ref());
-                beside(work).await?
-            }
-        };
-        let reply = reply?;
-        let body = dress(&reply, &mut parts.headers);
-        parts.status = reply.status;
-        Ok(Response::from_parts(parts, body))
+        let bytes = self.gather_translated(source, operation.max_body).await?;
+        let (status, headers) = (parts.status, parts.headers.clone());
+        let made = aside(bytes, move |bytes| operation.answer(status, &headers, bytes)).await?;
+        let Answered { status, kind, body } = made.map_err(|what| self.puzzled(&what))?;
+        self.hold(body.len() as u64)?;
+        parts.status = status.unwrap_or(parts.status);
+        for name in [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, ETAG] {
+            parts.headers.remove(name);
+        }
+        if !body.is_empty() {
+            parts.headers.insert(CONTENT_TYPE, kind);
+        }
+        Ok(Response::from_parts(parts, Source::from(body)))
+    }
+
+    pub(super) async fn gather_translated(
+        &mut self,
+        source: Source,
+        most: u64,
+    ) -> Result<Bytes, Reject> {
+        match self.gather_answer(source, most).await {
+            Gathered::Broken(reject) => Err(reject),
+            Gathered::Larger(_) => Err(Reject::TranslateTooLarge),
+            Gathered::Whole(bytes, _) => Ok(bytes),
+        }
+    }
+
+    /// Notes what is wrong with an answer; nobody outside is told.
+    fn puzzled(&self, what: &str) -> Reject {
+        let endpoint = self.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name);
+        tracing::debug!(endpoint, what, "an answer cannot be translated");
+        Reject::TranslateAnswer
     }
 }
 
-/// The answer of a call with a stream of messages.
-fn stream(operation: Arc<Operation>, form: Lines, response: Response<Source>) -> Response<Source> {
-    let (mut parts, source) = response.into_parts();
-    let body = Streamed::new(operation, form, &parts.headers, Body::new(source, None, None));
-    undress(&mut parts.headers);
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
-    if form == Lines::Events {
-        parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    parts.status = StatusCode::OK;
-    Response::from_parts(parts, Source::Translated(Box::new(Translated::Lines(body))))
-}
-
-/// Puts on what a reply has for fields; gives its body.
-fn dress(reply: &Reply, headers: &mut HeaderMap) -> Source {
-    undress(headers);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
-    Source::from(reply.body.clone())
-}
-
-/// Takes off what is about a body that does not go on, and what is gRPC's own.
-fn undress(headers: &mut HeaderMap) {
-    let ours = |name: &&HeaderName| {
-        **name == CONTENT_LENGTH
-            || **name == CONTENT_ENCODING
-            || **name == TRAILER
-            || name.as_str().starts_with("grpc-")
-    };
-    let gone: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
-    for name in gone {
+/// Makes a request's head that of a call.
+fn address(operation: &Operation, head: &mut Parts) {
+    head.method = Method::POST;
+    head.uri = operation.target();
+    let headers: &mut HeaderMap = &mut head.headers;
+    for name in [ACCEPT_ENCODING, CONTENT_ENCODING, RANGE] {
         headers.remove(name);
     }
-}
-
-/// Whether a body is JSON, as it is.
-fn takes(headers: &HeaderMap) -> Result<(), Reject> {
-    if headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        return Err(Reject::BodyType);
-    }
-    let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
-    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let kind = kind.to_ascii_lowercase();
-    match kind == "application/json"
-        || (kind.starts_with("application/") && kind.ends_with("+json"))
-    {
-        true => Ok(()),
-        false => Err(Reject::BodyType),
+    headers.remove(http::header::ACCEPT);
+    for (name, value) in operation.fields() {
+        headers.insert(name, value);
     }
 }
 
-/// Makes a head that of a call. Other fields pass: they are the call's metadata.
-fn call(operation: &Operation, head: &mut Parts) {
-    head.method = Method::POST;
-    head.uri = Uri::from(operation.path().clone());
-    for name in OURS {
-        head.headers.remove(name);
-    }
-    head.headers.insert(CONTENT_TYPE, GRPC);
-    head.headers.insert(TE, HeaderValue::from_static("trailers"));
-    head.headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+/// Makes something of a body: here, or beside the worker if it is large.
+pub(super) async fn aside<T: Send + 'static>(
+    bytes: Bytes,
+    make: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, Reject> {
+    if bytes.len() < LARGE { Ok(make(&bytes)) } else { beside(move || make(&bytes)).await }
 }
 
-/// Translates a large body beside the workers.
-async fn request_beside(
-    operation: &Arc<Operation>,
-    params: &Params<'_, '_>,
-    query: Option<&str>,
-    body: Bytes,
-) -> Result<Result<Bytes, Box<Refused>>, Reject> {
-    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    let params: Vec<_> = params.iter().map(owned).collect();
-    let (operation, query) = (operation.clone(), query.map(String::from));
-    beside(move || {
-        let param =
-            |name: &str| params.iter().find(|(known, _)| known == name).map(|(_, value)| &**value);
-        operation.request(param, query.as_deref(), &body)
-    })
-    .await
-}
-
-/// An answer that is translated as it goes by.
-pub(super) enum Translated {
-    /// To lines or events of JSON.
-    Lines(Streamed<Body>),
-    /// To gRPC-Web.
-    Web(Wrapped<Body>),
-}
-
-impl Translated {
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        match self {
-            Self::Lines(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                let broken = |broken| match broken {
-                    Broken::Origin(error) => error,
-                    Broken::Fault(reject) => BrokenOff::by(reject),
-                };
-                Poll::Ready(frame.map(|frame| frame.map_err(broken)))
-            }
-            Self::Web(body) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    pub(super) fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Lines(body) => body.is_end_stream(),
-            Self::Web(body) => body.is_end_stream(),
-        }
-    }
-}
-
-impl std::fmt::Debug for Translated {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Translated").finish_non_exhaustive()
-    }
+/// Whether an answer of this status has no body of its own.
+fn is_bare(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     auth::Allow,
     cache::CacheUse,
+    docs::Audience,
     enforce::Enforce,
     limit::LimitUse,
+    soap::Soap,
     value::{ByteSize, File, OneOrMany},
 };
 
@@ -40,6 +42,13 @@ pub struct Api {
     /// How messages of gRPC are read and written as JSON.
     #[serde(skip_serializing_if = "is_default")]
     pub json: ApiJson,
+    /// In place of a document the description of a SOAP service, WSDL 1.1 with what it imports, as files; nothing is fetched. Each of its operations is called with JSON: `POST /NAME`, if `operations` does not say otherwise. A document is made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/bank.wsdl")]
+    pub wsdl: Option<File>,
+    /// How the service of a `wsdl` is spoken to.
+    #[serde(skip_serializing_if = "Soap::is_default")]
+    pub soap: Soap,
     /// What stands before the paths of the document: `"/v1"`; by default the path of its first server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/v1")]
@@ -58,6 +67,9 @@ pub struct Api {
     pub max_body: ByteSize,
     /// How deep a body of JSON may be nested.
     pub max_depth: u8,
+    /// Who may see its documentation, in place of what `[docs]` says. The portal's first page shows only APIs without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
     /// What is different for an operation, by its `operationId`, or by `"GET /orders/{id}"` where it has none. What stands here counts before the document's `x-janua-auth`, `x-janua-limit` and `x-janua-cache`, and these before the route's own keys.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub operations: BTreeMap<String, Operation>,
@@ -72,6 +84,8 @@ impl Default for Api {
             descriptors: None,
             services: OneOrMany::default(),
             json: ApiJson::default(),
+            wsdl: None,
+            soap: Soap::default(),
             base_path: None,
             security: BTreeMap::new(),
             enforce: Enforce::default(),
@@ -79,6 +93,7 @@ impl Default for Api {
             unknown_query: Unknown::default(),
             max_body: ByteSize(1 << 20),
             max_depth: 64,
+            audience: None,
             operations: BTreeMap::new(),
         }
     }
@@ -161,6 +176,14 @@ pub struct Operation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"mock")]
     pub to: Option<String>,
+    /// Of a `wsdl`: the method that it is called by. By `GET` and `DELETE`, what it takes is in path and query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"GET")]
+    pub method: Option<String>,
+    /// Of a `wsdl`: the path where it is called; names in braces are members of what it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/accounts/{account}")]
+    pub path: Option<String>,
     /// `false`: it is no route, and is not in the documentation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = false)]

@@ -13,6 +13,7 @@ mod breaker;
 mod cache;
 mod check;
 mod discovery;
+mod docs;
 mod enforce;
 mod file;
 mod finding;
@@ -38,6 +39,7 @@ mod report;
 mod route;
 mod schema;
 mod show;
+mod soap;
 mod source;
 mod split;
 mod store;
@@ -68,6 +70,7 @@ pub use self::{
         Cache, CacheDisk, CacheIgnore, CacheMethod, CacheQuery, CacheRules, CacheTtl, CacheUse,
     },
     discovery::{Discovery, Family, Scheme},
+    docs::{Audience, Docs},
     enforce::Enforce,
     file::{read_file, read_file_up_to, read_text_file},
     forward::Forward,
@@ -100,9 +103,10 @@ pub use self::{
     },
     schema::{KeyInfo, keys, schema},
     show::show,
+    soap::{Soap, SoapUser},
     split::{Mirror, MirrorTable, SplitSticky, StickyCookie, Way},
     store::Store,
-    translate::Translate,
+    translate::{Format, GrpcWeb, Translate, TranslateRules, XmlNamespaces, XmlNil, XmlNumbers},
     upstream::{
         Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,
@@ -145,6 +149,8 @@ pub struct Config {
     /// APIs and their contracts, for `api` of routes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub api: BTreeMap<String, Api>,
+    /// The portal that shows APIs.
+    pub docs: Docs,
     /// Where addresses are, for access lists by country or autonomous system.
     pub geoip: GeoIp,
     /// Which requests go where.

@@ -78,9 +78,9 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"shop")]
     pub api: Option<String>,
-    /// What clients speak, where the origin speaks something else: `"grpc-web"` (browsers, the origin speaks gRPC; what comes in gRPC passes as it is).
+    /// What the origin speaks, where clients may speak the other of JSON and XML: `"xml"`, `"json"`, or a table that says how one becomes the other; or `"grpc-web"`: clients are browsers, the origin speaks gRPC, and what comes in gRPC passes as it is. What a client speaks, say its `Content-Type` and `Accept`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"grpc-web")]
+    #[schemars(example = &"xml")]
     pub translate: Option<Translate>,
     /// An upstream's name, a URL, `"echo"`, `"mock"` (an API's answers from the examples of its document), `{ redirect = .. }` or `{ status = .. }`; or several upstreams, each with a share: `[{ upstream = "v2", weight = 5 }, { upstream = "v1", weight = 95 }]`.
     #[schemars(example = &"http://127.0.0.1:3000")]

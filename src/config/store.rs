@@ -10,7 +10,7 @@ use super::value::{Duration, File, Secret};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("required" = ["url"]))]
 pub struct Store {
-    /// Where it is: `redis://HOST[:PORT]`, with TLS `rediss://HOST[:PORT]`, or `unix:/PATH`: one server, or an address that leads to the one that takes writes, also after a failover. Or whom Sentinels call the primary of this name: `redis+sentinel://HOST[:PORT],HOST[:PORT]/NAME`, with TLS to them and to it `rediss+sentinel://`. Cluster is not spoken.
+    /// Where it is: `redis://HOST[:PORT]`, with TLS `rediss://HOST[:PORT]`, or `unix:/PATH`: one server, or an address that leads to the one that takes writes, also after a failover. Or whom Sentinels call the primary of this name: `redis+sentinel://HOST[:PORT],HOST[:PORT]/NAME`, with TLS to them and to it `rediss+sentinel://`. Or a cluster, of which some servers are named, and up to 128 with slots are found: `redis+cluster://HOST[:PORT],HOST[:PORT]`, with TLS `rediss+cluster://`.
     #[schemars(example = &"redis://127.0.0.1:6379")]
     pub url: String,
     /// The user, where the store has several (ACL).

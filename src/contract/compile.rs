@@ -23,6 +23,8 @@ pub struct Api {
     pub title: String,
     /// The document's version of it.
     pub version: String,
+    /// What stands before all its paths.
+    pub base: String,
     /// The document.
     pub document: Arc<Value>,
     /// Its operations.
@@ -59,14 +61,18 @@ impl fmt::Debug for Api {
 }
 
 impl Api {
-    /// Compiles a section; none if something is wrong with it.
+    /// Compiles a section; none if something is wrong with it. The document may be made of something else than
+    /// a file.
     pub fn compile(
         name: &str,
         section: &config::Api,
-        before: Option<&Self>,
+        (before, made): (Option<&Self>, Option<&Value>),
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
+        if let Some(made) = made {
+            return Self::of_made(name, section, (before, made), at, problems);
+        }
         let Some(file) = &section.openapi else {
             let problem = Problem::error(at.clone(), format!("the API `{name}` has no contract"));
             problems.push(problem.help("openapi = \"shop.yaml\""));
@@ -79,6 +85,29 @@ impl Api {
         let document = Document::read(&bytes).map_err(|fault| told(&fault));
         let document = problems.keep(document)?;
         match Self::of_document(name, section, before, document) {
+            Ok(api) => {
+                api.check_names(section, problems);
+                Some(api)
+            }
+            Err(faults) => {
+                problems.extend(faults.iter().map(told));
+                None
+            }
+        }
+    }
+
+    /// Compiles a section whose document was made here.
+    fn of_made(
+        name: &str,
+        section: &config::Api,
+        (before, made): (Option<&Self>, &Value),
+        at: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let at = at.key("wsdl");
+        let told = |fault: &Fault| problem(FilePath::new("wsdl"), fault, &at);
+        let document = Document::of(made.clone()).map_err(|fault| told(&fault));
+        match Self::of_document(name, section, before, problems.keep(document)?) {
             Ok(api) => {
                 api.check_names(section, problems);
                 Some(api)
@@ -117,7 +146,8 @@ impl Api {
         let text = |key: &str| document.root["info"][key].as_str().unwrap_or_default().to_owned();
         let (title, version) = (text("title"), text("version"));
         let title = if title.is_empty() { name.to_owned() } else { title };
-        Ok(Self { name: name.into(), title, version, document: Arc::new(document.root), policies })
+        let document = Arc::new(document.root);
+        Ok(Self { name: name.into(), title, version, base, document, policies })
     }
 
     /// What is said of operations that there are none of.

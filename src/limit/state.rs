@@ -248,7 +248,7 @@ impl State {
     pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
         let known = match &self.shared {
             None => None,
-            Some(shared) => match (shared.owed(key, now), shared.is_alone()) {
+            Some(shared) => match shared.owed(key, now) {
                 (owed, false) => return owed.unwrap_or(0),
                 (owed, true) => owed,
             },

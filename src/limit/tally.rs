@@ -119,6 +119,8 @@ struct Own {
     back: u64,
     /// What the store knows of both.
     told: (u64, u64),
+    /// Whether it could not be told, the last time that it was to be.
+    alone: bool,
 }
 
 impl Own {
@@ -172,9 +174,15 @@ impl Tally {
         &self.store.name
     }
 
-    /// What holds while the store is away, if it is.
-    pub(super) fn fallback(&self) -> Option<OnFailure> {
-        let alone = self.alone.load(Relaxed) || !self.store.is_up();
+    /// What holds for a key while the store is away, if it is; of a cluster, the server that has the key.
+    pub(super) fn fallback(&self, key: u64) -> Option<OnFailure> {
+        let alone = match self.store.is_up() {
+            false => true,
+            true if self.store.is_cluster() && self.alone.load(Relaxed) => {
+                self.shard(key).lock().keys.get(&key).is_some_and(|own| own.alone)
+            }
+            true => self.alone.load(Relaxed),
+        };
         alone.then(|| {
             self.metrics.fallbacks.inc();
             self.terms.read().on_failure
@@ -198,6 +206,7 @@ impl Tally {
             taken: 0,
             back: 0,
             told: (0, 0),
+            alone: false,
         };
         let own = shard.keys.entry(key).or_insert_with(new);
         if own.window < window {
@@ -273,6 +282,9 @@ impl Used {
         let calendar = self.shape.calendar;
         let tell = |(key, own): (u64, Own)| async move {
             let told = tally.tell(key, own, calendar).await;
+            if let Some(own) = tally.shard(key).lock().keys.get_mut(&key) {
+                own.alone = told.is_err();
+            }
             if let Ok(sum) = &told {
                 let mut shard = tally.shard(key).lock();
                 let Shard { keys, told } = &mut *shard;
@@ -291,16 +303,21 @@ impl Used {
             told
         };
         let mut telling = stream::iter(tally.untold()).map(tell).buffer_unordered(AT_ONCE);
+        let (mut some, mut lost) = (false, None);
         while let Some(told) = telling.next().await {
-            match told {
-                Ok(_) => tally.found(),
-                Err(error) => {
-                    tally.lost(&error);
-                    return false;
-                }
+            some = true;
+            lost = lost.or_else(|| told.err());
+            // In a cluster others may be told all the same.
+            if lost.is_some() && (!tally.store.is_cluster() || tally.store.down().is_some()) {
+                break;
             }
         }
-        true
+        match &lost {
+            Some(error) => tally.lost(error),
+            None if some => tally.found(),
+            None => {}
+        }
+        lost.is_none()
     }
 
     /// Tells the store for the last time what is new, if it answers.
@@ -339,7 +356,14 @@ mod tests {
     use super::*;
 
     fn own(taken: u64, told: u64) -> Own {
-        Own { window: Window::at(Calendar::Day, 0), number: 0, taken, back: 0, told: (told, 0) }
+        Own {
+            window: Window::at(Calendar::Day, 0),
+            number: 0,
+            taken,
+            back: 0,
+            told: (told, 0),
+            alone: false,
+        }
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Used {
         quota: Quota,
         cost: u64,
     ) -> Result<Left, Blocked> {
-        let fallback = tally.fallback();
+        let fallback = tally.fallback(account.key);
         if fallback == Some(OnFailure::Reject) {
             return Err(Blocked::Unavailable);
         }

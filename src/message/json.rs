@@ -138,7 +138,7 @@ mod tests {
             ("", "it ends too early", 1, 0),
             ("{\"a\":1", "it ends too early", 1, 6),
             ("{\"a\":1,\n\"a\":2}", TWICE, 2, 6),
-            ("[{\"a\":{\"b\":1,\"b\":1}}]", TWICE, 1, 18),
+            ("[{\"a\":{\"b\":1,\"b\":1}}]", TWICE, 1, 19),
             ("[[[[1]]]]", DEEP, 1, 4),
             ("1 2", "it is not well-formed JSON", 1, 3),
             ("{a:1}", "it is not well-formed JSON", 1, 2),

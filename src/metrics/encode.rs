@@ -332,9 +332,8 @@ fn stores(page: &mut Page, all: &Named<StoreMetrics>) {
     let mut one = |name, kind, help, read: fn(&StoreMetrics) -> i128| {
         simple(page, (name, kind, help), "store", all, read);
     };
-    one("janua_store_up", Kind::Gauge, "1 while there is a connection, else 0.", |store| {
-        store.up.get().into()
-    });
+    let up = "1 while there is a connection, of a cluster to every server, else 0.";
+    one("janua_store_up", Kind::Gauge, up, |store| i64::from(store.is_up()).into());
     one("janua_store_connects_total", Kind::Counter, "Connections made.", |store| {
         store.connects.get().into()
     });

@@ -8,8 +8,10 @@ use crate::worker::PerWorker;
 /// What a store `[store.NAME]` is asked, and whether it is there.
 #[derive(Debug)]
 pub struct StoreMetrics {
-    /// 1 while there is a connection, else 0.
+    /// Servers that there is a connection to.
     pub up: Gauge,
+    /// Servers that there should be one to: of a cluster, those that have slots.
+    pub servers: Gauge,
     /// Connections that were made.
     pub connects: Counter,
     /// Connections that could not be made.
@@ -31,6 +33,7 @@ impl Default for StoreMetrics {
     fn default() -> Self {
         Self {
             up: Gauge::default(),
+            servers: Gauge::default(),
             connects: Counter::default(),
             connect_failures: Counter::default(),
             commands: Counter::default(),
@@ -47,6 +50,12 @@ impl StoreMetrics {
     /// Notes how many microseconds an answer took.
     pub fn answered(&self, micros: u64) {
         self.latency.at(0).record(micros);
+    }
+
+    /// Whether there is a connection to every server.
+    pub(super) fn is_up(&self) -> bool {
+        let servers = self.servers.get();
+        servers > 0 && self.up.get() >= servers
     }
 
     /// How long answers took.

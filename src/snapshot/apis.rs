@@ -7,31 +7,56 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use super::{
     Snapshot,
     calls::{self, Calls},
+    portal::pages,
 };
 use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To},
     contract::{Api, Operation, Policy},
     grpc,
+    portal::Page,
+    translate::{Translation, soap::Service},
 };
 
-/// APIs by name; none for a name whose section is wrong.
+/// APIs by name; none for a name whose section is wrong, or whose clients speak SOAP.
 pub(super) type Apis = BTreeMap<String, Option<Arc<Api>>>;
+
+/// SOAP services, on one side of an API, by its name.
+type Services = BTreeMap<String, Service>;
 
 /// A route that requests meet.
 pub(super) struct Written<'a> {
-    /// The `[[route]]` that it stands in.
-    pub(super) index: usize,
+    /// Where it was written.
+    pub(super) at: Path,
     pub(super) route: Cow<'a, config::Route>,
     /// The operation that it is for.
     pub(super) contract: Option<Arc<Operation>>,
+    /// What its origin speaks, or its clients.
+    pub(super) translation: Option<Translation>,
     /// The method of gRPC that it is for, and the largest body.
     pub(super) call: Option<(Arc<grpc::Operation>, u64)>,
+    /// The page of Janua's own that it leads to.
+    pub(super) page: Option<Arc<Page>>,
 }
 
-impl Written<'_> {
-    /// Whether it stands for an API's operation.
-    pub(super) fn is_operation(&self) -> bool {
-        self.contract.is_some() || self.call.is_some()
+impl<'a> Written<'a> {
+    /// A route that stands for itself.
+    fn plain(at: Path, route: Cow<'a, config::Route>) -> Self {
+        Self { at, route, contract: None, translation: None, call: None, page: None }
+    }
+
+    /// The route to a page of the portal.
+    pub(super) fn page(route: config::Route, page: Arc<Page>) -> Self {
+        let written = Self::plain(Path::root().key("docs"), Cow::Owned(route));
+        Self { page: Some(page), ..written }
+    }
+
+    /// Where a key of it stands.
+    pub(super) fn place(&self, key: &'static str) -> Path {
+        match (self.contract.is_some() || self.call.is_some(), &self.page) {
+            (true, _) => self.at.key("api"),
+            (_, Some(_)) if !["access", "auth", "allow"].contains(&key) => self.at.key("path"),
+            _ => self.at.key(key),
+        }
     }
 }
 
@@ -42,32 +67,85 @@ pub(super) fn apis<'a>(
     previous: Option<&Snapshot>,
     problems: &mut Problems,
 ) -> (Apis, Vec<Written<'a>>) {
+    let mut services = Services::new();
     let compile = |(name, section): (&String, &config::Api)| {
         let at = Path::root().key("api").key(name.clone());
         let before = previous.and_then(|before| before.apis.iter().find(|api| *api.name == **name));
-        let made = Api::compile(name, section, before.map(|api| &**api), &at, problems);
+        let Ok(service) = service(name, section, &at, problems) else {
+            return (name.clone(), None);
+        };
+        if service.as_ref().is_some_and(|service| service.door.is_some()) {
+            services.extend(service.map(|service| (name.clone(), service)));
+            return (name.clone(), None);
+        }
+        let made = service.as_ref().map(|service| &service.document);
+        let made = Api::compile(name, section, (before.map(|api| &**api), made), &at, problems);
+        services.extend(service.map(|service| (name.clone(), service)));
         (name.clone(), made.map(Arc::new))
     };
     let sections = config.api.iter().filter(|(_, section)| !section.is_grpc());
     let mut apis: Apis = sections.map(compile).collect();
     let calls = calls::calls(config, &mut apis, problems);
-    let written = written(config, &apis, &calls, problems);
+    let mut written = written(config, (&apis, &services, &calls), problems);
+    unused(&apis, &written, problems);
+    written.extend(pages(config, &apis, &written, problems));
     (apis, written)
 }
 
+/// Something is wrong, and said.
+struct Said;
+
+/// The SOAP service that an API is, if it is one.
+fn service(
+    name: &str,
+    section: &config::Api,
+    at: &Path,
+    problems: &mut Problems,
+) -> Result<Option<Service>, Said> {
+    if section.wsdl.is_none() {
+        let has = |own: &config::Operation| own.method.is_some() || own.path.is_some();
+        for (operation, _) in section.operations.iter().filter(|(_, own)| has(own)) {
+            let at = at.key("operations").key(operation.clone());
+            let what = format!("the document of `{name}` says how `{operation}` is called");
+            let help = "`method` and `path` are for an API with a `wsdl`";
+            problems.push(Problem::error(at, what).help(help));
+        }
+        return Ok(None);
+    }
+    if section.openapi.is_some() {
+        let what = format!("`{name}` has two contracts");
+        problems.push(Problem::error(at.key("wsdl"), what).help("`openapi` or `wsdl`"));
+        return Err(Said);
+    }
+    Service::compile(section, at, problems).map(Some).ok_or(Said)
+}
+
+/// Operations without a route, since none stands for their API.
+fn unused(apis: &Apis, written: &[Written<'_>], problems: &mut Problems) {
+    for api in apis.values().flatten() {
+        let of = |written: &Written<'_>| written.route.api.as_deref() == Some(&*api.name);
+        if !written.iter().any(of) {
+            let at = Path::root().key("api").key(api.name.to_string());
+            let what = format!("no route stands for the API `{}`, so nobody can use it", api.name);
+            let help = format!("[[route]]\napi = \"{}\"\nto = \"an upstream\"", api.name);
+            problems.push(Problem::finding(at, what).help(help));
+        }
+    }
+}
+
+/// All routes that requests meet, in the order of the file and of the documents.
 fn written<'a>(
     config: &'a Config,
-    apis: &Apis,
-    calls: &Calls,
+    (apis, services, calls): (&Apis, &Services, &Calls),
     problems: &mut Problems,
 ) -> Vec<Written<'a>> {
     let mut all = Vec::new();
     for (index, route) in config.route.iter().enumerate() {
+        let at = Path::root().key("route").index(index);
         let Some(name) = &route.api else {
-            all.push(Written { index, route: Cow::Borrowed(route), contract: None, call: None });
+            all.push(Written::plain(at, Cow::Borrowed(route)));
             continue;
         };
-        let at = Path::root().key("route").index(index);
         let Some(known) = apis.get(name) else {
             let problem = Problem::error(at.key("api"), format!("there is no API `{name}`"));
             let names = apis.keys().map(String::as_str);
@@ -84,23 +162,44 @@ fn written<'a>(
                 problems.push(Problem::error(at.key(key), what).help(help));
             }
         }
+        let service = services.get(name);
+        let door = service.and_then(|service| service.door.clone());
+        let path = config.api.get(name).and_then(|section| section.soap.door.as_ref());
+        if let (Some(door), Some(path)) = (door, path) {
+            let route = Cow::Owned(at_door(route, name, path));
+            let translation = Some(Translation::Door(door));
+            all.push(Written { translation, ..Written::plain(at, route) });
+            continue;
+        }
+        let call = |id: &str| service.and_then(|service| service.operation(id)).cloned();
         let policies = known.iter().flat_map(|api| &api.policies);
         all.extend(policies.map(|policy| Written {
-            index,
+            at: at.clone(),
             route: Cow::Owned(expanded(route, name, policy)),
             contract: Some(policy.operation.clone()),
+            translation: call(&policy.operation.id).map(Translation::Soap),
             call: None,
+            page: None,
         }));
         if let (Some(services), Some(section)) = (calls.get(name), config.api.get(name)) {
-            all.extend(services.operations.iter().map(|operation| Written {
-                index,
-                route: Cow::Owned(calls::expanded(route, (name, section), operation)),
-                contract: None,
-                call: Some((operation.clone(), section.max_body.0)),
+            all.extend(services.operations.iter().map(|operation| {
+                let route = calls::expanded(route, (name, section), operation);
+                let call = Some((operation.clone(), section.max_body.0));
+                Written { call, ..Written::plain(at.clone(), Cow::Owned(route)) }
             }));
         }
     }
     all
+}
+
+/// The route to a door for clients that speak SOAP.
+fn at_door(route: &config::Route, api: &str, path: &str) -> config::Route {
+    config::Route {
+        name: Some(route.name.clone().unwrap_or_else(|| api.to_owned())),
+        path: OneOrMany(vec![path.to_owned()]),
+        methods: OneOrMany(vec!["GET".to_owned(), "POST".to_owned()]),
+        ..route.clone()
+    }
 }
 
 /// The route of an operation: what stands at the API's route, and what is different for it.

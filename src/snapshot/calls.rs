@@ -17,7 +17,7 @@ use crate::{
 
 /// How a route's clients and its origin come to understand each other.
 #[derive(Debug)]
-pub enum Translation {
+pub enum Calling {
     /// Clients speak JSON, the origin gRPC; with the largest body that is taken.
     Call(Arc<Operation>, u64),
     /// Clients speak gRPC-Web, the origin gRPC.
@@ -38,6 +38,7 @@ pub(super) fn calls(config: &Config, apis: &mut Apis, problems: &mut Problems) -
                 name: name.as_str().into(),
                 title: name.clone(),
                 version: "1".into(),
+                base: base(section).to_owned(),
                 document: Arc::new(services.openapi(name, base(section))),
                 policies: Vec::new(),
             })
@@ -140,27 +141,28 @@ pub(super) fn expanded(
     made
 }
 
-/// The translation of a route, and what of the route does not go with it.
-pub(super) fn translation(
+/// How a route's origin is called, and what of the route does not go with it.
+pub(super) fn calling(
     written: &Written<'_>,
     target: Option<&Target>,
     config: &Config,
     at: &Path,
     problems: &mut Problems,
-) -> Option<Translation> {
+) -> Option<Calling> {
     let route = &*written.route;
-    let web = route.translate.map(|config::Translate::GrpcWeb| Translation::Web);
-    let call = written.call.clone().map(|(operation, most)| Translation::Call(operation, most));
+    let is_web = route.translate.as_ref().is_some_and(config::Translate::is_grpc_web);
+    let web = is_web.then_some(Calling::Web);
+    let call = written.call.clone().map(|(operation, most)| Calling::Call(operation, most));
     if let (Some(_), true) = (&web, route.api.is_some()) {
         let what = "the routes of an API are translated as its section says";
         problems.push(Problem::error(at.key("translate"), what));
     }
-    let translation = call.or(web)?;
+    let calling = call.or(web)?;
     if route.cache.is_some() {
         let what = "answers of gRPC are not kept: every call is a POST";
         problems.push(Problem::error(at.key("cache"), what));
     }
-    if matches!(translation, Translation::Call(..)) {
+    if matches!(calling, Calling::Call(..)) {
         for (key, there) in [
             ("strip-prefix", route.strip_prefix.is_some()),
             ("add-prefix", route.add_prefix.is_some()),
@@ -189,7 +191,7 @@ pub(super) fn translation(
             problems.push(Problem::error(at.key("to"), what).help(help));
         }
     }
-    Some(translation)
+    Some(calling)
 }
 
 /// Whether an upstream speaks HTTP/2, or may: over TLS that is agreed on.

@@ -368,8 +368,8 @@ fn routes(
     let names = route::names(written.iter().map(|written| &*written.route));
     let mut rules = Vec::new();
     for (written, name) in written.iter().zip(&names) {
-        let (route, at) = (&*written.route, at.index(written.index));
-        let made = Route::compile((route, written), name, known, metrics, &at, problems);
+        let route = &*written.route;
+        let made = Route::compile(written, name, known, metrics, problems);
         rules.push((route, name, on(route, listeners), made));
     }
     let doors = doors::doors(config, known.auths);
@@ -380,8 +380,7 @@ fn routes(
     }
     // Where a rule stands in the file: its route, or the section whose door it is.
     let place = |rule: usize, key: &'static str| match written.get(rule) {
-        Some(written) if written.is_operation() => at.index(written.index).key("api"),
-        Some(written) => at.index(written.index).key(key),
+        Some(written) => written.place(key),
         None => doors::place(&doors[rule - written.len()].0),
     };
     // A rule whose target is wrong takes part all the same, so that its ties are found now too.

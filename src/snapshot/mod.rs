@@ -14,6 +14,7 @@ mod doors;
 mod listener;
 mod mirror;
 mod overload;
+mod portal;
 mod route;
 mod target;
 
@@ -33,7 +34,7 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 
 pub use self::{
-    calls::Translation,
+    calls::Calling,
     diff::Diff,
     listener::{Bind, Listener, ProxyProtocol},
     mirror::Mirror,

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Mirror, Target, Translation, apis::Written, calls::translation, compile::Known, target::target,
+    Calling, Mirror, Target, apis::Written, calls::calling, compile::Known, target::target,
 };
 use crate::{
     access::Access,
@@ -15,6 +15,7 @@ use crate::{
     metrics::{Loading, RouteMetrics},
     rewrite::{HeaderRules, PathRewrite, RewriteProblem},
     route,
+    translate::{Formats, Translation},
 };
 
 /// A route, ready for requests.
@@ -32,8 +33,10 @@ pub struct Route {
     pub cache: Option<Box<Cache>>,
     /// What its requests and answers are held to.
     pub contract: Option<Arc<Operation>>,
-    /// How its clients and its origin come to understand each other.
+    /// What its origin speaks, if clients may speak something else.
     pub translation: Option<Translation>,
+    /// How its origin is called, if by gRPC for clients that speak something else.
+    pub calling: Option<Calling>,
     /// Where requests go.
     pub target: Target,
     /// Who gets a copy of what goes there.
@@ -65,6 +68,7 @@ impl Route {
             cache: None,
             contract: None,
             translation: None,
+            calling: None,
             mirror: None,
             rewrite: PathRewrite::default(),
             request_headers: HeaderRules::default(),
@@ -78,17 +82,20 @@ impl Route {
         }
     }
 
-    /// Compiles a `[[route]]` at `at`.
+    /// Compiles a route that was written.
     pub(super) fn compile(
-        (route, written): (&config::Route, &Written<'_>),
+        written: &Written<'_>,
         name: &str,
         known: &Known<'_>,
         metrics: &mut Loading<'_>,
-        at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
+        let (route, at) = (&*written.route, &written.at);
         let params = route::parameters(route);
-        let target = target(route, &params, known.upstreams, at, problems);
+        let target = match &written.page {
+            Some(page) => Some(Target::Page(page.clone())),
+            None => target(route, &params, known.upstreams, at, problems),
+        };
         for way in target.iter().flat_map(Target::ways) {
             let asks = !route.auth.is_empty();
             if let Some((message, help)) = way.upstream.check_route(name, &params, asks) {
@@ -119,9 +126,10 @@ impl Route {
             params: &params,
             at: &at.key("cache"),
         };
-        let keeps = route.cache.as_ref().filter(|_| target.is_some());
-        let cache = known.caches.of_route(keeps, place, metrics, problems);
-        let translation = translation(written, target.as_ref(), known.config, at, problems);
+        let wanted = route.cache.as_ref().filter(|_| target.is_some());
+        let cache = known.caches.of_route(wanted, place, metrics, problems);
+        let translation = translation(route, written.translation.clone(), at, problems);
+        let calling = calling(written, target.as_ref(), known.config, at, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
@@ -137,6 +145,7 @@ impl Route {
             cache: cache?,
             contract: written.contract.clone(),
             translation,
+            calling,
             target: target?,
             mirror: mirror?,
             rewrite: rewrite?,
@@ -148,6 +157,25 @@ impl Route {
             metrics: metrics.route(name),
         })
     }
+}
+
+/// What the origin speaks, if clients may speak something else.
+fn translation(
+    route: &config::Route,
+    soap: Option<Translation>,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<Translation> {
+    let Some(rules) = route.translate.as_ref().and_then(config::Translate::rules) else {
+        return soap;
+    };
+    let at = at.key("translate");
+    if soap.is_some() {
+        let problem = Problem::error(at, "this API is translated already: it has a `wsdl`");
+        problems.push(problem.help("take it away"));
+        return soap;
+    }
+    Some(Translation::Formats(Arc::new(Formats::compile(&rules, &at, problems))))
 }
 
 /// The listeners that a route is for.

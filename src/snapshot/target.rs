@@ -8,6 +8,7 @@ use super::compile::Upstreams;
 use crate::{
     auth::Door,
     config::{self, Path, Problem, Problems, RouteTimeout},
+    portal::Page,
     rewrite::{FieldValue, Form, Template, TemplateProblem},
     split::Split,
     upstream::{Timeouts, Upstream},
@@ -40,6 +41,8 @@ pub enum Target {
     Echo,
     /// Nowhere: Janua answers from the examples of an API's document.
     Mock,
+    /// Nowhere: to a page of the portal.
+    Page(Arc<Page>),
     /// A door of Janua's own, for those who log in or out.
     Door(Door),
 }
@@ -73,6 +76,7 @@ impl Target {
             | Self::Respond { .. }
             | Self::Echo
             | Self::Mock
+            | Self::Page(_)
             | Self::Door(_) => None,
         }
     }
@@ -88,6 +92,7 @@ impl Target {
             | Self::Respond { .. }
             | Self::Echo
             | Self::Mock
+            | Self::Page(_)
             | Self::Door(_) => &[],
         }
     }

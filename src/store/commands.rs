@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Store, Unavailable};
+use futures_util::future::try_join_all;
+
+use super::{Store, Unavailable, Way, read};
 
 /// Bytes of a value; more are not read.
 const MAX_VALUE: usize = 1 << 20;
+/// Keys that are taken away at the same time where each is asked for alone.
+const AT_ONCE: usize = 64;
 /// How many keys a walk asks for at a time.
 const STEP: usize = 500;
 
@@ -18,7 +22,7 @@ impl Store {
         // What is beyond the bound is not sent at all.
         let mut command = redis::cmd("GETRANGE");
         command.arg(key).arg(0).arg(MAX_VALUE);
-        let value: Vec<u8> = self.ask(&command).await?;
+        let value: Vec<u8> = self.ask(key, &command).await?;
         match value.len() {
             0 => Ok(None),
             length if length > MAX_VALUE => {
@@ -43,7 +47,7 @@ impl Store {
         if let Some(expiry) = expiry {
             command.arg("PX").arg(millis(expiry));
         }
-        self.ask(&command).await
+        self.ask(key, &command).await
     }
 
     /// Sets a key that is not there, to be gone after this time; says whether that is so.
@@ -53,7 +57,7 @@ impl Store {
     pub async fn claim(&self, key: &str, expiry: Duration) -> Result<bool, Unavailable> {
         let mut command = redis::cmd("SET");
         command.arg(key).arg(1).arg("NX").arg("PX").arg(millis(expiry));
-        self.ask(&command).await
+        self.ask(key, &command).await
     }
 
     /// Sets the value of a key that is there, to be gone after this time; says whether there is one.
@@ -68,7 +72,7 @@ impl Store {
     ) -> Result<bool, Unavailable> {
         let mut command = redis::cmd("SET");
         command.arg(key).arg(value).arg("XX").arg("PX").arg(millis(expiry));
-        self.ask(&command).await
+        self.ask(key, &command).await
     }
 
     /// Puts an entry at the end of a list with numbers, which keeps about so many.
@@ -86,7 +90,7 @@ impl Store {
         for (name, value) in entry {
             command.arg(name).arg(value);
         }
-        self.ask::<String>(&command).await.map(drop)
+        self.ask::<String>(key, &command).await.map(drop)
     }
 
     /// The entries of such a list after the one of this number, at most so many.
@@ -101,7 +105,7 @@ impl Store {
     ) -> Result<Vec<(String, Vec<(String, String)>)>, Unavailable> {
         let mut command = redis::cmd("XRANGE");
         command.arg(key).arg(format!("({number}")).arg("+").arg("COUNT").arg(most);
-        let entries: Vec<(String, Vec<String>)> = self.ask(&command).await?;
+        let entries: Vec<(String, Vec<String>)> = self.ask(key, &command).await?;
         let pairs = |entry: Vec<String>| {
             let mut words = entry.into_iter();
             std::iter::from_fn(|| words.next().zip(words.next())).collect()
@@ -133,7 +137,7 @@ impl Store {
     ) -> Result<Option<String>, Unavailable> {
         let mut command = redis::cmd(word);
         command.arg(key).arg(from).arg(to).arg("COUNT").arg(1);
-        let entries: Vec<(String, Vec<String>)> = self.ask(&command).await?;
+        let entries: Vec<(String, Vec<String>)> = self.ask(key, &command).await?;
         Ok(entries.into_iter().next().map(|(number, _)| number))
     }
 
@@ -142,7 +146,7 @@ impl Store {
     /// # Errors
     /// It may or may not be so.
     pub async fn expire(&self, key: &str, expiry: Duration) -> Result<bool, Unavailable> {
-        self.ask(redis::cmd("PEXPIRE").arg(key).arg(millis(expiry))).await
+        self.ask(key, redis::cmd("PEXPIRE").arg(key).arg(millis(expiry))).await
     }
 
     /// Takes a key away; says whether there was one.
@@ -150,7 +154,7 @@ impl Store {
     /// # Errors
     /// It may or may not be gone.
     pub async fn delete(&self, key: &str) -> Result<bool, Unavailable> {
-        self.ask(redis::cmd("DEL").arg(key)).await
+        self.ask(key, redis::cmd("DEL").arg(key)).await
     }
 
     /// Takes keys away; says how many there were.
@@ -158,10 +162,22 @@ impl Store {
     /// # Errors
     /// Some may be gone.
     pub async fn delete_all(&self, keys: &[String]) -> Result<usize, Unavailable> {
-        if keys.is_empty() {
-            return Ok(0);
+        match (&self.way, keys) {
+            (_, []) => Ok(0),
+            (Way::One(_), [first, ..]) => self.ask(first, redis::cmd("DEL").arg(keys)).await,
+            (Way::Several(_), _) => {
+                // Each may be at another server.
+                let mut count = 0;
+                for some in keys.chunks(AT_ONCE) {
+                    let mut deleting = Vec::with_capacity(some.len());
+                    for key in some {
+                        deleting.push(self.delete(key));
+                    }
+                    count += try_join_all(deleting).await?.into_iter().filter(|was| *was).count();
+                }
+                Ok(count)
+            }
         }
-        self.ask(redis::cmd("DEL").arg(keys)).await
     }
 
     /// Puts a name on a list, by the time of its end; that and `now` are the caller's numbers. What has
@@ -178,13 +194,14 @@ impl Store {
         most: isize,
         expiry: Duration,
     ) -> Result<Vec<String>, Unavailable> {
-        let () = self.ask(redis::cmd("ZREMRANGEBYSCORE").arg(list).arg("-inf").arg(now)).await?;
-        let () = self.ask(redis::cmd("ZADD").arg(list).arg(end).arg(name)).await?;
-        let () = self.ask(redis::cmd("PEXPIRE").arg(list).arg(millis(expiry))).await?;
+        let () =
+            self.ask(list, redis::cmd("ZREMRANGEBYSCORE").arg(list).arg("-inf").arg(now)).await?;
+        let () = self.ask(list, redis::cmd("ZADD").arg(list).arg(end).arg(name)).await?;
+        let () = self.ask(list, redis::cmd("PEXPIRE").arg(list).arg(millis(expiry))).await?;
         let over: Vec<String> =
-            self.ask(redis::cmd("ZRANGE").arg(list).arg(0).arg(-1 - most)).await?;
+            self.ask(list, redis::cmd("ZRANGE").arg(list).arg(0).arg(-1 - most)).await?;
         if !over.is_empty() {
-            let () = self.ask(redis::cmd("ZREM").arg(list).arg(&over)).await?;
+            let () = self.ask(list, redis::cmd("ZREM").arg(list).arg(&over)).await?;
         }
         Ok(over)
     }
@@ -194,7 +211,7 @@ impl Store {
     /// # Errors
     /// They are not known.
     pub async fn listed(&self, list: &str, most: isize) -> Result<Vec<String>, Unavailable> {
-        self.ask(redis::cmd("ZRANGE").arg(list).arg(-most).arg(-1)).await
+        self.ask(list, redis::cmd("ZRANGE").arg(list).arg(-most).arg(-1)).await
     }
 
     /// The keys that begin like this. It takes as long as it takes: for tools, not for requests.
@@ -209,16 +226,19 @@ impl Store {
             pattern.push(sign);
         }
         pattern.push('*');
-        let (mut cursor, mut found) = (0_u64, Vec::new());
-        loop {
-            let mut command = redis::cmd("SCAN");
-            command.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(STEP);
-            let (next, some): (u64, Vec<String>) = self.ask(&command).await?;
-            found.extend(some);
-            if next == 0 {
-                break;
+        let mut found = Vec::new();
+        for link in self.links().await? {
+            let mut cursor = 0_u64;
+            loop {
+                let mut command = redis::cmd("SCAN");
+                command.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(STEP);
+                let (next, some): (u64, Vec<String>) = read(link.ask(&command, false).await?)?;
+                found.extend(some);
+                if next == 0 {
+                    break;
+                }
+                cursor = next;
             }
-            cursor = next;
         }
         // A walk may come by the same key twice.
         found.sort_unstable();

@@ -17,7 +17,7 @@ use std::{
 };
 
 use redis::{
-    Cmd, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind, Value,
+    Cmd, ErrorKind, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, Value,
     aio::MultiplexedConnection,
 };
 use rustls::ClientConfig;
@@ -38,19 +38,27 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest one.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// The connection to a store.
+/// How a store is spoken to.
+#[derive(Clone)]
+pub(super) struct Manner {
+    pub(super) tls: Arc<ClientConfig>,
+    pub(super) hello: RedisConnectionInfo,
+    pub(super) timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    max_failures: u32,
+    pub(super) metrics: Arc<StoreMetrics>,
+}
+
+/// The connection to a store, or to one of its servers.
 pub(super) struct Link {
     name: Box<str>,
-    place: Place,
-    tls: Arc<ClientConfig>,
-    hello: RedisConnectionInfo,
-    timeout: Duration,
-    connect_timeout: Duration,
-    max_failures: u32,
+    pub(super) place: Place,
+    manner: Manner,
     state: watch::Sender<State>,
     /// The connection is to be given up.
     broken: Notify,
-    pub(super) metrics: Arc<StoreMetrics>,
+    /// Hears that it is gone.
+    lost: Arc<Notify>,
 }
 
 #[derive(Clone)]
@@ -71,12 +79,10 @@ struct Wire {
     failures: Arc<AtomicU32>,
 }
 
-impl Link {
+impl Manner {
     pub(super) fn new(
-        name: Box<str>,
         section: &config::Store,
         password: Option<&Zeroizing<String>>,
-        place: Place,
         tls: ClientConfig,
         metrics: Arc<StoreMetrics>,
     ) -> Self {
@@ -89,45 +95,60 @@ impl Link {
             hello = hello.set_password(password.as_str());
         }
         Self {
-            name,
-            place,
             tls: Arc::new(tls),
             hello,
             timeout: section.timeout.0,
             connect_timeout: section.connect_timeout.0,
             max_failures: section.max_failures.max(1),
-            state: watch::Sender::new(State::Begun),
-            broken: Notify::new(),
             metrics,
         }
     }
+}
 
-    /// Sends a command, and waits for its answer.
-    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Unavailable> {
-        let mut wire = match self.wire(self.timeout).await {
+impl Link {
+    pub(super) fn new(name: Box<str>, place: Place, manner: Manner, lost: Arc<Notify>) -> Self {
+        manner.metrics.servers.inc();
+        let (state, broken) = (watch::Sender::new(State::Begun), Notify::new());
+        Self { name, place, manner, state, broken, lost }
+    }
+
+    pub(super) fn metrics(&self) -> &StoreMetrics {
+        &self.manner.metrics
+    }
+
+    /// Where its server is.
+    pub(super) fn host(&self) -> String {
+        self.place.host()
+    }
+
+    /// Sends a command, and waits for its answer. `asking`: another server sent it here, where its key is going to
+    /// be.
+    pub(super) async fn ask(&self, command: &Cmd, asking: bool) -> Result<Value, Unavailable> {
+        let Manner { timeout: longest, max_failures, ref metrics, .. } = self.manner;
+        let mut wire = match self.wire(longest).await {
             Ok(wire) => wire,
             Err(down) => {
-                self.metrics.skipped.inc();
+                metrics.skipped.inc();
                 return Err(down);
             }
         };
-        self.metrics.commands.inc();
-        let (_waiting, began) = (self.metrics.waiting.hold(), Instant::now());
-        match timeout(self.timeout, wire.connection.send_packed_command(command)).await {
+        metrics.commands.inc();
+        let (_waiting, began) = (metrics.waiting.hold(), Instant::now());
+        match timeout(longest, wire.send(command, asking)).await {
             Ok(Ok(Value::ServerError(error))) => Err(self.refused(&wire, error.into())),
             Ok(Ok(value)) => {
                 wire.failures.store(0, Relaxed);
                 let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                self.metrics.answered(micros);
+                metrics.answered(micros);
                 Ok(value)
             }
             Ok(Err(error)) => Err(self.refused(&wire, error)),
             Err(_) => {
-                self.metrics.timeouts.inc();
-                if wire.failures.fetch_add(1, Relaxed) + 1 == self.max_failures {
+                metrics.timeouts.inc();
+                if wire.failures.fetch_add(1, Relaxed) + 1 == max_failures {
                     self.give_up(&wire, "it does not answer");
                 }
-                Err(Unavailable::Timeout(self.timeout))
+                Err(Unavailable::Timeout(longest))
             }
         }
     }
@@ -137,7 +158,11 @@ impl Link {
             // It says so once after each start.
             return Unavailable::NoScript;
         }
-        self.metrics.errors.inc();
+        if let Some((place, _)) = error.redirect_node() {
+            let asking = error.kind() == ErrorKind::Server(ServerErrorKind::Ask);
+            return Unavailable::Elsewhere { place: place.into(), asking };
+        }
+        self.manner.metrics.errors.inc();
         // A store that became another's copy takes nothing any more; its name may lead elsewhere now.
         let demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
         if demoted || error.is_unrecoverable_error() {
@@ -188,15 +213,24 @@ impl Link {
             same
         });
         if gone {
-            self.metrics.up.set(0);
+            self.manner.metrics.up.dec();
+            self.lost.notify_one();
             self.broken.notify_one();
         }
     }
 
-    /// Says that there is no connection.
-    fn down(&self, why: &str) {
-        self.metrics.up.set(0);
-        self.state.send_replace(State::Down(why.into()));
+    /// Says that there is a connection, or none.
+    fn change(&self, state: State) {
+        let up = matches!(state, State::Up(_));
+        let was = matches!(self.state.send_replace(state), State::Up(_));
+        match (was, up) {
+            (false, true) => self.manner.metrics.up.inc(),
+            (true, false) => {
+                self.manner.metrics.up.dec();
+                self.lost.notify_one();
+            }
+            (true, true) | (false, false) => {}
+        }
     }
 
     /// Makes the connection, and makes it again, for ever.
@@ -206,21 +240,20 @@ impl Link {
             match self.connect().await {
                 Ok((connection, driver)) => {
                     failures = 0;
-                    self.metrics.connects.inc();
-                    self.metrics.up.set(1);
+                    self.manner.metrics.connects.inc();
                     tracing::info!(store = %self.name, "connected to the store");
                     let wire = Wire { connection, failures: Arc::default() };
-                    self.state.send_replace(State::Up(wire));
+                    self.change(State::Up(wire));
                     tokio::select! {
-                        () = driver => self.down("the connection was closed"),
+                        () = driver => self.change(State::Down("the connection was closed".into())),
                         () = self.broken.notified() => {}
                     }
                     let why = self.why();
                     tracing::warn!(store = %self.name, %why, "the connection to the store is gone");
                 }
                 Err(why) => {
-                    self.metrics.connect_failures.inc();
-                    self.down(&why);
+                    self.manner.metrics.connect_failures.inc();
+                    self.change(State::Down((&*why).into()));
                     if failures == 0 {
                         tracing::warn!(store = %self.name, %why, "the store cannot be reached");
                     }
@@ -236,20 +269,43 @@ impl Link {
 
     /// A connection by which the store has answered.
     async fn connect(&self) -> Result<(MultiplexedConnection, Driver), String> {
+        let Manner { ref tls, ref hello, connect_timeout, .. } = self.manner;
         let connect = async {
-            let stream = self.place.connect(&self.tls, self.connect_timeout).await?;
-            let (connection, driver, answer) =
-                begin(&self.hello, stream, &self.place.greeting()).await?;
+            let stream = self.place.connect(tls, connect_timeout).await?;
+            let (connection, driver, answer) = begin(hello, stream, &self.place.greeting()).await?;
             self.place.accepts(&answer).map(|()| (connection, driver))
         };
-        let late = || format!("no connection within {:?}", self.connect_timeout);
-        timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| Err(late()))
+        let late = || format!("no connection within {connect_timeout:?}");
+        timeout(connect_timeout, connect).await.unwrap_or_else(|_| Err(late()))
     }
 
     fn why(&self) -> Arc<str> {
         match &*self.state.borrow() {
             State::Down(why) => why.clone(),
             State::Begun | State::Up(_) => "".into(),
+        }
+    }
+}
+
+impl Wire {
+    async fn send(&mut self, command: &Cmd, asking: bool) -> RedisResult<Value> {
+        if !asking {
+            return self.connection.send_packed_command(command).await;
+        }
+        // Together, so that nothing of anybody else comes in between.
+        let mut both = redis::pipe();
+        both.cmd("ASKING").add_command(command.clone());
+        let answers = self.connection.send_packed_commands(&both, 1, 1).await?;
+        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let metrics = &self.manner.metrics;
+        metrics.servers.dec();
+        if self.is_up() {
+            metrics.up.dec();
         }
     }
 }
@@ -289,7 +345,8 @@ mod tests {
         let (at, mut problems) = (config::Path::root(), config::Problems::new());
         let tls = client_tls(None, &at, &mut problems).unwrap();
         let place = Place::parse(&section.url, None).unwrap();
-        let link = Link::new("s".into(), &section, None, place, tls, Arc::default());
+        let manner = Manner::new(&section, None, tls, Arc::default());
+        let link = Link::new("s".into(), place, manner, Arc::default());
         let (one, next) = (wire().await, wire().await);
         link.state.send_replace(State::Up(one.clone()));
         link.give_up(&one, "it does not answer");

@@ -3,13 +3,16 @@
 //! In: keys and values. Out: values, or that the store is of no use now. A store never holds anything up:
 //! while there is no connection nothing is sent, an answer is waited for up to the time that was set and
 //! by so many at a time, and a connection without answers is given up. The one connection is made on the
-//! control side and made again by itself; commands of all workers go through it, one behind the other.
+//! control side and made again by itself; commands of all workers go through it, one behind the other. A cluster
+//! has one for each server, and each command goes to the one that has its key: a command is of one key alone.
 //! What becomes of a request without the store is for whoever asks to say.
 
+mod cluster;
 mod commands;
 mod link;
 mod script;
 mod sentinel;
+mod slots;
 
 use std::{
     collections::BTreeMap,
@@ -18,13 +21,17 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
-use redis::{Cmd, FromRedisValue};
+use redis::{Cmd, FromRedisValue, Value};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
 pub use self::script::Script;
-use self::{link::Link, sentinel::Place};
+use self::{
+    cluster::{Cluster, Seeds},
+    link::{Link, Manner},
+    sentinel::Place,
+};
 use crate::{
     config::{self, Path, Problem, Problems},
     dial::client_tls,
@@ -42,9 +49,16 @@ pub struct Store {
     section: config::Store,
     password: Option<Zeroizing<String>>,
     sentinel_password: Option<Zeroizing<String>>,
-    link: Arc<Link>,
+    way: Way,
     waiting: Semaphore,
     keeper: OnceLock<AbortOnDropHandle<()>>,
+}
+
+/// The way to a store.
+#[derive(Debug)]
+enum Way {
+    One(Arc<Link>),
+    Several(Arc<Cluster>),
 }
 
 /// Why a store is of no use now.
@@ -62,6 +76,16 @@ pub enum Unavailable {
     /// There was no answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    /// Another server has the key, or (`asking`) is going to have it.
+    #[error(
+        "it is a server of a cluster, which redis+cluster:// speaks to; another has this: {place}"
+    )]
+    Elsewhere {
+        /// Where that is.
+        place: Box<str>,
+        /// Whether it is to be said that this is known.
+        asking: bool,
+    },
     /// The store's answer is an error, or another thing than it should be.
     #[error("{0}")]
     Refused(String),
@@ -83,34 +107,34 @@ impl Store {
         };
         let password = reveal(&section.password, "password");
         let of_sentinels = reveal(&section.sentinel_password, "sentinel-password");
-        let place = of_sentinels.as_ref().map(|secret| {
+        let site = of_sentinels.as_ref().map(|secret| {
             let secret = secret.as_ref().map(|secret| secret.as_str());
-            Place::parse(&section.url, secret).map_err(|message| {
-                let help = "write `redis://HOST:PORT`, `rediss://HOST:PORT`, `unix:/PATH`, or \
-                            `redis+sentinel://HOST:PORT,HOST:PORT/NAME`";
+            Site::parse(&section.url, secret).map_err(|message| {
+                let help = "write `redis://HOST:PORT`, `rediss://HOST:PORT`, `unix:/PATH`, \
+                            `redis+sentinel://HOST:PORT,HOST:PORT/NAME`, or \
+                            `redis+cluster://HOST:PORT,HOST:PORT`";
                 Problem::error(at.key("url"), message).help(help)
             })
         });
-        let place = place.and_then(|place| problems.keep(place));
-        let (place, tls, password, sentinel_password) = (place?, tls?, password?, of_sentinels?);
-        if sentinel_password.is_some() && matches!(place, Place::At(_)) {
-            let message = "no Sentinel is asked where this store is";
-            let problem = Problem::error(at.key("sentinel-password"), message);
-            problems.push(problem.help("url = \"redis+sentinel://HOST:PORT,HOST:PORT/NAME\""));
-        }
-        if !place.is_protected() {
-            let message = "anybody on the way can read and change what is in the store";
-            let problem = Problem::finding(at.key("url"), message);
-            problems.push(problem.help("write rediss://, unless the network is the gateways' own"));
-        }
+        let site = site.and_then(|site| problems.keep(site));
+        let (site, tls, password, sentinel_password) = (site?, tls?, password?, of_sentinels?);
+        site.check(section, at, problems);
         let name: Box<str> = name.into();
-        let link = Link::new(name.clone(), section, password.as_ref(), place, tls, metrics);
+        let manner = Manner::new(section, password.as_ref(), tls, metrics);
+        let way = match site {
+            Site::One(place) => {
+                Way::One(Arc::new(Link::new(name.clone(), place, manner, Arc::default())))
+            }
+            Site::Several(seeds) => {
+                Way::Several(Arc::new(Cluster::new(name.clone(), seeds, manner)))
+            }
+        };
         Some(Self {
             name,
             section: section.clone(),
             password,
             sentinel_password,
-            link: Arc::new(link),
+            way,
             waiting: Semaphore::new(
                 usize::try_from(section.max_waiting).unwrap_or(usize::MAX >> 3),
             ),
@@ -153,7 +177,12 @@ impl Store {
 
     /// Begins to connect, on the runtime that this is called on, and goes on for as long as it lives.
     pub fn start(&self) {
-        self.keeper.get_or_init(|| AbortOnDropHandle::new(tokio::spawn(self.link.clone().keep())));
+        self.keeper.get_or_init(|| {
+            AbortOnDropHandle::new(match &self.way {
+                Way::One(link) => tokio::spawn(link.clone().keep()),
+                Way::Several(cluster) => tokio::spawn(cluster.clone().keep()),
+            })
+        });
     }
 
     /// Waits for a connection, up to `longest`.
@@ -161,19 +190,28 @@ impl Store {
     /// # Errors
     /// There is none.
     pub async fn connected(&self, longest: Duration) -> Result<(), Unavailable> {
-        self.link.connected(longest).await.map(drop)
+        match &self.way {
+            Way::One(link) => link.connected(longest).await,
+            Way::Several(cluster) => cluster.connected(longest).await,
+        }
     }
 
-    /// Why it is of no use to ask, if it is known that there is no connection.
+    /// Why it is of no use to ask, if it is known that there is no connection, of a cluster to no server.
     #[must_use]
     pub fn down(&self) -> Option<Unavailable> {
-        self.link.down_by()
+        match &self.way {
+            Way::One(link) => link.down_by(),
+            Way::Several(cluster) => cluster.down_by(),
+        }
     }
 
-    /// Whether there is a connection, so far as is known.
+    /// Whether there is a connection, so far as is known; of a cluster, to one server.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.link.is_up()
+        match &self.way {
+            Way::One(link) => link.is_up(),
+            Way::Several(cluster) => cluster.is_up(),
+        }
     }
 
     /// How many may wait for answers at a time.
@@ -188,13 +226,80 @@ impl Store {
         self.section.timeout.0
     }
 
-    /// Sends a command, and waits for its answer.
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
+    /// Whether keys are at several servers, so that some of them may be gone while others are not.
+    #[must_use]
+    pub const fn is_cluster(&self) -> bool {
+        matches!(self.way, Way::Several(_))
+    }
+
+    /// The servers, each of which has some of the keys.
+    async fn links(&self) -> Result<Vec<Arc<Link>>, Unavailable> {
+        match &self.way {
+            Way::One(link) => Ok(vec![link.clone()]),
+            Way::Several(cluster) => cluster.links(self.timeout()).await,
+        }
+    }
+
+    /// Sends a command of this key, and waits for its answer.
+    async fn ask<T: FromRedisValue>(&self, key: &str, command: &Cmd) -> Result<T, Unavailable> {
         let Ok(_place) = self.waiting.try_acquire() else {
-            self.link.metrics.skipped.inc();
+            self.metrics().skipped.inc();
             return Err(Unavailable::Busy);
         };
-        let value = self.link.ask(command).await?;
-        T::from_redis_value(value).map_err(|error| Unavailable::Refused(error.to_string()))
+        read(match &self.way {
+            Way::One(link) => link.ask(command, false).await?,
+            Way::Several(cluster) => Box::pin(cluster.ask(key.as_bytes(), command)).await?,
+        })
+    }
+
+    fn metrics(&self) -> &StoreMetrics {
+        match &self.way {
+            Way::One(link) => link.metrics(),
+            Way::Several(cluster) => &cluster.manner.metrics,
+        }
+    }
+}
+
+fn read<T: FromRedisValue>(value: Value) -> Result<T, Unavailable> {
+    T::from_redis_value(value).map_err(|error| Unavailable::Refused(error.to_string()))
+}
+
+/// Where a store is.
+enum Site {
+    One(Place),
+    Several(Seeds),
+}
+
+impl Site {
+    fn parse(url: &str, sentinel_password: Option<&str>) -> Result<Self, String> {
+        match Seeds::parse(url) {
+            Some(seeds) => seeds.map(Self::Several),
+            None => Place::parse(url, sentinel_password).map(Self::One),
+        }
+    }
+
+    /// Whether the rest of the section fits.
+    fn check(&self, section: &config::Store, at: &Path, problems: &mut Problems) {
+        if section.sentinel_password.is_some() && !matches!(self, Self::One(Place::By(_))) {
+            let message = "no Sentinel is asked where this store is";
+            let problem = Problem::error(at.key("sentinel-password"), message);
+            problems.push(problem.help("url = \"redis+sentinel://HOST:PORT,HOST:PORT/NAME\""));
+        }
+        if section.database != 0 && matches!(self, Self::Several(_)) {
+            let problem = Problem::error(at.key("database"), "a cluster has one database");
+            problems.push(problem.help("leave it out"));
+        }
+        let protected = match self {
+            Self::One(place) => place.is_protected(),
+            Self::Several(seeds) => seeds.is_protected(),
+        };
+        if !protected {
+            let message = "anybody on the way can read and change what is in the store";
+            let problem = Problem::finding(at.key("url"), message);
+            let scheme = if matches!(self, Self::One(_)) { "rediss" } else { "rediss+cluster" };
+            problems.push(
+                problem.help(format!("write {scheme}://, unless the network is the gateways' own")),
+            );
+        }
     }
 }

@@ -43,9 +43,9 @@ impl Store {
         arguments: &[u64],
     ) -> Result<T, Unavailable> {
         let known = script.command("EVALSHA", &script.digest, key, arguments);
-        match self.ask(&known).await {
+        match self.ask(key, &known).await {
             Err(Unavailable::NoScript) => {
-                self.ask(&script.command("EVAL", script.text, key, arguments)).await
+                self.ask(key, &script.command("EVAL", script.text, key, arguments)).await
             }
             answer => answer,
         }

@@ -102,6 +102,14 @@ impl Place {
         }
     }
 
+    /// Whose address it is, if it is one.
+    pub(super) fn host(&self) -> String {
+        match self {
+            Self::At(server) => server.address.host(),
+            Self::By(sentinels) => sentinels.name.to_string(),
+        }
+    }
+
     /// What a new connection is asked first: for any answer, or whether it is the primary's.
     pub(super) fn greeting(&self) -> Cmd {
         cmd(if matches!(self, Self::At(_)) { "PING" } else { "ROLE" })
@@ -191,9 +199,11 @@ pub(super) async fn begin(
 }
 
 /// A host with its port, or this one.
-fn server(host: &str, port: u16, tls: bool) -> Result<Server, String> {
+pub(super) fn server(host: &str, port: u16, tls: bool) -> Result<Server, String> {
     if host.contains(',') {
-        return Err("several servers are named by their Sentinels: redis+sentinel://".into());
+        let message = "several servers are named by their Sentinels, or are a cluster: \
+                       redis+sentinel://, redis+cluster://";
+        return Err(message.into());
     }
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
     let port = if has_port { String::new() } else { format!(":{port}") };

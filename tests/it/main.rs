@@ -37,4 +37,5 @@ mod shipped;
 mod split;
 mod support;
 mod tls;
+mod translate;
 mod upstreams;

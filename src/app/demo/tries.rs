@@ -120,6 +120,9 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("Mock", "curl -s 'HTTP/shop/orders/7?trace=1'",
         "an operation without an origin answers from the document",
         &["\"customer\": \"Ada\"", "\"article\": \"amphora\""]),
+    ("Portal", "curl -s HTTP/docs/shop/openapi.json; curl -s HTTP/docs",
+        "the API as this gateway means it, limits and all; /docs is for a browser",
+        &["**Limit**: 10/s", "<a href=\"/docs/shop\">Shop</a>"]),
     ("Death", "curl -s HTTP/_demo/kill/2; for i in 1 2 3 4 5 6; do curl -s HTTP/who; done; sleep 1; \
         curl -s --unix-socket ADMIN http://janua/upstreams",
         "the second origin dies: no request fails, those that find nobody go on to the first; then it is left out",

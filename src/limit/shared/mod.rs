@@ -107,9 +107,21 @@ impl Shared {
         *self.terms.write() = terms;
     }
 
-    /// What a key owes, as far as that is known here.
-    pub(super) fn owed(&self, key: u64, now: u64) -> Option<u64> {
-        self.slots.of(key).get(key).map(|slot| slot.pot.owed(now))
+    /// What a key owes, as far as that is known here, and whether it goes on without the store. Of those in a
+    /// cluster some may, and others not.
+    pub(super) fn owed(&self, key: u64, now: u64) -> (Option<u64>, bool) {
+        let mut shard = self.slots.of(key);
+        let slot = shard.get(key);
+        slot.map_or_else(|| (None, self.is_alone()), |slot| (Some(slot.pot.owed(now)), slot.alone))
+    }
+
+    /// A key goes on without the store; what it is known to owe.
+    fn alone(&self, key: u64, now: u64) -> u64 {
+        let mut shard = self.slots.of(key);
+        shard.get(key).map_or(0, |slot| {
+            slot.alone = true;
+            slot.pot.owed(now)
+        })
     }
 
     /// How many keys are in use.
@@ -220,7 +232,7 @@ impl State {
             OnFailure::Reject => Err(Blocked::Unavailable),
             OnFailure::Local => {
                 let part = rate.part(gateways, claim.cost);
-                let known = shared.owed(claim.key, now).unwrap_or(0);
+                let known = shared.alone(claim.key, now);
                 Ok(self.pay(part, claim, now, known)?)
             }
         }
@@ -234,11 +246,10 @@ impl State {
         claim: Claim,
         now: u64,
     ) -> Option<()> {
-        if shared.is_alone() {
-            return None;
-        }
         let price = rate.price(claim.cost)?;
-        shared.slots.of(claim.key).get(claim.key)?.pot.give_back(price, now);
+        let mut shard = shared.slots.of(claim.key);
+        let slot = shard.get(claim.key).filter(|slot| !slot.alone)?;
+        slot.pot.give_back(price, now);
         Some(())
     }
 }

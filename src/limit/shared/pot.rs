@@ -134,11 +134,18 @@ impl Pot {
 
     /// Notes what the store gave, and what the key owes now.
     pub(super) fn settle(&mut self, order: &Order, granted: u64, owed: u64, lease: u64, now: u64) {
-        self.tat = now.saturating_add(owed);
+        // It was so some time since the store was asked: nobody is kept out for longer because it answers slowly.
+        self.tat = self.asked.saturating_add(owed);
         self.held = self.held.saturating_add(granted);
         self.until = now + lease.max(KEPT);
         self.answered = now;
         self.rest = if granted < order.most { now + order.rest } else { 0 };
+    }
+
+    /// As [`Pot::draw`], for somebody who waited for the answer: whom the store refused does not ask again because
+    /// time passed meanwhile.
+    pub(super) fn draw_answered(&mut self, rate: Gcra, cost: u64) -> Result<u64, Blocked> {
+        self.draw(rate, cost, self.asked)
     }
 
     /// Those who waited for the answer have what they asked for: what is left is a lease.

@@ -136,11 +136,12 @@ impl State {
         let now = self.time(Instant::now());
         let mut told = Vec::new();
         if let Some(slot) = shared.slots.of(key).get(key) {
+            slot.alone = false;
             slot.pot.settle(order, granted, owed, lease, now);
             for waiter in std::mem::take(&mut slot.waiters) {
                 let Waiter { claim, .. } = waiter;
                 let rate = claim.terms.rate.unwrap_or(order.rate);
-                match slot.pot.draw(rate, claim.cost, now) {
+                match slot.pot.draw_answered(rate, claim.cost) {
                     Err(Blocked::Ask) => slot.waiters.push(waiter),
                     drawn => told.push((waiter, drawn)),
                 }

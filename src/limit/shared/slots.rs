@@ -47,6 +47,8 @@ pub(super) struct Slot {
     pub(super) name: Name,
     /// Whether the store is being asked.
     pub(super) busy: bool,
+    /// Whether the store could not be asked about it, the last time that it was to be.
+    pub(super) alone: bool,
     /// What the first of the queue needs, at this rate.
     pub(super) wanted: Option<(Gcra, u64)>,
     /// Those who wait for its answer, in the order in which they came.
@@ -102,6 +104,7 @@ impl Slots {
                 pot: Pot::default(),
                 name: name(),
                 busy: false,
+                alone: false,
                 wanted: None,
                 waiters: Vec::new(),
             })),

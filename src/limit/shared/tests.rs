@@ -59,7 +59,7 @@ impl World {
             let (granted, owed) = store(tat, &order, now);
             *questions += 1;
             pot.settle(&order, granted, owed, lease, now);
-            drawn = pot.draw(rate, cost, now);
+            drawn = pot.draw_answered(rate, cost);
             pot.rest_is_lease();
         } else if drawn.is_ok()
             && pot.is_low()
@@ -169,6 +169,54 @@ fn who_is_over_the_limit_costs_the_store_nothing() {
         assert_eq!(taken.is_ok(), number < 5, "{number}");
     }
     assert!(world.questions <= 7, "{}", world.questions);
+}
+
+/// What goes through at gateways that are asked for ever, by a store that is so far away, in a second.
+fn hammered(gateways: usize, rate: Gcra, way: u64) -> u64 {
+    const STEP: u64 = 10_000;
+    let (mut tat, mut through) = (0, 0);
+    let mut all = vec![(Pot::default(), None); gateways];
+    for now in (SECOND..2 * SECOND).step_by(usize::try_from(STEP).unwrap()) {
+        for (pot, question) in &mut all {
+            let drawn = match question.take() {
+                None => pot.draw(rate, 1, now),
+                Some((asked, order, None)) if now == asked + way => {
+                    *question = Some((asked, order, Some(store(&mut tat, &order, now))));
+                    continue;
+                }
+                Some((asked, order, Some((granted, owed)))) if now == asked + 2 * way => {
+                    pot.settle(&order, granted, owed, 0, now);
+                    let drawn = pot.draw_answered(rate, 1);
+                    assert_eq!(drawn.is_ok(), granted > 0, "who was refused asks again: {drawn:?}");
+                    drawn
+                }
+                under_way => {
+                    *question = under_way;
+                    continue;
+                }
+            };
+            match drawn {
+                Ok(_) => through += 1,
+                Err(Blocked::Ask) => {
+                    let price = rate.interval();
+                    *question = Some((now, pot.order(rate, (price, price), 0, now), None));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    through
+}
+
+#[test]
+fn a_store_that_is_far_away_makes_no_rate_slower() {
+    for (burst, gateways) in [(1, 1), (1, 3), (2, 3), (10, 3)] {
+        let rate = Gcra::new(400, SECOND, burst).unwrap();
+        let through = hammered(gateways, rate, SECOND / 1_000);
+        let expected = 400 + burst;
+        assert!(through <= expected, "{through} of {expected}");
+        assert!(through >= expected * 98 / 100, "{through} of {expected}, {gateways} gateways");
+    }
 }
 
 #[test]

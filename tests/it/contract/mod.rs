@@ -2,6 +2,7 @@
 
 mod answers;
 mod policies;
+mod portal;
 mod problems;
 mod requests;
 

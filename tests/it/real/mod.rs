@@ -15,8 +15,10 @@ mod http2;
 mod killed;
 mod login;
 mod nginx;
+mod portal;
 mod proxied;
 mod restarts;
+mod soap;
 mod store;
 mod tokens;
 mod websocket;
@@ -91,7 +93,11 @@ struct Server {
 
 impl Server {
     fn start(name: &str) -> Self {
-        let mut child = script(name).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(name, &[])
+    }
+
+    fn start_with(name: &str, arguments: &[&str]) -> Self {
+        let mut child = script(name).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut port = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
         let url = format!("http://127.0.0.1:{}", port.trim());

@@ -107,7 +107,10 @@ fn measured() -> Duration {
 async fn gateways_together_let_through_what_the_limit_says() {
     const RATE: f64 = 400.0;
     const BURST: f64 = 40.0;
-    let redis = Redis::start();
+    // What the rate gives while a store stands still for longer than a burst takes to come back is gone: this
+    // one never waits for a disk.
+    let mut redis = Redis::down("appendonly no");
+    redis.start_again();
     for (lease, over, under) in [
         // Within 2 %, of what there was in the time from the first to the last.
         ("0s", 0.0, 0.0),
@@ -127,8 +130,9 @@ async fn gateways_together_let_through_what_the_limit_says() {
         let fallbacks = sum(&gateways, "janua_limit_store_fallbacks_total{limit=\"l\"}");
         println!(
             "lease {lease}: {admitted} of {expected:.1} in {took:?} ({:+.2} %), {fetches} questions, {fallbacks} \
-             without the store, {:?}",
+             without the store, slowest {:?}, {:?}",
             (admitted / expected - 1.0) * 100.0,
+            told.slowest,
             told.statuses
         );
         assert_eq!(fallbacks, 0, "the store was asked in vain");

@@ -1,5 +1,6 @@
 //! A store that gateways share: Redis, as Debian has it. It comes, goes, and stands still under requests.
 
+mod cluster;
 mod keys;
 mod limits;
 mod purges;

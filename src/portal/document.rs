@@ -1,0 +1,158 @@
+//! A document as this gateway means it: where it is, who may, how much; and nothing of what is not there.
+
+use serde_json::{Map, Value, json};
+
+/// What the route of an operation asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Enforced {
+    /// Its place in the document, as a JSON pointer.
+    pub pointer: String,
+    /// Names of security schemes; of several, any one is enough, or all are asked for.
+    pub schemes: Vec<String>,
+    /// Whether all are asked for.
+    pub all: bool,
+    /// Scopes.
+    pub scopes: Vec<String>,
+    /// How much, in words.
+    pub limits: Vec<String>,
+}
+
+/// The document as this gateway means it: `base` is where its paths begin, `schemes` what the security schemes
+/// are that operations ask for.
+pub fn document(
+    written: &Value,
+    base: &str,
+    operations: &[Enforced],
+    schemes: Map<String, Value>,
+) -> Value {
+    let mut made = written.clone();
+    let base = if base.is_empty() { "/" } else { base };
+    if let Value::Object(top) = &mut made {
+        top.insert("servers".into(), json!([{ "url": base }]));
+        top.remove("security");
+        let components = top.entry("components").or_insert_with(|| json!({}));
+        if let Value::Object(components) = components {
+            components.remove("securitySchemes");
+            if !schemes.is_empty() {
+                components.insert("securitySchemes".into(), Value::Object(schemes));
+            }
+        }
+    }
+    let paths = made.get_mut("paths").and_then(Value::as_object_mut);
+    for (template, item) in paths.into_iter().flatten() {
+        let Value::Object(item) = item else { continue };
+        item.remove("servers");
+        let place = format!("/paths/{}", template.replace('~', "~0").replace('/', "~1"));
+        item.retain(|key, _| {
+            let is_operation = METHODS.contains(&&**key);
+            !is_operation || operations.iter().any(|it| it.pointer == format!("{place}/{key}"))
+        });
+        for (key, operation) in item.iter_mut() {
+            let pointer = format!("{place}/{key}");
+            if let (Some(enforced), Value::Object(operation)) =
+                (operations.iter().find(|it| it.pointer == pointer), operation)
+            {
+                enforce(operation, enforced);
+            }
+        }
+    }
+    if let Some(paths) = made.get_mut("paths").and_then(Value::as_object_mut) {
+        paths.retain(|_, item| {
+            let is_operation = |key: &String| METHODS.contains(&&**key) || key == "$ref";
+            item.as_object().is_some_and(|item| item.keys().any(is_operation))
+        });
+    }
+    made
+}
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+fn enforce(operation: &mut Map<String, Value>, enforced: &Enforced) {
+    operation.retain(|key, _| !key.starts_with("x-janua-") && key != "servers");
+    let scheme = |name: &String| (name.clone(), json!(enforced.scopes));
+    let security = match enforced.all {
+        true => json!([Value::Object(enforced.schemes.iter().map(scheme).collect())]),
+        false => enforced.schemes.iter().map(|name| json!({ (name): enforced.scopes })).collect(),
+    };
+    operation.insert("security".into(), security);
+    let mut refusals = vec![("default", "A refusal of the gateway, with its reason.")];
+    if !enforced.schemes.is_empty() {
+        refusals.push(("401", "Credentials are missing or do not hold."));
+        refusals.push(("403", "This identity may not do this."));
+    }
+    if !enforced.limits.is_empty() {
+        refusals
+            .push(("429", "There are too many requests; `Retry-After` says when to come again."));
+        let limits = format!("**Limit**: {}", enforced.limits.join("; "));
+        let text = match operation.get("description").and_then(Value::as_str) {
+            Some(text) => format!("{text}\n\n{limits}"),
+            None => limits,
+        };
+        operation.insert("description".into(), text.into());
+    }
+    if let Value::Object(answers) = operation.entry("responses").or_insert_with(|| json!({})) {
+        for (status, about) in refusals {
+            if !answers.contains_key(status) {
+                let content = json!({ "application/problem+json": {} });
+                answers.insert(status.into(), json!({ "description": about, "content": content }));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_says_what_this_gateway_enforces() {
+        let written = json!({
+            "openapi": "3.1.0",
+            "servers": [{ "url": "https://inside.example/v1" }],
+            "security": [{ "inner": [] }],
+            "components": { "securitySchemes": { "inner": { "type": "apiKey" } } },
+            "paths": {
+                "/a": {
+                    "parameters": [],
+                    "get": { "x-janua-limit": "1/s", "description": "All.", "responses": { "401": { "description": "own" } } },
+                    "post": {},
+                },
+                "/gone": { "get": {} },
+            },
+        });
+        let get = Enforced {
+            pointer: "/paths/~1a/get".into(),
+            schemes: vec!["partners".into(), "corp".into()],
+            scopes: vec!["read".into()],
+            limits: vec!["10/s".into()],
+            all: false,
+        };
+        let schemes = Map::from_iter([("partners".to_owned(), json!({ "type": "apiKey" }))]);
+        let made = document(&written, "/v1", &[get.clone()], schemes);
+        assert_eq!(made["servers"], json!([{ "url": "/v1" }]));
+        assert_eq!(
+            made["components"]["securitySchemes"],
+            json!({ "partners": { "type": "apiKey" } })
+        );
+        assert!(made.get("security").is_none() && made["paths"].get("/gone").is_none());
+        let item = &made["paths"]["/a"];
+        assert!(item.get("post").is_none(), "an operation that is no route");
+        assert_eq!(
+            item["get"]["security"],
+            json!([{ "partners": ["read"] }, { "corp": ["read"] }])
+        );
+        assert_eq!(item["get"]["description"], "All.\n\n**Limit**: 10/s");
+        assert!(item["get"].get("x-janua-limit").is_none());
+        let answers = item["get"]["responses"].as_object().unwrap();
+        assert_eq!(answers["401"]["description"], "own");
+        assert!(["403", "429", "default"].iter().all(|status| answers.contains_key(*status)));
+        assert!(!made.to_string().contains("inside"), "an address of the inside");
+        let both = Enforced { all: true, ..get };
+        let made = document(&written, "", &[both], Map::new());
+        assert_eq!(
+            made["paths"]["/a"]["get"]["security"],
+            json!([{ "partners": ["read"], "corp": ["read"] }])
+        );
+        assert_eq!(made["servers"], json!([{ "url": "/" }]));
+    }
+}

@@ -1,0 +1,203 @@
+//! Pages as they are served: whole, compressed where that pays, known by a digest.
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    sync::{Arc, LazyLock},
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+        ETAG, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+
+/// What a page of the portal may do: nothing but with this gateway. Its own program writes styles.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                      img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// How the program shows a document: with nothing of elsewhere, and no word to anybody.
+const SETTINGS: &str = "{&quot;withDefaultFonts&quot;:false,&quot;telemetry&quot;:false,\
+                        &quot;hideClientButton&quot;:true,&quot;showDeveloperTools&quot;:&quot;never&quot;,\
+                        &quot;agent&quot;:{&quot;disabled&quot;:true},&quot;mcp&quot;:{&quot;disabled&quot;:true}}";
+
+/// A page.
+#[derive(Debug)]
+pub struct Page {
+    kind: &'static str,
+    body: Bytes,
+    compressed: Option<Bytes>,
+    tag: HeaderValue,
+}
+
+impl Page {
+    /// A page of this type.
+    pub fn new(kind: &'static str, body: impl Into<Bytes>) -> Self {
+        let body = body.into();
+        let mut tag = String::from("\"");
+        for byte in &digest(&SHA256, &body).as_ref()[..12] {
+            // A `String` takes everything; there is no error to see.
+            let _ = write!(tag, "{byte:02x}");
+        }
+        tag.push('"');
+        let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"0\""));
+        Self { kind, compressed: compress(&body), body, tag }
+    }
+
+    /// The answer to a request with these header fields.
+    pub fn answer(&self, asked: &HeaderMap) -> Response<Bytes> {
+        let lists = |name, word: &str| {
+            let values = asked.get_all(name).iter().filter_map(|value| value.to_str().ok());
+            values.flat_map(|value| value.split(',')).any(|part| part.trim().starts_with(word))
+        };
+        let known = self.tag.to_str().is_ok_and(|tag| lists(IF_NONE_MATCH, tag));
+        let compressed = self.compressed.as_ref().filter(|_| lists(ACCEPT_ENCODING, "gzip"));
+        let mut response = Response::new(Bytes::new());
+        let headers = response.headers_mut();
+        headers.insert(ETAG, self.tag.clone());
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        if known {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            return response;
+        }
+        let fixed = [
+            (CONTENT_TYPE, self.kind),
+            (CONTENT_SECURITY_POLICY, POLICY),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (REFERRER_POLICY, "no-referrer"),
+        ];
+        headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        if compressed.is_some() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        *response.body_mut() = compressed.unwrap_or(&self.body).clone();
+        response
+    }
+}
+
+/// A body in fewer bytes, if it is worth it.
+fn compress(body: &Bytes) -> Option<Bytes> {
+    if body.len() < 1_024 {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().map(Bytes::from)
+}
+
+/// The program that shows documents. It is the same in each world, and made when the first one has a portal.
+pub fn script() -> Arc<Page> {
+    static SCRIPT: LazyLock<Arc<Page>> = LazyLock::new(|| {
+        let text = scalar_api_reference::get_asset("scalar.js").unwrap_or_default();
+        Arc::new(Page::new("text/javascript; charset=utf-8", text))
+    });
+    SCRIPT.clone()
+}
+
+/// The page that shows the API of this title, in the portal at `base`.
+pub fn api(base: &str, name: &str, title: &str) -> Page {
+    let (base, name, title) = (escaped(base), escaped(name), escaped(title));
+    Page::new(
+        HTML,
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n\
+             <script id=\"api-reference\" data-url=\"{base}/{name}/openapi.json\" \
+             data-configuration=\"{SETTINGS}\"></script>\n\
+             <script src=\"{base}/scalar.js\"></script>\n"
+        ),
+    )
+}
+
+/// The first page: which APIs there are, by name, title, version and what they are about.
+pub fn index<'a>(
+    base: &str,
+    title: &str,
+    apis: impl Iterator<Item = (&'a str, &'a str, &'a str, &'a str)>,
+) -> Page {
+    let (base, title) = (escaped(base), escaped(title));
+    let mut list = String::new();
+    for (name, title, version, about) in apis {
+        let [name, title, version, about] = [name, title, version, about].map(escaped);
+        let _ = write!(
+            list,
+            "<li><a href=\"{base}/{name}\">{title}</a> <small>{version}</small>\n<p>{about}</p>\n\
+             <p><a href=\"{base}/{name}/openapi.json\" download=\"{name}.json\">OpenAPI</a></p>\n"
+        );
+    }
+    Page::new(
+        HTML,
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n\
+             <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:8vh auto;\
+             padding:0 1em;color:#222}}ul{{list-style:none;padding:0}}li{{border:1px solid #ddd;\
+             border-radius:6px;padding:1em;margin:1em 0}}p{{margin:.4em 0;color:#555}}a{{color:#06c}}\
+             @media(prefers-color-scheme:dark){{body{{background:#111;color:#eee}}p{{color:#aaa}}\
+             li{{border-color:#444}}a{{color:#6af}}}}</style>\n\
+             <h1>{title}</h1>\n<ul>\n{list}</ul>\n"
+        ),
+    )
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// Text as text of a page, or of an attribute.
+fn escaped(text: &str) -> String {
+    let mut made = String::new();
+    for letter in text.chars() {
+        match letter {
+            '<' => made.push_str("&lt;"),
+            '&' => made.push_str("&amp;"),
+            '"' => made.push_str("&quot;"),
+            letter => made.push(letter),
+        }
+    }
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(
+            http::HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        )])
+    }
+
+    #[test]
+    fn a_page_is_sent_once_and_in_fewer_bytes_where_that_is_taken() {
+        let page = Page::new(HTML, "x".repeat(5_000));
+        let plain = page.answer(&HeaderMap::new());
+        assert_eq!((plain.status(), plain.body().len()), (StatusCode::OK, 5_000));
+        let small = page.answer(&asked("accept-encoding", "br, gzip;q=0.5"));
+        assert_eq!(small.headers()[CONTENT_ENCODING], "gzip");
+        assert!(small.body().len() < 100);
+        let tag = plain.headers()[ETAG].to_str().unwrap();
+        let again = page.answer(&asked("if-none-match", &format!("\"a\", {tag}")));
+        assert_eq!((again.status(), again.body().len()), (StatusCode::NOT_MODIFIED, 0));
+        assert_ne!(Page::new(HTML, "y").tag, Page::new(HTML, "z").tag);
+    }
+
+    #[test]
+    fn nothing_of_a_document_is_markup() {
+        let about = "<script>\"&";
+        let page = index("/docs", about, [("a", about, about, about)].into_iter());
+        let text = String::from_utf8(page.body.to_vec()).unwrap();
+        assert!(!text.contains("<script>"), "{text}");
+        let page = api("/docs", "a", "</title><script>");
+        let text = String::from_utf8(page.body.to_vec()).unwrap();
+        assert_eq!(text.matches("<script").count(), 2, "{text}");
+    }
+}

@@ -1,0 +1,176 @@
+//! `[docs]`: the pages of the portal as routes, so that who may see them is decided as for any other.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::apis::{Apis, Written};
+use crate::{
+    config::{self, Audience, Config, LimitUse, OneOrMany, Path, Problem, Problems, Require},
+    contract::Api,
+    portal::{self, Enforced, Page},
+};
+
+/// The routes to the portal's pages.
+pub(super) fn pages<'a>(
+    config: &'a Config,
+    apis: &Apis,
+    written: &[Written<'_>],
+    problems: &mut Problems,
+) -> Vec<Written<'a>> {
+    let (docs, at) = (&config.docs, Path::root().key("docs"));
+    let Some(base) = &docs.path else { return Vec::new() };
+    let base = base.trim_end_matches('/');
+    if !base.starts_with('/') || base.contains(['{', '}', '?', '#']) {
+        let problem = Problem::error(at.key("path"), format!("`{base}` is no path for a portal"));
+        problems.push(problem.help("path = \"/docs\""));
+        return Vec::new();
+    }
+    for (index, name) in docs.apis.iter().enumerate().filter(|(_, name)| !apis.contains_key(*name))
+    {
+        let problem =
+            Problem::error(at.key("apis").index(index), format!("there is no API `{name}`"));
+        let help = || "the names of `[api.NAME]`s".to_owned();
+        problems.push(problem.help_meant(name, apis.keys().map(String::as_str), help));
+    }
+    let shown =
+        |api: &&Arc<Api>| docs.apis.is_empty() || docs.apis.iter().any(|it| **it == *api.name);
+    let shown: Vec<_> = apis.values().flatten().filter(shown).collect();
+    let own = Audience {
+        access: docs.access.clone(),
+        auth: docs.auth.clone(),
+        require: docs.require,
+        allow: docs.allow.clone(),
+    };
+    let about = |api: &Api| text(&api.document, "/info/description");
+    let audience = |api: &Api| config.api.get(&*api.name).and_then(|api| api.audience.clone());
+    let open = shown.iter().filter(|api| audience(api).is_none());
+    let open: Vec<_> = open.map(|api| (api, about(api))).collect();
+    let listed = open.iter().map(|(api, about)| (&*api.name, &*api.title, &*api.version, &**about));
+    let first = portal::index(base, &docs.title, listed);
+    let slash = format!("{base}/");
+    let top = if base.is_empty() { vec!["/".into()] } else { vec![base.to_owned(), slash] };
+    let mut pages = vec![
+        route(docs, "", top, &own, Arc::new(first)),
+        // What is anybody's at npm is a secret to nobody.
+        route(
+            docs,
+            "/scalar.js",
+            vec![format!("{base}/scalar.js")],
+            &Audience::default(),
+            portal::script(),
+        ),
+    ];
+    for api in shown {
+        let audience = audience(api).unwrap_or_else(|| own.clone());
+        let place = format!("{base}/{}", api.name);
+        let page = portal::api(base, &api.name, &api.title);
+        let document = document(config, api, written).to_string();
+        let document = Page::new("application/json", document);
+        let file = format!("/{}/openapi.json", api.name);
+        let name = format!("/{}", api.name);
+        pages.push(route(docs, &name, vec![place], &audience, Arc::new(page)));
+        pages.push(route(
+            docs,
+            &file,
+            vec![format!("{base}{file}")],
+            &audience,
+            Arc::new(document),
+        ));
+    }
+    pages
+}
+
+fn route<'a>(
+    docs: &config::Docs,
+    name: &str,
+    paths: Vec<String>,
+    audience: &Audience,
+    page: Arc<Page>,
+) -> Written<'a> {
+    let route = config::Route {
+        name: Some(format!("docs{name}")),
+        listener: docs.listener.clone(),
+        host: docs.host.clone(),
+        path: OneOrMany(paths),
+        methods: OneOrMany(vec!["GET".into()]),
+        access: audience.access.clone(),
+        auth: audience.auth.clone(),
+        require: audience.require,
+        allow: audience.allow.clone(),
+        ..config::Route::default()
+    };
+    Written::page(route, page)
+}
+
+/// The document of an API, as its routes are.
+fn document(config: &Config, api: &Api, written: &[Written<'_>]) -> Value {
+    if api.policies.is_empty() {
+        // Of a service of gRPC it is made for these routes.
+        return (*api.document).clone();
+    }
+    let mut operations: Vec<Enforced> = Vec::new();
+    let mut schemes = Map::new();
+    for policy in &api.policies {
+        let own = |written: &&Written<'_>| {
+            let contract = written.contract.as_ref();
+            contract.is_some_and(|contract| Arc::ptr_eq(contract, &policy.operation))
+        };
+        let Some(written) = written.iter().find(own) else { continue };
+        let route = &*written.route;
+        for name in &*route.auth {
+            let scheme = config.auth.get(name).map(scheme);
+            schemes.extend(scheme.map(|scheme| (name.clone(), scheme)));
+        }
+        let scopes = route.allow.as_ref().map(|allow| allow.scope.0.clone());
+        operations.push(Enforced {
+            pointer: policy.pointer.clone(),
+            schemes: route.auth.0.clone(),
+            all: route.require == Require::All && route.auth.len() > 1,
+            scopes: scopes.unwrap_or_default(),
+            limits: route.limit.iter().filter_map(|limit| limited(config, limit)).collect(),
+        });
+    }
+    portal::document(&api.document, &api.base, &operations, schemes)
+}
+
+/// How somebody says who they are, as OpenAPI has it.
+fn scheme(auth: &config::Auth) -> Value {
+    if let Some(key) = &auth.api_key {
+        let places = [("query", &key.query), ("cookie", &key.cookie), ("header", &key.header)];
+        let named = places.iter().find_map(|(place, name)| Some((*place, name.as_deref()?)));
+        let (place, name) = named.unwrap_or(("header", "x-api-key"));
+        return json!({ "type": "apiKey", "in": place, "name": name });
+    }
+    if auth.basic.is_some() {
+        return json!({ "type": "http", "scheme": "basic" });
+    }
+    if let Some(oidc) = &auth.oidc {
+        let url = format!("{}/.well-known/openid-configuration", oidc.issuer.trim_end_matches('/'));
+        return json!({ "type": "openIdConnect", "openIdConnectUrl": url });
+    }
+    if auth.mtls.is_some() {
+        return json!({ "type": "mutualTLS" });
+    }
+    json!({ "type": "http", "scheme": "bearer" })
+}
+
+/// A limit, in words.
+fn limited(config: &Config, limit: &LimitUse) -> Option<String> {
+    let limit = match limit {
+        LimitUse::Table(limit) => limit,
+        LimitUse::Word(name) => match config.limit.get(name) {
+            Some(limit) => limit,
+            None => return Some(name.clone()),
+        },
+    };
+    let rate = limit.rate.map(|rate| rate.to_string());
+    let quota = limit.quota.map(|quota| quota.to_string());
+    let concurrent = limit.concurrent.map(|count| format!("{count} at a time"));
+    let words: Vec<_> = [rate, quota, concurrent].into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn text(document: &Value, pointer: &str) -> String {
+    document.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}

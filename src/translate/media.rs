@@ -1,0 +1,113 @@
+//! Media types: what a body is, and which of JSON and XML a client would rather have.
+
+use http::{
+    HeaderMap, HeaderValue,
+    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
+};
+
+use crate::config::Format;
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    /// Nobody says.
+    Unsaid,
+    /// One that is translated.
+    Of(Format),
+    /// Something else, or in an encoding or a coding that is not read here.
+    Other,
+}
+
+/// What a message's body is, by what its header says.
+pub(super) fn kind(headers: &HeaderMap) -> Kind {
+    let mut said = headers.get_all(CONTENT_TYPE).iter();
+    let Some(value) = said.next() else { return Kind::Unsaid };
+    let (Ok(value), None, true) = (value.to_str(), said.next(), is_plain(headers)) else {
+        return Kind::Other;
+    };
+    let mut parts = value.split(';');
+    let name = parts.next().unwrap_or_default().trim();
+    match format(name) {
+        Some(format) if parts.all(is_readable) => Kind::Of(format),
+        _ => Kind::Other,
+    }
+}
+
+/// Whether a body is as it is, in no coding.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    headers.get_all(CONTENT_ENCODING).iter().all(identity)
+}
+
+/// Whether a parameter of a type leaves it in UTF-8.
+fn is_readable(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    let value = value.trim().trim_matches('"');
+    !name.trim().eq_ignore_ascii_case("charset")
+        || ["utf-8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known))
+}
+
+fn format(name: &str) -> Option<Format> {
+    let name = name.to_ascii_lowercase();
+    match &*name {
+        "application/json" => Some(Format::Json),
+        "application/xml" | "text/xml" => Some(Format::Xml),
+        name if name.ends_with("+json") => Some(Format::Json),
+        name if name.ends_with("+xml") => Some(Format::Xml),
+        _ => None,
+    }
+}
+
+/// The types of a format, as they are asked for.
+const fn names(format: Format) -> &'static [&'static str] {
+    match format {
+        Format::Json => &["application/json"],
+        Format::Xml => &["application/xml", "text/xml"],
+    }
+}
+
+/// The format that a client would rather have, `first` of those that it likes the same; none if it takes
+/// neither.
+pub(super) fn preferred(headers: &HeaderMap, first: Format) -> Option<Format> {
+    let second = match first {
+        Format::Json => Format::Xml,
+        Format::Xml => Format::Json,
+    };
+    if !headers.contains_key(ACCEPT) {
+        return Some(first);
+    }
+    let like = |format: Format| names(format).iter().map(|name| likes(headers, name)).max();
+    let (one, other) = (like(first).unwrap_or(0), like(second).unwrap_or(0));
+    match one.max(other) {
+        0 => None,
+        _ if other > one => Some(second),
+        _ => Some(first),
+    }
+}
+
+/// How much a client likes a type, in thousandths: what the closest range says (RFC 9110 section 12.5.1).
+fn likes(headers: &HeaderMap, name: &str) -> u16 {
+    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let close = |range: &str| {
+        let mut parts = range.split(';').map(str::trim);
+        let wanted = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let close = match wanted.strip_suffix("/*") {
+            Some("*") => 1,
+            Some(kind) if name.split_once('/').is_some_and(|(own, _)| own == kind) => 2,
+            _ if wanted == name => 3,
+            _ => return None,
+        };
+        let quality = parts.find_map(|part| part.strip_prefix(['q', 'Q'])?.strip_prefix('='));
+        Some((close, quality.map_or(1000, thousandths)))
+    };
+    let closest = ranges.flat_map(|value| value.split(',')).filter_map(close).max();
+    closest.map_or(0, |(_, quality)| quality)
+}
+
+/// A weight, `0.25`, in thousandths; what is none counts as nothing.
+fn thousandths(weight: &str) -> u16 {
+    let weight: f32 = weight.trim().parse().unwrap_or(0.0);
+    let weight = (weight.clamp(0.0, 1.0) * 1000.0).round();
+    // It is between 0 and 1000.
+    weight as u16
+}

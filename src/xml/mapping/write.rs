@@ -1,0 +1,260 @@
+//! JSON becomes XML.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{Mapping, XmlNil};
+use crate::{
+    message::Violation,
+    xml::{
+        NotXml, Writer,
+        scope::{Scope, XSI_NAMESPACE, declared},
+    },
+};
+
+/// What has no place in XML, and where: the names on the way to it, innermost first.
+struct Misfit<'v> {
+    says: &'static str,
+    at: Vec<Cow<'v, str>>,
+}
+
+impl<'v> Misfit<'v> {
+    fn new(says: &'static str) -> Self {
+        Self { says, at: Vec::new() }
+    }
+
+    /// It is in this member.
+    fn within(mut self, name: impl Into<Cow<'v, str>>) -> Self {
+        self.at.push(name.into());
+        self
+    }
+
+    fn violation(self) -> Violation {
+        let mut pointer = String::new();
+        for name in self.at.iter().rev() {
+            pointer.push('/');
+            pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        }
+        Violation::body(pointer, self.says)
+    }
+}
+
+impl From<NotXml> for Misfit<'_> {
+    fn from(error: NotXml) -> Self {
+        Self::new(match error {
+            NotXml::Name => "is not a name in XML",
+            NotXml::Character => "has a character that XML cannot hold",
+            NotXml::Place => "has no place in XML",
+        })
+    }
+}
+
+impl Mapping {
+    /// Writes JSON as XML.
+    ///
+    /// # Errors
+    /// Something in it has no place in XML.
+    pub fn to_xml(&self, json: &Value) -> Result<Vec<u8>, Violation> {
+        let mut writing = Writing {
+            mapping: self,
+            writer: Writer::document(),
+            scope: Scope::default(),
+            depth: 0,
+        };
+        writing.document(json).map_err(Misfit::violation)?;
+        Ok(writing.writer.finish())
+    }
+}
+
+struct Writing<'m, 'v> {
+    mapping: &'m Mapping,
+    writer: Writer,
+    scope: Scope<'v>,
+    depth: usize,
+}
+
+impl<'m: 'v, 'v> Writing<'m, 'v> {
+    fn document(&mut self, json: &'v Value) -> Result<(), Misfit<'v>> {
+        if let Some(root) = &self.mapping.root {
+            return match json {
+                Value::Array(_) => {
+                    Err(Misfit::new("must be no list, since there is one document element"))
+                }
+                json => self.element(root, json),
+            };
+        }
+        let mut members = json.as_object().into_iter().flatten();
+        match (members.next(), members.next()) {
+            (Some((name, Value::Array(_))), None) => {
+                Err(Misfit::new("must be no list, since there is one document element")
+                    .within(name))
+            }
+            (Some((name, value)), None) => {
+                self.element(name, value).map_err(|misfit| misfit.within(name))
+            }
+            _ => Err(Misfit::new("must be an object with one member, the document element")),
+        }
+    }
+
+    /// One element; a list is none.
+    fn element(&mut self, name: &'v str, value: &'v Value) -> Result<(), Misfit<'v>> {
+        self.depth += 1;
+        let object = value.as_object();
+        if let Some(object) = object {
+            self.declare(object)?;
+        }
+        self.bound(name)?;
+        self.writer.start(name)?;
+        if self.depth == 1 {
+            self.default_namespace(object)?;
+        }
+        match value {
+            Value::Null => self.nil()?,
+            Value::Object(object) => self.members(object)?,
+            Value::Array(_) => return Err(Misfit::new("must be no list within a list")),
+            scalar => self.writer.text(&text(scalar)?)?,
+        }
+        self.writer.end()?;
+        self.depth -= 1;
+        self.scope.leave(self.depth);
+        Ok(())
+    }
+
+    fn members(&mut self, object: &'v Map<String, Value>) -> Result<(), Misfit<'v>> {
+        for (name, value) in object {
+            if let Some(attribute) = self.attribute(name) {
+                self.write_attribute(object, attribute, value)
+                    .map_err(|misfit| misfit.within(name))?;
+            }
+        }
+        if let Some(value) = object.get(&*self.mapping.text) {
+            let written = match value {
+                Value::Null => self.nil(),
+                value => text(value).and_then(|text| Ok(self.writer.text(&text)?)),
+            };
+            written.map_err(|misfit| misfit.within(&*self.mapping.text))?;
+        }
+        for (name, value) in object {
+            if *name == *self.mapping.text || self.attribute(name).is_some() {
+                continue;
+            }
+            self.member(name, value).map_err(|misfit| misfit.within(name))?;
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, name: &'v str, value: &'v Value) -> Result<(), Misfit<'v>> {
+        let list = match value {
+            Value::Array(list) => list.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        for (index, item) in list.iter().enumerate() {
+            if item.is_null() && self.mapping.nil == XmlNil::Omit {
+                continue;
+            }
+            let written = self.element(name, item);
+            written.map_err(|misfit| match value {
+                Value::Array(_) => misfit.within(index.to_string()),
+                _ => misfit,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The attribute that a member is, if it is one.
+    fn attribute<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(&*self.mapping.attributes)
+    }
+
+    fn write_attribute(
+        &mut self,
+        object: &'v Map<String, Value>,
+        name: &'v str,
+        value: &'v Value,
+    ) -> Result<(), Misfit<'v>> {
+        if let Some((prefix, local)) = name.split_once(':')
+            && prefix != "xmlns"
+        {
+            self.bound(name)?;
+            // Two names that are one by what their prefixes stand for.
+            let namespace = self.scope.namespace(prefix);
+            if local == "nil" && namespace.as_deref() == Some(XSI_NAMESPACE) {
+                return Err(Misfit::new("must be left out; what is nil is null"));
+            }
+            let twin = object.keys().filter_map(|other| self.attribute(other)).any(|other| {
+                let parts = other.split_once(':').filter(|_| other != name);
+                parts.is_some_and(|(prefix, other)| {
+                    other == local && self.scope.namespace(prefix) == namespace
+                })
+            });
+            if twin {
+                return Err(Misfit::new("is an attribute that is there twice"));
+            }
+        }
+        Ok(self.writer.attribute(name, &text(value)?)?)
+    }
+
+    /// Takes note of the namespaces that an element declares.
+    fn declare(&mut self, object: &'v Map<String, Value>) -> Result<(), Misfit<'v>> {
+        for (name, value) in object {
+            let Some(prefix) = self.attribute(name).and_then(declared) else { continue };
+            let refuse = |says| Misfit::new(says).within(&**name);
+            if self.mapping.strips {
+                return Err(refuse("must not declare a namespace here"));
+            }
+            let namespace = value.as_str().ok_or_else(|| refuse("must be a string"))?;
+            self.scope.declare(self.depth, prefix, namespace.into()).map_err(refuse)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a name's prefix is bound here.
+    fn bound(&self, name: &str) -> Result<(), Misfit<'v>> {
+        match name.split_once(':') {
+            None => Ok(()),
+            Some(_) if self.mapping.strips => Err(Misfit::new("must have no prefix here")),
+            Some((prefix, _)) if self.scope.namespace(prefix).is_some() => Ok(()),
+            Some(_) => Err(Misfit::new("has a prefix that is not bound to a namespace")),
+        }
+    }
+
+    fn default_namespace(
+        &mut self,
+        root: Option<&'v Map<String, Value>>,
+    ) -> Result<(), Misfit<'v>> {
+        let declares = |name: &String| self.attribute(name) == Some("xmlns");
+        if let Some(namespace) = &self.mapping.namespace
+            && !root.is_some_and(|root| root.keys().any(declares))
+        {
+            self.writer.attribute("xmlns", namespace)?;
+        }
+        Ok(())
+    }
+
+    /// The element that just began is nothing.
+    fn nil(&mut self) -> Result<(), Misfit<'v>> {
+        if self.mapping.nil != XmlNil::Xsi {
+            return Ok(());
+        }
+        match self.scope.namespace("xsi") {
+            Some(bound) if bound == XSI_NAMESPACE => {}
+            Some(_) => return Err(Misfit::new("is null where `xsi` is something else")),
+            None => self.writer.attribute("xmlns:xsi", XSI_NAMESPACE)?,
+        }
+        Ok(self.writer.attribute("xsi:nil", "true")?)
+    }
+}
+
+/// The text of what is neither a list nor an object.
+fn text<'v>(value: &'v Value) -> Result<Cow<'v, str>, Misfit<'v>> {
+    match value {
+        Value::String(text) => Ok(Cow::Borrowed(text)),
+        Value::Bool(true) => Ok(Cow::Borrowed("true")),
+        Value::Bool(false) => Ok(Cow::Borrowed("false")),
+        Value::Number(number) => Ok(Cow::Owned(number.to_string())),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(Misfit::new("must be a string, a number or a boolean"))
+        }
+    }
+}

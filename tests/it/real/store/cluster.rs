@@ -1,0 +1,297 @@
+//! A store of several servers: keys are found wherever they are and go, and a server that dies takes nothing
+//! along but its own.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use janua::{
+    config::{self, Path, Problems},
+    store::Store,
+};
+
+use super::{
+    Redis,
+    limits::{Told, load, several, sum},
+};
+use crate::{
+    auth::send,
+    support::{Janua, PATIENCE, Setup, daemon, until},
+};
+
+/// Servers of a cluster: three with a third of the slots each, and one that has none yet.
+struct Cluster {
+    servers: Vec<Redis>,
+    /// Whose ports they speak to each other by.
+    _places: Vec<Redis>,
+}
+
+impl Cluster {
+    async fn start() -> Self {
+        tokio::task::spawn_blocking(Self::begin).await.unwrap()
+    }
+
+    fn begin() -> Self {
+        let places: Vec<_> = (0..4).map(|_| Redis::down("")).collect();
+        let server = |place: &Redis| {
+            let settings = format!(
+                "cluster-enabled yes\ncluster-config-file nodes.conf\ncluster-node-timeout 1000\n\
+                 cluster-require-full-coverage no\ncluster-port {}",
+                place.address.port()
+            );
+            let mut server = Redis::down(&settings);
+            server.start_again();
+            server
+        };
+        let servers: Vec<_> = places.iter().map(server).collect();
+        for (number, slots) in
+            [["0", "5460"], ["5461", "10922"], ["10923", "16383"]].iter().enumerate()
+        {
+            servers[number].command(&["CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1]]);
+        }
+        for (number, (server, place)) in servers.iter().zip(&places).enumerate() {
+            server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
+            let (port, bus) = (server.address.port().to_string(), place.address.port().to_string());
+            servers[0].command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+        }
+        let end = Instant::now() + PATIENCE;
+        let knows_all = |server: &Redis| {
+            let info = server.command(&["CLUSTER", "INFO"]);
+            ["cluster_state:ok", "cluster_slots_ok:16384", "cluster_known_nodes:4"]
+                .iter()
+                .all(|line| info.contains(line))
+        };
+        while !servers.iter().all(knows_all) {
+            assert!(Instant::now() < end, "the servers do not find each other");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { servers, _places: places }
+    }
+
+    /// One that is there, and one that is not.
+    fn url(&self) -> String {
+        format!("redis+cluster://127.0.0.1:1,{}", self.servers[0].address)
+    }
+
+    /// Who has a key.
+    fn owner(&self, key: &str) -> usize {
+        let slot: usize = self.servers[0].command(&["CLUSTER", "KEYSLOT", key]).parse().unwrap();
+        [5_461, 10_923, 16_384].iter().position(|end| slot < *end).unwrap()
+    }
+
+    /// Keys that begin like this, and who has them.
+    fn keys(&self, prefix: &str) -> Vec<(String, usize)> {
+        let mut all = Vec::new();
+        for (number, server) in self.servers.iter().enumerate() {
+            let keys = server.command(&["KEYS", &format!("{prefix}*")]);
+            all.extend(keys.lines().map(|key| (key.to_owned(), number)));
+        }
+        all
+    }
+
+    fn setup(&self, rest: &str) -> Setup {
+        Setup::new(format!("[store.shared]\nurl = \"{}\"\ntimeout = \"1s\"\n{rest}", self.url()))
+    }
+}
+
+async fn status(janua: &Janua, path: &str, key: &str) -> u16 {
+    send(janua, &format!("GET {path}"), &format!("X-T: {key}\r\n")).await.status()
+}
+
+#[tokio::test]
+async fn every_key_is_one_at_all_gateways_whichever_server_has_it() {
+    let cluster = Cluster::start().await;
+    let setup = cluster.setup(
+        "[limit.l]\nstore = \"shared\"\nrate = \"3/h\"\nper = \"header:x-t\"\nlease = \"0s\"\n\
+         [[route]]\nlimit = \"l\"\nto = { status = 204 }\n",
+    );
+    let gateways = several(&setup, 2).await;
+    for key in 0..16 {
+        let mut statuses = Vec::new();
+        for janua in gateways.iter().cycle().take(5) {
+            statuses.push(status(janua, "/", &key.to_string()).await);
+        }
+        assert_eq!(statuses, [204, 204, 204, 429, 429], "{key}");
+    }
+    let keys = cluster.keys("janua:limit:l:");
+    assert_eq!(keys.len(), 16, "{keys:?}");
+    for server in 0..3 {
+        assert!(keys.iter().any(|(_, owner)| *owner == server), "nothing at {server}: {keys:?}");
+    }
+    let fallbacks = sum(&gateways, "janua_limit_store_fallbacks_total{limit=\"l\"}");
+    assert_eq!(fallbacks, 0, "nobody went on without the store");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_under_load_takes_its_limits_along() {
+    const RATE: f64 = 400.0;
+    const BURST: f64 = 40.0;
+    let cluster = Cluster::start().await;
+    let setup = cluster.setup(&format!(
+        "[limit.l]\nstore = \"shared\"\nrate = \"{RATE}/s\"\nburst = {BURST}\nper = \"global\"\n\
+         lease = \"0s\"\n[[route]]\nlimit = \"l\"\nto = {{ status = 204 }}\n"
+    ));
+    let gateways = several(&setup, 2).await;
+    let act = async {
+        let mut found = None;
+        until("the key is there", || {
+            found = cluster.keys("janua:limit:l:").pop();
+            found.is_some()
+        })
+        .await;
+        let (key, owner) = found.unwrap();
+        let (from, to) = (&cluster.servers[owner], &cluster.servers[3]);
+        let slot = from.command(&["CLUSTER", "KEYSLOT", &key]);
+        let set = |at: &Redis, how: &str, who: &Redis| {
+            let id = who.command(&["CLUSTER", "MYID"]);
+            at.command(&["CLUSTER", "SETSLOT", &slot, how, &id]);
+        };
+        set(to, "IMPORTING", from);
+        set(from, "MIGRATING", to);
+        let port = to.address.port().to_string();
+        from.command(&["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"]);
+        let asked = || to.command(&["INFO", "commandstats"]).contains("cmdstat_asking");
+        until("commands are sent on", asked).await;
+        set(to, "NODE", to);
+        set(from, "NODE", to);
+        let runs = || {
+            let stats = to.command(&["INFO", "commandstats"]);
+            let calls = |name: &str| {
+                let rest = stats.split(&format!("cmdstat_{name}:calls=")).nth(1)?;
+                rest.split(',').next()?.parse::<u64>().ok()
+            };
+            calls("evalsha") > calls("asking").map(|asked| asked + 20)
+        };
+        until("they go there at once", runs).await;
+    };
+    let Told { statuses, admitted, .. } = load(&gateways, 2, Duration::from_secs(3), act).await;
+    let took = *admitted.last().unwrap() - admitted[0];
+    let expected = BURST + RATE * took.as_secs_f64();
+    println!("{} of {expected:.1} in {took:?}, {statuses:?}", admitted.len());
+    assert!(admitted.len() as f64 <= expected * 1.02, "{} of {expected}", admitted.len());
+    assert!(admitted.len() as f64 >= expected * 0.9, "{} of {expected}", admitted.len());
+    assert_eq!(statuses.keys().copied().collect::<Vec<_>>(), [204, 429]);
+    let fallbacks = sum(&gateways, "janua_limit_store_fallbacks_total{limit=\"l\"}");
+    assert_eq!(fallbacks, 0, "nobody went on without the store");
+}
+
+#[tokio::test]
+async fn a_server_that_dies_takes_its_keys_along_and_no_others() {
+    let mut cluster = Cluster::start().await;
+    let limit =
+        "store = \"shared\"\nper = \"header:x-t\"\nlease = \"0s\"\non-failure = \"reject\"\n";
+    let setup = cluster.setup(&format!(
+        "[limit.l]\nrate = \"100/h\"\n{limit}[limit.q]\nquota = \"100000/day\"\n{limit}\
+         [[route]]\nlimit = \"l\"\nto = {{ status = 204 }}\n\
+         [[route]]\npath = \"/quota\"\nlimit = \"q\"\nto = {{ status = 204 }}\n"
+    ));
+    let janua = several(&setup, 1).await.remove(0);
+    let mut owners = Vec::new();
+    for key in 0..12 {
+        let key = key.to_string();
+        let mut own = [0; 2];
+        let both = [("/", "janua:limit:l:"), ("/quota", "janua:quota:q:")];
+        for (own, (path, prefix)) in own.iter_mut().zip(both) {
+            let before = cluster.keys(prefix);
+            assert_eq!(status(&janua, path, &key).await, 204);
+            until("the store knows it", || cluster.keys(prefix).len() > before.len()).await;
+            let new = cluster.keys(prefix).into_iter().find(|key| !before.contains(key)).unwrap();
+            assert_eq!(cluster.owner(&new.0), new.1);
+            *own = new.1;
+        }
+        owners.push((key, own));
+    }
+    assert!(owners.iter().any(|(_, own)| own[0] == 1) && owners.iter().any(|(_, own)| own[0] != 1));
+    cluster.servers[1].kill();
+    let up = || janua.counted("janua_store_up{store=\"shared\"}");
+    until("it is gone", || up() == 0).await;
+    for (key, own) in &owners {
+        let expected = if own[0] == 1 { 503 } else { 204 };
+        assert_eq!(status(&janua, "/", key).await, expected, "the rate of {key} at {}", own[0]);
+    }
+    // A quota asks nobody: that its server is gone is known when it was to be told.
+    for (key, own) in &owners {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let status = status(&janua, "/quota", key).await;
+            if own[1] != 1 {
+                assert_eq!(status, 204, "the quota of {key} at {}", own[1]);
+                break;
+            }
+            if status == 503 {
+                break;
+            }
+            assert!(Instant::now() < end, "the quota of {key} goes on for ever");
+        }
+    }
+    cluster.servers[1].start_again();
+    until("it is back", || up() == 1).await;
+    for (key, _) in &owners {
+        for path in ["/", "/quota"] {
+            let end = Instant::now() + PATIENCE;
+            while status(&janua, path, key).await != 204 {
+                assert!(Instant::now() < end, "{path} of {key} does not come back");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_of_many_keys_reaches_every_server() {
+    let cluster = Cluster::start().await;
+    let section = config::Store {
+        url: cluster.url(),
+        timeout: Duration::from_secs(1).into(),
+        ..Default::default()
+    };
+    let (at, mut problems) = (Path::root(), Problems::new());
+    let store = Store::compile("s", &section, Arc::default(), &at, &mut problems).unwrap();
+    assert!(store.down().is_none() && !store.is_up(), "nobody was asked yet");
+    store.start();
+    store.connected(PATIENCE).await.unwrap();
+    let names: Vec<_> = (0..100).map(|number| format!("k:{number:03}")).collect();
+    for name in &names {
+        store.set(name, name.as_bytes(), None).await.unwrap();
+    }
+    store.set("other", b"x", None).await.unwrap();
+    let owners = cluster.keys("k:");
+    assert!((0..3).all(|server| owners.iter().any(|(_, owner)| *owner == server)));
+    assert_eq!(store.keys("k:").await.unwrap(), names);
+    assert_eq!(store.get("k:042").await.unwrap().as_deref(), Some(&b"k:042"[..]));
+    assert_eq!(store.delete_all(&names[..99]).await.unwrap(), 99);
+    assert_eq!(store.delete_all(&names).await.unwrap(), 1);
+    assert!(store.keys("k:").await.unwrap().is_empty());
+    let minute = Duration::from_secs(60);
+    let over = async |name| store.enlist("list", name, (2_000, 1_000), 1, minute).await.unwrap();
+    assert!(over("one").await.is_empty());
+    assert_eq!(over("two").await, ["one"]);
+    store.append("log", &[("a", "b")], 10).await.unwrap();
+    assert_eq!(store.after("log", "0", 10).await.unwrap()[0].1, [("a".into(), "b".into())]);
+}
+
+#[tokio::test]
+async fn a_server_of_a_cluster_that_is_asked_as_if_it_were_alone_says_what_is_wrong() {
+    let cluster = Cluster::start().await;
+    let config = format!(
+        "[[listener]]\naddress = \"127.0.0.1:0\"\n[store.shared]\nurl = \"{}\"\n\
+         [auth.a]\napi-key.store = \"shared\"\n[[route]]\nto = {{ status = 204 }}\n",
+        cluster.servers[3].url()
+    );
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("janua.toml");
+    std::fs::write(&path, config).unwrap();
+    let output = daemon::janua(&[
+        "key",
+        "new",
+        "--owner",
+        "a",
+        "--store",
+        "shared",
+        "-c",
+        path.to_str().unwrap(),
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("redis+cluster://"), "{said}");
+}

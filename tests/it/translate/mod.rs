@@ -1,0 +1,5 @@
+//! Clients and origins that speak different languages.
+
+mod door;
+mod formats;
+mod soap;

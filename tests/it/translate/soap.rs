@@ -1,0 +1,226 @@
+//! JSON for clients of a service that speaks SOAP.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Janua, Message, Origin, Setup};
+
+const WSDL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/translate/wsdl");
+
+fn envelope(status: &str, content: &str) -> String {
+    let body = format!(
+        "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" \
+         xmlns:t=\"urn:example:bank:types\"><s:Body>{content}</s:Body></s:Envelope>"
+    );
+    let length = body.len();
+    let kind = "content-type: text/xml; charset=utf-8";
+    format!("HTTP/1.1 {status}\r\n{kind}\r\netag: \"1\"\r\ncontent-length: {length}\r\n\r\n{body}")
+}
+
+fn balance() -> String {
+    envelope(
+        "200 OK",
+        "<t:GetBalanceResponse><t:balance currency=\"EUR\">10.50</t:balance>\
+         <t:overdrawn>false</t:overdrawn></t:GetBalanceResponse>",
+    )
+}
+
+async fn gateway(origin: &Origin, more: &str) -> Janua {
+    let url = &origin.url;
+    let api = format!("[api.bank]\nwsdl = \"{WSDL}/bank.wsdl\"\n{more}\n");
+    Setup::new(format!("{api}[[route]]\napi = \"bank\"\nto = \"{url}\"\n")).start().await
+}
+
+async fn call(client: &mut Client, target: &str, body: &Value) -> Message {
+    let body = body.to_string();
+    let head = "host: a\r\ncontent-type: application/json\r\naccept-encoding: gzip";
+    let length = body.len();
+    client
+        .send(format!("POST {target} HTTP/1.1\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}"))
+        .await;
+    client.answer().await
+}
+
+fn parsed(message: &Message) -> Value {
+    serde_json::from_slice(&message.body).unwrap_or_else(|_| panic!("{}", message.text()))
+}
+
+#[tokio::test]
+async fn a_call_with_json_is_a_call_with_an_envelope() {
+    let origin = Origin::answering(balance()).await;
+    let janua = gateway(&origin, "base-path = \"/bank\"").await;
+    let mut client = janua.client().await;
+    let got = call(&mut client, "/bank/GetBalance", &json!({"account": "CH000001"})).await;
+    assert_eq!(got.status(), 200, "{}", got.text());
+    assert_eq!(
+        got.text(),
+        "{\"balance\":{\"@currency\":\"EUR\",\"#text\":10.50},\"overdrawn\":false}"
+    );
+    assert_eq!(got.field("content-type").as_deref(), Some("application/json"));
+    assert_eq!(got.field("etag"), None);
+    let asked = origin.last();
+    assert_eq!(asked.line, "POST /services/bank HTTP/1.1");
+    assert_eq!(asked.field("content-type").as_deref(), Some("text/xml; charset=utf-8"));
+    assert_eq!(asked.field("soapaction").as_deref(), Some("\"urn:example:bank#GetBalance\""));
+    assert_eq!(asked.field("accept-encoding"), None);
+    let text = asked.text();
+    assert!(
+        text.contains("<n0:GetBalance><n0:account>CH000001</n0:account></n0:GetBalance>"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_the_types_do_not_allow_never_gets_to_the_service() {
+    let origin = Origin::answering(balance()).await;
+    let janua = gateway(&origin, "").await;
+    let good =
+        json!({"from": "CH000001", "to": "CH000002", "amount": {"@currency": "EUR", "#text": 1}});
+    for (key, value, pointer) in [
+        ("from", json!("somebody"), "/from"),
+        ("from", json!(1), "/from"),
+        ("amount", json!({"@currency": "USD", "#text": 1}), "/amount/@currency"),
+        ("amount", json!({"@currency": "EUR", "#text": "1"}), "/amount/#text"),
+        ("note", json!(["1", "2", "3", "4"]), "/note"),
+        ("unknown", json!(1), ""),
+    ] {
+        let mut body = good.clone();
+        body[key] = value;
+        let mut client = janua.client().await;
+        let got = call(&mut client, "/Transfer", &body).await;
+        assert!(got.status() == 422, "{body}: {}", got.text());
+        let pointers: Vec<_> = parsed(&got)["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["pointer"].clone())
+            .collect();
+        assert!(
+            pointers
+                .iter()
+                .any(|found| found.as_str().is_some_and(|found| found.starts_with(pointer))),
+            "{body}: {}",
+            got.text()
+        );
+    }
+    let mut client = janua.client().await;
+    client.request("GET /Transfer", "").await.assert_refused(405, "method_not_allowed", "GET");
+    assert_eq!(origin.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_fault_is_a_problem() {
+    let fault = |code: &str, detail: &str| {
+        let content = format!(
+            "<s:Fault><faultcode>s:{code}</faultcode><faultstring>Not enough</faultstring>{detail}</s:Fault>"
+        );
+        envelope("500 Internal Server Error", &content)
+    };
+    let detail = "<detail><t:InsufficientFunds><t:missing currency=\"EUR\">3</t:missing></t:InsufficientFunds></detail>";
+    for (answered, status, code) in [
+        (fault("Client", detail), 409, "Client"),
+        (fault("Client.Late", ""), 422, "Client.Late"),
+        (fault("Server", ""), 502, "Server"),
+    ] {
+        let origin = Origin::answering(answered).await;
+        let janua = gateway(&origin, "soap = { faults = { InsufficientFunds = 409 } }").await;
+        let mut client = janua.client().await;
+        let body = json!({"from": "CH000001", "to": "CH000002", "amount": {"@currency": "EUR", "#text": 1}});
+        let got = call(&mut client, "/Transfer", &body).await;
+        let problem = parsed(&got);
+        assert_eq!(got.status(), status, "{problem}");
+        assert_eq!(got.field("content-type").as_deref(), Some("application/problem+json"));
+        assert_eq!(problem["status"], status);
+        assert_eq!((&problem["detail"], &problem["code"]), (&json!("Not enough"), &json!(code)));
+        if status == 409 {
+            assert_eq!(problem["fault"]["InsufficientFunds"]["missing"]["#text"], 3);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_operation_is_found_where_the_operator_puts_it() {
+    let origin = Origin::answering(balance()).await;
+    let operations = "operations = { GetBalance = { method = \"GET\", path = \"/accounts/{account}\" }, Transfer = { enabled = false } }";
+    let janua = gateway(&origin, operations).await;
+    let mut client = janua.client().await;
+    let got = client.get("/accounts/CH000001?on=2026-11-29").await;
+    assert_eq!(got.status(), 200, "{}", got.text());
+    let asked = origin.last();
+    assert_eq!(asked.line, "POST /services/bank HTTP/1.1");
+    assert!(
+        asked.text().contains("<n0:account>CH000001</n0:account><n0:on>2026-11-29</n0:on>"),
+        "{}",
+        asked.text()
+    );
+    client.get("/accounts/nobody").await.assert_refused(400, "contract.parameter", "the pattern");
+    let mut client = janua.client().await;
+    client.get("/accounts/CH000001?on=today").await.assert_refused(
+        400,
+        "contract.parameter",
+        "no date",
+    );
+    let mut client = janua.client().await;
+    assert_eq!(call(&mut client, "/Transfer", &json!({})).await.status(), 404);
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_envelope_is_not_given_on() {
+    for answered in [
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<h1>".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        envelope("200 OK", "<t:Other/>"),
+        balance().replace("10.50", "ten50"),
+        balance().replace("text/xml; charset=utf-8\r\n", "text/xml\r\ncontent-encoding: gzip\r\n"),
+    ] {
+        let origin = Origin::answering(answered.clone()).await;
+        let janua = gateway(&origin, "").await;
+        let mut client = janua.client().await;
+        let got = call(&mut client, "/GetBalance", &json!({"account": "CH000001"})).await;
+        got.assert_refused(502, "translate.answer", &answered);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_held_to_the_document_that_is_made() {
+    let origin = Origin::answering(balance().replace("\"EUR\"", "\"USD\"")).await;
+    let janua = gateway(&origin, "answers = \"enforce\"").await;
+    let mut client = janua.client().await;
+    let got = call(&mut client, "/GetBalance", &json!({"account": "CH000001"})).await;
+    got.assert_refused(502, "contract.answer", "an unknown currency");
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_understood_does_not_load() {
+    let route = "[[route]]\napi = \"a\"\nto = \"http://127.0.0.1:1\"\n";
+    for (api, more, path, message) in [
+        (format!("wsdl = \"{WSDL}/none.wsdl\""), "", "api.a.wsdl", "none.wsdl"),
+        (
+            format!("wsdl = \"{WSDL}/types/bank.xsd\""),
+            "",
+            "api.a.wsdl",
+            "bank.xsd:2:1: this is no WSDL 1.1",
+        ),
+        (format!("wsdl = \"{WSDL}/types/weather.wsdl\""), "", "api.a.wsdl", "describes no service"),
+        (
+            format!("wsdl = \"{WSDL}/bank.wsdl\"\nopenapi = \"a.yaml\""),
+            "",
+            "api.a.wsdl",
+            "has two contracts",
+        ),
+        (
+            format!("wsdl = \"{WSDL}/bank.wsdl\"\noperations = {{ Pay = {{ enabled = false }} }}"),
+            "",
+            "api.a.operations.Pay",
+            "has no operation `Pay`",
+        ),
+        (
+            format!("wsdl = \"{WSDL}/bank.wsdl\""),
+            "translate = \"xml\"\n",
+            "route[0].translate",
+            "is translated already",
+        ),
+    ] {
+        Setup::new(format!("[api.a]\n{api}\n{route}{more}")).fails_at(path, message, "").await;
+    }
+}
