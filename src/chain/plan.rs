@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    HeaderMap, HeaderName, HeaderValue, Request, Response, Uri,
     header::{CONTENT_LENGTH, HOST},
     request::Parts,
 };
@@ -184,6 +184,15 @@ impl Planned<'_> {
         self.note(asked);
     }
 
+    /// Notes what becomes of the target, behind what was found out about the request.
+    fn note_target(&mut self, came: &Uri, goes: &Uri) {
+        let said = std::mem::take(&mut self.asked);
+        self.note(match came == goes {
+            true => format!("{said}the target stays `{came}`"),
+            false => format!("{said}the target `{came}` becomes `{goes}`"),
+        });
+    }
+
     /// The stage after those noted.
     fn next(&self) -> Stage {
         Stage::ALL[self.steps.len().min(Stage::ALL.len() - 1)]
@@ -294,11 +303,7 @@ fn finish(
     if let Some(calling) = &route.calling {
         planned.asked += &exchange.explain_calling(calling, params, &mut head)?;
     }
-    let said = std::mem::take(&mut planned.asked);
-    planned.note(match came == head.uri {
-        true => format!("{said}the target stays `{came}`"),
-        false => format!("{said}the target `{came}` becomes `{}`", head.uri),
-    });
+    planned.note_target(&came, &head.uri);
     planned.note(match (&route.cache, asking) {
         (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
         _ => "nothing configured".into(),

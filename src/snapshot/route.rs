@@ -118,16 +118,8 @@ impl Route {
             at: &at.key("limit"),
         };
         let limit = known.limits.of_route(&route.limit, place, metrics, problems);
-        let ways = target.iter().flat_map(Target::ways).map(|way| &*way.upstream.name);
-        let place = cache::Place {
-            route: name,
-            upstreams: &ways.collect::<Vec<_>>(),
-            asks: !route.auth.is_empty(),
-            params: &params,
-            at: &at.key("cache"),
-        };
-        let wanted = route.cache.as_ref().filter(|_| target.is_some());
-        let cache = known.caches.of_route(wanted, place, metrics, problems);
+        let given = (name, &params[..], target.as_ref());
+        let cache = answers_kept(route, given, known, metrics, at, problems);
         let translation = translation(route, written.translation.clone(), at, problems);
         let calling = calling(written, target.as_ref(), known.config, at, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
@@ -157,6 +149,27 @@ impl Route {
             metrics: metrics.route(name),
         })
     }
+}
+
+/// What is kept of a route's answers.
+fn answers_kept(
+    route: &config::Route,
+    (name, params, target): (&str, &[Box<str>], Option<&Target>),
+    known: &Known<'_>,
+    metrics: &mut Loading<'_>,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<Option<Box<Cache>>> {
+    let ways = target.into_iter().flat_map(Target::ways).map(|way| &*way.upstream.name);
+    let place = cache::Place {
+        route: name,
+        upstreams: &ways.collect::<Vec<_>>(),
+        asks: !route.auth.is_empty(),
+        params,
+        at: &at.key("cache"),
+    };
+    let wanted = route.cache.as_ref().filter(|_| target.is_some());
+    known.caches.of_route(wanted, place, metrics, problems)
 }
 
 /// What the origin speaks, if clients may speak something else.
