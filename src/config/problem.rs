@@ -115,9 +115,12 @@ impl Problems {
         Self(Vec::new())
     }
 
-    /// One more.
+    /// One more; the same once more is not. What is wrong with a route that stands for many is wrong with each.
     pub fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
+        let same = |known: &Problem| known.path == problem.path && known.message == problem.message;
+        if !self.0.iter().any(same) {
+            self.0.push(problem);
+        }
     }
 
     /// The value, or one more problem: for a feature's `compile` among others.
@@ -155,7 +158,7 @@ impl FromIterator<Problem> for Problems {
 
 impl Extend<Problem> for Problems {
     fn extend<I: IntoIterator<Item = Problem>>(&mut self, problems: I) {
-        self.0.extend(problems);
+        problems.into_iter().for_each(|problem| self.push(problem));
     }
 }
 

@@ -105,7 +105,12 @@ async fn what_is_wrong_with_a_portal_is_said() {
         ("path = \"docs\"", "docs.path", "`docs` is no path for a portal", "path ="),
         ("path = \"/d/{x}\"", "docs.path", "is no path for a portal", "path ="),
         ("path = \"/d\"\napis = \"shp\"", "docs.apis[0]", "there is no API `shp`", "`shop`"),
-        ("path = \"/d\"\nauth = \"nobody\"", "docs.auth", "`nobody`", ""),
+        (
+            "path = \"/d\"\nauth = \"nobody\"",
+            "docs.auth",
+            "there is no `[auth.nobody]`",
+            "add [auth.nobody]",
+        ),
     ] {
         let setup = Setup::new(format!("{api}[docs]\n{docs}\n{route}"));
         setup.fails_at(path, message, help).await;
