@@ -15,9 +15,9 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::{
-    answer::Source,
     exchange::Exchange,
     parts::Gap,
+    source::Source,
     status::{CACHE_STATUS, Fwd, Told},
 };
 use crate::{

@@ -25,11 +25,12 @@ use http::{
 use http_body::{Body as _, Frame};
 
 use super::{
-    answer::{Body, BrokenOff, Source},
+    answer::Body,
     contract::{LARGE, beside},
     exchange::Exchange,
     gather::Gathered,
     plan::announced,
+    source::{BrokenOff, Source},
 };
 use crate::{
     grpc::{Broken, Form, Lines, Operation, Refused, Reply, Streamed, Unwrapped, Web, Wrapped},

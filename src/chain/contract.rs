@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, request::Parts};
 use tokio::sync::Semaphore;
 
-use super::{answer::Source, exchange::Exchange, gather::Gathered, watch::Watched};
+use super::{exchange::Exchange, gather::Gathered, source::Source, watch::Watched};
 use crate::{
     config::{Answers, Enforce},
     contract::{Head, Operation, reason},

@@ -20,9 +20,9 @@ use http::{
 use tokio::time::Instant;
 
 use super::{
-    answer::Source,
     exchange::Exchange,
     fetch::announced,
+    source::Source,
     status::{Fwd, Told},
 };
 use crate::{

@@ -9,7 +9,7 @@ use http::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{answer::Source, exchange::Exchange};
+use super::{exchange::Exchange, source::Source};
 
 /// The answer: method, target, header fields and route, as JSON. The body is not read.
 pub(super) fn echo(exchange: &Exchange, head: &Parts) -> Response<Source> {

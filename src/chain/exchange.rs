@@ -17,9 +17,10 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
-    answer::{self, Body, Source},
+    answer::{self, Body},
     cached::Passing,
     calls::Speech,
+    source::Source,
     tunnel::Tunnel,
 };
 use crate::{

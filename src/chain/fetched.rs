@@ -16,7 +16,6 @@ use tokio::{
 };
 
 use super::{
-    answer::Source,
     cached::Wanted,
     cut::Came,
     exchange::Exchange,
@@ -25,6 +24,7 @@ use super::{
     overload::Room,
     prepare,
     recall::Early,
+    source::Source,
     status::{Fwd, Told},
 };
 use crate::{

@@ -16,10 +16,10 @@ use http::{
 use tokio::time::Instant;
 
 use super::{
-    answer::Source,
     echo,
     exchange::Exchange,
     prepare::Scope,
+    source::Source,
     tunnel::{self, Upgrade},
     validate::answers_101,
 };

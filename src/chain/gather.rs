@@ -15,8 +15,9 @@ use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::{
-    answer::{Body, BrokenOff, Source},
+    answer::Body,
     exchange::Exchange,
+    source::{BrokenOff, Source},
 };
 use crate::{
     message::{RequestBody, Turn},

@@ -6,11 +6,11 @@
 use http::{HeaderMap, Method, Response, StatusCode, uri::Uri};
 
 use super::{
-    answer::Source,
     cached::Passing,
     exchange::Exchange,
     fetch::announced,
     kept::{self, Facts},
+    source::Source,
     status::Told,
 };
 use crate::{

@@ -11,10 +11,7 @@ use http::{
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
-use super::{
-    answer::{Source, prefers_html},
-    exchange::Exchange,
-};
+use super::{answer::prefers_html, exchange::Exchange, source::Source};
 use crate::{
     auth::{Ask, Deed, Door, Page, Refusal, Verdict, cookie_name},
     message::{RequestBody, client_origin},

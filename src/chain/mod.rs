@@ -37,6 +37,7 @@ mod prepare;
 mod recall;
 mod record;
 mod soap_door;
+mod source;
 mod stage;
 mod status;
 mod translate;
@@ -52,9 +53,10 @@ use http::{HeaderValue, Response, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
 pub use self::{
-    answer::{Body, BrokenOff},
+    answer::Body,
     exchange::Exchange,
     plan::{Answer, Outcome, Plan, SAMPLE_ID, Step, plan},
+    source::BrokenOff,
     stage::Stage,
     unread::refuse_unread,
 };
@@ -99,7 +101,7 @@ async fn run(
     exchange: &mut Exchange,
     head: &mut Parts,
     body: &mut RequestBody,
-) -> Result<Response<answer::Source>, Reject> {
+) -> Result<Response<source::Source>, Reject> {
     let world = exchange.world.clone();
     // What the first stages found out is given up before the wait for the origin: a request that
     // waits holds what it needs, and no more.
@@ -180,7 +182,7 @@ async fn send(
     upgrade: Option<HeaderValue>,
     head: &mut Parts,
     body: &mut RequestBody,
-) -> Result<Response<answer::Source>, Reject> {
+) -> Result<Response<source::Source>, Reject> {
     let upstream = &*way.upstream;
     let (request, upgrade) = forward::request(upgrade, head, body);
     let mut call = forward::call(exchange, way, request, upgrade.as_deref(), aim)?;

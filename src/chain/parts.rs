@@ -16,7 +16,6 @@ use http::{
 };
 
 use super::{
-    answer::Source,
     bring::Bring,
     cached::Passing,
     cut::{Shared, range},
@@ -24,6 +23,7 @@ use super::{
     fetch::announced,
     kept::{Facts, Made},
     overload::Room,
+    source::Source,
     status::Fwd,
 };
 use crate::{

@@ -18,12 +18,11 @@ use http::{
 };
 
 use super::{
-    Stage,
-    answer::Source,
-    echo,
+    Stage, echo,
     exchange::Exchange,
     forward,
     prepare::{self, Scope},
+    source::Source,
     tunnel, validate,
 };
 use crate::{

@@ -5,7 +5,7 @@
 
 use http::{Response, request::Parts};
 
-use super::{answer::Source, cached::Wanted, exchange::Exchange, status::Fwd};
+use super::{cached::Wanted, exchange::Exchange, source::Source, status::Fwd};
 use crate::{
     cache::{Asking, Cache, Found, Landing, Pilot, rules::Reuse},
     message::Kept,

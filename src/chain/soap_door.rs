@@ -14,7 +14,7 @@ use http::{
     request::Parts,
 };
 
-use super::{answer::Source, exchange::Exchange, translate::aside};
+use super::{exchange::Exchange, source::Source, translate::aside};
 use crate::{
     message::{RequestBody, client_scheme},
     reject::Reject,

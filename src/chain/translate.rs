@@ -13,11 +13,11 @@ use http::{
 };
 
 use super::{
-    answer::Source,
     contract::{LARGE, beside},
     exchange::Exchange,
     gather::Gathered,
     plan::announced,
+    source::Source,
 };
 use crate::{
     message::{RequestBody, Violations},

@@ -25,7 +25,7 @@ use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{answer::Source, exchange::Exchange, validate::answers_101};
+use super::{exchange::Exchange, source::Source, validate::answers_101};
 use crate::{
     message::{RequestBody, Upload, strip_response},
     reject::Reject,

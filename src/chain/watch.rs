@@ -10,7 +10,10 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::answer::{Body, BrokenOff, Source};
+use super::{
+    answer::Body,
+    source::{BrokenOff, Source},
+};
 use crate::contract::Operation;
 
 /// An answer on its way that is looked at.

@@ -128,7 +128,7 @@ mod tests {
             all: false,
         };
         let schemes = Map::from_iter([("partners".to_owned(), json!({ "type": "apiKey" }))]);
-        let made = document(&written, "/v1", &[get.clone()], schemes);
+        let made = document(&written, "/v1", std::slice::from_ref(&get), schemes);
         assert_eq!(made["servers"], json!([{ "url": "/v1" }]));
         assert_eq!(
             made["components"]["securitySchemes"],

@@ -30,6 +30,7 @@ fn told(
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn path_query_and_body_become_one_message() {
     let services = greeter(&Options::default());
     for (what, params, query, body, expected) in [
@@ -98,6 +99,7 @@ fn path_query_and_body_become_one_message() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_does_not_fit_the_types_is_said_all_at_once_and_with_its_place() {
     let services = greeter(&Options::default());
     let deep = format!("{}1{}", "[".repeat(80), "]".repeat(80));
@@ -319,7 +321,8 @@ proptest! {
         all.json(&message.encode_to_vec(), &mut json).unwrap();
         let frame = all.request(|_| None, None, &json).unwrap();
         let back = DynamicMessage::decode(all.rpc.input.clone(), &frame[5..]).unwrap();
-        prop_assert_eq!(back, message);
+        // A type that holds itself cannot be shown: the library would show it for ever.
+        prop_assert!(back == message, "{}", String::from_utf8_lossy(&json));
     }
 
     #[test]
