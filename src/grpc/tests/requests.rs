@@ -317,12 +317,15 @@ proptest! {
             message = outer;
         }
         use prost::Message as _;
+        let sent = message.encode_to_vec();
         let mut json = Vec::new();
-        all.json(&message.encode_to_vec(), &mut json).unwrap();
+        all.json(&sent, &mut json).unwrap();
         let frame = all.request(|_| None, None, &json).unwrap();
         let back = DynamicMessage::decode(all.rpc.input.clone(), &frame[5..]).unwrap();
         // A type that holds itself cannot be shown: the library would show it for ever.
-        prop_assert!(back == message, "{}", String::from_utf8_lossy(&json));
+        // What was set to its default is not there any more.
+        let sent = DynamicMessage::decode(all.rpc.input.clone(), &sent[..]).unwrap();
+        prop_assert!(back == sent, "{}", String::from_utf8_lossy(&json));
     }
 
     #[test]
