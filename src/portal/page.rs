@@ -109,7 +109,7 @@ pub fn api(base: &str, name: &str, title: &str) -> Page {
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n\
+             <title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n<body>\n\
              <script id=\"api-reference\" data-url=\"{base}/{name}/openapi.json\" \
              data-configuration=\"{SETTINGS}\"></script>\n\
              <script src=\"{base}/scalar.js\"></script>\n"

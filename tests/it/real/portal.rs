@@ -26,6 +26,9 @@ async fn a_browser_shows_the_operations_and_asks_nobody_else() {
     for part in ["All orders", "A new order", "One order", "Orders of a small shop.", &server] {
         assert!(page.contains(part), "no {part:?} in\n{page:.4000}");
     }
+    // It stands where it is seen.
+    let head = page.find("</head>").unwrap();
+    assert!(page[head..].contains("All orders"), "{page:.4000}");
     let said = String::from_utf8_lossy(&shown.stderr).into_owned();
     let refused = ["Content Security Policy", "ERR_NAME_NOT_RESOLVED", "Uncaught"];
     assert!(!refused.iter().any(|what| said.contains(what)), "{said}");
