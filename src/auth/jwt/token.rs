@@ -5,16 +5,13 @@
 //! change what the rest means. Parameters that bring keys along (`jwk`, `jku`, `x5c`, `x5u`) are not
 //! looked at.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::{Map, Value};
 
-use crate::{config::Algorithm, reject::Reject};
+use crate::{config::Algorithm, message::parse_json, reject::Reject};
 
 /// What a token may be called: an access token (RFC 9068), or nothing in particular.
 const TYPES: [&str; 4] = ["jwt", "application/jwt", "at+jwt", "application/at+jwt"];
@@ -132,75 +129,11 @@ pub(in crate::auth) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
 
 /// A JSON object in which no name is there twice, however deep.
 pub(in crate::auth) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, String> {
-    match serde_json::from_slice(text) {
-        Ok(Strict(Value::Object(object))) => Ok(object),
+    // It may be as deep as the library reads.
+    match parse_json(text, u8::MAX) {
+        Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err("it is not a JSON object".into()),
         Err(error) => Err(format!("it is not JSON: {error}")),
-    }
-}
-
-/// A JSON value in which no name is there twice.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Strictly).map(Self)
-    }
-}
-
-struct Strictly;
-
-impl<'de> Visitor<'de> for Strictly {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(list.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some((name, Strict(value))) = entries.next_entry::<String, _>()? {
-            if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name is there twice"));
-            }
-        }
-        Ok(object.into())
     }
 }
 
