@@ -16,7 +16,10 @@ use http::{HeaderMap, HeaderName, Method, header::COOKIE};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::config::{Path, Problem, Problems, nearest};
+use crate::{
+    config::{Path, Problem, Problems, nearest},
+    message::hex,
+};
 
 /// What a request says to whoever asks whose it is.
 #[derive(Clone, Copy)]
@@ -339,7 +342,7 @@ impl Part {
 /// The beginning of a text's SHA-256: enough to find who it is that has it, and no help to be them.
 fn sign(text: &[u8]) -> String {
     let digest = digest(&SHA256, text);
-    digest.as_ref().iter().take(4).fold("#".into(), |said, byte| format!("{said}{byte:02x}"))
+    format!("#{}", hex(&digest.as_ref()[..4]))
 }
 
 /// Those behind an address: in IPv6, where everybody has many, the first bits.

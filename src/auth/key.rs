@@ -10,7 +10,7 @@ use time::{
     format_description::well_known::{Iso8601, Rfc3339},
 };
 
-use crate::config::Key;
+use crate::{config::Key, message::hex};
 
 /// Characters of a key's secret: 43 of 62 are 256 bits.
 const SECRET: usize = 43;
@@ -27,11 +27,6 @@ pub(super) fn digest(key: &[u8]) -> Digest {
     let mut digest = [0; 32];
     digest.copy_from_slice(digest::digest(&digest::SHA256, key).as_ref());
     digest
-}
-
-/// A digest in hex.
-pub(super) fn hex(digest: &Digest) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A digest as it is written.

@@ -12,13 +12,14 @@ use tokio::time::Instant;
 use super::{
     Refusal,
     api_key::Known,
-    key::{self, Digest},
+    key::Digest,
     memory::{Memory, Tag},
     principal::{Introduction, Principal},
     provider::Given,
 };
 use crate::{
     config::{self, Key, Path, Problems},
+    message::hex,
     metrics::AuthMetrics,
     reject::Reject,
     store::{Store, Unavailable},
@@ -105,7 +106,7 @@ impl StoredKeys {
     /// What the store says of a key.
     pub(super) async fn ask(&self, digest: &Digest, now: Instant) -> Stored {
         self.metrics.questions.inc();
-        let name = self.section.prefix.clone() + &key::hex(digest);
+        let name = self.section.prefix.clone() + &hex(digest);
         match self.store.get(&name).await {
             Ok(found) => {
                 let known = found.and_then(|text| self.read(digest, &text));
@@ -153,7 +154,7 @@ impl StoredKeys {
         });
         known
             .inspect_err(|error| {
-                let (auth, name) = (&self.who.auth, key::hex(digest));
+                let (auth, name) = (&self.who.auth, hex(digest));
                 tracing::warn!(%auth, store = %self.store.name, key = name, error, "no key");
             })
             .ok()

@@ -17,6 +17,8 @@ use x509_parser::{
     x509::X509Name,
 };
 
+use super::hex::hex;
+
 /// A client's certificate, verified.
 #[derive(Debug)]
 pub struct ClientCertificate {
@@ -93,8 +95,8 @@ impl CertificateFacts {
             names.iter().filter_map(pick).collect::<Box<[_]>>()
         };
         Some(Self {
-            fingerprint: hex(digest(&SHA256, der).as_ref()),
-            serial: hex(certificate.raw_serial()),
+            fingerprint: hex(digest(&SHA256, der).as_ref()).into(),
+            serial: hex(certificate.raw_serial()).into(),
             subject: certificate.subject().to_string().into(),
             cn: common_name(certificate.subject()),
             issuer: certificate.issuer().to_string().into(),
@@ -118,8 +120,4 @@ impl CertificateFacts {
 
 fn common_name(name: &X509Name<'_>) -> Option<Box<str>> {
     name.iter_common_name().next()?.as_str().ok().map(Into::into)
-}
-
-fn hex(bytes: &[u8]) -> Box<str> {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }

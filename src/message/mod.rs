@@ -12,6 +12,7 @@ mod condition;
 mod cookie;
 mod forwarded;
 mod headers;
+mod hex;
 mod json;
 mod networks;
 mod proxy_header;
@@ -34,6 +35,7 @@ pub use self::{
         Kept, MIRRORED, Reserved, join_cookies, may_pass, strip_request, strip_response,
         wants_upgrade,
     },
+    hex::hex,
     json::{DEPTH, JsonError, parse_json},
     networks::{Networks, NotANetwork, parse_network},
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},

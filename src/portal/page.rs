@@ -17,6 +17,8 @@ use http::{
     },
 };
 
+use crate::message::hex;
+
 /// What a page of the portal may do: nothing but with this gateway. Its own program writes styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
@@ -40,12 +42,7 @@ impl Page {
     /// A page of this type.
     pub fn new(kind: &'static str, body: impl Into<Bytes>) -> Self {
         let body = body.into();
-        let mut tag = String::from("\"");
-        for byte in &digest(&SHA256, &body).as_ref()[..12] {
-            // A `String` takes everything; there is no error to see.
-            let _ = write!(tag, "{byte:02x}");
-        }
-        tag.push('"');
+        let tag = format!("\"{}\"", hex(&digest(&SHA256, &body).as_ref()[..12]));
         let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"0\""));
         Self { kind, compressed: compress(&body), body, tag }
     }

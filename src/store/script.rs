@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use redis::{Cmd, FromRedisValue, cmd};
 
 use super::{Store, Unavailable};
+use crate::message::hex;
 
 /// A script in Lua.
 #[derive(Debug)]
@@ -20,8 +21,7 @@ impl Script {
     #[must_use]
     pub fn new(text: &'static str) -> Self {
         let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
-        let digest = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { text, digest }
+        Self { text, digest: hex(digest.as_ref()) }
     }
 
     fn command(&self, how: &str, what: &str, key: &str, arguments: &[u64]) -> Cmd {

@@ -16,7 +16,8 @@ use super::{
     vault::Vault,
 };
 use crate::{
-    auth::{jwt::claims::Rules, key::hex, principal::Principal, questions::Questions},
+    auth::{jwt::claims::Rules, principal::Principal, questions::Questions},
+    message::hex,
     metrics::AuthMetrics,
     reject::Reject,
     store::{Store, Unavailable},

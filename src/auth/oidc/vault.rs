@@ -17,7 +17,7 @@ use super::{
     flow::Key,
     sessions::{Record, Shown},
 };
-use crate::auth::key::hex;
+use crate::message::hex;
 
 const NONCE: usize = 12;
 

@@ -19,7 +19,7 @@ use std::{
 use aws_lc_rs::rand;
 
 use super::name::{Filed, folder_of};
-use crate::state;
+use crate::{message::hex, state};
 
 /// What the marker begins with.
 const TITLE: &str = "janua cache 1";
@@ -87,10 +87,6 @@ pub(super) fn random() -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| "the system has no random numbers".to_owned())?;
     Ok(bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
