@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 
 use super::{
     multipart,
-    parameter::{form_text, pairs, put},
+    parameter::{put, taken_apart},
     schema::Schema,
     shape::{Field, Shape},
 };
 use crate::{
-    message::{Part, Violation, Violations, parse_json},
+    message::{Part, Violation, Violations, form_text, parse_json},
     reject::Reject,
 };
 
@@ -178,7 +178,7 @@ fn field_of(shape: &Shape, name: &str) -> Field {
 fn read_form(body: &[u8], shape: &Shape) -> Result<Value, String> {
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8")?;
     let mut object = Map::new();
-    for (index, (name, raw)) in pairs(text).into_iter().enumerate() {
+    for (index, (name, raw)) in taken_apart(text).into_iter().enumerate() {
         if index >= MAX_FIELDS {
             return Err(format!("it has more than {MAX_FIELDS} fields"));
         }

@@ -8,7 +8,7 @@ use super::{
     answer::Answers,
     body::{BodyRule, Content, Depth, Kind},
     drift::Drift,
-    parameter::{Pairs, Parameter, pairs},
+    parameter::{Pairs, Parameter, taken_apart},
 };
 use crate::{
     config::{self, Enforce, Unknown},
@@ -70,7 +70,7 @@ impl Operation {
         if self.parameters.is_empty() && self.unknown_query == Unknown::Allow {
             return;
         }
-        let query = pairs(head.query.unwrap_or_default());
+        let query = taken_apart(head.query.unwrap_or_default());
         let cookies =
             if self.has(Part::Cookie) { pairs_of_cookies(head.headers) } else { Vec::new() };
         for parameter in &self.parameters {

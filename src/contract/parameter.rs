@@ -12,7 +12,7 @@ use super::{
     schema::Schema,
     shape::{Kinds, Shape},
 };
-use crate::message::{Part, Violation, Violations, parse_json};
+use crate::message::{Part, Violation, Violations, form_text, pairs, parse_json};
 
 /// How deep a parameter of JSON may be nested.
 const JSON_DEPTH: u8 = 16;
@@ -62,28 +62,9 @@ const TWICE: &str = "is given more than once";
 const NO_JSON: &str = "is not well-formed JSON";
 
 /// Takes a query apart; names are decoded, values are not.
-pub(super) fn pairs(query: &str) -> Pairs<'_> {
-    let pair = |text: &'_ str| -> (usize, usize) {
-        let end = text.find('=').unwrap_or(text.len());
-        (end, (end + 1).min(text.len()))
-    };
-    let parts = query.split('&').filter(|text| !text.is_empty());
-    parts
-        .map(|text| {
-            let (end, from) = pair(text);
-            (form_text(&text[..end]).unwrap_or(Cow::Borrowed(&text[..end])), &text[from..])
-        })
-        .collect()
-}
-
-/// Text of a query or a form.
-pub(super) fn form_text(raw: &str) -> Option<Cow<'_, str>> {
-    if !raw.contains(['%', '+']) {
-        return Some(Cow::Borrowed(raw));
-    }
-    let spaced = raw.replace('+', " ");
-    let text = percent_decode_str(&spaced).decode_utf8().ok()?.into_owned();
-    Some(Cow::Owned(text))
+pub(super) fn taken_apart(query: &str) -> Pairs<'_> {
+    let own = |(name, value)| (form_text(name).unwrap_or(Cow::Borrowed(name)), value);
+    pairs(query).map(own).collect()
 }
 
 fn path_text(raw: &str) -> Option<Cow<'_, str>> {

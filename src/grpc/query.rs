@@ -3,14 +3,11 @@
 //! In: a field's path and a text. Out: the field is set in the message, or what is wrong, by the
 //! parameter's name.
 
-use std::borrow::Cow;
-
-use percent_encoding::percent_decode_str;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 use serde_json::Value as Json;
 
 use super::read;
-use crate::message::{Part, Violation, Violations};
+use crate::message::{Part, Violation, Violations, form_text, pairs};
 
 /// How deep a parameter's name may go into a message.
 const DEPTH: usize = 16;
@@ -132,9 +129,8 @@ pub(super) fn apply(
     use prost_reflect::ReflectMessage as _;
     let desc = message.descriptor();
     let mut seen: Vec<String> = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+    for (name, value) in pairs(query) {
+        let (Some(name), Some(value)) = (form_text(name), form_text(value)) else {
             wrong.push(Violation::parameter(Part::Query, name, "is not UTF-8"));
             continue;
         };
@@ -164,14 +160,4 @@ pub(super) fn apply(
             seen.push(full);
         }
     }
-}
-
-/// Takes off what forms and paths put on.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
-    let plain: Cow<'_, str> =
-        if text.contains('+') { text.replace('+', " ").into() } else { text.into() };
-    if !plain.contains('%') {
-        return Some(plain);
-    }
-    percent_decode_str(&plain).decode_utf8().ok().map(|text| text.into_owned().into())
 }

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::cookie::cookies;
+use super::{cookie::cookies, query::pairs};
 use crate::config::Condition;
 
 /// Most memory that a compiled expression takes, and again the states that it makes while it runs.
@@ -260,10 +260,8 @@ impl Conditions<CookieName> {
 
 /// A parameter's values in a query, decoded as a form's; one without `=` is empty.
 fn values_of<'q>(name: &str, query: Option<&'q str>) -> impl Iterator<Item = Cow<'q, [u8]>> {
-    query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).filter_map(move |pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (*decoded(key) == *name.as_bytes()).then(|| decoded(value))
-    })
+    let own = move |(key, value)| (*decoded(key) == *name.as_bytes()).then(|| decoded(value));
+    pairs(query.unwrap_or_default()).filter_map(own)
 }
 
 fn decoded(text: &str) -> Cow<'_, [u8]> {

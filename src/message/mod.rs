@@ -16,6 +16,7 @@ mod hex;
 mod json;
 mod networks;
 mod proxy_header;
+mod query;
 mod replay;
 mod request_id;
 mod tap;
@@ -39,6 +40,7 @@ pub use self::{
     json::{DEPTH, JsonError, parse_json},
     networks::{Networks, NotANetwork, parse_network},
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
+    query::{form_text, pairs},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
     tap::{Tapped, Untapped},
     upload::{Phase, Upload},

@@ -22,6 +22,7 @@ use super::super::{
 use crate::{
     config::ClientAuth,
     dial::{Destination, FetchError, Fetcher},
+    message::{form_text, pairs},
     reject::Reject,
 };
 
@@ -347,12 +348,9 @@ fn encoded(text: &str) -> Cow<'_, str> {
 /// no text.
 pub(super) fn read<const N: usize>(text: &str, names: [&str; N]) -> Option<[Option<String>; N]> {
     let mut found = [const { None }; N];
-    for field in text.split('&') {
-        let (name, value) = field.split_once('=').unwrap_or((field, ""));
+    for (name, value) in pairs(text) {
         let Some(at) = names.iter().position(|known| *known == name) else { continue };
-        let value = value.replace('+', " ");
-        let value = percent_encoding::percent_decode_str(&value).decode_utf8().ok()?.into_owned();
-        if found[at].replace(value).is_some() {
+        if found[at].replace(form_text(value)?.into_owned()).is_some() {
             return None;
         }
     }

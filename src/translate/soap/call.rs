@@ -18,7 +18,7 @@ use super::{
     wsdl::{Root, Version},
 };
 use crate::{
-    message::{DEPTH, Part, Violation, Violations, parse_json},
+    message::{DEPTH, Part, Violation, Violations, pairs, parse_json},
     reject::Reject,
     xml::{Bounds, Element, NotXml, Tree, Writer, XSI_NAMESPACE},
 };
@@ -154,10 +154,8 @@ impl Operation {
         };
         let query = asked.query.as_deref().unwrap_or_default();
         let takes_query = self.method == Method::GET || self.method == Method::DELETE;
-        let pairs = query.split('&').filter(|pair| takes_query && !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (Part::Query, decode(name), decode(value))
-        });
+        let query = if takes_query { query } else { "" };
+        let pairs = pairs(query).map(|(name, value)| (Part::Query, decode(name), decode(value)));
         let path = asked.path.iter().map(|(name, value)| (Part::Path, name.clone(), value.clone()));
         let mut wrong = Violations::default();
         for (part, name, value) in pairs.chain(path) {
