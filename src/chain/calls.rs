@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     grpc::{Broken, Form, Lines, Operation, Refused, Reply, Streamed, Unwrapped, Web, Wrapped},
-    message::RequestBody,
+    message::{RequestBody, essence, is_plain},
     reject::Reject,
     route::Params,
     snapshot::Calling,
@@ -259,15 +259,11 @@ fn undress(headers: &mut HeaderMap) {
 
 /// Whether a body is JSON, as it is.
 fn takes(headers: &HeaderMap) -> Result<(), Reject> {
-    if headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
+    if !is_plain(headers) {
         return Err(Reject::BodyType);
     }
     let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
-    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let kind = kind.to_ascii_lowercase();
+    let kind = essence(kind.to_str().unwrap_or_default());
     match kind == "application/json"
         || (kind.starts_with("application/") && kind.ends_with("+json"))
     {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
 use super::{
-    body::{Content, Depth, Kind, closest, is_plain, type_of},
+    body::{Content, Depth, Kind, closest, type_of},
     mock::Example,
     operation::field,
     parameter::Parameter,
 };
 use crate::{
     config,
-    message::{Violation, Violations},
+    message::{Violation, Violations, is_plain},
 };
 
 /// Which answers an operation promises.

@@ -2,10 +2,7 @@
 //!
 //! JSON is held to its schema whole; of forms, the fields are; of anything else only the type is looked at.
 
-use http::{
-    HeaderMap, HeaderValue,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
 use super::{
@@ -15,7 +12,7 @@ use super::{
     shape::{Field, Shape},
 };
 use crate::{
-    message::{Part, Violation, Violations, form_text, parse_json},
+    message::{Part, Violation, Violations, essence, form_text, is_plain, parse_json},
     reject::Reject,
 };
 
@@ -63,7 +60,7 @@ pub(super) struct Depth(pub(super) u8);
 impl Range {
     /// Reads a media range; parameters do not matter.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = essence(text);
         let (kind, sub) = essence.split_once('/')?;
         (!kind.is_empty() && !sub.is_empty() && !sub.contains('/'))
             .then(|| Self { kind: kind.into(), sub: sub.into() })
@@ -105,12 +102,6 @@ pub(super) fn type_of(headers: &HeaderMap) -> Option<Range> {
 pub(super) fn closest<'k>(kinds: &'k [Kind], named: &Range) -> Option<&'k Kind> {
     let fits = kinds.iter().filter_map(|kind| Some((kind.range.takes(named)?, kind)));
     fits.max_by_key(|(closeness, _)| *closeness).map(|(_, kind)| kind)
-}
-
-/// Whether a body is as it is, without a coding.
-pub(super) fn is_plain(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
-    codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 impl BodyRule {

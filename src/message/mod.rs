@@ -14,6 +14,7 @@ mod forwarded;
 mod headers;
 mod hex;
 mod json;
+mod media;
 mod networks;
 mod proxy_header;
 mod query;
@@ -38,6 +39,7 @@ pub use self::{
     },
     hex::hex,
     json::{DEPTH, JsonError, parse_json},
+    media::{essence, is_plain},
     networks::{Networks, NotANetwork, parse_network},
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
     query::{form_text, pairs},

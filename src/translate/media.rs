@@ -1,11 +1,11 @@
 //! Media types: what a body is, and which of JSON and XML a client would rather have.
 
 use http::{
-    HeaderMap, HeaderValue,
-    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
+    HeaderMap,
+    header::{ACCEPT, CONTENT_TYPE},
 };
 
-use crate::config::Format;
+use crate::{config::Format, message::is_plain};
 
 /// What a body is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,12 +31,6 @@ pub(super) fn kind(headers: &HeaderMap) -> Kind {
         Some(format) if parts.all(is_readable) => Kind::Of(format),
         _ => Kind::Other,
     }
-}
-
-/// Whether a body is as it is, in no coding.
-fn is_plain(headers: &HeaderMap) -> bool {
-    let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    headers.get_all(CONTENT_ENCODING).iter().all(identity)
 }
 
 /// Whether a parameter of a type leaves it in UTF-8.

@@ -23,7 +23,7 @@ use super::{
     wsdl::Version,
 };
 use crate::{
-    message::{DEPTH, parse_json},
+    message::{DEPTH, essence, parse_json},
     xml::{Bounds, Element, Event, NotXml, Reader, Tree, Writer, XSI_NAMESPACE, is_text},
 };
 
@@ -287,7 +287,7 @@ fn texts(
 
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let name = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let name = essence(kind);
     name == "application/json" || name.ends_with("+json")
 }
 
