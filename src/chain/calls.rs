@@ -26,7 +26,7 @@ use http_body::{Body as _, Frame};
 
 use super::{
     answer::Body,
-    contract::{LARGE, beside},
+    beside::{LARGE, beside},
     exchange::Exchange,
     gather::Gathered,
     plan::announced,

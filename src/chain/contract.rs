@@ -3,13 +3,18 @@
 //! In: a request as the client sent it. Out: nothing, or everything that is wrong with it at once. An
 //! answer is only looked at if the contract says so; then it is told of, or refused in its place.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, request::Parts};
-use tokio::sync::Semaphore;
 
-use super::{exchange::Exchange, gather::Gathered, source::Source, watch::Watched};
+use super::{
+    beside::{LARGE, beside},
+    exchange::Exchange,
+    gather::Gathered,
+    source::Source,
+    watch::Watched,
+};
 use crate::{
     config::{Answers, Enforce},
     contract::{Head, Operation, reason},
@@ -17,15 +22,6 @@ use crate::{
     reject::Reject,
     route::Params,
 };
-
-/// Bodies from here on are looked at beside the workers, which have others to serve: 128 KiB of JSON take
-/// about a millisecond.
-pub(super) const LARGE: usize = 128 << 10;
-
-/// How many of these are looked at at a time; others wait, and count among the bytes in flight.
-static BESIDE: LazyLock<Semaphore> = LazyLock::new(|| {
-    Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
-});
 
 impl Exchange {
     /// Holds a request to its contract.
@@ -203,14 +199,4 @@ async fn look_at_answer(
     }
     let (operation, headers, body) = (operation.clone(), headers.clone(), body.clone());
     beside(move || operation.check_answer(status, &headers, Some(&body))).await
-}
-
-/// Does something beside the workers, as many at a time as there are cores.
-pub(super) async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Reject> {
-    let room = BESIDE.acquire().await.map_err(|_| Reject::Internal)?;
-    let done = tokio::task::spawn_blocking(work).await.map_err(|_| Reject::Internal)?;
-    drop(room);
-    Ok(done)
 }

@@ -13,6 +13,7 @@
 mod admit;
 mod aim;
 mod answer;
+mod beside;
 mod bring;
 mod cached;
 mod calls;

@@ -14,7 +14,7 @@ use http::{
     request::Parts,
 };
 
-use super::{exchange::Exchange, source::Source, translate::aside};
+use super::{beside::aside, exchange::Exchange, source::Source};
 use crate::{
     message::{RequestBody, client_scheme},
     reject::Reject,

@@ -12,13 +12,7 @@ use http::{
     request::Parts,
 };
 
-use super::{
-    contract::{LARGE, beside},
-    exchange::Exchange,
-    gather::Gathered,
-    plan::announced,
-    source::Source,
-};
+use super::{beside::aside, exchange::Exchange, gather::Gathered, plan::announced, source::Source};
 use crate::{
     message::{RequestBody, Violations},
     reject::Reject,
@@ -258,14 +252,6 @@ fn address(operation: &Operation, head: &mut Parts) {
     for (name, value) in operation.fields() {
         headers.insert(name, value);
     }
-}
-
-/// Makes something of a body: here, or beside the worker if it is large.
-pub(super) async fn aside<T: Send + 'static>(
-    bytes: Bytes,
-    make: impl FnOnce(&[u8]) -> T + Send + 'static,
-) -> Result<T, Reject> {
-    if bytes.len() < LARGE { Ok(make(&bytes)) } else { beside(move || make(&bytes)).await }
 }
 
 /// Whether an answer of this status has no body of its own.

@@ -1,0 +1,36 @@
+//! Work on large bodies beside the workers, which have others to serve.
+//!
+//! As many at a time as there are cores; others wait, and what they wait with counts among the bytes in
+//! flight.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use crate::reject::Reject;
+
+/// Bodies from here on are worked on beside the workers: 128 KiB of JSON take about a millisecond.
+pub(super) const LARGE: usize = 128 << 10;
+
+static ROOM: LazyLock<Semaphore> = LazyLock::new(|| {
+    Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+});
+
+/// Does something beside the workers.
+pub(super) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Reject> {
+    let room = ROOM.acquire().await.map_err(|_| Reject::Internal)?;
+    let done = tokio::task::spawn_blocking(work).await.map_err(|_| Reject::Internal)?;
+    drop(room);
+    Ok(done)
+}
+
+/// Makes something of a body: here, or beside the worker if it is large.
+pub(super) async fn aside<T: Send + 'static>(
+    bytes: Bytes,
+    make: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, Reject> {
+    if bytes.len() < LARGE { Ok(make(&bytes)) } else { beside(move || make(&bytes)).await }
+}
