@@ -11,9 +11,7 @@ use super::{
     read::{Read, Reader},
     security::{Security, security},
 };
-use crate::config::{
-    self, Allow, CacheUse, LimitUse, OneOrMany, Path, Problem, Problems, Require, read_file_up_to,
-};
+use crate::config::{self, Allow, OneOrMany, Path, Problem, Problems, Require, read_file_up_to};
 
 /// An API and its contract.
 pub struct Api {
@@ -40,18 +38,10 @@ pub struct Policy {
     pub path: String,
     /// Its place in the document, as a JSON pointer.
     pub pointer: String,
-    /// Names of `[auth.NAME]`, if anything says who it has to be.
-    pub auth: Option<OneOrMany<String>>,
-    /// Whether any of them is enough.
+    /// What is different for it, by the file or by its document.
+    pub own: config::Operation,
+    /// Whether any of its `auth` is enough.
     pub require: Require,
-    /// What one has to be, if anything says so.
-    pub allow: Option<Allow>,
-    /// How much, if anything says so.
-    pub limit: Option<OneOrMany<LimitUse>>,
-    /// Whether answers are kept, if anything says so.
-    pub cache: Option<CacheUse>,
-    /// Where it goes, if that is another place than its route's.
-    pub to: Option<String>,
 }
 
 impl fmt::Debug for Api {
@@ -225,16 +215,16 @@ fn policy(
     read: Read<'_>,
 ) -> Result<Option<Policy>, Vec<Fault>> {
     let Read { operation, written, place } = read;
-    let own = section.operations.get(&*operation.id).cloned().unwrap_or_default();
+    let mut own = section.operations.get(&*operation.id).cloned().unwrap_or_default();
     if own.enabled == Some(false) {
         return Ok(None);
     }
     let mut faults = Vec::new();
     let mut kept = |fault: Fault| faults.push(fault);
-    let auth = own.auth.or_else(|| extension(written, "x-janua-auth", &place, &mut kept));
-    let limit = own.limit.or_else(|| extension(written, "x-janua-limit", &place, &mut kept));
-    let cache = own.cache.or_else(|| extension(written, "x-janua-cache", &place, &mut kept));
-    let asked = match &auth {
+    own.auth = own.auth.or_else(|| extension(written, "x-janua-auth", &place, &mut kept));
+    own.limit = own.limit.or_else(|| extension(written, "x-janua-limit", &place, &mut kept));
+    own.cache = own.cache.or_else(|| extension(written, "x-janua-cache", &place, &mut kept));
+    let asked = match &own.auth {
         Some(_) => Security::default(),
         None => security(document, written, &section.security, &place).unwrap_or_else(|fault| {
             kept(fault);
@@ -248,17 +238,15 @@ fn policy(
     if !faults.is_empty() {
         return Err(faults);
     }
+    own.auth = own.auth.or_else(|| (!asked.auth.is_empty()).then_some(OneOrMany(asked.auth)));
     let scopes = |scopes: Vec<String>| Allow { scope: OneOrMany(scopes), ..Allow::default() };
+    own.allow = own.allow.or_else(|| (!asked.scopes.is_empty()).then(|| scopes(asked.scopes)));
     Ok(Some(Policy {
         operation: Arc::new(operation),
         path,
         pointer: place.pointer().to_owned(),
-        auth: auth.or_else(|| (!asked.auth.is_empty()).then_some(OneOrMany(asked.auth))),
+        own,
         require: asked.require,
-        allow: own.allow.or_else(|| (!asked.scopes.is_empty()).then(|| scopes(asked.scopes))),
-        limit,
-        cache,
-        to: own.to,
     }))
 }
 

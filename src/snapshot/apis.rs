@@ -4,6 +4,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use http::Method;
+
 use super::{
     Snapshot,
     calls::{self, Calls},
@@ -175,7 +177,7 @@ fn written<'a>(
         let policies = known.iter().flat_map(|api| &api.policies);
         all.extend(policies.map(|policy| Written {
             at: at.clone(),
-            route: Cow::Owned(expanded(route, name, policy)),
+            route: Cow::Owned(promised(route, name, policy)),
             contract: Some(policy.operation.clone()),
             translation: call(&policy.operation.id).map(Translation::Soap),
             call: None,
@@ -202,27 +204,48 @@ fn at_door(route: &config::Route, api: &str, path: &str) -> config::Route {
     }
 }
 
+/// An operation as its route is made of it.
+pub(super) struct Made<'a> {
+    pub(super) id: &'a str,
+    pub(super) path: String,
+    pub(super) method: &'a Method,
+    /// What is different for it.
+    pub(super) own: &'a config::Operation,
+}
+
 /// The route of an operation: what stands at the API's route, and what is different for it.
-fn expanded(route: &config::Route, api: &str, policy: &Policy) -> config::Route {
+pub(super) fn expanded(route: &config::Route, api: &str, made: Made<'_>) -> config::Route {
+    let Made { id, path, method, own } = made;
     let name = route.name.as_deref().unwrap_or(api);
     let mut made = config::Route {
-        name: Some(format!("{name}/{}", policy.operation.id)),
-        path: OneOrMany(vec![policy.path.clone()]),
-        methods: OneOrMany(vec![policy.operation.method.to_string()]),
+        name: Some(format!("{name}/{id}")),
+        path: OneOrMany(vec![path]),
+        methods: OneOrMany(vec![method.to_string()]),
         ..route.clone()
     };
-    if let Some(auth) = &policy.auth {
+    if let Some(auth) = &own.auth {
         made.auth = auth.clone();
-        made.require = policy.require;
         if auth.is_empty() {
             made.allow = None;
         }
     }
-    made.allow = policy.allow.clone().or(made.allow);
-    made.limit = policy.limit.clone().unwrap_or(made.limit);
-    made.cache = policy.cache.clone().or(made.cache);
-    if let Some(to) = &policy.to {
+    made.allow = own.allow.clone().or(made.allow);
+    made.limit = own.limit.clone().unwrap_or(made.limit);
+    made.cache = own.cache.clone().or(made.cache);
+    if let Some(to) = &own.to {
         made.to = To::Name(to.clone());
+    }
+    made
+}
+
+/// The route of an operation of a document.
+fn promised(route: &config::Route, api: &str, policy: &Policy) -> config::Route {
+    let (own, operation) = (&policy.own, &policy.operation);
+    let (id, method) = (&*operation.id, &operation.method);
+    let made = Made { id, path: policy.path.clone(), method, own };
+    let made = expanded(route, api, made);
+    if own.auth.is_some() {
+        return config::Route { require: policy.require, ..made };
     }
     made
 }

@@ -6,11 +6,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    apis::{Apis, Written},
+    apis::{self, Apis, Made, Written},
     target::Target,
 };
 use crate::{
-    config::{self, Config, OneOrMany, Path, Problem, Problems, To, UpstreamProtocol},
+    config::{self, Config, Path, Problem, Problems, UpstreamProtocol},
     contract::Api,
     grpc::{Operation, Options, Services, Sources},
 };
@@ -118,27 +118,11 @@ pub(super) fn expanded(
     (name, section): (&str, &config::Api),
     operation: &Operation,
 ) -> config::Route {
-    let named = route.name.as_deref().unwrap_or(name);
-    let own = section.operations.get(&*operation.id).cloned().unwrap_or_default();
-    let mut made = config::Route {
-        name: Some(format!("{named}/{}", operation.id)),
-        path: OneOrMany(vec![format!("{}{}", base(section), operation.pattern)]),
-        methods: OneOrMany(vec![operation.method.to_string()]),
-        ..route.clone()
-    };
-    if let Some(auth) = own.auth {
-        if auth.is_empty() {
-            made.allow = None;
-        }
-        made.auth = auth;
-    }
-    made.allow = own.allow.or(made.allow);
-    made.limit = own.limit.unwrap_or(made.limit);
-    made.cache = own.cache.or(made.cache);
-    if let Some(to) = own.to {
-        made.to = To::Name(to);
-    }
-    made
+    let none = config::Operation::default();
+    let own = section.operations.get(&*operation.id).unwrap_or(&none);
+    let path = format!("{}{}", base(section), operation.pattern);
+    let made = Made { id: &operation.id, path, method: &operation.method, own };
+    apis::expanded(route, name, made)
 }
 
 /// How a route's origin is called, and what of the route does not go with it.
