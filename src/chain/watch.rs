@@ -12,6 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::{
     answer::Body,
+    beside::beside,
     source::{BrokenOff, Source},
 };
 use crate::contract::Operation;
@@ -65,13 +66,11 @@ impl Watched {
         }
     }
 
-    /// Looks at all of it, beside the workers.
+    /// Looks at all of it, beside the workers; nobody waits for that.
     fn end(&mut self) {
         let Some(copy) = self.copy.take() else { return };
         let (operation, (status, headers)) = (self.operation.clone(), self.head.clone());
-        tokio::task::spawn_blocking(move || {
-            operation.check_answer(status, &headers, Some(&copy));
-        });
+        tokio::spawn(beside(move || operation.check_answer(status, &headers, Some(&copy))));
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
