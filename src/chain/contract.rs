@@ -32,6 +32,7 @@ impl Exchange {
         head: &Parts,
         body: &mut RequestBody,
     ) -> Result<(), Reject> {
+        self.promised = operation.looks_at_answers() != Answers::Off;
         let mut wrong = self.look_at_head(operation, params, &head.headers);
         let broken = self.look_at_body(operation, head, body, &mut wrong).await;
         let Some(reject) = broken.err().or_else(|| reason(&wrong)) else { return Ok(()) };
@@ -123,13 +124,6 @@ impl Exchange {
         .await?;
         *wrong = found;
         broken
-    }
-
-    /// Whether its answer is held to a contract.
-    #[inline]
-    pub(super) fn is_held_to_contract(&self) -> bool {
-        let contract = self.route().and_then(|route| route.contract.as_ref());
-        contract.is_some_and(|operation| operation.looks_at_answers() != Answers::Off)
     }
 
     /// Holds what came of a request to its contract, if that is an answer and no tunnel.

@@ -99,6 +99,8 @@ pub struct Exchange {
     pub(super) speech: Option<Box<Speech>>,
     /// What its client speaks, where the origin may speak something else.
     pub(super) spoken: Option<Spoken>,
+    /// Whether its answer is held to a contract.
+    pub(super) promised: bool,
     /// Whether it has a place in the gateway, and the bytes that it may hold there.
     pub(super) entered: bool,
     pub(super) held: u64,
@@ -170,6 +172,7 @@ impl Exchange {
             violations: None,
             speech: None,
             spoken: None,
+            promised: false,
             entered: false,
             held: 0,
             slot: None,

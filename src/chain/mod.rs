@@ -87,7 +87,7 @@ pub fn serve(
         if let Some(spoken) = exchange.spoken {
             outcome = Box::pin(exchange.translate_outcome(outcome, spoken)).await;
         }
-        if exchange.is_held_to_contract() {
+        if exchange.promised {
             outcome = Box::pin(exchange.hold_outcome(outcome)).await;
         }
         Ok(match outcome {
