@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::message::parse_json;
 
 /// The largest document, in bytes.
-pub(super) const MAX_SIZE: u64 = 16 << 20;
+pub const MAX_SIZE: u64 = 16 << 20;
 
 /// What aliases of YAML may stand for, in all.
 const MAX_REPLAYED: usize = 100_000;

@@ -23,6 +23,7 @@ mod shape;
 
 pub use self::{
     compile::{Api, Policy},
+    document::MAX_SIZE,
     drift::{Drift, Sample},
     lint::{Advice, lint},
     mock::Mocked,

@@ -6,11 +6,8 @@ use super::{Exit, fail, print};
 use crate::{
     app::cli::{Form, LintApi},
     config::read_file_up_to,
-    contract::{Advice, lint},
+    contract::{Advice, MAX_SIZE, lint},
 };
-
-/// The largest document.
-const MAX_SIZE: u64 = 16 << 20;
 
 /// Says it.
 pub(super) fn lint_api(arguments: &LintApi) -> Exit {
