@@ -24,7 +24,7 @@ use super::{
 use crate::{
     auth::Login,
     cache::End,
-    message::{Turn, Violations},
+    message::{Turn, Violations, escaped},
     overload::SMALL,
     reject::Reject,
     rewrite::Changes,
@@ -339,7 +339,7 @@ fn page(reject: Reject, id: &str, violations: Option<&Violations>) -> String {
     let mut errors = String::new();
     for violation in violations.iter().flat_map(|violations| violations.iter()) {
         errors.push_str("<li>");
-        escape(&violation.to_string(), &mut errors);
+        errors.push_str(&escaped(&violation.to_string()));
     }
     let (code, reason, detail) = (reject.code(), reject.reason(), reject.detail());
     let title = reject.status().canonical_reason().unwrap_or("Error");
@@ -350,15 +350,4 @@ fn page(reject: Reject, id: &str, violations: Option<&Violations>) -> String {
          padding:0 1em;color:#222}}small{{color:#666}}</style>\n\
          <h1>{code} {title}</h1>\n<p>{detail}</p>\n<ul>{errors}</ul>\n<p><small>{reason} &middot; {id}</small></p>\n"
     )
-}
-
-/// Puts text into a page, as text.
-fn escape(text: &str, page: &mut String) {
-    for letter in text.chars() {
-        match letter {
-            '<' => page.push_str("&lt;"),
-            '&' => page.push_str("&amp;"),
-            letter => page.push(letter),
-        }
-    }
 }

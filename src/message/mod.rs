@@ -13,6 +13,7 @@ mod cookie;
 mod forwarded;
 mod headers;
 mod hex;
+mod html;
 mod json;
 mod media;
 mod networks;
@@ -38,6 +39,7 @@ pub use self::{
         wants_upgrade,
     },
     hex::hex,
+    html::escaped,
     json::{DEPTH, JsonError, parse_json},
     media::{essence, is_plain},
     networks::{Networks, NotANetwork, parse_network},

@@ -17,7 +17,7 @@ use http::{
     },
 };
 
-use crate::message::hex;
+use crate::message::{escaped, hex};
 
 /// What a page of the portal may do: nothing but with this gateway. Its own program writes styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -147,20 +147,6 @@ pub fn index<'a>(
 }
 
 const HTML: &str = "text/html; charset=utf-8";
-
-/// Text as text of a page, or of an attribute.
-fn escaped(text: &str) -> String {
-    let mut made = String::new();
-    for letter in text.chars() {
-        match letter {
-            '<' => made.push_str("&lt;"),
-            '&' => made.push_str("&amp;"),
-            '"' => made.push_str("&quot;"),
-            letter => made.push(letter),
-        }
-    }
-    made
-}
 
 #[cfg(test)]
 mod tests {
