@@ -60,50 +60,30 @@ impl Api {
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        if let Some(made) = made {
-            return Self::of_made(name, section, (before, made), at, problems);
-        }
-        let Some(file) = &section.openapi else {
-            let problem = Problem::error(at.clone(), format!("the API `{name}` has no contract"));
-            problems.push(problem.help("openapi = \"shop.yaml\""));
-            return None;
+        let (file, key, document) = match (made, &section.openapi) {
+            (Some(made), _) => (FilePath::new("wsdl"), "wsdl", Document::of(made.clone())),
+            (None, Some(file)) => {
+                let read = read_file_up_to(file, MAX_SIZE);
+                let at = at.key("openapi");
+                let bytes = problems.keep(read.map_err(|what| Problem::error(at, what)))?;
+                (&**file, "openapi", Document::read(&bytes))
+            }
+            (None, None) => {
+                let what = format!("the API `{name}` has no contract");
+                let problem = Problem::error(at.clone(), what);
+                problems.push(problem.help("openapi = \"shop.yaml\""));
+                return None;
+            }
         };
-        let at = at.key("openapi");
-        let read = read_file_up_to(file, MAX_SIZE);
-        let bytes = problems.keep(read.map_err(|what| Problem::error(at.clone(), what)))?;
-        let told = |fault: &Fault| problem(file, fault, &at);
-        let document = Document::read(&bytes).map_err(|fault| told(&fault));
-        let document = problems.keep(document)?;
-        match Self::of_document(name, section, before, document) {
+        let at = at.key(key);
+        let made = document.map_err(|fault| vec![fault]);
+        match made.and_then(|document| Self::of_document(name, section, before, document)) {
             Ok(api) => {
                 api.check_names(section, problems);
                 Some(api)
             }
             Err(faults) => {
-                problems.extend(faults.iter().map(told));
-                None
-            }
-        }
-    }
-
-    /// Compiles a section whose document was made here.
-    fn of_made(
-        name: &str,
-        section: &config::Api,
-        (before, made): (Option<&Self>, &Value),
-        at: &Path,
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        let at = at.key("wsdl");
-        let told = |fault: &Fault| problem(FilePath::new("wsdl"), fault, &at);
-        let document = Document::of(made.clone()).map_err(|fault| told(&fault));
-        match Self::of_document(name, section, before, problems.keep(document)?) {
-            Ok(api) => {
-                api.check_names(section, problems);
-                Some(api)
-            }
-            Err(faults) => {
-                problems.extend(faults.iter().map(told));
+                problems.extend(faults.iter().map(|fault| problem(file, fault, &at)));
                 None
             }
         }
