@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Response,
+    HeaderValue, Method, Response,
     header::{
         ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RANGE,
     },
@@ -110,10 +109,9 @@ impl Exchange {
 
 /// An answer with an envelope in it.
 fn sealed(mut response: Response<Source>, envelope: Envelope) -> Response<Source> {
-    let Envelope { status, kind, body }: Envelope = envelope;
-    let body: Bytes = body;
+    let Envelope { status, kind, body } = envelope;
     *response.status_mut() = status;
-    let headers: &mut HeaderMap = response.headers_mut();
+    let headers = response.headers_mut();
     for name in [CONTENT_LENGTH, CONTENT_ENCODING, ETAG] {
         headers.remove(name);
     }

@@ -7,8 +7,10 @@ use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, Method, Response, StatusCode,
-    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RANGE},
+    Method, Response, StatusCode,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RANGE,
+    },
     request::Parts,
 };
 
@@ -244,11 +246,10 @@ impl Exchange {
 fn address(operation: &Operation, head: &mut Parts) {
     head.method = Method::POST;
     head.uri = operation.target();
-    let headers: &mut HeaderMap = &mut head.headers;
-    for name in [ACCEPT_ENCODING, CONTENT_ENCODING, RANGE] {
+    let headers = &mut head.headers;
+    for name in [ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, RANGE] {
         headers.remove(name);
     }
-    headers.remove(http::header::ACCEPT);
     for (name, value) in operation.fields() {
         headers.insert(name, value);
     }
