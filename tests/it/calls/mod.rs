@@ -86,10 +86,5 @@ async fn told() -> (tokio::sync::mpsc::Sender<Bytes>, Served) {
 }
 
 async fn send(janua: &Janua, line: &str, fields: &str, body: &[u8]) -> Message {
-    let mut client = janua.client().await;
-    let length = body.len();
-    let head =
-        format!("{line} HTTP/1.1\r\nHost: a.example\r\n{fields}Content-Length: {length}\r\n\r\n");
-    client.send([head.as_bytes(), body].concat()).await;
-    client.answer().await
+    janua.client().await.request_with(line, fields, body).await
 }

@@ -46,15 +46,8 @@ async fn shop_of_all(keys: &str) -> (Origin, Janua) {
 
 /// A request with a body of this type.
 async fn send(janua: &Janua, line: &str, kind: &str, body: &str) -> Message {
-    let mut client = janua.client().await;
     let kind = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
-    let length = body.len();
-    client
-        .send(format!(
-            "{line} HTTP/1.1\r\nHost: a.example\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
-        ))
-        .await;
-    client.answer().await
+    janua.client().await.request_with(line, &kind, body).await
 }
 
 /// What an answer says is wrong: `body /id: it is not of type "integer"`.

@@ -83,6 +83,20 @@ impl Client {
         if line.starts_with("HEAD") { self.answer_to_head().await } else { self.answer().await }
     }
 
+    /// Sends a request with a body and reads its answer.
+    pub(crate) async fn request_with(
+        &mut self,
+        line: &str,
+        fields: &str,
+        body: impl AsRef<[u8]>,
+    ) -> Message {
+        let (body, host) = (body.as_ref(), "Host: a.example");
+        let length = body.len();
+        let head = format!("{line} HTTP/1.1\r\n{host}\r\n{fields}Content-Length: {length}\r\n\r\n");
+        self.send([head.as_bytes(), body].concat()).await;
+        self.answer().await
+    }
+
     pub(crate) async fn get(&mut self, target: &str) -> Message {
         self.request(&format!("GET {target}"), "").await
     }

@@ -26,12 +26,8 @@ async fn gateway(url: &str) -> Janua {
 }
 
 async fn send(client: &mut Client, body: &str) -> Message {
-    let fields = "host: a\r\ncontent-type: text/xml; charset=utf-8\r\nsoapaction: \"x\"";
-    let length = body.len();
-    client
-        .send(format!("POST /soap HTTP/1.1\r\n{fields}\r\ncontent-length: {length}\r\n\r\n{body}"))
-        .await;
-    client.answer().await
+    let fields = "content-type: text/xml; charset=utf-8\r\nsoapaction: \"x\"\r\n";
+    client.request_with("POST /soap", fields, body).await
 }
 
 #[tokio::test]

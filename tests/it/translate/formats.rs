@@ -19,12 +19,7 @@ async fn gateway(origin: &Origin, translate: &str) -> Janua {
 }
 
 async fn post(client: &mut Client, fields: &str, body: &str) -> Message {
-    let length = body.len();
-    let head = format!(
-        "POST /orders HTTP/1.1\r\nhost: a\r\n{fields}content-length: {length}\r\n\r\n{body}"
-    );
-    client.send(head).await;
-    client.answer().await
+    client.request_with("POST /orders", fields, body).await
 }
 
 #[tokio::test]

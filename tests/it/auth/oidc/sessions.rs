@@ -203,15 +203,8 @@ pub(crate) fn logout_token(idp: &Idp, claims: &Value, header: &Value) -> String 
 }
 
 pub(crate) async fn post(janua: &Janua, kind: &str, body: &str) -> Message {
-    let mut client = janua.client().await;
-    let length = body.len();
-    client
-        .send(format!(
-            "POST /.janua/corp/backchannel-logout HTTP/1.1\r\nHost: a.example\r\n\
-             Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
-        ))
-        .await;
-    client.answer().await
+    let line = "POST /.janua/corp/backchannel-logout";
+    janua.client().await.request_with(line, &format!("Content-Type: {kind}\r\n"), body).await
 }
 
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
