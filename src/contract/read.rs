@@ -1,6 +1,9 @@
 //! Operations of a document, read one by one; everything that is wrong with them is found.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use http::Method;
 use serde_json::Value;
@@ -11,6 +14,7 @@ use super::{
     body::{BodyRule, Content, Depth, Kind, Range},
     dialect::Side,
     document::{Document, Fault, Place},
+    drift::Drift,
     mock,
     operation::Operation,
     parameter::{Parameter, Style},
@@ -46,7 +50,8 @@ pub(super) struct Reader<'d> {
     document: &'d Document,
     section: &'d config::Api,
     name: Arc<str>,
-    before: Option<&'d Api>,
+    /// What was seen of answers in the world before, by operation.
+    before: HashMap<&'d str, &'d Arc<Drift>>,
     requests: Schemas<'d>,
     answers: Schemas<'d>,
     credentials: Vec<Box<str>>,
@@ -62,11 +67,13 @@ impl<'d> Reader<'d> {
         name: &str,
         before: Option<&'d Api>,
     ) -> Result<Self, Fault> {
+        let before = before.into_iter().flat_map(|api| &api.policies);
+        let before = before.map(|policy| (&*policy.operation.id, &policy.operation.drift));
         Ok(Self {
             document,
             section,
             name: name.into(),
-            before,
+            before: before.collect(),
             requests: Schemas::new(document, Side::Request)?,
             answers: Schemas::new(document, Side::Answer)?,
             credentials: query_credentials(document),
@@ -80,6 +87,7 @@ impl<'d> Reader<'d> {
         let document = self.document;
         let paths = document.entries(document.root.get("paths"), &top, &mut self.faults);
         let mut found: Vec<Read<'d>> = Vec::new();
+        let mut named: HashMap<Box<str>, Place> = HashMap::new();
         for (template, item) in paths.filter(|(name, _)| !name.starts_with("x-")) {
             let place = top.key(template);
             let Some(item) = self.kept(document.follow(item, &place)) else { continue };
@@ -92,9 +100,14 @@ impl<'d> Reader<'d> {
                 }
                 let place = place.key(word);
                 let operation = self.operation(template, method, (item, written), &place);
-                if let Some(twin) = found.iter().find(|other| other.operation.id == operation.id) {
-                    let what = format!("`{}` is also {}", operation.id, twin.place.pointer());
-                    self.faults.push(Fault::new(&place.key("operationId"), what));
+                match named.entry(operation.id.clone()) {
+                    Entry::Occupied(twin) => {
+                        let what = format!("`{}` is also {}", operation.id, twin.get().pointer());
+                        self.faults.push(Fault::new(&place.key("operationId"), what));
+                    }
+                    Entry::Vacant(free) => {
+                        free.insert(place.clone());
+                    }
                 }
                 found.push(Read { operation, written, place });
             }
@@ -116,9 +129,7 @@ impl<'d> Reader<'d> {
         let text = |key: &str| written.get(key).and_then(Value::as_str);
         let id: Box<str> =
             text("operationId").map_or_else(|| format!("{method} {template}").into(), Into::into);
-        let before = self.before.into_iter().flat_map(|api| &api.policies);
-        let mut before = before.map(|policy| &policy.operation);
-        let known = before.find(|known| known.id == id).map(|known| known.drift.clone());
+        let known = self.before.get(&*id).map(|drift| (*drift).clone());
         let in_path = names_in(template);
         let parameters = self.parameters((item, written), &in_path, place);
         Operation {

@@ -1,5 +1,7 @@
 //! A document as this gateway means it: where it is, who may, how much; and nothing of what is not there.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 /// What the route of an operation asks for.
@@ -38,23 +40,22 @@ pub fn document(
             }
         }
     }
+    let by_pointer: HashMap<_, _> = operations.iter().map(|it| (&*it.pointer, it)).collect();
     let paths = made.get_mut("paths").and_then(Value::as_object_mut);
     for (template, item) in paths.into_iter().flatten() {
         let Value::Object(item) = item else { continue };
         item.remove("servers");
         let place = format!("/paths/{}", template.replace('~', "~0").replace('/', "~1"));
-        item.retain(|key, _| {
-            let is_operation = METHODS.contains(&&**key);
-            !is_operation || operations.iter().any(|it| it.pointer == format!("{place}/{key}"))
-        });
-        for (key, operation) in item.iter_mut() {
-            let pointer = format!("{place}/{key}");
-            if let (Some(enforced), Value::Object(operation)) =
-                (operations.iter().find(|it| it.pointer == pointer), operation)
-            {
+        item.retain(|key, operation| {
+            if !METHODS.contains(&&**key) {
+                return true;
+            }
+            let enforced = by_pointer.get(&*format!("{place}/{key}"));
+            if let (Some(enforced), Value::Object(operation)) = (enforced, operation) {
                 enforce(operation, enforced);
             }
-        }
+            enforced.is_some()
+        });
     }
     if let Some(paths) = made.get_mut("paths").and_then(Value::as_object_mut) {
         paths.retain(|_, item| {

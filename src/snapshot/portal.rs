@@ -1,6 +1,6 @@
 //! `[docs]`: the pages of the portal as routes, so that who may see them is decided as for any other.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
@@ -111,13 +111,15 @@ fn document(config: &Config, api: &Api, written: &[Written<'_>]) -> Value {
     }
     let mut operations: Vec<Enforced> = Vec::new();
     let mut schemes = Map::new();
+    let mut routes: HashMap<_, &config::Route> = HashMap::new();
+    for written in written {
+        if let Some(operation) = &written.contract {
+            // Of several routes for an API the first is shown.
+            routes.entry(Arc::as_ptr(operation)).or_insert(&written.route);
+        }
+    }
     for policy in &api.policies {
-        let own = |written: &&Written<'_>| {
-            let contract = written.contract.as_ref();
-            contract.is_some_and(|contract| Arc::ptr_eq(contract, &policy.operation))
-        };
-        let Some(written) = written.iter().find(own) else { continue };
-        let route = &*written.route;
+        let Some(route) = routes.get(&Arc::as_ptr(&policy.operation)) else { continue };
         for name in &*route.auth {
             let scheme = config.auth.get(name).map(scheme);
             schemes.extend(scheme.map(|scheme| (name.clone(), scheme)));
