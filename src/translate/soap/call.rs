@@ -247,22 +247,16 @@ impl Operation {
         let said = Fault::of(fault);
         let mut reading = Reading::new(&self.types);
         if let Some(detail) = said.detail {
+            let known = |element: &Element<'_>| {
+                self.faults.iter().find(|root| element.name.is(&root.namespace, &root.local))
+            };
             reading.json.push('{');
-            let mut first = true;
-            for element in detail.elements() {
-                if !std::mem::take(&mut first) {
-                    reading.json.push(',');
-                }
-                quote(element.name.local, &mut reading.json);
-                reading.json.push(':');
-                let known =
-                    self.faults.iter().find(|root| element.name.is(&root.namespace, &root.local));
-                let read = match known {
+            let read =
+                reading.each(detail.elements(), true, |reading, element| match known(element) {
                     Some(root) => reading.element(root.of, element),
                     None => reading.anything(element),
-                };
-                read.map_err(|(at, what)| place(tree, at, what))?;
-            }
+                });
+            read.map_err(|(at, what)| place(tree, at, what))?;
             reading.json.push('}');
         }
         let status = self.status(&said);

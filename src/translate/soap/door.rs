@@ -218,51 +218,43 @@ impl Door {
             _ => return None,
         };
         let source = self.sources.get(index)?;
-        self.copy(source, address).ok().map(Bytes::from)
+        copy(source, address).ok().map(Bytes::from)
     }
+}
 
-    /// The file with other addresses.
-    fn copy(&self, source: &Source, address: &str) -> Result<Vec<u8>, NotXml> {
-        let broken = |_| NotXml::Place;
-        let mut reader = Reader::new(source.bytes(), super::files::BOUNDS).map_err(broken)?;
-        let mut writer = Writer::document();
-        loop {
-            match reader.next().map_err(broken)? {
-                Event::Start(name) => {
-                    writer.start(name.written)?;
-                    for (prefix, namespace) in reader.declarations() {
-                        let colon = if prefix.is_empty() { "" } else { ":" };
-                        writer.attribute(&format!("xmlns{colon}{prefix}"), namespace)?;
-                    }
-                    let moves = name.is(WSDL_SOAP11, "address") || name.is(WSDL_SOAP12, "address");
-                    let imports = name.is(WSDL, "import")
-                        || name.is(XML_SCHEMA, "import")
-                        || name.is(XML_SCHEMA, "include");
-                    for (attribute, value) in reader.attributes() {
-                        let is_place = matches!(attribute.local, "location" | "schemaLocation");
-                        let place = match (is_place, moves, imports) {
-                            (true, true, _) => Some(address.to_owned()),
-                            (true, _, true) => self
-                                .imported(source, value)
-                                .map(|index| format!("{address}?file={index}")),
-                            _ => None,
-                        };
-                        writer.attribute(attribute.written, place.as_deref().unwrap_or(value))?;
-                    }
+/// The file with other addresses.
+fn copy(source: &Source, address: &str) -> Result<Vec<u8>, NotXml> {
+    let broken = |_| NotXml::Place;
+    let mut reader = Reader::new(source.bytes(), super::files::BOUNDS).map_err(broken)?;
+    let mut writer = Writer::document();
+    loop {
+        match reader.next().map_err(broken)? {
+            Event::Start(name) => {
+                writer.start(name.written)?;
+                for (prefix, namespace) in reader.declarations() {
+                    let colon = if prefix.is_empty() { "" } else { ":" };
+                    writer.attribute(&format!("xmlns{colon}{prefix}"), namespace)?;
                 }
-                Event::Text(text) => writer.text(&text)?,
-                Event::End => writer.end()?,
-                Event::Eof => return Ok(writer.finish()),
+                let moves = name.is(WSDL_SOAP11, "address") || name.is(WSDL_SOAP12, "address");
+                let imports = name.is(WSDL, "import")
+                    || name.is(XML_SCHEMA, "import")
+                    || name.is(XML_SCHEMA, "include");
+                for (attribute, value) in reader.attributes() {
+                    let is_place = matches!(attribute.local, "location" | "schemaLocation");
+                    let place = match (is_place, moves, imports) {
+                        (true, true, _) => Some(address.to_owned()),
+                        (true, _, true) => {
+                            source.imported(value).map(|index| format!("{address}?file={index}"))
+                        }
+                        _ => None,
+                    };
+                    writer.attribute(attribute.written, place.as_deref().unwrap_or(value))?;
+                }
             }
+            Event::Text(text) => writer.text(&text)?,
+            Event::End => writer.end()?,
+            Event::Eof => return Ok(writer.finish()),
         }
-    }
-
-    /// The number of the file that another one imports from there.
-    fn imported(&self, source: &Source, location: &str) -> Option<usize> {
-        let folder = source.path.parent().unwrap_or_else(|| std::path::Path::new(""));
-        let wanted = folder.join(location).canonicalize().ok()?;
-        let is = |other: &Source| other.path.canonicalize().is_ok_and(|path| path == wanted);
-        self.sources.iter().position(is)
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,10 @@ use super::{
     LoadError,
     names::{WSDL, XML_SCHEMA, is_known},
 };
-use crate::xml::{Bounds, Element, Tree};
+use crate::{
+    config::read_file_up_to,
+    xml::{Bounds, Element, Tree},
+};
 
 /// So many files make up a description.
 const MOST_FILES: usize = 64;
@@ -30,12 +32,20 @@ pub(super) struct Source {
     bytes: Vec<u8>,
     /// The namespace that it is included in, for a schema that names none of its own.
     pub(super) included_in: Option<String>,
+    /// What it imports: as it says where, and the number of the file.
+    imports: Vec<(String, usize)>,
 }
 
 impl Source {
     /// As it is.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The number of the file that it imports from there.
+    pub(super) fn imported(&self, location: &str) -> Option<usize> {
+        let found = self.imports.iter().find(|(known, _)| known == location);
+        found.map(|(_, index)| *index)
     }
 
     /// Reads it.
@@ -45,39 +55,52 @@ impl Source {
     }
 }
 
+/// A file that is still to be read, and what asks for it.
+struct Wanted {
+    path: PathBuf,
+    included_in: Option<String>,
+    by: Option<By>,
+}
+
+/// An import: the number of its file, as it says where, and its place.
+struct By {
+    file: usize,
+    location: String,
+    place: LoadError,
+}
+
 /// Reads a description's files, the one that is named first.
 pub(super) fn load(path: &Path) -> Result<Vec<Source>, LoadError> {
     let mut sources: Vec<Source> = Vec::new();
-    let mut known: HashMap<(PathBuf, Option<String>), ()> = HashMap::new();
-    let mut wanted = vec![(path.to_owned(), None, None)];
-    let mut size = 0;
-    while let Some((path, included_in, by)) = wanted.pop() {
-        let refuse =
-            |what: String| by.clone().unwrap_or_else(|| LoadError::file(&path, "")).says(&what);
+    let mut known: HashMap<(PathBuf, Option<String>), usize> = HashMap::new();
+    let mut wanted = vec![Wanted { path: path.to_owned(), included_in: None, by: None }];
+    let mut left = MOST_BYTES;
+    while let Some(Wanted { path, included_in, by }) = wanted.pop() {
+        let refuse = |what: String| match &by {
+            Some(by) => by.place.clone().says(&what),
+            None => LoadError::file(&path, what),
+        };
         let canonical = path.canonicalize();
         let canonical = canonical
             .map_err(|error| refuse(format!("cannot read {}: {error}", path.display())))?;
-        if known.insert((canonical, included_in.clone()), ()).is_some() {
+        let index = *known.entry((canonical, included_in.clone())).or_insert(sources.len());
+        if let Some(By { file, location, .. }) = &by {
+            sources[*file].imports.push((location.clone(), index));
+        }
+        if index < sources.len() {
             continue;
         }
         if sources.len() == MOST_FILES {
             return Err(refuse(format!("imports more than {MOST_FILES} files")));
         }
-        let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-        size += length;
-        if size > MOST_BYTES {
-            return Err(refuse(format!(
-                "has more than {} MiB with all that it imports",
-                MOST_BYTES >> 20
-            )));
-        }
-        let bytes = fs::read(&path);
-        let bytes =
-            bytes.map_err(|error| refuse(format!("cannot read {}: {error}", path.display())))?;
-        let source = Source { path, bytes, included_in };
+        let bytes = read_file_up_to(&path, left).map_err(|what| {
+            refuse(format!("{what} ({} MiB with all that is imported)", MOST_BYTES >> 20))
+        })?;
+        left -= bytes.len() as u64;
+        let source = Source { path, bytes, included_in, imports: Vec::new() };
         let tree = source.tree()?;
         let mut next = Vec::new();
-        imports(&source, &tree, &tree.root, None, &mut next)?;
+        imports(&source, (index, &tree), &tree.root, None, &mut next)?;
         // In the order in which they stand there.
         wanted.extend(next.into_iter().rev());
         sources.push(source);
@@ -85,11 +108,9 @@ pub(super) fn load(path: &Path) -> Result<Vec<Source>, LoadError> {
     Ok(sources)
 }
 
-type Wanted = (PathBuf, Option<String>, Option<LoadError>);
-
 fn imports(
     source: &Source,
-    tree: &Tree<'_>,
+    (index, tree): (usize, &Tree<'_>),
     element: &Element<'_>,
     target: Option<&str>,
     wanted: &mut Vec<Wanted>,
@@ -109,7 +130,7 @@ fn imports(
             };
             let goes_in = is(WSDL, "definitions") || is(WSDL, "types") || is(XML_SCHEMA, "schema");
             for inner in element.elements().filter(|_| goes_in) {
-                imports(source, tree, inner, target, wanted)?;
+                imports(source, (index, tree), inner, target, wanted)?;
             }
             return Ok(());
         }
@@ -127,6 +148,7 @@ fn imports(
     }
     let folder = source.path.parent().unwrap_or_else(|| Path::new(""));
     let included_in = target.filter(|_| included).map(String::from);
-    wanted.push((folder.join(location), included_in, Some(here(""))));
+    let by = By { file: index, location: location.into(), place: here("") };
+    wanted.push(Wanted { path: folder.join(location), included_in, by: Some(by) });
     Ok(())
 }

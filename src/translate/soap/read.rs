@@ -107,7 +107,7 @@ impl<'s> Reading<'s> {
                 if !loose.is_empty() {
                     self.key(ANY, &mut first);
                     self.json.push('{');
-                    self.loose(loose.into_iter(), true)?;
+                    self.each(loose.into_iter(), true, Self::anything)?;
                     self.json.push('}');
                 }
             }
@@ -178,7 +178,7 @@ impl<'s> Reading<'s> {
                 (_, []) => {}
                 (true, elements) => {
                     self.key(&member.key, first);
-                    self.list(member.of, elements)?;
+                    self.list(elements, |this, element| this.element(member.of, element))?;
                 }
                 (false, [element]) => {
                     self.key(&member.key, first);
@@ -192,13 +192,17 @@ impl<'s> Reading<'s> {
         Ok(loose)
     }
 
-    fn list(&mut self, of: TypeId, elements: &[&Element<'_>]) -> Result<(), Misread> {
+    fn list(
+        &mut self,
+        elements: &[&Element<'_>],
+        read: impl Fn(&mut Self, &Element<'_>) -> Result<(), Misread>,
+    ) -> Result<(), Misread> {
         self.json.push('[');
         for (index, element) in elements.iter().enumerate() {
             if index > 0 {
                 self.json.push(',');
             }
-            self.element(of, element)?;
+            read(self, element)?;
         }
         self.json.push(']');
         Ok(())
@@ -228,16 +232,17 @@ impl<'s> Reading<'s> {
             Node::Element(element) => Some(element),
             Node::Text(_) => None,
         });
-        self.loose(children, first)?;
+        self.each(children, first, Self::anything)?;
         self.json.push('}');
         Ok(())
     }
 
-    /// Elements as members by their local names.
-    fn loose<'e, 'a: 'e>(
+    /// Elements as members by their local names, each read in this way.
+    pub(super) fn each<'e, 'a: 'e>(
         &mut self,
         elements: impl Iterator<Item = &'e Element<'a>>,
         mut first: bool,
+        read: impl Fn(&mut Self, &Element<'_>) -> Result<(), Misread>,
     ) -> Result<(), Misread> {
         let mut named: Vec<(&str, Vec<&Element<'_>>)> = Vec::new();
         for element in elements {
@@ -252,8 +257,8 @@ impl<'s> Reading<'s> {
         for (name, elements) in named {
             self.key(name, &mut first);
             match &elements[..] {
-                [element] => self.anything(element)?,
-                elements => self.list(0, elements)?,
+                [element] => read(self, element)?,
+                elements => self.list(elements, &read)?,
             }
         }
         Ok(())

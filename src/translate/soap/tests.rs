@@ -149,6 +149,9 @@ fn a_fault_is_a_problem_with_the_status_of_whose_it_is() {
     let loose = "<detail><x>1</x><y a='2'><z/></y></detail>";
     let (_, json) = answer(&bank, "GetBalance", 500, &fault("Server", loose)).unwrap();
     assert!(json.ends_with("\"fault\":{\"x\":\"1\",\"y\":{\"@a\":\"2\",\"z\":\"\"}}}"), "{json}");
+    let twice = "<detail><x>1</x><y/><x>2</x></detail>";
+    let (_, json) = answer(&bank, "GetBalance", 500, &fault("Server", twice)).unwrap();
+    assert!(json.ends_with("\"fault\":{\"x\":[\"1\",\"2\"],\"y\":\"\"}}"), "{json}");
 
     let by_name = json!({"InsufficientFunds": 409, "Funds": 402});
     let chosen =
@@ -531,6 +534,39 @@ fn groups_and_attributes_that_are_not_there_say_where_they_are_missing() {
             "there is no type `none`",
         ),
     ]);
+}
+
+#[test]
+fn groups_that_grow_by_what_they_refer_to_are_not_made() {
+    let mut types = complex("<xs:group ref='t:G0'/>");
+    for depth in 0..10 {
+        let often = format!("<xs:group ref='t:G{}'/>", depth + 1).repeat(4);
+        types +=
+            &format!("<xs:group name='G{depth}'><xs:sequence>{often}</xs:sequence></xs:group>");
+    }
+    types += "<xs:group name='G10'><xs:sequence/></xs:group>";
+    let mut more = complex("<xs:attributeGroup ref='t:A0'/>");
+    for depth in 0..25 {
+        let twice = format!("<xs:attributeGroup ref='t:A{}'/>", depth + 1).repeat(2);
+        more += &format!("<xs:attributeGroup name='A{depth}'>{twice}</xs:attributeGroup>");
+    }
+    more += "<xs:attributeGroup name='A25'><xs:attribute name='a'/></xs:attributeGroup>";
+    let says = "its types have more than 200000 parts";
+    refuses([(types, "3:", says), (more, "3:", says)]);
+}
+
+#[test]
+fn elements_that_may_not_be_there_are_not_known_however_often_their_group_may_be() {
+    let never = "<xs:sequence maxOccurs='0'><xs:element name='b' type='xs:int'/></xs:sequence>";
+    let inner = format!("<xs:element name='a' type='xs:int'/>{never}");
+    let types = complex(&format!("<xs:sequence maxOccurs='unbounded'>{inner}</xs:sequence>"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.wsdl");
+    fs::write(&file, description(&types)).unwrap();
+    let service = compile(json!({"wsdl": file})).unwrap();
+    assert_eq!(sent(&service, "o", &json!({"a": [1, 2]})), "<n0:In><a>1</a><a>2</a></n0:In>");
+    let said = wrong(&service, "o", &json!({"a": [1], "b": [1]}));
+    assert_eq!(said, [("/b".to_owned(), "is not known".to_owned())]);
 }
 
 #[test]

@@ -35,6 +35,8 @@ struct Progress<'v> {
     /// How many values of each member are written.
     written: Vec<usize>,
     any: bool,
+    /// So many parts, all together: if a turn of a group adds nothing, none will.
+    steps: usize,
 }
 
 impl<'v> Progress<'v> {
@@ -131,8 +133,13 @@ impl<'s> Writing<'s> {
             }
         };
         self.attributes(complex, object);
-        let mut progress =
-            Progress { complex, object, written: vec![0; complex.members.len()], any: false };
+        let mut progress = Progress {
+            complex,
+            object,
+            written: vec![0; complex.members.len()],
+            any: false,
+            steps: 0,
+        };
         match &complex.content {
             Content::Text(simple) => match object.get(TEXT) {
                 Some(value) => {
@@ -220,6 +227,7 @@ impl<'s> Writing<'s> {
             if !has && turn >= group.times.min.min(1) {
                 return;
             }
+            let before = progress.steps;
             match group.order {
                 Order::Sequence => {
                     for part in &group.parts {
@@ -228,7 +236,7 @@ impl<'s> Writing<'s> {
                 }
                 Order::Choice => self.choice(group, progress, shares),
             }
-            if !has {
+            if progress.steps == before {
                 return;
             }
         }
@@ -267,6 +275,7 @@ impl<'s> Writing<'s> {
                 }
                 let first = progress.written[element.member];
                 progress.written[element.member] += count;
+                progress.steps += count;
                 let is_list = progress.complex.members[element.member].list;
                 let values = progress.values(element.member).iter().enumerate();
                 for (index, value) in values.skip(first).take(count) {
@@ -290,6 +299,7 @@ impl<'s> Writing<'s> {
             && !progress.any
         {
             progress.any = true;
+            progress.steps += 1;
             self.within(ANY, |this| match value {
                 Value::Object(object) => this.loose(object),
                 _ => this.refuse("must be an object"),

@@ -3,7 +3,10 @@
 //! Types refer to each other, in circles too: one that is named gets its place in the arena when it is first
 //! asked for, and is compiled in its turn.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use super::{
     Complex, Content, ElementUse, Form, Kind, Simple, Times, Type, TypeId, Types, builtin::builtin,
@@ -15,6 +18,8 @@ use crate::{
 
 /// So many types a service has at most.
 const MOST_TYPES: usize = 10_000;
+/// So many parts they have, each as often as a group with it is used: groups of groups grow fast.
+const MOST_PARTS: usize = 200_000;
 /// So often a type goes back to another.
 pub(super) const DEEPEST: usize = 32;
 
@@ -68,6 +73,10 @@ pub(in crate::translate::soap) struct Compiler<'a> {
     named: Names<'a>,
     known: HashMap<(&'static str, &'a str, &'a str), TypeId>,
     queue: Vec<(TypeId, Found<'a>)>,
+    /// Names that types have among JSON Schemas.
+    taken: HashSet<Box<str>>,
+    /// Parts of types so far.
+    parts: usize,
     pub(super) types: Types,
 }
 
@@ -100,7 +109,8 @@ impl<'a> Compiler<'a> {
         }
         let any = Type { name: None, known_as: None, base: None, kind: Kind::Any };
         let types = Types { list: vec![any], ..Types::default() };
-        Ok(Self { documents, named, known: HashMap::new(), queue: Vec::new(), types })
+        let (known, queue, taken) = (HashMap::new(), Vec::new(), HashSet::new());
+        Ok(Self { documents, named, known, queue, taken, parts: 0, types })
     }
 
     /// Compiles what is asked for and not yet compiled, with the types that extend it.
@@ -324,16 +334,24 @@ impl<'a> Compiler<'a> {
     }
 
     /// A name that no other type has.
-    fn free_name(&self, name: &str) -> Box<str> {
-        let taken =
-            |name: &str| self.types.list.iter().any(|other| other.name.as_deref() == Some(name));
-        let mut free = String::from(name);
+    fn free_name(&mut self, name: &str) -> Box<str> {
+        let mut free: Box<str> = name.into();
         let mut count = 1;
-        while taken(&free) {
+        while !self.taken.insert(free.clone()) {
             count += 1;
-            free = format!("{name}{count}");
+            free = format!("{name}{count}").into();
         }
-        free.into()
+        free
+    }
+
+    /// Counts a part of a type, at this element.
+    pub(super) fn count(&mut self, index: usize, part: &Element<'_>) -> Result<(), LoadError> {
+        self.parts += 1;
+        if self.parts > MOST_PARTS {
+            let what = format!("its types have more than {MOST_PARTS} parts");
+            return Err(self.documents[index].wrong(part, what));
+        }
+        Ok(())
     }
 
     /// A name as it is written, with the prefix of its namespace.

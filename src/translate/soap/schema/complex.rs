@@ -144,6 +144,7 @@ impl<'a> Compiler<'a> {
     ) -> Result<(), LoadError> {
         let document = self.documents[index];
         for inner in part.elements() {
+            self.count(index, inner)?;
             match inner.name.local {
                 "anyAttribute" => complex.open = true,
                 "attribute" => {

@@ -15,6 +15,7 @@ impl<'a> Compiler<'a> {
         if depth > DEEPEST {
             return Err(document.wrong(part, "groups are within each other too often"));
         }
+        self.count(index, part)?;
         let times = self.times(index, part)?;
         if part.name.local == "group" {
             let name = part
@@ -27,13 +28,15 @@ impl<'a> Compiler<'a> {
             let inner = found.elements().find(|inner| is_group(inner.name.local));
             let inner = inner.ok_or_else(|| document.wrong(part, "a group is empty"))?;
             let group = self.group(index, inner, depth + 1)?;
-            return Ok(Group { order: Order::Sequence, times, parts: vec![Part::Group(group)] });
+            let parts = vec![Part::Group(group)];
+            return Ok(Group { order: Order::Sequence, times, parts });
         }
         let order = if part.name.local == "choice" { Order::Choice } else { Order::Sequence };
         let mut parts = Vec::new();
         for inner in part.elements() {
             match inner.name.local {
                 "element" => {
+                    self.count(index, inner)?;
                     let element = self.element(index, inner)?;
                     if element.times.max > 0 {
                         parts.push(Part::Element(element));
@@ -42,7 +45,10 @@ impl<'a> Compiler<'a> {
                 "any" => parts.push(Part::Any),
                 "annotation" => {}
                 name if is_group(name) => {
-                    parts.push(Part::Group(self.group(index, inner, depth + 1)?));
+                    let group = self.group(index, inner, depth + 1)?;
+                    if group.times.max > 0 {
+                        parts.push(Part::Group(group));
+                    }
                 }
                 other => return Err(document.wrong(inner, format!("`{other}` is not understood"))),
             }
