@@ -21,7 +21,10 @@ use super::{
     operation::{Operation, Reply, failure},
     status::Status,
 };
-use crate::reject::Reject;
+use crate::{
+    message::{closeness, liking},
+    reject::Reject,
+};
 
 /// The form of a stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,28 +36,18 @@ pub enum Lines {
 }
 
 impl Lines {
-    /// The form that a client wants, by its `Accept`; none if it takes neither.
+    /// The form that a client would rather have, by its `Accept`; none if it takes neither.
     pub fn pick(accept: Option<&HeaderValue>) -> Option<Self> {
         let Some(accept) = accept else { return Some(Self::Json) };
-        let ranges = accept.to_str().ok()?.split(',');
-        ranges
-            .filter_map(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let form = match &*parts.next()?.to_ascii_lowercase() {
-                    "text/event-stream" | "text/*" => Self::Events,
-                    "application/x-ndjson"
-                    | "application/jsonl"
-                    | "application/json"
-                    | "application/*"
-                    | "*/*" => Self::Json,
-                    _ => return None,
-                };
-                let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
-                Some((form, weight.unwrap_or(1.0_f32))).filter(|(_, weight)| *weight > 0.0)
-            })
-            // Of several that are wanted as much, the first.
-            .reduce(|best, other| if other.1 > best.1 { other } else { best })
-            .map(|(form, _)| form)
+        let like = |name: &&str| liking([accept], |range| closeness(range, name));
+        let like = |names: &[&str]| names.iter().filter_map(like).max().unwrap_or_default();
+        let events = like(&[Self::Events.content_type()]);
+        let json = like(&[Self::Json.content_type(), "application/jsonl", "application/json"]);
+        match events.max(json) {
+            (0, _) => None,
+            most if most > json => Some(Self::Events),
+            _ => Some(Self::Json),
+        }
     }
 
     /// The type of the answer's body.

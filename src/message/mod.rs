@@ -3,6 +3,7 @@
 //! What a proxy must do to any message, whatever the route: hop-by-hop fields, `X-Forwarded-*`,
 //! bodies that count. Nothing here knows of routes, upstreams or configuration.
 
+mod accept;
 mod authority;
 mod body;
 mod certificate;
@@ -26,6 +27,7 @@ mod upload;
 mod violation;
 
 pub use self::{
+    accept::{GLADLY, closeness, liking, takes_coding, weight},
     authority::{is_authority, text, without_port},
     body::{BodyError, BodyLimits, RequestBody},
     certificate::{CertificateFacts, ClientCertificate},

@@ -17,7 +17,7 @@ use http::{
     },
 };
 
-use crate::message::{escaped, hex};
+use crate::message::{escaped, hex, takes_coding};
 
 /// What a page of the portal may do: nothing but with this gateway. Its own program writes styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -42,19 +42,17 @@ impl Page {
     /// A page of this type.
     pub fn new(kind: &'static str, body: impl Into<Bytes>) -> Self {
         let body = body.into();
-        let tag = format!("\"{}\"", hex(&digest(&SHA256, &body).as_ref()[..12]));
-        let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"0\""));
+        // One tag for both codings, which differ byte by byte.
+        let tag = format!("W/\"{}\"", hex(&digest(&SHA256, &body).as_ref()[..12]));
+        let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"0\""));
         Self { kind, compressed: compress(&body), body, tag }
     }
 
     /// The answer to a request with these header fields.
     pub fn answer(&self, asked: &HeaderMap) -> Response<Bytes> {
-        let lists = |name, word: &str| {
-            let values = asked.get_all(name).iter().filter_map(|value| value.to_str().ok());
-            values.flat_map(|value| value.split(',')).any(|part| part.trim().starts_with(word))
-        };
-        let known = self.tag.to_str().is_ok_and(|tag| lists(IF_NONE_MATCH, tag));
-        let compressed = self.compressed.as_ref().filter(|_| lists(ACCEPT_ENCODING, "gzip"));
+        let known = asked.get_all(IF_NONE_MATCH).iter().any(|value| is_among(&self.tag, value));
+        let small = takes_coding(asked.get_all(ACCEPT_ENCODING), "gzip");
+        let compressed = self.compressed.as_ref().filter(|_| small);
         let mut response = Response::new(Bytes::new());
         let headers = response.headers_mut();
         headers.insert(ETAG, self.tag.clone());
@@ -77,6 +75,14 @@ impl Page {
         *response.body_mut() = compressed.unwrap_or(&self.body).clone();
         response
     }
+}
+
+/// Whether an entity tag, which is weak, is one of those that a client has (RFC 9110 section 13.1.2).
+fn is_among(tag: &HeaderValue, known: &HeaderValue) -> bool {
+    let opaque =
+        |tag: &[u8]| tag.trim_ascii().strip_prefix(b"W/").unwrap_or(tag.trim_ascii()).to_vec();
+    let tag = opaque(tag.as_bytes());
+    known.as_bytes().split(|byte| *byte == b',').any(|known| opaque(known) == tag)
 }
 
 /// A body in fewer bytes, if it is worth it.

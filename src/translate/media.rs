@@ -5,7 +5,10 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 
-use crate::{config::Format, message::is_plain};
+use crate::{
+    config::Format,
+    message::{closeness, is_plain, liking},
+};
 
 /// What a body is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,38 +73,13 @@ pub(super) fn preferred(headers: &HeaderMap, first: Format) -> Option<Format> {
     if !headers.contains_key(ACCEPT) {
         return Some(first);
     }
-    let like = |format: Format| names(format).iter().map(|name| likes(headers, name)).max();
+    let like = |name: &&str| liking(headers.get_all(ACCEPT), |range| closeness(range, name));
+    let like =
+        |format: Format| names(format).iter().filter_map(like).map(|(weight, _)| weight).max();
     let (one, other) = (like(first).unwrap_or(0), like(second).unwrap_or(0));
     match one.max(other) {
         0 => None,
         _ if other > one => Some(second),
         _ => Some(first),
     }
-}
-
-/// How much a client likes a type, in thousandths: what the closest range says (RFC 9110 section 12.5.1).
-fn likes(headers: &HeaderMap, name: &str) -> u16 {
-    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let close = |range: &str| {
-        let mut parts = range.split(';').map(str::trim);
-        let wanted = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let close = match wanted.strip_suffix("/*") {
-            Some("*") => 1,
-            Some(kind) if name.split_once('/').is_some_and(|(own, _)| own == kind) => 2,
-            _ if wanted == name => 3,
-            _ => return None,
-        };
-        let quality = parts.find_map(|part| part.strip_prefix(['q', 'Q'])?.strip_prefix('='));
-        Some((close, quality.map_or(1000, thousandths)))
-    };
-    let closest = ranges.flat_map(|value| value.split(',')).filter_map(close).max();
-    closest.map_or(0, |(_, quality)| quality)
-}
-
-/// A weight, `0.25`, in thousandths; what is none counts as nothing.
-fn thousandths(weight: &str) -> u16 {
-    let weight: f32 = weight.trim().parse().unwrap_or(0.0);
-    let weight = (weight.clamp(0.0, 1.0) * 1000.0).round();
-    // It is between 0 and 1000.
-    weight as u16
 }

@@ -7,6 +7,7 @@
 use http::HeaderValue;
 
 use super::lists::{is_token, members, trim};
+use crate::message::{GLADLY, weight};
 
 /// More members than that are not put in order.
 const MOST: usize = 16;
@@ -71,50 +72,15 @@ fn wish(member: &[u8]) -> Option<Wish<'_>> {
     if name.is_empty() || !name.iter().copied().all(is_token) {
         return None;
     }
-    let Some(semicolon) = semicolon else { return Some((1000, name)) };
-    let weight = trim(member.get(semicolon + 1..)?);
-    let weight = weight.strip_prefix(b"q=").or_else(|| weight.strip_prefix(b"Q="))?;
-    Some((thousandths(weight)?, name))
-}
-
-/// `qvalue`
-fn thousandths(weight: &[u8]) -> Option<u16> {
-    let (whole, part) = match weight {
-        [whole] | [whole, b'.'] => (whole, &[][..]),
-        [whole, b'.', part @ ..] if part.len() <= 3 => (whole, part),
-        _ => return None,
-    };
-    let digits = [*whole].into_iter().chain(part.iter().copied()).chain([b'0'; 3]).take(4);
-    let sum = digits.map(|digit| digit.is_ascii_digit().then(|| u16::from(digit - b'0')));
-    let sum = sum.reduce(|sum, digit| Some(sum? * 10 + digit?))??;
-    (sum <= 1000).then_some(sum)
+    let Some(semicolon) = semicolon else { return Some((GLADLY, name)) };
+    let said = trim(member.get(semicolon + 1..)?);
+    let said = said.strip_prefix(b"q=").or_else(|| said.strip_prefix(b"Q="))?;
+    Some((weight(said)?, name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn weights_are_thousandths() {
-        let cases: &[(&str, Option<u16>)] = &[
-            ("0", Some(0)),
-            ("1", Some(1000)),
-            ("1.", Some(1000)),
-            ("1.000", Some(1000)),
-            ("0.5", Some(500)),
-            ("0.05", Some(50)),
-            ("0.123", Some(123)),
-            ("0.1234", None),
-            ("1.001", None),
-            ("2", None),
-            (".5", None),
-            ("", None),
-            ("x", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(thousandths(text.as_bytes()), *expected, "{text}");
-        }
-    }
 
     #[test]
     fn what_is_wanted_most_comes_first() {
