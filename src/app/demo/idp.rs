@@ -5,11 +5,10 @@
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
     io,
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -17,14 +16,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinSet};
-use tokio_util::task::AbortOnDropHandle;
 
+use super::host::{Host, Speaks};
 use crate::auth::Signer;
 
 /// What it calls the gateway.
@@ -41,7 +38,6 @@ const CALLBACK: &str = "/.janua/people/callback";
 const MOST: usize = 1_000;
 /// Bytes of a form.
 const LONGEST: usize = 16 << 10;
-const PAUSE: Duration = Duration::from_millis(300);
 
 const PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Log in</title>\n\
     <style>body{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:15vh auto}</style>\n\
@@ -54,7 +50,7 @@ const BYE: &str =
 pub(super) struct Idp {
     pub(super) address: SocketAddr,
     provider: Arc<Provider>,
-    _serving: AbortOnDropHandle<()>,
+    _host: Host,
 }
 
 struct Provider {
@@ -74,13 +70,17 @@ struct Asked {
 impl Idp {
     /// Starts one.
     pub(super) async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = Host::place().await?;
         let address = listener.local_addr()?;
         let signer = Signer::load(None, now() * 1_000).map_err(io::Error::other)?;
         let (issuer, logins) = (format!("http://{address}"), Mutex::default());
         let provider = Arc::new(Provider { issuer, signer, logins });
-        let serving = AbortOnDropHandle::new(tokio::spawn(serve(provider.clone(), listener)));
-        Ok(Self { address, provider, _serving: serving })
+        let by = provider.clone();
+        let host = Host::start(Speaks::Http1, listener, move |request| {
+            let provider = by.clone();
+            async move { provider.answer(request).await }
+        })?;
+        Ok(Self { address, provider, _host: host })
     }
 
     /// A token with which a program may come.
@@ -92,27 +92,6 @@ impl Idp {
 /// Seconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-async fn serve(provider: Arc<Provider>, listener: TcpListener) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let provider = provider.clone();
-                    let service = service_fn(move |request| {
-                        let provider = provider.clone();
-                        async move { Ok::<_, Infallible>(provider.answer(request).await) }
-                    });
-                    connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-                }
-                // No descriptors left, say: that passes.
-                Err(_) => tokio::time::sleep(PAUSE).await,
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
 }
 
 type Fields = HashMap<String, String>;

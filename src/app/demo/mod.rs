@@ -6,8 +6,10 @@
 
 mod certificates;
 mod folder;
+mod host;
 mod idp;
 mod origin;
+mod services;
 mod stage;
 mod tries;
 mod websocket;
@@ -21,7 +23,12 @@ use std::{
 use socket2::{Domain, Socket, Type};
 
 pub use self::tries::Try;
-use self::{folder::Folder, idp::Idp, origin::Origin, stage::Stage};
+use self::{
+    folder::Folder,
+    host::{Host, Speaks},
+    idp::Idp,
+    origin::Origin,
+};
 use super::{Gateway, Source};
 use crate::{
     auth::{Wish, hash_password, make_key},
@@ -33,7 +40,12 @@ use crate::{
 /// The configuration, with addresses that `written` replaces by those that there are.
 const CONFIG: &str = include_str!("demo.toml");
 const POLICIES: &str = include_str!("policies.cedar");
-const SHOP: &str = include_str!("../../../config/shop.yaml");
+/// Files of APIs, beside the configuration.
+const APIS: [(&str, &str); 3] = [
+    ("shop.yaml", include_str!("../../../config/shop.yaml")),
+    ("bank.wsdl", include_str!("../../../config/bank.wsdl")),
+    ("greeter.proto", include_str!("../../../config/greeter.proto")),
+];
 
 /// Where it listens unless it is told or another process does.
 const CLEAR: &str = "127.0.0.1:8080";
@@ -45,6 +57,8 @@ const DAWN: &str = "127.0.0.1:3001";
 const DUSK: &str = "127.0.0.1:3002";
 const IDP: &str = "127.0.0.1:3003";
 const STAGE: &str = "127.0.0.1:3004";
+const BANK: &str = "127.0.0.1:3005";
+const GREETER: &str = "127.0.0.1:3006";
 const FOLDER: &str = "/tmp/janua-demo";
 
 /// What stands there for the keys' digests and the password's hash.
@@ -123,7 +137,7 @@ pub struct Demo {
     file: PathBuf,
     folder: Folder,
     secrets: Secrets,
-    _stage: Stage,
+    _hosts: [Host; 3],
     _idp: Idp,
 }
 
@@ -143,11 +157,12 @@ impl Demo {
         let dawn = Origin::start("dawn").map_err(StartError::Origin)?;
         let dusk = Origin::start("dusk").map_err(StartError::Origin)?;
         let [at_dawn, at_dusk] = [&dawn, &dusk].map(|origin| origin.address.to_string());
-        let stage = Stage::start([dawn, dusk].into()).await.map_err(StartError::Origin)?;
+        let hosts = hosts([dawn, dusk]).await.map_err(StartError::Origin)?;
+        let [at_stage, at_bank, at_greeter] = hosts.each_ref().map(|host| host.address.to_string());
         let folder = Folder::new().map_err(StartError::Folder)?;
         let idp = Idp::start().await.map_err(StartError::Origin)?;
         certificates::make(folder.path()).map_err(StartError::Secrets)?;
-        for (name, text) in [("policies.cedar", POLICIES), ("shop.yaml", SHOP)] {
+        for (name, text) in [("policies.cedar", POLICIES)].into_iter().chain(APIS) {
             fs::write(folder.path().join(name), text).map_err(StartError::Folder)?;
         }
         let token = idp.token().map_err(StartError::Secrets)?;
@@ -160,7 +175,9 @@ impl Demo {
             (DAWN, at_dawn),
             (DUSK, at_dusk),
             (IDP, idp.address.to_string()),
-            (STAGE, stage.address.to_string()),
+            (STAGE, at_stage),
+            (BANK, at_bank),
+            (GREETER, at_greeter),
             (FOLDER, quoted(folder.path())),
             (ADMIN, secrets.admin.1.clone()),
             (USER, secrets.user.1.clone()),
@@ -169,7 +186,7 @@ impl Demo {
         fs::write(&file, text).map_err(StartError::Folder)?;
         let gateway = Gateway::start(Source::File(file.clone()), Passed::default(), log).await;
         let gateway = gateway.map_err(StartError::Gateway)?;
-        Ok(Self { gateway, addresses, file, folder, secrets, _stage: stage, _idp: idp })
+        Ok(Self { gateway, addresses, file, folder, secrets, _hosts: hosts, _idp: idp })
     }
 
     /// The gateway.
@@ -209,6 +226,13 @@ impl fmt::Display for Demo {
         writeln!(f, "${{EDITOR:-vi}} {file} && kill -HUP {process}")?;
         writeln!(f, "\nCtrl-C ends it. Here is its access log:")
     }
+}
+
+/// Those who play a part beside the origins: the stage hand, the bank, and somebody who greets.
+async fn hosts(origins: [Origin; 2]) -> io::Result<[Host; 3]> {
+    let bank = Host::start(Speaks::Http1, Host::place().await?, services::bank)?;
+    let greeter = Host::start(Speaks::Http2, Host::place().await?, services::greeter)?;
+    Ok([stage::start(origins.into()).await?, bank, greeter])
 }
 
 /// Where to listen, in clear, by TLS, and by TLS with clients' certificates: where it was told, or the
@@ -290,10 +314,11 @@ mod tests {
 
     #[test]
     fn all_places_are_in_the_configuration() {
-        let places = [CLEAR, TLS, CERTIFIED, DAWN, DUSK, IDP, STAGE, FOLDER, ADMIN, USER, HASH];
-        let text = written(&places.map(|place| (place, "HERE".into())));
+        let addresses = [CLEAR, TLS, CERTIFIED, DAWN, DUSK, IDP, STAGE, BANK, GREETER];
+        let places = addresses.into_iter().chain([FOLDER, ADMIN, USER, HASH]);
+        let text = written(&places.map(|place| (place, "HERE".into())).collect::<Vec<_>>());
         assert!(!text.contains("127.0.0.1") && !text.contains("/tmp"), "{text}");
-        assert_eq!(text.matches("HERE").count(), 23, "{text}");
+        assert_eq!(text.matches("HERE").count(), 27, "{text}");
     }
 
     #[test]

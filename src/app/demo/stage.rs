@@ -3,50 +3,23 @@
 //!
 //! In: `/_demo/kill/2`, `/_demo/start/2`; the first origin is 1. Out: a line that says what happened.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc};
+use std::{future::ready, io, sync::Arc};
 
 use http::{Request, Response, StatusCode};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, task::JoinSet};
-use tokio_util::task::AbortOnDropHandle;
+use hyper::body::Incoming;
 
-use super::origin::Origin;
-
-/// A stage hand that works until it is dropped.
-#[derive(Debug)]
-pub(super) struct Stage {
-    pub(super) address: SocketAddr,
-    _serving: AbortOnDropHandle<()>,
-}
+use super::{
+    host::{Host, Speaks},
+    origin::Origin,
+};
 
 type Origins = Arc<[Origin; 2]>;
 
-impl Stage {
-    /// Starts one for these origins.
-    pub(super) async fn start(origins: Origins) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let serving = AbortOnDropHandle::new(tokio::spawn(serve(listener, origins)));
-        Ok(Self { address, _serving: serving })
-    }
-}
-
-async fn serve(listener: TcpListener, origins: Origins) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let origins = origins.clone();
-        connections.spawn(async move {
-            let service = service_fn(|request| {
-                let answer = answer(&origins, &request);
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // A gateway that closes a connection does what it may.
-            let _ = connection.await;
-        });
-        while connections.try_join_next().is_some() {}
-    }
+/// Starts one for these origins.
+pub(super) async fn start(origins: Origins) -> io::Result<Host> {
+    Host::start(Speaks::Http1, Host::place().await?, move |request| {
+        ready(answer(&origins, &request))
+    })
 }
 
 fn answer(origins: &Origins, request: &Request<Incoming>) -> Response<String> {
