@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{
     multipart,
-    parameter::{put, taken_apart},
+    parameter::{add, taken_apart},
     schema::Schema,
-    shape::{Field, Shape},
+    shape::{Kinds, Shape},
 };
 use crate::{
     message::{Part, Violation, Violations, essence, form_text, is_plain, parse_json},
@@ -160,11 +160,6 @@ impl Content {
     }
 }
 
-fn field_of(shape: &Shape, name: &str) -> Field {
-    let known = shape.properties.as_ref().and_then(|fields| fields.get(name));
-    known.copied().unwrap_or_default()
-}
-
 /// An object of a form's fields.
 fn read_form(body: &[u8], shape: &Shape) -> Result<Value, String> {
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8")?;
@@ -196,15 +191,15 @@ fn place(
     shape: &Shape,
     text: &str,
 ) -> Result<(), String> {
-    let field = field_of(shape, name);
-    if field.nested
-        && let Ok(value) = parse_json(text.as_bytes(), crate::message::DEPTH)
-    {
-        object.insert(name.to_owned(), value);
-        return Ok(());
-    }
-    put(object, name, field.kinds, field.items, text)
-        .map_err(|what| format!("a field of it {what}"))
+    let field = shape.property(name);
+    let kinds = field.items.unwrap_or(field.kinds);
+    // What no text stands for is told as JSON.
+    let json = match field.nested || kinds == Kinds::default() {
+        true => parse_json(text.as_bytes(), crate::message::DEPTH).ok(),
+        false => None,
+    };
+    let value = json.unwrap_or_else(|| kinds.read(text));
+    add(object, name, field, value).map_err(|what| format!("a field of it {what}"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     schema::Schema,
-    shape::{Kinds, Shape},
+    shape::{Field, Shape},
 };
 use crate::message::{Part, Violation, Violations, form_text, pairs, parse_json};
 
@@ -118,10 +118,7 @@ impl Parameter {
     }
 
     fn of_path(&self, raw: &str) -> Made {
-        let list = |raw: &str, comma: char| -> Result<Vec<String>, &'static str> {
-            let texts = raw.split(comma).map(|text| path_text(text).map(Cow::into_owned));
-            texts.collect::<Option<_>>().ok_or(NOT_TEXT)
-        };
+        let list = |raw: &str, comma: char| self.taken_apart(raw.split(comma), path_text);
         match self.style {
             Style::Json => json(&path_text(raw).ok_or(NOT_TEXT)?),
             Style::Label => {
@@ -154,7 +151,8 @@ impl Parameter {
         match self.style {
             Style::Json => json(raw),
             _ if self.shape.items.is_some() || self.shape.properties.is_some() => {
-                self.compose(raw.split(',').map(|text| text.trim().to_owned()).collect())
+                let own = |text| Some(Cow::Borrowed(text));
+                self.compose(self.taken_apart(raw.split(',').map(str::trim), own)?)
             }
             _ => Ok(Some(self.shape.kinds.read(raw))),
         }
@@ -170,7 +168,7 @@ impl Parameter {
                 for (name, raw) in pairs {
                     let Some(field) = fields.get(&**name) else { continue };
                     let value = text(raw)?;
-                    put(&mut object, name, field.kinds, field.items, &value)?;
+                    put(&mut object, name, *field, &value)?;
                 }
                 return Ok((!object.is_empty()).then_some(Value::Object(object)));
             }
@@ -203,62 +201,87 @@ impl Parameter {
 
     /// `name[property]=value`.
     fn deep(&self, pairs: &Pairs<'_>) -> Made {
-        let none = Default::default();
-        let fields = self.shape.properties.as_ref().unwrap_or(&none);
         let mut object = Map::new();
         for (name, raw) in pairs {
             let inner = name.strip_prefix(&*self.name).and_then(|rest| rest.strip_prefix('['));
             let Some(inner) = inner else { continue };
             let property = inner.strip_suffix(']').filter(|inner| !inner.contains(['[', ']']));
             let property = property.ok_or("is not written as `name[property]=value`")?;
-            let field = fields.get(property).copied();
-            let field = field.unwrap_or_default();
-            put(&mut object, property, field.kinds, field.items, &form_text(raw).ok_or(NOT_TEXT)?)?;
+            let field = self.shape.property(property);
+            put(&mut object, property, field, &form_text(raw).ok_or(NOT_TEXT)?)?;
         }
         Ok((!object.is_empty()).then_some(Value::Object(object)))
     }
 
+    /// The texts of its parts; of an object's, name and value by turns.
+    fn taken_apart<'r>(
+        &self,
+        parts: impl Iterator<Item = &'r str>,
+        text: impl Fn(&'r str) -> Option<Cow<'r, str>>,
+    ) -> Result<Vec<String>, &'static str> {
+        let pairs = self.explode && self.shape.items.is_none() && self.shape.properties.is_some();
+        let mut texts = Vec::new();
+        for part in parts {
+            let (name, value) = match part.split_once('=').filter(|_| pairs) {
+                Some((name, value)) => (name, Some(value)),
+                None if pairs && !part.is_empty() => return Err("is not written as `name=value`"),
+                None => (part, None),
+            };
+            for part in [Some(name), value].into_iter().flatten() {
+                texts.push(text(part).ok_or(NOT_TEXT)?.into_owned());
+            }
+        }
+        Ok(texts)
+    }
+
     /// A value of its parts: a list, an object, or the one that there is.
-    fn compose(&self, texts: Vec<String>) -> Made {
+    fn compose(&self, mut texts: Vec<String>) -> Made {
+        // Nothing at all is a list or an object with nothing in it, unless each item names the parameter.
+        let named = self.explode && matches!(self.style, Style::Form | Style::Matrix);
+        if !named && texts.len() == 1 && texts[0].is_empty() {
+            texts.clear();
+        }
         if let Some(items) = self.shape.items {
             return Ok(Some(texts.iter().map(|text| items.read(text)).collect()));
         }
-        let Some(fields) = &self.shape.properties else {
+        if self.shape.properties.is_none() {
             // A comma in what is no list belongs to it.
             return Ok(Some(self.shape.kinds.read(&texts.join(","))));
-        };
+        }
         let mut object = Map::new();
         let mut texts = texts.into_iter();
-        while let Some(text) = texts.next() {
-            let (name, value) = match (self.explode, text.split_once('=')) {
-                (true, Some((name, value))) => (name.to_owned(), value.to_owned()),
-                (true, None) => return Err("is not written as `name=value`"),
-                (false, _) => (text, texts.next().ok_or("has a name without a value")?),
-            };
-            let kinds = fields.get(&name).map(|field| field.kinds).unwrap_or_default();
-            put(&mut object, &name, kinds, None, &value)?;
+        while let Some(name) = texts.next() {
+            let value = texts.next().ok_or("has a name without a value")?;
+            let field = self.shape.property(&name);
+            put(&mut object, &name, Field { items: None, free: false, ..field }, &value)?;
         }
         Ok(Some(Value::Object(object)))
     }
 }
 
 /// Puts a property's text into an object: what is a list may come several times.
-pub(super) fn put(
+fn put(
     object: &mut Map<String, Value>,
     name: &str,
-    kinds: Kinds,
-    items: Option<Kinds>,
+    field: Field,
     text: &str,
 ) -> Result<(), &'static str> {
-    match (items, object.get_mut(name)) {
-        (Some(items), Some(Value::Array(list))) => list.push(items.read(text)),
-        (Some(items), _) => {
-            object.insert(name.to_owned(), Value::Array(vec![items.read(text)]));
-        }
-        (None, Some(_)) => return Err(TWICE),
-        (None, None) => {
-            object.insert(name.to_owned(), kinds.read(text));
-        }
+    add(object, name, field, field.items.unwrap_or(field.kinds).read(text))
+}
+
+/// Adds a property to an object, or an item to the list that it is.
+pub(super) fn add(
+    object: &mut Map<String, Value>,
+    name: &str,
+    field: Field,
+    value: Value,
+) -> Result<(), &'static str> {
+    match object.get_mut(name) {
+        None if field.items.is_some() => drop(object.insert(name.to_owned(), vec![value].into())),
+        None => drop(object.insert(name.to_owned(), value)),
+        Some(Value::Array(list)) if field.items.is_some() || field.free => list.push(value),
+        Some(first) if field.free => *first = vec![first.take(), value].into(),
+        Some(_) => return Err(TWICE),
     }
     Ok(())
 }

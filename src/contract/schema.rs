@@ -1,6 +1,6 @@
 //! A schema, compiled: values are held to it, and what they violate is said without telling them.
 
-use jsonschema::{Draft, PatternOptions, Registry, Validator};
+use jsonschema::{Draft, PatternOptions, Registry, ValidationError, Validator};
 use serde_json::Value;
 
 use super::{
@@ -12,6 +12,10 @@ use crate::message::{Part, Violation, Violations};
 /// Bytes that a compiled regular expression may take.
 const PATTERN_SIZE: usize = 1 << 20;
 
+/// Values within a value up to which all that is wrong with it is told: the library puts all of it together
+/// before it tells any. Of a larger one it is what is found first.
+const TOLD_WHOLE: usize = 10_000;
+
 /// A schema.
 #[derive(Debug)]
 pub(super) struct Schema(Validator);
@@ -22,11 +26,26 @@ impl Schema {
         if self.0.is_valid(value) {
             return;
         }
-        for error in self.0.iter_errors(value) {
+        let mut say = |error: ValidationError<'_>| {
             let says = error.masked_with("it").to_string();
             let pointer = error.instance_path().to_string();
             wrong.push(Violation { part, name: name.to_owned(), pointer, says });
+        };
+        match is_larger(value, &mut { TOLD_WHOLE }) {
+            true => self.0.validate(value).err().into_iter().for_each(say),
+            false => self.0.iter_errors(value).for_each(&mut say),
         }
+    }
+}
+
+/// Whether there are more values in one than are left.
+fn is_larger(value: &Value, left: &mut usize) -> bool {
+    let Some(less) = left.checked_sub(1) else { return true };
+    *left = less;
+    match value {
+        Value::Array(items) => items.iter().any(|item| is_larger(item, left)),
+        Value::Object(members) => members.values().any(|member| is_larger(member, left)),
+        _ => false,
     }
 }
 
@@ -122,6 +141,15 @@ mod tests {
             assert!(said.iter().any(|says| says.starts_with(place)), "{place}: {said:?}");
         }
         assert_eq!(said.len(), 5);
+    }
+
+    #[test]
+    fn of_a_value_that_is_very_large_only_what_is_found_first_is_said() {
+        let id = "0190a7a2-6f0f-7000-8000-000000000001";
+        let lines = |many: usize| json!({ "id": id, "lines": vec!["x"; many] });
+        assert_eq!(wrong(&lines(9)).len(), 9);
+        assert!(wrong(&lines(TOLD_WHOLE - 3)).len() > 1);
+        assert_eq!(wrong(&lines(TOLD_WHOLE)).len(), 1);
     }
 
     #[test]

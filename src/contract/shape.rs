@@ -29,15 +29,29 @@ pub(super) struct Shape {
     pub(super) items: Option<Kinds>,
     /// Of the properties by name, if it takes an object; a list is one if it has items.
     pub(super) properties: Option<BTreeMap<String, Field>>,
+    /// Of properties by any other name.
+    pub(super) rest: Option<Field>,
 }
 
 /// A property of an object.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Field {
     pub(super) kinds: Kinds,
     pub(super) items: Option<Kinds>,
     /// Whether it is an object itself, which a form tells as JSON.
     pub(super) nested: bool,
+    /// Whether it may be anything: text, or a list of that where it is there several times.
+    pub(super) free: bool,
+}
+
+impl Field {
+    /// What nobody says anything of.
+    const FREE: Self = Self {
+        kinds: Kinds { text: true, number: false, boolean: false, null: false },
+        items: None,
+        nested: false,
+        free: true,
+    };
 }
 
 impl Kinds {
@@ -77,7 +91,17 @@ impl Shape {
 
     /// As a property of an object.
     fn field(self) -> Field {
-        Field { kinds: self.kinds, items: self.items, nested: self.properties.is_some() }
+        let nested = self.properties.is_some();
+        if self.kinds == Kinds::default() && self.items.is_none() && !nested {
+            return Field::FREE;
+        }
+        Field { kinds: self.kinds, items: self.items, nested, free: false }
+    }
+
+    /// Of the property of this name.
+    pub(super) fn property(&self, name: &str) -> Field {
+        let known = self.properties.as_ref().and_then(|fields| fields.get(name)).copied();
+        known.or(self.rest).unwrap_or(Field::FREE)
     }
 
     fn learn(&mut self, document: &Document, schema: &Value, depth: u8) {
@@ -103,6 +127,12 @@ impl Shape {
             let mut inner = Self::default();
             inner.learn(document, items, depth);
             self.items = Some(inner.kinds);
+        }
+        let rest = ["additionalProperties", "unevaluatedProperties"];
+        if let Some(rest @ Value::Object(_)) = rest.iter().find_map(|key| schema.get(key)) {
+            let mut inner = Self::default();
+            inner.learn(document, rest, depth);
+            self.rest = Some(inner.field());
         }
         if let (Some(fields), Some(Value::Object(written))) =
             (&mut self.properties, schema.get("properties"))

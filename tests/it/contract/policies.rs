@@ -10,7 +10,14 @@ async fn each_operation_is_a_route_and_nothing_else_is() {
     let names: Vec<_> = world.routes.targets().iter().map(|route| &*route.name).collect();
     assert_eq!(
         names,
-        ["shop/listOrders", "shop/addOrder", "shop/getOrder", "shop/dropOrder", "shop/styles"]
+        [
+            "shop/listOrders",
+            "shop/addOrder",
+            "shop/getOrder",
+            "shop/dropOrder",
+            "shop/styles",
+            "shop/exploded"
+        ]
     );
     janua.get("/v1/other").await.assert_refused(404, "no_route", "no operation");
     janua.get("/orders").await.assert_refused(404, "no_route", "the server's path is missing");

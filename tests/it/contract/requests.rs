@@ -38,6 +38,9 @@ const PARAMETERS: &[(&str, &str, &[&str])] = &[
     ("/v1/orders?filter[paid]=yes", "", &["query filter /paid: it is not of type"]),
     ("/v1/orders?filter[more]=1", "", &["query filter: Additional properties"]),
     ("/v1/orders?filter[a][b]=1", "", &["query filter: is not written as"]),
+    ("/v1/orders?ids=&piped=&spaced=", "X-Ids: ", &[]),
+    ("/v1/orders?counts[a]=1&counts[b]=-2", "", &[]),
+    ("/v1/orders?counts[a]=1&counts[b]=x", "", &["query counts /b: it is not of type"]),
     ("/v1/orders?json={%22a%22:1}", "", &[]),
     ("/v1/orders?json={}", "", &["query json: \"a\" is a required property"]),
     ("/v1/orders?json={", "", &["query json: is not well-formed JSON"]),
@@ -69,6 +72,10 @@ const PARAMETERS: &[(&str, &str, &[&str])] = &[
     ("/v1/files/.5/;matrix=1;matrix=x/a,1", "", &["path matrix /1: it is not of type"]),
     ("/v1/files/.5/;matrix=1/a,x", "", &["path list /a: it is not of type"]),
     ("/v1/files/.5/;matrix=1/a", "", &["path list: has a name without a value"]),
+    ("/v1/exploded/;a=1;b=2/a=1,%C3%A4=2", "", &[]),
+    ("/v1/exploded/;a=1;b=x/a=1", "", &["path matrix /b: it is not of type"]),
+    ("/v1/exploded/;a=1;b/a=1", "", &["path matrix: is not written as `name=value`"]),
+    ("/v1/exploded/;a=1/a=1,b", "", &["path list: is not written as `name=value`"]),
 ];
 
 #[tokio::test]
@@ -96,6 +103,11 @@ async fn bodies_are_held_to_their_schemas() {
     };
     let parts = |parts: &[String]| format!("{}--X--\r\n", parts.concat());
     let file = part("scan", "; filename=\"a.png\"", "\u{0}\u{1}");
+    let more = part("more", "", "a");
+    let line = |price: &str| {
+        let json = "\r\nContent-Type: application/json";
+        part("lines", json, &format!("{{\"price\":{price}}}"))
+    };
     let deep = format!("{}1{}", "[".repeat(9), "]".repeat(9));
     let large = format!("{{\"id\":1,\"name\":\"a\",\"note\":\"{}\"}}", "x".repeat(3_000));
     for (kind, body, status, said) in [
@@ -132,6 +144,14 @@ async fn bodies_are_held_to_their_schemas() {
         (multipart, &*parts(&[part("id", "", "1"), file.clone()]), 200, &[]),
         (multipart, &*parts(&[part("id", "", "x"), file.clone()]), 422, &["body /id: it is not"]),
         (multipart, &*parts(&[part("id", "", "1")]), 422, &["body: \"scan\" is a required"]),
+        (multipart, &*parts(&[more.clone(), part("id", "", "1"), file.clone(), more]), 200, &[]),
+        (multipart, &*parts(&[part("id", "", "1"), file.clone(), line("1"), line("2")]), 200, &[]),
+        (
+            multipart,
+            &*parts(&[part("id", "", "1"), file.clone(), line("1"), line("0")]),
+            422,
+            &["body /lines/1/price: "],
+        ),
         (multipart, "--Y--", 400, &["body: it does not begin with its boundary"]),
         ("text/plain", "anything", 200, &[]),
         ("text/csv", "anything", 200, &[]),
