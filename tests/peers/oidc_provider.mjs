@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 console.info = console.warn = () => {};
-const entry = join(process.env.JANUA_PEERS, 'node_modules/oidc-provider/lib/index.js');
+const entry = join(process.argv[2], 'node_modules/oidc-provider/lib/index.js');
 const { Provider } = await import(pathToFileURL(entry));
 const server = createServer();
 await new Promise((listening) => server.listen(0, '127.0.0.1', listening));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Server, command, program, said, script};
+use super::{Server, command, said, script};
 use crate::support::{Janua, Message, Setup};
 
 /// The files of the service.
@@ -147,13 +147,12 @@ async fn a_browsers_client_calls_by_grpc_web() {
     let upstream = format!("[upstream.greeter]\nendpoints = \"{url}\"\nprotocol = \"h2\"\n");
     let route = "[[route]]\ntranslate = \"grpc-web\"\nto = \"greeter\"\n";
     let janua = Setup::new(format!("{upstream}{route}")).start().await;
-    let peers = std::env::var("JANUA_PEERS").unwrap_or_else(|_| "target/peers".into());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let set = janua.path("greeter.pb");
     said(script("greeter_types.py").arg(&set));
-    let mut client = command(program("node"));
-    client.arg(root.join("tests/peers/grpc_web_client.mjs")).arg(root.join(peers)).arg(&set);
-    said(client.arg(format!("http://{}", janua.address)));
+    let url = format!("http://{}", janua.address);
+    let said =
+        tokio::task::spawn_blocking(move || said(script("grpc_web_client.mjs").arg(set).arg(url)));
+    said.await.unwrap();
 }
 
 /// What `janua proto pull` says, and whether it went well.

@@ -2,14 +2,11 @@
 //! gateway, and at two that share their sessions.
 
 use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Command, Stdio},
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use super::{Doors, Server, alone, browser::Browser, program, store::Redis};
+use super::{Doors, Server, browser::Browser, store::Redis};
 use crate::support::Origin;
 
 /// How long a browser may take.
@@ -17,21 +14,6 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// The page, which logs out.
 const PAGE: &str = "<!doctype html><script>location = '/.janua/people/logout'</script>";
-
-fn provider() -> Server {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let peers = std::env::var_os("JANUA_PEERS");
-    let peers = peers.map_or_else(|| root.join("target/peers"), Into::into);
-    let at = peers.join("node_modules/oidc-provider");
-    assert!(at.exists(), "there is no `{}`: run tests/run, which installs it", at.display());
-    let mut node = Command::new(program("node"));
-    alone(&mut node);
-    node.arg(root.join("tests/peers/oidc_provider.mjs")).env("JANUA_PEERS", peers);
-    let mut child = node.stdout(Stdio::piped()).spawn().unwrap();
-    let mut port = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
-    Server { child, url: format!("http://127.0.0.1:{}", port.trim()) }
-}
 
 /// The first request for this path that a gateway logged.
 async fn logged(doors: &Doors, path: &str) -> serde_json::Value {
@@ -49,7 +31,7 @@ async fn logged(doors: &Doors, path: &str) -> serde_json::Value {
 
 #[tokio::test]
 async fn a_browser_that_logged_in_at_one_gateway_is_known_at_another_and_logs_out_there() {
-    let (provider, redis) = (provider(), Redis::start());
+    let (provider, redis) = (Server::start("oidc_provider.mjs"), Redis::start());
     // From the first gateway to the second, and from there to the logout.
     let second = Arc::new(OnceLock::<String>::new());
     let next = second.clone();
@@ -102,7 +84,7 @@ async fn a_browser_that_logged_in_at_one_gateway_is_known_at_another_and_logs_ou
 
 #[tokio::test]
 async fn a_browser_logs_in_and_out() {
-    let provider = provider();
+    let provider = Server::start("oidc_provider.mjs");
     let length = PAGE.len();
     let origin = Origin::answering(format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{PAGE}"

@@ -5,6 +5,7 @@
 
 mod browser;
 mod clients;
+mod contract;
 mod dns;
 mod files;
 mod forward;
@@ -58,16 +59,38 @@ fn command(program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// A script of `tests/peers`, by the Python that has what it imports.
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Where what `tests/run` installs of PyPI and npm is.
+fn peers() -> PathBuf {
+    let told = std::env::var_os("JANUA_PEERS").map(PathBuf::from);
+    told.map_or_else(|| Path::new(ROOT).join("target/peers"), |told| Path::new(ROOT).join(told))
+}
+
+/// A program that PyPI has.
+fn installed(name: &str) -> PathBuf {
+    let program = peers().join("bin").join(name);
+    let at = program.display();
+    assert!(program.exists(), "there is no `{at}`: run tests/run, which installs it");
+    program
+}
+
+/// A script of `tests/peers`, by the Python or the Node.js that has what it imports; one of Node.js is told
+/// first where that is.
 fn script(name: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let peers =
-        std::env::var_os("JANUA_PEERS").map_or_else(|| root.join("target/peers"), PathBuf::from);
-    let python = peers.join("bin/python");
-    let at = python.display();
-    assert!(python.exists(), "there is no `{at}`: run tests/run, which installs it");
-    let mut command = Command::new(python);
-    command.args(["-u", "-B"]).arg(root.join("tests/peers").join(name));
+    let file = Path::new(ROOT).join("tests/peers").join(name);
+    let mut command = match name.ends_with(".mjs") {
+        true => {
+            let mut command = Command::new(program("node"));
+            command.arg(file).arg(peers());
+            command
+        }
+        false => {
+            let mut command = Command::new(installed("python"));
+            command.args(["-u", "-B"]).arg(file);
+            command
+        }
+    };
     alone(&mut command);
     command
 }

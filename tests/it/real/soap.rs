@@ -100,9 +100,8 @@ async fn a_fault_of_a_server_is_a_problem() {
     }
 }
 
-/// An origin of JSON, called by a client that speaks SOAP and reads the door's own description.
-#[tokio::test]
-async fn a_client_of_soap_calls_an_origin_of_json() {
+/// An origin of JSON behind a door for clients that speak SOAP.
+async fn door() -> (Origin, Janua) {
     let origin = Origin::script(|mut peer| async move {
         while let Some(request) = peer.request().await {
             let (status, body) = match request.line.split(' ').nth(1).unwrap_or_default() {
@@ -129,8 +128,43 @@ async fn a_client_of_soap_calls_an_origin_of_json() {
         format!("[api.bank]\nwsdl = \"{wsdl}\"\nsoap = {{ door = \"/bank\" }}\n{operations}\n");
     let janua =
         Setup::new(format!("{api}[[route]]\napi = \"bank\"\nto = \"{url}\"\n")).start().await;
-    let door = format!("http://{}/bank", janua.address);
-    let told =
-        tokio::task::spawn_blocking(move || said(script("soap_door.py").arg(door))).await.unwrap();
-    assert_eq!(told, "10.5 EUR True\n7\nsoap:Client There is nobody\n");
+    (origin, janua)
+}
+
+/// Clients that read the door's own description: PyPI's `zeep` and npm's `soap`.
+#[tokio::test]
+async fn clients_of_soap_call_an_origin_of_json() {
+    for (client, expected) in [
+        ("soap_door.py", "10.5 EUR True\n7\nsoap:Client There is nobody\n"),
+        ("soap_door.mjs", "10.5 EUR true\n7\nsoap:Client There is nobody\n"),
+    ] {
+        let (_origin, janua) = door().await;
+        let url = format!("http://{}/bank", janua.address);
+        let told = tokio::task::spawn_blocking(move || said(script(client).arg(url)));
+        assert_eq!(told.await.unwrap(), expected, "{client}");
+    }
+}
+
+/// A server by npm's `soap`, which reads the description that Janua reads.
+#[tokio::test]
+async fn a_server_by_npm_is_called_with_json() {
+    let wsdl = concat!(env!("CARGO_MANIFEST_DIR"), "/config/bank.wsdl");
+    let server = Server::start_with("soap_server.mjs", &[wsdl]);
+    let api = format!(
+        "[api.bank]\nwsdl = \"{wsdl}\"\nanswers = \"enforce\"\nsoap = {{ faults = {{ InsufficientFunds = 409 }} }}\n\
+         operations = {{ GetBalance = {{ method = \"GET\", path = \"/accounts/{{account}}\" }} }}\n"
+    );
+    let route = format!("[[route]]\napi = \"bank\"\nto = \"{}\"\n", server.url);
+    let janua = Setup::new(api + &route).start().await;
+    let got = janua.client().await.get("/accounts/CH000001").await;
+    assert_eq!(got.text(), "{\"balance\":{\"@currency\":\"EUR\",\"#text\":120.50}}");
+    let transfer = |amount: f64| json!({"from": "CH000001", "to": "CH000002", "amount": {"@currency": "EUR", "#text": amount}, "note": ["<a>", "b"]});
+    let got = call(&janua, "/Transfer", &transfer(20.5)).await;
+    assert_eq!((got.status(), &*got.text()), (200, "{\"id\":2}"));
+    let got = call(&janua, "/Transfer", &transfer(120.5)).await;
+    let problem = parsed(&got);
+    assert_eq!(got.status(), 409, "{problem}");
+    assert_eq!(problem["detail"], "Not <that> much for CH000002");
+    let missing = json!({"@currency": "EUR", "#text": 20.5});
+    assert_eq!(problem["fault"]["InsufficientFunds"]["missing"], missing);
 }
