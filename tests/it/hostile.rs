@@ -1,0 +1,450 @@
+//! Bodies that are meant to hurt, at every parser that reads bodies of strangers: each is refused for its reason,
+//! none gets to an origin, and what it takes of memory is bounded.
+
+use std::{
+    fmt::Write as _,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
+use crate::support::{Daemon, Door, PATIENCE};
+
+/// Bytes of a body that is as large as may be.
+const FULL: usize = (1 << 20) - 64;
+
+/// What the process may take in memory for any of them, beyond what it has without.
+const MOST: u64 = 160 << 20;
+
+const CONFIG: &str = r#"
+[server]
+workers = 1
+
+[[listener]]
+address = "127.0.0.1:0"
+
+[admin]
+address = "127.0.0.1:0"
+
+[log]
+access = "off"
+
+# Nobody is there: whatever gets so far is a 502.
+[upstream.nobody]
+endpoints = ["http://127.0.0.1:9"]
+
+[upstream.greeter]
+endpoints = ["http://127.0.0.1:9"]
+protocol = "h2"
+
+[api.shop]
+openapi = "ROOT/fuzz/contract.yaml"
+[[route]]
+api = "shop"
+to = "nobody"
+
+[[route]]
+path = "/xml"
+translate = { origin = "json" }
+to = "nobody"
+
+[[route]]
+path = "/to-xml"
+translate = "xml"
+to = "nobody"
+
+[api.bank]
+wsdl = "ROOT/config/bank.wsdl"
+base-path = "/rest"
+[[route]]
+api = "bank"
+to = "nobody"
+
+[api.door]
+wsdl = "ROOT/config/bank.wsdl"
+soap = { door = "/soap" }
+base-path = "/behind"
+[[route]]
+api = "door"
+to = "nobody"
+
+[api.kinds]
+proto = "ROOT/fuzz/kinds.proto"
+unknown-query = "refuse"
+[[route]]
+api = "kinds"
+to = "greeter"
+
+[[route]]
+path = "/web"
+translate = "grpc-web"
+to = "greeter"
+"#;
+
+/// A request line without its version, the type of its body, the body, and what comes of it.
+type Row<'r> = (&'r str, &'r str, Vec<u8>, u16, &'r str);
+
+const JSON: &str = "application/json";
+const XML: &str = "application/xml";
+const FORM: &str = "application/x-www-form-urlencoded";
+const PARTS: &str = "multipart/form-data; boundary=X";
+
+/// As much of something as a body may have, between two ends.
+fn full(before: &str, again: &str, after: &str) -> Vec<u8> {
+    let times = (FULL - before.len() - after.len()) / again.len();
+    [before, &again.repeat(times), after].concat().into_bytes()
+}
+
+/// The same with a number in each.
+fn counted(before: &str, again: impl Fn(usize) -> String, after: &str) -> Vec<u8> {
+    let mut text = before.to_owned();
+    for number in 0.. {
+        let next = again(number);
+        if text.len() + next.len() + after.len() > FULL {
+            break;
+        }
+        text += &next;
+    }
+    (text + after).into_bytes()
+}
+
+fn json() -> Vec<Row<'static>> {
+    let post = "POST /json/1";
+    let member = |number: usize| format!("\"m{number}\":1,");
+    vec![
+        (post, JSON, full("", "[", ""), 400, "body.syntax"),
+        (post, JSON, full("", "{\"a\":", ""), 400, "body.syntax"),
+        (post, JSON, full("[", "[],", "0]"), 422, "contract.body"),
+        (post, JSON, full("[", "0,", "0]"), 422, "contract.body"),
+        (post, JSON, full("[", "{},", "0]"), 422, "contract.body"),
+        (post, JSON, full("{\"children\":[", "{},", "0]}"), 422, "contract.body"),
+        (post, JSON, full("{\"children\":[", "{\"name\":\"\"},", "0]}"), 422, "contract.body"),
+        (post, JSON, counted("{", member, "\"name\":\"a\"}"), 422, "contract.body"),
+        (post, JSON, full("{", "\"a\":1,", "\"a\":1}"), 400, "body.syntax"),
+        (post, JSON, full("{\"name\":\"", "<", "\"}"), 422, "contract.body"),
+        (post, JSON, full("{\"name\":\"", "\\u003c", "\"}"), 422, "contract.body"),
+        (post, JSON, full("{\"", "n", "\":1}"), 422, "contract.body"),
+        (post, JSON, full("{\"name\":\"a\",\"size\":1", "0", "}"), 400, "body.syntax"),
+        (post, JSON, full("{\"name\":\"a\",\"size\":0.", "1", "}"), 422, "contract.body"),
+        (post, JSON, b"{\"name\":\"a\",\"size\":1e999999999}".to_vec(), 400, "body.syntax"),
+        (post, JSON, full("{\"name\":\"", "a", ""), 400, "body.syntax"),
+        (post, JSON, full("", " ", ""), 400, "body.syntax"),
+        (post, JSON, full("{\"name\":\"a\"}", " ", "x"), 400, "body.syntax"),
+        (post, JSON, b"{\"name\":\"\\ud800\"}".to_vec(), 400, "body.syntax"),
+        (post, JSON, b"{\"name\":\"\xff\"}".to_vec(), 400, "body.syntax"),
+        (post, JSON, b"{\"name\":\"\0\"}".to_vec(), 400, "body.syntax"),
+        (post, JSON, b"\xef\xbb\xbf{\"name\":\"a\"}".to_vec(), 400, "body.syntax"),
+        (post, JSON, b"\xff\xfe{\0}\0".to_vec(), 400, "body.syntax"),
+        (post, JSON, b"{\"name\":\"a\",}".to_vec(), 400, "body.syntax"),
+        (post, JSON, b"{\"name\":NaN}".to_vec(), 400, "body.syntax"),
+        (post, JSON, b"{'name':'a'}".to_vec(), 400, "body.syntax"),
+        (post, JSON, vec![b'['; FULL + 200], 413, "request.body_too_large"),
+        (post, "application/xml", b"<a/>".to_vec(), 415, "body.type"),
+        (post, "application/json; charset=utf-16", b"{\0}\0".to_vec(), 400, "body.syntax"),
+    ]
+}
+
+fn forms() -> Vec<Row<'static>> {
+    let post = "POST /forms";
+    let field = |number: usize| format!("f{number}=1&");
+    let part = |number: usize| {
+        format!("--X\r\nContent-Disposition: form-data; name=\"p{number}\"\r\n\r\n1\r\n")
+    };
+    let begun = "--X\r\nContent-Disposition: form-data; name=\"file\"";
+    vec![
+        (post, FORM, counted("", field, "a=1"), 400, "body.syntax"),
+        (post, FORM, full("", "a=1&", "a=1"), 400, "body.syntax"),
+        (post, FORM, full("", "&", ""), 422, "contract.body"),
+        (post, FORM, full("", "a", "=1"), 422, "contract.body"),
+        (post, FORM, full("a=", "%31", ""), 422, "contract.body"),
+        (post, FORM, full("a=", "1", ""), 422, "contract.body"),
+        (post, FORM, b"a=%ff".to_vec(), 400, "body.syntax"),
+        (post, FORM, b"a=1&a=2".to_vec(), 400, "body.syntax"),
+        (post, FORM, b"a=1\xff".to_vec(), 400, "body.syntax"),
+        (post, PARTS, counted("", part, "--X--\r\n"), 400, "body.syntax"),
+        (post, PARTS, full(begun, "; x=\"1\"", "\r\n\r\n1\r\n--X--\r\n"), 400, "body.syntax"),
+        (
+            post,
+            PARTS,
+            full(&format!("{begun}\r\n"), "A: b\r\n", "\r\n1\r\n--X--\r\n"),
+            400,
+            "body.syntax",
+        ),
+        (post, PARTS, full(&format!("{begun}\r\n\r\n"), "\r\n--", ""), 400, "body.syntax"),
+        (post, PARTS, full("", "--X\r\n", ""), 400, "body.syntax"),
+        (post, PARTS, b"--X\r\n\r\n1\r\n--X--\r\n".to_vec(), 400, "body.syntax"),
+        (post, PARTS, format!("{begun}\r\n\r\n1\r\n--X").into_bytes(), 400, "body.syntax"),
+        (post, "multipart/form-data", b"--X--\r\n".to_vec(), 400, "body.syntax"),
+        (post, "multipart/form-data; boundary=\"\"", b"----\r\n".to_vec(), 400, "body.syntax"),
+        (
+            post,
+            "multipart/form-data; boundary=X; boundary=Y",
+            b"--X--".to_vec(),
+            400,
+            "body.syntax",
+        ),
+    ]
+}
+
+fn queries() -> Vec<Row<'static>> {
+    let none = Vec::new;
+    vec![
+        ("GET /label/.1,x", "", none(), 400, "contract.parameter"),
+        ("GET /label/", "", none(), 404, "no_route"),
+        ("GET /label/.%ff", "", none(), 400, "contract.parameter"),
+        ("GET /matrix/;a", "", none(), 400, "contract.parameter"),
+        ("GET /matrix/;a=1;a=2", "", none(), 400, "contract.parameter"),
+        ("POST /json/0", JSON, b"{\"name\":\"a\"}".to_vec(), 400, "contract.parameter"),
+        (
+            "POST /json/1?list=1&list=2",
+            JSON,
+            b"{\"name\":\"a\"}".to_vec(),
+            400,
+            "contract.parameter",
+        ),
+        (
+            "POST /json/1?deep[a][b]=1",
+            JSON,
+            b"{\"name\":\"a\"}".to_vec(),
+            400,
+            "contract.parameter",
+        ),
+        (
+            "POST /json/1?free=[[[[[[[[[[[[[[[[[[[[",
+            JSON,
+            b"{\"name\":\"a\"}".to_vec(),
+            400,
+            "contract.parameter",
+        ),
+        (
+            "POST /json/1?free=%7B%22name%22:%22a%22,%22name%22:%22b%22%7D",
+            JSON,
+            b"{\"name\":\"a\"}".to_vec(),
+            400,
+            "contract.parameter",
+        ),
+        ("GET /parts/a/2147483648", "", none(), 400, "contract.parameter"),
+        ("GET /parts/a/1?by_name.x=1", "", none(), 400, "contract.parameter"),
+        (
+            "GET /parts/a/1?kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.kinds.bool=true",
+            "",
+            none(),
+            400,
+            "contract.parameter",
+        ),
+        ("GET /parts/a/1?time=yesterday", "", none(), 400, "contract.parameter"),
+        ("GET /rest/accounts?account=nobody", "", none(), 404, "no_route"),
+    ]
+}
+
+fn xml() -> Vec<Row<'static>> {
+    let post = "POST /xml";
+    let laughs = |number: usize| format!("<!ENTITY l{} \"&l{number};&l{number};\">", number + 1);
+    let attribute = |number: usize| format!(" a{number}=\"1\"");
+    let declared = |number: usize| format!(" xmlns:p{number}=\"u{number}\"");
+    let nested = |number: usize| format!("<a xmlns:p{number}=\"u\">");
+    let entity = "<!DOCTYPE a [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><a>&e;</a>";
+    vec![
+        (
+            post,
+            XML,
+            counted("<!DOCTYPE a [<!ENTITY l0 \"ha\">", laughs, "]><a>&l9;</a>"),
+            400,
+            "body.syntax",
+        ),
+        (post, XML, entity.into(), 400, "body.syntax"),
+        (
+            post,
+            XML,
+            b"<!DOCTYPE a SYSTEM \"http://127.0.0.1/a.dtd\"><a/>".to_vec(),
+            400,
+            "body.syntax",
+        ),
+        (post, XML, b"<a>&e;</a>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<a>&#0;</a>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<a>&#x110000;</a>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<a>&#99999999999;</a>".to_vec(), 400, "body.syntax"),
+        (post, XML, full("<a>", "&amp;", "&</a>"), 400, "body.syntax"),
+        (post, XML, full("", "<a>", ""), 400, "body.syntax"),
+        (post, XML, full("<r>", "<a/>", "</r>"), 400, "body.syntax"),
+        (post, XML, counted("<a", attribute, "/>"), 400, "body.syntax"),
+        (post, XML, counted("<a", declared, "/>"), 400, "body.syntax"),
+        (post, XML, counted("", nested, ""), 400, "body.syntax"),
+        (post, XML, full("<", "n", "/>"), 400, "body.syntax"),
+        (post, XML, full("<a ", "n", "=\"1\"/>"), 400, "body.syntax"),
+        (post, XML, full("<a>", "<!-- -->", ""), 400, "body.syntax"),
+        (post, XML, full("<a><!--", "-", "--></a>"), 400, "body.syntax"),
+        (post, XML, full("<a><![CDATA[", "]]", ""), 400, "body.syntax"),
+        (post, XML, full("<a>", "]]>", "</a>"), 400, "body.syntax"),
+        (post, XML, full("<a b=\"", "<", "\"/>"), 400, "body.syntax"),
+        (post, XML, full("<a b='", "'", ""), 400, "body.syntax"),
+        (post, XML, full("<?x ", "y ", "?><a/>"), 400, "body.syntax"),
+        (post, XML, b"<a x=\"1\" x=\"2\"/>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<p:a/>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<a xmlns:xml=\"u\"/>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<a></b>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<a/><b/>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<a/>text".to_vec(), 400, "body.syntax"),
+        (post, XML, b"\xff\xfe<\0a\0/\0>\0".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<?xml version=\"1.0\" encoding=\"UTF-7\"?><a/>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<a>\x01</a>".to_vec(), 400, "body.syntax"),
+        (post, XML, b"<a>\xff</a>".to_vec(), 400, "body.syntax"),
+        (post, "application/xml; charset=utf-16", b"<a/>".to_vec(), 415, "body.type"),
+        ("POST /to-xml", JSON, b"{\"a b\":1}".to_vec(), 422, "translate.request"),
+        ("POST /to-xml", JSON, b"{\"a\":\"\\u0001\"}".to_vec(), 422, "translate.request"),
+        ("POST /to-xml", JSON, b"{\"a\":[[1]]}".to_vec(), 422, "translate.request"),
+        ("POST /to-xml", JSON, b"{\"a\":1,\"b\":2}".to_vec(), 422, "translate.request"),
+        ("POST /to-xml", JSON, b"{\"a\":{\"@xmlns:p\":\"\"}}".to_vec(), 422, "translate.request"),
+        ("POST /to-xml", JSON, full("", "{\"a\":", ""), 400, "body.syntax"),
+    ]
+}
+
+fn soap() -> Vec<Row<'static>> {
+    const OPEN: &str = "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>";
+    const CLOSE: &str = "</s:Body></s:Envelope>";
+    let (post, text) = ("POST /soap", "text/xml");
+    let within = |inside: &str| format!("{OPEN}{inside}{CLOSE}").into_bytes();
+    let call = "<b:GetBalance xmlns:b=\"urn:example:bank\">";
+    let transfer = "POST /rest/Transfer";
+    let paid = |amount: &str| {
+        format!("{{\"from\":\"CH000001\",\"to\":\"CH000002\",\"amount\":{amount}}}").into_bytes()
+    };
+    let notes = "{\"from\":\"CH000001\",\"to\":\"CH000002\",\"amount\":1,\"note\":[";
+    vec![
+        (post, text, full(OPEN, "<a>", ""), 500, "body.syntax"),
+        (post, text, within("<x/>"), 500, "body.syntax"),
+        (post, text, within(""), 500, "body.syntax"),
+        (post, text, b"<a/>".to_vec(), 500, "body.syntax"),
+        (
+            post,
+            text,
+            within(&format!("{call}<b:account>{}</b:account></b:GetBalance>", "<c/>".repeat(9))),
+            500,
+            "body.syntax",
+        ),
+        (
+            post,
+            text,
+            full(
+                &format!("{OPEN}{call}<b:account>"),
+                "<c/>",
+                &format!("</b:account></b:GetBalance>{CLOSE}"),
+            ),
+            500,
+            "body.syntax",
+        ),
+        (post, text, full("<!DOCTYPE a [", " ", "]><a/>"), 500, "body.syntax"),
+        (post, JSON, b"{}".to_vec(), 500, "body.syntax"),
+        (transfer, JSON, paid("1"), 422, "contract.body"),
+        (transfer, JSON, paid("{\"@currency\":\"EUR\",\"#text\":\"much\"}"), 422, "contract.body"),
+        (
+            transfer,
+            JSON,
+            paid("{\"@currency\":\"EUR\",\"#text\":1,\"@more\":1}"),
+            422,
+            "contract.body",
+        ),
+        (transfer, JSON, paid("{\"@currency\":\"\\u0001\",\"#text\":1}"), 422, "translate.request"),
+        (
+            transfer,
+            JSON,
+            paid("{\"@currency\":\"EUR\",\"#text\":1},\"note\":[[1]]"),
+            422,
+            "contract.body",
+        ),
+        (transfer, JSON, full(notes, "1,", "1]}"), 422, "contract.body"),
+        (transfer, JSON, full("", "[", ""), 400, "body.syntax"),
+        ("GET /rest/GetBalance", "", Vec::new(), 405, "method_not_allowed"),
+    ]
+}
+
+fn grpc() -> Vec<Row<'static>> {
+    let post = "POST /fuzz.Fuzz/Whole";
+    let entry = |number: usize| format!("\"{number}\":\"\",");
+    let any = "{\"@type\":\"type.googleapis.com/google.protobuf.Any\",\"value\":";
+    vec![
+        (post, JSON, full("", "{\"kinds\":", ""), 400, "body.syntax"),
+        (post, JSON, full("{\"more\":[", "{},", "1]}"), 422, "contract.body"),
+        (post, JSON, full("{\"more\":[", "{\"x\":1},", "{}]}"), 422, "contract.body"),
+        (post, JSON, counted("{\"byNumber\":{", entry, "\"x\":\"\"}}"), 422, "contract.body"),
+        (post, JSON, full("{\"bytes\":\"", "A", "*\"}"), 422, "contract.body"),
+        (post, JSON, full("{\"string\":\"", "a", "\",\"string\":\"\"}"), 400, "body.syntax"),
+        (post, JSON, full("{\"packed\":[", "1,", "\"x\"]}"), 422, "contract.body"),
+        (post, JSON, full("{\"any\":", any, ""), 400, "body.syntax"),
+        (
+            post,
+            JSON,
+            b"{\"any\":{\"@type\":\"type.googleapis.com/no.Such\"}}".to_vec(),
+            422,
+            "contract.body",
+        ),
+        (post, JSON, b"{\"int32\":2147483648}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"{\"uint32\":-1}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"{\"int32\":1.5}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"{\"float\":1e39}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"{\"bool\":\"true\"}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"{\"colour\":\"GREEN\"}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"{\"one\":\"a\",\"other\":{}}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"{\"time\":\"10000-01-01T00:00:00Z\"}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"{\"duration\":\"999999999999999s\"}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"{\"byName\":{\"a\":{\"no\":1}}}".to_vec(), 422, "contract.body"),
+        (post, JSON, b"[]".to_vec(), 422, "contract.body"),
+        (post, "application/grpc", b"\0\0\0\0\0".to_vec(), 415, "body.type"),
+        ("POST /web", JSON, b"{}".to_vec(), 415, "body.type"),
+    ]
+}
+
+/// Status and reason of an answer; of a fault of SOAP, the reason that the metrics have is not in it.
+fn ask(address: &Door, (line, kind, body, ..): &Row<'_>) -> (u16, String) {
+    let Door::Tcp(address) = address else { panic!("a port is expected") };
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut head = format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+    if !kind.is_empty() {
+        let _ = write!(head, "Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+    // Who refuses it early does not read it to its end.
+    let _ = stream.write_all(body);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let reason = answer.split_once("\"reason\":\"").and_then(|(_, rest)| rest.split_once('"'));
+    (status.unwrap_or_default(), reason.map(|(reason, _)| reason.into()).unwrap_or_default())
+}
+
+/// The most memory that a process ever had, and starts to count anew.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let _ = std::fs::write(format!("/proc/{process}/clear_refs"), "5");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn each_is_refused_for_its_reason_and_takes_little() {
+    let daemon = Daemon::start(&CONFIG.replace("ROOT", env!("CARGO_MANIFEST_DIR")));
+    let rows = [json(), forms(), queries(), xml(), soap(), grpc()].concat();
+    assert!(rows.len() >= 100, "{}", rows.len());
+    peak(daemon.process());
+    let before = peak(daemon.process());
+    let (mut wrong, mut worst) = (Vec::new(), (0, String::new()));
+    for row in &rows {
+        let (line, kind, body, status, reason) = row;
+        let shown = format!("{line:.60} {kind} {:.40}", String::from_utf8_lossy(body));
+        let said = ask(&daemon.public, row);
+        let fault = *status == 500 && said.1.is_empty();
+        if said.0 != *status || !(fault || said.1 == *reason) {
+            wrong.push(format!("{shown}: {said:?}, not {status} {reason}"));
+        }
+        worst = worst.max((peak(daemon.process()).saturating_sub(before), shown));
+    }
+    println!(
+        "{} rows; at most {} KiB more than before, for {}",
+        rows.len(),
+        worst.0 >> 10,
+        worst.1
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(worst.0 < MOST, "{worst:?}");
+}
