@@ -13,12 +13,12 @@
 //!   5 authorize   may it                                        auth
 //!   6 limit       rate, concurrency, quota; may delay           limit
 //!   7 match       no route? only now; which of several ways     chain, split
-//!   8 prepare     held to its contract; rewriting, header       contract, rewrite, message
-//!                 fields for the origin; made a call            grpc
+//!   8 prepare     held to its contract; rewriting, header       contract, graphql, rewrite,
+//!                 fields for the origin; made a call            message, grpc
 //!   9 lookup      the cache                                     cache
 //!  10 forward     is there room? pick an endpoint, send, retry  overload, upstream
-//!  11 answer      made JSON again; held to its contract;        grpc, contract, chain, metrics,
-//!                 header fields for the client, count, log      telemetry
+//!  11 answer      made JSON again; held to its contract;        grpc, graphql, contract, chain,
+//!                 header fields for the client, count, log      metrics, telemetry
 //! ```
 //!
 //! The list is a function: [`chain::serve`] calls the stages in this order, and reads like it.

@@ -89,8 +89,15 @@ impl Exchange {
         Ok(None)
     }
 
-    fn pass_socket(&self, guarded: &Guarded) -> Result<(), Reject> {
-        if guarded.guard.websocket { Ok(()) } else { Err(Reject::GraphqlWebsocket) }
+    fn pass_socket(&mut self, guarded: &Guarded) -> Result<(), Reject> {
+        if guarded.guard.websocket {
+            return Ok(());
+        }
+        if guarded.guard.enforce == Enforce::Refuse {
+            return Err(Reject::GraphqlWebsocket);
+        }
+        self.reported.get_or_insert(Reject::GraphqlWebsocket);
+        Ok(())
     }
 
     async fn guard(

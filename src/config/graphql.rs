@@ -1,6 +1,6 @@
 //! `graphql` of `[api.NAME]`: what clients may ask of a GraphQL service, and which questions are known.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ impl Graphql {
 pub struct Guard {
     /// How deep fields may be nested, those of fragments too.
     pub max_depth: u16,
-    /// Names, numbers, texts and signs in a document.
+    /// Names, numbers, texts and signs in a document, and what is between them: spaces and comments.
     pub max_tokens: u32,
     /// Fields of an operation, with those of a fragment as often as it is used.
     pub max_fields: u32,
@@ -48,7 +48,7 @@ pub struct Guard {
     pub max_root_fields: u32,
     /// Operations that one request may have, as a list; 0: a list is refused.
     pub max_batch: u16,
-    /// What an operation may cost by the schema: each field with fields of its own costs 1, or what `weights` or `@cost` say; those of a list as often as it is long, which its arguments say, or `@listSize`, or `list-size`. All of one request count together. Introspection costs nothing.
+    /// What the operations of a request may cost together, by the schema: each object in the answer costs 1, and fields and arguments nothing beside that, if `weights` or `@cost` do not say otherwise; what is in a list counts as often as that is long, which its arguments say, or `@listSize`, or `list-size`. Introspection costs nothing.
     pub max_cost: u32,
     /// How long a list is taken to be where nothing says so.
     pub list_size: u32,
@@ -71,7 +71,7 @@ impl Default for Guard {
     fn default() -> Self {
         Self {
             max_depth: 15,
-            max_tokens: 2_000,
+            max_tokens: 4_000,
             max_fields: 1_000,
             max_aliases: 30,
             max_directives: 50,
@@ -129,7 +129,7 @@ pub enum IntrospectWord {
 pub struct Persisted {
     /// A folder with a document in each `.graphql` file, which is known by its SHA-256 and by the file's name; or a file of JSON: `{ "ID": "DOCUMENT" }`, or a manifest of Apollo's with `operations` of `id` and `body`.
     #[schemars(example = &"/etc/janua/operations.json")]
-    pub file: PathBuf,
+    pub file: File,
     /// Whether no others are taken. Clients name one by `documentId`, `id` or `extensions.persistedQuery.sha256Hash`, or send its very text.
     #[serde(default = "yes")]
     pub only: bool,

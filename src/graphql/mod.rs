@@ -19,6 +19,8 @@ mod shape;
 mod stored;
 
 
+#[cfg(test)]
+mod tests;
 mod variables;
 mod weights;
 

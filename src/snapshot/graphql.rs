@@ -262,6 +262,19 @@ pub(super) fn graphql(
         let what = "a service of GraphQL has no examples to answer with";
         problems.push(Problem::error(at.key("to"), what));
     }
+    let guarded = guarded(guard, route, (name, params), known, metrics, problems)?;
+    Some(Graphql::Guarded(Arc::new(guarded)))
+}
+
+/// What clients may ask by a route, and who may.
+fn guarded(
+    guard: Arc<Guard>,
+    route: &config::Route,
+    (name, params): (&str, &[Box<str>]),
+    known: &Known<'_>,
+    metrics: &mut Loading<'_>,
+    problems: &mut Problems,
+) -> Option<Guarded> {
     let section = known.config.api.get(&*guard.name)?;
     let place = Path::root().key("api").key(guard.name.to_string());
     let auth = |allow: &Allow, at: &Path, problems: &mut Problems| {
@@ -299,6 +312,5 @@ pub(super) fn graphql(
     let names = guard.names();
     let names = std::iter::once("other").chain(names.iter().map(|name| &**name));
     let metrics = names.map(|id| metrics.operation(&guard.name, id)).collect();
-    let guarded = Guarded { guard, introspection, operations, metrics };
-    Some(Graphql::Guarded(Arc::new(guarded)))
+    Some(Guarded { guard, introspection, operations, metrics })
 }

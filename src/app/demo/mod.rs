@@ -34,6 +34,7 @@ use crate::{
 const CONFIG: &str = include_str!("demo.toml");
 const POLICIES: &str = include_str!("policies.cedar");
 const SHOP: &str = include_str!("../../../config/shop.yaml");
+const PEOPLE: &str = include_str!("../../../config/shop.graphql");
 
 /// Where it listens unless it is told or another process does.
 const CLEAR: &str = "127.0.0.1:8080";
@@ -147,7 +148,7 @@ impl Demo {
         let folder = Folder::new().map_err(StartError::Folder)?;
         let idp = Idp::start().await.map_err(StartError::Origin)?;
         certificates::make(folder.path()).map_err(StartError::Secrets)?;
-        for (name, text) in [("policies.cedar", POLICIES), ("shop.yaml", SHOP)] {
+        for (name, text) in [("policies.cedar", POLICIES), ("shop.yaml", SHOP), ("shop.graphql", PEOPLE)] {
             fs::write(folder.path().join(name), text).map_err(StartError::Folder)?;
         }
         let token = idp.token().map_err(StartError::Secrets)?;

@@ -102,15 +102,7 @@ impl Given<'_> {
         problems: &mut Problems,
     ) -> Option<(Document, Stored)> {
         let (text, key) = problems.keep(text(own, at))?;
-        let document =
-            Document::read(&text, Some(self.types), Bounds { tokens: MOST_TOKENS, guard: None });
-        if let Some(fault) = &document.fault {
-            let said = fault.violations.iter().map(ToString::to_string);
-            let said = std::iter::once(fault.reject.detail().to_owned()).chain(said);
-            let what = said.collect::<Vec<_>>().join("\n");
-            problems.push(Problem::error(at.key(key), what));
-            return None;
-        }
+        let document = problems.keep(self.read(&text, &at.key(key)))?;
         let mut fault = |key: &'static str, what: String, help: &str| {
             let problem = Problem::error(at.key(key), what);
             problems.push(if help.is_empty() { problem } else { problem.help(help) });
@@ -146,11 +138,7 @@ impl Given<'_> {
         if own.null.is_some() && (!good || field.is_none()) {
             fault("null", "it is the status where the one field is `null`".into(), "204, or 400 to 599");
         }
-        let mut begin = format!("{{\"query\":{}", Value::from(&*text));
-        if let Some(name) = &known.name {
-            begin.push_str(&format!(",\"operationName\":{}", Value::from(&**name)));
-        }
-        begin.push_str(",\"variables\":");
+        let begin = begin(&text, known.name.as_deref());
         let stored = Stored {
             id: id.into(),
             method,
@@ -158,13 +146,23 @@ impl Given<'_> {
             max_body: self.section.max_body.0,
             target: self.target.clone(),
             depth: self.section.max_depth,
-            begin: begin.into(),
+            begin: begin.into_boxed_str(),
             variables,
             field,
             null,
             statuses: self.statuses.clone(),
         };
         Some((document, stored))
+    }
+
+    /// Reads a document that fits the schema.
+    fn read(&self, text: &str, at: &Path) -> Result<Document, Problem> {
+        let bounds = Bounds { tokens: MOST_TOKENS, guard: None };
+        let document = Document::read(text, Some(self.types), bounds);
+        let Some(fault) = &document.fault else { return Ok(document) };
+        let said = fault.violations.iter().map(ToString::to_string);
+        let said = std::iter::once(fault.reject.detail().to_owned()).chain(said);
+        Err(Problem::error(at.clone(), said.collect::<Vec<_>>().join("\n")))
     }
 
     /// Where each variable comes from.
@@ -233,6 +231,15 @@ fn only_field(operation: &executable::Operation) -> Option<Box<str>> {
         [Selection::Field(field)] => Some(field.response_key().as_str().into()),
         _ => None,
     }
+}
+
+/// A request up to its variables.
+fn begin(text: &str, name: Option<&str>) -> String {
+    let mut begin = format!("{{\"query\":{}", Value::from(text));
+    if let Some(name) = name {
+        begin.push_str(&format!(",\"operationName\":{}", Value::from(name)));
+    }
+    begin + ",\"variables\":"
 }
 
 /// The text of a document, and the key that it is from.
