@@ -47,7 +47,8 @@ fn asked(c: &mut Criterion) {
     section.guard.remember = config::ByteSize(0);
     let forgets = guard(&section);
     let variables = json!({ "id": "7", "first": 5, "friends": 2 });
-    let body = json!({ "query": query, "operationName": "Page", "variables": variables }).to_string();
+    let body =
+        json!({ "query": query, "operationName": "Page", "variables": variables }).to_string();
     let check = |guard: &Guard, body: &str| {
         let given = Given { method: &Method::POST, query: None, body: body.as_bytes() };
         guard.check(given).unwrap_or_else(|refused| unreachable!("{refused:?}"))
@@ -69,7 +70,9 @@ fn asked(c: &mut Criterion) {
     };
     let known = guard(&known);
     let named = json!({ "documentId": "page", "variables": variables }).to_string();
-    c.bench_function("a query of 1 KiB that is known", |b| b.iter(|| check(&known, black_box(&named))));
+    c.bench_function("a query of 1 KiB that is known", |b| {
+        b.iter(|| check(&known, black_box(&named)));
+    });
 }
 
 criterion_group!(benches, asked);

@@ -58,7 +58,8 @@ pub fn errors(reject: Reject, id: &str, violations: Option<&Violations>) -> Stri
         error
     };
     let told = violations.iter().flat_map(|violations| violations.iter());
-    let told = told.map(|it| error(&format!("{} {}", reject.detail(), sentence(it)), it.at, &it.pointer));
+    let told =
+        told.map(|it| error(&format!("{} {}", reject.detail(), sentence(it)), it.at, &it.pointer));
     let mut errors: Vec<Value> = told.collect();
     if errors.is_empty() {
         errors.push(error(reject.detail(), None, ""));

@@ -73,7 +73,8 @@ impl<'a> Meter<'a> {
     pub(super) fn constant(mut self) -> Result<Option<f64>, Box<Refused>> {
         let cost = self.total();
         if let Some(field) = self.unsaid {
-            let what = format!("`{}` has to say by one argument how much it is to give", field.name);
+            let what =
+                format!("`{}` has to say by one argument how much it is to give", field.name);
             return Err(wrong(Reject::GraphqlValidation, &what));
         }
         Ok((!self.varies).then_some(cost))

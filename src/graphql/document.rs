@@ -194,7 +194,8 @@ fn bounded(operation: &Operation, guard: &config::Guard) -> Result<(), Box<Refus
         (shape.fields, guard.max_fields, Reject::GraphqlFields, "fields"),
     ] {
         if found > u64::from(most) {
-            let name = operation.name.as_deref().map_or_else(String::new, |name| format!(" `{name}`"));
+            let name =
+                operation.name.as_deref().map_or_else(String::new, |name| format!(" `{name}`"));
             let what = format!("the operation{name} has {found} {what}; {most} may be");
             return Err(wrong(reject, &what));
         }

@@ -218,7 +218,7 @@ impl Guard {
             let name = form_text(name).unwrap_or_default();
             if request::PARAMETERS.contains(&&*name) {
                 let wrong = Violation::parameter(Part::Query, &name, "is said by the body");
-                                return Err(Refused::with(Reject::GraphqlRequest, wrong));
+                return Err(Refused::with(Reject::GraphqlRequest, wrong));
             }
         }
         let mut value = request::body(given.body, self.depth)?;
@@ -227,11 +227,8 @@ impl Guard {
         let calls = match &mut value {
             Value::Array(calls) => {
                 if calls.is_empty() || calls.len() > usize::from(self.bounds.max_batch) {
-                    let what = format!(
-                        "has {} operations; {} may be",
-                        calls.len(),
-                        self.bounds.max_batch
-                    );
+                    let what =
+                        format!("has {} operations; {} may be", calls.len(), self.bounds.max_batch);
                     let wrong = Violation::body("", what);
                     return Err(Refused::with(Reject::GraphqlBatch, wrong));
                 }
@@ -331,9 +328,8 @@ impl Guard {
             }
         }
         let executable = document.executable.as_ref();
-        let measure = || {
-            executable.map_or(0.0, |all| Meter::new(types, all, typed).with(&call.variables))
-        };
+        let measure =
+            || executable.map_or(0.0, |all| Meter::new(types, all, typed).with(&call.variables));
         let cost = whole(operation.cost.unwrap_or_else(measure));
         asked.cost = Some(cost);
         let all = so_far.saturating_add(cost);

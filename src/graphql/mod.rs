@@ -18,7 +18,6 @@ mod schema;
 mod shape;
 mod stored;
 
-
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -31,7 +30,6 @@ pub use self::{
     openapi::door,
     schema::Types,
     stored::{Answered, Stored, StoredSet},
-
 };
 use crate::{message::Violations, reject::Reject};
 

@@ -219,7 +219,12 @@ impl<'a> Answers<'a> {
         json!({ "type": "object", "properties": properties, "required": required })
     }
 
-    fn collect(&self, set: &'a SelectionSet, certain: bool, members: &mut Vec<(&'a str, Member<'a>)>) {
+    fn collect(
+        &self,
+        set: &'a SelectionSet,
+        certain: bool,
+        members: &mut Vec<(&'a str, Member<'a>)>,
+    ) {
         for selection in &set.selections {
             let sure = certain && selection.directives().is_empty();
             let inner = match selection {
@@ -279,7 +284,8 @@ fn leaf(types: &Types, name: &str) -> Option<Value> {
         "String" | "ID" => json!({ "type": "string" }),
         _ => match types.schema.types.get(name) {
             Some(ExtendedType::Enum(of)) => {
-                let values: Vec<&str> = of.values.keys().map(|value| value.as_str()).collect();
+                let values: Vec<&str> =
+                    of.values.keys().map(apollo_compiler::Name::as_str).collect();
                 json!({ "type": "string", "enum": values })
             }
             // What a scalar of the service's own may be, it knows.

@@ -65,7 +65,8 @@ impl Persisted {
         }
         let mut made = Self { only: section.only, ..Self::default() };
         for (name, text) in read {
-            let document = Document::read(&text, types, Bounds { tokens: MOST_TOKENS, guard: None });
+            let document =
+                Document::read(&text, types, Bounds { tokens: MOST_TOKENS, guard: None });
             if let Some(fault) = &document.fault {
                 let first = fault.violations.iter().next();
                 let what = first.map_or_else(|| fault.reject.detail().into(), ToString::to_string);

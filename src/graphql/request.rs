@@ -74,9 +74,8 @@ impl<'a> Call<'a> {
         let mut call = Self::default();
         let mut seen: Vec<Cow<'_, str>> = Vec::new();
         for (name, raw) in pairs(query) {
-            let fault = |name: &str, says: &str| {
-                malformed(Violation::parameter(Part::Query, name, says))
-            };
+            let fault =
+                |name: &str, says: &str| malformed(Violation::parameter(Part::Query, name, says));
             let name = form_text(name).ok_or_else(|| fault("", "is not UTF-8"))?;
             if !PARAMETERS.contains(&&*name) {
                 continue;
@@ -99,7 +98,8 @@ impl<'a> Call<'a> {
                     let said = map(&text)?.as_ref().map(hash).transpose();
                     call.hash = said.map_err(|says| fault("extensions", says))?.flatten();
                 }
-                _ => call.id = call.id.or(Some(text).filter(|text| !text.is_empty())),
+                _ if call.id.is_none() && !text.is_empty() => call.id = Some(text),
+                _ => {}
             }
             seen.push(name);
         }
@@ -170,9 +170,8 @@ const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').
 pub(super) fn fill_query(query: &str, text: &str) -> String {
     let mut made = format!("query={}", utf8_percent_encode(text, &PLAIN));
     for (name, value) in pairs(query) {
-        let gone = form_text(name).is_none_or(|name| {
-            NAMES.contains(&&*name) || name == "query" || name == "extensions"
-        });
+        let gone = form_text(name)
+            .is_none_or(|name| NAMES.contains(&&*name) || name == "query" || name == "extensions");
         if !gone {
             made.push('&');
             made.push_str(name);

@@ -72,8 +72,7 @@ impl Types {
     #[cfg(test)]
     pub(super) fn of(text: &str, guard: &config::Guard) -> Self {
         let name = FilePath::new("test.graphql");
-        let schema =
-            parse(text, name).unwrap_or_else(|errors| panic!("{:?}", said(&errors, name)));
+        let schema = parse(text, name).unwrap_or_else(|errors| panic!("{:?}", said(&errors, name)));
         let mut problems = Problems::new();
         let weights = Weights::compile(&schema, guard, &Path::root().key("guard"), &mut problems);
         assert!(problems.is_empty(), "{problems:?}");

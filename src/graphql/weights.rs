@@ -58,7 +58,8 @@ impl Weights {
                 | ExtendedType::Enum(_)
                 | ExtendedType::InputObject(_) => continue,
             };
-            let rule = |field: &FieldDefinition| (field.name.as_str().into(), given.rule(name, field));
+            let rule =
+                |field: &FieldDefinition| (field.name.as_str().into(), given.rule(name, field));
             types.insert(name.as_str().into(), fields.values().map(|field| rule(field)).collect());
         }
         let made = Self { types, list_size: f64::from(guard.list_size) };

@@ -51,7 +51,8 @@ impl OperationMetrics {
 /// The page's families of operations: those that were asked at all.
 pub(super) fn operations(page: &mut Page, all: &Operations) {
     let asked = || {
-        let each = all.iter().flat_map(|(api, named)| named.iter().map(move |(id, it)| (api, id, it)));
+        let each =
+            all.iter().flat_map(|(api, named)| named.iter().map(move |(id, it)| (api, id, it)));
         each.filter(|(_, _, it)| it.sum(|shard| shard.passed.get() + shard.refused.get()) > 0)
     };
     let mut family = page.family(

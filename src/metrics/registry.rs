@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     AuthMetrics, CacheMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics,
-    MirrorMetrics, OperationMetrics, ProcessMetrics, QuotaMetrics, RouteMetrics, StoreMetrics, UpstreamMetrics,
+    MirrorMetrics, OperationMetrics, ProcessMetrics, QuotaMetrics, RouteMetrics, StoreMetrics,
+    UpstreamMetrics,
     operation::{self, Operations},
 };
 

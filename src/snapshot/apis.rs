@@ -46,15 +46,7 @@ pub(super) struct Written<'a> {
 impl<'a> Written<'a> {
     /// A route that stands for itself.
     pub(super) fn plain(at: Path, route: Cow<'a, config::Route>) -> Self {
-        Self {
-            at,
-            route,
-            contract: None,
-            translation: None,
-            call: None,
-            graphql: None,
-            page: None,
-        }
+        Self { at, route, contract: None, translation: None, call: None, graphql: None, page: None }
     }
 
     /// The route to a page of the portal.
@@ -102,7 +94,7 @@ pub(super) fn apis<'a>(
     let calls = calls::calls(config, &mut apis, problems);
     let asked = graphql::services(config, previous, &mut apis, problems);
     let mut written = written(config, (&apis, &services, &calls, &asked), problems);
-    unused(&apis, &written, problems);
+    unused(config, &apis, problems);
     written.extend(pages(config, &apis, &written, problems));
     (apis, written)
 }
@@ -136,10 +128,10 @@ fn service(
 }
 
 /// Operations without a route, since none stands for their API.
-fn unused(apis: &Apis, written: &[Written<'_>], problems: &mut Problems) {
+fn unused(config: &Config, apis: &Apis, problems: &mut Problems) {
     for api in apis.values().flatten() {
-        let of = |written: &Written<'_>| written.route.api.as_deref() == Some(&*api.name);
-        if !written.iter().any(of) {
+        let of = |route: &config::Route| route.api.as_deref() == Some(&*api.name);
+        if !config.route.iter().any(of) {
             let at = Path::root().key("api").key(api.name.to_string());
             let what = format!("no route stands for the API `{}`, so nobody can use it", api.name);
             let help = format!("[[route]]\napi = \"{}\"\nto = \"an upstream\"", api.name);
@@ -170,15 +162,10 @@ fn written<'a>(
         };
         let asked = asked.get(name);
         let speaks = config.api.get(name).is_some_and(config::Api::is_graphql);
-        for (key, written) in [("path", &route.path), ("methods", &route.methods)] {
-            if !written.is_empty() && (!speaks || key == "methods") {
-                let what =
-                    format!("the document of `{name}` says which `{key}` its operations have");
-                let help =
-                    "take it away; `base-path` in `[api.NAME]` is what stands before all paths";
-                problems.push(Problem::error(at.key(key), what).help(help));
-            }
+        if !speaks {
+            check_document_says("path", &route.path, name, &at, problems);
         }
+        check_document_says("methods", &route.methods, name, &at, problems);
         let service = services.get(name);
         let door = service.and_then(|service| service.door.clone());
         let path = config.api.get(name).and_then(|section| section.soap.door.as_ref());
@@ -217,6 +204,21 @@ fn written<'a>(
         }
     }
     all
+}
+
+/// A key of a route that its API's document has for each operation.
+fn check_document_says(
+    key: &'static str,
+    written: &OneOrMany<String>,
+    api: &str,
+    at: &Path,
+    problems: &mut Problems,
+) {
+    if !written.is_empty() {
+        let what = format!("the document of `{api}` says which `{key}` its operations have");
+        let help = "take it away; `base-path` in `[api.NAME]` is what stands before all paths";
+        problems.push(Problem::error(at.key(key), what).help(help));
+    }
 }
 
 /// The route to a door for clients that speak SOAP.

@@ -182,7 +182,9 @@ fn check_operations(section: &config::Api, at: &Path, problems: &mut Problems) {
         if own.auth.is_some() {
             let what = "who it is, is asked before anybody knows the operation";
             let problem = Problem::error(at.key("auth"), what);
-            problems.push(problem.help("name `auth` at the route, and say here what one has to be: `allow`"));
+            problems.push(
+                problem.help("name `auth` at the route, and say here what one has to be: `allow`"),
+            );
         }
     }
 }

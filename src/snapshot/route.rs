@@ -3,12 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Calling, Graphql, Mirror, Target,
-    apis::Written,
-    calls::calling,
-    compile::Known,
-    graphql::graphql,
-    target::target,
+    Calling, Graphql, Mirror, Target, apis::Written, calls::calling, compile::Known,
+    graphql::graphql, target::target,
 };
 use crate::{
     access::Access,

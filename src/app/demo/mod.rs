@@ -148,7 +148,9 @@ impl Demo {
         let folder = Folder::new().map_err(StartError::Folder)?;
         let idp = Idp::start().await.map_err(StartError::Origin)?;
         certificates::make(folder.path()).map_err(StartError::Secrets)?;
-        for (name, text) in [("policies.cedar", POLICIES), ("shop.yaml", SHOP), ("shop.graphql", PEOPLE)] {
+        for (name, text) in
+            [("policies.cedar", POLICIES), ("shop.yaml", SHOP), ("shop.graphql", PEOPLE)]
+        {
             fs::write(folder.path().join(name), text).map_err(StartError::Folder)?;
         }
         let token = idp.token().map_err(StartError::Secrets)?;

@@ -39,7 +39,8 @@ pub(super) fn compile(
 ) -> Option<StoredSet> {
     let before = problems.iter().count();
     let all = section.operations.iter();
-    let mut stored = all.filter(|(_, own)| own.is_stored() && own.enabled != Some(false)).peekable();
+    let mut stored =
+        all.filter(|(_, own)| own.is_stored() && own.enabled != Some(false)).peekable();
     stored.peek()?;
     let Some(types) = types else {
         let what = "operations with a `query` need the schema";
@@ -61,16 +62,14 @@ pub(super) fn compile(
         problems.push(Problem::error(at.key("graphql-path"), what));
     }
     let statuses = Arc::new(section.errors.clone());
-    let given =
-        Given { section, types, target: target.unwrap_or_default(), statuses: &statuses };
+    let given = Given { section, types, target: target.unwrap_or_default(), statuses: &statuses };
     let mut description = Description::new(name, types);
     let mut operations: Vec<Arc<Stored>> = Vec::new();
     for (id, own) in stored {
         let at = at.key("operations").key(id.clone());
         let Some((document, operation)) = given.operation(id, own, &at, problems) else { continue };
-        let same = |other: &Arc<Stored>| {
-            other.method == operation.method && other.path == operation.path
-        };
+        let same =
+            |other: &Arc<Stored>| other.method == operation.method && other.path == operation.path;
         if operations.iter().any(same) {
             let what =
                 format!("another operation has `{} {}`, too", operation.method, operation.path);
@@ -113,31 +112,28 @@ impl Given<'_> {
         };
         let method = own.method.as_deref().unwrap_or("POST");
         let Some(method) = METHODS.iter().find(|known| known.as_str() == method).cloned() else {
-            fault("method", format!("`{method}` is no method for a call"), "GET, POST, PUT, PATCH or DELETE");
+            fault(
+                "method",
+                format!("`{method}` is no method for a call"),
+                "GET, POST, PUT, PATCH or DELETE",
+            );
             return None;
         };
         match known.kind {
             Kind::Subscription => fault(key, "a subscription has no one answer".into(), ""),
             Kind::Mutation if method == Method::GET => {
-                fault("method", "what changes something is not asked by GET".into(), "method = \"POST\"");
+                fault(
+                    "method",
+                    "what changes something is not asked by GET".into(),
+                    "method = \"POST\"",
+                );
             }
             Kind::Mutation | Kind::Query => {}
         }
         let typed = document.typed(known)?;
         let path = own.path.clone().unwrap_or_else(|| format!("/{id}"));
         let variables = self.variables(typed, (&method, &path), &mut fault);
-        let field = match own.answer {
-            Some(StoredAnswer::Data) => None,
-            Some(StoredAnswer::Field) | None => only_field(typed),
-        };
-        if field.is_none() && own.answer == Some(StoredAnswer::Field) {
-            fault("answer", "it has not just one field at its top".into(), "answer = \"data\"");
-        }
-        let null = own.null.and_then(|status| StatusCode::from_u16(status).ok());
-        let good = null.is_some_and(|status| status == 204 || status.as_u16() >= 400);
-        if own.null.is_some() && (!good || field.is_none()) {
-            fault("null", "it is the status where the one field is `null`".into(), "204, or 400 to 599");
-        }
+        let (field, null) = answer(own, typed, &mut fault);
         let begin = begin(&text, known.name.as_deref());
         let stored = Stored {
             id: id.into(),
@@ -223,6 +219,28 @@ impl Given<'_> {
         };
         (text, list)
     }
+}
+
+/// What is the answer of an operation, and the status where that is `null`.
+fn answer(
+    own: &config::Operation,
+    operation: &executable::Operation,
+    fault: &mut impl FnMut(&'static str, String, &str),
+) -> (Option<Box<str>>, Option<StatusCode>) {
+    let field = match own.answer {
+        Some(StoredAnswer::Data) => None,
+        Some(StoredAnswer::Field) | None => only_field(operation),
+    };
+    if field.is_none() && own.answer == Some(StoredAnswer::Field) {
+        fault("answer", "it has not just one field at its top".into(), "answer = \"data\"");
+    }
+    let null = own.null.and_then(|status| StatusCode::from_u16(status).ok());
+    let good = null.is_some_and(|status| status == 204 || (400..600).contains(&status.as_u16()));
+    if own.null.is_some() && (!good || field.is_none()) {
+        let what = "it is the status where the one field is `null`";
+        fault("null", what.into(), "204, or 400 to 599");
+    }
+    (field, null)
 }
 
 /// The one field at the top of an operation, by the name that it has in the answer.

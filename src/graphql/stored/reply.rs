@@ -54,7 +54,9 @@ impl Stored {
             Err(_) if passes(status) => return Ok(problem(status, &Value::Null, "")),
             Err(_) => return Err("it is no JSON".into()),
         };
-        if let Some(errors) = json.get("errors").filter(|it| it.as_array().is_some_and(|it| !it.is_empty())) {
+        if let Some(errors) =
+            json.get("errors").filter(|it| it.as_array().is_some_and(|it| !it.is_empty()))
+        {
             let code = errors[0].pointer("/extensions/code").and_then(Value::as_str);
             let status = self.status(status, code.unwrap_or_default());
             return Ok(problem(status, errors, code.unwrap_or_default()));
@@ -67,7 +69,9 @@ impl Stored {
         };
         let value = match &self.field {
             None => Value::Object(data),
-            Some(field) => data.remove(&**field).ok_or("it has not the field that was asked for")?,
+            Some(field) => {
+                data.remove(&**field).ok_or("it has not the field that was asked for")?
+            }
         };
         if let (Value::Null, Some(status)) = (&value, self.null) {
             if status.is_success() {
@@ -85,7 +89,8 @@ impl Stored {
         let known = CODES.iter().find(|(known, _)| *known == code).map(|(_, status)| *status);
         let said = self.statuses.get(code).copied().or(known);
         let said = said.and_then(|status| StatusCode::from_u16(status).ok());
-        said.unwrap_or(if passes(status) { status } else { StatusCode::BAD_GATEWAY })
+        let default = if passes(status) { status } else { StatusCode::BAD_GATEWAY };
+        said.unwrap_or(default)
     }
 }
 
@@ -112,7 +117,9 @@ fn problem(status: StatusCode, errors: &Value, code: &str) -> Answered {
     }
     let told = errors.iter().take(MOST).map(|error| {
         let mut told = json!({ "message": text(error, "message").unwrap_or_default() });
-        for (key, value) in [("path", error.get("path")), ("code", error.pointer("/extensions/code"))] {
+        for (key, value) in
+            [("path", error.get("path")), ("code", error.pointer("/extensions/code"))]
+        {
             if let Some(value) = value {
                 told[key] = value.clone();
             }

@@ -52,7 +52,11 @@ fn a_body_is_one_request_or_is_refused() {
         (json!([]), Reject::GraphqlBatch, ""),
         (json!([one, 1]), Reject::GraphqlRequest, "/1"),
         (json!([one, { "query": "{ none }" }]), Reject::GraphqlValidation, "/1/query"),
-        (json!([one, { "query": "{ users(first: 2501) { id } }" }]), Reject::GraphqlCost, "/1/query"),
+        (
+            json!([one, { "query": "{ users(first: 2501) { id } }" }]),
+            Reject::GraphqlCost,
+            "/1/query",
+        ),
     ] {
         let refused = post(&batch, &body).unwrap_err();
         let place = refused.violations.iter().next().map(|wrong| wrong.pointer.clone());
@@ -78,7 +82,10 @@ fn a_query_is_one_request_or_is_refused() {
         ("query={tags}&variables={", "graphql.request"),
         ("query={tags}&variables={%22a%22:1,%22a%22:2}", "graphql.request"),
         ("query=mutation{rename(id:1,name:%22a%22){id}}", "graphql.method"),
-        ("query=query+a{tags}+mutation+b{rename(id:1,name:%22a%22){id}}&operationName=b", "graphql.method"),
+        (
+            "query=query+a{tags}+mutation+b{rename(id:1,name:%22a%22){id}}&operationName=b",
+            "graphql.method",
+        ),
     ] {
         let found = match get(&guard, query) {
             Ok(checked) => checked.asked.len().to_string(),
@@ -130,7 +137,10 @@ fn variables_are_what_the_operation_takes() {
     for (variables, wrong) in [
         (json!({ "id": 1 }), ""),
         (json!({ "id": "a", "n": null, "more": 1 }), ""),
-        (json!({ "id": "a", "n": 3.0, "f": { "role": "BUYER", "ids": "one", "and": [{ "ids": [1, "b"] }] } }), ""),
+        (
+            json!({ "id": "a", "n": 3.0, "f": { "role": "BUYER", "ids": "one", "and": [{ "ids": [1, "b"] }] } }),
+            "",
+        ),
         (json!({}), "/variables/id: is missing"),
         (json!({ "id": null }), "/variables/id: is null"),
         (json!({ "id": 1.5 }), "/variables/id: is no ID"),
@@ -142,7 +152,10 @@ fn variables_are_what_the_operation_takes() {
         (json!({ "id": 1, "n": [3] }), "/variables/n: is no Int"),
         (json!({ "id": 1, "f": { "role": "KING" } }), "/variables/f/role: is no Role"),
         (json!({ "id": 1, "f": { "role": 1 } }), "/variables/f/role: is no Role"),
-        (json!({ "id": 1, "f": { "and": [{}, { "ids": [null] }] } }), "/variables/f/and/1/ids/0: is null"),
+        (
+            json!({ "id": 1, "f": { "and": [{}, { "ids": [null] }] } }),
+            "/variables/f/and/1/ids/0: is null",
+        ),
         (json!({ "id": 1, "f": { "no/ne": 1 } }), "/variables/f/no~1ne: is not known"),
         (json!({ "id": 1, "f": "x" }), "/variables/f: is no Filter"),
     ] {
@@ -189,7 +202,9 @@ fn persisted(only: bool) -> (Guard, Guard, tempfile::TempDir) {
         "operations": [{ "id": "deep", "body": "query Deep($n: Int) { users(first: $n) { boss { id } } }" }],
     });
     let folder = home.path().display().to_string();
-    let keys = |file: &str| format!("guard.max-depth = 1\npersisted = {{ file = {file:?}, only = {only} }}");
+    let keys = |file: &str| {
+        format!("guard.max-depth = 1\npersisted = {{ file = {file:?}, only = {only} }}")
+    };
     let by_folder = guard(&keys(&folder));
     write("ops.json", &manifest.to_string());
     let by_file = guard(&keys(&format!("{folder}/ops.json")));
@@ -215,7 +230,10 @@ fn known_documents_are_asked_by_name_digest_or_text() {
             body["variables"] = json!({ "n": 2 });
             let checked = post(guard, &body).unwrap();
             assert_eq!(checked.asked[0].name.as_deref(), Some("Deep"));
-            assert_eq!(guard.number(Some("Deep")).map(|it| &*guard.names()[it] == "Deep"), Some(true));
+            assert_eq!(
+                guard.number(Some("Deep")).map(|it| &*guard.names()[it] == "Deep"),
+                Some(true)
+            );
             let Some(Instead::Body(made)) = checked.instead else { panic!("{body}") };
             let made: Value = serde_json::from_slice(&made).unwrap();
             assert_eq!(made["query"].as_str().unwrap().trim_end(), DEEP);
@@ -223,14 +241,18 @@ fn known_documents_are_asked_by_name_digest_or_text() {
             assert_eq!(made.as_object().unwrap().len(), 2, "{made}");
         }
         assert!(post(guard, &json!({ "query": DEEP })).unwrap().instead.is_none());
-        let checked = get(guard, &format!("key=1&documentId={digest}&variables=%7B%22n%22:2%7D")).unwrap();
+        let checked =
+            get(guard, &format!("key=1&documentId={digest}&variables=%7B%22n%22:2%7D")).unwrap();
         let Some(Instead::Query(made)) = checked.instead else { panic!() };
         assert!(made.starts_with("query=query%20Deep%28%24n%3A"), "{made}");
         assert!(made.ends_with("&key=1&variables=%7B%22n%22:2%7D"), "{made}");
         for (body, reject) in [
             (json!({ "documentId": "none" }), Reject::GraphqlUnknown),
             (json!({ "documentId": "README" }), Reject::GraphqlUnknown),
-            (json!({ "extensions": { "persistedQuery": { "sha256Hash": "00" } } }), Reject::GraphqlUnknown),
+            (
+                json!({ "extensions": { "persistedQuery": { "sha256Hash": "00" } } }),
+                Reject::GraphqlUnknown,
+            ),
             (json!({ "query": "{ tags }" }), Reject::GraphqlPersisted),
             (json!({ "query": "{ tags", }), Reject::GraphqlPersisted),
             (json!({ "documentId": "deep", "variables": { "n": 5000 } }), Reject::GraphqlCost),

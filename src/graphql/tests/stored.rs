@@ -26,10 +26,17 @@ fn what_a_request_says_are_variables_and_nothing_else() {
         (user, "1", "", "", json!({ "id": "1" })),
         (user, "a%2Fb%22", "n=5&other=1", "", json!({ "id": "a/b\"", "n": 5 })),
         (user, "1\"){evil}", "", "", json!({ "id": "1\"){evil}" })),
-        (buy, "7", "order=1", "{\"order\":{\"lines\":[]}}", json!({ "user": "7", "order": { "lines": [] } })),
+        (
+            buy,
+            "7",
+            "order=1",
+            "{\"order\":{\"lines\":[]}}",
+            json!({ "user": "7", "order": { "lines": [] } }),
+        ),
     ] {
         let name = if stored.method == Method::GET { "id" } else { "user" };
-        let made = stored.request([(name, path)].into_iter(), Some(query), body.as_bytes()).unwrap();
+        let made =
+            stored.request([(name, path)].into_iter(), Some(query), body.as_bytes()).unwrap();
         let made: Value = serde_json::from_slice(&made).unwrap();
         assert_eq!(made["variables"], variables);
         let text = made["query"].as_str().unwrap();
@@ -53,16 +60,21 @@ fn what_a_request_says_are_variables_and_nothing_else() {
 
 #[test]
 fn texts_are_of_the_types_of_their_variables() {
-    let set = set("[operations.a]\nmethod = \"GET\"\nquery = \"query($n: Int, $t: String, $f: String, $r: [ID!]) \
-        { users(first: $n, after: $t, filter: {ids: $r, name: $f}) { id } }\"\n");
-    let made = set.operations[0].request(std::iter::empty(), Some("n=-3&t=5&f=&r=1&r=b"), b"").unwrap();
+    let set = set(
+        "[operations.a]\nmethod = \"GET\"\nquery = \"query($n: Int, $t: String, $f: String, $r: [ID!]) \
+        { users(first: $n, after: $t, filter: {ids: $r, name: $f}) { id } }\"\n",
+    );
+    let made =
+        set.operations[0].request(std::iter::empty(), Some("n=-3&t=5&f=&r=1&r=b"), b"").unwrap();
     let made: Value = serde_json::from_slice(&made).unwrap();
     assert_eq!(made["variables"], json!({ "n": -3, "t": "5", "f": "", "r": ["1", "b"] }));
 }
 
 #[test]
 fn an_answer_is_the_field_or_a_problem() {
-    let keys = USER.replace(", $roles: [Role!]", "").replace("[operations", "errors = { SOLD = 410 }\n[operations");
+    let keys = USER
+        .replace(", $roles: [Role!]", "")
+        .replace("[operations", "errors = { SOLD = 410 }\n[operations");
     let set = set(&(keys + BUY));
     let (user, buy) = (set.operation("user").unwrap(), set.operation("buy").unwrap());
     let error = |code: &str| json!({ "data": null, "errors": [{ "message": "no", "path": ["user"], "extensions": { "code": code, "stacktrace": ["secret"] } }] });
@@ -95,7 +107,13 @@ fn an_answer_is_the_field_or_a_problem() {
             }
         }
     }
-    for (status, body) in [(200, "<html>"), (200, "{}"), (200, "[]"), (200, "{\"data\":{\"other\":1}}"), (404, "nothing")] {
+    for (status, body) in [
+        (200, "<html>"),
+        (200, "{}"),
+        (200, "[]"),
+        (200, "{\"data\":{\"other\":1}}"),
+        (404, "nothing"),
+    ] {
         let status = StatusCode::from_u16(status).unwrap();
         assert!(user.answer(status, body.as_bytes()).is_err(), "{body}");
     }
@@ -108,14 +126,20 @@ fn a_document_describes_what_is_asked_and_answered() {
     let user = &document["paths"]["/users/{id}"]["get"];
     assert_eq!(user["operationId"], "user");
     assert_eq!(user["summary"], "One who buys");
-    assert_eq!(user["parameters"][0], json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }));
+    assert_eq!(
+        user["parameters"][0],
+        json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } })
+    );
     assert_eq!(user["parameters"][1]["required"], false);
     let answer = &user["responses"]["200"]["content"]["application/json"]["schema"];
     assert_eq!(answer["anyOf"][1]["type"], "null");
     let object = &answer["anyOf"][0];
     assert_eq!(object["properties"]["name"]["type"], json!(["string", "null"]));
     assert_eq!(object["properties"]["role"]["enum"], json!(["BUYER", "SELLER"]));
-    assert_eq!(object["properties"]["friends"]["items"]["properties"]["name"]["type"], json!(["string", "null"]));
+    assert_eq!(
+        object["properties"]["friends"]["items"]["properties"]["name"]["type"],
+        json!(["string", "null"])
+    );
     let buy = &document["paths"]["/users/{user}/orders"]["post"];
     let body = &buy["requestBody"]["content"]["application/json"]["schema"];
     assert_eq!(body["properties"]["order"]["$ref"], "#/components/schemas/NewOrder");

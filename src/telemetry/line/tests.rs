@@ -23,7 +23,12 @@ fn record() -> Record<'static> {
         route: Some("orders"),
         upstream: Some("orders"),
         endpoint: Some("http://10.0.0.5:8080"),
-        operation: Some(Operation { name: Some(b"Or ders"), kind: "query", depth: 3, cost: Some(7) }),
+        operation: Some(Operation {
+            name: Some(b"Or ders"),
+            kind: "query",
+            depth: 3,
+            cost: Some(7),
+        }),
         reported: Some("authz.role"),
         user: Some(b"acme"),
         auth: Some("keys"),

@@ -49,6 +49,7 @@ fn parsed(message: &Message) -> Value {
 /// What a refusal says for the first: its code, and its reason.
 fn first_error(message: &Message) -> (String, String) {
     let told = parsed(message);
-    let text = |key: &str| told["errors"][0]["extensions"][key].as_str().unwrap_or_default().to_owned();
+    let text =
+        |key: &str| told["errors"][0]["extensions"][key].as_str().unwrap_or_default().to_owned();
     (text("code"), text("reason"))
 }

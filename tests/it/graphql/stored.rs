@@ -11,14 +11,17 @@ const ORDER: &str = "[api.shop.operations.order]\npath = \"/orders\"\n\
 
 async fn facade(answer: &Value, keys: &str) -> (Origin, Janua) {
     let origin = origin(answer).await;
-    let janua = setup(&origin.url, &format!("base-path = \"/v1\"\n{keys}\n{USER}{ORDER}"), "").start().await;
+    let janua = setup(&origin.url, &format!("base-path = \"/v1\"\n{keys}\n{USER}{ORDER}"), "")
+        .start()
+        .await;
     (origin, janua)
 }
 
 #[tokio::test]
 async fn a_route_asks_the_stored_operation() {
     let user = json!({ "id": "7", "name": "Ada", "friends": [] });
-    let (origin, janua) = facade(&json!({ "data": { "user": user } }), "answers = \"enforce\"").await;
+    let (origin, janua) =
+        facade(&json!({ "data": { "user": user } }), "answers = \"enforce\"").await;
     let mut client = janua.client().await;
     let got = client.request("GET /v1/users/a%22%7D?friends=2", "If-None-Match: \"1\"\r\n").await;
     assert_eq!((got.status(), parsed(&got)), (200, user), "{}", got.text());
@@ -38,7 +41,8 @@ async fn a_route_asks_the_stored_operation() {
 
 #[tokio::test]
 async fn what_does_not_fit_the_types_never_gets_to_the_service() {
-    let (origin, janua) = facade(&json!({ "data": { "order": null } }), "unknown-query = \"refuse\"").await;
+    let (origin, janua) =
+        facade(&json!({ "data": { "order": null } }), "unknown-query = \"refuse\"").await;
     let line = json!({ "article": "vase", "count": 2 });
     for (target, body, status) in [
         ("GET /v1/users/7?friends=many", String::new(), 400),
@@ -47,8 +51,16 @@ async fn what_does_not_fit_the_types_never_gets_to_the_service() {
         ("POST /v1/orders", json!({}).to_string(), 422),
         ("POST /v1/orders", json!({ "order": { "lines": [{}] } }).to_string(), 422),
         ("POST /v1/orders", json!({ "order": { "lines": [line], "price": 0 } }).to_string(), 422),
-        ("POST /v1/orders", json!({ "order": { "lines": [{ "article": "vase", "count": "2" }] } }).to_string(), 422),
-        ("POST /v1/orders", json!({ "order": { "lines": [line] }, "admin": true }).to_string(), 422),
+        (
+            "POST /v1/orders",
+            json!({ "order": { "lines": [{ "article": "vase", "count": "2" }] } }).to_string(),
+            422,
+        ),
+        (
+            "POST /v1/orders",
+            json!({ "order": { "lines": [line] }, "admin": true }).to_string(),
+            422,
+        ),
         ("POST /v1/orders", "{\"order\":".into(), 400),
     ] {
         let mut client = janua.client().await;
@@ -60,7 +72,9 @@ async fn what_does_not_fit_the_types_never_gets_to_the_service() {
     assert_eq!(origin.requests().len(), 0);
     let body = json!({ "order": { "lines": [line], "note": null } });
     let mut client = janua.client().await;
-    let got = client.request_with("POST /v1/orders", "Content-Type: application/json\r\n", body.to_string()).await;
+    let got = client
+        .request_with("POST /v1/orders", "Content-Type: application/json\r\n", body.to_string())
+        .await;
     assert_eq!((got.status(), got.text().as_str()), (200, "null"));
 }
 
@@ -68,8 +82,16 @@ async fn what_does_not_fit_the_types_never_gets_to_the_service() {
 async fn errors_are_problems_with_a_status() {
     for (answer, status, code) in [
         (json!({ "data": { "user": null } }), 404, Value::Null),
-        (json!({ "errors": [{ "message": "Who?", "extensions": { "code": "UNAUTHENTICATED" } }] }), 401, json!("UNAUTHENTICATED")),
-        (json!({ "data": null, "errors": [{ "message": "Gone", "extensions": { "code": "GONE" } }] }), 410, json!("GONE")),
+        (
+            json!({ "errors": [{ "message": "Who?", "extensions": { "code": "UNAUTHENTICATED" } }] }),
+            401,
+            json!("UNAUTHENTICATED"),
+        ),
+        (
+            json!({ "data": null, "errors": [{ "message": "Gone", "extensions": { "code": "GONE" } }] }),
+            410,
+            json!("GONE"),
+        ),
         (json!({ "data": null, "errors": [{ "message": "Oh" }] }), 502, Value::Null),
     ] {
         let (_origin, janua) = facade(&answer, "errors = { GONE = 410 }").await;
@@ -79,7 +101,11 @@ async fn errors_are_problems_with_a_status() {
         assert_eq!(got.field("content-type").as_deref(), Some("application/problem+json"));
     }
     let (_origin, janua) = facade(&json!(["no", "GraphQL"]), "").await;
-    janua.client().await.get("/v1/users/7").await.assert_refused(502, "translate.answer", "no answer");
+    janua.client().await.get("/v1/users/7").await.assert_refused(
+        502,
+        "translate.answer",
+        "no answer",
+    );
 }
 
 #[tokio::test]

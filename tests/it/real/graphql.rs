@@ -71,7 +71,10 @@ async fn what_is_asked_is_answered_and_what_is_refused_never_gets_there() {
     assert_eq!(parsed(&got)["errors"][0]["extensions"]["code"], "FORBIDDEN");
     let body = json!({ "query": "{ __schema { types { name } } }" });
     let got = send(&mut client, "POST /graphql", "", &body).await;
-    assert_eq!((got.status(), &parsed(&got)["errors"][0]["extensions"]["reason"]), (403, &json!("graphql.introspection")));
+    assert_eq!(
+        (got.status(), &parsed(&got)["errors"][0]["extensions"]["reason"]),
+        (403, &json!("graphql.introspection"))
+    );
 }
 
 #[tokio::test]
@@ -111,17 +114,24 @@ async fn stored_operations_are_routes_of_json() {
     }
     let lines = json!([{ "article": "vase" }, { "article": "bowl", "count": 3 }]);
     let got = send(&mut client, "POST /orders", "", &json!({ "order": { "lines": lines } })).await;
-    assert_eq!(parsed(&got), json!({ "id": "7", "total": 9.5, "lines": [{ "count": 1 }, { "count": 3 }] }));
+    assert_eq!(
+        parsed(&got),
+        json!({ "id": "7", "total": 9.5, "lines": [{ "count": 1 }, { "count": 3 }] })
+    );
     let got = send(&mut client, "POST /orders", "", &json!({ "order": { "lines": [] } })).await;
     let problem = parsed(&got);
     assert_eq!((got.status(), &problem["detail"]), (400, &json!("Nothing ordered")), "{problem}");
 }
 
-/// Whatever the audits find, they find no less through Janua.
+/// Where a service says with 200 what is wrong with a document, and the client takes `application/json`: these
+/// say that it should. Janua refuses with 400, so that logs, metrics and retries see a refusal.
+const OURS: [&str; 3] = ["572B ", "7B9B ", "FDE2 "];
+
+/// Whatever else the audits find, they find no less through Janua.
 #[tokio::test]
 async fn it_keeps_to_graphql_over_http_as_the_server_does() {
     let server = yoga();
-    let janua = before(&server, "").await;
+    let janua = before(&server, "guard.introspection = \"allow\"").await;
     let audits = |url: &str| -> BTreeMap<String, String> {
         let mut client = node(command(program("node")), "graphql_client.mjs");
         serde_json::from_str(&said(client.arg(format!("{url}/graphql")))).unwrap()
@@ -131,6 +141,7 @@ async fn it_keeps_to_graphql_over_http_as_the_server_does() {
     let worse: Vec<_> = straight
         .iter()
         .filter(|(audit, result)| *result == "ok" && through[*audit] != "ok")
+        .filter(|(audit, _)| !OURS.iter().any(|ours| audit.starts_with(ours)))
         .map(|(audit, _)| (audit, &through[audit]))
         .collect();
     assert!(worse.is_empty(), "{worse:#?}");
