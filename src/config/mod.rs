@@ -18,6 +18,7 @@ mod enforce;
 mod file;
 mod finding;
 mod forward;
+mod graphql;
 mod health;
 mod include;
 mod introspection;
@@ -74,6 +75,7 @@ pub use self::{
     enforce::Enforce,
     file::{read_file, read_file_up_to, read_text_file},
     forward::Forward,
+    graphql::{Graphql, Guard, Introspect, IntrospectWord, Persisted, StoredAnswer},
     health::{Ejection, Health, Retry, Start, Statuses},
     include::fits,
     introspection::{ClientAuth, Introspection},

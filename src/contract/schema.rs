@@ -25,7 +25,7 @@ impl Schema {
         for error in self.0.iter_errors(value) {
             let says = error.masked_with("it").to_string();
             let pointer = error.instance_path().to_string();
-            wrong.push(Violation { part, name: name.to_owned(), pointer, says });
+            wrong.push(Violation { part, name: name.to_owned(), pointer, says, at: None });
         }
     }
 }

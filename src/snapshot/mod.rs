@@ -11,6 +11,7 @@ mod calls;
 mod compile;
 mod diff;
 mod doors;
+mod graphql;
 mod listener;
 mod mirror;
 mod overload;
@@ -36,6 +37,7 @@ use parking_lot::Mutex;
 pub use self::{
     calls::Calling,
     diff::Diff,
+    graphql::{Governed, Graphql, Guarded, Introspection},
     listener::{Bind, Listener, ProxyProtocol},
     mirror::Mirror,
     route::Route,

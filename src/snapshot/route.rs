@@ -3,7 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Calling, Mirror, Target, apis::Written, calls::calling, compile::Known, target::target,
+    Calling, Graphql, Mirror, Target, apis::Written, calls::calling, compile::Known,
+    graphql::graphql, target::target,
 };
 use crate::{
     access::Access,
@@ -11,6 +12,7 @@ use crate::{
     cache::{self, Cache},
     config::{self, Path, Problem, Problems},
     contract::Operation,
+    graphql::Stored,
     limit::{self, Limiter},
     metrics::{Loading, RouteMetrics},
     rewrite::{HeaderRules, PathRewrite, RewriteProblem},
@@ -37,6 +39,8 @@ pub struct Route {
     pub translation: Option<Translation>,
     /// How its origin is called, if by gRPC for clients that speak something else.
     pub calling: Option<Calling>,
+    /// How its origin is asked, if it speaks GraphQL.
+    pub graphql: Option<Graphql>,
     /// Where requests go.
     pub target: Target,
     /// Who gets a copy of what goes there.
@@ -69,6 +73,7 @@ impl Route {
             contract: None,
             translation: None,
             calling: None,
+            graphql: None,
             mirror: None,
             rewrite: PathRewrite::default(),
             request_headers: HeaderRules::default(),
@@ -80,6 +85,19 @@ impl Route {
             name: name.into(),
             target: Target::Door(door),
         }
+    }
+
+    /// The stored operation of GraphQL that it is, if it is one.
+    pub fn stored(&self) -> Option<&Arc<Stored>> {
+        match &self.graphql {
+            Some(Graphql::Stored(stored)) => Some(stored),
+            Some(Graphql::Guarded(_)) | None => None,
+        }
+    }
+
+    /// Whether its clients speak GraphQL.
+    pub fn is_guarded(&self) -> bool {
+        matches!(self.graphql, Some(Graphql::Guarded(_)))
     }
 
     /// Compiles a route that was written.
@@ -122,6 +140,7 @@ impl Route {
         let cache = answers_kept(route, given, known, metrics, at, problems);
         let translation = translation(route, written.translation.clone(), at, problems);
         let calling = calling(written, target.as_ref(), known.config, at, problems);
+        let graphql = graphql(written, given, known, metrics, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
@@ -138,6 +157,7 @@ impl Route {
             contract: written.contract.clone(),
             translation,
             calling,
+            graphql,
             target: target?,
             mirror: mirror?,
             rewrite: rewrite?,

@@ -25,6 +25,7 @@ mod discovery;
 mod explain;
 mod forwarding;
 mod framing;
+mod graphql;
 mod limit;
 mod log;
 mod metrics;

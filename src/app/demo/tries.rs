@@ -129,6 +129,12 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("Portal", "curl -s HTTP/docs/shop/openapi.json; curl -s HTTP/docs",
         "the API as this gateway means it, limits and all; /docs is for a browser",
         &["**Limit**: 10/s", "<a href=\"/docs/shop\">Shop</a>"]),
+    ("GraphQL", "curl -s -H 'Content-Type: application/json' -d '{\"query\":\"{ users(first: 100) { friends(first: 100) { name } } }\"}' HTTP/graphql",
+        "a query that would cost too much: its service never sees it",
+        &["graphql.cost", "Costs 10100; 5000 may be."]),
+    ("JSON for GraphQL", "curl -s HTTP/people/7",
+        "a stored operation is a route; the origin has one answer for all, and runs no query",
+        &["\"name\":\"Ada\"", "\"name\":\"Ben\""]),
     ("Death", "curl -s HTTP/_demo/kill/2; for i in 1 2 3 4 5 6; do curl -s HTTP/who; done; sleep 1; \
         curl -s --unix-socket ADMIN http://janua/upstreams",
         "the second origin dies: no request fails, those that find nobody go on to the first; then it is left out",

@@ -8,6 +8,7 @@ mod clients;
 mod dns;
 mod files;
 mod forward;
+mod graphql;
 mod greeter;
 mod grpc;
 mod health;
