@@ -13,8 +13,9 @@ use crate::{
     contract::Operation,
     limit::{self, Limiter},
     metrics::{Loading, RouteMetrics},
-    rewrite::{HeaderRules, PathRewrite, RewriteProblem},
+    rewrite::{HeaderRules, PathRewrite, QueryRules, RewriteProblem},
     route,
+    transform::Transform,
     translate::{Formats, Translation},
 };
 
@@ -33,6 +34,8 @@ pub struct Route {
     pub cache: Option<Box<Cache>>,
     /// What its requests and answers are held to.
     pub contract: Option<Arc<Operation>>,
+    /// What becomes of its bodies.
+    pub transform: Option<Arc<Transform>>,
     /// What its origin speaks, if clients may speak something else.
     pub translation: Option<Translation>,
     /// How its origin is called, if by gRPC for clients that speak something else.
@@ -43,6 +46,8 @@ pub struct Route {
     pub mirror: Option<Arc<Mirror>>,
     /// What becomes of the path.
     pub rewrite: PathRewrite,
+    /// What becomes of the query.
+    pub request_query: QueryRules,
     /// What becomes of a request's header fields.
     pub request_headers: HeaderRules,
     /// What becomes of an answer's header fields.
@@ -67,10 +72,12 @@ impl Route {
             limit: Limiter::default(),
             cache: None,
             contract: None,
+            transform: None,
             translation: None,
             calling: None,
             mirror: None,
             rewrite: PathRewrite::default(),
+            request_query: QueryRules::default(),
             request_headers: HeaderRules::default(),
             response_headers: HeaderRules::default(),
             max_body_size: None,
@@ -120,10 +127,14 @@ impl Route {
         let limit = known.limits.of_route(&route.limit, place, metrics, problems);
         let given = (name, &params[..], target.as_ref());
         let cache = answers_kept(route, given, known, metrics, at, problems);
+        let validated = validated(route, (name, &params), at, problems);
         let translation = translation(route, written.translation.clone(), at, problems);
+        let transform = transform(route, translation.as_ref(), at, problems);
         let calling = calling(written, target.as_ref(), known.config, at, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
+        let query = QueryRules::compile(&route.request_query, &params);
+        let request_query = kept(query, &at.key("request-query"), problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
             kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
         };
@@ -135,12 +146,14 @@ impl Route {
             auth: auth?,
             limit: limit?,
             cache: cache?,
-            contract: written.contract.clone(),
+            contract: written.contract.clone().or(validated),
+            transform,
             translation,
             calling,
             target: target?,
             mirror: mirror?,
             rewrite: rewrite?,
+            request_query: request_query?,
             request_headers: request_headers?,
             response_headers: response_headers?,
             max_body_size: route.max_body_size.map(|size| size.0),
@@ -189,6 +202,42 @@ fn translation(
         return soap;
     }
     Some(Translation::Formats(Arc::new(Formats::compile(&rules, &at, problems))))
+}
+
+/// What requests have to be, by schemas alone.
+fn validated(
+    route: &config::Route,
+    (name, params): (&str, &[Box<str>]),
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<Arc<Operation>> {
+    let section = route.validate.as_ref()?;
+    let at = at.key("validate");
+    if let Some(api) = &route.api {
+        let what = format!("the document of `{api}` says what requests have to be");
+        problems.push(Problem::error(at, what).help("take it away, or say it in the document"));
+        return None;
+    }
+    Some(Arc::new(Operation::of_schemas(section, (name, params), &at, problems)))
+}
+
+/// What becomes of bodies.
+fn transform(
+    route: &config::Route,
+    translation: Option<&Translation>,
+    at: &Path,
+    problems: &mut Problems,
+) -> Option<Arc<Transform>> {
+    let section = route.transform.as_ref()?;
+    let at = at.key("transform");
+    let web = route.translate.as_ref().is_some_and(config::Translate::is_grpc_web);
+    if web || matches!(translation, Some(Translation::Door(_))) {
+        let clients = if web { "gRPC-Web" } else { "SOAP" };
+        let what = format!("clients of this route speak {clients}, and filters change JSON");
+        problems.push(Problem::error(at, what).help("take it away"));
+        return None;
+    }
+    Transform::compile(section, &at, problems).map(Arc::new)
 }
 
 /// The listeners that a route is for.
