@@ -80,10 +80,10 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"shop")]
     pub api: Option<String>,
-    /// What requests have to be, where no `api` says it.
+    /// What requests have to be, where no `api` says it, by JSON Schema: 2020-12, or the version that `$schema` of a file names. Nothing is fetched: a `$ref` leads to a place in the same file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate: Option<Validate>,
-    /// Filters in the language of jq that change bodies of JSON.
+    /// Filters in the language of jq, for bodies of JSON. A filter sees the body and the variables `$headers` (of the message that it changes, without credentials and cookies), `$query`, `$params` (of the path), `$method`, `$path`, `$identity` (`sub`, `owner`, `roles`, `scopes`, `auth`, `claims`; `null` for a stranger) and, of an answer, `$status`; no clock, environment, file or module. It has to give one value. A request is changed after it was held to `api` or `validate`, and before it is translated for its origin; an answer after it was translated back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transform: Option<Transform>,
     /// What the origin speaks, where clients may speak the other of JSON and XML: `"xml"`, `"json"`, or a table that says how one becomes the other; or `"grpc-web"`: clients are browsers, the origin speaks gRPC, and what comes in gRPC passes as it is. What a client speaks, say its `Content-Type` and `Accept`.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value::{ByteSize, File};
 
-/// Filters in the language of jq, for bodies of JSON. A filter sees the body and the variables `$headers` (of the message that it changes, without credentials and cookies), `$query`, `$params` (of the path), `$method`, `$path`, `$identity` (`sub`, `owner`, `roles`, `scopes`, `auth`, `claims`; `null` for a stranger) and, of an answer, `$status`; no clock, environment, file or module. It has to give one value. A request is changed after it was held to `api` or `validate`, and before it is translated for its origin; an answer after it was translated back.
+/// Filters in the language of jq, for bodies of JSON.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Transform {

@@ -12,7 +12,7 @@ use super::{
     value::{ByteSize, File, OneOrMany},
 };
 
-/// What requests have to be, by JSON Schema: 2020-12, or the version that `$schema` of a file names. Nothing is fetched: a `$ref` leads to a place in the same file.
+/// What requests have to be, by JSON Schema.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Validate {
@@ -24,16 +24,19 @@ pub struct Validate {
     pub types: OneOrMany<String>,
     /// Whether there has to be a body, if it has a schema.
     pub required: bool,
-    /// The query: for each parameter a schema, with `required = true` if it has to be there; or a file with the schema of an object of all of them.
+    /// The query: for each parameter a schema (`{ page = { type = "integer" } }`), with `required = true` if it has to be there; or a file with the schema of an object of all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/query.schema.json")]
     pub query: Option<QuerySchema>,
     /// Query parameters that `query` does not know: `"allow"` or `"refuse"`.
     pub unknown_query: Unknown,
     /// Header fields: for each a schema, with `required = true` if it has to be there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("x-tenant", BTreeMap::from([("pattern", "^[a-z]+$")]))]))]
     pub headers: BTreeMap<String, InlineSchema>,
     /// Parameters of the route's path: for each a schema.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("id", BTreeMap::from([("type", "integer")]))]))]
     pub path: BTreeMap<String, InlineSchema>,
     /// `"report"`: a request that is not like that passes; log and metrics tell of it.
     pub enforce: Enforce,

@@ -8,6 +8,7 @@ use http::Method;
 
 use super::{
     Snapshot,
+    bodies::transforms,
     calls::{self, Calls},
     portal::pages,
 };
@@ -16,6 +17,7 @@ use crate::{
     contract::{Api, Operation, Policy},
     grpc,
     portal::Page,
+    transform::Transform,
     translate::{Translation, soap::Service},
 };
 
@@ -36,6 +38,8 @@ pub(super) struct Written<'a> {
     pub(super) translation: Option<Translation>,
     /// The method of gRPC that it is for, and the largest body.
     pub(super) call: Option<(Arc<grpc::Operation>, u64)>,
+    /// What becomes of its bodies.
+    pub(super) transform: Option<Arc<Transform>>,
     /// The page of Janua's own that it leads to.
     pub(super) page: Option<Arc<Page>>,
 }
@@ -43,7 +47,15 @@ pub(super) struct Written<'a> {
 impl<'a> Written<'a> {
     /// A route that stands for itself.
     fn plain(at: Path, route: Cow<'a, config::Route>) -> Self {
-        Self { at, route, contract: None, translation: None, call: None, page: None }
+        Self {
+            at,
+            route,
+            contract: None,
+            translation: None,
+            call: None,
+            transform: None,
+            page: None,
+        }
     }
 
     /// The route to a page of the portal.
@@ -91,6 +103,7 @@ pub(super) fn apis<'a>(
     let mut written = written(config, (&apis, &services, &calls), problems);
     unused(&apis, &written, problems);
     written.extend(pages(config, &apis, &written, problems));
+    transforms(&mut written, problems);
     (apis, written)
 }
 
@@ -181,6 +194,7 @@ fn written<'a>(
             contract: Some(policy.operation.clone()),
             translation: call(&policy.operation.id).map(Translation::Soap),
             call: None,
+            transform: None,
             page: None,
         }));
         if let (Some(services), Some(section)) = (calls.get(name), config.api.get(name)) {

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Calling, Mirror, Target, apis::Written, calls::calling, compile::Known, target::target,
+    Calling, Mirror, Target, apis::Written, bodies::schemas, calls::calling, compile::Known,
+    target::target,
 };
 use crate::{
     access::Access,
@@ -127,9 +128,8 @@ impl Route {
         let limit = known.limits.of_route(&route.limit, place, metrics, problems);
         let given = (name, &params[..], target.as_ref());
         let cache = answers_kept(route, given, known, metrics, at, problems);
-        let validated = validated(route, (name, &params), at, problems);
+        let validated = schemas(route, (name, &params), at, problems);
         let translation = translation(route, written.translation.clone(), at, problems);
-        let transform = transform(route, translation.as_ref(), at, problems);
         let calling = calling(written, target.as_ref(), known.config, at, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
@@ -147,7 +147,7 @@ impl Route {
             limit: limit?,
             cache: cache?,
             contract: written.contract.clone().or(validated),
-            transform,
+            transform: written.transform.clone(),
             translation,
             calling,
             target: target?,
@@ -202,42 +202,6 @@ fn translation(
         return soap;
     }
     Some(Translation::Formats(Arc::new(Formats::compile(&rules, &at, problems))))
-}
-
-/// What requests have to be, by schemas alone.
-fn validated(
-    route: &config::Route,
-    (name, params): (&str, &[Box<str>]),
-    at: &Path,
-    problems: &mut Problems,
-) -> Option<Arc<Operation>> {
-    let section = route.validate.as_ref()?;
-    let at = at.key("validate");
-    if let Some(api) = &route.api {
-        let what = format!("the document of `{api}` says what requests have to be");
-        problems.push(Problem::error(at, what).help("take it away, or say it in the document"));
-        return None;
-    }
-    Some(Arc::new(Operation::of_schemas(section, (name, params), &at, problems)))
-}
-
-/// What becomes of bodies.
-fn transform(
-    route: &config::Route,
-    translation: Option<&Translation>,
-    at: &Path,
-    problems: &mut Problems,
-) -> Option<Arc<Transform>> {
-    let section = route.transform.as_ref()?;
-    let at = at.key("transform");
-    let web = route.translate.as_ref().is_some_and(config::Translate::is_grpc_web);
-    if web || matches!(translation, Some(Translation::Door(_))) {
-        let clients = if web { "gRPC-Web" } else { "SOAP" };
-        let what = format!("clients of this route speak {clients}, and filters change JSON");
-        problems.push(Problem::error(at, what).help("take it away"));
-        return None;
-    }
-    Transform::compile(section, &at, problems).map(Arc::new)
 }
 
 /// The listeners that a route is for.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{
     library::{Data, Table, definitions, is_forbidden, natives},
+    recursion::hands_on,
     value::Val,
 };
 
@@ -115,9 +116,14 @@ impl Filter {
         let modules = loaded.map_err(|errors| {
             errors.into_iter().flat_map(|(_, error)| not_read(text, error)).collect::<Vec<_>>()
         })?;
-        if parse(text, |parser| parser.term()).is_none() {
+        let Some(term) = parse(text, |parser| parser.term()) else {
             let what = "a filter is one expression, without modules".into();
             return Err(vec![wrong(text, 0, what, Some("write what is imported into it".into()))]);
+        };
+        if let Some(name) = hands_on(&term) {
+            let what = format!("`{name}` calls itself at its end with a filter as an argument");
+            let help = "define what repeats without arguments, within: `def f(g): def again: g | again; again;`";
+            return Err(vec![wrong(text, offset(text, name), what, Some(help.into()))]);
         }
         let names = variables.iter().map(|variable| variable.name());
         let compiler = Compiler::default().with_funs(natives()).with_global_vars(names);

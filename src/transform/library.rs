@@ -57,7 +57,7 @@ const FORBIDDEN: [&str; 12] = [
 ];
 
 /// What is done in another way here.
-const OTHERWISE: [&str; 3] = ["infinite", "isnan", "nan"];
+const OTHERWISE: [&str; 4] = ["infinite", "isnan", "join", "nan"];
 
 /// What is said in the language itself.
 const DEFINITIONS: &str = r#"
@@ -71,6 +71,9 @@ def IN(from; s): any(from == s; .);
 def INDEX(rows; by): reduce rows as $row ({}; .[$row | by | tostring] = $row);
 def INDEX(by): INDEX(.[]; by);
 def ascii: [.] | implode;
+def leaf_paths: paths(scalars);
+def join($by): reduce .[] as $x (null;
+  (if . == null then "" else . + $by end) + ($x | if . == null then "" elif isstring then . else tojson end)) // "";
 def @json: tojson;
 def cell: if isstring then "\"" + (split("\"") | join("\"\"")) + "\"" elif . == null then "" else tojson end;
 def @csv: [.[] | cell] | join(",");

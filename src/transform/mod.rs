@@ -10,6 +10,7 @@ mod bound;
 mod filter;
 mod library;
 mod lines;
+mod recursion;
 mod section;
 mod value;
 

@@ -24,7 +24,7 @@ const LITTLE_STACK: usize = 512 << 10;
 const MUCH_STACK: usize = 16 << 20;
 
 /// Stack that may be needed to drop what a step made: what is nested as deep as there were steps.
-const DROPPED: usize = 256;
+const DROPPED: usize = 96;
 
 /// How much may be done for a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

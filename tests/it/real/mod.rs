@@ -12,6 +12,7 @@ mod greeter;
 mod grpc;
 mod health;
 mod http2;
+mod jq;
 mod killed;
 mod login;
 mod nginx;

@@ -50,12 +50,6 @@ async fn a_route_that_would_confuse_does_not_load() {
         ),
         ("transform = {}", "transform", "there is no filter", ".items"),
         (
-            "transform = { request = '.' }\ntranslate = \"grpc-web\"",
-            "transform",
-            "speak gRPC-Web",
-            "take it away",
-        ),
-        (
             "request-query.set = { a = \"{nothing}\" }",
             "request-query.set.a",
             "there is no variable `nothing`",
@@ -139,12 +133,36 @@ async fn a_route_that_would_confuse_does_not_load() {
 }
 
 #[tokio::test]
+async fn filters_are_for_clients_of_json() {
+    let wsdl = concat!(env!("CARGO_MANIFEST_DIR"), "/config/bank.wsdl");
+    for (sections, keys, clients) in [
+        (
+            "[upstream.u]\nendpoints = [\"http://127.0.0.1:1\"]\nprotocol = \"h2\"\n".to_owned(),
+            "translate = \"grpc-web\"",
+            "gRPC-Web",
+        ),
+        (
+            format!(
+                "[upstream.u]\nendpoints = [\"http://127.0.0.1:1\"]\n\
+                 [api.bank]\nwsdl = {wsdl:?}\nsoap = {{ door = \"/soap\" }}\n"
+            ),
+            "api = \"bank\"",
+            "SOAP",
+        ),
+    ] {
+        let route = format!("[[route]]\nto = \"u\"\n{keys}\ntransform.request = '.'\n");
+        let said = format!("clients of this route speak {clients}");
+        Setup::new(sections + &route).fails_at("route[0].transform", &said, "take it away").await;
+    }
+}
+
+#[tokio::test]
 async fn schemas_in_files_say_what_is_wrong_with_them() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("a.json");
     for (key, text, message) in [
         ("body", "{\n \"type\": }", "a.json:2:10: it is not well-formed JSON"),
-        ("body", "{\"type\":1,\"type\":2}", "a.json:1:17: an object has a name twice"),
+        ("body", "{\"type\":1,\"type\":2}", "a.json:1:19: an object has a name twice"),
         ("body", "{\"$ref\":\"b.json#/x\"}", "`b.json#/x` leads out of the schema"),
         ("query", "{\"type\":\"string\"}", "one of an object with `properties`"),
         ("query", "[]", "one of an object with `properties`"),

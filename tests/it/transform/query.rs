@@ -37,7 +37,7 @@ async fn rules_for_the_query_come_after_the_rewriting() {
     let janua = route(&origin.url, keys).start().await;
     let mut client = janua.client().await;
     client.request("GET /a?q=1", "").await;
-    assert_eq!(origin.last().target(), "/b?y=2&x=a");
+    assert_eq!(origin.last().target(), "/b?y=2&x=a.example");
     client.send("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n").await;
     client.answer().await;
     assert_eq!(origin.last().target(), "*");
