@@ -5,6 +5,8 @@
 //! workers; a stream is changed as it goes by.
 
 use std::{
+    borrow::Cow,
+    cell::OnceCell,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -80,7 +82,9 @@ impl Exchange {
         head: &mut Parts,
     ) {
         if by.changes_answers() {
-            self.filtered = Some(Box::new(self.known(by.of_answer(), scope, head)));
+            // Those of the answer come with it.
+            let wanted = by.of_answer().filter(|variable| *variable != Variable::Headers);
+            self.filtered = Some(Box::new(self.known(wanted, scope, head)));
             for name in [ACCEPT_ENCODING, RANGE, IF_RANGE] {
                 head.headers.remove(name);
             }
@@ -202,27 +206,29 @@ impl Exchange {
         (route, params): (&Route, &Params<'_, '_>),
         head: &Parts,
     ) -> Known {
-        let mut told = None;
-        let mut known = Known::new();
-        for variable in wanted {
-            let (headers, target) = told.get_or_insert_with(|| {
+        let told = OnceCell::new();
+        let told = || {
+            told.get_or_init(|| {
                 let (mut headers, mut target) = (head.headers.clone(), head.uri.clone());
                 self.world.cookies.clear(&mut headers);
                 if route.auth.is_asked() {
                     route.auth.strip(&mut headers, &mut target);
                 }
                 (headers, target)
-            });
+            })
+        };
+        let mut known = Known::new();
+        for variable in wanted {
             let value = match variable {
-                Variable::Headers => fields(headers),
-                Variable::Query => query(target.query().unwrap_or_default()),
+                Variable::Headers => fields(&told().0),
+                Variable::Query => query(told().1.query().unwrap_or_default()),
                 Variable::Params => {
                     let text = |raw| percent_decode_str(raw).decode_utf8_lossy().into_owned();
                     let own = params.iter().map(|(name, raw)| (name.to_owned(), text(raw).into()));
                     Value::Object(own.collect())
                 }
                 Variable::Method => self.method.as_str().into(),
-                Variable::Path => target.path().into(),
+                Variable::Path => self.target.path().into(),
                 Variable::Identity => self.who.principal().map_or(Value::Null, identity),
                 // It is known when the answer is there.
                 Variable::Status => continue,
@@ -233,14 +239,11 @@ impl Exchange {
     }
 }
 
-/// What is known when the answer is there: its own header fields in place of the request's, and its status.
+/// What is known when the answer is there: its header fields and its status, too.
 fn with_answer(by: &Transform, mut known: Known, status: StatusCode, headers: &HeaderMap) -> Known {
     for variable in by.of_answer() {
         match variable {
-            Variable::Headers => {
-                known.retain(|(name, _)| *name != Variable::Headers);
-                known.push((variable, fields(headers)));
-            }
+            Variable::Headers => known.push((variable, fields(headers))),
             Variable::Status => known.push((variable, status.as_u16().into())),
             _ => {}
         }
@@ -264,7 +267,7 @@ fn fields(headers: &HeaderMap) -> Value {
 fn query(query: &str) -> Value {
     let mut object = Map::new();
     for (name, value) in pairs(query) {
-        let text = |raw| form_text(raw).unwrap_or(std::borrow::Cow::Borrowed(raw)).into_owned();
+        let text = |raw| form_text(raw).unwrap_or(Cow::Borrowed(raw)).into_owned();
         let (name, value) = (text(name), Value::from(text(value)));
         match object.get_mut(&name) {
             None => drop(object.insert(name, value)),

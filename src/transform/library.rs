@@ -59,6 +59,13 @@ const FORBIDDEN: [&str; 12] = [
 /// What is done in another way here.
 const OTHERWISE: [&str; 4] = ["infinite", "isnan", "join", "nan"];
 
+/// What the library builds on, and is done in another way here: `null` joins as nothing.
+const BEFORE: &str = r#"
+def join($by): [][0] as $none | reduce .[] as $x ($none;
+  (if . == $none then "" else . + $by end)
+  + ($x | if . == $none then "" elif . >= "" and . < [] then . else tojson end)) // "";
+"#;
+
 /// What is said in the language itself.
 const DEFINITIONS: &str = r#"
 def in(xs): . as $x | xs | has($x);
@@ -72,8 +79,6 @@ def INDEX(rows; by): reduce rows as $row ({}; .[$row | by | tostring] = $row);
 def INDEX(by): INDEX(.[]; by);
 def ascii: [.] | implode;
 def leaf_paths: paths(scalars);
-def join($by): reduce .[] as $x (null;
-  (if . == null then "" else . + $by end) + ($x | if . == null then "" elif isstring then . else tojson end)) // "";
 def @json: tojson;
 def cell: if isstring then "\"" + (split("\"") | join("\"\"")) + "\"" elif . == null then "" else tojson end;
 def @csv: [.[] | cell] | join(",");
@@ -86,11 +91,11 @@ pub(super) fn is_forbidden(name: &str) -> bool {
 
 /// What is said in the language of jq.
 pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
-    let own = load::parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
-    let known = jaq_core::defs().chain(jaq_std::defs());
+    let own = |text| load::parse(text, |parser| parser.defs()).unwrap_or_default();
     let known =
-        known.filter(|def| !FORBIDDEN.contains(&def.name) && !OTHERWISE.contains(&def.name));
-    known.chain(own)
+        |def: &Def<&'static str>| !FORBIDDEN.contains(&def.name) && !OTHERWISE.contains(&def.name);
+    let core = jaq_core::defs().filter(known);
+    core.chain(own(BEFORE)).chain(jaq_std::defs().filter(known)).chain(own(DEFINITIONS))
 }
 
 /// What is not.
