@@ -287,6 +287,17 @@ rejects! {
     /// A WebSocket, in which nobody could look at operations.
     GraphqlWebsocket = 403 "graphql.websocket" "WebSockets are not taken here.";
 
+    /// The filter for requests fails on this one.
+    TransformRequest = 422 "transform.request" "The request cannot be changed as the service needs it.";
+    /// The filter for requests would take too much for this one.
+    TransformRequestSteps = 422 "transform.request_steps" "The request takes too much to be changed as the service needs it.";
+    /// The filter for answers fails on this one.
+    TransformAnswer = 502 "transform.answer" "The service gave an invalid answer.";
+    /// The filter for answers would take too much for this one.
+    TransformAnswerSteps = 502 "transform.answer_steps" "The service gave an answer that takes too much to be changed.";
+    /// The origin's answer is larger than what is changed, or what comes of it is.
+    TransformTooLarge = 502 "transform.too_large" "The service gave an answer that is too large.";
+
     /// Too many of the upstream's requests failed: it gets none for a while.
     BreakerOpen = 503 "upstream.breaker_open" "The service is not available at present. Please try again.";
     /// The request is to be answered by what is kept only, and nothing is.

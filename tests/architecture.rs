@@ -31,6 +31,7 @@ const RANKS: &[(u8, &[&str])] = &[
             "route",
             "split",
             "tls",
+            "transform",
             "translate",
             "upstream",
         ],

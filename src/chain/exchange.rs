@@ -36,6 +36,7 @@ use crate::{
     reject::Reject,
     route::{Found, Query},
     snapshot::{Listener, Route, View},
+    transform::Known,
     translate::Spoken,
     upstream::{Pool, Upstream},
 };
@@ -102,6 +103,8 @@ pub struct Exchange {
     pub(super) speech: Option<Box<Speech>>,
     /// What its client speaks, where the origin may speak something else.
     pub(super) spoken: Option<Spoken>,
+    /// What the filters of its answer are to know, where there are any.
+    pub(super) filtered: Option<Box<Known>>,
     /// Whether its answer is held to a contract.
     pub(super) promised: bool,
     /// Whether it has a place in the gateway, and the bytes that it may hold there.
@@ -176,6 +179,7 @@ impl Exchange {
             asked: None,
             speech: None,
             spoken: None,
+            filtered: None,
             promised: false,
             entered: false,
             held: 0,

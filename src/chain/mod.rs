@@ -42,6 +42,7 @@ mod soap_door;
 mod source;
 mod stage;
 mod status;
+mod transform;
 mod translate;
 mod tunnel;
 mod unread;
@@ -87,6 +88,9 @@ pub fn serve(
         let mut outcome = run(&mut exchange, &mut head, &mut body).await;
         if let Some(spoken) = exchange.spoken {
             outcome = Box::pin(exchange.translate_outcome(outcome, spoken)).await;
+        }
+        if exchange.filtered.is_some() {
+            outcome = Box::pin(exchange.transform_outcome(outcome)).await;
         }
         if exchange.promised {
             outcome = Box::pin(exchange.hold_outcome(outcome)).await;

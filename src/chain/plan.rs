@@ -367,6 +367,9 @@ fn understood(
         outcome?;
         planned.asked = format!("{said}; ");
     }
+    if let Some(by) = &route.transform {
+        planned.asked += &exchange.explain_transform(by, (route, params), head)?;
+    }
     if let Some(translation) = &route.translation {
         planned.asked += &exchange.explain_translation(translation, head)?;
     }

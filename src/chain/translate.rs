@@ -16,7 +16,7 @@ use http::{
 
 use super::{beside::aside, exchange::Exchange, gather::Gathered, plan::announced, source::Source};
 use crate::{
-    message::{Kept, RequestBody, Violations},
+    message::{Kept, RequestBody, Violations, remade},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -41,6 +41,9 @@ impl Exchange {
     ) -> Result<Option<Response<Source>>, Reject> {
         if let Some(contract) = &route.contract {
             Box::pin(self.keep_to(contract, params, head, body)).await?;
+        }
+        if let Some(by) = &route.transform {
+            Box::pin(self.transform_request(by, (route, params), head, body)).await?;
         }
         match (&route.translation, &route.graphql) {
             (None, None) => Ok(None),
@@ -81,7 +84,7 @@ impl Exchange {
             let bytes = self.gather_request(body, formats.max_body).await?;
             let formats = formats.clone();
             let made = aside(bytes, move |bytes| formats.request(bytes)).await?;
-            self.send_instead(made, head, body)?;
+            self.send_translated(made, head, body)?;
         }
         formats.ask(spoken, &mut head.headers);
         Ok(())
@@ -102,7 +105,7 @@ impl Exchange {
         };
         let called = operation.clone();
         let made = aside(bytes, move |_| called.request(&asked, SystemTime::now())).await?;
-        self.send_instead(made, head, body)?;
+        self.send_translated(made, head, body)?;
         self.spoken = Some(Spoken { body: true, answer: true, operation: None });
         address(operation, head);
         Ok(())
@@ -118,7 +121,18 @@ impl Exchange {
             self.violations = Some(Box::new(wrong));
             reject
         })?;
+        self.send_instead(made, head, body)
+    }
+
+    /// Sends another body in the place of a request's.
+    pub(super) fn send_instead(
+        &mut self,
+        made: Bytes,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
         self.hold(made.len() as u64)?;
+        remade(&mut head.headers);
         head.headers.insert(CONTENT_LENGTH, made.len().into());
         *body = RequestBody::Full(made);
         Ok(())

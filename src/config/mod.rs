@@ -45,10 +45,12 @@ mod source;
 mod split;
 mod store;
 mod syntax;
+mod transform;
 mod translate;
 mod tree;
 mod upstream;
 mod userinfo;
+mod validate;
 mod value;
 mod vars;
 
@@ -100,19 +102,21 @@ pub use self::{
     reference::reference,
     report::Report,
     route::{
-        Condition, Expect, HeaderRules, Redirect, RegexCondition, Respond, Route, RouteTimeout,
-        Test, To, Who,
+        Condition, Expect, HeaderRules, QueryRules, Redirect, RegexCondition, Respond, Route,
+        RouteTimeout, Test, To, Who,
     },
     schema::{KeyInfo, keys, schema},
     show::show,
     soap::{Soap, SoapUser},
     split::{Mirror, MirrorTable, SplitSticky, StickyCookie, Way},
     store::Store,
+    transform::{Filter, FilterFile, Other, Transform},
     translate::{Format, GrpcWeb, Translate, TranslateRules, XmlNamespaces, XmlNil, XmlNumbers},
     upstream::{
         Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,
     },
+    validate::{BodySchema, InlineSchema, QuerySchema, Validate},
     value::{ByteRate, ByteSize, Duration, File, OneOrMany, Secret, SecretSource, check_format},
     vars::{Env, environment},
 };

@@ -1,6 +1,6 @@
 //! A schema, compiled: values are held to it, and what they violate is said without telling them.
 
-use jsonschema::{Draft, PatternOptions, Registry, Validator};
+use jsonschema::{Draft, PatternOptions, Registry, ValidationOptions, Validator};
 use serde_json::Value;
 
 use super::{
@@ -17,6 +17,15 @@ const PATTERN_SIZE: usize = 1 << 20;
 pub(super) struct Schema(Validator);
 
 impl Schema {
+    /// Compiles a schema that stands for itself.
+    ///
+    /// # Errors
+    /// Why it cannot be, and what to do about it.
+    pub(super) fn of(schema: &Value, draft: Draft) -> Result<Self, (String, Option<String>)> {
+        let options = jsonschema::options().with_draft(draft);
+        compile(options, schema).map_err(|(what, help)| (what, help.map(str::to_owned)))
+    }
+
     /// Holds a value to it. `name` is the parameter's, if it is one.
     pub(super) fn check(&self, value: &Value, part: Part, name: &str, wrong: &mut Violations) {
         if self.0.is_valid(value) {
@@ -54,25 +63,29 @@ impl<'d> Schemas<'d> {
     /// Why it cannot be.
     pub(super) fn compile(&self, schema: &Value, place: &Place) -> Result<Schema, Fault> {
         let schema = self.dialect.convert(schema);
-        let options = jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .with_registry(&self.registry)
-            .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE))
-            .offline();
-        options.build(&schema).map(Schema).map_err(|error| {
-            let within = error.instance_path().to_string();
-            let what =
-                if within.is_empty() { error.to_string() } else { format!("{within}: {error}") };
+        let options = jsonschema::options().with_draft(Draft::Draft202012);
+        compile(options.with_registry(&self.registry), &schema).map_err(|(what, help)| {
             let fault = Fault::new(place, what);
-            if within.ends_with("/pattern") {
-                return fault.help(
-                    "patterns are matched without going back: no `(?=..)`, `(?!..)` or `\\1`",
-                );
-            }
-            fault
+            help.map_or(fault.clone(), |help| fault.help(help))
         })
     }
+}
+
+/// Compiles a schema: nothing is fetched, and no pattern goes back.
+fn compile(
+    options: ValidationOptions<'_>,
+    schema: &Value,
+) -> Result<Schema, (String, Option<&'static str>)> {
+    let options = options
+        .should_validate_formats(true)
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE))
+        .offline();
+    options.build(schema).map(Schema).map_err(|error| {
+        let within = error.instance_path().to_string();
+        let what = if within.is_empty() { error.to_string() } else { format!("{within}: {error}") };
+        let help = "patterns are matched without going back: no `(?=..)`, `(?!..)` or `\\1`";
+        (what, within.ends_with("/pattern").then_some(help))
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use http::Method;
 
 use super::{
     Snapshot,
+    bodies::transforms,
     calls::{self, Calls},
     graphql::{self, Speaks},
     portal::pages,
@@ -17,6 +18,7 @@ use crate::{
     contract::{Api, Operation, Policy},
     grpc,
     portal::Page,
+    transform::Transform,
     translate::{Translation, soap::Service},
 };
 
@@ -39,6 +41,8 @@ pub(super) struct Written<'a> {
     pub(super) call: Option<(Arc<grpc::Operation>, u64)>,
     /// How its origin is asked, if by GraphQL.
     pub(super) graphql: Option<Speaks>,
+    /// What becomes of its bodies.
+    pub(super) transform: Option<Arc<Transform>>,
     /// The page of Janua's own that it leads to.
     pub(super) page: Option<Arc<Page>>,
 }
@@ -46,7 +50,16 @@ pub(super) struct Written<'a> {
 impl<'a> Written<'a> {
     /// A route that stands for itself.
     pub(super) fn plain(at: Path, route: Cow<'a, config::Route>) -> Self {
-        Self { at, route, contract: None, translation: None, call: None, graphql: None, page: None }
+        Self {
+            at,
+            route,
+            contract: None,
+            translation: None,
+            call: None,
+            graphql: None,
+            transform: None,
+            page: None,
+        }
     }
 
     /// The route to a page of the portal.
@@ -96,6 +109,7 @@ pub(super) fn apis<'a>(
     let mut written = written(config, (&apis, &services, &calls, &asked), problems);
     unused(config, &apis, problems);
     written.extend(pages(config, &apis, &written, problems));
+    transforms(&mut written, problems);
     (apis, written)
 }
 

@@ -7,6 +7,7 @@
 mod access_log;
 mod admin;
 mod apis;
+mod bodies;
 mod calls;
 mod compile;
 mod diff;

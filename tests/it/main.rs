@@ -38,5 +38,6 @@ mod shipped;
 mod split;
 mod support;
 mod tls;
+mod transform;
 mod translate;
 mod upstreams;

@@ -13,6 +13,7 @@ mod greeter;
 mod grpc;
 mod health;
 mod http2;
+mod jq;
 mod killed;
 mod login;
 mod nginx;
