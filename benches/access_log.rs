@@ -16,6 +16,7 @@ use janua::{
 
 fn record() -> Record<'static> {
     Record {
+        operation: None,
         time: 1_795_491_863_123,
         id: b"0195f7a1-5b1c-7c3e-9d5e-2f6b8a4c1d0e",
         client: Some(IpAddr::from([203, 0, 113, 77])),

@@ -120,6 +120,7 @@ fn rewrite(criterion: &mut Criterion) {
         id: &id,
         headers: &headers,
         client: Some([192, 0, 2, 1].into()),
+        claim: &|_| None,
         route: "orders",
         params: &|name| (name == "id").then_some("4711"),
     };

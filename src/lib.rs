@@ -13,12 +13,14 @@
 //!   5 authorize   may it                                        auth
 //!   6 limit       rate, concurrency, quota; may delay           limit
 //!   7 match       no route? only now; which of several ways     chain, split
-//!   8 prepare     held to its contract; rewriting, header       contract, rewrite, message
-//!                 fields for the origin; made a call            grpc
+//!   8 prepare     held to its contract; changed, translated;    contract, transform, translate,
+//!                 or guarded; rewriting, header fields for      graphql, rewrite, message
+//!                 the origin; made a call                       grpc
 //!   9 lookup      the cache                                     cache
 //!  10 forward     is there room? pick an endpoint, send, retry  overload, upstream
-//!  11 answer      made JSON again; held to its contract;        grpc, contract, chain, metrics,
-//!                 header fields for the client, count, log      telemetry
+//!  11 answer      made JSON again, changed; held to its         grpc, graphql, translate,
+//!                 contract; header fields for the client,       transform, contract, chain,
+//!                 count, log                                    metrics, telemetry
 //! ```
 //!
 //! The list is a function: [`chain::serve`] calls the stages in this order, and reads like it.
@@ -47,8 +49,8 @@
 //! 7 server  admin       sockets in, HTTP out; the operator's door
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
-//! 4 access auth cache contract grpc limit portal rewrite route split   features, strangers to one another
-//!   tls translate upstream
+//! 4 access auth cache contract graphql grpc limit portal rewrite route   features, strangers to one another
+//!   split tls transform translate upstream
 //! 3 balance discovery health key overload store xml   whose turn it is, who is there and who is well, whose a
 //!                       request is, how much may be in flight, what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
@@ -76,6 +78,7 @@ pub mod config;
 pub mod contract;
 pub mod dial;
 pub mod discovery;
+pub mod graphql;
 pub mod grpc;
 pub mod health;
 pub mod key;
@@ -95,6 +98,7 @@ pub mod store;
 pub mod stream;
 pub mod telemetry;
 pub mod tls;
+pub mod transform;
 pub mod translate;
 pub mod upstream;
 pub mod worker;

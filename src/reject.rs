@@ -248,6 +248,56 @@ rejects! {
     /// The origin's answer is larger than what is translated.
     TranslateTooLarge = 502 "translate.too_large" "The service gave an answer that is too large.";
 
+    /// What came to a GraphQL service is no request of GraphQL over HTTP.
+    GraphqlRequest = 400 "graphql.request" "This is no request of GraphQL over HTTP.";
+    /// A list of operations where there may be none, or a longer one than may be.
+    GraphqlBatch = 400 "graphql.batch" "There are too many operations in one request.";
+    /// A document that is not GraphQL.
+    GraphqlSyntax = 400 "graphql.syntax" "The document is malformed.";
+    /// A document of more tokens than may be.
+    GraphqlTokens = 400 "graphql.tokens" "The document is too large.";
+    /// Fields nested deeper than may be.
+    GraphqlDepth = 400 "graphql.depth" "The operation is nested too deeply.";
+    /// More fields than may be.
+    GraphqlFields = 400 "graphql.fields" "The operation has too many fields.";
+    /// More fields at the top than may be.
+    GraphqlRootFields = 400 "graphql.root_fields" "The operation has too many fields at its top.";
+    /// More aliases than may be.
+    GraphqlAliases = 400 "graphql.aliases" "The operation has too many aliases.";
+    /// More directives than may be.
+    GraphqlDirectives = 400 "graphql.directives" "The operation has too many directives.";
+    /// Fragments that use each other, or that are not there.
+    GraphqlFragments = 400 "graphql.fragments" "The document's fragments lead in circles or to nothing.";
+    /// A document that does not fit the schema.
+    GraphqlValidation = 400 "graphql.validation" "The operation does not fit the schema.";
+    /// Variables that do not fit the operation.
+    GraphqlVariables = 400 "graphql.variables" "The variables do not fit the operation.";
+    /// The operation that is asked for is not in the document.
+    GraphqlOperation = 400 "graphql.operation" "The document has no such operation, or has several and none is named.";
+    /// An operation costs more than may be.
+    GraphqlCost = 400 "graphql.cost" "The operation costs too much.";
+    /// A mutation by GET.
+    GraphqlMethod = 405 "graphql.method" "A mutation is not asked by GET.";
+    /// The schema is asked for by somebody who may not see it.
+    GraphqlIntrospection = 403 "graphql.introspection" "The schema is not shown.";
+    /// A document is named that is not known.
+    GraphqlUnknown = 400 "graphql.unknown" "PersistedQueryNotFound";
+    /// A document that is not known, where only known ones are taken.
+    GraphqlPersisted = 403 "graphql.persisted" "Only operations that are known here may be asked.";
+    /// A WebSocket, in which nobody could look at operations.
+    GraphqlWebsocket = 403 "graphql.websocket" "WebSockets are not taken here.";
+
+    /// The filter for requests fails on this one.
+    TransformRequest = 422 "transform.request" "The request cannot be changed as the service needs it.";
+    /// The filter for requests would take too much for this one.
+    TransformRequestSteps = 422 "transform.request_steps" "The request takes too much to be changed as the service needs it.";
+    /// The filter for answers fails on this one.
+    TransformAnswer = 502 "transform.answer" "The service gave an invalid answer.";
+    /// The filter for answers would take too much for this one.
+    TransformAnswerSteps = 502 "transform.answer_steps" "The service gave an answer that takes too much to be changed.";
+    /// The origin's answer is larger than what is changed, or what comes of it is.
+    TransformTooLarge = 502 "transform.too_large" "The service gave an answer that is too large.";
+
     /// Too many of the upstream's requests failed: it gets none for a while.
     BreakerOpen = 503 "upstream.breaker_open" "The service is not available at present. Please try again.";
     /// The request is to be answered by what is kept only, and nothing is.

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::reject::Reject;
 
@@ -25,6 +25,24 @@ pub(super) async fn beside<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(work).await.map_err(|_| Reject::Internal)?;
     drop(room);
     Ok(done)
+}
+
+/// Does something beside the workers, on a stack of its own of so many bytes. Whoever waited may have gone; it
+/// has its room until it ends.
+pub(super) async fn deep<T: Send + 'static>(
+    stack: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Reject> {
+    let room = ROOM.acquire().await.map_err(|_| Reject::Internal)?;
+    let (done, result) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("filter".into()).stack_size(stack);
+    let spawned = thread.spawn(move || {
+        // Nobody may wait for it any more.
+        let _ = done.send(work());
+        drop(room);
+    });
+    spawned.map_err(|_| Reject::OverloadMemory)?;
+    result.await.map_err(|_| Reject::Internal)
 }
 
 /// Makes something of a body: here, or beside the worker if it is large.

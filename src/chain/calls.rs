@@ -31,6 +31,7 @@ use super::{
     gather::Gathered,
     plan::announced,
     source::{BrokenOff, Source},
+    transform::Filtered,
 };
 use crate::{
     grpc::{Broken, Form, Lines, Operation, Refused, Reply, Streamed, Unwrapped, Web, Wrapped},
@@ -308,6 +309,8 @@ pub(super) enum Translated {
     Lines(Streamed<Body>),
     /// To gRPC-Web.
     Web(Wrapped<Body>),
+    /// By a filter.
+    Filtered(Filtered),
 }
 
 impl Translated {
@@ -325,6 +328,7 @@ impl Translated {
                 Poll::Ready(frame.map(|frame| frame.map_err(broken)))
             }
             Self::Web(body) => Pin::new(body).poll_frame(cx),
+            Self::Filtered(body) => body.poll(cx),
         }
     }
 
@@ -332,6 +336,7 @@ impl Translated {
         match self {
             Self::Lines(body) => body.is_end_stream(),
             Self::Web(body) => body.is_end_stream(),
+            Self::Filtered(body) => body.is_end_stream(),
         }
     }
 }

@@ -85,7 +85,7 @@ impl Exchange {
     ) -> (String, Result<(), Reject>) {
         let mut wrong = self.look_at_head(operation, params, &head.headers);
         let broken = operation.expect_body(&head.headers, has_body, &mut wrong);
-        let mut said = format!("the operation `{}` of `{}`", operation.id, operation.api);
+        let mut said = operation.describe();
         for violation in wrong.iter() {
             said.push_str(&format!("; {violation}"));
         }

@@ -20,6 +20,7 @@ use super::{
     answer::{self, Body},
     cached::Passing,
     calls::Speech,
+    graphql::Questions,
     source::Source,
     tunnel::Tunnel,
 };
@@ -35,6 +36,7 @@ use crate::{
     reject::Reject,
     route::{Found, Query},
     snapshot::{Listener, Route, View},
+    transform::Known,
     translate::Spoken,
     upstream::{Pool, Upstream},
 };
@@ -95,10 +97,14 @@ pub struct Exchange {
     pub(super) denial: Option<Arc<Denial>>,
     /// What its contract says is wrong with it.
     pub(super) violations: Option<Box<Violations>>,
+    /// What it asks of a service of GraphQL.
+    pub(super) asked: Option<Box<Questions>>,
     /// What its answer is to become for the client.
     pub(super) speech: Option<Box<Speech>>,
     /// What its client speaks, where the origin may speak something else.
     pub(super) spoken: Option<Spoken>,
+    /// What the filters of its answer are to know, where there are any.
+    pub(super) filtered: Option<Box<Known>>,
     /// Whether its answer is held to a contract.
     pub(super) promised: bool,
     /// Whether it has a place in the gateway, and the bytes that it may hold there.
@@ -170,8 +176,10 @@ impl Exchange {
             retry_after: None,
             denial: None,
             violations: None,
+            asked: None,
             speech: None,
             spoken: None,
+            filtered: None,
             promised: false,
             entered: false,
             held: 0,
@@ -269,6 +277,9 @@ impl Exchange {
         let wrong = self.violations.as_deref();
         let answer = answer::problem(reject, self.accept.as_ref(), &self.id, last, wrong);
         let mut answer = answer.map(Source::from);
+        if self.route().is_some_and(Route::is_guarded) {
+            self.say_in_graphql(reject, &mut answer);
+        }
         if let Some(wait) = self.retry_after {
             // Whoever comes at the very second comes too early.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -288,6 +299,9 @@ impl Exchange {
         headers.insert(REQUEST_ID, self.id.clone());
         if let Some(route) = self.route() {
             route.limit.tell(&self.pass, headers);
+        }
+        if let Some(asked) = &self.asked {
+            asked.tell(headers);
         }
         if let Some(hsts) = &self.listener.hsts {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());

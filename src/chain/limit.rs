@@ -15,7 +15,7 @@ use super::{exchange::Exchange, pace::Paced};
 use crate::{
     auth::Principal,
     key::{Ask, Who},
-    limit::{Refusal, Verdict, Visit, Waiting},
+    limit::{Limiter, Refusal, Verdict, Visit, Waiting},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -53,11 +53,23 @@ impl Exchange {
         head: &Parts,
         params: &Params<'_, '_>,
     ) -> Result<Option<Box<Waiting>>, Reject> {
-        if route.limit.is_empty() {
+        self.limit_by(&route.limit, route, head, params)
+    }
+
+    /// The same of other limits than the route's.
+    #[inline]
+    pub(super) fn limit_by(
+        &mut self,
+        limiter: &Limiter,
+        route: &Route,
+        head: &Parts,
+        params: &Params<'_, '_>,
+    ) -> Result<Option<Box<Waiting>>, Reject> {
+        if limiter.is_empty() {
             return Ok(None);
         }
         let now = self.started + Duration::from_micros(self.identify.unwrap_or(0));
-        let ask = |ask: &Ask<'_>, visit: Visit<'_>| route.limit.take(ask, visit);
+        let ask = |ask: &Ask<'_>, visit: Visit<'_>| limiter.take(ask, visit);
         let verdict = self.visit(route, head, params, now, ask);
         self.heed(verdict)
     }
@@ -67,6 +79,7 @@ impl Exchange {
     pub(super) async fn wait(
         &mut self,
         mut waiting: Box<Waiting>,
+        limiter: &Limiter,
         route: &Route,
         head: &Parts,
         params: &Params<'_, '_>,
@@ -77,8 +90,8 @@ impl Exchange {
             let now = Instant::now();
             self.waited = u64::try_from(now.duration_since(since).as_micros()).ok();
             let verdict = self.visit(route, head, params, now, |ask, visit| match turn {
-                Ok(turn) => route.limit.go_on(turn, ask, visit),
-                Err(lost) => Verdict::Refuse(route.limit.give_up(lost, ask, visit)),
+                Ok(turn) => limiter.go_on(turn, ask, visit),
+                Err(lost) => Verdict::Refuse(limiter.give_up(lost, ask, visit)),
             });
             match self.heed(verdict)? {
                 Some(next) => waiting = next,
@@ -155,7 +168,18 @@ impl Exchange {
         head: &Parts,
         params: &Params<'_, '_>,
     ) -> String {
-        route.limit.explain(&Ask {
+        self.explain_limit_by(&route.limit, route, head, params)
+    }
+
+    /// The same of other limits than the route's.
+    pub(super) fn explain_limit_by(
+        &self,
+        limiter: &Limiter,
+        route: &Route,
+        head: &Parts,
+        params: &Params<'_, '_>,
+    ) -> String {
+        limiter.explain(&Ask {
             now: self.started,
             wall: &wall,
             client: self.client_ip,

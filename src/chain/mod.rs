@@ -26,6 +26,7 @@ mod fetched;
 mod forward;
 mod gather;
 mod gone_by;
+mod graphql;
 mod identify;
 mod kept;
 mod limit;
@@ -41,6 +42,7 @@ mod soap_door;
 mod source;
 mod stage;
 mod status;
+mod transform;
 mod translate;
 mod tunnel;
 mod unread;
@@ -87,6 +89,9 @@ pub fn serve(
         if let Some(spoken) = exchange.spoken {
             outcome = Box::pin(exchange.translate_outcome(outcome, spoken)).await;
         }
+        if exchange.filtered.is_some() {
+            outcome = Box::pin(exchange.transform_outcome(outcome)).await;
+        }
         if exchange.promised {
             outcome = Box::pin(exchange.hold_outcome(outcome)).await;
         }
@@ -130,7 +135,7 @@ async fn run(
             exchange.authorize(route, head, params)?;
             // 6 limit: rate, concurrency, quota; it may wait
             if let Some(waiting) = exchange.limit(route, head, params)? {
-                Box::pin(exchange.wait(waiting, route, head, params)).await?;
+                Box::pin(exchange.wait(waiting, &route.limit, route, head, params)).await?;
             }
         }
         // 7 match: that there is no route is said only now
@@ -145,7 +150,7 @@ async fn run(
         exchange.choose(route, head);
         // 8 prepare: sizes of this route, rewriting, header fields for the origin
         body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
-        if let Some(answer) = exchange.understand(route, &params, head, body).await? {
+        if let Some(answer) = exchange.understand(route, (&params, &kept), head, body).await? {
             return Ok(answer);
         }
         let aim = exchange.aim(route, head, &params);

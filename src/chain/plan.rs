@@ -291,7 +291,7 @@ fn finish(
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
-    understood(exchange, route, params, &mut head, planned)?;
+    understood(exchange, route, (params, &kept), &mut head, planned)?;
     let split = exchange.explain_way(route, &mut head);
     let way = route.target.way(exchange.way);
     let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
@@ -356,7 +356,7 @@ fn finish(
 fn understood(
     exchange: &mut Exchange,
     route: &Route,
-    params: &Params<'_, '_>,
+    (params, kept): (&Params<'_, '_>, &Kept),
     head: &mut Parts,
     planned: &mut Planned<'_>,
 ) -> Result<(), Reject> {
@@ -367,8 +367,15 @@ fn understood(
         outcome?;
         planned.asked = format!("{said}; ");
     }
+    if let Some(by) = &route.transform {
+        planned.asked += &exchange.explain_transform(by, (route, params), head)?;
+    }
     if let Some(translation) = &route.translation {
         planned.asked += &exchange.explain_translation(translation, head)?;
+    }
+    if let Some(asked) = &route.graphql {
+        let upgrades = kept.upgrade.is_some();
+        planned.asked += &exchange.explain_graphql((asked, route, upgrades), params, head)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use http::{
     header::{TE, VIA},
     request::Parts,
 };
+use serde_json::Value;
 
 use super::exchange::Exchange;
 use crate::{
@@ -27,12 +28,18 @@ pub(super) fn prepare<'r>(
     head: &mut Parts,
 ) -> Result<Changes<'r>, Reject> {
     let scope = Scope { exchange, route, params };
+    let uri = &head.uri;
     let (rewritten, changes, answer) = scope.with(&head.headers, |variables| {
-        (
-            route.rewrite.apply(variables),
-            route.request_headers.render(variables),
-            route.response_headers.render(variables),
-        )
+        let mut target = route.rewrite.apply(variables);
+        if !route.request_query.is_empty() {
+            target = target.and_then(|made| match made.as_ref().or(uri.path_and_query()) {
+                Some(from) if from.path().starts_with('/') => {
+                    route.request_query.apply(from, variables).map(Some)
+                }
+                _ => Ok(made),
+            });
+        }
+        (target, route.request_headers.render(variables), route.response_headers.render(variables))
     });
     if let Some(target) = rewritten? {
         head.uri = Uri::from(target);
@@ -81,6 +88,16 @@ fn append_via(headers: &mut HeaderMap, via: &HeaderValue) {
     headers.append(VIA, via.clone());
 }
 
+/// A claim as text: scalars as they are, lists with commas between.
+fn text(claim: &Value) -> Option<String> {
+    match claim {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(claim.to_string()),
+        Value::Array(items) => Some(items.iter().map(text).collect::<Option<Vec<_>>>()?.join(",")),
+        Value::Null | Value::Object(_) => None,
+    }
+}
+
 /// What templates of a route may look at.
 pub(super) struct Scope<'a> {
     pub(super) exchange: &'a Exchange,
@@ -105,6 +122,7 @@ impl Scope<'_> {
             id: &exchange.id,
             headers,
             client: exchange.client_ip,
+            claim: &|name| exchange.who.principal()?.claim(name).and_then(|claim| text(&claim)),
             route: &route.name,
             params: &|name| params.get(name),
         })

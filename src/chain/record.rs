@@ -5,7 +5,7 @@ use http::{HeaderValue, Version};
 use super::exchange::Exchange;
 use crate::{
     metrics::{Cached, Finished},
-    telemetry::{Record, Tls},
+    telemetry::{self, Record, Tls},
 };
 
 impl Exchange {
@@ -13,6 +13,7 @@ impl Exchange {
     pub(super) fn record(&self, finished: &Finished) -> Record<'_> {
         let route = self.route();
         let who = self.who.principal();
+        let asked = self.asked.as_ref().and_then(|asked| asked.first());
         Record {
             time: self.client.worker.clock.wall(self.started),
             id: self.id.as_bytes(),
@@ -29,6 +30,12 @@ impl Exchange {
             host: self.host.as_ref().map(HeaderValue::as_bytes).unwrap_or_default(),
             path: self.target.path().as_bytes(),
             query: self.target.query().map(str::as_bytes),
+            operation: asked.map(|asked| telemetry::Operation {
+                name: asked.name.as_deref().map(str::as_bytes),
+                kind: asked.kind.name(),
+                depth: asked.depth,
+                cost: asked.cost,
+            }),
             status: finished.status,
             reason: self.reject.map(crate::reject::Reject::reason),
             reported: self.reported.map(crate::reject::Reject::reason),

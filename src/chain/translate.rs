@@ -16,7 +16,7 @@ use http::{
 
 use super::{beside::aside, exchange::Exchange, gather::Gathered, plan::announced, source::Source};
 use crate::{
-    message::{RequestBody, Violations},
+    message::{Kept, RequestBody, Violations, remade},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -35,16 +35,23 @@ impl Exchange {
     pub(super) async fn understand(
         &mut self,
         route: &Route,
-        params: &Params<'_, '_>,
+        (params, kept): (&Params<'_, '_>, &Kept),
         head: &mut Parts,
         body: &mut RequestBody,
     ) -> Result<Option<Response<Source>>, Reject> {
         if let Some(contract) = &route.contract {
             Box::pin(self.keep_to(contract, params, head, body)).await?;
         }
-        match &route.translation {
-            Some(by) => Box::pin(self.translate_request(by, params, head, body)).await,
-            None => Ok(None),
+        if let Some(by) = &route.transform {
+            Box::pin(self.transform_request(by, (route, params), head, body)).await?;
+        }
+        match (&route.translation, &route.graphql) {
+            (None, None) => Ok(None),
+            (Some(by), _) => Box::pin(self.translate_request(by, params, head, body)).await,
+            (None, Some(asked)) => {
+                let asking = (asked, route, kept.upgrade.is_some());
+                Box::pin(self.ask_graphql(asking, params, head, body)).await
+            }
         }
     }
 
@@ -77,7 +84,7 @@ impl Exchange {
             let bytes = self.gather_request(body, formats.max_body).await?;
             let formats = formats.clone();
             let made = aside(bytes, move |bytes| formats.request(bytes)).await?;
-            self.send_instead(made, head, body)?;
+            self.send_translated(made, head, body)?;
         }
         formats.ask(spoken, &mut head.headers);
         Ok(())
@@ -98,13 +105,13 @@ impl Exchange {
         };
         let called = operation.clone();
         let made = aside(bytes, move |_| called.request(&asked, SystemTime::now())).await?;
-        self.send_instead(made, head, body)?;
+        self.send_translated(made, head, body)?;
         self.spoken = Some(Spoken { body: true, answer: true, operation: None });
         address(operation, head);
         Ok(())
     }
 
-    fn send_instead(
+    pub(super) fn send_instead(
         &mut self,
         made: Made<Bytes>,
         head: &mut Parts,
@@ -114,7 +121,18 @@ impl Exchange {
             self.violations = Some(Box::new(wrong));
             reject
         })?;
+        self.send_instead(made, head, body)
+    }
+
+    /// Sends another body in the place of a request's.
+    pub(super) fn send_instead(
+        &mut self,
+        made: Bytes,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
         self.hold(made.len() as u64)?;
+        remade(&mut head.headers);
         head.headers.insert(CONTENT_LENGTH, made.len().into());
         *body = RequestBody::Full(made);
         Ok(())
@@ -158,12 +176,16 @@ impl Exchange {
         spoken: Spoken,
     ) -> Result<Response<Source>, Reject> {
         let translation = self.route().and_then(|route| route.translation.clone());
+        let stored = self.route().and_then(Route::stored).cloned();
         if let Some(Translation::Door(door)) = translation {
             return self.leave_soap(&door, spoken, outcome).await;
         }
         let response = outcome?;
         if self.tunnel.is_some() || self.reject.is_some() {
             return Ok(response);
+        }
+        if let Some(stored) = stored {
+            return self.stored_answer(stored, response).await;
         }
         match translation {
             None | Some(Translation::Door(_)) => Ok(response),
@@ -235,7 +257,7 @@ impl Exchange {
     }
 
     /// Notes what is wrong with an answer; nobody outside is told.
-    fn puzzled(&self, what: &str) -> Reject {
+    pub(super) fn puzzled(&self, what: &str) -> Reject {
         let endpoint = self.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name);
         tracing::debug!(endpoint, what, "an answer cannot be translated");
         Reject::TranslateAnswer

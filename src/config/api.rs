@@ -10,6 +10,7 @@ use super::{
     cache::CacheUse,
     docs::Audience,
     enforce::Enforce,
+    graphql::{Graphql, Guard, Persisted, StoredAnswer},
     limit::LimitUse,
     soap::Soap,
     value::{ByteSize, File, OneOrMany},
@@ -49,6 +50,22 @@ pub struct Api {
     /// How the service of a `wsdl` is spoken to.
     #[serde(skip_serializing_if = "Soap::is_default")]
     pub soap: Soap,
+    /// In place of a document the schema of a GraphQL service, in its own language; or `true`, if it is not known. A route with a `path` is where clients ask it, and `guard` is what they may ask; each of `operations` with a `query` is a route of its own that answers with JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/shop.graphql")]
+    pub graphql: Option<Graphql>,
+    /// Where the origin takes the `query` of `operations`.
+    pub graphql_path: String,
+    /// What an operation of GraphQL may be.
+    #[serde(skip_serializing_if = "Guard::is_default")]
+    pub guard: Guard,
+    /// Documents of GraphQL that are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persisted: Option<Persisted>,
+    /// The status of an error of GraphQL that an operation with a `query` has, by its `extensions.code`: `{ OUT_OF_STOCK = 409 }`, beside `UNAUTHENTICATED` 401, `FORBIDDEN` 403, `NOT_FOUND` 404, `BAD_USER_INPUT` 400 and others that many use. Any other is 502.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("OUT_OF_STOCK", 409)]))]
+    pub errors: BTreeMap<String, u16>,
     /// What stands before the paths of the document: `"/v1"`; by default the path of its first server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/v1")]
@@ -86,6 +103,11 @@ impl Default for Api {
             json: ApiJson::default(),
             wsdl: None,
             soap: Soap::default(),
+            graphql: None,
+            graphql_path: "/graphql".into(),
+            guard: Guard::default(),
+            persisted: None,
+            errors: BTreeMap::new(),
             base_path: None,
             security: BTreeMap::new(),
             enforce: Enforce::default(),
@@ -100,6 +122,11 @@ impl Default for Api {
 }
 
 impl Api {
+    /// Whether its origin speaks GraphQL.
+    pub fn is_graphql(&self) -> bool {
+        self.graphql.is_some()
+    }
+
     /// Whether its origin speaks gRPC.
     pub fn is_grpc(&self) -> bool {
         !self.proto.is_empty() || self.descriptors.is_some()
@@ -176,11 +203,27 @@ pub struct Operation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"mock")]
     pub to: Option<String>,
-    /// Of a `wsdl`: the method that it is called by. By `GET` and `DELETE`, what it takes is in path and query.
+    /// Of a `graphql`: the document that this operation stands for, with one operation in it. Without one, the keys here are about clients' own operations of this name: their `limit` counts when the body was read, after the route's, and `allow` is asked then, of whom the route's `auth` knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"query($id: ID!) { user(id: $id) { name } }")]
+    pub query: Option<String>,
+    /// The same, as a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/janua/user.graphql")]
+    pub query_file: Option<File>,
+    /// Of a `query`: `"field"`: clients get its one field; of several, or with `"data"`: all of `data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"data")]
+    pub answer: Option<StoredAnswer>,
+    /// Of a `query`: the status where its one field is `null` and nothing is wrong; by default that is 200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 404)]
+    pub null: Option<u16>,
+    /// Of a `wsdl` or a `query`: the method that it is called by. By `GET` and `DELETE`, what it takes is in path and query.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"GET")]
     pub method: Option<String>,
-    /// Of a `wsdl`: the path where it is called; names in braces are members of what it takes.
+    /// Of a `wsdl` or a `query`: the path where it is called; names in braces are members of what it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/accounts/{account}")]
     pub path: Option<String>,
@@ -188,6 +231,13 @@ pub struct Operation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = false)]
     pub enabled: Option<bool>,
+}
+
+impl Operation {
+    /// Whether it is a document of GraphQL that it stands for.
+    pub fn is_stored(&self) -> bool {
+        self.query.is_some() || self.query_file.is_some()
+    }
 }
 
 /// Whether answers are held to the contract.

@@ -18,6 +18,7 @@ mod enforce;
 mod file;
 mod finding;
 mod forward;
+mod graphql;
 mod health;
 mod include;
 mod introspection;
@@ -44,10 +45,12 @@ mod source;
 mod split;
 mod store;
 mod syntax;
+mod transform;
 mod translate;
 mod tree;
 mod upstream;
 mod userinfo;
+mod validate;
 mod value;
 mod vars;
 
@@ -74,6 +77,7 @@ pub use self::{
     enforce::Enforce,
     file::{read_file, read_file_up_to, read_text_file},
     forward::Forward,
+    graphql::{Graphql, Guard, Introspect, IntrospectWord, Persisted, StoredAnswer},
     health::{Ejection, Health, Retry, Start, Statuses},
     include::fits,
     introspection::{ClientAuth, Introspection},
@@ -98,19 +102,21 @@ pub use self::{
     reference::reference,
     report::Report,
     route::{
-        Condition, Expect, HeaderRules, Redirect, RegexCondition, Respond, Route, RouteTimeout,
-        Test, To, Who,
+        Condition, Expect, HeaderRules, QueryRules, Redirect, RegexCondition, Respond, Route,
+        RouteTimeout, Test, To, Who,
     },
     schema::{KeyInfo, keys, schema},
     show::show,
     soap::{Soap, SoapUser},
     split::{Mirror, MirrorTable, SplitSticky, StickyCookie, Way},
     store::Store,
+    transform::{Filter, FilterFile, Other, Transform},
     translate::{Format, GrpcWeb, Translate, TranslateRules, XmlNamespaces, XmlNil, XmlNumbers},
     upstream::{
         Endpoint, EndpointTable, HostHeader, KeepAlive, Upstream, UpstreamProtocol,
         UpstreamTimeout, UpstreamTls,
     },
+    validate::{BodySchema, InlineSchema, QuerySchema, Validate},
     value::{ByteRate, ByteSize, Duration, File, OneOrMany, Secret, SecretSource, check_format},
     vars::{Env, environment},
 };

@@ -12,7 +12,9 @@ use super::{
     overload::Priority,
     path::Path,
     split::{Mirror, SplitSticky, Way},
+    transform::Transform,
     translate::Translate,
+    validate::Validate,
     value::{ByteSize, Duration, OneOrMany},
 };
 
@@ -78,6 +80,12 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"shop")]
     pub api: Option<String>,
+    /// What requests have to be, where no `api` says it, by JSON Schema: 2020-12, or the version that `$schema` of a file names. Nothing is fetched: a `$ref` leads to a place in the same file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate: Option<Validate>,
+    /// Filters in the language of jq, for bodies of JSON. A filter sees the body and the variables `$headers` (of the message that it changes, without credentials and cookies), `$query`, `$params` (of the path), `$method`, `$path`, `$identity` (`sub`, `owner`, `roles`, `scopes`, `auth`, `claims`; `null` for a stranger) and, of an answer, `$status`; no clock, environment, file or module. It has to give one value. A request is changed after it was held to `api` or `validate`, and before it is translated for its origin; an answer after it was translated back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Transform>,
     /// What the origin speaks, where clients may speak the other of JSON and XML: `"xml"`, `"json"`, or a table that says how one becomes the other; or `"grpc-web"`: clients are browsers, the origin speaks gRPC, and what comes in gRPC passes as it is. What a client speaks, say its `Content-Type` and `Accept`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"xml")]
@@ -105,6 +113,9 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/items/{path.id}?from={request.host}")]
     pub rewrite: Option<String>,
+    /// Changes to the query that goes on.
+    #[serde(skip_serializing_if = "QueryRules::is_empty")]
+    pub request_query: QueryRules,
     /// Changes to the request's header fields.
     #[serde(skip_serializing_if = "HeaderRules::is_empty")]
     pub request_headers: HeaderRules,
@@ -271,6 +282,31 @@ pub struct HeaderRules {
 }
 
 impl HeaderRules {
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+    }
+}
+
+/// Changes to the query, in the order `remove`, `set`, `add`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct QueryRules {
+    /// Take these parameters away.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[schemars(example = ["debug"])]
+    pub remove: OneOrMany<String>,
+    /// Set these to a value from variables, in place of what was there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("tenant", "{identity.tenant}")]))]
+    pub set: BTreeMap<String, String>,
+    /// Add these beside what is there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("via", "janua")]))]
+    pub add: BTreeMap<String, String>,
+}
+
+impl QueryRules {
     /// Whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()

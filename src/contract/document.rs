@@ -116,6 +116,11 @@ impl Document {
         Ok(Self { root, version })
     }
 
+    /// A schema that stands for itself.
+    pub(super) fn of_schema(root: Value) -> Self {
+        Self { root, version: Version::V31 }
+    }
+
     /// What stands at a `$ref`.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Contracts: what an API's document says of each operation, and whether a message keeps to it.
 //!
 //! In: a document of OpenAPI 3.0 or 3.1, from a file. Out: an [`Api`]: its [`Operation`]s, each of which
-//! becomes a route, and the document for those who read it. Everything is compiled at load; nothing is
+//! becomes a route, and the document for those who read it. Or schemas alone, for one route. Everything is compiled at load; nothing is
 //! fetched; regular expressions never go back. Nothing here knows of connections or routes.
 
 mod answer;
@@ -20,6 +20,7 @@ mod read;
 mod schema;
 mod security;
 mod shape;
+mod validate;
 
 pub use self::{
     compile::{Api, Policy},

@@ -21,7 +21,7 @@ use crate::{
 pub struct Operation {
     /// Its `operationId`, or method and path.
     pub id: Box<str>,
-    /// The API's name.
+    /// The API's name; empty if schemas of a route say it all.
     pub api: Arc<str>,
     /// Its method.
     pub method: Method,
@@ -58,6 +58,14 @@ pub struct Head<'a> {
 }
 
 impl Operation {
+    /// What a request is held to, for people.
+    pub fn describe(&self) -> String {
+        match &*self.api {
+            "" => "held to `validate` of its route".into(),
+            api => format!("the operation `{}` of `{api}`", self.id),
+        }
+    }
+
     /// Whether there is anything to look at in a request.
     pub fn asks(&self) -> bool {
         !self.parameters.is_empty()

@@ -1,6 +1,6 @@
 //! A schema, compiled: values are held to it, and what they violate is said without telling them.
 
-use jsonschema::{Draft, PatternOptions, Registry, ValidationError, Validator};
+use jsonschema::{Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator};
 use serde_json::Value;
 
 use super::{
@@ -21,6 +21,15 @@ const TOLD_WHOLE: usize = 10_000;
 pub(super) struct Schema(Validator);
 
 impl Schema {
+    /// Compiles a schema that stands for itself.
+    ///
+    /// # Errors
+    /// Why it cannot be, and what to do about it.
+    pub(super) fn of(schema: &Value, draft: Draft) -> Result<Self, (String, Option<String>)> {
+        let options = jsonschema::options().with_draft(draft);
+        compile(options, schema).map_err(|(what, help)| (what, help.map(str::to_owned)))
+    }
+
     /// Holds a value to it. `name` is the parameter's, if it is one.
     pub(super) fn check(&self, value: &Value, part: Part, name: &str, wrong: &mut Violations) {
         if self.0.is_valid(value) {
@@ -29,7 +38,7 @@ impl Schema {
         let mut say = |error: ValidationError<'_>| {
             let says = error.masked_with("it").to_string();
             let pointer = error.instance_path().to_string();
-            wrong.push(Violation { part, name: name.to_owned(), pointer, says });
+            wrong.push(Violation { part, name: name.to_owned(), pointer, says, at: None });
         };
         match is_larger(value, &mut { TOLD_WHOLE }) {
             true => self.0.validate(value).err().into_iter().for_each(say),
@@ -73,25 +82,29 @@ impl<'d> Schemas<'d> {
     /// Why it cannot be.
     pub(super) fn compile(&self, schema: &Value, place: &Place) -> Result<Schema, Fault> {
         let schema = self.dialect.convert(schema);
-        let options = jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .with_registry(&self.registry)
-            .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE))
-            .offline();
-        options.build(&schema).map(Schema).map_err(|error| {
-            let within = error.instance_path().to_string();
-            let what =
-                if within.is_empty() { error.to_string() } else { format!("{within}: {error}") };
+        let options = jsonschema::options().with_draft(Draft::Draft202012);
+        compile(options.with_registry(&self.registry), &schema).map_err(|(what, help)| {
             let fault = Fault::new(place, what);
-            if within.ends_with("/pattern") {
-                return fault.help(
-                    "patterns are matched without going back: no `(?=..)`, `(?!..)` or `\\1`",
-                );
-            }
-            fault
+            help.map_or(fault.clone(), |help| fault.help(help))
         })
     }
+}
+
+/// Compiles a schema: nothing is fetched, and no pattern goes back.
+fn compile(
+    options: ValidationOptions<'_>,
+    schema: &Value,
+) -> Result<Schema, (String, Option<&'static str>)> {
+    let options = options
+        .should_validate_formats(true)
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE))
+        .offline();
+    options.build(schema).map(Schema).map_err(|error| {
+        let within = error.instance_path().to_string();
+        let what = if within.is_empty() { error.to_string() } else { format!("{within}: {error}") };
+        let help = "patterns are matched without going back: no `(?=..)`, `(?!..)` or `\\1`";
+        (what, within.ends_with("/pattern").then_some(help))
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
-//! What a body is, by its header fields.
+//! What a body is, by its header fields; and what they say when it has become another.
 
-use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG},
+};
 
 /// Whether a body is as it is, in no coding (RFC 9110 section 8.4).
 pub fn is_plain(headers: &HeaderMap) -> bool {
@@ -11,6 +14,40 @@ pub fn is_plain(headers: &HeaderMap) -> bool {
 /// The type that a `Content-Type` names, without parameters, in small letters.
 pub fn essence(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether a body is JSON as it is: by its one type, in UTF-8 and in no coding.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let mut said = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (said.next(), said.next()) else { return false };
+    let Ok(kind) = kind.to_str() else { return false };
+    let name = essence(kind);
+    let utf8 = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim().trim_matches('"');
+        !name.trim().eq_ignore_ascii_case("charset")
+            || ["utf-8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known))
+    };
+    (name == "application/json" || name.starts_with("application/") && name.ends_with("+json"))
+        && kind.split(';').skip(1).all(utf8)
+        && is_plain(headers)
+}
+
+/// Takes off a header what it says of a body that has become another.
+pub fn remade(headers: &mut HeaderMap) {
+    for name in [CONTENT_LENGTH, CONTENT_RANGE, ACCEPT_RANGES] {
+        headers.remove(name);
+    }
+    for name in ["content-md5", "digest", "content-digest", "repr-digest"] {
+        headers.remove(name);
+    }
+    // Byte by byte it is another than the one that this names.
+    if let Some(tag) = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")) {
+        let weak = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat());
+        if let Ok(weak) = weak {
+            headers.insert(ETAG, weak);
+        }
+    }
 }
 
 #[cfg(test)]

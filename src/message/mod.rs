@@ -43,7 +43,7 @@ pub use self::{
     hex::hex,
     html::escaped,
     json::{DEPTH, JsonError, parse_json},
-    media::{essence, is_plain},
+    media::{essence, is_json, is_plain, remade},
     networks::{Networks, NotANetwork, parse_network},
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
     query::{form_text, pairs},

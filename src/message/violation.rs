@@ -46,18 +46,20 @@ pub struct Violation {
     pub pointer: String,
     /// What should be there, as a sentence without its full stop.
     pub says: String,
+    /// Line and column, both from 1, within a text at this place.
+    pub at: Option<(u32, u32)>,
 }
 
 impl Violation {
     /// Something wrong in the body.
     pub fn body(pointer: impl Into<String>, says: impl Into<String>) -> Self {
         let (pointer, says) = (pointer.into(), says.into());
-        Self { part: Part::Body, name: String::new(), pointer, says }
+        Self { part: Part::Body, name: String::new(), pointer, says, at: None }
     }
 
     /// Something wrong with a parameter.
     pub fn parameter(part: Part, name: &str, says: impl Into<String>) -> Self {
-        Self { part, name: name.into(), pointer: String::new(), says: says.into() }
+        Self { part, name: name.into(), pointer: String::new(), says: says.into(), at: None }
     }
 }
 
@@ -69,7 +71,11 @@ impl fmt::Display for Violation {
                 write!(f, " {place}")?;
             }
         }
-        write!(f, ": {}", self.says)
+        write!(f, ": {}", self.says)?;
+        match self.at {
+            Some((line, column)) => write!(f, " (line {line}, column {column})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -114,6 +120,9 @@ impl Violations {
                 if !value.is_empty() || (key == "pointer" && violation.part == Part::Body) {
                     let _ = write!(json, ",\"{key}\":{}", serde_json::Value::from(&**value));
                 }
+            }
+            if let Some((line, column)) = violation.at {
+                let _ = write!(json, ",\"line\":{line},\"column\":{column}");
             }
             let _ = write!(json, ",\"detail\":{}}}", serde_json::Value::from(&*violation.says));
         }

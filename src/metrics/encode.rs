@@ -10,7 +10,7 @@ use super::{
     AuthMetrics, Counters, ListenerMetrics, MirrorMetrics, Named, ProcessMetrics, Registry,
     RouteMetrics, STANDINGS, Shelved, StoreMetrics, UpstreamMetrics, caches, discovery,
     exposition::{Kind, Page},
-    limits, overload,
+    limits, operation, overload,
 };
 
 /// The media type of [`Registry::encode`]'s text.
@@ -59,6 +59,7 @@ impl Registry {
         auths(&mut page, &self.auths);
         logins(&mut page, &self.auths);
         stores(&mut page, &self.stores);
+        operation::operations(&mut page, &self.operations);
         limits::limits(&mut page, &self.limits);
         page.family(
             "janua_limit_clients_in_bad_standing",

@@ -19,6 +19,7 @@ mod limit;
 mod limits;
 mod listener;
 mod mirror;
+mod operation;
 mod overload;
 mod process;
 mod registry;
@@ -37,6 +38,7 @@ pub use self::{
     limit::{LimitMetrics, QuotaMetrics},
     listener::{ListenerMetrics, ListenerShard, Protocol},
     mirror::{MirrorMetrics, MirrorPlace, Mirrored, Unmirrored},
+    operation::OperationMetrics,
     process::{ProcessMetrics, open_files},
     registry::{Loading, NO_ROUTE, Named, Registry},
     route::{Finished, RouteMetrics},

@@ -9,7 +9,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     AuthMetrics, CacheMetrics, Counters, Gauge, Labels, LimitMetrics, ListenerMetrics,
-    MirrorMetrics, ProcessMetrics, QuotaMetrics, RouteMetrics, StoreMetrics, UpstreamMetrics,
+    MirrorMetrics, OperationMetrics, ProcessMetrics, QuotaMetrics, RouteMetrics, StoreMetrics,
+    UpstreamMetrics,
+    operation::{self, Operations},
 };
 
 /// The name under which requests count that no route takes.
@@ -34,6 +36,8 @@ pub struct Registry {
     pub(super) auths: Named<AuthMetrics>,
     pub(super) stores: Named<StoreMetrics>,
     pub(super) limits: Named<LimitMetrics>,
+    /// Operations of GraphQL.
+    pub(super) operations: Operations,
     /// Clients that did not keep within their limits.
     pub(super) bad_standing: Arc<Gauge>,
     pub(super) quotas: Arc<QuotaMetrics>,
@@ -98,6 +102,7 @@ impl<'a> Loading<'a> {
             auths: Named::new(),
             stores: Named::new(),
             limits: Named::new(),
+            operations: Operations::new(),
             bad_standing: previous
                 .map(|previous| previous.bad_standing.clone())
                 .unwrap_or_default(),
@@ -168,6 +173,13 @@ impl<'a> Loading<'a> {
         keep(&mut self.next.limits, old, name, make)
     }
 
+    /// The counts of an operation of an API that speaks GraphQL.
+    pub fn operation(&mut self, api: &str, id: &str) -> Arc<OperationMetrics> {
+        let old = self.previous.map(|previous| &previous.operations);
+        let make = || OperationMetrics::new(self.workers);
+        operation::keep(&mut self.next.operations, old, (api, id), make)
+    }
+
     /// The counts of what is done to keep what quotas count.
     pub fn quotas(&self) -> Arc<QuotaMetrics> {
         self.next.quotas.clone()
@@ -185,7 +197,7 @@ impl<'a> Loading<'a> {
 }
 
 /// The one with this name: already in `new`, else from `old`, else made.
-fn keep<T>(
+pub(super) fn keep<T>(
     new: &mut Named<T>,
     old: Option<&Named<T>>,
     name: &str,

@@ -14,6 +14,8 @@ pub enum Form {
     Html,
     /// Plain text: values go in as they are.
     Text,
+    /// The value of a parameter in a query: it cannot end it.
+    Query,
     /// A URI or a piece of one: values are percent-encoded.
     Uri,
 }
@@ -29,7 +31,9 @@ pub(super) enum Kind {
     Uri,
 }
 
-const TEXT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What is none of the characters that mean nothing anywhere in a URI.
+pub(super) const TEXT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const HOST: &AsciiSet = &TEXT.remove(b':').remove(b'[').remove(b']');
 /// What may not stand in a path or query. A backslash is among it because browsers take it for a
 /// slash; `[` and `]` are not, because queries are full of them and every server takes them.
@@ -45,6 +49,7 @@ const URI: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
+const QUERY: &AsciiSet = &URI.add(b'&').add(b'+').add(b'=');
 
 impl Form {
     /// Writes a value so that it is safe in this form.
@@ -53,10 +58,11 @@ impl Form {
             Self::Header => out.extend(value.iter().copied().filter(|byte| is_field_byte(*byte))),
             Self::Html => value.iter().for_each(|byte| write_html(*byte, out)),
             Self::Text => out.extend_from_slice(value),
-            Self::Uri => {
+            Self::Query | Self::Uri => {
                 let set = match kind {
                     Kind::Host => HOST,
                     Kind::Text => TEXT,
+                    Kind::Uri if self == Self::Query => QUERY,
                     Kind::Uri => URI,
                 };
                 for piece in percent_encode(value, set) {

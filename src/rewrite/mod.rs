@@ -1,4 +1,4 @@
-//! What Janua changes about a request or an answer on its way: header fields and the path.
+//! What Janua changes about a request or an answer on its way: header fields, path and query.
 //!
 //! In: the operator's templates and rules, compiled once; then what is known of a request. Out:
 //! header values and targets that are valid whatever a client sent. It sends nothing, refuses only a
@@ -10,6 +10,7 @@
 mod form;
 mod headers;
 mod path;
+mod query;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use self::{
     form::Form,
     headers::{Changes, FieldChange, FieldValue, HeaderRules},
     path::PathRewrite,
+    query::QueryRules,
     template::{Template, TemplateProblem},
     variable::Variables,
 };

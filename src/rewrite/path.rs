@@ -128,9 +128,14 @@ fn finish(mut target: Vec<u8>, query: Option<&str>) -> Result<PathAndQuery, Reje
         }
         (Some(_), _) | (None, None) => {}
     }
-    let long = target.len() >= usize::from(u16::MAX);
+    self::target(target)
+}
+
+/// The target of these bytes.
+pub(super) fn target(bytes: Vec<u8>) -> Result<PathAndQuery, Reject> {
+    let long = bytes.len() >= usize::from(u16::MAX);
     let refusal = if long { Reject::TargetTooLong } else { Reject::RequestTarget };
-    PathAndQuery::from_maybe_shared(bytes::Bytes::from(target)).map_err(|_| refusal)
+    PathAndQuery::from_maybe_shared(bytes::Bytes::from(bytes)).map_err(|_| refusal)
 }
 
 fn has_dot_segment(target: &[u8]) -> bool {

@@ -4,6 +4,7 @@
 //! that are safe for what the template is for. `{{` and `}}` are braces.
 
 use bytes::Bytes;
+use percent_encoding::percent_encode;
 
 use super::{
     form::{self, Form},
@@ -31,7 +32,7 @@ enum Part {
 ///
 /// The variables are the fields of [`Variables`]: `{request.method}`, `{request.scheme}`,
 /// `{request.host}`, `{request.path}`, `{request.query}`, `{request.uri}`, `{request.id}`,
-/// `{request.header.NAME}`, `{client.ip}`, `{path.NAME}` and `{route}`.
+/// `{request.header.NAME}`, `{client.ip}`, `{identity.NAME}`, `{path.NAME}` and `{route}`.
 #[derive(Clone, Debug)]
 pub struct Template {
     form: Form,
@@ -129,18 +130,22 @@ fn push(parts: &mut Vec<Part>, literal: &mut String, form: Form) {
         return;
     }
     let text = std::mem::take(literal);
-    parts.push(Part::Literal(if form == Form::Uri {
-        let pieces: Vec<String> = text.split('#').map(form::uri).collect();
-        pieces.join("#").into()
-    } else {
-        text.into()
+    parts.push(Part::Literal(match form {
+        Form::Uri => {
+            let pieces: Vec<String> = text.split('#').map(form::uri).collect();
+            pieces.join("#").into()
+        }
+        Form::Query => percent_encode(text.as_bytes(), form::TEXT).to_string().into(),
+        Form::Header | Form::Html | Form::Text => text.into(),
     }));
 }
 
 /// A header's text cannot have control characters, and nobody means to write one into a URI.
 fn check(text: &str, form: Form) -> Result<(), TemplateProblem> {
     let at = match form {
-        Form::Header | Form::Uri => text.bytes().position(|byte| !form::is_field_byte(byte)),
+        Form::Header | Form::Query | Form::Uri => {
+            text.bytes().position(|byte| !form::is_field_byte(byte))
+        }
         Form::Html | Form::Text => None,
     };
     at.map_or(Ok(()), |at| {

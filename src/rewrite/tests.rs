@@ -43,6 +43,7 @@ impl Request {
             id: &self.id,
             headers: &self.headers,
             client: Some([192, 0, 2, 1].into()),
+            claim: &|name| (name == "tenant").then(|| "a&b=1 \r\nx".to_owned()),
             route: "orders",
             params: &|name| match name {
                 "id" => Some("7"),

@@ -30,6 +30,8 @@ pub struct Variables<'a> {
     pub headers: &'a HeaderMap,
     /// `{client.ip}`; a client at a Unix socket has none.
     pub client: Option<IpAddr>,
+    /// `{identity.NAME}`: a claim of whoever makes it, as text; lists have commas between.
+    pub claim: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// `{route}`: the route's name.
     pub route: &'a str,
     /// `{path.NAME}`: a path parameter, percent-encoded as paths are.
@@ -51,6 +53,7 @@ impl fmt::Debug for Variables<'_> {
 /// A variable, by its name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Variable {
+    Claim(Box<str>),
     ClientIp,
     Header(HeaderName),
     Host,
@@ -95,6 +98,9 @@ impl Variable {
                 .map(Self::Header)
                 .map_err(|_| (format!("`{field}` is not a header field's name"), None));
         }
+        if let Some(claim) = name.strip_prefix("identity.").filter(|claim| !claim.is_empty()) {
+            return Ok(Self::Claim(claim.into()));
+        }
         if let Some(param) = name.strip_prefix("path.") {
             if params.iter().any(|own| own.as_ref() == param) {
                 return Ok(Self::Param(param.into()));
@@ -118,6 +124,10 @@ impl Variable {
             Self::Header(name) => {
                 let value = of.headers.get(name).map(HeaderValue::as_bytes);
                 return form.write(Kind::Text, value.unwrap_or_default(), out);
+            }
+            Self::Claim(name) => {
+                let claim = (of.claim)(name).unwrap_or_default();
+                return form.write(Kind::Text, claim.as_bytes(), out);
             }
             Self::Host => (Kind::Host, without_port(of.host.map(text).unwrap_or_default())),
             Self::Id => (Kind::Text, text(of.id)),
@@ -164,7 +174,7 @@ fn only_params(params: &[impl AsRef<str>]) -> Option<String> {
 fn list() -> Option<String> {
     let names: Vec<&str> = FIXED.iter().map(|(name, _)| *name).collect();
     Some(format!(
-        "there are {}, request.header.NAME and path.NAME; for a brace write `{{{{`",
+        "there are {}, request.header.NAME, identity.NAME and path.NAME; for a brace write `{{{{`",
         names.join(", ")
     ))
 }

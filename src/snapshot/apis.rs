@@ -8,7 +8,9 @@ use http::Method;
 
 use super::{
     Snapshot,
+    bodies::transforms,
     calls::{self, Calls},
+    graphql::{self, Speaks},
     portal::pages,
 };
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
     contract::{Api, Operation, Policy},
     grpc,
     portal::Page,
+    transform::Transform,
     translate::{Translation, soap::Service},
 };
 
@@ -36,14 +39,27 @@ pub(super) struct Written<'a> {
     pub(super) translation: Option<Translation>,
     /// The method of gRPC that it is for, and the largest body.
     pub(super) call: Option<(Arc<grpc::Operation>, u64)>,
+    /// How its origin is asked, if by GraphQL.
+    pub(super) graphql: Option<Speaks>,
+    /// What becomes of its bodies.
+    pub(super) transform: Option<Arc<Transform>>,
     /// The page of Janua's own that it leads to.
     pub(super) page: Option<Arc<Page>>,
 }
 
 impl<'a> Written<'a> {
     /// A route that stands for itself.
-    fn plain(at: Path, route: Cow<'a, config::Route>) -> Self {
-        Self { at, route, contract: None, translation: None, call: None, page: None }
+    pub(super) fn plain(at: Path, route: Cow<'a, config::Route>) -> Self {
+        Self {
+            at,
+            route,
+            contract: None,
+            translation: None,
+            call: None,
+            graphql: None,
+            transform: None,
+            page: None,
+        }
     }
 
     /// The route to a page of the portal.
@@ -85,12 +101,15 @@ pub(super) fn apis<'a>(
         services.extend(service.map(|service| (name.clone(), service)));
         (name.clone(), made.map(Arc::new))
     };
-    let sections = config.api.iter().filter(|(_, section)| !section.is_grpc());
+    let ours = |section: &config::Api| !section.is_grpc() && !section.is_graphql();
+    let sections = config.api.iter().filter(|(_, section)| ours(section));
     let mut apis: Apis = sections.map(compile).collect();
     let calls = calls::calls(config, &mut apis, problems);
-    let mut written = written(config, (&apis, &services, &calls), problems);
-    unused(&apis, &written, problems);
+    let asked = graphql::services(config, previous, &mut apis, problems);
+    let mut written = written(config, (&apis, &services, &calls, &asked), problems);
+    unused(config, &apis, problems);
     written.extend(pages(config, &apis, &written, problems));
+    transforms(&mut written, problems);
     (apis, written)
 }
 
@@ -123,10 +142,10 @@ fn service(
 }
 
 /// Operations without a route, since none stands for their API.
-fn unused(apis: &Apis, written: &[Written<'_>], problems: &mut Problems) {
+fn unused(config: &Config, apis: &Apis, problems: &mut Problems) {
     for api in apis.values().flatten() {
-        let of = |written: &Written<'_>| written.route.api.as_deref() == Some(&*api.name);
-        if !written.iter().any(of) {
+        let of = |route: &config::Route| route.api.as_deref() == Some(&*api.name);
+        if !config.route.iter().any(of) {
             let at = Path::root().key("api").key(api.name.to_string());
             let what = format!("no route stands for the API `{}`, so nobody can use it", api.name);
             let help = format!("[[route]]\napi = \"{}\"\nto = \"an upstream\"", api.name);
@@ -138,7 +157,7 @@ fn unused(apis: &Apis, written: &[Written<'_>], problems: &mut Problems) {
 /// All routes that requests meet, in the order of the file and of the documents.
 fn written<'a>(
     config: &'a Config,
-    (apis, services, calls): (&Apis, &Services, &Calls),
+    (apis, services, calls, asked): (&Apis, &Services, &Calls, &graphql::Services),
     problems: &mut Problems,
 ) -> Vec<Written<'a>> {
     let mut all = Vec::new();
@@ -155,15 +174,12 @@ fn written<'a>(
             problems.push(problem.help_meant(name, names, help));
             continue;
         };
-        for (key, written) in [("path", &route.path), ("methods", &route.methods)] {
-            if !written.is_empty() {
-                let what =
-                    format!("the document of `{name}` says which `{key}` its operations have");
-                let help =
-                    "take it away; `base-path` in `[api.NAME]` is what stands before all paths";
-                problems.push(Problem::error(at.key(key), what).help(help));
-            }
+        let asked = asked.get(name);
+        let speaks = config.api.get(name).is_some_and(config::Api::is_graphql);
+        if !speaks {
+            check_document_says("path", &route.path, name, &at, problems);
         }
+        check_document_says("methods", &route.methods, name, &at, problems);
         let service = services.get(name);
         let door = service.and_then(|service| service.door.clone());
         let path = config.api.get(name).and_then(|section| section.soap.door.as_ref());
@@ -174,14 +190,24 @@ fn written<'a>(
             continue;
         }
         let call = |id: &str| service.and_then(|service| service.operation(id)).cloned();
+        if let Some(service) = asked {
+            all.extend(graphql::at_door(route, (name, service), &at, problems));
+        }
+        let stored = |id: &str| asked?.stored.as_ref()?.operation(id).cloned();
         let policies = known.iter().flat_map(|api| &api.policies);
-        all.extend(policies.map(|policy| Written {
-            at: at.clone(),
-            route: Cow::Owned(promised(route, name, policy)),
-            contract: Some(policy.operation.clone()),
-            translation: call(&policy.operation.id).map(Translation::Soap),
-            call: None,
-            page: None,
+        all.extend(policies.map(|policy| {
+            let mut route = promised(route, name, policy);
+            let stored = stored(&policy.operation.id).map(Speaks::Stored);
+            if stored.is_some() {
+                // What the route keeps is what clients get from the service by GET.
+                route.cache.clone_from(&policy.own.cache);
+            }
+            Written {
+                contract: Some(policy.operation.clone()),
+                translation: call(&policy.operation.id).map(Translation::Soap),
+                graphql: stored,
+                ..Written::plain(at.clone(), Cow::Owned(route))
+            }
         }));
         if let (Some(services), Some(section)) = (calls.get(name), config.api.get(name)) {
             all.extend(services.operations.iter().map(|operation| {
@@ -192,6 +218,21 @@ fn written<'a>(
         }
     }
     all
+}
+
+/// A key of a route that its API's document has for each operation.
+fn check_document_says(
+    key: &'static str,
+    written: &OneOrMany<String>,
+    api: &str,
+    at: &Path,
+    problems: &mut Problems,
+) {
+    if !written.is_empty() {
+        let what = format!("the document of `{api}` says which `{key}` its operations have");
+        let help = "take it away; `base-path` in `[api.NAME]` is what stands before all paths";
+        problems.push(Problem::error(at.key(key), what).help(help));
+    }
 }
 
 /// The route to a door for clients that speak SOAP.

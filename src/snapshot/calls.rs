@@ -30,7 +30,9 @@ pub(super) type Calls = BTreeMap<String, Services>;
 /// Compiles those APIs that are services of gRPC, and puts them among the others.
 pub(super) fn calls(config: &Config, apis: &mut Apis, problems: &mut Problems) -> Calls {
     let mut all = Calls::new();
-    for (name, section) in config.api.iter().filter(|(_, section)| section.is_grpc()) {
+    for (name, section) in
+        config.api.iter().filter(|(_, section)| section.is_grpc() && !section.is_graphql())
+    {
         let at = Path::root().key("api").key(name.clone());
         let services = compile(section, &at, problems);
         let api = services.as_ref().map(|services| {

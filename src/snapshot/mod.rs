@@ -7,10 +7,12 @@
 mod access_log;
 mod admin;
 mod apis;
+mod bodies;
 mod calls;
 mod compile;
 mod diff;
 mod doors;
+mod graphql;
 mod listener;
 mod mirror;
 mod overload;
@@ -36,6 +38,7 @@ use parking_lot::Mutex;
 pub use self::{
     calls::Calling,
     diff::Diff,
+    graphql::{Governed, Graphql, Guarded, Introspection},
     listener::{Bind, Listener, ProxyProtocol},
     mirror::Mirror,
     route::Route,

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Calling, Mirror, Target, apis::Written, calls::calling, compile::Known, target::target,
+    Calling, Graphql, Mirror, Target, apis::Written, bodies::schemas, calls::calling,
+    compile::Known, graphql::graphql, target::target,
 };
 use crate::{
     access::Access,
@@ -11,10 +12,12 @@ use crate::{
     cache::{self, Cache},
     config::{self, Path, Problem, Problems},
     contract::Operation,
+    graphql::Stored,
     limit::{self, Limiter},
     metrics::{Loading, RouteMetrics},
-    rewrite::{HeaderRules, PathRewrite, RewriteProblem},
+    rewrite::{HeaderRules, PathRewrite, QueryRules, RewriteProblem},
     route,
+    transform::Transform,
     translate::{Formats, Translation},
 };
 
@@ -33,16 +36,22 @@ pub struct Route {
     pub cache: Option<Box<Cache>>,
     /// What its requests and answers are held to.
     pub contract: Option<Arc<Operation>>,
+    /// What becomes of its bodies.
+    pub transform: Option<Arc<Transform>>,
     /// What its origin speaks, if clients may speak something else.
     pub translation: Option<Translation>,
     /// How its origin is called, if by gRPC for clients that speak something else.
     pub calling: Option<Calling>,
+    /// How its origin is asked, if it speaks GraphQL.
+    pub graphql: Option<Graphql>,
     /// Where requests go.
     pub target: Target,
     /// Who gets a copy of what goes there.
     pub mirror: Option<Arc<Mirror>>,
     /// What becomes of the path.
     pub rewrite: PathRewrite,
+    /// What becomes of the query.
+    pub request_query: QueryRules,
     /// What becomes of a request's header fields.
     pub request_headers: HeaderRules,
     /// What becomes of an answer's header fields.
@@ -67,10 +76,13 @@ impl Route {
             limit: Limiter::default(),
             cache: None,
             contract: None,
+            transform: None,
             translation: None,
             calling: None,
+            graphql: None,
             mirror: None,
             rewrite: PathRewrite::default(),
+            request_query: QueryRules::default(),
             request_headers: HeaderRules::default(),
             response_headers: HeaderRules::default(),
             max_body_size: None,
@@ -80,6 +92,19 @@ impl Route {
             name: name.into(),
             target: Target::Door(door),
         }
+    }
+
+    /// The stored operation of GraphQL that it is, if it is one.
+    pub fn stored(&self) -> Option<&Arc<Stored>> {
+        match &self.graphql {
+            Some(Graphql::Stored(stored)) => Some(stored),
+            Some(Graphql::Guarded(_)) | None => None,
+        }
+    }
+
+    /// Whether its clients speak GraphQL.
+    pub fn is_guarded(&self) -> bool {
+        matches!(self.graphql, Some(Graphql::Guarded(_)))
     }
 
     /// Compiles a route that was written.
@@ -120,10 +145,14 @@ impl Route {
         let limit = known.limits.of_route(&route.limit, place, metrics, problems);
         let given = (name, &params[..], target.as_ref());
         let cache = answers_kept(route, given, known, metrics, at, problems);
+        let validated = schemas(route, (name, &params), at, problems);
         let translation = translation(route, written.translation.clone(), at, problems);
         let calling = calling(written, target.as_ref(), known.config, at, problems);
+        let graphql = graphql(written, given, known, metrics, problems);
         check_redirects(route, name, &known.config.listener, at, problems);
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
+        let query = QueryRules::compile(&route.request_query, &params);
+        let request_query = kept(query, &at.key("request-query"), problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
             kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
         };
@@ -135,12 +164,15 @@ impl Route {
             auth: auth?,
             limit: limit?,
             cache: cache?,
-            contract: written.contract.clone(),
+            contract: written.contract.clone().or(validated),
+            transform: written.transform.clone(),
             translation,
             calling,
+            graphql,
             target: target?,
             mirror: mirror?,
             rewrite: rewrite?,
+            request_query: request_query?,
             request_headers: request_headers?,
             response_headers: response_headers?,
             max_body_size: route.max_body_size.map(|size| size.0),

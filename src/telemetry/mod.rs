@@ -11,7 +11,7 @@ mod line;
 pub use self::{
     access_log::{AccessLog, Losses, OpenError, Options, Sink},
     daemon::{Handle, InitError, LevelError, check_level, init},
-    line::{Paint, Record, Redaction, Tls, write_json, write_text},
+    line::{Operation, Paint, Record, Redaction, Tls, write_json, write_text},
 };
 
 /// The form of a log.

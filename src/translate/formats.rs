@@ -6,16 +6,13 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-        IF_RANGE, RANGE, VARY,
-    },
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, IF_RANGE, RANGE, VARY},
 };
 
 use super::media::{Kind, kind, preferred};
 use crate::{
     config::{Format, Path, Problems, TranslateRules},
-    message::{DEPTH, Violation, Violations, parse_json},
+    message::{DEPTH, Violation, Violations, parse_json, remade},
     reject::Reject,
     xml::Mapping,
 };
@@ -130,19 +127,7 @@ impl Formats {
     /// Makes an answer's header say what the client gets.
     pub fn tell(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media(self.client())));
-        for name in [CONTENT_LENGTH, CONTENT_RANGE, ACCEPT_RANGES] {
-            headers.remove(name);
-        }
-        for name in ["content-md5", "digest", "content-digest", "repr-digest"] {
-            headers.remove(name);
-        }
-        // Byte by byte it is another than the one that the origin names.
-        if let Some(tag) = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")) {
-            let weak = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat());
-            if let Ok(weak) = weak {
-                headers.insert(ETAG, weak);
-            }
-        }
+        remade(headers);
     }
 
     /// Makes every answer say that it depends on `Accept`.

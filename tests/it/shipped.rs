@@ -57,7 +57,7 @@ fn the_configurations_of_the_readme_compile_and_pass_their_tests() {
         let path = folder.path().join("janua.toml");
         let text = text.replace("/etc/janua", folder.path().to_str().unwrap());
         std::fs::write(&path, &text).unwrap();
-        for file in ["shop.yaml", "bank.wsdl", "greeter.proto"] {
+        for file in ["shop.yaml", "shop.graphql", "bank.wsdl", "greeter.proto"] {
             std::fs::copy(Path::new("config").join(file), folder.path().join(file)).unwrap();
         }
         let checked = janua(&["check", "--strict", "-c", path.to_str().unwrap()]);

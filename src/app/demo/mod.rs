@@ -41,8 +41,9 @@ use crate::{
 const CONFIG: &str = include_str!("demo.toml");
 const POLICIES: &str = include_str!("policies.cedar");
 /// Files of APIs, beside the configuration.
-const APIS: [(&str, &str); 3] = [
+const APIS: [(&str, &str); 4] = [
     ("shop.yaml", include_str!("../../../config/shop.yaml")),
+    ("shop.graphql", include_str!("../../../config/shop.graphql")),
     ("bank.wsdl", include_str!("../../../config/bank.wsdl")),
     ("greeter.proto", include_str!("../../../config/greeter.proto")),
 ];
@@ -318,7 +319,7 @@ mod tests {
         let places = addresses.into_iter().chain([FOLDER, ADMIN, USER, HASH]);
         let text = written(&places.map(|place| (place, "HERE".into())).collect::<Vec<_>>());
         assert!(!text.contains("127.0.0.1") && !text.contains("/tmp"), "{text}");
-        assert_eq!(text.matches("HERE").count(), 27, "{text}");
+        assert_eq!(text.matches("HERE").count(), 28, "{text}");
     }
 
     #[test]

@@ -126,6 +126,7 @@ async fn answer(name: &'static str, request: Request<Incoming>) -> Response<Body
         ("echo", "") => echoed(request),
         ("news", subject) => news(name, subject, &request),
         ("sse", "") => events(name),
+        ("graphql", "") => graphql(),
         ("ws", "") => websocket::accept(request).map(|()| whole("")),
         _ => text(report(name, &request)),
     };
@@ -211,6 +212,17 @@ fn events(name: &'static str) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What a service of GraphQL would say to one question; it is said to any.
+fn graphql() -> Response<Body> {
+    let user = r#"{"id":"7","name":"Ada","friends":[{"name":"Ben"}]}"#;
+    let note = "one answer for all: this origin runs no query";
+    let told = format!(r#"{{"data":{{"user":{user}}},"extensions":{{"note":"{note}"}}}}"#);
+    let mut response = Response::new(whole(told));
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
 

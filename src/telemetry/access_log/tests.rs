@@ -41,6 +41,7 @@ fn record(id: &str) -> Record<'_> {
         listener: "public",
         protocol: "HTTP/2",
         tls: None,
+        operation: None,
         method: b"GET",
         host: b"a.example",
         path: b"/",

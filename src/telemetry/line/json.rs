@@ -56,6 +56,14 @@ fn answer(record: &Record<'_>, out: &mut Vec<u8>) {
     if let Some(status) = record.status {
         number(b",\"status\":", status.into(), out);
     }
+    if let Some(operation) = record.operation {
+        optional(b",\"operation\":\"", operation.name(), out);
+        string(b",\"operation_kind\":\"", operation.kind.as_bytes(), out);
+        number(b",\"operation_depth\":", operation.depth, out);
+        if let Some(cost) = operation.cost {
+            number(b",\"operation_cost\":", cost, out);
+        }
+    }
     optional(b",\"reason\":\"", record.reason.map(str::as_bytes), out);
     optional(b",\"reported\":\"", record.reported.map(str::as_bytes), out);
     optional(b",\"route\":\"", record.route.map(str::as_bytes), out);

@@ -46,6 +46,8 @@ pub struct Record<'a> {
     pub query: Option<&'a [u8]>,
     /// The status the client was sent; `None` if it had no answer at all.
     pub status: Option<u16>,
+    /// What it asked of a service of GraphQL.
+    pub operation: Option<Operation<'a>>,
     /// Why the request ended early.
     pub reason: Option<&'a str>,
     /// What rules in trial would have refused it for.
@@ -91,6 +93,25 @@ pub struct Tls<'a> {
     pub version: &'a str,
     /// The cipher suite's name.
     pub cipher: &'a str,
+}
+
+/// An operation of GraphQL.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'a> {
+    /// Its name, which the client chose; the beginning of a long one is written.
+    pub name: Option<&'a [u8]>,
+    /// `query`, `mutation` or `subscription`.
+    pub kind: &'a str,
+    /// How deep its fields are nested.
+    pub depth: u64,
+    /// What it costs, if that is known.
+    pub cost: Option<u64>,
+}
+
+impl Operation<'_> {
+    fn name(&self) -> Option<&[u8]> {
+        self.name.map(|name| &name[..name.len().min(100)])
+    }
 }
 
 impl Record<'_> {

@@ -23,6 +23,12 @@ fn record() -> Record<'static> {
         route: Some("orders"),
         upstream: Some("orders"),
         endpoint: Some("http://10.0.0.5:8080"),
+        operation: Some(Operation {
+            name: Some(b"Or ders"),
+            kind: "query",
+            depth: 3,
+            cost: Some(7),
+        }),
         reported: Some("authz.role"),
         user: Some(b"acme"),
         auth: Some("keys"),
@@ -49,6 +55,7 @@ fn nothing() -> Record<'static> {
         query: None,
         status: None,
         reason: None,
+        operation: None,
         reported: None,
         route: None,
         upstream: None,
@@ -90,6 +97,7 @@ fn json_tells_all_that_is_known_and_nothing_that_is_not() {
         "cipher": "AES", "method": "GET", "host": "api.example.com", "path": "/orders/7",
         "query": "x=1&token=***", "status": 502, "reason": "upstream.reset", "route": "orders",
         "upstream": "orders", "endpoint": "http://10.0.0.5:8080", "user": "acme", "auth": "keys", "reported": "authz.role",
+        "operation": "Or ders", "operation_kind": "query", "operation_depth": 3, "operation_cost": 7,
         "agent": "curl/8 \"x\"", "referer": "https://a.example/?token=***", "bytes_in": 5,
         "bytes_out": 1234, "duration_us": 1_234_005, "identify_us": 7, "waited_us": 8, "connect_us": 99, "first_byte_us": 1000,
         "cache": "hit", "tries": 2,
@@ -110,7 +118,8 @@ fn text_reads_from_left_to_right() {
     assert_eq!(
         as_text(&record(), &redaction, Paint::Plain),
         "2026-11-24T03:44:23.123Z 203.0.113.7 GET api.example.com/orders/7?x=1&token=*** HTTP/1.1 \
-         502 1234B 1234.005ms reason=upstream.reset reported=authz.role route=orders upstream=orders \
+         502 1234B 1234.005ms reason=upstream.reset reported=authz.role \
+         operation=Or\\x20ders kind=query depth=3 cost=7 route=orders upstream=orders \
          endpoint=http://10.0.0.5:8080 cache=hit tries=2 identify=0.007ms waited=0.008ms connect=0.099ms first=1.000ms in=5B id=0195 \
          user=acme auth=keys peer=10.0.0.1 listener=public tls=TLSv1.3 cipher=AES agent=\"curl/8 \\\"x\\\"\" \
          referer=\"https://a.example/?token=***\""
@@ -209,8 +218,8 @@ proptest! {
         let line = as_text(&record, &Redaction::new(["a"]), Paint::Plain);
         prop_assert!(!line.chars().any(char::is_control));
         let head = line.split(" agent=").next().unwrap();
-        // Time, client, request, status, size and duration are 8; the pairs up to the agent 19.
-        prop_assert_eq!(head.split(' ').count(), 27, "{}", line);
+        // Time, client, request, status, size and duration are 8; the pairs up to the agent 23.
+        prop_assert_eq!(head.split(' ').count(), 31, "{}", line);
         prop_assert!(head.split(' ').all(|word| !word.is_empty()));
     }
 

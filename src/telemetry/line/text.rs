@@ -47,6 +47,16 @@ pub fn write_text(record: &Record<'_>, redaction: &Redaction, paint: Paint, out:
 fn rest(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     pair(b" reason=", record.reason, out);
     pair(b" reported=", record.reported, out);
+    if let Some(operation) = record.operation {
+        pair(b" operation=", operation.name(), out);
+        pair(b" kind=", Some(operation.kind), out);
+        out.extend_from_slice(b" depth=");
+        integer(operation.depth, out);
+        if let Some(cost) = operation.cost {
+            out.extend_from_slice(b" cost=");
+            integer(cost, out);
+        }
+    }
     pair(b" route=", record.route, out);
     pair(b" upstream=", record.upstream, out);
     pair(b" endpoint=", record.endpoint, out);

@@ -1,0 +1,406 @@
+//! Stages 8 and 11 of a route whose origin speaks GraphQL.
+//!
+//! In: a request as the client sent it. Out: the same, if everything that it asks may be asked; or one that a
+//! stored operation makes of it. Who may ask an operation, and how often, is decided here, since nobody knows
+//! the operation before the body was read: the route's own limits have counted by then. Answers of the service
+//! pass as they come; those of stored operations become JSON.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Response, Uri,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
+        IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+    },
+    request::Parts,
+    uri::PathAndQuery,
+};
+
+use super::{
+    answer::prefers_html,
+    beside::{LARGE, aside, beside},
+    exchange::Exchange,
+    plan::announced,
+    source::Source,
+};
+use crate::{
+    auth::Auth,
+    config::Enforce,
+    graphql::{Answered, Asked, Checked, Form, Given, Instead, Refused, Stored, errors},
+    limit::Pass,
+    message::RequestBody,
+    reject::Reject,
+    route::Params,
+    snapshot::{Governed, Graphql, Guarded, Introspection, Route},
+    translate::Spoken,
+};
+
+/// What a service that is asked takes as a type.
+const ACCEPTED: HeaderValue =
+    HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9");
+
+/// What a request asks of a service of GraphQL.
+#[derive(Default)]
+pub(super) struct Questions {
+    asked: Vec<Asked>,
+    /// What limits of operations gave.
+    passes: Vec<(Arc<Governed>, Pass)>,
+}
+
+impl Questions {
+    /// The first of them.
+    pub(super) fn first(&self) -> Option<&Asked> {
+        self.asked.first()
+    }
+
+    /// Tells the client what is left.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        self.passes.iter().for_each(|(governed, pass)| governed.limit.tell(pass, headers));
+    }
+}
+
+/// How a route's origin is asked, and whether the client wants to upgrade.
+type Asking<'a> = (&'a Graphql, &'a Route, bool);
+
+impl Exchange {
+    /// Makes a request one for a service of GraphQL; or answers it.
+    pub(super) async fn ask_graphql(
+        &mut self,
+        (asked, route, upgrades): Asking<'_>,
+        params: &Params<'_, '_>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<Option<Response<Source>>, Reject> {
+        match asked {
+            Graphql::Stored(stored) => self.ask_stored(stored, params, head, body).await?,
+            Graphql::Guarded(guarded) if upgrades => self.pass_socket(guarded)?,
+            Graphql::Guarded(guarded) => {
+                let done = self.guard(guarded, route, params, head, body).await;
+                if let Err(Reject::GraphqlMethod) = done {
+                    let mut response = self.problem(Reject::GraphqlMethod);
+                    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                    return Ok(Some(response));
+                }
+                done?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn pass_socket(&mut self, guarded: &Guarded) -> Result<(), Reject> {
+        if guarded.guard.websocket {
+            return Ok(());
+        }
+        if guarded.guard.enforce == Enforce::Refuse {
+            return Err(Reject::GraphqlWebsocket);
+        }
+        self.reported.get_or_insert(Reject::GraphqlWebsocket);
+        Ok(())
+    }
+
+    async fn guard(
+        &mut self,
+        guarded: &Guarded,
+        route: &Route,
+        params: &Params<'_, '_>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
+        let guard = &guarded.guard;
+        let read = guard.reads(&head.method, &head.headers);
+        let read = read.map_err(|refused| self.unasked(guarded, refused))?;
+        let bytes = match (read, &mut *body) {
+            (true, body) => self.gather_request(body, guard.max_body).await?,
+            // A server might take what a GET says in its body.
+            (false, RequestBody::Empty) => Bytes::new(),
+            (false, _) => Bytes::from_static(b"?"),
+        };
+        let query = head.uri.query();
+        let given = Given { method: &head.method, query, body: &bytes };
+        let checked = match guard.is_large(&given) {
+            false => guard.check(given),
+            true => {
+                let (guard, method) = (guard.clone(), head.method.clone());
+                let query = query.map(String::from);
+                beside(move || {
+                    guard.check(Given { method: &method, query: query.as_deref(), body: &bytes })
+                })
+                .await?
+            }
+        };
+        let checked = checked.map_err(|refused| self.unasked(guarded, refused))?;
+        let instead = self.note_asked(checked, route);
+        let asked = self.asked.as_ref().map_or(0, |asked| asked.asked.len());
+        for index in 0..asked {
+            let done = self.ask_one(guarded, index, route, params, head).await;
+            self.count_asked(guarded, index, done.is_ok());
+            done?;
+        }
+        match instead {
+            None => {}
+            Some(Instead::Body(made)) => self.send_instead(Ok(made), head, body)?,
+            Some(Instead::Query(query)) => {
+                let target = format!("{}?{query}", head.uri.path());
+                let target = PathAndQuery::try_from(target).map_err(|_| Reject::TargetTooLong)?;
+                head.uri = Uri::from(target);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what is asked.
+    fn note_asked(&mut self, checked: Checked, route: &Route) -> Option<Instead> {
+        if let Some(reject) = checked.reported {
+            self.reported.get_or_insert(reject);
+            if !self.rehearsed {
+                route.metrics.report(self.client.worker.index, reject as usize);
+            }
+        }
+        self.asked = Some(Box::new(Questions { asked: checked.asked, passes: Vec::new() }));
+        checked.instead
+    }
+
+    /// Notes why something is not asked.
+    fn unasked(&mut self, guarded: &Guarded, refused: Refused) -> Reject {
+        let asked: Vec<Asked> = refused.asked.into_iter().map(|asked| *asked).collect();
+        let name = asked.first().and_then(|asked| asked.name.clone());
+        self.asked = Some(Box::new(Questions { asked, passes: Vec::new() }));
+        if !self.rehearsed {
+            guarded.counts(name.as_deref()).refuse(self.client.worker.index);
+        }
+        self.violations = Some(Box::new(refused.violations));
+        refused.reject
+    }
+
+    fn count_asked(&self, guarded: &Guarded, index: usize, passed: bool) {
+        let Some(asked) = self.asked.as_ref().and_then(|asked| asked.asked.get(index)) else {
+            return;
+        };
+        let (counts, worker) = (guarded.counts(asked.name.as_deref()), self.client.worker.index);
+        match passed {
+            true => counts.pass(worker, asked.cost.unwrap_or(0)),
+            false => counts.refuse(worker),
+        }
+    }
+
+    /// Who may ask an operation, and how often.
+    async fn ask_one(
+        &mut self,
+        guarded: &Guarded,
+        index: usize,
+        route: &Route,
+        params: &Params<'_, '_>,
+        head: &Parts,
+    ) -> Result<(), Reject> {
+        let Some(governed) = self.may_ask(guarded, index, params, head)? else { return Ok(()) };
+        if governed.limit.is_empty() {
+            return Ok(());
+        }
+        // What the route's limits gave is kept apart: it is told by the route's limits.
+        let first = std::mem::take(&mut self.pass);
+        let limit = &governed.limit;
+        let done = match self.limit_by(limit, route, head, params) {
+            Ok(Some(waiting)) => Box::pin(self.wait(waiting, limit, route, head, params)).await,
+            Ok(None) => Ok(()),
+            Err(reject) => Err(reject),
+        };
+        let pass = std::mem::replace(&mut self.pass, first);
+        if let Some(asked) = &mut self.asked {
+            asked.passes.push((governed.clone(), pass));
+        }
+        done
+    }
+
+    /// Whether whoever is there may ask an operation; and what else is different for it.
+    fn may_ask(
+        &mut self,
+        guarded: &Guarded,
+        index: usize,
+        params: &Params<'_, '_>,
+        head: &Parts,
+    ) -> Result<Option<Arc<Governed>>, Reject> {
+        let Some(asked) = self.asked.as_ref().and_then(|asked| asked.asked.get(index)) else {
+            return Ok(None);
+        };
+        let governed = asked.name.as_ref().and_then(|name| guarded.operations.get(&**name));
+        let governed = governed.cloned();
+        if asked.introspects && !self.may_introspect(&guarded.introspection, params, head) {
+            if guarded.guard.enforce == Enforce::Refuse {
+                return Err(Reject::GraphqlIntrospection);
+            }
+            self.reported.get_or_insert(Reject::GraphqlIntrospection);
+        }
+        if let Some(auth) = governed.as_ref().and_then(|governed| governed.auth.as_ref()) {
+            self.may(auth, params, head)?;
+        }
+        Ok(governed)
+    }
+
+    fn may_introspect(
+        &mut self,
+        who: &Introspection,
+        params: &Params<'_, '_>,
+        head: &Parts,
+    ) -> bool {
+        match who {
+            Introspection::Open => true,
+            Introspection::Closed => false,
+            Introspection::Identified => self.who.principal().is_some(),
+            Introspection::Allowed(auth) => self.may(auth, params, head).is_ok(),
+        }
+    }
+
+    fn may(&mut self, auth: &Auth, params: &Params<'_, '_>, head: &Parts) -> Result<(), Reject> {
+        let told = self.doing(head, params, |deed| auth.authorize(&self.who, deed))?;
+        if let Some(reject) = told {
+            self.reported.get_or_insert(reject);
+        }
+        Ok(())
+    }
+
+    /// Makes what a client asks a request of GraphQL.
+    async fn ask_stored(
+        &mut self,
+        stored: &Arc<Stored>,
+        params: &Params<'_, '_>,
+        head: &mut Parts,
+        body: &mut RequestBody,
+    ) -> Result<(), Reject> {
+        let bytes = self.gather_request(body, stored.max_body).await?;
+        let query = head.uri.query();
+        let made = match bytes.len() < LARGE {
+            true => stored.request(params.iter(), query, &bytes),
+            false => {
+                let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+                let params: Vec<_> = params.iter().map(owned).collect();
+                let (stored, query) = (stored.clone(), query.map(String::from));
+                beside(move || {
+                    let params = params.iter().map(|(name, value)| (&**name, &**value));
+                    stored.request(params, query.as_deref(), &bytes)
+                })
+                .await?
+            }
+        };
+        let made = made.map_err(|refused| (refused.reject, refused.violations));
+        self.send_instead(made, head, body)?;
+        self.spoken = Some(Spoken { body: true, answer: true, operation: None });
+        address(stored, head);
+        Ok(())
+    }
+
+    /// Makes JSON of what a service answers.
+    pub(super) async fn stored_answer(
+        &mut self,
+        stored: Arc<Stored>,
+        response: Response<Source>,
+    ) -> Result<Response<Source>, Reject> {
+        let (mut parts, source) = response.into_parts();
+        let bytes = self.gather_translated(source, stored.max_body).await?;
+        let status = parts.status;
+        let made = aside(bytes, move |bytes| stored.answer(status, bytes)).await?;
+        let Answered { status, kind, body } = made.map_err(|what| self.puzzled(&what))?;
+        self.hold(body.len() as u64)?;
+        parts.status = status;
+        for name in [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, ETAG] {
+            parts.headers.remove(name);
+        }
+        if !body.is_empty() {
+            parts.headers.insert(CONTENT_TYPE, kind);
+        }
+        Ok(Response::from_parts(parts, Source::from(body)))
+    }
+
+    /// What becomes of a request whose body is not there, for people.
+    pub(super) fn explain_graphql(
+        &mut self,
+        (asked, route, upgrades): Asking<'_>,
+        params: &Params<'_, '_>,
+        head: &mut Parts,
+    ) -> Result<String, Reject> {
+        let guarded = match asked {
+            Graphql::Guarded(guarded) => guarded,
+            Graphql::Stored(stored) => {
+                address(stored, head);
+                return Ok(format!("it asks the stored operation `{}`; ", stored.id));
+            }
+        };
+        if upgrades {
+            self.pass_socket(guarded)?;
+            return Ok("nobody looks at operations in a WebSocket; ".into());
+        }
+        let guard = &guarded.guard;
+        let read = guard.reads(&head.method, &head.headers);
+        if read.map_err(|refused| self.unasked(guarded, refused))? {
+            return Ok(format!("the operation in the body would be held to `{}`; ", guard.name));
+        }
+        let body: &[u8] = if announced(head) > 0 { b"?" } else { b"" };
+        let given = Given { method: &head.method, query: head.uri.query(), body };
+        let checked = guard.check(given).map_err(|refused| self.unasked(guarded, refused))?;
+        let reported = checked.reported;
+        self.note_asked(checked, route);
+        let mut said = String::new();
+        for index in 0..self.asked.as_ref().map_or(0, |asked| asked.asked.len()) {
+            said.push_str(&self.explain_asked(index));
+            if let Some(governed) = self.may_ask(guarded, index, params, head)?
+                && !governed.limit.is_empty()
+            {
+                let limits = self.explain_limit_by(&governed.limit, route, head, params);
+                said.push_str(&format!("{limits}; "));
+            }
+        }
+        if let Some(reject) = reported {
+            said.push_str(&format!("on trial, else {} {}; ", reject.code(), reject.reason()));
+        }
+        Ok(said)
+    }
+
+    fn explain_asked(&self, index: usize) -> String {
+        let Some(asked) = self.asked.as_ref().and_then(|asked| asked.asked.get(index)) else {
+            return String::new();
+        };
+        let name = asked.name.as_deref().map_or_else(String::new, |name| format!(" `{name}`"));
+        let cost = asked.cost.map_or_else(String::new, |cost| format!(", costs {cost}"));
+        format!("it asks the {}{name}, {} deep{cost}; ", asked.kind.name(), asked.depth)
+    }
+
+    /// Says to a client of GraphQL why there is no answer.
+    pub(super) fn say_in_graphql(&self, reject: Reject, answer: &mut Response<Source>) {
+        let accept = self.accept.as_ref();
+        let Some(form) = Form::pick(accept).filter(|_| !prefers_html(accept)) else { return };
+        let id = self.id.to_str().unwrap_or_default();
+        let body = errors(reject, id, self.violations.as_deref());
+        *answer.body_mut() = Source::from(Bytes::from(body));
+        let kind = HeaderValue::from_static(form.content_type());
+        answer.headers_mut().insert(CONTENT_TYPE, kind);
+    }
+}
+
+impl Guarded {
+    /// The counts of an operation of this name.
+    fn counts(&self, name: Option<&str>) -> &crate::metrics::OperationMetrics {
+        let number = self.guard.number(name).map_or(0, |number| number + 1);
+        self.metrics.get(number).unwrap_or(&self.metrics[0])
+    }
+}
+
+/// Makes a head that of a request of GraphQL.
+fn address(stored: &Stored, head: &mut Parts) {
+    head.method = Method::POST;
+    head.uri = stored.target();
+    for name in [
+        ACCEPT_ENCODING,
+        CONTENT_ENCODING,
+        IF_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_NONE_MATCH,
+        IF_RANGE,
+        IF_UNMODIFIED_SINCE,
+        RANGE,
+    ] {
+        head.headers.remove(name);
+    }
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.headers.insert(ACCEPT, ACCEPTED);
+}

@@ -1,0 +1,183 @@
+//! GraphQL over HTTP: what a request asks, by GET or by POST (`graphql-over-http`, and persisted documents).
+//!
+//! In: a query, or a body of JSON. Out: [`Call`]s. What could be read in two ways is refused: a parameter or a
+//! member that is there twice, a value of another type than it has to be.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, header::CONTENT_TYPE};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::{Refused, persisted::sha256};
+use crate::{
+    message::{Part, Violation, Violations, essence, form_text, is_plain, pairs, parse_json},
+    reject::Reject,
+};
+
+/// What one operation of a request is.
+#[derive(Debug, Default)]
+pub(super) struct Call<'a> {
+    pub(super) text: Option<Cow<'a, str>>,
+    /// What the document is called, if it is named.
+    pub(super) id: Option<Cow<'a, str>>,
+    /// The SHA-256 of the document, as clients with automatic persisted queries say it.
+    pub(super) hash: Option<String>,
+    pub(super) operation: Option<Cow<'a, str>>,
+    pub(super) variables: Cow<'a, Map<String, Value>>,
+}
+
+/// Members and parameters that name a document.
+const NAMES: [&str; 2] = ["documentId", "id"];
+
+/// Parameters of a query that say what is asked.
+pub(super) const PARAMETERS: [&str; 6] =
+    ["query", "operationName", "variables", "extensions", "documentId", "id"];
+
+fn malformed(violation: Violation) -> Refused {
+    Refused::with(Reject::GraphqlRequest, violation)
+}
+
+impl<'a> Call<'a> {
+    /// What a body of JSON says; `pointer` is where it stands.
+    pub(super) fn of_json(value: &'a Value, pointer: &str) -> Result<Self, Refused> {
+        let fault = |key: &str, says: &str| {
+            malformed(Violation::body(format!("{pointer}{key}"), says.to_owned()))
+        };
+        let object = value.as_object().ok_or_else(|| fault("", "is no object"))?;
+        let text = |key: &str| match object.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(Cow::Borrowed(&**text))),
+            Some(_) => Err(fault(&format!("/{key}"), "is no text")),
+        };
+        let map = |key: &str| match object.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(map)),
+            Some(_) => Err(fault(&format!("/{key}"), "is no object")),
+        };
+        let (named, id, written) = (text(NAMES[0])?, text(NAMES[1])?, text("query")?);
+        // Beside a text an `id` is something of the client's own.
+        let id = id.filter(|_| written.is_none());
+        let hash = map("extensions")?.map(hash).transpose();
+        let hash = hash.map_err(|says| fault("/extensions/persistedQuery", says))?;
+        Ok(Self {
+            text: written,
+            id: named.or(id),
+            hash: hash.flatten(),
+            operation: text("operationName")?,
+            variables: map("variables")?.map_or_else(Cow::default, Cow::Borrowed),
+        })
+    }
+
+    /// What a query says.
+    pub(super) fn of_query(query: &'a str) -> Result<Self, Refused> {
+        let mut call = Self::default();
+        let mut seen: Vec<Cow<'_, str>> = Vec::new();
+        for (name, raw) in pairs(query) {
+            let fault =
+                |name: &str, says: &str| malformed(Violation::parameter(Part::Query, name, says));
+            let name = form_text(name).ok_or_else(|| fault("", "is not UTF-8"))?;
+            if !PARAMETERS.contains(&&*name) {
+                continue;
+            }
+            if seen.contains(&name) {
+                return Err(fault(&name, "is there more than once"));
+            }
+            let text = form_text(raw).ok_or_else(|| fault(&name, "is not UTF-8"))?;
+            let map = |text: &str| match parse_json(text.as_bytes(), DEPTH) {
+                Ok(Value::Object(map)) => Ok(Some(map)),
+                Ok(Value::Null) => Ok(None),
+                _ if text.is_empty() => Ok(None),
+                _ => Err(fault(&name, "is no object of JSON")),
+            };
+            match &*name {
+                "query" => call.text = Some(text),
+                "operationName" => call.operation = Some(text).filter(|text| !text.is_empty()),
+                "variables" => call.variables = Cow::Owned(map(&text)?.unwrap_or_default()),
+                "extensions" => {
+                    let said = map(&text)?.as_ref().map(hash).transpose();
+                    call.hash = said.map_err(|says| fault("extensions", says))?.flatten();
+                }
+                _ if call.id.is_none() && !text.is_empty() => call.id = Some(text),
+                _ => {}
+            }
+            seen.push(name);
+        }
+        Ok(call)
+    }
+
+    /// Whether the hash that is said is that of the text.
+    pub(super) fn is_true(&self) -> bool {
+        match (&self.text, &self.hash) {
+            (Some(text), Some(hash)) => sha256(text) == *hash,
+            _ => true,
+        }
+    }
+}
+
+/// How deep JSON in a query may be nested.
+const DEPTH: u8 = 32;
+
+/// What `extensions.persistedQuery` says.
+fn hash(extensions: &Map<String, Value>) -> Result<Option<String>, &'static str> {
+    let Some(persisted) = extensions.get("persistedQuery").filter(|it| !it.is_null()) else {
+        return Ok(None);
+    };
+    match persisted.get("sha256Hash").and_then(Value::as_str) {
+        Some(hash) => Ok(Some(hash.to_ascii_lowercase())),
+        None => Err("has no `sha256Hash`"),
+    }
+}
+
+/// Whether a body may be one: JSON, as it is. A form of another site could send any other type without asking
+/// first.
+pub(super) fn takes(headers: &HeaderMap) -> Result<(), Refused> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.map(essence).unwrap_or_default();
+    let json = kind == "application/json" || kind == "application/graphql-response+json";
+    match json && is_plain(headers) && headers.get_all(CONTENT_TYPE).iter().count() == 1 {
+        true => Ok(()),
+        false => Err(Refused::by(Reject::BodyType)),
+    }
+}
+
+/// Reads a body; nested no deeper than this.
+pub(super) fn body(bytes: &[u8], depth: u8) -> Result<Value, Refused> {
+    parse_json(bytes, depth).map_err(|error| {
+        let violations = Violations::from(Violation::body("", error.to_string()));
+        Refused::with(Reject::BodySyntax, violations)
+    })
+}
+
+/// Puts the text of a document where its name was, in JSON.
+pub(super) fn fill_json(call: &mut Value, text: &str) {
+    let Some(object) = call.as_object_mut() else { return };
+    for name in NAMES {
+        object.remove(name);
+    }
+    if let Some(extensions) = object.get_mut("extensions").and_then(Value::as_object_mut) {
+        extensions.remove("persistedQuery");
+        if extensions.is_empty() {
+            object.remove("extensions");
+        }
+    }
+    object.insert("query".into(), text.into());
+}
+
+const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The same in a query.
+pub(super) fn fill_query(query: &str, text: &str) -> String {
+    let mut made = format!("query={}", utf8_percent_encode(text, &PLAIN));
+    for (name, value) in pairs(query) {
+        let gone = form_text(name)
+            .is_none_or(|name| NAMES.contains(&&*name) || name == "query" || name == "extensions");
+        if !gone {
+            made.push('&');
+            made.push_str(name);
+            made.push('=');
+            made.push_str(value);
+        }
+    }
+    made
+}
