@@ -140,7 +140,7 @@ impl Exchange {
         }
         match instead {
             None => {}
-            Some(Instead::Body(made)) => self.send_instead(Ok(made), head, body)?,
+            Some(Instead::Body(made)) => self.send_instead(made, head, body)?,
             Some(Instead::Query(query)) => {
                 let target = format!("{}?{query}", head.uri.path());
                 let target = PathAndQuery::try_from(target).map_err(|_| Reject::TargetTooLong)?;
@@ -284,7 +284,7 @@ impl Exchange {
             }
         };
         let made = made.map_err(|refused| (refused.reject, refused.violations));
-        self.send_instead(made, head, body)?;
+        self.send_translated(made, head, body)?;
         self.spoken = Some(Spoken { body: true, answer: true, operation: None });
         address(stored, head);
         Ok(())

@@ -111,7 +111,8 @@ impl Exchange {
         Ok(())
     }
 
-    pub(super) fn send_instead(
+    /// Sends what came of a request's body in its place, or says what is wrong with it.
+    pub(super) fn send_translated(
         &mut self,
         made: Made<Bytes>,
         head: &mut Parts,
