@@ -56,7 +56,7 @@ fn bodies(c: &mut Criterion) {
     }
     group.finish();
     c.bench_function("transform/compile", |b| {
-        b.iter(|| compile(".items | map({id, name})").is_some())
+        b.iter(|| compile(".items | map({id, name})").is_some());
     });
 }
 

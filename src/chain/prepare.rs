@@ -32,7 +32,7 @@ pub(super) fn prepare<'r>(
     let (rewritten, changes, answer) = scope.with(&head.headers, |variables| {
         let mut target = route.rewrite.apply(variables);
         if !route.request_query.is_empty() {
-            target = target.and_then(|made| match made.as_ref().or(uri.path_and_query()) {
+            target = target.and_then(|made| match made.as_ref().or_else(|| uri.path_and_query()) {
                 Some(from) if from.path().starts_with('/') => {
                     route.request_query.apply(from, variables).map(Some)
                 }

@@ -85,7 +85,10 @@ impl<'d> Schemas<'d> {
         let options = jsonschema::options().with_draft(Draft::Draft202012);
         compile(options.with_registry(&self.registry), &schema).map_err(|(what, help)| {
             let fault = Fault::new(place, what);
-            help.map_or(fault.clone(), |help| fault.help(help))
+            match help {
+                Some(help) => fault.help(help),
+                None => fault,
+            }
         })
     }
 }

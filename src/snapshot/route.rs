@@ -130,11 +130,8 @@ impl Route {
         let mirror = Mirror::compile(route, name, known.upstreams, metrics, at, problems);
         let access = known.access.named(&route.access, &at.key("access"), problems);
         let auth = Auth::compile(route, (name, &params), known.auths, at, problems);
-        if auth.as_ref().is_some_and(Auth::wants_certificates) {
-            check_certificates(route, &known.config.listener, at, problems);
-        }
-        if auth.as_ref().is_some_and(Auth::logs_in) {
-            check_cookies(route, known, at, problems);
+        if let Some(auth) = &auth {
+            check_auth(auth, route, known, at, problems);
         }
         let place = limit::Place {
             route: name,
@@ -251,6 +248,22 @@ fn check_redirects(
         );
         let problem = Problem::finding(at.key(key), message);
         problems.push(problem.help("give it a listener with `tls`, or take it away"));
+    }
+}
+
+/// What listeners have to have for a route's ways to say who one is.
+fn check_auth(
+    auth: &Auth,
+    route: &config::Route,
+    known: &Known<'_>,
+    at: &Path,
+    problems: &mut Problems,
+) {
+    if auth.wants_certificates() {
+        check_certificates(route, &known.config.listener, at, problems);
+    }
+    if auth.logs_in() {
+        check_cookies(route, known, at, problems);
     }
 }
 

@@ -80,18 +80,16 @@ impl Transform {
         problems: &mut Problems,
     ) -> Option<Self> {
         let mut filter = |written: &Option<config::Filter>, key: &'static str, variables| {
+            let said = |(what, help): (String, Option<String>)| {
+                let problem = Problem::error(at.key(key), what);
+                match help {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                }
+            };
             let compiled = compile(written.as_ref()?, variables);
-            compiled
-                .map_err(|wrong| {
-                    problems.extend(wrong.into_iter().map(|wrong| {
-                        let problem = Problem::error(at.key(key), wrong.0);
-                        match wrong.1 {
-                            Some(help) => problem.help(help),
-                            None => problem,
-                        }
-                    }))
-                })
-                .ok()
+            let compiled = compiled.map_err(|wrong| wrong.into_iter().map(said));
+            compiled.map_err(|wrong| problems.extend(wrong)).ok()
         };
         let request = filter(&section.request, "request", Variable::REQUEST);
         let response = filter(&section.response, "response", Variable::ANSWER);

@@ -320,39 +320,34 @@ fn what_comes_out_is_bounded() {
     assert_eq!(run("100"), Err(Failed::TooLarge));
 }
 
+/// Texts that are no filters, what is said of them, and what to do.
+const NONE: &[(&str, &str, &str)] = &[
+    ("", "1:1: expected term, found its end", ""),
+    (".a |", "1:5: expected term, found its end", ""),
+    (".items\n| map({id, name)", "2:16: expected closing brace", ""),
+    (".a\n  .b &&", "2:6: expected token, found `&&`", ""),
+    ("if . then 1", "1:12: expected else or end, found its end", ""),
+    (". | foo", "1:5: there is no filter `foo`", ""),
+    ("map(1; 2)", "1:1: there is no filter `map` that takes 2 arguments", ""),
+    ("$header.a", "1:1: there is no variable `$header`", "there are $headers, $query"),
+    ("$status", "1:1: there is no variable `$status`", "there are $headers"),
+    ("$ENV.HOME", "1:1: there is no variable `$ENV`", ""),
+    ("break $x", "1:7: there is no label `$x`", ""),
+    ("\"\\q\"", "1:3: expected string escape sequence", ""),
+    ("\"abc", "1:5: expected closing quote", ""),
+    ("import \"a\" as a; a::b", "1:9: a filter is one expression, without modules", "into it"),
+    ("import \"a\" as $a; $a", "1:1: a filter is one expression, without modules", "into it"),
+    ("include \"a\"; .", "1:10: a filter is one expression, without modules", "into it"),
+    ("def f(g): g | f(g | .); f(.)", "1:5: `f` calls itself at its end", "def again: g | again"),
+    ("def f(g): def h(i): if . then f(i), 1 else 2 end; h(g); f(.)", "1:5: `f` calls itself", ""),
+    ("def f($a; g): . as [$b] | 1 // f($a; g); f(1; 2)", "1:5: `f` calls itself", ""),
+    ("{a: (def f(g): foreach 1 as $x (0; 1; f(.)); f(.))}", "1:10: `f` calls itself", ""),
+    ("module {}; .", "1:1: a filter is one expression, without modules", "into it"),
+];
+
 #[test]
 fn a_filter_that_is_none_says_where() {
-    for (text, message, help) in [
-        ("", "1:1: expected term, found its end", ""),
-        (".a |", "1:5: expected term, found its end", ""),
-        (".items\n| map({id, name)", "2:16: expected closing brace", ""),
-        (".a\n  .b &&", "2:6: expected token, found `&&`", ""),
-        ("if . then 1", "1:12: expected else or end, found its end", ""),
-        (". | foo", "1:5: there is no filter `foo`", ""),
-        ("map(1; 2)", "1:1: there is no filter `map` that takes 2 arguments", ""),
-        ("$header.a", "1:1: there is no variable `$header`", "there are $headers, $query"),
-        ("$status", "1:1: there is no variable `$status`", "there are $headers"),
-        ("$ENV.HOME", "1:1: there is no variable `$ENV`", ""),
-        ("break $x", "1:7: there is no label `$x`", ""),
-        ("\"\\q\"", "1:3: expected string escape sequence", ""),
-        ("\"abc", "1:5: expected closing quote", ""),
-        ("import \"a\" as a; a::b", "1:9: a filter is one expression, without modules", "into it"),
-        ("import \"a\" as $a; $a", "1:1: a filter is one expression, without modules", "into it"),
-        ("include \"a\"; .", "1:10: a filter is one expression, without modules", "into it"),
-        (
-            "def f(g): g | f(g | .); f(.)",
-            "1:5: `f` calls itself at its end",
-            "def again: g | again",
-        ),
-        (
-            "def f(g): def h(i): if . then f(i), 1 else 2 end; h(g); f(.)",
-            "1:5: `f` calls itself",
-            "",
-        ),
-        ("def f($a; g): . as [$b] | 1 // f($a; g); f(1; 2)", "1:5: `f` calls itself", ""),
-        ("{a: (def f(g): foreach 1 as $x (0; 1; f(.)); f(.))}", "1:10: `f` calls itself", ""),
-        ("module {}; .", "1:1: a filter is one expression, without modules", "into it"),
-    ] {
+    for (text, message, help) in NONE {
         let said = compile(&section(text)).err().unwrap_or_else(|| panic!("{text} is one"));
         let (what, do_so) = &said[0];
         let helps = do_so.as_deref().unwrap_or_default().contains(help);

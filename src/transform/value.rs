@@ -338,7 +338,7 @@ mod tests {
             let mut sorted = [Val::Int(a), Val::Float(b), Val::Int(c), Val::Float(a as f64)];
             sorted.sort();
             for pair in sorted.windows(2) {
-                prop_assert!(pair[0] <= pair[1] && pair[1] >= pair[0]);
+                prop_assert!(pair[0] <= pair[1]);
             }
             prop_assert!(sorted[0] <= sorted[3] && sorted[0] <= sorted[2] && sorted[1] <= sorted[3]);
         }

@@ -7,114 +7,107 @@ use crate::support::Setup;
 
 const NOWHERE: &str = "http://127.0.0.1:1";
 
+/// Keys of a route, the place of the problem, what is said of it, and what to do.
+const WRONG: &[(&str, &str, &str, &str)] = &[
+    ("transform.request = '.a |'", "transform.request", "1:5: expected term, found its end", ""),
+    (
+        "transform.response = '''\n.a\n| foo'''",
+        "transform.response",
+        "2:3: there is no filter `foo`",
+        "",
+    ),
+    (
+        "transform.status = '$x'",
+        "transform.status",
+        "there is no variable `$x`",
+        "there are $headers",
+    ),
+    (
+        "transform.request = '$status'",
+        "transform.request",
+        "there is no variable `$status`",
+        "$identity",
+    ),
+    (
+        "transform.request = 'env.HOME'",
+        "transform.request",
+        "`env` is not for filters here",
+        "nothing else",
+    ),
+    ("transform.request = 'now'", "transform.request", "`now` is not for filters here", ""),
+    ("transform.request = 'input'", "transform.request", "`input` is not for filters here", ""),
+    (
+        "transform.request.file = '/nowhere/a.jq'",
+        "transform.request",
+        "cannot read `/nowhere/a.jq`",
+        "",
+    ),
+    ("transform = {}", "transform", "there is no filter", ".items"),
+    (
+        "request-query.set = { a = \"{nothing}\" }",
+        "request-query.set.a",
+        "there is no variable `nothing`",
+        "identity.NAME",
+    ),
+    (
+        "request-query.add = { a = \"{path.id}\" }",
+        "request-query.add.a",
+        "has no parameter `id`",
+        "",
+    ),
+    ("request-query.set = { a = \"{\" }", "request-query.set.a", "is not closed", ""),
+    ("validate.body = '/nowhere/a.json'", "validate.body", "cannot read `/nowhere/a.json`", ""),
+    ("validate.body = { type = \"strin\" }", "validate.body", "/type: \"strin\" is not valid", ""),
+    (
+        "validate.body = { pattern = \"(?=a)\" }",
+        "validate.body",
+        "/pattern: ",
+        "without going back",
+    ),
+    (
+        "validate.body = { \"$ref\" = \"other.json\" }",
+        "validate.body",
+        "`other.json` leads out of the schema",
+        "$defs",
+    ),
+    (
+        "validate.body = { \"$ref\" = \"http://127.0.0.1/a\" }",
+        "validate.body",
+        "leads out of the schema",
+        "$defs",
+    ),
+    (
+        "validate.body = { \"$ref\" = \"#/$defs/none\" }",
+        "validate.body",
+        "'/$defs/none' does not exist",
+        "",
+    ),
+    (
+        "validate.body = { \"$schema\" = \"urn:x\" }",
+        "validate.body",
+        "`$schema` is `urn:x`",
+        "draft-07",
+    ),
+    (
+        "validate = { body = {}, types = [\"text/plain\"] }",
+        "validate.types[0]",
+        "is no type of JSON",
+        "+json",
+    ),
+    ("validate = { body = {}, types = [] }", "validate.types", "is none", "application/json"),
+    ("validate.query = { a = { type = 1 } }", "validate.query.a", "/type: 1 is not valid", ""),
+    (
+        "validate.headers = { a = { type = \"x\" } }",
+        "validate.headers.a",
+        "/type: \"x\" is not valid",
+        "",
+    ),
+    ("validate.path = { id = {} }", "validate.path.id", "has no parameter `id`", "every path"),
+];
+
 #[tokio::test]
 async fn a_route_that_would_confuse_does_not_load() {
-    for (keys, path, message, help) in [
-        (
-            "transform.request = '.a |'",
-            "transform.request",
-            "1:5: expected term, found its end",
-            "",
-        ),
-        (
-            "transform.response = '''\n.a\n| foo'''",
-            "transform.response",
-            "2:3: there is no filter `foo`",
-            "",
-        ),
-        (
-            "transform.status = '$x'",
-            "transform.status",
-            "there is no variable `$x`",
-            "there are $headers",
-        ),
-        (
-            "transform.request = '$status'",
-            "transform.request",
-            "there is no variable `$status`",
-            "$identity",
-        ),
-        (
-            "transform.request = 'env.HOME'",
-            "transform.request",
-            "`env` is not for filters here",
-            "nothing else",
-        ),
-        ("transform.request = 'now'", "transform.request", "`now` is not for filters here", ""),
-        ("transform.request = 'input'", "transform.request", "`input` is not for filters here", ""),
-        (
-            "transform.request.file = '/nowhere/a.jq'",
-            "transform.request",
-            "cannot read `/nowhere/a.jq`",
-            "",
-        ),
-        ("transform = {}", "transform", "there is no filter", ".items"),
-        (
-            "request-query.set = { a = \"{nothing}\" }",
-            "request-query.set.a",
-            "there is no variable `nothing`",
-            "identity.NAME",
-        ),
-        (
-            "request-query.add = { a = \"{path.id}\" }",
-            "request-query.add.a",
-            "has no parameter `id`",
-            "",
-        ),
-        ("request-query.set = { a = \"{\" }", "request-query.set.a", "is not closed", ""),
-        ("validate.body = '/nowhere/a.json'", "validate.body", "cannot read `/nowhere/a.json`", ""),
-        (
-            "validate.body = { type = \"strin\" }",
-            "validate.body",
-            "/type: \"strin\" is not valid",
-            "",
-        ),
-        (
-            "validate.body = { pattern = \"(?=a)\" }",
-            "validate.body",
-            "/pattern: ",
-            "without going back",
-        ),
-        (
-            "validate.body = { \"$ref\" = \"other.json\" }",
-            "validate.body",
-            "`other.json` leads out of the schema",
-            "$defs",
-        ),
-        (
-            "validate.body = { \"$ref\" = \"http://127.0.0.1/a\" }",
-            "validate.body",
-            "leads out of the schema",
-            "$defs",
-        ),
-        (
-            "validate.body = { \"$ref\" = \"#/$defs/none\" }",
-            "validate.body",
-            "'/$defs/none' does not exist",
-            "",
-        ),
-        (
-            "validate.body = { \"$schema\" = \"urn:x\" }",
-            "validate.body",
-            "`$schema` is `urn:x`",
-            "draft-07",
-        ),
-        (
-            "validate = { body = {}, types = [\"text/plain\"] }",
-            "validate.types[0]",
-            "is no type of JSON",
-            "+json",
-        ),
-        ("validate = { body = {}, types = [] }", "validate.types", "is none", "application/json"),
-        ("validate.query = { a = { type = 1 } }", "validate.query.a", "/type: 1 is not valid", ""),
-        (
-            "validate.headers = { a = { type = \"x\" } }",
-            "validate.headers.a",
-            "/type: \"x\" is not valid",
-            "",
-        ),
-        ("validate.path = { id = {} }", "validate.path.id", "has no parameter `id`", "every path"),
-    ] {
+    for (keys, path, message, help) in WRONG {
         let setup = route(NOWHERE, keys);
         setup.fails_at(&format!("route[0].{path}"), message, help).await;
     }
