@@ -14,6 +14,7 @@ use http::{
 };
 use parking_lot::Mutex;
 
+use super::interim::Interims;
 use crate::message::RequestBody;
 
 /// Bytes of memory that a connection keeps for the head of its last request.
@@ -29,6 +30,8 @@ pub(super) struct Dialogue {
     /// Whether what is said to the origin is kept.
     keeps: AtomicBool,
     said: Mutex<Vec<u8>>,
+    /// What the origin says before its answer.
+    pub(super) interims: Interims,
 }
 
 impl Dialogue {
@@ -44,9 +47,11 @@ impl Dialogue {
         }
     }
 
-    /// The origin has said something.
-    pub(super) fn hear(&self) {
+    /// The origin has said this.
+    #[inline]
+    pub(super) fn hear(&self, bytes: &[u8]) {
         self.heard.store(true, Relaxed);
+        self.interims.hear(bytes);
     }
 
     /// The origin is told this.
@@ -178,7 +183,7 @@ mod tests {
             assert!(dialogue.kept().is_none(), "{keep}");
         }
         let dialogue = Dialogue::default();
-        dialogue.hear();
+        dialogue.hear(b"x");
         assert!(dialogue.has_heard());
         dialogue.begin(true);
         assert!(!dialogue.has_heard(), "that was about the one before");

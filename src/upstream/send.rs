@@ -13,12 +13,13 @@ use hyper::{body::Incoming, client::conn::TrySendError};
 use tokio::time::Instant;
 
 use super::{
-    Call,
+    Call, Onward,
     body::{AnswerBody, Lease},
     connect::{Connection, connect},
     failure::{Failure, find},
     forward::Sent,
     http2::{self, Unseen},
+    interim::Interims,
     pool::{Http1, Http2, InFlight, Pool, StreamLease, Streams},
 };
 use crate::{
@@ -186,7 +187,8 @@ impl Pool {
         };
         let in_flight = self.begin();
         let sent = pin!(sent);
-        let answer = match self.answer(sent, call).await {
+        let before = call.onward.map(|onward| (&connection.dialogue.interims, onward));
+        let answer = match self.answer(sent, call, before).await {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http1(lost, &connection, kept, call)),
         };
@@ -254,7 +256,7 @@ impl Pool {
         let copy = http2::translate(copy, self.origin.settings.address.tls)?;
         let in_flight = self.begin();
         let sent = pin!(sender.try_send_request(copy));
-        let answer = match self.answer(sent, call).await {
+        let answer = match self.answer(sent, call, None).await {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http2(lost, &stream, call)),
         };
@@ -317,25 +319,42 @@ impl Pool {
         Failure::from_exchange(error)
     }
 
-    /// Waits for the answer's head.
+    /// Waits for the answer's head; what comes `before` it is passed on, and has gone when this is done.
     async fn answer(
         &self,
         mut sent: Pin<
             &mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
         >,
         call: &mut Call<'_>,
+        before: Option<(&Interims, &dyn Onward)>,
     ) -> Result<Response<Incoming>, Lost> {
         let mut patience = Deadline::new(&call.worker.clock, call.patience());
+        let mut held: Option<Box<_>> = None;
         poll_fn(|cx| {
-            if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
-                return Poll::Ready(answer.map_err(|error| Lost::Broken(Box::new(error))));
+            let came = match held {
+                None => sent.as_mut().poll(cx),
+                Some(_) => Poll::Pending,
+            };
+            let clear = before.is_none_or(|(interims, onward)| {
+                interims.pass_on(onward, came.is_pending().then_some(cx.waker()));
+                onward.is_clear()
+            });
+            match (came, clear) {
+                (Poll::Ready(answer), true) => return Poll::Ready(broken(answer)),
+                (Poll::Ready(answer), false) => held = Some(Box::new(answer)),
+                (Poll::Pending, true) => {
+                    if let Some(answer) = held.take() {
+                        return Poll::Ready(broken(*answer));
+                    }
+                }
+                (Poll::Pending, false) => {}
             }
             if let Some(total) = &mut call.total
                 && total.poll(cx).is_ready()
             {
                 return Poll::Ready(Err(Lost::Late(Reject::TotalTimeout)));
             }
-            while patience.poll(cx).is_ready() {
+            while held.is_none() && patience.poll(cx).is_ready() {
                 match call.patience_left() {
                     Ok(left) => patience.reset(left),
                     Err(reject) => return Poll::Ready(Err(Lost::Late(reject))),
@@ -369,6 +388,7 @@ fn begin_http1(
     let repeatable = call.may_be_repeated();
     let bodiless = matches!(call.request.as_ref()?.body(), RequestBody::Empty);
     connection.dialogue.begin(repeatable && bodiless);
+    connection.dialogue.interims.begin(call.onward.is_some());
     let mut request = match repeatable && !bodiless {
         true => call.copy()?,
         false => call.request.take()?,
@@ -381,6 +401,13 @@ fn begin_http1(
         request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
     Some(connection.sender.try_send_request(request))
+}
+
+/// What came of sending it.
+fn broken(
+    answer: Result<Response<Incoming>, TrySendError<Request<RequestBody>>>,
+) -> Result<Response<Incoming>, Lost> {
+    answer.map_err(|error| Lost::Broken(Box::new(error)))
 }
 
 /// Whether an answer may be worth another try elsewhere.

@@ -25,6 +25,7 @@ mod discovery;
 mod explain;
 mod forwarding;
 mod framing;
+mod interim;
 mod limit;
 mod log;
 mod metrics;
