@@ -122,7 +122,7 @@ impl Exchange {
             cache.partition.asking(&cache.memory, ask, self.way, scheme)
         });
         if cache.tells == Tells::Key {
-            self.cache_key = status::quoted(&self.seek(cache, &asking, |seek| seek.to_key()));
+            self.cache_key = status::quoted(&self.seek(cache, &asking, |&seek| seek.to_key()));
         }
         Some(asking)
     }

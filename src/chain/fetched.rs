@@ -109,9 +109,8 @@ impl Exchange {
             }
             let wanted = Wanted { stale, ..wanted.clone() };
             let Some(pilot) = early.take() else { return Err(Reject::Internal) };
-            let request = self.request_of(&wanted, head, kept);
-            let given = (head, request, changes);
-            return self.lead((cache, way, route), &wanted, pilot, aim, given).await;
+            let asked = (head, self.request_of(&wanted, head, kept), changes);
+            return self.lead((cache, way, route), &wanted, pilot, aim, asked).await;
         }
         self.pass(cache, wanted.asking, wanted.fwd, head);
         Ok(None)
