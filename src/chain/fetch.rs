@@ -11,7 +11,6 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     bring::Bring,
-    interim::Relay,
     kept::{self, Facts, Made},
     overload::Room,
     parts::Gap,
@@ -24,7 +23,7 @@ use crate::{
     message::{RequestBody, strip_response},
     reject::Reject,
     snapshot::{View, Way},
-    upstream::{Aim, Answer, AnswerBody, Call, Failure, Onward, Pool},
+    upstream::{Aim, Answer, AnswerBody, Call, Failure, Interims, Onward, Pool},
     worker::{Worker, wall},
 };
 
@@ -39,7 +38,7 @@ pub(super) struct Fetch {
     pub(super) aim: Aim,
     pub(super) introduction: Option<Arc<Vec<u8>>>,
     /// Who began it, for what its origin says before its answer.
-    pub(super) relay: Option<Arc<Relay>>,
+    pub(super) relay: Option<Arc<Interims>>,
     pub(super) pilot: Pilot,
     /// The number of what was made void last, when it began.
     pub(super) stamp: u64,

@@ -21,7 +21,6 @@ use super::{
     exchange::Exchange,
     fetch::{Fetch, Fetched, Outcome, is_failure},
     forward,
-    interim::Relay,
     overload::Room,
     prepare,
     recall::Early,
@@ -38,7 +37,7 @@ use crate::{
     reject::Reject,
     rewrite::Changes,
     snapshot::{Route, Way},
-    upstream::Aim,
+    upstream::{Aim, Interims},
 };
 
 /// So often a request waits for others before it goes by itself.
@@ -227,7 +226,7 @@ impl Exchange {
         let fetch = self.fetch_of(wanted, pilot, room, aim, request);
         let Some((fetch, rule)) = fetch.zip(self.rule) else { return Err(Reject::Internal) };
         let (back, came) = oneshot::channel();
-        let relay = self.ahead(changes).map(|_| Arc::<Relay>::default());
+        let relay = self.ahead(changes).map(|_| Arc::<Interims>::default());
         tokio::spawn(Fetch { rule, relay: relay.clone(), ..fetch }.run(Some(back)));
         let came = self.hear(relay, changes, came).await;
         let Some((fetched, room)) = came else { return Err(Reject::Internal) };

@@ -4,18 +4,16 @@
 //! connection of HTTP/1.1 before the answer; the library that speaks HTTP/2 has no way to say it. The gateway's
 //! own 100 is the library's, and nobody but who asked hears of what is said before an answer that others get.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, pin::pin, sync::Arc};
 
-use futures_util::task::AtomicWaker;
 use http::{Version, header::CONTENT_LENGTH};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::exchange::Exchange;
 use crate::{
     message::{ClientState, strip_response},
     rewrite::Changes,
-    upstream::{Interim, Onward},
+    upstream::{Before, Interim, Interims, Onward},
 };
 
 /// The way to a client.
@@ -37,27 +35,14 @@ impl Exchange {
     /// What comes of a task, while what its origin says before its answer goes to the client.
     pub(super) async fn hear<T>(
         &self,
-        relay: Option<Arc<Relay>>,
+        relay: Option<Arc<Interims>>,
         changes: &Changes<'_>,
         came: oneshot::Receiver<T>,
     ) -> Option<T> {
         let Some((relay, ahead)) = relay.zip(self.ahead(changes)) else { return came.await.ok() };
-        let (mut came, mut held) = (pin!(came), None);
-        poll_fn(|cx| {
-            relay.waiting.register(cx.waker());
-            if held.is_none()
-                && let Poll::Ready(came) = came.as_mut().poll(cx)
-            {
-                held = Some(came.ok());
-            }
-            let said = std::mem::take(&mut *relay.said.lock());
-            said.into_iter().for_each(|interim| ahead.pass_on(interim));
-            match held.take_if(|_| ahead.is_clear()) {
-                Some(came) => Poll::Ready(came),
-                None => Poll::Pending,
-            }
-        })
-        .await
+        let mut came = pin!(came);
+        let mut before = Before::new(Some((&*relay, &ahead as &dyn Onward)));
+        poll_fn(|cx| before.poll(cx, |cx| came.as_mut().poll(cx))).await.ok()
     }
 }
 
@@ -81,31 +66,5 @@ impl Onward for Ahead<'_> {
 
     fn is_clear(&self) -> bool {
         !self.client.has_before()
-    }
-}
-
-/// The way from a task that fetches to the exchange that began it.
-#[derive(Debug, Default)]
-pub(super) struct Relay {
-    said: Mutex<Vec<Interim>>,
-    waiting: AtomicWaker,
-}
-
-/// So many wait for the exchange.
-const MOST: usize = 16;
-
-impl Onward for Relay {
-    fn pass_on(&self, interim: Interim) {
-        let mut said = self.said.lock();
-        if said.len() < MOST {
-            said.push(interim);
-        }
-        drop(said);
-        self.waiting.wake();
-    }
-
-    fn is_clear(&self) -> bool {
-        // The exchange waits for its client.
-        true
     }
 }

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Method, Request, Uri,
+    HeaderValue, Method, Request, Uri,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use parking_lot::Mutex;
 
-use super::interim::Interims;
+use super::interim::{Interims, headers};
 use crate::message::RequestBody;
 
 /// Bytes of memory that a connection keeps for the head of its last request.
@@ -102,10 +102,7 @@ fn read(head: &[u8]) -> Option<Request<RequestBody>> {
     let mut request = Request::new(RequestBody::Empty);
     *request.method_mut() = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
     *request.uri_mut() = Uri::try_from(parsed.path?).ok()?;
-    for field in parsed.headers {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        request.headers_mut().append(name, HeaderValue::from_bytes(field.value).ok()?);
-    }
+    *request.headers_mut() = headers(parsed.headers)?;
     let body = &head[length..];
     let said = request.headers().get(CONTENT_LENGTH).map(HeaderValue::to_str);
     let said = said.map_or(Some(0), |length| length.ok()?.parse().ok())?;

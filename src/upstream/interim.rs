@@ -10,7 +10,7 @@ use std::{
         AtomicBool, AtomicU8,
         Ordering::{Acquire, Relaxed, Release},
     },
-    task::Waker,
+    task::{Context, Poll, Waker},
 };
 
 use futures_util::task::AtomicWaker;
@@ -47,9 +47,9 @@ pub trait Onward: fmt::Debug + Send + Sync {
     fn is_clear(&self) -> bool;
 }
 
-/// Interim answers on one connection.
+/// Interim answers of one connection, or of another task, that wait to be passed on.
 #[derive(Debug, Default)]
-pub(super) struct Interims {
+pub struct Interims {
     /// What comes next.
     next: AtomicU8,
     /// Whether some wait to be passed on.
@@ -63,6 +63,13 @@ struct Found {
     /// What came of one, as long as that is not all.
     begun: Vec<u8>,
     list: Vec<Interim>,
+}
+
+/// An answer that is waited for, and what comes before it.
+pub struct Before<'a, T> {
+    source: Option<(&'a Interims, &'a dyn Onward)>,
+    /// The answer, if what came before it has not gone.
+    held: Option<Box<T>>,
 }
 
 /// What an answer is that begins so.
@@ -117,7 +124,7 @@ impl Interims {
     }
 
     /// Passes on what has come. Whoever still waits for the answer is woken when more comes.
-    pub(super) fn pass_on(&self, onward: &dyn Onward, waits: Option<&Waker>) {
+    fn give_all(&self, onward: &dyn Onward, waits: Option<&Waker>) {
         if let Some(waker) = waits {
             self.waiting.register(waker);
         }
@@ -134,6 +141,58 @@ impl Interims {
             std::mem::take(&mut found.list)
         };
         list.into_iter().for_each(|interim| onward.pass_on(interim));
+    }
+}
+
+impl Onward for Interims {
+    fn pass_on(&self, interim: Interim) {
+        let mut found = self.found.lock();
+        if found.list.len() < MOST {
+            found.list.push(interim);
+        }
+        drop(found);
+        self.there.store(true, Release);
+        self.waiting.wake();
+    }
+
+    fn is_clear(&self) -> bool {
+        // Whoever takes them waits for who gets them.
+        true
+    }
+}
+
+impl<'a, T> Before<'a, T> {
+    /// What comes from there is passed on, if anything is.
+    pub fn new(source: Option<(&'a Interims, &'a dyn Onward)>) -> Self {
+        Self { source, held: None }
+    }
+
+    /// Whether the answer is here, and waits for what came before it.
+    pub fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The answer, when what came before it has gone.
+    #[inline]
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        answer: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let came = if self.holds() { Poll::Pending } else { answer(cx) };
+        let Some((interims, onward)) = self.source else { return came };
+        interims.give_all(onward, came.is_pending().then_some(cx.waker()));
+        let is_clear = onward.is_clear();
+        if let Poll::Ready(answer) = came {
+            if is_clear {
+                return Poll::Ready(answer);
+            }
+            self.held = Some(Box::new(answer));
+        }
+        match self.held.take_if(|_| is_clear) {
+            Some(answer) => Poll::Ready(*answer),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -186,13 +245,19 @@ fn read(bytes: &[u8]) -> Option<(Option<Interim>, usize)> {
     let mut parsed = httparse::Response::new(&mut fields);
     let Ok(httparse::Status::Complete(length)) = parsed.parse(bytes) else { return None };
     let status = StatusCode::from_u16(parsed.code?).ok()?;
-    let mut headers = HeaderMap::new();
-    for field in parsed.headers.iter() {
+    let headers = headers(parsed.headers)?;
+    let passes = status != StatusCode::CONTINUE;
+    Some((passes.then_some(Interim { status, headers }), length))
+}
+
+/// Fields of a head as it was on the wire.
+pub(super) fn headers(parsed: &[httparse::Header<'_>]) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(parsed.len());
+    for field in parsed {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
         headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
     }
-    let passes = status != StatusCode::CONTINUE;
-    Some((passes.then_some(Interim { status, headers }), length))
+    Some(headers)
 }
 
 #[cfg(test)]

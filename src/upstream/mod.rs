@@ -51,7 +51,7 @@ pub use self::{
     endpoint::{Endpoint, Origin},
     failure::Failure,
     forward::Answer,
-    interim::{Interim, Onward},
+    interim::{Before, Interim, Interims, Onward},
     load::Load,
     members::{Member, Members, Place},
     page::Shown,

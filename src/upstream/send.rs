@@ -19,7 +19,7 @@ use super::{
     failure::{Failure, find},
     forward::Sent,
     http2::{self, Unseen},
-    interim::Interims,
+    interim::{Before, Interims},
     pool::{Http1, Http2, InFlight, Pool, StreamLease, Streams},
 };
 use crate::{
@@ -329,32 +329,17 @@ impl Pool {
         before: Option<(&Interims, &dyn Onward)>,
     ) -> Result<Response<Incoming>, Lost> {
         let mut patience = Deadline::new(&call.worker.clock, call.patience());
-        let mut held: Option<Box<_>> = None;
+        let mut before = Before::new(before);
         poll_fn(|cx| {
-            let came = match held {
-                None => sent.as_mut().poll(cx),
-                Some(_) => Poll::Pending,
-            };
-            let clear = before.is_none_or(|(interims, onward)| {
-                interims.pass_on(onward, came.is_pending().then_some(cx.waker()));
-                onward.is_clear()
-            });
-            match (came, clear) {
-                (Poll::Ready(answer), true) => return Poll::Ready(broken(answer)),
-                (Poll::Ready(answer), false) => held = Some(Box::new(answer)),
-                (Poll::Pending, true) => {
-                    if let Some(answer) = held.take() {
-                        return Poll::Ready(broken(*answer));
-                    }
-                }
-                (Poll::Pending, false) => {}
+            if let Poll::Ready(answer) = before.poll(cx, |cx| sent.as_mut().poll(cx)) {
+                return Poll::Ready(answer.map_err(|error| Lost::Broken(Box::new(error))));
             }
             if let Some(total) = &mut call.total
                 && total.poll(cx).is_ready()
             {
                 return Poll::Ready(Err(Lost::Late(Reject::TotalTimeout)));
             }
-            while held.is_none() && patience.poll(cx).is_ready() {
+            while !before.holds() && patience.poll(cx).is_ready() {
                 match call.patience_left() {
                     Ok(left) => patience.reset(left),
                     Err(reject) => return Poll::Ready(Err(Lost::Late(reject))),
@@ -401,13 +386,6 @@ fn begin_http1(
         request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
     Some(connection.sender.try_send_request(request))
-}
-
-/// What came of sending it.
-fn broken(
-    answer: Result<Response<Incoming>, TrySendError<Request<RequestBody>>>,
-) -> Result<Response<Incoming>, Lost> {
-    answer.map_err(|error| Lost::Broken(Box::new(error)))
 }
 
 /// Whether an answer may be worth another try elsewhere.
