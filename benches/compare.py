@@ -57,6 +57,8 @@ class Scenario:
     log: bool = False
     policy: bool = False
     cache: bool = False
+    # Whether nginx, which keeps files, has the kernel send them; it does not unless it is told to.
+    sendfile: bool = False
     upload: bytes | None = None
 
     def url(self, port):
@@ -77,6 +79,9 @@ SCENARIOS = {
     ),
     "cache": Scenario("HTTP/1.1, 128 B, out of the cache", path="/kept", cache=True),
     "cache1m": Scenario("HTTP/1.1, 1 MiB, out of the cache", path="/keptlarge", size=1 << 20, cache=True),
+    "cache1m-sendfile": Scenario(
+        "the same, nginx with `sendfile on`", path="/keptlarge", size=1 << 20, cache=True, sendfile=True
+    ),
     "idle": Scenario("in clear", load=""),
     "idletls": Scenario("over TLS", load="", tls=True),
 }
@@ -127,7 +132,9 @@ class Nginx(Proxy):
             routes = "".join(f"location /api/v{n}/items/ {{ proxy_pass http://origin; }}" for n in range(ROUTES))
         if scenario.cache:
             once = f"proxy_cache_path {folder}/cache keys_zone=answers:10m;"
-            here = "proxy_cache answers; proxy_cache_valid 200 60s; sendfile on; tcp_nopush on;"
+            here = "proxy_cache answers; proxy_cache_valid 200 60s;"
+            if scenario.sendfile:
+                here += " sendfile on; tcp_nopush on;"
         return self.command(folder, f"""
             log_format json escape=json '{line}';
             access_log {log};
