@@ -57,6 +57,8 @@ class Scenario:
     log: bool = False
     policy: bool = False
     cache: bool = False
+    # Whether nginx, which keeps files, has the kernel send them; it does not unless it is told to.
+    sendfile: bool = False
     upload: bytes | None = None
 
     def url(self, port):
@@ -76,6 +78,10 @@ SCENARIOS = {
         f"an address list, an API key, a rate limit, {ROUTES:,} routes", load=f"{WRK} -H 'x-api-key: {KEY}'", policy=True
     ),
     "cache": Scenario("HTTP/1.1, 128 B, out of the cache", path="/kept", cache=True),
+    "cache1m": Scenario("HTTP/1.1, 1 MiB, out of the cache", path="/keptlarge", size=1 << 20, cache=True),
+    "cache1m-sendfile": Scenario(
+        "the same, nginx with `sendfile on`", path="/keptlarge", size=1 << 20, cache=True, sendfile=True
+    ),
     "idle": Scenario("in clear", load=""),
     "idletls": Scenario("over TLS", load="", tls=True),
 }
@@ -127,6 +133,8 @@ class Nginx(Proxy):
         if scenario.cache:
             once = f"proxy_cache_path {folder}/cache keys_zone=answers:10m;"
             here = "proxy_cache answers; proxy_cache_valid 200 60s;"
+            if scenario.sendfile:
+                here += " sendfile on; tcp_nopush on;"
         return self.command(folder, f"""
             log_format json escape=json '{line}';
             access_log {log};
@@ -151,6 +159,7 @@ class Nginx(Proxy):
     def origin(self, folder):
         """Small answers come from the configuration, large ones from a file."""
         written(folder / "large", "x" * 65536)
+        written(folder / "keptlarge", "x" * (1 << 20))
         return self.command(folder, f"""
             access_log off; sendfile on; open_file_cache max=10;
             server {{
@@ -158,6 +167,7 @@ class Nginx(Proxy):
                 location = /small {{ return 200 "{'x' * 128}"; }}
                 location = /kept {{ add_header Cache-Control max-age=60; return 200 "{'x' * 128}"; }}
                 location = /large {{ root {folder}; }}
+                location = /keptlarge {{ add_header Cache-Control max-age=60; root {folder}; }}
             }}""")
 
 
@@ -186,7 +196,8 @@ class Haproxy(Proxy):
                 use_backend %[path,map_beg({routes},origin)]"""
         cache = use = ""
         if scenario.cache:
-            cache = "cache answers\n                total-max-size 64\n                max-age 60"
+            lines = ["cache answers", "total-max-size 64", "max-object-size 2000000", "max-age 60"]
+            cache = "\n                ".join(lines)
             use = "http-request cache-use answers\n                http-response cache-store answers"
         text = f"""
             global

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use http::{HeaderName, StatusCode, header::CACHE_CONTROL};
 
 use super::{
-    Cache, Disk, Memory, Partition, Shared,
+    Cache, Disk, Memory, Partition, Shared, Tells,
     memory::passing_secret,
     policy::{Ignore, Methods, Policy, Ttl},
     rules::{self, Unkept},
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     config::{
-        self, CacheIgnore, CacheMethod, CacheRules, CacheTtl, CacheUse, Duration, Path, Problem,
-        Problems, Statuses,
+        self, CacheIgnore, CacheMethod, CacheRules, CacheStatus, CacheStatusMore, CacheTtl,
+        CacheUse, Duration, Path, Problem, Problems, Statuses,
     },
     key::{Part, Recipe},
     metrics::Loading,
@@ -166,7 +166,11 @@ impl Caches {
             query: rules.query,
             partition: Partition::new(bases.collect(), recipe),
             wait: rules.written.wait.0,
-            tells: rules.written.cache_status,
+            tells: match rules.written.cache_status {
+                CacheStatus::Switch(false) => Tells::Nothing,
+                CacheStatus::Switch(true) => Tells::Status,
+                CacheStatus::More(CacheStatusMore::Key) => Tells::Key,
+            },
             memory: self.memory.clone(),
             metrics,
         })))

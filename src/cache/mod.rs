@@ -60,11 +60,22 @@ pub struct Cache {
     /// How long requests wait for another one's answer.
     pub wait: Duration,
     /// Whether answers say what became of them here.
-    pub tells: bool,
+    pub tells: Tells,
     /// Where it is kept.
     pub memory: Arc<Memory>,
     /// What happened.
     pub metrics: Arc<CacheMetrics>,
+}
+
+/// What answers say of what became of them here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tells {
+    /// Nothing.
+    Nothing,
+    /// What became of them.
+    Status,
+    /// That, and under which URL they are kept.
+    Key,
 }
 
 /// What was kept for a request, and what may be done with it.

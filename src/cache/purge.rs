@@ -3,7 +3,10 @@
 //! In: what is to go ([`Purge`]), or a URL. Out: it is gone for everybody at once; memory is given back by a
 //! task that goes through all that is kept, a little at a time.
 
-use std::sync::{Arc, atomic::Ordering::AcqRel};
+use std::sync::{
+    Arc,
+    atomic::Ordering::{AcqRel, Release},
+};
 
 use http::StatusCode;
 use serde::Serialize;
@@ -128,13 +131,19 @@ impl Memory {
 
     /// Gives back the memory of what is void.
     async fn sweep(self: Arc<Self>) {
-        while self.shelf.stamps().bans() > 0 {
-            let mut sweep = self.shelf.begin_sweep();
-            while self.shelf.sweep(&mut sweep) {
-                tokio::task::yield_now().await;
+        loop {
+            while self.shelf.stamps().bans() > 0 {
+                let mut sweep = self.shelf.begin_sweep();
+                while self.shelf.sweep(&mut sweep) {
+                    tokio::task::yield_now().await;
+                }
+            }
+            self.sweeping.store(false, Release);
+            // Whoever purged just before that has found that somebody sweeps.
+            if self.shelf.stamps().bans() == 0 || self.sweeping.swap(true, AcqRel) {
+                return;
             }
         }
-        self.sweeping.store(false, std::sync::atomic::Ordering::Release);
     }
 
     /// What is kept, in numbers.

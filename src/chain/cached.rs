@@ -18,17 +18,18 @@ use super::{
     exchange::Exchange,
     parts::Gap,
     source::Source,
-    status::{CACHE_STATUS, Fwd, Told},
+    status::{self, CACHE_STATUS, Fwd, Told},
 };
 use crate::{
     cache::{
-        Asking, Cache, Found, Object, Query, Seek, Url,
+        Asking, Cache, Found, Object, Query, Seek, Tells, Url,
         rules::{self, Asked, Reuse},
     },
     message::{Kept, RequestBody, client_scheme, text},
     metrics::Cached,
     reject::Reject,
-    route::Params,
+    rewrite::Changes,
+    route::{self, Params},
     snapshot::Route,
     upstream::Aim,
 };
@@ -89,6 +90,8 @@ struct Missing {
 #[derive(Debug)]
 pub(super) struct Passing {
     pub(super) asking: Asking,
+    /// The number of the route that keeps answers of its URL.
+    pub(super) keeper: usize,
     pub(super) fwd: Fwd,
     /// Its fields, as its origin gets them, if something of its answer may be kept.
     pub(super) request: Option<Box<HeaderMap>>,
@@ -103,16 +106,25 @@ impl Exchange {
     /// What a request says of itself that tells its answers apart, before anything is taken off it.
     #[inline]
     pub(super) fn asking(
-        &self,
+        &mut self,
         route: &Route,
         head: &Parts,
         params: &Params<'_, '_>,
     ) -> Option<Asking> {
-        let cache = route.cache.as_ref()?;
+        let Some(cache) = &route.cache else {
+            if self.world.keeps && !head.method.is_safe() {
+                self.note_change(head);
+            }
+            return None;
+        };
         let scheme = client_scheme(&head.headers, &self.client);
-        Some(self.asked(route, head, params, |ask| {
+        let asking = self.asked(route, head, params, |ask| {
             cache.partition.asking(&cache.memory, ask, self.way, scheme)
-        }))
+        });
+        if cache.tells == Tells::Key {
+            self.cache_key = status::quoted(&self.seek(cache, &asking, |&seek| seek.to_key()));
+        }
+        Some(asking)
     }
 
     /// Answers by what is kept, or by what is fetched so that it can be; none if the request goes by.
@@ -121,7 +133,7 @@ impl Exchange {
         &mut self,
         route: &Route,
         (asking, aim): (Option<Asking>, Aim),
-        kept: &Kept,
+        (kept, changes): (&Kept, &Changes<'_>),
         head: &Parts,
         body: &RequestBody,
     ) -> Result<Option<Response<Source>>, Reject> {
@@ -129,7 +141,9 @@ impl Exchange {
         match self.look_up(cache, asking, kept, head, body) {
             Looked::Kept(response) => Ok(Some(response)),
             Looked::Passed => Ok(None),
-            Looked::Fetch(wanted) => Box::pin(self.fetch(&wanted, route, aim, head, kept)).await,
+            Looked::Fetch(wanted) => {
+                Box::pin(self.fetch(&wanted, route, aim, head, (kept, changes))).await
+            }
         }
     }
 
@@ -219,7 +233,7 @@ impl Exchange {
     #[inline]
     pub(super) fn url(&self, asking: &Asking, query: &Query) -> Url<'_> {
         let host = self.host.as_ref().map(text).unwrap_or_default();
-        Url::new(asking.scheme, host, &self.target, query)
+        Url::new(asking.scheme, host, self.resource(), query)
     }
 
     /// What a request looks for.
@@ -271,6 +285,18 @@ impl Exchange {
         format!("looks for what is kept of {url}{apart}{authorized}")
     }
 
+    /// What becomes of a request on a route that keeps nothing, for people.
+    pub(super) fn explain_change(&self) -> String {
+        let keeper = self.passing.as_ref().map(|passing| passing.keeper);
+        match keeper {
+            None => "nothing configured".into(),
+            Some(keeper) => {
+                let name = &self.world.routes.targets()[keeper].name;
+                format!("makes void what `{name}` keeps of its URL if it succeeds")
+            }
+        }
+    }
+
     /// Takes note of a request that goes by.
     #[cold]
     pub(super) fn pass(&mut self, cache: &Cache, asking: Asking, fwd: Fwd, head: &Parts) -> Looked {
@@ -280,9 +306,23 @@ impl Exchange {
             fwd != Fwd::Bypass && (head.method == Method::HEAD || self.may_collect(cache, head));
         let request = looks.then(|| Box::new(head.headers.clone()));
         let sent = self.client.worker.clock.wall(self.started) / 1_000;
-        let passing = Passing { asking, fwd, request, stamp, sent, unkept: None };
+        let keeper = self.rule.unwrap_or_default();
+        let passing = Passing { asking, keeper, fwd, request, stamp, sent, unkept: None };
         self.passing = Some(Box::new(passing));
         Looked::Passed
+    }
+
+    /// Takes note of a request that may change something, on a route that keeps nothing: what another route keeps
+    /// of its URL, which a GET would take, is void if it succeeds.
+    fn note_change(&mut self, head: &Parts) {
+        let get = self.query(self.resource(), &Method::GET, &head.headers);
+        let Some((keeper, _)) = keeper_of(&self.world.routes.find(&get)) else { return };
+        let scheme = client_scheme(&head.headers, &self.client);
+        let asking = Asking { partition: 0, scheme, authorized: false };
+        let stamp = self.world.caches.memory().shelf.stamps().begin();
+        let (fwd, request, unkept) = (Fwd::Method, None, None);
+        let passing = Passing { asking, keeper, fwd, request, stamp, sent: 0, unkept };
+        self.passing = Some(Box::new(passing));
     }
 
     /// Counts what became of the request.
@@ -294,10 +334,19 @@ impl Exchange {
 
     /// Says in an answer what became of its request, if that is wanted.
     pub(super) fn tell_of_cache(&self, cache: &Cache, headers: &mut HeaderMap, told: &Told) {
-        if cache.tells
-            && let Some(value) = told.value(&self.world.config.server.name)
+        if cache.tells != Tells::Nothing
+            && let Some(value) =
+                told.value(&self.world.config.server.name, self.cache_key.as_deref())
         {
             headers.append(CACHE_STATUS, value);
         }
+    }
+}
+
+/// The route that was found and its number, if it keeps answers.
+pub(super) fn keeper_of<'r>(found: &route::Found<'r, '_, Route>) -> Option<(usize, &'r Cache)> {
+    match found {
+        route::Found::Route { rule, target, .. } => Some((*rule, target.cache.as_deref()?)),
+        _ => None,
     }
 }

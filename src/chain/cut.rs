@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Cache, End, Object, Open, Reader, Spans,
+        Cache, End, Object, Open, Pieces, Reader, Spans, Tells,
         rules::{self, Part, Span},
     },
     metrics::Cached,
@@ -61,7 +61,7 @@ impl Exchange {
         let mut headers = open.headers();
         let age = object.terms.age_after(object.resident(self.started));
         headers.insert(AGE, age.into());
-        if cache.tells {
+        if cache.tells != Tells::Nothing {
             let left = object.terms.left(object.resident(self.started));
             self.tell_of_cache(cache, &mut headers, &Told::kept(how, fwd, left));
         }
@@ -101,6 +101,22 @@ impl Exchange {
         let length = announced(&headers);
         let part = self.part(head, status, &headers, length);
         cut((status, headers), part, head, Origin::Shared(reader), length.unwrap_or(0))
+    }
+
+    /// An answer that is for who asked alone. The conditions that they have were taken off what the origin was
+    /// asked, so they are judged here.
+    pub(super) fn as_asked(
+        &self,
+        mut response: Response<Source>,
+        head: &Parts,
+    ) -> Response<Source> {
+        let part = self.part(head, response.status(), response.headers(), None);
+        if part == Part::NotModified {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            without_content(response.headers_mut());
+            *response.body_mut() = Source::Empty;
+        }
+        response
     }
 
     /// What of an answer is sent.
@@ -251,7 +267,8 @@ fn place(there: Option<&Spans>, from: u64, to: u64) -> (u64, u64) {
     }
 }
 
-/// Several parts of a body, as `multipart/byteranges` (RFC 9110 section 14.6).
+/// Several parts of a body, as `multipart/byteranges` (RFC 9110 section 14.6); what is kept is not copied, since a
+/// client may take its time.
 fn several(
     spans: &[Span],
     headers: &mut HeaderMap,
@@ -260,24 +277,27 @@ fn several(
 ) -> Source {
     let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let kind = headers.get(CONTENT_TYPE).cloned();
-    let mut all = BytesMut::new();
+    let mut list = Vec::new();
     for span in spans {
-        all.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
+        let mut head = BytesMut::new();
+        head.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
         if let Some(kind) = &kind {
-            all.extend_from_slice(b"content-type: ");
-            all.extend_from_slice(kind.as_bytes());
-            all.extend_from_slice(b"\r\n");
+            head.extend_from_slice(b"content-type: ");
+            head.extend_from_slice(kind.as_bytes());
+            head.extend_from_slice(b"\r\n");
         }
         let named = format!("content-range: bytes {}-{}/{length}\r\n\r\n", span.first, span.last);
-        all.extend_from_slice(named.as_bytes());
+        head.extend_from_slice(named.as_bytes());
+        list.push(head.freeze());
         let (from, to) = place(there, span.first, span.last + 1);
-        open.part(from, to).for_each(|piece| all.extend_from_slice(&piece));
+        list.extend(open.part(from, to));
     }
-    all.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    list.push(format!("\r\n--{boundary}--\r\n").into());
     let kind = format!("multipart/byteranges; boundary={boundary}");
     if let Ok(kind) = HeaderValue::try_from(kind) {
         headers.insert(CONTENT_TYPE, kind);
     }
-    headers.insert(CONTENT_LENGTH, all.len().into());
-    Source::Made(all.freeze())
+    let pieces = Pieces::of(list);
+    headers.insert(CONTENT_LENGTH, pieces.length().into());
+    Source::Kept(pieces)
 }

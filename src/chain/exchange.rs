@@ -56,6 +56,8 @@ pub struct Exchange {
     pub(super) started: Instant,
     pub(super) method: Method,
     pub(super) target: Uri,
+    /// The same as its origin gets it, if that is something else: without dot segments.
+    pub(super) resolved: Option<Box<Uri>>,
     pub(super) version: Version,
     pub(super) id: HeaderValue,
     pub(super) accept: Option<HeaderValue>,
@@ -115,6 +117,8 @@ pub struct Exchange {
     /// What became of it at the cache of its route, and what is known of it there until its answer comes.
     pub(super) cached: Option<Cached>,
     pub(super) passing: Option<Box<Passing>>,
+    /// What its answer is kept under, if it is to say so.
+    pub(super) cache_key: Option<Box<str>>,
     /// The tunnel that opens when the answer is sent.
     pub(super) tunnel: Option<Tunnel>,
     /// Whether this is a dry run, which nobody counts and logs.
@@ -186,6 +190,8 @@ impl Exchange {
             slot: None,
             cached: None,
             passing: None,
+            cache_key: None,
+            resolved: None,
             tunnel: None,
             rehearsed: false,
         })
@@ -215,6 +221,11 @@ impl Exchange {
             RequestBody::from_client(body, limits, &self.client.worker.clock, &self.world.reserved);
         self.upload = body.upload().cloned();
         body
+    }
+
+    /// What the client asked for, in one form.
+    pub(super) fn resource(&self) -> &Uri {
+        self.resolved.as_deref().unwrap_or(&self.target)
     }
 
     /// What the route table is asked.
@@ -311,6 +322,10 @@ impl Exchange {
     /// Sends an answer; from here on the exchange goes with its body.
     pub(super) fn answer(mut self: Box<Self>, mut response: Response<Source>) -> Response<Body> {
         self.status = Some(response.status());
+        if self.client.state.has_before() && self.version < Version::HTTP_2 {
+            // It is too late for it.
+            self.client.state.take_before();
+        }
         answer::without_body(&mut response, self.method == Method::HEAD);
         self.sign(response.headers_mut());
         self.set_cookies(response.headers_mut());

@@ -23,7 +23,7 @@ use crate::{
     message::{RequestBody, strip_response},
     reject::Reject,
     snapshot::{View, Way},
-    upstream::{Aim, Answer, AnswerBody, Call, Failure, Pool},
+    upstream::{Aim, Answer, AnswerBody, Call, Failure, Interims, Onward, Pool},
     worker::{Worker, wall},
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Fetch {
     pub(super) request: Request<RequestBody>,
     pub(super) aim: Aim,
     pub(super) introduction: Option<Arc<Vec<u8>>>,
+    /// Who began it, for what its origin says before its answer.
+    pub(super) relay: Option<Arc<Interims>>,
     pub(super) pilot: Pilot,
     /// The number of what was made void last, when it began.
     pub(super) stamp: u64,
@@ -180,6 +182,7 @@ impl Fetch {
         let mut call = Call::new(request, &self.worker, way.timeout, None);
         call.aim = self.aim;
         call.introduction.clone_from(&self.introduction);
+        call.onward = self.relay.as_deref().map(|relay| relay as &dyn Onward);
         let answer = way.upstream.forward(&mut call).await;
         let (tries, connect, aim) = (call.tries, call.connect, call.aim);
         let outcome = Outcome::Failed(Failure::new(Reject::Internal));

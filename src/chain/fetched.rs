@@ -35,8 +35,9 @@ use crate::{
     message::{Kept, RequestBody},
     metrics::Cached,
     reject::Reject,
+    rewrite::Changes,
     snapshot::{Route, Way},
-    upstream::Aim,
+    upstream::{Aim, Interims},
 };
 
 /// So often a request waits for others before it goes by itself.
@@ -50,7 +51,7 @@ impl Exchange {
         route: &Route,
         aim: Aim,
         head: &Parts,
-        kept: &Kept,
+        (kept, changes): (&Kept, &Changes<'_>),
     ) -> Result<Option<Response<Source>>, Reject> {
         let (Some(cache), Some(way)) = (&route.cache, route.target.way(self.way)) else {
             return Ok(None);
@@ -107,8 +108,8 @@ impl Exchange {
             }
             let wanted = Wanted { stale, ..wanted.clone() };
             let Some(pilot) = early.take() else { return Err(Reject::Internal) };
-            let request = self.request_of(&wanted, head, kept);
-            return self.lead((cache, way, route), &wanted, pilot, aim, (head, request)).await;
+            let asked = (head, self.request_of(&wanted, head, kept), changes);
+            return self.lead((cache, way, route), &wanted, pilot, aim, asked).await;
         }
         self.pass(cache, wanted.asking, wanted.fwd, head);
         Ok(None)
@@ -210,7 +211,7 @@ impl Exchange {
         wanted: &Wanted,
         pilot: Pilot,
         aim: Aim,
-        (head, request): (&Parts, Request<RequestBody>),
+        (head, request, changes): (&Parts, Request<RequestBody>, &Changes<'_>),
     ) -> Result<Option<Response<Source>>, Reject> {
         if let Err(reject) = self.enter_upstream(route) {
             let stale = wanted.stale.clone();
@@ -225,8 +226,10 @@ impl Exchange {
         let fetch = self.fetch_of(wanted, pilot, room, aim, request);
         let Some((fetch, rule)) = fetch.zip(self.rule) else { return Err(Reject::Internal) };
         let (back, came) = oneshot::channel();
-        tokio::spawn(Fetch { rule, ..fetch }.run(Some(back)));
-        let Ok((fetched, room)) = came.await else { return Err(Reject::Internal) };
+        let relay = self.ahead(changes).map(|_| Arc::<Interims>::default());
+        tokio::spawn(Fetch { rule, relay: relay.clone(), ..fetch }.run(Some(back)));
+        let came = self.hear(relay, changes, came).await;
+        let Some((fetched, room)) = came else { return Err(Reject::Internal) };
         if let Some(room) = room {
             room.give(self);
         }
@@ -251,8 +254,8 @@ impl Exchange {
                     return Ok(Some(answer));
                 }
                 self.count(cache, Cached::Miss);
-                let mut response = response.map(Source::Origin);
                 let told = Told::unkept(wanted.fwd, response.status(), why);
+                let mut response = self.as_asked(response.map(Source::Origin), head);
                 self.tell_of_cache(cache, response.headers_mut(), &told);
                 response
             }
@@ -337,6 +340,7 @@ impl Exchange {
             request,
             aim,
             introduction: proxied.then(|| forward::introduction(self).into()),
+            relay: None,
             stamp: match &wanted.gap {
                 Some(gap) => gap.stamp,
                 None => pilot.flight().stamp,

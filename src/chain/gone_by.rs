@@ -6,7 +6,7 @@
 use http::{HeaderMap, Method, Response, StatusCode, uri::Uri};
 
 use super::{
-    cached::Passing,
+    cached::{Passing, keeper_of},
     exchange::Exchange,
     fetch::announced,
     kept::{self, Facts},
@@ -35,22 +35,15 @@ impl Exchange {
     #[cold]
     fn take_in(&mut self, mut passing: Box<Passing>, response: &mut Response<Source>) {
         let world = self.world.clone();
-        let Some(cache) = self.rule.and_then(|rule| world.routes.targets()[rule].cache.as_ref())
-        else {
-            return;
-        };
+        let cache_of = |rule: usize| world.routes.targets()[rule].cache.as_deref();
         let status = response.status();
-        let (memory, asking) = (&cache.memory, &passing.asking);
         let mut stamp = Some(passing.stamp);
-        if rules::invalidates(&self.method, status) {
-            stamp = self.seek(cache, asking, |seek| memory.invalidate_target(seek, passing.stamp));
-            let Url { scheme, host, target } = self.url(asking, &Query::default());
-            for target in rules::also_invalid(response.headers(), scheme, &host, &target) {
-                let Ok(target) = Uri::try_from(target) else { continue };
-                let url = Url::new(scheme, &host, &target, &cache.query);
-                memory.invalidate_target(&memory.seek(&url, asking), passing.stamp);
-            }
+        if rules::invalidates(&self.method, status)
+            && let Some(keeper) = cache_of(passing.keeper)
+        {
+            stamp = self.make_void(keeper, &passing, response.headers());
         }
+        let Some(cache) = self.rule.and_then(cache_of) else { return };
         if let Some((digest, asked)) = &passing.unkept
             && self.may_be_kept(&passing, asked, cache, response)
         {
@@ -66,6 +59,25 @@ impl Exchange {
             None => Told::passed(passing.fwd, status),
         };
         self.tell_of_cache(cache, response.headers_mut(), &told);
+    }
+
+    /// Makes void what is kept of the URL of a request that has changed something, and of those that its answer
+    /// names, by whichever route (RFC 9111 section 4.4). What the answer itself brings is good from the number
+    /// that is given.
+    fn make_void(&self, keeper: &Cache, passing: &Passing, answer: &HeaderMap) -> Option<u64> {
+        let Passing { asking, stamp: since, .. } = passing;
+        let (memory, fields) = (&keeper.memory, HeaderMap::new());
+        let stamp = self.seek(keeper, asking, |seek| memory.invalidate_target(seek, *since));
+        let Url { scheme, host, target } = self.url(asking, &Query::default());
+        for target in rules::also_invalid(answer, scheme, &host, &target) {
+            let Ok(target) = Uri::try_from(target) else { continue };
+            let get = self.query(&target, &Method::GET, &fields);
+            let keeper =
+                keeper_of(&self.world.routes.find(&get)).map_or(keeper, |(_, cache)| cache);
+            let url = Url::new(scheme, &host, &target, &keeper.query);
+            memory.invalidate_target(&memory.seek(&url, asking), *since);
+        }
+        stamp
     }
 
     /// Whether an answer that went by might have been kept.

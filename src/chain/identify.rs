@@ -159,7 +159,10 @@ impl Exchange {
             let query = head.uri.query().map(str::len);
             route.auth.strip(&mut head.headers, &mut head.uri);
             if head.uri.query().map(str::len) != query {
-                route.auth.strip(&mut HeaderMap::new(), &mut self.target);
+                let targets = [Some(&mut self.target), self.resolved.as_deref_mut()];
+                for target in targets.into_iter().flatten() {
+                    route.auth.strip(&mut HeaderMap::new(), target);
+                }
             }
         }
     }

@@ -28,6 +28,7 @@ mod gather;
 mod gone_by;
 mod graphql;
 mod identify;
+mod interim;
 mod kept;
 mod limit;
 mod mirror;
@@ -66,9 +67,10 @@ pub use self::{
 use crate::{
     message::{InFlight, RequestBody},
     reject::Reject,
+    rewrite::Changes,
     route::Found,
     snapshot::{Listener, Target, View, Way},
-    upstream::Aim,
+    upstream::{Aim, Onward},
 };
 
 /// Answers a request; an error there never is, only a place for one, which the server's library asks for.
@@ -161,7 +163,8 @@ async fn run(
             Box::pin(exchange.call_by_grpc(calling, &params, head, body)).await?;
         }
         // 9 lookup: the cache
-        if let Some(kept) = exchange.answer_kept(route, asks, &kept, head, body).await? {
+        if let Some(kept) = exchange.answer_kept(route, asks, (&kept, &changes), head, body).await?
+        {
             return Ok(answer::change(kept, changes));
         }
         prepare::announce(exchange, &kept, head.version, &mut head.headers);
@@ -175,7 +178,7 @@ async fn run(
         };
         (way, kept.upgrade, aim, changes)
     };
-    let mut response = send(exchange, (way, aim), upgrade, head, body).await?;
+    let mut response = send(exchange, (way, aim), (upgrade, &changes), head, body).await?;
     exchange.went_by(&mut response);
     // 11 answer: header fields for the client; the body streams on, counted
     Ok(answer::change(response, changes))
@@ -185,13 +188,15 @@ async fn run(
 async fn send(
     exchange: &mut Exchange,
     (way, aim): (&Way, Aim),
-    upgrade: Option<HeaderValue>,
+    (upgrade, changes): (Option<HeaderValue>, &Changes<'_>),
     head: &mut Parts,
     body: &mut RequestBody,
 ) -> Result<Response<source::Source>, Reject> {
     let upstream = &*way.upstream;
     let (request, upgrade) = forward::request(upgrade, head, body);
+    let ahead = exchange.ahead(changes).filter(|_| upgrade.is_none());
     let mut call = forward::call(exchange, way, request, upgrade.as_deref(), aim)?;
+    call.onward = ahead.as_ref().map(|ahead| ahead as &dyn Onward);
     let answer = upstream.forward(&mut call).await;
     let tried = (call.tries, call.connect, call.aim);
     let ended = forward::end(exchange, upstream, upgrade, answer, tried);

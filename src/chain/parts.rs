@@ -237,7 +237,7 @@ impl Exchange {
             Method::GET => head.headers.contains_key(RANGE),
             Method::POST => {
                 cache.policy.methods.post
-                    && target(head.uri.path_and_query()) == target(self.target.path_and_query())
+                    && target(head.uri.path_and_query()) == target(self.resource().path_and_query())
             }
             _ => false,
         }

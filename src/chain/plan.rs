@@ -305,7 +305,7 @@ fn finish(
     planned.note_target(&came, &head.uri);
     planned.note(match (&route.cache, asking) {
         (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
-        _ => "nothing configured".into(),
+        _ => exchange.explain_change(),
     });
     prepare::announce(exchange, &kept, head.version, &mut head.headers);
     let scope = Scope { exchange, route, params };

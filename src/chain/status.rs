@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{cache::rules::Unkept, metrics::Cached};
+use crate::{
+    cache::{Key, rules::Unkept},
+    metrics::Cached,
+};
 
 /// The field.
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -80,8 +83,8 @@ impl Told {
         Self { fwd: Some(fwd), status: Some(status), ..Self::default() }
     }
 
-    /// The field's value, by a cache of this name.
-    pub(super) fn value(&self, name: &str) -> Option<HeaderValue> {
+    /// The field's value, by a cache of this name, with the key if that is to be told.
+    pub(super) fn value(&self, name: &str, key: Option<&str>) -> Option<HeaderValue> {
         let Self { hit, fwd, status, ttl, stored, collapsed, detail } = *self;
         // A token begins with a letter; what does not is a string.
         let mut text = match name.starts_with(|first: char| first.is_ascii_alphabetic()) {
@@ -103,11 +106,23 @@ impl Told {
         for (is, word) in [(stored, "; stored"), (collapsed, "; collapsed")] {
             text.push_str(if is { word } else { "" });
         }
+        if let Some(key) = key {
+            let _ = write!(text, "; key={key}");
+        }
         if let Some(detail) = detail {
             let _ = write!(text, "; detail={detail}");
         }
         HeaderValue::try_from(text).ok()
     }
+}
+
+/// A key's URL as a string of structured fields (RFC 9651 section 3.3.3); none if it cannot be one.
+pub(super) fn quoted(key: &Key) -> Option<Box<str>> {
+    let plain = key.url().bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    plain.then(|| {
+        let escaped = key.url().replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{escaped}\"").into()
+    })
 }
 
 impl Fwd {
@@ -150,9 +165,9 @@ mod tests {
             ),
             (Told::passed(Fwd::Method, ok), "janua; fwd=method; fwd-status=200"),
         ] {
-            assert_eq!(told.value("janua").unwrap(), text);
+            assert_eq!(told.value("janua", None).unwrap(), text);
         }
-        let told = Told::passed(Fwd::Bypass, ok).value("1.edge").unwrap();
-        assert_eq!(told, "\"1.edge\"; fwd=bypass; fwd-status=200");
+        let told = Told::passed(Fwd::Bypass, ok).value("1.edge", Some("\"k\"")).unwrap();
+        assert_eq!(told, "\"1.edge\"; fwd=bypass; fwd-status=200; key=\"k\"");
     }
 }

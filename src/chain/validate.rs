@@ -35,6 +35,7 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
     }
     let (host, given) = host(&head.uri, &head.headers)?;
     if let Some(target) = target(&head.uri, &head.method)? {
+        exchange.resolved = Some(Box::new(target.clone()));
         head.uri = target;
     }
     if let Some(host) = &host

@@ -118,8 +118,8 @@ pub struct CacheRules {
     pub whole: bool,
     /// Requests for the same wait for the one that fetches it, and after this long go by themselves; `"0s"`: nobody waits.
     pub wait: Duration,
-    /// Answers say what became of them here, in `Cache-Status` (RFC 9211).
-    pub cache_status: bool,
+    /// Answers say what became of them here, in `Cache-Status` (RFC 9211); `"key"`: with the URL under which they are kept, or would be.
+    pub cache_status: CacheStatus,
 }
 
 impl Default for CacheRules {
@@ -139,7 +139,7 @@ impl Default for CacheRules {
             normalise: true,
             whole: false,
             wait: Duration::secs(5),
-            cache_status: false,
+            cache_status: CacheStatus::Switch(false),
         }
     }
 }
@@ -152,6 +152,24 @@ pub enum CacheTtl {
     All(Duration),
     /// By status.
     Table(BTreeMap<String, Duration>),
+}
+
+/// Whether answers say what became of them at the cache.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum CacheStatus {
+    /// They do, or not.
+    Switch(bool),
+    /// They do, and more than that.
+    More(CacheStatusMore),
+}
+
+/// What more answers say of the cache.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheStatusMore {
+    /// Under which URL they are kept.
+    Key,
 }
 
 /// A word that is not listened to.

@@ -70,7 +70,8 @@ pub use self::{
     balance::{Balance, BalanceWord, Hash, SameSite, Sticky, StickyTable},
     breaker::{Breaker, Hedge, Queue},
     cache::{
-        Cache, CacheDisk, CacheIgnore, CacheMethod, CacheQuery, CacheRules, CacheTtl, CacheUse,
+        Cache, CacheDisk, CacheIgnore, CacheMethod, CacheQuery, CacheRules, CacheStatus,
+        CacheStatusMore, CacheTtl, CacheUse,
     },
     discovery::{Discovery, Family, Scheme},
     docs::{Audience, Docs},

@@ -205,6 +205,9 @@ pub struct ClientState {
     cutting: AtomicBool,
     /// Whether the last request asked for an upgrade and has it.
     switched: AtomicBool,
+    /// What goes before the answer in hand, and whether there is something.
+    before: Mutex<Vec<u8>>,
+    has_before: AtomicBool,
     /// The task that drives the connection.
     driver: Mutex<Option<Waker>>,
     cut: Notify,
@@ -286,6 +289,34 @@ impl ClientState {
     /// Whether the connection becomes a tunnel, or is one.
     pub fn switched(&self) -> bool {
         self.switched.load(Relaxed)
+    }
+
+    /// Has this written before the answer in hand, as soon as what came before that is; by HTTP/1.1, where there
+    /// is one at a time.
+    ///
+    /// A client that takes nothing does not get all of it: more than 64 KiB do not wait.
+    pub fn write_before(&self, bytes: &[u8]) {
+        let mut before = self.before.lock();
+        if before.len() + bytes.len() <= 64 << 10 {
+            before.extend_from_slice(bytes);
+            self.has_before.store(true, Relaxed);
+        }
+        drop(before);
+        self.wake();
+    }
+
+    /// Whether something has still to be written before the answer in hand.
+    pub fn has_before(&self) -> bool {
+        self.has_before.load(Relaxed)
+    }
+
+    /// Takes what is to be written before the answer in hand. Who waits for that is woken.
+    #[cold]
+    pub fn take_before(&self) -> Vec<u8> {
+        let before = std::mem::take(&mut *self.before.lock());
+        self.has_before.store(false, Relaxed);
+        self.wake();
+        before
     }
 
     /// What the connection is told to do.

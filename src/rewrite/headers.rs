@@ -150,7 +150,7 @@ pub enum FieldChange {
 }
 
 /// Rules with the values for one request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Changes<'r> {
     rules: &'r HeaderRules,
     /// Of those that are not fixed, in the order of the rules.

@@ -15,6 +15,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::guard::{Guard, Limits, Phase};
@@ -84,6 +85,8 @@ pub(super) struct Watched {
     /// Bytes that were read and may not go on yet.
     held: Vec<u8>,
     http1: Option<Http1>,
+    /// What is to be written before anything else: interim answers, or the rest of them.
+    before: Bytes,
     ending: Ending,
 }
 
@@ -117,7 +120,8 @@ impl Watched {
         held: Vec<u8>,
         http1: Option<Http1>,
     ) -> Self {
-        Self { stream, client, standing, held, http1, ending: Ending::No }
+        let (before, ending) = (Bytes::new(), Ending::No);
+        Self { stream, client, standing, held, http1, before, ending }
     }
 
     fn now(&self) -> u64 {
@@ -208,6 +212,20 @@ impl Watched {
         }
     }
 
+    /// Writes what is to be written before anything else.
+    #[cold]
+    fn poll_before(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.before.is_empty() {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &self.before);
+            self.note_write(&written);
+            match ready!(written)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.before.advance(count),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn note_write<T>(&self, written: &Poll<T>) {
         match written {
             Poll::Ready(_) if self.standing.stuck.load(Relaxed) == 0 => {}
@@ -280,6 +298,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if !self.before.is_empty() {
+            ready!(self.poll_before(cx))?;
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note_write(&written);
         written
@@ -290,6 +311,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if !self.before.is_empty() {
+            ready!(self.poll_before(cx))?;
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.note_write(&written);
         written
@@ -300,6 +324,17 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper comes here when it has given all of the earlier answers to the stream, so this is the place
+        // for what goes before the next.
+        loop {
+            if !self.before.is_empty() {
+                ready!(self.poll_before(cx))?;
+            }
+            if !self.client.state.has_before() {
+                break;
+            }
+            self.before = self.client.state.take_before().into();
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

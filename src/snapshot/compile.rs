@@ -96,6 +96,7 @@ impl Snapshot {
             limits,
             caches,
             overload,
+            keeps: routes.targets().iter().any(|route| route.cache.is_some()),
             routes,
             no_route: metrics.route(metrics::NO_ROUTE),
             metrics: metrics.finish(),

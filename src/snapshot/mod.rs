@@ -99,6 +99,8 @@ pub struct Snapshot {
     pub cookies: Cookies,
     /// Which requests go where.
     pub routes: RouteTable<Route>,
+    /// Whether any of them keeps answers.
+    pub keeps: bool,
     /// Routes as they were written, or as a document has them, by the number of their rule.
     pub written: Vec<config::Route>,
     /// All counters.

@@ -8,7 +8,8 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderValue, Request};
 
 use super::{
-    Aim, Timeouts, dialogue::Dialogue, expiry::Expiry, members::Comer, pool::Streams, seats::Seat,
+    Aim, Onward, Timeouts, dialogue::Dialogue, expiry::Expiry, members::Comer, pool::Streams,
+    seats::Seat,
 };
 use crate::{
     message::{Phase, RequestBody, Upload},
@@ -33,6 +34,8 @@ pub struct Call<'a> {
     pub aim: Aim,
     /// What a connection begins with that is made for it: a PROXY header.
     pub introduction: Option<Arc<Vec<u8>>>,
+    /// Who passes on what an origin says by HTTP/1.1 before its answer, if anybody does.
+    pub onward: Option<&'a dyn Onward>,
     /// How far the client's body has come.
     pub(super) upload: Option<Arc<Upload>>,
     /// Endpoints that were tried.
@@ -126,6 +129,7 @@ impl<'a> Call<'a> {
             total,
             aim: Aim::default(),
             introduction: None,
+            onward: None,
             upload,
             tries,
             connect: None,

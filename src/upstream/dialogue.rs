@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Method, Request, Uri,
+    HeaderValue, Method, Request, Uri,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use parking_lot::Mutex;
 
+use super::interim::{Interims, headers};
 use crate::message::RequestBody;
 
 /// Bytes of memory that a connection keeps for the head of its last request.
@@ -29,6 +30,8 @@ pub(super) struct Dialogue {
     /// Whether what is said to the origin is kept.
     keeps: AtomicBool,
     said: Mutex<Vec<u8>>,
+    /// What the origin says before its answer.
+    pub(super) interims: Interims,
 }
 
 impl Dialogue {
@@ -44,9 +47,11 @@ impl Dialogue {
         }
     }
 
-    /// The origin has said something.
-    pub(super) fn hear(&self) {
+    /// The origin has said this.
+    #[inline]
+    pub(super) fn hear(&self, bytes: &[u8]) {
         self.heard.store(true, Relaxed);
+        self.interims.hear(bytes);
     }
 
     /// The origin is told this.
@@ -97,10 +102,7 @@ fn read(head: &[u8]) -> Option<Request<RequestBody>> {
     let mut request = Request::new(RequestBody::Empty);
     *request.method_mut() = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
     *request.uri_mut() = Uri::try_from(parsed.path?).ok()?;
-    for field in parsed.headers {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        request.headers_mut().append(name, HeaderValue::from_bytes(field.value).ok()?);
-    }
+    *request.headers_mut() = headers(parsed.headers)?;
     let body = &head[length..];
     let said = request.headers().get(CONTENT_LENGTH).map(HeaderValue::to_str);
     let said = said.map_or(Some(0), |length| length.ok()?.parse().ok())?;
@@ -178,7 +180,7 @@ mod tests {
             assert!(dialogue.kept().is_none(), "{keep}");
         }
         let dialogue = Dialogue::default();
-        dialogue.hear();
+        dialogue.hear(b"x");
         assert!(dialogue.has_heard());
         dialogue.begin(true);
         assert!(!dialogue.has_heard(), "that was about the one before");

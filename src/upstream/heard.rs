@@ -36,7 +36,7 @@ pub(super) trait Ear {
 impl Ear for Dialogue {
     fn on_read(&self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.hear();
+            self.hear(bytes);
         }
     }
 

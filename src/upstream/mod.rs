@@ -24,6 +24,7 @@ mod guards;
 mod heard;
 mod hedge;
 mod http2;
+mod interim;
 mod keeper;
 mod load;
 mod members;
@@ -50,6 +51,7 @@ pub use self::{
     endpoint::{Endpoint, Origin},
     failure::Failure,
     forward::Answer,
+    interim::{Before, Interim, Interims, Onward},
     load::Load,
     members::{Member, Members, Place},
     page::Shown,

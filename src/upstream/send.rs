@@ -13,12 +13,13 @@ use hyper::{body::Incoming, client::conn::TrySendError};
 use tokio::time::Instant;
 
 use super::{
-    Call,
+    Call, Onward,
     body::{AnswerBody, Lease},
     connect::{Connection, connect},
     failure::{Failure, find},
     forward::Sent,
     http2::{self, Unseen},
+    interim::{Before, Interims},
     pool::{Http1, Http2, InFlight, Pool, StreamLease, Streams},
 };
 use crate::{
@@ -186,7 +187,8 @@ impl Pool {
         };
         let in_flight = self.begin();
         let sent = pin!(sent);
-        let answer = match self.answer(sent, call).await {
+        let before = call.onward.map(|onward| (&connection.dialogue.interims, onward));
+        let answer = match self.answer(sent, call, before).await {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http1(lost, &connection, kept, call)),
         };
@@ -254,7 +256,7 @@ impl Pool {
         let copy = http2::translate(copy, self.origin.settings.address.tls)?;
         let in_flight = self.begin();
         let sent = pin!(sender.try_send_request(copy));
-        let answer = match self.answer(sent, call).await {
+        let answer = match self.answer(sent, call, None).await {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http2(lost, &stream, call)),
         };
@@ -317,17 +319,19 @@ impl Pool {
         Failure::from_exchange(error)
     }
 
-    /// Waits for the answer's head.
+    /// Waits for the answer's head; what comes `before` it is passed on, and has gone when this is done.
     async fn answer(
         &self,
         mut sent: Pin<
             &mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
         >,
         call: &mut Call<'_>,
+        before: Option<(&Interims, &dyn Onward)>,
     ) -> Result<Response<Incoming>, Lost> {
         let mut patience = Deadline::new(&call.worker.clock, call.patience());
+        let mut before = Before::new(before);
         poll_fn(|cx| {
-            if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
+            if let Poll::Ready(answer) = before.poll(cx, |cx| sent.as_mut().poll(cx)) {
                 return Poll::Ready(answer.map_err(|error| Lost::Broken(Box::new(error))));
             }
             if let Some(total) = &mut call.total
@@ -335,7 +339,7 @@ impl Pool {
             {
                 return Poll::Ready(Err(Lost::Late(Reject::TotalTimeout)));
             }
-            while patience.poll(cx).is_ready() {
+            while !before.holds() && patience.poll(cx).is_ready() {
                 match call.patience_left() {
                     Ok(left) => patience.reset(left),
                     Err(reject) => return Poll::Ready(Err(Lost::Late(reject))),
@@ -369,6 +373,7 @@ fn begin_http1(
     let repeatable = call.may_be_repeated();
     let bodiless = matches!(call.request.as_ref()?.body(), RequestBody::Empty);
     connection.dialogue.begin(repeatable && bodiless);
+    connection.dialogue.interims.begin(call.onward.is_some());
     let mut request = match repeatable && !bodiless {
         true => call.copy()?,
         false => call.request.take()?,

@@ -585,3 +585,17 @@ fn what_may_hold_a_request_back_is_said() {
                 at most 9 connections to each endpoint";
     assert!(text.contains(held), "{text}");
 }
+
+#[test]
+fn what_a_change_makes_void_is_said_where_nothing_is_kept() {
+    let config = "[[route]]\nname = \"reads\"\nmethods = \"GET\"\ncache = true\nto = \"http://127.0.0.1:9\"\n\
+                  [[route]]\nname = \"writes\"\nmethods = [\"POST\", \"OPTIONS\"]\nto = \"http://127.0.0.1:9\"\n";
+    for (request, said) in [
+        ("POST /a", "9 lookup     makes void what `reads` keeps of its URL if it succeeds"),
+        ("OPTIONS /a", "9 lookup     nothing configured"),
+        ("GET /a", "9 lookup     looks for what is kept of `http://"),
+    ] {
+        let text = ask(config, request).unwrap().to_string();
+        assert!(text.contains(said), "{request}: {text}");
+    }
+}

@@ -27,6 +27,7 @@ mod forwarding;
 mod framing;
 mod graphql;
 mod hostile;
+mod interim;
 mod limit;
 mod log;
 mod metrics;

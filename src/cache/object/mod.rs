@@ -273,9 +273,15 @@ pub struct Pieces {
 enum Source {
     Small(Bytes),
     Large(Arc<Object>, usize),
+    List(Arc<[Bytes]>, usize),
 }
 
 impl Pieces {
+    /// What these are, one after the other.
+    pub fn of(list: Vec<Bytes>) -> Self {
+        Self { source: Source::List(list.into(), 0), skip: 0, left: u64::MAX }
+    }
+
     /// Bytes that are left of it.
     pub fn length(&self) -> u64 {
         let there = match &self.source {
@@ -283,6 +289,9 @@ impl Pieces {
             Source::Large(object, next) => {
                 let pieces = object.pieces.iter().flat_map(|pieces| pieces.iter().skip(*next));
                 pieces.map(|piece| piece.len() as u64).sum()
+            }
+            Source::List(list, next) => {
+                list.iter().skip(*next).map(|piece| piece.len() as u64).sum()
             }
         };
         there.saturating_sub(self.skip).min(self.left)
@@ -300,6 +309,10 @@ impl Iterator for Pieces {
                 Source::Large(object, next) => {
                     *next += 1;
                     object.pieces.as_ref()?.get(*next - 1)?.clone()
+                }
+                Source::List(list, next) => {
+                    *next += 1;
+                    list.get(*next - 1)?.clone()
                 }
             };
             let length = piece.len() as u64;

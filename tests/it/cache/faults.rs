@@ -173,6 +173,37 @@ async fn slow_readers_hold_what_is_kept_and_no_more() {
     assert_eq!(origin.requests().len(), 1);
 }
 
+/// Several parts are put together of what is kept, not copied for each reader.
+#[tokio::test]
+async fn slow_readers_of_several_parts_hold_what_is_kept_and_no_more() {
+    const LENGTH: usize = 8 << 20;
+    const READERS: usize = 30;
+    let head = format!("{HEAD}Content-Length: {LENGTH}\r\n\r\n");
+    let (origin, _) = Origin::floods(head, b'x', LENGTH).await;
+    let janua = kept(&origin.url, "").start().await;
+    assert_eq!(ask(&janua, "GET /", "").await.body.len(), LENGTH);
+    landed(&janua).await;
+    let before = resident();
+    let mut readers: Vec<Client> = Vec::new();
+    for _ in 0..READERS {
+        let mut reader = sent(&janua, "/", "Range: bytes=0-0,2-\r\n").await;
+        assert_eq!(reader.head().await.status(), 206);
+        readers.push(reader);
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < READERS * LENGTH / 3, "{grown} bytes for {READERS} readers");
+    let mut reader = readers.pop().unwrap();
+    drop(readers);
+    let parts = String::from_utf8(reader.expect("--\r\n").await).unwrap();
+    let rest = "x".repeat(LENGTH - 2);
+    assert!(
+        parts.contains(&format!(
+            "content-range: bytes 2-{}/{LENGTH}\r\n\r\n{rest}\r\n--",
+            LENGTH - 1
+        ))
+    );
+}
+
 /// An origin that is gone, or says nothing.
 #[tokio::test]
 async fn what_is_stale_is_given_while_the_origin_is_away() {

@@ -1,6 +1,7 @@
 //! The response cache end to end: what is kept, what is given of it, and what is not, by the RFCs, under
 //! faults, and against a reference that everybody can check.
 
+mod changes;
 mod faults;
 mod flights;
 mod identities;

@@ -101,10 +101,14 @@ impl Client {
         self.request(&format!("GET {target}"), "").await
     }
 
-    /// The next answer, all of it.
+    /// The next answer, all of it; interim ones before it are read over.
     pub(crate) async fn answer(&mut self) -> Message {
-        let head = self.head().await;
-        self.body(head).await
+        loop {
+            let head = self.head().await;
+            if !matches!(head.status(), 102..=199) {
+                return self.body(head).await;
+            }
+        }
     }
 
     /// The next answer, which has no body whatever it says.

@@ -238,6 +238,59 @@ async fn a_server_that_dies_takes_its_keys_along_and_no_others() {
     }
 }
 
+/// Its copy takes over, with all that was counted.
+#[tokio::test]
+async fn a_server_that_dies_is_replaced_by_its_copy() {
+    let mut cluster = Cluster::start().await;
+    let id = cluster.servers[1].command(&["CLUSTER", "MYID"]);
+    cluster.servers[3].command(&["CLUSTER", "REPLICATE", &id]);
+    let copies = |cluster: &Cluster| {
+        let is = cluster.servers[3].command(&["INFO", "replication"]);
+        is.contains("master_link_status:up")
+            && cluster.servers[0].command(&["CLUSTER", "NODES"]).contains("slave")
+    };
+    until("there is a copy", || copies(&cluster)).await;
+    let setup = cluster.setup(
+        "[limit.l]\nstore = \"shared\"\nrate = \"3/h\"\nper = \"header:x-t\"\nlease = \"0s\"\n\
+         on-failure = \"reject\"\n[[route]]\nlimit = \"l\"\nto = { status = 204 }\n",
+    );
+    let janua = several(&setup, 1).await.remove(0);
+    let keys = |server: &Redis| server.command(&["KEYS", "janua:limit:l:*"]).lines().count();
+    let mut own = Vec::new();
+    for key in 0..12 {
+        let (key, before) = (key.to_string(), keys(&cluster.servers[1]));
+        assert_eq!(status(&janua, "/", &key).await, 204);
+        if keys(&cluster.servers[1]) > before {
+            own.push(key);
+        }
+    }
+    assert!(!own.is_empty(), "none of the keys is there");
+    until("they are copied", || keys(&cluster.servers[3]) == own.len()).await;
+    cluster.servers[1].kill();
+    for key in &own {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match status(&janua, "/", key).await {
+                204 => break,
+                503 => assert!(Instant::now() < end, "nobody takes over {key}"),
+                other => panic!("{other} for {key}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let rest = (status(&janua, "/", key).await, status(&janua, "/", key).await);
+        assert_eq!(rest, (204, 429), "what was counted of {key} is lost");
+    }
+    // The one that is back is the copy, and sends commands on.
+    cluster.servers[1].start_again();
+    until("there is a copy again", || {
+        cluster.servers[1].command(&["INFO", "replication"]).contains("master_link_status:up")
+    })
+    .await;
+    for key in &own {
+        assert_eq!(status(&janua, "/", key).await, 429, "{key}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_of_many_keys_reaches_every_server() {
     let cluster = Cluster::start().await;

@@ -1,0 +1,138 @@
+//! Requests that change something, on other routes than the one that keeps its answers (RFC 9111 section 4.4): a
+//! route for each method, operations of an API, a route that nothing is kept on.
+
+use super::{ask, landed};
+use crate::support::{Janua, Origin, Setup};
+
+/// An origin whose answers say how many it gave, with these fields on a POST.
+async fn counts(fields: &'static str) -> Origin {
+    Origin::script(move |mut peer| async move {
+        let mut count = 0;
+        while let Some(request) = peer.request().await {
+            count += 1;
+            let body = format!("{}{count}", peer.number);
+            let fields = if request.line.starts_with("POST") {
+                fields
+            } else {
+                "Cache-Control: max-age=60\r\n"
+            };
+            let status = if request.target().contains("fails") { 409 } else { 200 };
+            peer.send(format!(
+                "HTTP/1.1 {status} X\r\n{fields}Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            ))
+            .await;
+        }
+    })
+    .await
+}
+
+/// GETs are kept, by two routes with different rules; what changes things goes by routes that keep nothing.
+async fn apart(origin: &Origin) -> Janua {
+    let url = &origin.url;
+    Setup::new(format!(
+        "[upstream.u]\nendpoints = \"{url}\"\n\
+         [upstream.other]\nendpoints = \"{url}\"\n\
+         [[route]]\nname = \"reads\"\nmethods = \"GET\"\nto = \"u\"\ncache = true\n\
+         [[route]]\nname = \"pages\"\npath = \"/pages/{{rest*}}\"\nmethods = \"GET\"\nto = \"u\"\n\
+         cache = {{ query = {{ except = [\"utm_*\"] }} }}\n\
+         [[route]]\nname = \"writes\"\nmethods = [\"POST\", \"PUT\", \"DELETE\"]\nto = \"other\"\n\
+         [[route]]\nname = \"page-writes\"\npath = \"/pages/{{rest*}}\"\nmethods = \"POST\"\nto = \"other\"\n\
+         [[route]]\npath = \"/plain/{{rest*}}\"\nto = \"u\"\n"
+    ))
+    .start()
+    .await
+}
+
+async fn get(janua: &Janua, target: &str) -> String {
+    let answer = ask(janua, &format!("GET {target}"), "").await;
+    landed(janua).await;
+    answer.text()
+}
+
+#[tokio::test]
+async fn a_change_by_a_route_that_keeps_nothing_makes_void_what_another_keeps() {
+    let origin = counts("").await;
+    let janua = apart(&origin).await;
+    for (kept, change, voids) in [
+        ("/a", "POST /a", true),
+        ("/a", "PUT /a", true),
+        ("/a", "DELETE /a", true),
+        ("/a", "POST /b", false),
+        ("/a?b", "POST /a", false),
+        ("/a", "POST /x/../a", true),
+        ("/a/fails", "POST /a/fails", false),
+        // By the rules of the route that keeps it.
+        ("/pages/a", "POST /pages/a?utm_x=1", true),
+        ("/pages/a?utm_y=2", "POST /pages/a?utm_x=1", true),
+        ("/pages/a?b", "POST /pages/a?utm_x=1", false),
+        ("/a", "POST /a?utm_x=1", false),
+    ] {
+        let before = get(&janua, kept).await;
+        assert_eq!(get(&janua, kept).await, before, "{kept}");
+        ask(&janua, change, "Content-Length: 0\r\n").await;
+        let after = get(&janua, kept).await;
+        assert_eq!(after != before, voids, "{kept} after {change}");
+    }
+}
+
+#[tokio::test]
+async fn so_does_what_its_answer_names() {
+    let origin = counts("Location: /pages/new?utm_x=1\r\nContent-Location: b\r\n").await;
+    let janua = apart(&origin).await;
+    for (kept, voids) in [("/pages/new", true), ("/a/b", true), ("/a/c", false)] {
+        let before = get(&janua, kept).await;
+        ask(&janua, "POST /a/list", "Content-Length: 0\r\n").await;
+        assert_eq!(get(&janua, kept).await != before, voids, "{kept}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_on_its_way_is_void_as_well() {
+    let (origin, may) = Origin::held().await;
+    let janua = Setup::new(format!(
+        "[[route]]\nmethods = \"GET\"\nto = \"{0}\"\ncache = {{ ttl = \"1m\" }}\n\
+         [[route]]\nmethods = \"POST\"\nto = \"{0}\"\n",
+        origin.url
+    ))
+    .start()
+    .await;
+    let mut before = super::sent(&janua, "/", "").await;
+    crate::support::until("the origin is asked", || origin.requests().len() == 1).await;
+    let mut change = janua.client().await;
+    change.send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n").await;
+    crate::support::until("the origin is asked", || origin.requests().len() == 2).await;
+    may.add_permits(3);
+    assert_eq!(change.answer().await.status(), 200);
+    assert_eq!(before.answer().await.status(), 200);
+    landed(&janua).await;
+    ask(&janua, "GET /", "").await;
+    assert_eq!(origin.requests().len(), 3, "what was on its way was given afterwards");
+}
+
+#[tokio::test]
+async fn operations_of_an_api_know_of_each_other() {
+    let origin = counts("").await;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("shop.json");
+    let document = serde_json::json!({
+        "openapi": "3.0.3",
+        "info": { "title": "A", "version": "1" },
+        "paths": { "/items": {
+            "get": { "operationId": "read", "x-janua-cache": true, "responses": {} },
+            "post": { "operationId": "write", "responses": {} },
+        } },
+    });
+    std::fs::write(&file, document.to_string()).unwrap();
+    let janua = Setup::new(format!(
+        "[api.shop]\nopenapi = {:?}\n[[route]]\napi = \"shop\"\nto = \"{}\"\n",
+        file.display().to_string(),
+        origin.url
+    ))
+    .start()
+    .await;
+    let before = get(&janua, "/items").await;
+    assert_eq!(get(&janua, "/items").await, before);
+    ask(&janua, "POST /items", "Content-Length: 0\r\n").await;
+    assert_ne!(get(&janua, "/items").await, before);
+}
