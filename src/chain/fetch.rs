@@ -182,7 +182,8 @@ impl Fetch {
         let mut call = Call::new(request, &self.worker, way.timeout, None);
         call.aim = self.aim;
         call.introduction.clone_from(&self.introduction);
-        call.onward = self.relay.as_deref().map(|relay| relay as &dyn Onward);
+        let relay = self.relay.as_deref().map(|relay| relay as &dyn Onward);
+        call.onward = relay.as_ref();
         let answer = way.upstream.forward(&mut call).await;
         let (tries, connect, aim) = (call.tries, call.connect, call.aim);
         let outcome = Outcome::Failed(Failure::new(Reject::Internal));

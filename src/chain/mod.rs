@@ -196,7 +196,8 @@ async fn send(
     let (request, upgrade) = forward::request(upgrade, head, body);
     let ahead = exchange.ahead(changes).filter(|_| upgrade.is_none());
     let mut call = forward::call(exchange, way, request, upgrade.as_deref(), aim)?;
-    call.onward = ahead.as_ref().map(|ahead| ahead as &dyn Onward);
+    let ahead = ahead.as_ref().map(|ahead| ahead as &dyn Onward);
+    call.onward = ahead.as_ref();
     let answer = upstream.forward(&mut call).await;
     let tried = (call.tries, call.connect, call.aim);
     let ended = forward::end(exchange, upstream, upgrade, answer, tried);

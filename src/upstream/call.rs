@@ -35,7 +35,7 @@ pub struct Call<'a> {
     /// What a connection begins with that is made for it: a PROXY header.
     pub introduction: Option<Arc<Vec<u8>>>,
     /// Who passes on what an origin says by HTTP/1.1 before its answer, if anybody does.
-    pub onward: Option<&'a dyn Onward>,
+    pub onward: Option<&'a &'a dyn Onward>,
     /// How far the client's body has come.
     pub(super) upload: Option<Arc<Upload>>,
     /// Endpoints that were tried.

@@ -13,7 +13,7 @@ use hyper::{body::Incoming, client::conn::TrySendError};
 use tokio::time::Instant;
 
 use super::{
-    Call, Onward,
+    Call,
     body::{AnswerBody, Lease},
     connect::{Connection, connect},
     failure::{Failure, find},
@@ -187,8 +187,7 @@ impl Pool {
         };
         let in_flight = self.begin();
         let sent = pin!(sent);
-        let before = call.onward.map(|onward| (&connection.dialogue.interims, onward));
-        let answer = match self.answer(sent, call, before).await {
+        let answer = match head(sent, call, Some(&connection.dialogue.interims)).await {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http1(lost, &connection, kept, call)),
         };
@@ -256,7 +255,7 @@ impl Pool {
         let copy = http2::translate(copy, self.origin.settings.address.tls)?;
         let in_flight = self.begin();
         let sent = pin!(sender.try_send_request(copy));
-        let answer = match self.answer(sent, call, None).await {
+        let answer = match head(sent, call, None).await {
             Ok(answer) => answer,
             Err(lost) => return Err(self.lost_http2(lost, &stream, call)),
         };
@@ -318,37 +317,36 @@ impl Pool {
         }
         Failure::from_exchange(error)
     }
+}
 
-    /// Waits for the answer's head; what comes `before` it is passed on, and has gone when this is done.
-    async fn answer(
-        &self,
-        mut sent: Pin<
-            &mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
-        >,
-        call: &mut Call<'_>,
-        before: Option<(&Interims, &dyn Onward)>,
-    ) -> Result<Response<Incoming>, Lost> {
-        let mut patience = Deadline::new(&call.worker.clock, call.patience());
-        let mut before = Before::new(before);
-        poll_fn(|cx| {
-            if let Poll::Ready(answer) = before.poll(cx, |cx| sent.as_mut().poll(cx)) {
-                return Poll::Ready(answer.map_err(|error| Lost::Broken(Box::new(error))));
+/// Waits for the answer's head; what comes before it is passed on by `onward`, if anybody wants it, and has gone when
+/// this is done. Not an async function: that would have room for what it is given twice.
+fn head<'f>(
+    mut sent: Pin<
+        &'f mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+    >,
+    call: &'f mut Call<'_>,
+    interims: Option<&'f Interims>,
+) -> impl Future<Output = Result<Response<Incoming>, Lost>> {
+    let mut patience = Deadline::new(&call.worker.clock, call.patience());
+    let mut before = Before::new(interims.zip(call.onward.copied()));
+    poll_fn(move |cx| {
+        if let Poll::Ready(answer) = before.poll(cx, |cx| sent.as_mut().poll(cx)) {
+            return Poll::Ready(answer.map_err(|error| Lost::Broken(Box::new(error))));
+        }
+        if let Some(total) = &mut call.total
+            && total.poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(Lost::Late(Reject::TotalTimeout)));
+        }
+        while !before.holds() && patience.poll(cx).is_ready() {
+            match call.patience_left() {
+                Ok(left) => patience.reset(left),
+                Err(reject) => return Poll::Ready(Err(Lost::Late(reject))),
             }
-            if let Some(total) = &mut call.total
-                && total.poll(cx).is_ready()
-            {
-                return Poll::Ready(Err(Lost::Late(Reject::TotalTimeout)));
-            }
-            while !before.holds() && patience.poll(cx).is_ready() {
-                match call.patience_left() {
-                    Ok(left) => patience.reset(left),
-                    Err(reject) => return Poll::Ready(Err(Lost::Late(reject))),
-                }
-            }
-            Poll::Pending
-        })
-        .await
-    }
+        }
+        Poll::Pending
+    })
 }
 
 /// An answer whose head is here.
