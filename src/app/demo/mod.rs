@@ -296,7 +296,7 @@ mod tests {
         let places = [CLEAR, TLS, CERTIFIED, DAWN, DUSK, IDP, STAGE, FOLDER, ADMIN, USER, HASH];
         let text = written(&places.map(|place| (place, "HERE".into())));
         assert!(!text.contains("127.0.0.1") && !text.contains("/tmp"), "{text}");
-        assert_eq!(text.matches("HERE").count(), 23, "{text}");
+        assert_eq!(text.matches("HERE").count(), 24, "{text}");
     }
 
     #[test]
