@@ -110,7 +110,9 @@ impl<'a> Call<'a> {
             seen.push(name);
         }
         // Beside a text an `id` is something of the client's own.
-        call.id = call.id.or(id.filter(|_| call.text.is_none()));
+        if call.text.is_none() && call.id.is_none() {
+            call.id = id;
+        }
         Ok(call)
     }
 
