@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::{self, Enforce, Path, Problem, Problems},
-    message::{Part, Violation, Violations, form_text, pairs},
+    message::{Part, Violation, Violations},
     reject::Reject,
 };
 
@@ -214,12 +214,9 @@ impl Guard {
 
     fn posted(&self, given: Given<'_>) -> Result<Checked, Refused> {
         // Some servers would take these before what the body says.
-        for (name, _) in pairs(given.query.unwrap_or_default()) {
-            let name = form_text(name).unwrap_or_default();
-            if request::PARAMETERS.contains(&&*name) {
-                let wrong = Violation::parameter(Part::Query, &name, "is said by the body");
-                return Err(Refused::with(Reject::GraphqlRequest, wrong));
-            }
+        if let Some(name) = request::beside_body(given.query.unwrap_or_default()) {
+            let wrong = Violation::parameter(Part::Query, &name, "is said by the body");
+            return Err(Refused::with(Reject::GraphqlRequest, wrong));
         }
         let mut value = request::body(given.body, self.depth)?;
         let mut checked = Checked::default();

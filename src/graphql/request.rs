@@ -31,7 +31,7 @@ pub(super) struct Call<'a> {
 const NAMES: [&str; 2] = ["documentId", "id"];
 
 /// Parameters of a query that say what is asked.
-pub(super) const PARAMETERS: [&str; 6] =
+const PARAMETERS: [&str; 6] =
     ["query", "operationName", "variables", "extensions", "documentId", "id"];
 
 fn malformed(violation: Violation) -> Refused {
@@ -45,6 +45,9 @@ impl<'a> Call<'a> {
             malformed(Violation::body(format!("{pointer}{key}"), says.to_owned()))
         };
         let object = value.as_object().ok_or_else(|| fault("", "is no object"))?;
+        if let Some(name) = object.keys().find(|name| is_mistaken(name)) {
+            return Err(fault(&format!("/{name}"), "would be taken for another member by some"));
+        }
         let text = |key: &str| match object.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(Cow::Borrowed(&**text))),
@@ -55,9 +58,9 @@ impl<'a> Call<'a> {
             Some(Value::Object(map)) => Ok(Some(map)),
             Some(_) => Err(fault(&format!("/{key}"), "is no object")),
         };
-        let (named, id, written) = (text(NAMES[0])?, text(NAMES[1])?, text("query")?);
+        let (named, written) = (text(NAMES[0])?, text("query")?);
         // Beside a text an `id` is something of the client's own.
-        let id = id.filter(|_| written.is_none());
+        let id = if written.is_none() { text(NAMES[1])? } else { None };
         let hash = map("extensions")?.map(hash).transpose();
         let hash = hash.map_err(|says| fault("/extensions/persistedQuery", says))?;
         Ok(Self {
@@ -71,8 +74,11 @@ impl<'a> Call<'a> {
 
     /// What a query says.
     pub(super) fn of_query(query: &'a str) -> Result<Self, Refused> {
-        let mut call = Self::default();
+        let (mut call, mut id) = (Self::default(), None);
         let mut seen: Vec<Cow<'_, str>> = Vec::new();
+        if let Some(name) = hidden(query) {
+            return Err(malformed(Violation::parameter(Part::Query, &name, "is hidden")));
+        }
         for (name, raw) in pairs(query) {
             let fault =
                 |name: &str, says: &str| malformed(Violation::parameter(Part::Query, name, says));
@@ -98,10 +104,14 @@ impl<'a> Call<'a> {
                     let said = map(&text)?.as_ref().map(hash).transpose();
                     call.hash = said.map_err(|says| fault("extensions", says))?.flatten();
                 }
-                _ if call.id.is_none() && !text.is_empty() => call.id = Some(text),
-                _ => {}
+                "id" => id = Some(text).filter(|text| !text.is_empty()),
+                _ => call.id = Some(text).filter(|text| !text.is_empty()),
             }
             seen.push(name);
+        }
+        // Beside a text an `id` is something of the client's own.
+        if call.text.is_none() && call.id.is_none() {
+            call.id = id;
         }
         Ok(call)
     }
@@ -113,6 +123,38 @@ impl<'a> Call<'a> {
             _ => true,
         }
     }
+}
+
+/// Whether a name is taken for one of ours by servers that do not look at capitals (of JSON those in Go, of
+/// parameters those of ASP.NET), or that make lists and objects of brackets.
+fn is_mistaken(name: &str) -> bool {
+    let stem = name.split(['[', '.']).next().unwrap_or_default().trim();
+    let folded = |text: &str| -> String {
+        text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    };
+    let stem = folded(stem);
+    PARAMETERS.iter().any(|known| name != *known && stem == folded(known))
+}
+
+/// A parameter that other servers would find in a query, and we do not.
+fn hidden(query: &str) -> Option<Cow<'_, str>> {
+    query.split('&').find_map(|pair| {
+        let mut parts = pair.split(';').map(|part| {
+            let name = part.split('=').next().unwrap_or_default();
+            form_text(name).unwrap_or_default()
+        });
+        let first = parts.next().filter(|name| is_mistaken(name));
+        let later = |name: &Cow<'_, str>| PARAMETERS.contains(&&**name) || is_mistaken(name);
+        first.or_else(|| parts.find(later))
+    })
+}
+
+/// The first parameter of a query that says what the body has to say.
+pub(super) fn beside_body(query: &str) -> Option<Cow<'_, str>> {
+    let names = pairs(query).map(|(name, _)| form_text(name).unwrap_or_default());
+    // An `id` is something of the client's own.
+    let mut ours = names.filter(|name| PARAMETERS.contains(&&**name) && name != "id");
+    ours.next().or_else(|| hidden(query))
 }
 
 /// How deep JSON in a query may be nested.
@@ -132,9 +174,14 @@ fn hash(extensions: &Map<String, Value>) -> Result<Option<String>, &'static str>
 /// Whether a body may be one: JSON, as it is. A form of another site could send any other type without asking
 /// first.
 pub(super) fn takes(headers: &HeaderMap) -> Result<(), Refused> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.map(essence).unwrap_or_default();
-    let json = kind == "application/json" || kind == "application/graphql-response+json";
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    // In another charset the same bytes say something else (UTF-7).
+    let charset = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim().trim_matches('"');
+        !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
+    };
+    let json = essence(kind) == "application/json" && kind.split(';').skip(1).all(charset);
     match json && is_plain(headers) && headers.get_all(CONTENT_TYPE).iter().count() == 1 {
         true => Ok(()),
         false => Err(Refused::by(Reject::BodyType)),

@@ -157,8 +157,8 @@ fn the_most_that_may_be_takes_no_time() {
             "fragments",
             format!(
                 "{{ user(id: 1) {{ {} }} }} {}",
-                fields(190, "...f# "),
-                fields(190, "fragment f# on User { id boss { id name } } ")
+                fields(120, "...f# "),
+                fields(120, "fragment f# on User { id boss { id name } } ")
             ),
         ),
         (

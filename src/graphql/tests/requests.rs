@@ -23,6 +23,11 @@ fn a_body_is_one_request_or_is_refused() {
         ("{}".into(), "graphql.request"),
         ("null".into(), "graphql.request"),
         ("\"{ tags }\"".into(), "graphql.request"),
+        // Servers in Go would take these for the others.
+        (format!("{good},\"Query\":\"{{ users {{ id }} }}\"}}"), "graphql.request"),
+        (format!("{good},\"operationname\":\"a\"}}"), "graphql.request"),
+        (format!("{good},\"variable\u{17f}\":{{}}}}"), "graphql.request"),
+        (format!("{good},\"queries\":1,\"id\":7}}"), "1"),
         ("{\"query\":1}".into(), "graphql.request"),
         ("{\"query\":[\"{ tags }\"]}".into(), "graphql.request"),
         ("{\"query\":null}".into(), "graphql.request"),
@@ -78,6 +83,11 @@ fn a_query_is_one_request_or_is_refused() {
         ("query={tags}&query={tags}", "graphql.request"),
         ("query={tags}&qu%65ry={tags}", "graphql.request"),
         ("query=%ff", "graphql.request"),
+        ("query={tags}&Query={users{id}}", "graphql.request"),
+        ("query={tags}&variables[first]=9", "graphql.request"),
+        ("query={tags}&query[]={users{id}}", "graphql.request"),
+        ("a=1;query={users{id}}&query={tags}", "graphql.request"),
+        ("query={tags}&id=7&a=b;c", "1"),
         ("query={tags}&variables=[]", "graphql.request"),
         ("query={tags}&variables={", "graphql.request"),
         ("query={tags}&variables={%22a%22:1,%22a%22:2}", "graphql.request"),
@@ -97,7 +107,16 @@ fn a_query_is_one_request_or_is_refused() {
     assert_eq!(guard.check(with_body).unwrap_err().reject, Reject::GraphqlRequest);
     // Some servers would take the query before the body.
     let body = json!({ "query": "{ tags }" }).to_string();
-    for query in ["query={x}", "operationName=a", "variables={}", "extensions={}", "%71uery=a"] {
+    for query in [
+        "query={x}",
+        "operationName=a",
+        "variables={}",
+        "extensions={}",
+        "%71uery=a",
+        "QUERY=a",
+        "variables[a]=1",
+        "x=1;query={x}",
+    ] {
         let given = Given { method: &Method::POST, query: Some(query), body: body.as_bytes() };
         assert_eq!(guard.check(given).unwrap_err().reject, Reject::GraphqlRequest, "{query}");
     }
@@ -110,6 +129,9 @@ fn only_json_that_a_form_cannot_send_is_taken() {
         (Some("application/json"), true),
         (Some("application/json; charset=utf-8"), true),
         (Some("APPLICATION/JSON"), true),
+        (Some("application/json; Charset=\"UTF-8\"; a=b"), true),
+        (Some("application/json; charset=utf-7"), false),
+        (Some("application/json;charset=utf-8;charset=utf-16"), false),
         (None, false),
         (Some(""), false),
         (Some("text/plain"), false),

@@ -220,8 +220,8 @@ async fn what_is_wrong_is_said_with_its_place() {
         (setup("mock", "", "path = \"/graphql\""), "route[0].to", "no examples", ""),
         (
             raw(&format!(
-                "openapi = {:?}\nguard.max-depth = 3",
-                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/contract/shop.yaml")
+                "wsdl = {:?}\nguard.max-depth = 3",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/translate/wsdl/bank.wsdl")
             )),
             "api.shop.guard",
             "about a service of GraphQL",
@@ -229,10 +229,10 @@ async fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             raw(&format!(
-                "openapi = {:?}\noperations.a.query = \"x\"",
-                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/contract/shop.yaml")
+                "wsdl = {:?}\noperations.GetBalance.query = \"x\"",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/translate/wsdl/bank.wsdl")
             )),
-            "api.shop.operations.a.query",
+            "api.shop.operations.GetBalance.query",
             "about a service of GraphQL",
             "",
         ),
