@@ -55,7 +55,7 @@ impl fmt::Debug for Operation {
 /// What a client asks.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// Parameters of the path, decoded.
+    /// Parameters of the path, as they came.
     pub path: Vec<(String, String)>,
     /// The query.
     pub query: Option<String>,
@@ -156,7 +156,8 @@ impl Operation {
         let takes_query = self.method == Method::GET || self.method == Method::DELETE;
         let query = if takes_query { query } else { "" };
         let pairs = pairs(query).map(|(name, value)| (Part::Query, decode(name), decode(value)));
-        let path = asked.path.iter().map(|(name, value)| (Part::Path, name.clone(), value.clone()));
+        let path = asked.path.iter();
+        let path = path.map(|(name, value)| (Part::Path, name.clone(), unescaped(value)));
         let mut wrong = Violations::default();
         for (part, name, value) in pairs.chain(path) {
             let Some((of, list)) = self.parameter(&name) else {
@@ -330,6 +331,12 @@ impl<'e, 'a> Fault<'e, 'a> {
     }
 }
 
+/// The text of a query, where a plus is a space.
 fn decode(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+    unescaped(&text.replace('+', " "))
+}
+
+/// The text of a path.
+fn unescaped(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

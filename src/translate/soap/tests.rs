@@ -315,7 +315,7 @@ fn an_operation_can_be_a_get() {
         compile(json!({"wsdl": format!("{WSDL}/weather.wsdl"), "operations": operations})).unwrap();
     let operation = weather.operation("Forecast").unwrap();
     let ask = |query: &str| Asked {
-        path: vec![("place".into(), "Bern".into())],
+        path: vec![("place".into(), "Bern%20S%C3%BCd+".into())],
         query: Some(query.into()),
         ..Asked::default()
     };
@@ -324,7 +324,7 @@ fn an_operation_can_be_a_get() {
     let text = String::from_utf8(envelope.to_vec()).unwrap();
     assert!(
         text.contains(
-            "<place>Bern</place><days>3</days><kind>rain</kind><kind>wind and sun</kind>"
+            "<place>Bern Süd+</place><days>3</days><kind>rain</kind><kind>wind and sun</kind>"
         ),
         "{text}"
     );
