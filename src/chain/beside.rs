@@ -17,18 +17,20 @@ static ROOM: LazyLock<Semaphore> = LazyLock::new(|| {
     Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 });
 
-/// Does something beside the workers.
+/// Does something beside the workers. Whoever waited may have gone; it has its room until it ends.
 pub(super) async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Reject> {
     let room = ROOM.acquire().await.map_err(|_| Reject::Internal)?;
-    let done = tokio::task::spawn_blocking(work).await.map_err(|_| Reject::Internal)?;
-    drop(room);
-    Ok(done)
+    let work = move || {
+        let done = work();
+        drop(room);
+        done
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| Reject::Internal)
 }
 
-/// Does something beside the workers, on a stack of its own of so many bytes. Whoever waited may have gone; it
-/// has its room until it ends.
+/// The same on a stack of its own of so many bytes.
 pub(super) async fn deep<T: Send + 'static>(
     stack: usize,
     work: impl FnOnce() -> T + Send + 'static,
