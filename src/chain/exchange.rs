@@ -125,6 +125,18 @@ pub struct Exchange {
     pub(super) rehearsed: bool,
 }
 
+/// What the request is called: as whoever is trusted calls it, or by a name of our own.
+fn id_of(client: &InFlight, head: &Parts, started: Instant) -> HeaderValue {
+    let given = if client.trusted { head.headers.get(REQUEST_ID) } else { None };
+    let mut id = match given.filter(|id| acceptable_request_id(id)) {
+        Some(id) => id.clone(),
+        None => new_request_id(client.worker.clock.wall(started)),
+    };
+    // No secret, but a value that never comes again: HPACK is not to remember it.
+    id.set_sensitive(true);
+    id
+}
+
 impl Exchange {
     /// A request whose head was read.
     pub(super) fn begin(
@@ -134,13 +146,7 @@ impl Exchange {
         head: &Parts,
     ) -> Box<Self> {
         let started = Instant::now();
-        let given = if client.trusted { head.headers.get(REQUEST_ID) } else { None };
-        let mut id = match given.filter(|id| acceptable_request_id(id)) {
-            Some(id) => id.clone(),
-            None => new_request_id(client.worker.clock.wall(started)),
-        };
-        // No secret, but a value that never comes again: HPACK is not to remember it.
-        id.set_sensitive(true);
+        let id = id_of(&client, head, started);
         Box::new(Self {
             client_ip: client_address(
                 &client,

@@ -79,10 +79,14 @@ impl Page {
 
 /// Whether an entity tag, which is weak, is one of those that a client has (RFC 9110 section 13.1.2).
 fn is_among(tag: &HeaderValue, known: &HeaderValue) -> bool {
-    let opaque =
-        |tag: &[u8]| tag.trim_ascii().strip_prefix(b"W/").unwrap_or(tag.trim_ascii()).to_vec();
-    let tag = opaque(tag.as_bytes());
-    known.as_bytes().split(|byte| *byte == b',').any(|known| opaque(known) == tag)
+    let mut known = known.as_bytes().split(|byte| *byte == b',');
+    known.any(|known| opaque(known) == opaque(tag.as_bytes()))
+}
+
+/// An entity tag without the word that it is weak.
+fn opaque(tag: &[u8]) -> &[u8] {
+    let tag = tag.trim_ascii();
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
 /// A body in fewer bytes, if it is worth it.

@@ -121,12 +121,7 @@ impl Route {
             Some(page) => Some(Target::Page(page.clone())),
             None => target(route, &params, known.upstreams, at, problems),
         };
-        for way in target.iter().flat_map(Target::ways) {
-            let asks = !route.auth.is_empty();
-            if let Some((message, help)) = way.upstream.check_route(name, &params, asks) {
-                problems.push(Problem::finding(at.key("to"), message).help(help));
-            }
-        }
+        check_ways(target.as_ref(), route, (name, &params), at, problems);
         let mirror = Mirror::compile(route, name, known.upstreams, metrics, at, problems);
         let access = known.access.named(&route.access, &at.key("access"), problems);
         let auth = Auth::compile(route, (name, &params), known.auths, at, problems);
@@ -177,6 +172,22 @@ impl Route {
             log: route.log != Some(false),
             metrics: metrics.route(name),
         })
+    }
+}
+
+/// Says what does not go well with the upstreams that a route leads to.
+fn check_ways(
+    target: Option<&Target>,
+    route: &config::Route,
+    (name, params): (&str, &[Box<str>]),
+    at: &Path,
+    problems: &mut Problems,
+) {
+    let asks = !route.auth.is_empty();
+    for way in target.into_iter().flat_map(Target::ways) {
+        if let Some((message, help)) = way.upstream.check_route(name, params, asks) {
+            problems.push(Problem::finding(at.key("to"), message).help(help));
+        }
     }
 }
 

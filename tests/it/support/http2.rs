@@ -23,7 +23,9 @@ impl Http2 {
     }
 
     pub(crate) async fn over(stream: impl Io + 'static) -> Self {
-        let handshake = h2::client::handshake(stream);
+        // It reads one answer after the other, and holds what comes of the others meanwhile.
+        let mut builder = h2::client::Builder::new();
+        let handshake = builder.data_frame_budget(8 << 20).handshake(stream);
         let (sender, connection) = soon("handshake", handshake).await.unwrap();
         Self { sender, connection: tokio::spawn(connection) }
     }
