@@ -32,10 +32,7 @@ fn run_one(test: &Test, world: &Arc<Snapshot>, at: &Path, problems: &mut Problem
         Ok(question) => question,
         Err(wrong) => {
             let problem = Problem::error(at.key(key(wrong.word)), wrong.message);
-            problems.push(match wrong.help {
-                Some(help) => problem.help(help),
-                None => problem,
-            });
+            problems.push(problem.help_if(wrong.help));
             return;
         }
     };

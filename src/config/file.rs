@@ -30,6 +30,15 @@ pub fn read_file_up_to(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     }
 }
 
+/// The same of a file of text.
+///
+/// # Errors
+/// As [`read_file_up_to`]; also if it is no text.
+pub fn read_text_file_up_to(path: &Path, most: u64) -> Result<String, String> {
+    let text = String::from_utf8(read_file_up_to(path, most)?);
+    text.map_err(|_| format!("`{}` is not UTF-8", path.display()))
+}
+
 /// The text that a file holds.
 ///
 /// # Errors

@@ -76,7 +76,7 @@ pub use self::{
     discovery::{Discovery, Family, Scheme},
     docs::{Audience, Docs},
     enforce::Enforce,
-    file::{read_file, read_file_up_to, read_text_file},
+    file::{read_file, read_file_up_to, read_text_file, read_text_file_up_to},
     forward::Forward,
     graphql::{Graphql, Guard, Introspect, IntrospectWord, Persisted, StoredAnswer},
     health::{Ejection, Health, Retry, Start, Statuses},

@@ -70,6 +70,15 @@ impl Problem {
         self
     }
 
+    /// Says what to do about it, if anybody knows.
+    #[must_use]
+    pub fn help_if(self, help: Option<impl Into<String>>) -> Self {
+        match help {
+            Some(help) => self.help(help),
+            None => self,
+        }
+    }
+
     /// Says which of these a word was meant to be, or what else to do.
     #[must_use]
     pub fn help_meant<'k>(

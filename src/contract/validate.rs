@@ -187,13 +187,8 @@ impl Reader<'_> {
         }
         let draft = draft(schema);
         let compiled = draft.and_then(|draft| Schema::of(schema, draft));
-        self.problems.keep(compiled.map_err(|(what, help)| {
-            let problem = Problem::error(at.clone(), what);
-            match help {
-                Some(help) => problem.help(help),
-                None => problem,
-            }
-        }))
+        let problem = |(what, help)| Problem::error(at.clone(), what).help_if(help);
+        self.problems.keep(compiled.map_err(problem))
     }
 }
 

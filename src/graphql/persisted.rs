@@ -18,7 +18,7 @@ use super::{
     schema::Types,
 };
 use crate::{
-    config::{self, Path, Problem, Problems, read_file_up_to},
+    config::{self, Path, Problem, Problems, read_file_up_to, read_text_file_up_to},
     message::{hex, parse_json},
 };
 
@@ -131,10 +131,8 @@ fn folder(folder: &FilePath) -> Result<Read, String> {
     }
     let mut left = MOST_BYTES;
     let read = files.into_iter().map(|file| {
-        let bytes = read_file_up_to(&file, left)?;
-        left -= bytes.len() as u64;
-        let text = String::from_utf8(bytes);
-        let text = text.map_err(|_| format!("`{}` is not UTF-8", file.display()))?;
+        let text = read_text_file_up_to(&file, left)?;
+        left -= text.len() as u64;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok((name, text))
     });

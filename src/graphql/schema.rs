@@ -12,7 +12,7 @@ use apollo_compiler::{
 };
 
 use super::weights::Weights;
-use crate::config::{self, Path, Problem, Problems, read_file_up_to};
+use crate::config::{self, Path, Problem, Problems, read_text_file_up_to};
 
 /// Bytes of a schema.
 const MOST_BYTES: u64 = 16 << 20;
@@ -50,9 +50,7 @@ impl Types {
         problems: &mut Problems,
     ) -> Option<Self> {
         let place = at.key("graphql");
-        let read = read_file_up_to(file, MOST_BYTES).and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|_| format!("`{}` is not UTF-8", file.display()))
-        });
+        let read = read_text_file_up_to(file, MOST_BYTES);
         let text = problems.keep(read.map_err(|what| Problem::error(place.clone(), what)))?;
         let name = FilePath::new(file.file_name().unwrap_or_default());
         match parse(&text, name) {

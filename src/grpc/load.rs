@@ -18,7 +18,7 @@ use protox::{
 };
 
 use super::Sources;
-use crate::config::{Path, Problem, nearest, read_file_up_to};
+use crate::config::{Path, Problem, nearest, read_file_up_to, read_text_file_up_to};
 
 /// Bytes of all files of one API together.
 pub(super) const MOST_BYTES: u64 = 16 << 20;
@@ -188,10 +188,8 @@ impl FileResolver for Folders {
         let Some(path) = found else { return self.built_in.open_file(name) };
         let (bytes, files) = self.left.get();
         let files = files.checked_sub(1).ok_or_else(|| fault("there are too many files".into()))?;
-        let read = read_file_up_to(&path, bytes).map_err(fault)?;
-        self.left.set((bytes - read.len() as u64, files));
-        let text = String::from_utf8(read);
-        let text = text.map_err(|_| fault(format!("`{}` is not UTF-8", path.display())))?;
+        let text = read_text_file_up_to(&path, bytes).map_err(fault)?;
+        self.left.set((bytes - text.len() as u64, files));
         File::from_source(name, &text)
     }
 }

@@ -67,10 +67,8 @@ impl Server {
                     let problem = Problem::error(at, message);
                     let passed = self.passed.at(&listener.bind);
                     let passed = passed.map(|name| format!("it was passed: \"systemd:{name}\""));
-                    problems.push(match passed.or_else(|| hint(&error).map(str::to_owned)) {
-                        Some(help) => problem.help(help),
-                        None => problem,
-                    });
+                    let help = passed.or_else(|| hint(&error).map(str::to_owned));
+                    problems.push(problem.help_if(help));
                 }
             }
         }

@@ -408,11 +408,7 @@ fn routes(
         }
         Err(wrong) => {
             problems.extend(wrong.into_iter().map(|wrong| {
-                let problem = Problem::error(place(wrong.rule, wrong.key), wrong.message);
-                match wrong.help {
-                    Some(help) => problem.help(help),
-                    None => problem,
-                }
+                Problem::error(place(wrong.rule, wrong.key), wrong.message).help_if(wrong.help)
             }));
             None
         }

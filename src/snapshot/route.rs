@@ -365,11 +365,7 @@ fn kept<T>(
     problems.extend(wrong.into_iter().map(|wrong| {
         let at = at.key(wrong.key);
         let at = wrong.field.map_or_else(|| at.clone(), |field| at.key(field));
-        let problem = Problem::error(at, wrong.message);
-        match wrong.help {
-            Some(help) => problem.help(help),
-            None => problem,
-        }
+        Problem::error(at, wrong.message).help_if(wrong.help)
     }));
     None
 }

@@ -212,9 +212,5 @@ fn dangling(name: &str, upstreams: &Upstreams, at: &Path) -> Problem {
 }
 
 fn template(problem: TemplateProblem, at: Path) -> Problem {
-    let made = Problem::error(at, problem.message);
-    match problem.help {
-        Some(help) => made.help(help),
-        None => made,
-    }
+    Problem::error(at, problem.message).help_if(problem.help)
 }

@@ -10,7 +10,7 @@ use super::{
     value::Val,
 };
 use crate::{
-    config::{self, Other, Path, Problem, Problems, read_file_up_to},
+    config::{self, Other, Path, Problem, Problems, read_text_file_up_to},
     message::{DEPTH, JsonError, parse_json},
 };
 
@@ -81,11 +81,7 @@ impl Transform {
     ) -> Option<Self> {
         let mut filter = |written: &Option<config::Filter>, key: &'static str, variables| {
             let said = |(what, help): (String, Option<String>)| {
-                let problem = Problem::error(at.key(key), what);
-                match help {
-                    Some(help) => problem.help(help),
-                    None => problem,
-                }
+                Problem::error(at.key(key), what).help_if(help)
             };
             let compiled = compile(written.as_ref()?, variables);
             let compiled = compiled.map_err(|wrong| wrong.into_iter().map(said));
@@ -257,11 +253,7 @@ fn compile(
     let (file, text) = match written {
         config::Filter::Text(text) => (None, text.clone()),
         config::Filter::File(table) => {
-            let read = read_file_up_to(&table.file, MAX_SIZE);
-            let text = read.and_then(|bytes| {
-                let not_text = |_| format!("`{}` is not UTF-8", table.file.display());
-                String::from_utf8(bytes).map_err(not_text)
-            });
+            let text = read_text_file_up_to(&table.file, MAX_SIZE);
             (Some(&table.file), text.map_err(|what| vec![(what, None)])?)
         }
     };

@@ -178,12 +178,8 @@ impl Check<'_> {
             DeValue::Table(_) => "a table",
         };
         let message = format!("expected {}, found {found}", either(&wanted));
-        let problem = Problem::error(path.clone(), message);
-        let problem = match brackets(branches, value, path, self.sources) {
-            Some(help) => problem.help(help),
-            None => problem,
-        };
-        self.push(problem, &value.span());
+        let help = brackets(branches, value, path, self.sources);
+        self.push(Problem::error(path.clone(), message).help_if(help), &value.span());
     }
 
     /// A secret: to be hidden and, where the file holds it itself, to be found.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Stored, StoredSet, Text, Variable};
 use crate::{
-    config::{self, Path, Problem, Problems, StoredAnswer, read_file_up_to},
+    config::{self, Path, Problem, Problems, StoredAnswer, read_text_file_up_to},
     graphql::{
         document::{Bounds, Document, Kind},
         openapi::Description,
@@ -270,10 +270,7 @@ fn text(own: &config::Operation, at: &Path) -> Result<(String, &'static str), Pr
         }
         (None, Some(file)) => {
             let fault = |what: String| Problem::error(at.key("query-file"), what);
-            let bytes = read_file_up_to(file, MOST_BYTES).map_err(fault)?;
-            let text = String::from_utf8(bytes);
-            let text = text.map_err(|_| fault(format!("`{}` is not UTF-8", file.display())))?;
-            Ok((text, "query-file"))
+            Ok((read_text_file_up_to(file, MOST_BYTES).map_err(fault)?, "query-file"))
         }
         (None, None) => Err(Problem::error(at.clone(), "it has no `query`")),
     }
