@@ -51,6 +51,12 @@ impl Principal {
         self.scopes.iter().any(|known| **known == *scope)
     }
 
+    /// A claim as text, for templates: scalars as they are, lists with commas between; an item's own commas are
+    /// percent-encoded, so that it cannot read as two.
+    pub fn claim_text(&self, name: &str) -> Option<String> {
+        written(&*self.claim(name)?, separable)
+    }
+
     /// A claim by its name, or by a path of names with dots between.
     pub fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
         if let Some(value) = within(&self.claims, name) {
@@ -144,8 +150,16 @@ impl Introduction {
     }
 }
 
-/// A claim as a header field's value: scalars as they are, lists with commas between.
+/// A claim as a header field's value.
 fn header_value(claim: &Value) -> Option<HeaderValue> {
+    HeaderValue::try_from(written(claim, sanitize)?).ok()
+}
+
+/// Writes a text, which may be an item of a list.
+type Write = fn(&str, bool, &mut String);
+
+/// A claim as text: scalars as they are, lists with commas between.
+fn written(claim: &Value, write: Write) -> Option<String> {
     let mut text = String::new();
     match claim {
         Value::Array(items) => {
@@ -153,22 +167,30 @@ fn header_value(claim: &Value) -> Option<HeaderValue> {
                 if at > 0 {
                     text.push(',');
                 }
-                scalar(item, true, &mut text)?;
+                scalar(item, true, write, &mut text)?;
             }
         }
-        other => scalar(other, false, &mut text)?,
+        other => scalar(other, false, write, &mut text)?,
     }
-    HeaderValue::try_from(text).ok()
+    Some(text)
 }
 
-fn scalar(value: &Value, in_list: bool, out: &mut String) -> Option<()> {
+fn scalar(value: &Value, in_list: bool, write: Write, out: &mut String) -> Option<()> {
     match value {
-        Value::String(text) => sanitize(text, in_list, out),
+        Value::String(text) => write(text, in_list, out),
         Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
         // Whoever needs the whole of it reads the token.
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     }
     Some(())
+}
+
+/// Text stays as it is, for a place that makes it safe; but no item of a list can read as two.
+fn separable(text: &str, in_list: bool, out: &mut String) {
+    match in_list && text.contains([',', '%']) {
+        true => out.push_str(&text.replace('%', "%25").replace(',', "%2C")),
+        false => out.push_str(text),
+    }
 }
 
 /// Printable ASCII stays as it is. Anything else, and `%`, is percent-encoded; so are commas in lists, and
@@ -203,6 +225,22 @@ mod tests {
             scopes: words(&["x"]),
             claims,
             ..Principal::default()
+        }
+    }
+
+    #[test]
+    fn no_item_of_a_list_reads_as_two_in_a_template() {
+        let claims = json!({ "city": "a, 5%", "groups": ["x", "y,z", "5%", 7], "deep": [[1]] });
+        let who = principal(claims);
+        for (name, text) in [
+            ("sub", Some("alice")),
+            ("roles", Some("admin,a%2Cb")),
+            ("city", Some("a, 5%")),
+            ("groups", Some("x,y%2Cz,5%25,7")),
+            ("deep", None),
+            ("none", None),
+        ] {
+            assert_eq!(who.claim_text(name).as_deref(), text, "{name}");
         }
     }
 

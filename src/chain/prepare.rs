@@ -9,7 +9,6 @@ use http::{
     header::{TE, VIA},
     request::Parts,
 };
-use serde_json::Value;
 
 use super::exchange::Exchange;
 use crate::{
@@ -88,16 +87,6 @@ fn append_via(headers: &mut HeaderMap, via: &HeaderValue) {
     headers.append(VIA, via.clone());
 }
 
-/// A claim as text: scalars as they are, lists with commas between.
-fn text(claim: &Value) -> Option<String> {
-    match claim {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(claim.to_string()),
-        Value::Array(items) => Some(items.iter().map(text).collect::<Option<Vec<_>>>()?.join(",")),
-        Value::Null | Value::Object(_) => None,
-    }
-}
-
 /// What templates of a route may look at.
 pub(super) struct Scope<'a> {
     pub(super) exchange: &'a Exchange,
@@ -122,7 +111,7 @@ impl Scope<'_> {
             id: &exchange.id,
             headers,
             client: exchange.client_ip,
-            claim: &|name| exchange.who.principal()?.claim(name).and_then(|claim| text(&claim)),
+            claim: &|name| exchange.who.principal()?.claim_text(name),
             route: &route.name,
             params: &|name| params.get(name),
         })
