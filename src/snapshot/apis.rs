@@ -88,7 +88,7 @@ pub(super) fn apis<'a>(
     let mut services = Services::new();
     let compile = |(name, section): (&String, &config::Api)| {
         let at = Path::root().key("api").key(name.clone());
-        let before = previous.and_then(|before| before.apis.iter().find(|api| *api.name == **name));
+        let before = before(previous, name);
         let Ok(service) = service(name, section, &at, problems) else {
             return (name.clone(), None);
         };
@@ -97,7 +97,7 @@ pub(super) fn apis<'a>(
             return (name.clone(), None);
         }
         let made = service.as_ref().map(|service| &service.document);
-        let made = Api::compile(name, section, (before.map(|api| &**api), made), &at, problems);
+        let made = Api::compile(name, section, (before, made), &at, problems);
         services.extend(service.map(|service| (name.clone(), service)));
         (name.clone(), made.map(Arc::new))
     };
@@ -111,6 +111,11 @@ pub(super) fn apis<'a>(
     written.extend(pages(config, &apis, &written, problems));
     transforms(&mut written, problems);
     (apis, written)
+}
+
+/// The API of this name as it was, for what goes on.
+pub(super) fn before<'p>(previous: Option<&'p Snapshot>, name: &str) -> Option<&'p Api> {
+    previous?.apis.iter().find(|api| *api.name == *name).map(|api| &**api)
 }
 
 /// Something is wrong, and said.
@@ -184,14 +189,14 @@ fn written<'a>(
         let door = service.and_then(|service| service.door.clone());
         let path = config.api.get(name).and_then(|section| section.soap.door.as_ref());
         if let (Some(door), Some(path)) = (door, path) {
-            let route = Cow::Owned(at_door(route, name, path));
+            let route = Cow::Owned(at_door(route, name, OneOrMany(vec![path.clone()])));
             let translation = Some(Translation::Door(door));
             all.push(Written { translation, ..Written::plain(at, route) });
             continue;
         }
         let call = |id: &str| service.and_then(|service| service.operation(id)).cloned();
         if let Some(service) = asked {
-            all.extend(graphql::at_door(route, (name, service), &at, problems));
+            all.extend(graphql::door_of(route, (name, service), &at, problems));
         }
         let stored = |id: &str| asked?.stored.as_ref()?.operation(id).cloned();
         let policies = known.iter().flat_map(|api| &api.policies);
@@ -235,11 +240,11 @@ fn check_document_says(
     }
 }
 
-/// The route to a door for clients that speak SOAP.
-fn at_door(route: &config::Route, api: &str, path: &str) -> config::Route {
+/// The route to a door of an API, for clients that speak a language of their own.
+pub(super) fn at_door(route: &config::Route, api: &str, path: OneOrMany<String>) -> config::Route {
     config::Route {
         name: Some(route.name.clone().unwrap_or_else(|| api.to_owned())),
-        path: OneOrMany(vec![path.to_owned()]),
+        path,
         methods: OneOrMany(vec!["GET".to_owned(), "POST".to_owned()]),
         ..route.clone()
     }

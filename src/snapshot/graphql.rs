@@ -3,17 +3,17 @@
 //! In: sections. Out: a guard for clients that ask the service itself, stored operations, which become routes,
 //! and a document that describes them, for those who read it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use super::{
     Snapshot,
-    apis::{Apis, Written},
+    apis::{Apis, Written, at_door, before},
     compile::Known,
     target::Target,
 };
 use crate::{
     auth::Auth,
-    config::{self, Allow, Config, Introspect, IntrospectWord, OneOrMany, Path, Problem, Problems},
+    config::{self, Allow, Config, Introspect, IntrospectWord, Path, Problem, Problems},
     contract::Api,
     graphql::{Guard, Stored, StoredSet, Types, door},
     limit::{Limiter, Place},
@@ -97,8 +97,7 @@ pub(super) fn services(
         let service = compile(name, section, &at, problems);
         let api = service.as_ref().and_then(|service| {
             let Some(stored) = &service.stored else { return Some(guarded_only(config, name)) };
-            let before = previous.and_then(|it| it.apis.iter().find(|api| *api.name == **name));
-            let given = (before.map(|api| &**api), Some(&stored.document));
+            let given = (before(previous, name), Some(&stored.document));
             // What is about clients' own operations is no business of the document.
             let mut own = section.clone();
             own.operations.retain(|_, own| own.is_stored() && own.enabled != Some(false));
@@ -214,7 +213,7 @@ fn check_others(section: &config::Api, at: &Path, problems: &mut Problems) {
 }
 
 /// The routes of an API: its door, if the route has a path, and its stored operations.
-pub(super) fn at_door<'a>(
+pub(super) fn door_of<'a>(
     route: &config::Route,
     (name, service): (&str, &Service),
     at: &Path,
@@ -227,13 +226,9 @@ pub(super) fn at_door<'a>(
         }
         return None;
     }
-    let made = config::Route {
-        name: Some(route.name.clone().unwrap_or_else(|| name.to_owned())),
-        methods: OneOrMany(vec!["GET".to_owned(), "POST".to_owned()]),
-        ..route.clone()
-    };
+    let made = Cow::Owned(at_door(route, name, route.path.clone()));
     let graphql = Some(Speaks::Guarded(service.guard.clone()));
-    Some(Written { graphql, ..Written::plain(at.clone(), std::borrow::Cow::Owned(made)) })
+    Some(Written { graphql, ..Written::plain(at.clone(), made) })
 }
 
 /// How a route's origin is asked, and what of the route does not go with it.
