@@ -15,11 +15,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
-        IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, TE,
-        TRAILER,
-    },
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TE, TRAILER},
     request::Parts,
 };
 use http_body::{Body as _, Frame};
@@ -35,7 +31,7 @@ use super::{
 };
 use crate::{
     grpc::{Broken, Form, Lines, Operation, Refused, Reply, Streamed, Unwrapped, Web, Wrapped},
-    message::{RequestBody, essence, is_plain},
+    message::{RequestBody, ask_anew, is_json, is_plain},
     reject::Reject,
     route::Params,
     snapshot::Calling,
@@ -44,22 +40,6 @@ use crate::{
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
-
-/// What is about the body or the answer as the client has it, which the origin's are not.
-const OURS: [HeaderName; 12] = [
-    ACCEPT,
-    ACCEPT_ENCODING,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    GRPC_ENCODING,
-    IF_MATCH,
-    IF_MODIFIED_SINCE,
-    IF_NONE_MATCH,
-    IF_RANGE,
-    IF_UNMODIFIED_SINCE,
-    RANGE,
-    TRAILER,
-];
 
 /// What the answer to a request is to become.
 pub(super) enum Speech {
@@ -260,24 +240,19 @@ fn undress(headers: &mut HeaderMap) {
 
 /// Whether a body is JSON, as it is.
 fn takes(headers: &HeaderMap) -> Result<(), Reject> {
-    if !is_plain(headers) {
-        return Err(Reject::BodyType);
-    }
-    let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
-    let kind = essence(kind.to_str().unwrap_or_default());
-    match kind == "application/json"
-        || (kind.starts_with("application/") && kind.ends_with("+json"))
-    {
-        true => Ok(()),
-        false => Err(Reject::BodyType),
-    }
+    let json = match headers.contains_key(CONTENT_TYPE) {
+        true => is_json(headers),
+        false => is_plain(headers),
+    };
+    if json { Ok(()) } else { Err(Reject::BodyType) }
 }
 
 /// Makes a head that of a call. Other fields pass: they are the call's metadata.
 fn call(operation: &Operation, head: &mut Parts) {
     head.method = Method::POST;
     head.uri = Uri::from(operation.path().clone());
-    for name in OURS {
+    ask_anew(&mut head.headers);
+    for name in [ACCEPT, CONTENT_LENGTH, GRPC_ENCODING, TRAILER] {
         head.headers.remove(name);
     }
     head.headers.insert(CONTENT_TYPE, GRPC);
@@ -292,8 +267,7 @@ async fn request_beside(
     query: Option<&str>,
     body: Bytes,
 ) -> Result<Result<Bytes, Box<Refused>>, Reject> {
-    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    let params: Vec<_> = params.iter().map(owned).collect();
+    let params = params.to_owned();
     let (operation, query) = (operation.clone(), query.map(String::from));
     beside(move || {
         let param =

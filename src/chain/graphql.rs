@@ -10,10 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Response, Uri,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
-        IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
-    },
+    header::{ACCEPT, ALLOW, CONTENT_TYPE},
     request::Parts,
     uri::PathAndQuery,
 };
@@ -30,7 +27,7 @@ use crate::{
     config::Enforce,
     graphql::{Answered, Asked, Checked, Form, Given, Instead, Refused, Stored, errors},
     limit::Pass,
-    message::RequestBody,
+    message::{RequestBody, ask_anew},
     reject::Reject,
     route::Params,
     snapshot::{Governed, Graphql, Guarded, Introspection, Route},
@@ -44,7 +41,7 @@ const ACCEPTED: HeaderValue =
 /// What a request asks of a service of GraphQL.
 #[derive(Default)]
 pub(super) struct Questions {
-    asked: Vec<Asked>,
+    asked: Arc<[Asked]>,
     /// What limits of operations gave.
     passes: Vec<(Arc<Governed>, Pass)>,
 }
@@ -131,11 +128,14 @@ impl Exchange {
             }
         };
         let checked = checked.map_err(|refused| self.unasked(guarded, refused))?;
-        let instead = self.note_asked(checked, route);
-        let asked = self.asked.as_ref().map_or(0, |asked| asked.asked.len());
-        for index in 0..asked {
-            let done = self.ask_one(guarded, index, route, params, head).await;
-            self.count_asked(guarded, index, done.is_ok());
+        let (asked, instead) = self.note_asked(checked, route);
+        for one in &*asked {
+            let done = self.ask_one(guarded, one, route, params, head).await;
+            let (counts, worker) = (guarded.counts(one.name.as_deref()), self.client.worker.index);
+            match done {
+                Ok(()) => counts.pass(worker, one.cost.unwrap_or(0)),
+                Err(_) => counts.refuse(worker),
+            }
             done?;
         }
         match instead {
@@ -151,20 +151,21 @@ impl Exchange {
     }
 
     /// Notes what is asked.
-    fn note_asked(&mut self, checked: Checked, route: &Route) -> Option<Instead> {
+    fn note_asked(&mut self, checked: Checked, route: &Route) -> (Arc<[Asked]>, Option<Instead>) {
         if let Some(reject) = checked.reported {
             self.reported.get_or_insert(reject);
             if !self.rehearsed {
                 route.metrics.report(self.client.worker.index, reject as usize);
             }
         }
-        self.asked = Some(Box::new(Questions { asked: checked.asked, passes: Vec::new() }));
-        checked.instead
+        let asked: Arc<[Asked]> = checked.asked.into();
+        self.asked = Some(Box::new(Questions { asked: asked.clone(), passes: Vec::new() }));
+        (asked, checked.instead)
     }
 
     /// Notes why something is not asked.
     fn unasked(&mut self, guarded: &Guarded, refused: Refused) -> Reject {
-        let asked: Vec<Asked> = refused.asked.into_iter().map(|asked| *asked).collect();
+        let asked: Arc<[Asked]> = refused.asked.into_iter().map(|asked| *asked).collect();
         let name = asked.first().and_then(|asked| asked.name.clone());
         self.asked = Some(Box::new(Questions { asked, passes: Vec::new() }));
         if !self.rehearsed {
@@ -174,27 +175,16 @@ impl Exchange {
         refused.reject
     }
 
-    fn count_asked(&self, guarded: &Guarded, index: usize, passed: bool) {
-        let Some(asked) = self.asked.as_ref().and_then(|asked| asked.asked.get(index)) else {
-            return;
-        };
-        let (counts, worker) = (guarded.counts(asked.name.as_deref()), self.client.worker.index);
-        match passed {
-            true => counts.pass(worker, asked.cost.unwrap_or(0)),
-            false => counts.refuse(worker),
-        }
-    }
-
     /// Who may ask an operation, and how often.
     async fn ask_one(
         &mut self,
         guarded: &Guarded,
-        index: usize,
+        asked: &Asked,
         route: &Route,
         params: &Params<'_, '_>,
         head: &Parts,
     ) -> Result<(), Reject> {
-        let Some(governed) = self.may_ask(guarded, index, params, head)? else { return Ok(()) };
+        let Some(governed) = self.may_ask(guarded, asked, params, head)? else { return Ok(()) };
         if governed.limit.is_empty() {
             return Ok(());
         }
@@ -217,13 +207,10 @@ impl Exchange {
     fn may_ask(
         &mut self,
         guarded: &Guarded,
-        index: usize,
+        asked: &Asked,
         params: &Params<'_, '_>,
         head: &Parts,
     ) -> Result<Option<Arc<Governed>>, Reject> {
-        let Some(asked) = self.asked.as_ref().and_then(|asked| asked.asked.get(index)) else {
-            return Ok(None);
-        };
         let governed = asked.name.as_ref().and_then(|name| guarded.operations.get(&**name));
         let governed = governed.cloned();
         if asked.introspects && !self.may_introspect(&guarded.introspection, params, head) {
@@ -273,8 +260,7 @@ impl Exchange {
         let made = match bytes.len() < LARGE {
             true => stored.request(params.iter(), query, &bytes),
             false => {
-                let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-                let params: Vec<_> = params.iter().map(owned).collect();
+                let params = params.to_owned();
                 let (stored, query) = (stored.clone(), query.map(String::from));
                 beside(move || {
                     let params = params.iter().map(|(name, value)| (&**name, &**value));
@@ -296,20 +282,12 @@ impl Exchange {
         stored: Arc<Stored>,
         response: Response<Source>,
     ) -> Result<Response<Source>, Reject> {
-        let (mut parts, source) = response.into_parts();
+        let (parts, source) = response.into_parts();
         let bytes = self.gather_translated(source, stored.max_body).await?;
         let status = parts.status;
         let made = aside(bytes, move |bytes| stored.answer(status, bytes)).await?;
-        let Answered { status, kind, body } = made.map_err(|what| self.puzzled(&what))?;
-        self.hold(body.len() as u64)?;
-        parts.status = status;
-        for name in [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, ETAG] {
-            parts.headers.remove(name);
-        }
-        if !body.is_empty() {
-            parts.headers.insert(CONTENT_TYPE, kind);
-        }
-        Ok(Response::from_parts(parts, Source::from(body)))
+        let made = made.map(|Answered { status, kind, body }| (status, kind, body));
+        self.answer_made(parts, made)
     }
 
     /// What becomes of a request whose body is not there, for people.
@@ -339,11 +317,11 @@ impl Exchange {
         let given = Given { method: &head.method, query: head.uri.query(), body };
         let checked = guard.check(given).map_err(|refused| self.unasked(guarded, refused))?;
         let reported = checked.reported;
-        self.note_asked(checked, route);
+        let (asked, _) = self.note_asked(checked, route);
         let mut said = String::new();
-        for index in 0..self.asked.as_ref().map_or(0, |asked| asked.asked.len()) {
-            said.push_str(&self.explain_asked(index));
-            if let Some(governed) = self.may_ask(guarded, index, params, head)?
+        for one in &*asked {
+            said.push_str(&explained(one));
+            if let Some(governed) = self.may_ask(guarded, one, params, head)?
                 && !governed.limit.is_empty()
             {
                 let limits = self.explain_limit_by(&governed.limit, route, head, params);
@@ -354,15 +332,6 @@ impl Exchange {
             said.push_str(&format!("on trial, else {} {}; ", reject.code(), reject.reason()));
         }
         Ok(said)
-    }
-
-    fn explain_asked(&self, index: usize) -> String {
-        let Some(asked) = self.asked.as_ref().and_then(|asked| asked.asked.get(index)) else {
-            return String::new();
-        };
-        let name = asked.name.as_deref().map_or_else(String::new, |name| format!(" `{name}`"));
-        let cost = asked.cost.map_or_else(String::new, |cost| format!(", costs {cost}"));
-        format!("it asks the {}{name}, {} deep{cost}; ", asked.kind.name(), asked.depth)
     }
 
     /// Says to a client of GraphQL why there is no answer.
@@ -385,22 +354,18 @@ impl Guarded {
     }
 }
 
+/// An operation, for people.
+fn explained(asked: &Asked) -> String {
+    let name = asked.name.as_deref().map_or_else(String::new, |name| format!(" `{name}`"));
+    let cost = asked.cost.map_or_else(String::new, |cost| format!(", costs {cost}"));
+    format!("it asks the {}{name}, {} deep{cost}; ", asked.kind.name(), asked.depth)
+}
+
 /// Makes a head that of a request of GraphQL.
 fn address(stored: &Stored, head: &mut Parts) {
     head.method = Method::POST;
     head.uri = stored.target();
-    for name in [
-        ACCEPT_ENCODING,
-        CONTENT_ENCODING,
-        IF_MATCH,
-        IF_MODIFIED_SINCE,
-        IF_NONE_MATCH,
-        IF_RANGE,
-        IF_UNMODIFIED_SINCE,
-        RANGE,
-    ] {
-        head.headers.remove(name);
-    }
+    ask_anew(&mut head.headers);
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     head.headers.insert(ACCEPT, ACCEPTED);
 }

@@ -7,15 +7,13 @@ use std::sync::Arc;
 
 use http::{
     HeaderValue, Method, Response,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RANGE,
-    },
+    header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG},
     request::Parts,
 };
 
 use super::{beside::aside, exchange::Exchange, source::Source};
 use crate::{
-    message::{RequestBody, client_scheme},
+    message::{RequestBody, ask_anew, client_scheme},
     reject::Reject,
     translate::{
         Spoken,
@@ -49,9 +47,9 @@ impl Exchange {
         head.method = method;
         head.uri = target;
         let headers = &mut head.headers;
-        for name in [ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RANGE] {
-            headers.remove(name);
-        }
+        ask_anew(headers);
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(CONTENT_TYPE);
         headers.remove("soapaction");
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         *body = RequestBody::Empty;

@@ -15,9 +15,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, Method, Response, StatusCode,
-    header::{
-        ACCEPT_ENCODING, AUTHORIZATION, COOKIE, IF_RANGE, PROXY_AUTHORIZATION, RANGE, SET_COOKIE,
-    },
+    header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE},
     request::Parts,
 };
 use http_body::{Body as _, Frame};
@@ -35,7 +33,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    message::{RequestBody, Violation, form_text, is_json, pairs, remade},
+    message::{RequestBody, Violation, ask_whole, form_text, is_json, pairs, remade},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -85,9 +83,7 @@ impl Exchange {
             // Those of the answer come with it.
             let wanted = by.of_answer().filter(|variable| *variable != Variable::Headers);
             self.filtered = Some(Box::new(self.known(wanted, scope, head)));
-            for name in [ACCEPT_ENCODING, RANGE, IF_RANGE] {
-                head.headers.remove(name);
-            }
+            ask_whole(&mut head.headers);
         }
     }
 
@@ -162,7 +158,10 @@ impl Exchange {
         if !json {
             let response = Response::from_parts(parts, source);
             let what = "it is no JSON, or in a coding";
-            return if by.passes_other { Ok(response) } else { Err(self.unfit(what)) };
+            return match by.passes_other {
+                true => Ok(response),
+                false => Err(self.puzzled(Reject::TransformAnswer, what)),
+            };
         }
         let bytes = match self.gather_answer(source, by.max_body).await {
             Gathered::Broken(reject) => return Err(reject),
@@ -183,20 +182,12 @@ impl Exchange {
 
     /// Why a filter makes nothing of an answer.
     fn failed(&self, failed: Failed) -> Reject {
+        let reject = failed.of_answer();
         match failed {
-            Failed::Syntax(error) => self.unfit(&error.to_string()),
-            Failed::Said(what) => self.unfit(&what),
-            Failed::TooLarge => Reject::TransformTooLarge,
-            Failed::TooMuch => Reject::TransformAnswerSteps,
+            Failed::Syntax(error) => self.puzzled(reject, &error.to_string()),
+            Failed::Said(what) => self.puzzled(reject, &what),
+            Failed::TooLarge | Failed::TooMuch => reject,
         }
-    }
-
-    /// Notes what is wrong with an answer; nobody outside is told.
-    fn unfit(&self, what: &str) -> Reject {
-        let route = self.route().map(|route| &*route.name);
-        let endpoint = self.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name);
-        tracing::debug!(route, endpoint, what, "an answer cannot be changed");
-        Reject::TransformAnswer
     }
 
     /// What filters may know of a request: nothing that proves who makes it.
@@ -347,11 +338,7 @@ impl Filtered {
             };
             if let Err(failed) = made {
                 self.over = true;
-                self.broken = Some(match failed {
-                    Failed::TooMuch => Reject::TransformAnswerSteps,
-                    Failed::TooLarge => Reject::TransformTooLarge,
-                    Failed::Syntax(_) | Failed::Said(_) => Reject::TransformAnswer,
-                });
+                self.broken = Some(failed.of_answer());
             }
             if !out.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(out.into()))));

@@ -7,16 +7,15 @@ use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{
-    Method, Response, StatusCode,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RANGE,
-    },
+    HeaderValue, Method, Response, StatusCode,
+    header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG},
     request::Parts,
+    response,
 };
 
 use super::{beside::aside, exchange::Exchange, gather::Gathered, plan::announced, source::Source};
 use crate::{
-    message::{Kept, RequestBody, Violations, remade},
+    message::{Kept, RequestBody, Violations, ask_anew, remade},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -99,7 +98,7 @@ impl Exchange {
     ) -> Result<(), Reject> {
         let bytes = self.gather_request(body, operation.max_body).await?;
         let asked = Asked {
-            path: params.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            path: params.to_owned(),
             query: self.target.query().map(String::from),
             body: bytes.clone(),
         };
@@ -218,7 +217,8 @@ impl Exchange {
         }
         let by = formats.clone();
         let made = aside(bytes, move |bytes| by.answer(bytes)).await?;
-        let made = made.map_err(|violation| self.puzzled(&violation.to_string()))?;
+        let made =
+            made.map_err(|wrong| self.puzzled(Reject::TranslateAnswer, &wrong.to_string()))?;
         self.hold(made.len() as u64)?;
         formats.tell(&mut parts.headers);
         Ok(Response::from_parts(parts, Source::from(made)))
@@ -229,13 +229,25 @@ impl Exchange {
         operation: Arc<Operation>,
         response: Response<Source>,
     ) -> Result<Response<Source>, Reject> {
-        let (mut parts, source) = response.into_parts();
+        let (parts, source) = response.into_parts();
         let bytes = self.gather_translated(source, operation.max_body).await?;
         let (status, headers) = (parts.status, parts.headers.clone());
         let made = aside(bytes, move |bytes| operation.answer(status, &headers, bytes)).await?;
-        let Answered { status, kind, body } = made.map_err(|what| self.puzzled(&what))?;
+        let made =
+            made.map(|Answered { status: own, kind, body }| (own.unwrap_or(status), kind, body));
+        self.answer_made(parts, made)
+    }
+
+    /// An answer of status, type and body that were made of what the origin says, or why there is none.
+    pub(super) fn answer_made(
+        &mut self,
+        mut parts: response::Parts,
+        made: Result<(StatusCode, HeaderValue, Bytes), String>,
+    ) -> Result<Response<Source>, Reject> {
+        let made = made.map_err(|what| self.puzzled(Reject::TranslateAnswer, &what));
+        let (status, kind, body) = made?;
         self.hold(body.len() as u64)?;
-        parts.status = status.unwrap_or(parts.status);
+        parts.status = status;
         for name in [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, ETAG] {
             parts.headers.remove(name);
         }
@@ -258,10 +270,12 @@ impl Exchange {
     }
 
     /// Notes what is wrong with an answer; nobody outside is told.
-    pub(super) fn puzzled(&self, what: &str) -> Reject {
+    pub(super) fn puzzled(&self, reject: Reject, what: &str) -> Reject {
+        let route = self.route().map(|route| &*route.name);
         let endpoint = self.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name);
-        tracing::debug!(endpoint, what, "an answer cannot be translated");
-        Reject::TranslateAnswer
+        let reason = reject.reason();
+        tracing::debug!(route, endpoint, reason, what, "an answer is not what it has to be");
+        reject
     }
 }
 
@@ -269,12 +283,10 @@ impl Exchange {
 fn address(operation: &Operation, head: &mut Parts) {
     head.method = Method::POST;
     head.uri = operation.target();
-    let headers = &mut head.headers;
-    for name in [ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, RANGE] {
-        headers.remove(name);
-    }
+    ask_anew(&mut head.headers);
+    head.headers.remove(ACCEPT);
     for (name, value) in operation.fields() {
-        headers.insert(name, value);
+        head.headers.insert(name, value);
     }
 }
 

@@ -7,7 +7,10 @@
 use http::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::{message::Violations, reject::Reject};
+use crate::{
+    message::{Violations, takes},
+    reject::Reject,
+};
 
 /// The type of an answer to a client of GraphQL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,15 +24,9 @@ pub enum Form {
 impl Form {
     /// The one that a client takes; none for one that asks for a problem (RFC 9457).
     pub fn pick(accept: Option<&HeaderValue>) -> Option<Self> {
-        let accept = accept.and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        let names = || {
-            let ranges = accept.split(',');
-            ranges.map(|range| range.split(';').next().unwrap_or_default().trim())
-        };
-        let takes = |kind: &str| names().any(|name| name.eq_ignore_ascii_case(kind));
-        match takes("application/graphql-response+json") {
+        match takes(accept, "application/graphql-response+json") {
             true => Some(Self::Response),
-            false if takes("application/problem+json") => None,
+            false if takes(accept, "application/problem+json") => None,
             false => Some(Self::Json),
         }
     }

@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 
 use super::{Refused, persisted::sha256};
 use crate::{
-    message::{Part, Violation, Violations, essence, form_text, is_plain, pairs, parse_json},
+    message::{
+        Part, Violation, Violations, charsets, essence, form_text, is_plain, pairs, parse_json,
+    },
     reject::Reject,
 };
 
@@ -176,12 +178,8 @@ fn hash(extensions: &Map<String, Value>) -> Result<Option<String>, &'static str>
 pub(super) fn takes(headers: &HeaderMap) -> Result<(), Refused> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     // In another charset the same bytes say something else (UTF-7).
-    let charset = |parameter: &str| {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = value.trim().trim_matches('"');
-        !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
-    };
-    let json = essence(kind) == "application/json" && kind.split(';').skip(1).all(charset);
+    let is_utf8 = charsets(kind).all(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    let json = essence(kind) == "application/json" && is_utf8;
     match json && is_plain(headers) && headers.get_all(CONTENT_TYPE).iter().count() == 1 {
         true => Ok(()),
         false => Err(Refused::by(Reject::BodyType)),

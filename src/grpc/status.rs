@@ -9,9 +9,10 @@ use std::fmt;
 use http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode;
 use prost_reflect::{DescriptorPool, DynamicMessage, Value};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::read;
+use crate::message::problem;
 
 /// Details that are told.
 const MOST_DETAILS: usize = 64;
@@ -88,11 +89,7 @@ impl Status {
 
     /// The failure as a problem.
     pub(super) fn problem(&self) -> Json {
-        let status = self.http();
-        let mut problem = Map::new();
-        problem.insert("type".into(), "about:blank".into());
-        problem.insert("title".into(), status.canonical_reason().unwrap_or("Error").into());
-        problem.insert("status".into(), status.as_u16().into());
+        let mut problem = problem(self.http());
         if !self.message.is_empty() {
             problem.insert("detail".into(), self.message.clone().into());
         }

@@ -32,11 +32,11 @@ pub fn closeness(range: &str, name: &str) -> Option<u8> {
     }
 }
 
-/// Whether a client takes a coding, by the lines of its `Accept-Encoding` (RFC 9110 section 12.5.3).
-pub fn takes_coding<'h>(lines: impl IntoIterator<Item = &'h HeaderValue>, coding: &str) -> bool {
+/// Whether a client takes something by its name, or whatever there is (`*`; RFC 9110 section 12.5.3).
+pub fn takes<'h>(lines: impl IntoIterator<Item = &'h HeaderValue>, name: &str) -> bool {
     let close = |range: &str| match range {
         "*" => Some(1),
-        range => (range == coding).then_some(2),
+        range => (range == name).then_some(2),
     };
     liking(lines, close).is_some_and(|(weight, _)| weight > 0)
 }
@@ -114,7 +114,7 @@ mod tests {
             (&["gzipped"], false),
             (&["identity"], false),
         ] {
-            assert_eq!(takes_coding(&said(lines), "gzip"), expected, "{lines:?}");
+            assert_eq!(takes(&said(lines), "gzip"), expected, "{lines:?}");
         }
     }
 }

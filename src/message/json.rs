@@ -126,6 +126,21 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
+/// Lists and objects of such values, for tests.
+#[cfg(test)]
+pub(crate) fn nested(
+    leaf: impl proptest::strategy::Strategy<Value = Value> + 'static,
+) -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(".{0,4}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -163,13 +178,7 @@ mod tests {
             (-1e9..1e9).prop_map(Value::from),
             ".*".prop_map(Value::from),
         ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::hash_map(".{0,4}", inner, 0..4)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
+        nested(leaf)
     }
 
     proptest! {

@@ -2,7 +2,11 @@
 
 use http::{
     HeaderMap, HeaderValue,
-    header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG},
+    header::{
+        ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+        CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+        IF_UNMODIFIED_SINCE, RANGE,
+    },
 };
 
 /// Whether a body is as it is, in no coding (RFC 9110 section 8.4).
@@ -16,21 +20,45 @@ pub fn essence(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// The charsets that a `Content-Type` names; it should be one.
+pub fn charsets(content_type: &str) -> impl Iterator<Item = &str> {
+    content_type.split(';').skip(1).filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// Whether text in this charset is UTF-8.
+pub fn is_utf8(charset: &str) -> bool {
+    ["utf-8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+}
+
 /// Whether a body is JSON as it is: by its one type, in UTF-8 and in no coding.
 pub fn is_json(headers: &HeaderMap) -> bool {
     let mut said = headers.get_all(CONTENT_TYPE).iter();
     let (Some(kind), None) = (said.next(), said.next()) else { return false };
     let Ok(kind) = kind.to_str() else { return false };
     let name = essence(kind);
-    let utf8 = |parameter: &str| {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = value.trim().trim_matches('"');
-        !name.trim().eq_ignore_ascii_case("charset")
-            || ["utf-8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known))
-    };
     (name == "application/json" || name.starts_with("application/") && name.ends_with("+json"))
-        && kind.split(';').skip(1).all(utf8)
+        && charsets(kind).all(is_utf8)
         && is_plain(headers)
+}
+
+/// Makes a request's header ask for an answer as it is, and whole.
+pub fn ask_whole(headers: &mut HeaderMap) {
+    for name in [ACCEPT_ENCODING, RANGE, IF_RANGE] {
+        headers.remove(name);
+    }
+}
+
+/// Takes off a request's header what the client says of a body and asks of an answer that are to be others: codings,
+/// ranges, conditions.
+pub fn ask_anew(headers: &mut HeaderMap) {
+    ask_whole(headers);
+    for name in [CONTENT_ENCODING, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE]
+    {
+        headers.remove(name);
+    }
 }
 
 /// Takes off a header what it says of a body that has become another.

@@ -18,6 +18,7 @@ mod html;
 mod json;
 mod media;
 mod networks;
+mod problem;
 mod proxy_header;
 mod query;
 mod replay;
@@ -26,8 +27,10 @@ mod tap;
 mod upload;
 mod violation;
 
+#[cfg(test)]
+pub(crate) use self::json::nested;
 pub use self::{
-    accept::{GLADLY, closeness, liking, takes_coding, weight},
+    accept::{GLADLY, closeness, liking, takes, weight},
     authority::{is_authority, text, without_port},
     body::{BodyError, BodyLimits, RequestBody},
     certificate::{CertificateFacts, ClientCertificate},
@@ -43,8 +46,9 @@ pub use self::{
     hex::hex,
     html::escaped,
     json::{DEPTH, JsonError, parse_json},
-    media::{essence, is_json, is_plain, remade},
+    media::{ask_anew, ask_whole, charsets, essence, is_json, is_plain, is_utf8, remade},
     networks::{Networks, NotANetwork, parse_network},
+    problem::problem,
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
     query::{form_text, pairs},
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},

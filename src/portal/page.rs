@@ -17,7 +17,7 @@ use http::{
     },
 };
 
-use crate::message::{escaped, hex, takes_coding};
+use crate::message::{escaped, hex, takes};
 
 /// What a page of the portal may do: nothing but with this gateway. Its own program writes styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -51,7 +51,7 @@ impl Page {
     /// The answer to a request with these header fields.
     pub fn answer(&self, asked: &HeaderMap) -> Response<Bytes> {
         let known = asked.get_all(IF_NONE_MATCH).iter().any(|value| is_among(&self.tag, value));
-        let small = takes_coding(asked.get_all(ACCEPT_ENCODING), "gzip");
+        let small = takes(asked.get_all(ACCEPT_ENCODING), "gzip");
         let compressed = self.compressed.as_ref().filter(|_| small);
         let mut response = Response::new(Bytes::new());
         let headers = response.headers_mut();

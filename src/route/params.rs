@@ -51,6 +51,11 @@ impl<'t, 'q> Params<'t, 'q> {
         self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
+    /// The same on their own, for work that outlives the request's head.
+    pub fn to_owned(&self) -> Vec<(String, String)> {
+        self.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
     /// Names and values, from left to right.
     pub fn iter(&self) -> impl Iterator<Item = (&'t str, &str)> {
         self.names.iter().zip(&self.spans.places).filter_map(|(name, (start, end))| {

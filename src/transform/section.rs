@@ -12,6 +12,7 @@ use super::{
 use crate::{
     config::{self, Other, Path, Problem, Problems, read_text_file_up_to},
     message::{DEPTH, JsonError, parse_json},
+    reject::Reject,
 };
 
 /// Steps that a worker does itself: about a millisecond.
@@ -46,6 +47,17 @@ pub enum Failed {
     TooLarge,
     /// The filter fails, and says why; that is for the log.
     Said(String),
+}
+
+impl Failed {
+    /// How a request ends for it whose answer was to be changed.
+    pub const fn of_answer(&self) -> Reject {
+        match self {
+            Self::Syntax(_) | Self::Said(_) => Reject::TransformAnswer,
+            Self::TooMuch => Reject::TransformAnswerSteps,
+            Self::TooLarge => Reject::TransformTooLarge,
+        }
+    }
 }
 
 /// What becomes of an answer.

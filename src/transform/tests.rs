@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Effort, Failed, Known, Lines, Made, Pieces, Transform, Variable};
-use crate::config::{self, Filter, Path, Problems};
+use crate::{
+    config::{self, Filter, Path, Problems},
+    message::nested,
+};
 
 fn section(request: &str) -> config::Transform {
     config::Transform { request: Some(Filter::Text(request.into())), ..Default::default() }
@@ -512,13 +515,7 @@ fn document() -> impl Strategy<Value = Value> {
         (-1e9..1e9).prop_map(Value::from),
         ".{0,8}".prop_map(Value::from),
     ];
-    leaf.prop_recursive(4, 32, 4, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(".{0,4}", inner, 0..4)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
-    })
+    nested(leaf)
 }
 
 proptest! {

@@ -6,13 +6,13 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, IF_RANGE, RANGE, VARY},
+    header::{ACCEPT, CONTENT_TYPE, VARY},
 };
 
 use super::media::{Kind, kind, preferred};
 use crate::{
     config::{Format, Path, Problems, TranslateRules},
-    message::{DEPTH, Violation, Violations, parse_json, remade},
+    message::{DEPTH, Violation, Violations, ask_whole, parse_json, remade},
     reject::Reject,
     xml::Mapping,
 };
@@ -77,10 +77,7 @@ impl Formats {
     pub fn ask(&self, spoken: Spoken, headers: &mut HeaderMap) {
         if spoken.answer {
             headers.insert(ACCEPT, HeaderValue::from_static(accepts(self.origin)));
-            // It is to come as it is, and whole.
-            for name in [ACCEPT_ENCODING, RANGE, IF_RANGE] {
-                headers.remove(name);
-            }
+            ask_whole(headers);
         }
         if spoken.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media(self.origin)));

@@ -7,7 +7,7 @@ use http::{
 
 use crate::{
     config::Format,
-    message::{closeness, is_plain, liking},
+    message::{charsets, closeness, essence, is_plain, is_utf8, liking},
 };
 
 /// What a body is.
@@ -28,25 +28,14 @@ pub(super) fn kind(headers: &HeaderMap) -> Kind {
     let (Ok(value), None, true) = (value.to_str(), said.next(), is_plain(headers)) else {
         return Kind::Other;
     };
-    let mut parts = value.split(';');
-    let name = parts.next().unwrap_or_default().trim();
-    match format(name) {
-        Some(format) if parts.all(is_readable) => Kind::Of(format),
+    match format(&essence(value)) {
+        Some(format) if charsets(value).all(is_utf8) => Kind::Of(format),
         _ => Kind::Other,
     }
 }
 
-/// Whether a parameter of a type leaves it in UTF-8.
-fn is_readable(parameter: &str) -> bool {
-    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-    let value = value.trim().trim_matches('"');
-    !name.trim().eq_ignore_ascii_case("charset")
-        || ["utf-8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known))
-}
-
 fn format(name: &str) -> Option<Format> {
-    let name = name.to_ascii_lowercase();
-    match &*name {
+    match name {
         "application/json" => Some(Format::Json),
         "application/xml" | "text/xml" => Some(Format::Xml),
         name if name.ends_with("+json") => Some(Format::Json),

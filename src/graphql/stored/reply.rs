@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::Stored;
+use crate::message;
 
 /// What a client is answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -100,10 +101,7 @@ fn passes(status: StatusCode) -> bool {
 }
 
 fn problem(status: StatusCode, errors: &Value, code: &str) -> Answered {
-    let mut problem = Map::new();
-    problem.insert("type".into(), "about:blank".into());
-    problem.insert("title".into(), status.canonical_reason().unwrap_or("Error").into());
-    problem.insert("status".into(), status.as_u16().into());
+    let mut problem = message::problem(status);
     let text = |error: &Value, key: &str| error.get(key).and_then(Value::as_str).map(String::from);
     let errors = errors.as_array().map(Vec::as_slice).unwrap_or_default();
     if let Some(message) = errors.first().and_then(|first| text(first, "message")) {

@@ -23,7 +23,7 @@ use super::{
     wsdl::Version,
 };
 use crate::{
-    message::{DEPTH, essence, parse_json},
+    message::{DEPTH, is_json, parse_json},
     xml::{Bounds, Element, Event, NotXml, Reader, Tree, Writer, XSI_NAMESPACE, is_text},
 };
 
@@ -275,12 +275,6 @@ fn texts(
         Ok(serde_json::from_str::<String>(&json).unwrap_or(json))
     };
     children.filter(nil).map(text).collect()
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let name = essence(kind);
-    name == "application/json" || name.ends_with("+json")
 }
 
 const fn kind(version: Version) -> HeaderValue {

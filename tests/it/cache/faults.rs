@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{ask, kept, landed, sent, shelved};
-use crate::support::{Client, Origin, Setup, until};
+use crate::support::{Client, Janua, Origin, Setup, until};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n";
 
@@ -142,33 +142,42 @@ fn resident() -> usize {
     kib << 10
 }
 
-#[tokio::test]
-async fn slow_readers_hold_what_is_kept_and_no_more() {
-    const LENGTH: usize = 8 << 20;
+/// Bytes of an answer that is read slowly.
+const LARGE: usize = 8 << 20;
+
+/// An origin, a gateway that keeps its answer, and readers of it who have read the head of theirs; fails the test if
+/// what they hold grows with them.
+async fn slowly_read(fields: &str, status: u16) -> (Origin, Janua, Vec<Client>) {
     const READERS: usize = 30;
-    let head = format!("{HEAD}Content-Length: {LENGTH}\r\n\r\n");
-    let (origin, _) = Origin::floods(head, b'x', LENGTH).await;
+    let head = format!("{HEAD}Content-Length: {LARGE}\r\n\r\n");
+    let (origin, _) = Origin::floods(head, b'x', LARGE).await;
     let janua = kept(&origin.url, "").start().await;
-    assert_eq!(ask(&janua, "GET /", "").await.body.len(), LENGTH);
+    assert_eq!(ask(&janua, "GET /", "").await.body.len(), LARGE);
     landed(&janua).await;
     let before = resident();
     let mut readers: Vec<Client> = Vec::new();
     for _ in 0..READERS {
-        let mut reader = sent(&janua, "/", "").await;
-        reader.head().await;
+        let mut reader = sent(&janua, "/", fields).await;
+        assert_eq!(reader.head().await.status(), status);
         readers.push(reader);
     }
     let grown = resident().saturating_sub(before);
-    assert!(grown < READERS * LENGTH / 3, "{grown} bytes for {READERS} readers");
+    assert!(grown < READERS * LARGE / 3, "{grown} bytes for {READERS} readers");
+    (origin, janua, readers)
+}
+
+#[tokio::test]
+async fn slow_readers_hold_what_is_kept_and_no_more() {
+    let (origin, janua, mut readers) = slowly_read("", 200).await;
     assert_eq!(shelved(&janua).filling, 0);
     let held = shelved(&janua).bytes;
-    assert!((LENGTH..LENGTH + (1 << 20)).contains(&usize::try_from(held).unwrap()), "{held}");
+    assert!((LARGE..LARGE + (1 << 20)).contains(&usize::try_from(held).unwrap()), "{held}");
     // What is purged is whole for those who read it.
     super::purge::purge(&janua, "all=true");
     until("it is gone", || shelved(&janua).bytes < 1 << 20).await;
     let mut reader = readers.pop().unwrap();
     drop(readers);
-    let rest = reader.exactly(LENGTH).await;
+    let rest = reader.exactly(LARGE).await;
     assert!(rest.iter().all(|byte| *byte == b'x'));
     assert_eq!(origin.requests().len(), 1);
 }
@@ -176,32 +185,14 @@ async fn slow_readers_hold_what_is_kept_and_no_more() {
 /// Several parts are put together of what is kept, not copied for each reader.
 #[tokio::test]
 async fn slow_readers_of_several_parts_hold_what_is_kept_and_no_more() {
-    const LENGTH: usize = 8 << 20;
-    const READERS: usize = 30;
-    let head = format!("{HEAD}Content-Length: {LENGTH}\r\n\r\n");
-    let (origin, _) = Origin::floods(head, b'x', LENGTH).await;
-    let janua = kept(&origin.url, "").start().await;
-    assert_eq!(ask(&janua, "GET /", "").await.body.len(), LENGTH);
-    landed(&janua).await;
-    let before = resident();
-    let mut readers: Vec<Client> = Vec::new();
-    for _ in 0..READERS {
-        let mut reader = sent(&janua, "/", "Range: bytes=0-0,2-\r\n").await;
-        assert_eq!(reader.head().await.status(), 206);
-        readers.push(reader);
-    }
-    let grown = resident().saturating_sub(before);
-    assert!(grown < READERS * LENGTH / 3, "{grown} bytes for {READERS} readers");
+    let (_origin, _janua, mut readers) = slowly_read("Range: bytes=0-0,2-\r\n", 206).await;
     let mut reader = readers.pop().unwrap();
     drop(readers);
     let parts = String::from_utf8(reader.expect("--\r\n").await).unwrap();
-    let rest = "x".repeat(LENGTH - 2);
-    assert!(
-        parts.contains(&format!(
-            "content-range: bytes 2-{}/{LENGTH}\r\n\r\n{rest}\r\n--",
-            LENGTH - 1
-        ))
-    );
+    let rest = "x".repeat(LARGE - 2);
+    let last = LARGE - 1;
+    let part = format!("content-range: bytes 2-{last}/{LARGE}\r\n\r\n{rest}\r\n--");
+    assert!(parts.contains(&part));
 }
 
 /// An origin that is gone, or says nothing.

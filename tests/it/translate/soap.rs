@@ -165,6 +165,23 @@ async fn an_operation_is_found_where_the_operator_puts_it() {
 }
 
 #[tokio::test]
+async fn what_a_client_asks_of_its_answer_is_not_asked_of_the_envelope() {
+    let origin = Origin::answering(balance()).await;
+    let operations =
+        "operations = { GetBalance = { method = \"GET\", path = \"/accounts/{account}\" } }";
+    let janua = gateway(&origin, operations).await;
+    let fields = "If-None-Match: \"1\"\r\nIf-Match: \"1\"\r\nRange: bytes=0-1\r\nIf-Range: \"1\"\r\n\
+                  If-Modified-Since: Sun, 29 Nov 2026 12:00:00 GMT\r\nAccept-Encoding: gzip\r\n";
+    let got = janua.client().await.request("GET /accounts/CH000001", fields).await;
+    assert_eq!(got.status(), 200, "{}", got.text());
+    let asked = origin.last();
+    for line in fields.lines() {
+        let (name, _) = line.split_once(':').unwrap();
+        assert_eq!(asked.field(&name.to_ascii_lowercase()), None, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_no_envelope_is_not_given_on() {
     for answered in [
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<h1>".to_owned(),
