@@ -86,7 +86,7 @@ pub(super) fn apis<'a>(
     problems: &mut Problems,
 ) -> (Apis, Vec<Written<'a>>) {
     let mut services = Services::new();
-    let compile = |(name, section): (&String, &config::Api)| {
+    let mut compile = |(name, section): (&String, &config::Api), problems: &mut Problems| {
         let at = Path::root().key("api").key(name.clone());
         let before = before(previous, name);
         let Ok(service) = service(name, section, &at, problems) else {
@@ -101,9 +101,13 @@ pub(super) fn apis<'a>(
         services.extend(service.map(|service| (name.clone(), service)));
         (name.clone(), made.map(Arc::new))
     };
-    let ours = |section: &config::Api| !section.is_grpc() && !section.is_graphql();
-    let sections = config.api.iter().filter(|(_, section)| ours(section));
-    let mut apis: Apis = sections.map(compile).collect();
+    let twice = two_contracts(config, problems);
+    let ours = |name: &str, section: &config::Api| {
+        !section.is_grpc() && !section.is_graphql() && !twice.contains_key(name)
+    };
+    let sections = config.api.iter().filter(|(name, section)| ours(name, section));
+    let mut apis: Apis = sections.map(|it| compile(it, problems)).collect();
+    apis.extend(twice);
     let calls = calls::calls(config, &mut apis, problems);
     let asked = graphql::services(config, previous, &mut apis, problems);
     let mut written = written(config, (&apis, &services, &calls, &asked), problems);
@@ -116,6 +120,29 @@ pub(super) fn apis<'a>(
 /// The API of this name as it was, for what goes on.
 pub(super) fn before<'p>(previous: Option<&'p Snapshot>, name: &str) -> Option<&'p Api> {
     previous?.apis.iter().find(|api| *api.name == *name).map(|api| &**api)
+}
+
+/// Those APIs that more than one thing says the contract of, as none.
+fn two_contracts(config: &Config, problems: &mut Problems) -> Apis {
+    let mut twice = Apis::new();
+    for (name, section) in &config.api {
+        let all = [
+            ("graphql", section.is_graphql()),
+            ("proto", !section.proto.is_empty()),
+            ("descriptors", section.descriptors.is_some()),
+            ("openapi", section.openapi.is_some()),
+            ("wsdl", section.wsdl.is_some()),
+        ];
+        let mut there = all.into_iter().filter(|(_, there)| *there).map(|(key, _)| key);
+        let Some(first) = there.next() else { continue };
+        for key in there {
+            let what = format!("`{name}` has two contracts: `{first}` or `{key}`, not both");
+            let at = Path::root().key("api").key(name.clone()).key(key);
+            problems.push(Problem::error(at, what).help(format!("`{first}` or `{key}`")));
+            twice.insert(name.clone(), None);
+        }
+    }
+    twice
 }
 
 /// Something is wrong, and said.
@@ -137,11 +164,6 @@ fn service(
             problems.push(Problem::error(at, what).help(help));
         }
         return Ok(None);
-    }
-    if section.openapi.is_some() {
-        let what = format!("`{name}` has two contracts");
-        problems.push(Problem::error(at.key("wsdl"), what).help("`openapi` or `wsdl`"));
-        return Err(Said);
     }
     Service::compile(section, at, problems).map(Some).ok_or(Said)
 }

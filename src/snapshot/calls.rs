@@ -30,9 +30,10 @@ pub(super) type Calls = BTreeMap<String, Services>;
 /// Compiles those APIs that are services of gRPC, and puts them among the others.
 pub(super) fn calls(config: &Config, apis: &mut Apis, problems: &mut Problems) -> Calls {
     let mut all = Calls::new();
-    for (name, section) in
-        config.api.iter().filter(|(_, section)| section.is_grpc() && !section.is_graphql())
-    {
+    for (name, section) in config.api.iter().filter(|(_, section)| section.is_grpc()) {
+        if apis.contains_key(name) {
+            continue;
+        }
         let at = Path::root().key("api").key(name.clone());
         let services = compile(section, &at, problems);
         let api = services.as_ref().map(|services| {
@@ -56,12 +57,6 @@ fn compile(section: &config::Api, at: &Path, problems: &mut Problems) -> Option<
         problems.push(Problem::error(at.key(key), what.to_owned()));
     };
     let before = config::Api::default();
-    if section.openapi.is_some() {
-        fault("openapi", "an API is a document's or a service's, not both");
-    }
-    if !section.proto.is_empty() && section.descriptors.is_some() {
-        fault("descriptors", "the types come from `proto` or from `descriptors`, not both");
-    }
     for (key, same) in [
         ("enforce", section.enforce == before.enforce),
         ("answers", section.answers == before.answers),

@@ -89,6 +89,9 @@ pub(super) fn services(
 ) -> Services {
     let mut all = Services::new();
     for (name, section) in &config.api {
+        if section.is_graphql() && apis.contains_key(name) {
+            continue;
+        }
         let at = Path::root().key("api").key(name.clone());
         if !section.is_graphql() {
             check_others(section, &at, problems);
@@ -131,16 +134,6 @@ fn compile(
     problems: &mut Problems,
 ) -> Option<Service> {
     let before = problems.iter().count();
-    for (key, there) in [
-        ("openapi", section.openapi.is_some()),
-        ("wsdl", section.wsdl.is_some()),
-        ("proto", section.is_grpc()),
-    ] {
-        if there {
-            let problem = Problem::error(at.key(key), format!("`{name}` has two contracts"));
-            problems.push(problem.help(format!("`graphql` or `{key}`")));
-        }
-    }
     check_operations(section, at, problems);
     let types = match &section.graphql {
         Some(config::Graphql::Schema(file)) => {

@@ -14,6 +14,7 @@ async fn what_is_wrong_is_said_with_its_place() {
         format!("[api.a]\nproto = {}\n[[route]]\napi = \"a\"\nto = \"{url}\"\n", proto());
     for (setup, path, message, help) in [
         (own("openapi = \"x.yaml\""), "api.greeter.openapi", "not both", ""),
+        (own("wsdl = \"x.wsdl\""), "api.greeter.wsdl", "not both", "`proto` or `wsdl`"),
         (own("descriptors = \"x.pb\""), "api.greeter.descriptors", "not both", ""),
         (own("enforce = \"report\""), "api.greeter.enforce", "about a document", ""),
         (own("answers = \"report\""), "api.greeter.answers", "about a document", ""),
