@@ -73,7 +73,7 @@ impl Exchange {
                     true => operation.request(|name| params.get(name), query, &bytes),
                     false => request_beside(operation, params, query, bytes).await?,
                 };
-                *body = RequestBody::Full(made.map_err(|refused| self.refused(*refused))?);
+                *body = made.map_err(|refused| self.refused(*refused))?.into();
                 call(operation, head);
                 self.speech = Some(Box::new(Speech::Call(operation.clone(), form)));
             }

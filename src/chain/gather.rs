@@ -51,7 +51,7 @@ impl Exchange {
         most: u64,
     ) -> Result<Bytes, Reject> {
         if let RequestBody::Full(bytes) = body {
-            return Ok(bytes.clone());
+            return Ok(Bytes::clone(bytes));
         }
         if body.size_hint().lower() > most {
             return Err(Reject::BodyTooLarge);
@@ -68,7 +68,7 @@ impl Exchange {
             pieces.add(piece);
         }
         let bytes = pieces.join();
-        *body = RequestBody::Full(bytes.clone());
+        *body = bytes.clone().into();
         Ok(bytes)
     }
 

@@ -118,7 +118,7 @@ impl Copy {
             return;
         }
         self.request.headers_mut().insert(CONTENT_LENGTH, body.len().into());
-        *self.request.body_mut() = RequestBody::Full(body);
+        *self.request.body_mut() = body.into();
     }
 
     async fn send(&mut self) -> Result<Mirrored, Unmirrored> {

@@ -57,7 +57,7 @@ impl Exchange {
             self.hold(made.len() as u64)?;
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(CONTENT_LENGTH, made.len().into());
-            *body = RequestBody::Full(made);
+            *body = made.into();
         }
         Ok(None)
     }

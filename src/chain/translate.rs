@@ -134,7 +134,7 @@ impl Exchange {
         self.hold(made.len() as u64)?;
         remade(&mut head.headers);
         head.headers.insert(CONTENT_LENGTH, made.len().into());
-        *body = RequestBody::Full(made);
+        *body = made.into();
         Ok(())
     }
 

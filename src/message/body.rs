@@ -67,16 +67,16 @@ impl BodyError {
     }
 }
 
-/// A request's body on its way to the origin.
+/// A request's body on its way to the origin. It is moved with its request, often, so what is in it is boxed.
 pub enum RequestBody {
     /// None.
     Empty,
     /// One that Janua made.
-    Full(Bytes),
+    Full(Box<Bytes>),
     /// The client's.
     Client(Box<ClientBody>),
     /// One that may be sent again.
-    Replay(Replay),
+    Replay(Box<Replay>),
     /// One that is changed on its way.
     Changed(Box<Changed>),
 }
@@ -126,10 +126,10 @@ impl RequestBody {
             Self::Full(bytes) => Some(Self::Full(bytes.clone())),
             Self::Client(_) | Self::Changed(_) => {
                 let body = std::mem::replace(self, Self::Empty);
-                *self = Self::Replay(Replay::new(body, keep));
+                *self = Self::Replay(Box::new(Replay::new(body, keep)));
                 self.again(keep)
             }
-            Self::Replay(replay) => replay.again().map(Self::Replay),
+            Self::Replay(replay) => replay.again().map(|again| Self::Replay(Box::new(again))),
         }
     }
 
@@ -159,7 +159,7 @@ impl RequestBody {
         let again = replay.again();
         let possible = again.is_some();
         if let Some(again) = again {
-            *replay = again;
+            **replay = again;
         }
         possible
     }
@@ -197,6 +197,12 @@ impl RequestBody {
     }
 }
 
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Full(Box::new(bytes))
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -208,7 +214,9 @@ impl Body for RequestBody {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Full(_) => match std::mem::replace(&mut *self, Self::Empty) {
-                Self::Full(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Self::Full(bytes) if !bytes.is_empty() => {
+                    Poll::Ready(Some(Ok(Frame::data(*bytes))))
+                }
                 _ => Poll::Ready(None),
             },
             Self::Client(body) => body.poll_frame(cx),

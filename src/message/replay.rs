@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_is_given_again() {
-        let mut first = Replay::new(RequestBody::Full("abc".into()), 0);
+        let mut first = Replay::new(Bytes::from("abc").into(), 0);
         assert_eq!(next(&mut first).unwrap(), "abc");
         let mut second = first.again().unwrap();
         assert_eq!(second.size_hint().exact(), Some(3));
@@ -149,7 +149,7 @@ mod tests {
     fn what_is_too_much_is_sent_once() {
         for (asked, most) in [(0, LEAST), (LEAST - 1, LEAST), (LEAST + 9, LEAST + 9)] {
             for (size, again) in [(most, true), (most + 1, false)] {
-                let mut first = Replay::new(RequestBody::Full(vec![0; size].into()), asked);
+                let mut first = Replay::new(Bytes::from(vec![0; size]).into(), asked);
                 assert_eq!(next(&mut first).unwrap().len(), size);
                 assert!(first.is_end_stream());
                 assert_eq!(first.is_within(usize::MAX), again, "{size}");

@@ -58,22 +58,41 @@ pub(super) enum Lease {
     Http2 { _stream: StreamLease },
 }
 
-/// An answer's body.
+/// An answer's body. It is moved with its answer from stage to stage, so it is small: what is needed only where the
+/// origin is waited for, and what few answers have, is boxed.
 pub struct AnswerBody {
     incoming: Incoming,
     lease: Option<Lease>,
     /// How long the origin may be silent.
     idle: Duration,
-    silence: Option<Deadline>,
-    /// Whether the origin is being waited for.
-    waiting: bool,
+    silence: Option<Box<Silence>>,
     clock: Clock,
+    in_flight: InFlight,
+    burden: Option<Box<Burden>>,
+}
+
+/// The wait for an origin.
+struct Silence {
+    end: Deadline,
+    /// Whether the origin is being waited for.
+    lasts: bool,
+}
+
+/// What few answers have to carry with them.
+#[derive(Default)]
+struct Burden {
     total: Option<Box<Deadline>>,
     /// The request's body, which may still be on its way.
     upload: Option<Arc<Upload>>,
-    in_flight: InFlight,
     /// Its place at the endpoint, where those are counted.
-    _seat: Option<Seat>,
+    seat: Option<Seat>,
+}
+
+impl Burden {
+    fn boxed(self) -> Option<Box<Self>> {
+        let is_any = self.total.is_some() || self.upload.is_some() || self.seat.is_some();
+        is_any.then(|| Box::new(self))
+    }
 }
 
 impl AnswerBody {
@@ -83,17 +102,15 @@ impl AnswerBody {
         in_flight: InFlight,
         call: &mut Call<'_>,
     ) -> Self {
+        let (total, upload, seat) = (call.total.take(), call.upload.take(), call.seat.take());
         let mut body = Self {
             incoming,
             lease: Some(lease),
             idle: call.timeout.idle,
             silence: None,
-            waiting: false,
             clock: call.worker.clock.clone(),
-            total: call.total.take(),
-            upload: call.upload.take(),
             in_flight,
-            _seat: call.seat.take(),
+            burden: Burden { total, upload, seat }.boxed(),
         };
         if body.incoming.is_end_stream() {
             body.give_back();
@@ -103,8 +120,10 @@ impl AnswerBody {
 
     /// Gives a call back what it took of it, if the call goes on without this answer; or takes it again.
     pub(super) fn swap(&mut self, call: &mut Call<'_>) {
-        std::mem::swap(&mut self.total, &mut call.total);
-        std::mem::swap(&mut self.upload, &mut call.upload);
+        let mut burden = self.burden.take().map(|burden| *burden).unwrap_or_default();
+        std::mem::swap(&mut burden.total, &mut call.total);
+        std::mem::swap(&mut burden.upload, &mut call.upload);
+        self.burden = burden.boxed();
     }
 
     /// It is whole: lets go of the connection, which may be used again.
@@ -131,27 +150,26 @@ impl AnswerBody {
 
     /// Ready when the origin was silent for too long.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<AnswerError> {
-        if let Some(total) = &mut self.total
+        let Self { idle, clock, silence, burden, .. } = self;
+        let (total, upload) = match burden.as_deref_mut() {
+            Some(Burden { total, upload, .. }) => (total.as_mut(), upload.as_ref()),
+            None => (None, None),
+        };
+        if let Some(total) = total
             && total.poll(cx).is_ready()
         {
             return Poll::Ready(AnswerError::Total);
         }
-        let idle = self.idle;
-        let silence = match &mut self.silence {
-            Some(silence) => {
-                if !self.waiting {
-                    silence.reset(idle);
-                }
-                silence
-            }
-            None => self.silence.insert(Deadline::new(&self.clock, idle)),
-        };
-        self.waiting = true;
-        while silence.poll(cx).is_ready() {
+        let silence = silence.get_or_insert_with(|| {
+            Box::new(Silence { end: Deadline::new(clock, *idle), lasts: true })
+        });
+        if !std::mem::replace(&mut silence.lasts, true) {
+            silence.end.reset(*idle);
+        }
+        while silence.end.poll(cx).is_ready() {
             // An answer that began early may wait for the rest of the request.
-            let upload = self.upload.as_ref();
-            match upload.and_then(|upload| upload.left(&self.clock, idle, idle).ok()) {
-                Some(left) => silence.reset(left),
+            match upload.and_then(|upload| upload.left(clock, *idle, *idle).ok()) {
+                Some(left) => silence.end.reset(left),
                 None => return Poll::Ready(AnswerError::Idle),
             }
         }
@@ -176,7 +194,9 @@ impl Body for AnswerBody {
                 Some(Err(error))
             }),
             Poll::Ready(Some(Ok(frame))) => {
-                this.waiting = false;
+                if let Some(silence) = &mut this.silence {
+                    silence.lasts = false;
+                }
                 // With a known length the last frame is the end, and so are trailers: nobody will ask
                 // again.
                 if this.incoming.is_end_stream() || frame.is_trailers() {

@@ -110,7 +110,7 @@ fn read(head: &[u8]) -> Option<Request<RequestBody>> {
         return None;
     }
     if !body.is_empty() {
-        *request.body_mut() = RequestBody::Full(Bytes::copy_from_slice(body));
+        *request.body_mut() = Bytes::copy_from_slice(body).into();
     }
     Some(request)
 }
