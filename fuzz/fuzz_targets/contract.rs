@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use janua::{
     config,
-    contract::{Api, Head, Operation},
+    contract::{Api, Given, Head, Operation},
     message::Violations,
 };
 use janua_fuzz::{compiled, lines, shipped};
@@ -16,7 +16,7 @@ static OPERATIONS: LazyLock<Vec<Arc<Operation>>> = LazyLock::new(|| {
     let document = shipped("fuzz/contract.yaml");
     let section: config::Api =
         serde_json::from_value(serde_json::json!({"openapi": document, "security": {}})).unwrap();
-    let api = compiled(|at, problems| Api::compile("fuzz", &section, (None, None), at, problems));
+    let api = compiled(|at, problems| Api::compile("fuzz", &section, Given::default(), at, problems));
     api.expect("the document is good").policies.into_iter().map(|policy| policy.operation).collect()
 });
 
@@ -33,7 +33,7 @@ fuzz_target!(|input: &[u8]| {
     let ([first], _) = lines(path);
     let mut wrong = Violations::default();
     operation.check_head(
-        Head { path: &[first, first], query: Some(query), headers: &headers },
+        Head { path: &[("id", first), ("values", first)], query: Some(query), headers: &headers },
         &mut wrong,
     );
     if operation.expect_body(&headers, true, &mut wrong).is_ok() {

@@ -12,6 +12,7 @@ fuzz_target!(|input: &str| {
     let headers = HeaderMap::from_iter([(HeaderName::from_static("x-sent"), sent.clone())]);
     let host = HeaderValue::from_str(host).ok();
     let param = |name: &str| (name == "id").then_some(path);
+    let claim = |name: &str| (name == "sub").then(|| path.to_owned());
     let variables = Variables {
         method: &Method::GET,
         scheme: "https",
@@ -21,6 +22,7 @@ fuzz_target!(|input: &str| {
         id: &sent,
         headers: &headers,
         client: None,
+        claim: &claim,
         route: "fuzz",
         params: &param,
     };

@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use janua::{
     config,
-    contract::{Api, Head, lint},
+    contract::{Api, Given, Head, lint},
     message::Violations,
 };
 use janua_fuzz::{compiled, file};
@@ -16,11 +16,11 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let section = serde_json::json!({"openapi": file("api.yaml", bytes)});
     let section: config::Api = serde_json::from_value(section).unwrap();
-    let api = compiled(|at, problems| Api::compile("fuzz", &section, (None, None), at, problems));
+    let api = compiled(|at, problems| Api::compile("fuzz", &section, Given::default(), at, problems));
     let headers = HeaderMap::new();
     for policy in api.iter().flat_map(|api| &api.policies) {
         let mut wrong = Violations::default();
-        let head = Head { path: &["a", "1"], query: Some("a=1&b[c]=2"), headers: &headers };
+        let head = Head { path: &[("a", "a"), ("id", "1")], query: Some("a=1&b[c]=2"), headers: &headers };
         policy.operation.check_head(head, &mut wrong);
         let _ = policy.operation.check_body(&headers, b"{}", &mut wrong);
     }

@@ -30,6 +30,16 @@ pub(super) async fn beside<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| Reject::Internal)
 }
 
+/// Does something beside the workers that nobody waits for, if there is room at once; says whether there is.
+pub(super) fn beside_at_once(work: impl FnOnce() + Send + 'static) -> bool {
+    let Ok(room) = ROOM.try_acquire() else { return false };
+    drop(tokio::task::spawn_blocking(move || {
+        work();
+        drop(room);
+    }));
+    true
+}
+
 /// The same on a stack of its own of so many bytes.
 pub(super) async fn deep<T: Send + 'static>(
     stack: usize,

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::{Answers, Enforce},
     contract::{Head, Operation, reason},
-    message::{RequestBody, Violations},
+    message::{RequestBody, Violations, ask_whole},
     reject::Reject,
     route::Params,
 };
@@ -29,10 +29,13 @@ impl Exchange {
         &mut self,
         operation: &Arc<Operation>,
         params: &Params<'_, '_>,
-        head: &Parts,
+        head: &mut Parts,
         body: &mut RequestBody,
     ) -> Result<(), Reject> {
         self.promised = operation.looks_at_answers() != Answers::Off;
+        if self.promised {
+            ask_whole(&mut head.headers);
+        }
         let mut wrong = self.look_at_head(operation, params, &head.headers);
         let broken = self.look_at_body(operation, head, body, &mut wrong).await;
         let Some(reject) = broken.err().or_else(|| reason(&wrong)) else { return Ok(()) };
@@ -47,7 +50,7 @@ impl Exchange {
         headers: &HeaderMap,
     ) -> Violations {
         let mut wrong = Violations::default();
-        let path: Vec<_> = params.iter().map(|(_, value)| value).collect();
+        let path: Vec<_> = params.iter().collect();
         let head = Head { path: &path, query: self.target.query(), headers };
         operation.check_head(head, &mut wrong);
         wrong
@@ -148,8 +151,10 @@ impl Exchange {
         let look = operation.looks_at_answers();
         let (parts, source) = response.into_parts();
         let (status, headers) = (parts.status, &parts.headers);
-        if !operation.reads_answer(status, headers) || self.method == http::Method::HEAD {
-            let nothing = source.is_empty().then_some(&b""[..]);
+        let is_head = self.method == http::Method::HEAD;
+        if !operation.reads_answer(status, headers) || is_head {
+            // A head alone promises a body that is not there.
+            let nothing = (source.is_empty() && !is_head).then_some(&b""[..]);
             let wrong = operation.check_answer(status, headers, nothing);
             self.judge_answer(look, &wrong)?;
             return Ok(Response::from_parts(parts, source));
@@ -160,7 +165,10 @@ impl Exchange {
         }
         let source = match self.gather_answer(source, operation.max_body).await {
             Gathered::Broken(reject) => return Err(reject),
-            Gathered::Larger(source) => source,
+            Gathered::Larger(source) => {
+                operation.drift.skip();
+                source
+            }
             Gathered::Whole(bytes, _) => {
                 let wrong = look_at_answer(operation, status, headers, &bytes).await?;
                 self.judge_answer(look, &wrong)?;

@@ -12,7 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::{
     answer::Body,
-    beside::beside,
+    beside::{LARGE, beside_at_once},
     source::{BrokenOff, Source},
 };
 use crate::contract::Operation;
@@ -20,7 +20,7 @@ use crate::contract::Operation;
 /// An answer on its way that is looked at.
 pub(super) struct Watched {
     body: Body,
-    /// What came so far; none if it is more than is looked at, or the end was seen.
+    /// What came so far; none if it is not looked at, or the end was seen.
     copy: Option<BytesMut>,
     operation: Arc<Operation>,
     head: (StatusCode, HeaderMap),
@@ -61,16 +61,26 @@ impl Watched {
         let Some(copy) = &mut self.copy else { return };
         if (copy.len() + piece.len()) as u64 > self.operation.max_body {
             self.copy = None;
+            self.operation.drift.skip();
         } else {
             copy.extend_from_slice(piece);
         }
     }
 
-    /// Looks at all of it, beside the workers; nobody waits for that.
+    /// Looks at all of it: of a large one beside the workers, if there is room at once. Nobody waits for that, and
+    /// no answers pile up for it.
     fn end(&mut self) {
         let Some(copy) = self.copy.take() else { return };
         let (operation, (status, headers)) = (self.operation.clone(), self.head.clone());
-        tokio::spawn(beside(move || operation.check_answer(status, &headers, Some(&copy))));
+        if copy.len() < LARGE {
+            operation.check_answer(status, &headers, Some(&copy));
+            return;
+        }
+        let drift = operation.drift.clone();
+        let look = move || drop(operation.check_answer(status, &headers, Some(&copy)));
+        if !beside_at_once(look) {
+            drift.skip();
+        }
     }
 
     pub(super) fn is_end_stream(&self) -> bool {

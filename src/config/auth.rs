@@ -353,6 +353,15 @@ pub struct Rule {
     pub not: Option<Conditions>,
 }
 
+impl Auth {
+    /// The query parameter that carries its credentials, if one may.
+    pub fn query_credential(&self) -> Option<&String> {
+        let key = self.api_key.as_ref().and_then(|keys| keys.query.as_ref());
+        let key = key.or_else(|| self.jwt.as_ref()?.query.as_ref());
+        key.or_else(|| self.introspection.as_ref()?.query.as_ref())
+    }
+}
+
 impl Allow {
     /// The conditions for methods without their own.
     pub fn rule(&self) -> Rule {

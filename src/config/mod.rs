@@ -195,6 +195,13 @@ pub struct Server {
     pub max_in_flight_bytes: Option<ByteSize>,
 }
 
+impl Config {
+    /// Query parameters that carry credentials.
+    pub fn query_credentials(&self) -> impl Iterator<Item = &String> {
+        self.auth.values().filter_map(Auth::query_credential)
+    }
+}
+
 impl Default for Server {
     fn default() -> Self {
         Self {

@@ -42,9 +42,9 @@ impl Answers {
 
     /// Whether the body of such an answer has to be read.
     pub(super) fn reads(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        let kind = self.of(status).zip(type_of(headers));
-        let kind = kind.and_then(|(promise, named)| closest(&promise.kinds, &named));
-        kind.is_some_and(|kind| matches!(kind.content, Content::Json(Some(_)))) && is_plain(headers)
+        let content = self.of(status).zip(type_of(headers));
+        let content = content.and_then(|(promise, named)| closest(&promise.kinds, &named));
+        matches!(content, Some(Content::Json(Some(_)))) && is_plain(headers)
     }
 
     /// Holds an answer to what is promised; its body, where that is read.
@@ -76,13 +76,20 @@ impl Answers {
             }
             return;
         };
-        let Some(kind) = closest(&promise.kinds, &named) else {
+        let Some(content) = closest(&promise.kinds, &named) else {
             wrong.push(Violation::body("", "the type of the body is not promised"));
             return;
         };
-        if let (Content::Json(_), Some(body)) = (&kind.content, body) {
-            // What is wrong is in the list; an answer that is none is wrong in that way, too.
-            let _ = kind.content.check(body, headers.get(CONTENT_TYPE), depth, wrong);
+        match (content, body) {
+            // Nobody has asked for a coding.
+            (Content::Json(Some(_)), _) if !is_plain(headers) => {
+                wrong.push(Violation::body("", "the body is encoded, and cannot be looked at"));
+            }
+            (Content::Json(_), Some(body)) => {
+                // What is wrong is in the list; an answer that is none is wrong in that way, too.
+                let _ = content.check(body, headers.get(CONTENT_TYPE), depth, wrong);
+            }
+            _ => {}
         }
     }
 }

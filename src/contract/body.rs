@@ -2,17 +2,22 @@
 //!
 //! JSON is held to its schema whole; of forms, the fields are; of anything else only the type is looked at.
 
+use std::collections::BTreeMap;
+
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
 use super::{
+    document::Document,
     multipart,
-    parameter::{add, taken_apart},
+    parameter::{TWICE, add, taken_apart},
     schema::Schema,
     shape::{Kinds, Shape},
 };
 use crate::{
-    message::{Part, Violation, Violations, essence, form_text, is_plain, parse_json},
+    message::{
+        Part, Violation, Violations, charsets, essence, form_text, is_plain, is_utf8, parse_json,
+    },
     reject::Reject,
 };
 
@@ -41,9 +46,26 @@ pub(super) enum Content {
     /// JSON; of any shape, without a schema.
     Json(Option<Schema>),
     /// `application/x-www-form-urlencoded`.
-    Form(Shape, Schema),
+    Form(Fields, Schema),
     /// `multipart/form-data`.
-    Multipart(Shape, Schema),
+    Multipart(Fields, Schema),
+}
+
+/// The fields of a form.
+#[derive(Debug)]
+pub(super) struct Fields {
+    shape: Shape,
+    /// Those that are written in another way than text, once for each item.
+    encoded: BTreeMap<Box<str>, Encoding>,
+}
+
+/// How a field of a form is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Encoding {
+    /// Items with this between them.
+    Joined(char),
+    /// A document of JSON.
+    Json,
 }
 
 /// A media range: `application/json`, `application/*`, `*/*`.
@@ -71,9 +93,19 @@ impl Range {
         match (&*self.kind, &*self.sub) {
             ("*", "*") => Some(0),
             (kind, "*") if kind == &*other.kind => Some(1),
-            (kind, sub) if kind == &*other.kind && sub == &*other.sub => Some(2),
+            (kind, sub) if kind == &*other.kind && sub == &*other.sub => Some(3),
+            // `application/*+json`
+            (kind, sub) if kind == &*other.kind => {
+                let suffix = sub.strip_prefix('*')?;
+                other.sub.ends_with(suffix).then_some(2)
+            }
             _ => None,
         }
+    }
+
+    /// Whether it says nothing of the type: `*/*`, `application/*`.
+    pub(super) fn is_open(&self) -> bool {
+        &*self.sub == "*"
     }
 
     /// Whether it is JSON: `application/json`, or `+json`.
@@ -98,26 +130,31 @@ pub(super) fn type_of(headers: &HeaderMap) -> Option<Range> {
     Range::parse(headers.get(CONTENT_TYPE)?.to_str().ok()?)
 }
 
-/// Of several kinds the one that a type is closest to.
-pub(super) fn closest<'k>(kinds: &'k [Kind], named: &Range) -> Option<&'k Kind> {
+/// How a body of this type is looked at: by the kind that it is closest to.
+pub(super) fn closest<'k>(kinds: &'k [Kind], named: &Range) -> Option<&'k Content> {
     let fits = kinds.iter().filter_map(|kind| Some((kind.range.takes(named)?, kind)));
-    fits.max_by_key(|(closeness, _)| *closeness).map(|(_, kind)| kind)
+    let (_, kind) = fits.max_by_key(|(closeness, _)| *closeness)?;
+    // What says nothing of the type has a schema for what is JSON.
+    let is_other = matches!(kind.content, Content::Json(_)) && !named.is_json();
+    Some(if is_other { &Content::Any } else { &kind.content })
 }
 
 impl BodyRule {
-    /// The kind of a request's body, by its fields.
+    /// How a request's body is looked at, by its fields; none if whatever it is will do.
     ///
     /// # Errors
-    /// It is none that is taken.
-    pub(super) fn kind(&self, headers: &HeaderMap) -> Result<Option<&Kind>, Reject> {
+    /// It is none that is taken, or it may be read in another way than here.
+    pub(super) fn content(&self, headers: &HeaderMap) -> Result<Option<&Content>, Reject> {
         if self.kinds.is_empty() {
             return Ok(None);
         }
-        if !is_plain(headers) || headers.get_all(CONTENT_TYPE).iter().count() > 1 {
-            return Err(Reject::BodyType);
-        }
-        let named = type_of(headers).ok_or(Reject::BodyType)?;
-        closest(&self.kinds, &named).map(Some).ok_or(Reject::BodyType)
+        let mut said = headers.get_all(CONTENT_TYPE).iter();
+        let (Some(kind), None) = (said.next(), said.next()) else { return Err(Reject::BodyType) };
+        let kind = kind.to_str().map_err(|_| Reject::BodyType)?;
+        let named = Range::parse(kind).ok_or(Reject::BodyType)?;
+        let content = closest(&self.kinds, &named).ok_or(Reject::BodyType)?;
+        let readable = is_plain(headers) && charsets(kind).all(is_utf8);
+        if content.is_read() && !readable { Err(Reject::BodyType) } else { Ok(Some(content)) }
     }
 }
 
@@ -149,10 +186,10 @@ impl Content {
                 let Some(schema) = schema else { return Ok(()) };
                 (value, schema)
             }
-            Self::Form(shape, schema) => (read_form(body, shape).map_err(broken)?, schema),
-            Self::Multipart(shape, schema) => {
+            Self::Form(fields, schema) => (read_form(body, fields).map_err(broken)?, schema),
+            Self::Multipart(fields, schema) => {
                 let parts = multipart::parts(body, kind).map_err(|what| broken(what.to_owned()))?;
-                (read_parts(&parts, shape).map_err(broken)?, schema)
+                (read_parts(&parts, fields).map_err(broken)?, schema)
             }
         };
         schema.check(&value, Part::Body, "", wrong);
@@ -160,8 +197,63 @@ impl Content {
     }
 }
 
+impl Fields {
+    /// The fields of a schema; `encoding` is what a document says of how they are written.
+    pub(super) fn of(document: &Document, schema: &Value, encoding: Option<&Value>) -> Self {
+        let written = encoding.and_then(Value::as_object).into_iter().flatten();
+        let encoded = written.filter_map(|(name, written)| {
+            let text = |key: &str| written.get(key).and_then(Value::as_str);
+            let style = text("style").unwrap_or("form");
+            let explode = written.get("explode").and_then(Value::as_bool);
+            let json = text("contentType").and_then(Range::parse).is_some_and(|it| it.is_json());
+            let encoding = match (style, explode.unwrap_or(style == "form")) {
+                _ if json => Encoding::Json,
+                ("form", false) => Encoding::Joined(','),
+                ("spaceDelimited", false) => Encoding::Joined(' '),
+                ("pipeDelimited", false) => Encoding::Joined('|'),
+                _ => return None,
+            };
+            Some((name.as_str().into(), encoding))
+        });
+        Self { shape: Shape::of(document, schema), encoded: encoded.collect() }
+    }
+
+    /// Puts a field into the object of all.
+    fn put(&self, object: &mut Map<String, Value>, name: &str, text: &str) -> Result<(), String> {
+        let field = self.shape.property(name);
+        let kinds = field.items.unwrap_or(field.kinds);
+        let json = || parse_json(text.as_bytes(), crate::message::DEPTH);
+        let value = match self.encoded.get(name) {
+            Some(Encoding::Json) => {
+                let value = json().map_err(|_| "a field of it is not JSON")?;
+                match field.items {
+                    // One of several that are told one by one.
+                    Some(_) if !value.is_array() => Some(value),
+                    _ => return put_whole(object, name, value),
+                }
+            }
+            Some(Encoding::Joined(comma)) if field.items.is_some() => {
+                let items = text.split(*comma).map(|item| kinds.read(item)).collect();
+                return put_whole(object, name, items);
+            }
+            // What no text stands for is told as JSON.
+            _ if field.nested || kinds == Kinds::default() => json().ok(),
+            _ => None,
+        };
+        let value = value.unwrap_or_else(|| kinds.read(text));
+        add(object, name, field, value).map_err(|what| format!("a field of it {what}"))
+    }
+}
+
+fn put_whole(object: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), String> {
+    match object.insert(name.to_owned(), value) {
+        None => Ok(()),
+        Some(_) => Err(format!("a field of it {TWICE}")),
+    }
+}
+
 /// An object of a form's fields.
-fn read_form(body: &[u8], shape: &Shape) -> Result<Value, String> {
+fn read_form(body: &[u8], fields: &Fields) -> Result<Value, String> {
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8")?;
     let mut object = Map::new();
     for (index, (name, raw)) in taken_apart(text).into_iter().enumerate() {
@@ -169,37 +261,20 @@ fn read_form(body: &[u8], shape: &Shape) -> Result<Value, String> {
             return Err(format!("it has more than {MAX_FIELDS} fields"));
         }
         let value = form_text(raw).ok_or("it is not UTF-8")?;
-        place(&mut object, &name, shape, &value)?;
+        fields.put(&mut object, &name, &value)?;
     }
     Ok(Value::Object(object))
 }
 
 /// An object of a form's parts; of a file only that it is there.
-fn read_parts(parts: &[multipart::Part<'_>], shape: &Shape) -> Result<Value, String> {
+fn read_parts(parts: &[multipart::Part<'_>], fields: &Fields) -> Result<Value, String> {
     let mut object = Map::new();
     for part in parts {
         let text = if part.is_file { Some("") } else { std::str::from_utf8(part.body).ok() };
         let text = text.ok_or_else(|| "a part of it is not UTF-8".to_owned())?;
-        place(&mut object, part.name, shape, text)?;
+        fields.put(&mut object, part.name, text)?;
     }
     Ok(Value::Object(object))
-}
-
-fn place(
-    object: &mut Map<String, Value>,
-    name: &str,
-    shape: &Shape,
-    text: &str,
-) -> Result<(), String> {
-    let field = shape.property(name);
-    let kinds = field.items.unwrap_or(field.kinds);
-    // What no text stands for is told as JSON.
-    let json = match field.nested || kinds == Kinds::default() {
-        true => parse_json(text.as_bytes(), crate::message::DEPTH).ok(),
-        false => None,
-    };
-    let value = json.unwrap_or_else(|| kinds.read(text));
-    add(object, name, field, value).map_err(|what| format!("a field of it {what}"))
 }
 
 #[cfg(test)]
@@ -208,16 +283,20 @@ mod tests {
 
     #[test]
     fn the_closest_range_takes_a_type() {
+        let ranges = ["*/*", "text/*", "text/Plain; charset=utf-8", "a/*+json", "a/b+json"];
         let kind = |text: &str| Kind { range: Range::parse(text).unwrap(), content: Content::Any };
-        let kinds = [kind("*/*"), kind("text/*"), kind("text/Plain; charset=utf-8")];
+        let kinds = ranges.map(kind);
         for (named, range) in [
-            ("text/plain", "text/plain"),
-            ("TEXT/PLAIN;charset=latin1", "text/plain"),
-            ("text/html", "text/*"),
-            ("image/png", "*/*"),
+            ("text/plain", 2),
+            ("TEXT/PLAIN;charset=latin1", 2),
+            ("text/html", 1),
+            ("image/png", 0),
+            ("a/c+json", 3),
+            ("a/b+json", 4),
+            ("a/json", 0),
         ] {
             let found = closest(&kinds, &Range::parse(named).unwrap()).unwrap();
-            assert_eq!(found.range, Range::parse(range).unwrap(), "{named}");
+            assert!(std::ptr::eq(found, &raw const kinds[range].content), "{named}");
         }
         assert!(closest(&kinds[1..], &Range::parse("image/png").unwrap()).is_none());
         for nonsense in ["", "text", "/", "a/", "/b", "a/b/c"] {

@@ -11,7 +11,7 @@ use super::{
     read::{Read, Reader},
     security::{Security, security},
 };
-use crate::config::{self, Allow, OneOrMany, Path, Problem, Problems, Require, read_file_up_to};
+use crate::config::{self, OneOrMany, Path, Problem, Problems, Require, read_file_up_to};
 
 /// An API and its contract.
 pub struct Api {
@@ -40,8 +40,10 @@ pub struct Policy {
     pub pointer: String,
     /// What is different for it, by the file or by its document.
     pub own: config::Operation,
-    /// Whether any of its `auth` is enough.
-    pub require: Require,
+    /// Whether any of its `auth` is enough, where the document says so.
+    pub require: Option<Require>,
+    /// Scopes that the document asks for.
+    pub scopes: Vec<String>,
 }
 
 impl fmt::Debug for Api {
@@ -50,17 +52,27 @@ impl fmt::Debug for Api {
     }
 }
 
+/// What is known of an API beside its section.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// The same API in the world before.
+    pub before: Option<&'a Api>,
+    /// Its document, if that is made of something else than a file.
+    pub made: Option<&'a Value>,
+    /// Query parameters that hold credentials, which are no operation's.
+    pub credentials: &'a [Box<str>],
+}
+
 impl Api {
-    /// Compiles a section; none if something is wrong with it. The document may be made of something else than
-    /// a file.
+    /// Compiles a section; none if something is wrong with it.
     pub fn compile(
         name: &str,
         section: &config::Api,
-        (before, made): (Option<&Self>, Option<&Value>),
+        given: Given<'_>,
         at: &Path,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let (file, key, document) = match (made, &section.openapi) {
+        let (file, key, document) = match (given.made, &section.openapi) {
             (Some(made), _) => (FilePath::new("wsdl"), "wsdl", Document::of(made.clone())),
             (None, Some(file)) => {
                 let read = read_file_up_to(file, MAX_SIZE);
@@ -77,7 +89,7 @@ impl Api {
         };
         let at = at.key(key);
         let made = document.map_err(|fault| vec![fault]);
-        match made.and_then(|document| Self::of_document(name, section, before, document)) {
+        match made.and_then(|document| Self::of_document(name, section, given, document)) {
             Ok(api) => {
                 api.check_names(section, problems);
                 Some(api)
@@ -92,11 +104,11 @@ impl Api {
     fn of_document(
         name: &str,
         section: &config::Api,
-        before: Option<&Self>,
+        given: Given<'_>,
         document: Document,
     ) -> Result<Self, Vec<Fault>> {
         let mut reader =
-            Reader::new(&document, section, name, before).map_err(|fault| vec![fault])?;
+            Reader::new(&document, section, name, given).map_err(|fault| vec![fault])?;
         let found = reader.operations();
         let mut faults = std::mem::take(&mut reader.faults);
         if found.is_empty() && faults.is_empty() {
@@ -218,15 +230,17 @@ fn policy(
     if !faults.is_empty() {
         return Err(faults);
     }
-    own.auth = own.auth.or_else(|| (!asked.auth.is_empty()).then_some(OneOrMany(asked.auth)));
-    let scopes = |scopes: Vec<String>| Allow { scope: OneOrMany(scopes), ..Allow::default() };
-    own.allow = own.allow.or_else(|| (!asked.scopes.is_empty()).then(|| scopes(asked.scopes)));
+    let by_document = own.auth.is_none() && !asked.auth.is_empty();
+    if by_document {
+        own.auth = Some(OneOrMany(asked.auth));
+    }
     Ok(Some(Policy {
         operation: Arc::new(operation),
         path,
         pointer: place.pointer().to_owned(),
         own,
-        require: asked.require,
+        require: by_document.then_some(asked.require),
+        scopes: asked.scopes,
     }))
 }
 
@@ -253,7 +267,7 @@ fn pattern(base: &str, template: &str, place: &Place) -> Result<String, Fault> {
         match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             Some(name) if !name.contains(['{', '}']) => {
                 made.push('{');
-                made.push_str(&parameter(name));
+                made.push_str(&in_route(name));
                 made.push('}');
             }
             _ if segment.contains(['{', '}']) => {
@@ -266,8 +280,8 @@ fn pattern(base: &str, template: &str, place: &Place) -> Result<String, Fault> {
     Ok(made)
 }
 
-/// A parameter's name as routes have them.
-fn parameter(name: &str) -> String {
+/// The name of a path's parameter as routes have them.
+pub(super) fn in_route(name: &str) -> String {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
     let name: String = name.chars().map(|l| if fits(l) { l } else { '_' }).collect();
     let first = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');

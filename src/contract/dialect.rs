@@ -4,7 +4,7 @@
 //! what is `readOnly` is not asked of requests, and what is `writeOnly` not of answers. References are
 //! made absolute, so that schemas can be compiled one by one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,9 @@ pub(super) enum Side {
 
 /// Where schemas are that others refer to.
 pub(super) const BASE: &str = "urn:janua:schemas";
+
+/// How far a schema's parts are followed to see what the other side gives.
+const MAX_DEPTH: u8 = 6;
 
 /// Converts schemas.
 pub(super) struct Dialect<'d> {
@@ -44,12 +47,19 @@ impl<'d> Dialect<'d> {
 
     /// A schema of the document as JSON Schema 2020-12.
     pub(super) fn convert(&self, schema: &Value) -> Value {
+        self.convert_within(schema, &BTreeSet::new())
+    }
+
+    /// The same for one that is part of another, which has these properties that the other side gives.
+    fn convert_within(&self, schema: &Value, given: &BTreeSet<&str>) -> Value {
         let Value::Object(written) = schema else { return schema.clone() };
         let old = self.document.version == Version::V30;
         if old && let Some(reference) = written.get("$ref") {
             // What stands beside it is ignored.
             return json!({ "$ref": self.refer(reference) });
         }
+        let mut given = given.clone();
+        self.find_given(schema, &mut given, MAX_DEPTH);
         let mut made = Map::new();
         for (key, value) in written {
             let value = match &**key {
@@ -67,8 +77,9 @@ impl<'d> Dialect<'d> {
                 | "unevaluatedItems"
                 | "unevaluatedProperties"
                 | "additionalItems" => self.convert(value),
-                "allOf" | "anyOf" | "oneOf" | "prefixItems" => self.list(value),
-                "required" => self.required(written, value),
+                "allOf" | "anyOf" | "oneOf" => self.list(value, &given),
+                "prefixItems" => self.list(value, &BTreeSet::new()),
+                "required" => required(value, &given),
                 // Of OpenAPI, and no assertion.
                 "nullable" | "discriminator" | "xml" | "externalDocs" | "example" | "examples"
                 | "$schema" => continue,
@@ -109,28 +120,54 @@ impl<'d> Dialect<'d> {
         Value::Object(made.collect())
     }
 
-    fn list(&self, schemas: &Value) -> Value {
+    fn list(&self, schemas: &Value, given: &BTreeSet<&str>) -> Value {
         let Value::Array(schemas) = schemas else { return schemas.clone() };
-        schemas.iter().map(|schema| self.convert(schema)).collect()
+        schemas.iter().map(|schema| self.convert_within(schema, given)).collect()
     }
 
-    /// What the other side gives is not asked of this one.
-    fn required(&self, schema: &Map<String, Value>, names: &Value) -> Value {
-        let Value::Array(names) = names else { return names.clone() };
+    /// Finds the properties of a schema that the other side gives, wherever it has them from.
+    fn find_given<'s>(&self, schema: &'s Value, given: &mut BTreeSet<&'s str>, depth: u8)
+    where
+        'd: 's,
+    {
+        let Some(depth) = depth.checked_sub(1) else { return };
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (name, property) in properties.into_iter().flatten() {
+            if self.is_given(property, depth) {
+                given.insert(name);
+            }
+        }
+        if let Some(referred) = self.referred_by(schema) {
+            self.find_given(referred, given, depth);
+        }
+        let parts = schema.get("allOf").and_then(Value::as_array);
+        parts.into_iter().flatten().for_each(|part| self.find_given(part, given, depth));
+    }
+
+    /// Whether the other side gives what such a schema is of.
+    fn is_given(&self, schema: &Value, depth: u8) -> bool {
+        let Some(depth) = depth.checked_sub(1) else { return false };
         let flag = match self.side {
             Side::Request => "readOnly",
             Side::Answer => "writeOnly",
         };
-        let others = |name: &&Value| {
-            let property = name.as_str().and_then(|name| schema.get("properties")?.get(name));
-            let property = property.map(|property| {
-                let reference = property.get("$ref").and_then(Value::as_str);
-                reference.and_then(|text| self.document.at(text).ok()).unwrap_or(property)
-            });
-            property.is_some_and(|property| property.get(flag) == Some(&Value::Bool(true)))
-        };
-        names.iter().filter(|name| !others(name)).cloned().collect()
+        let old = self.document.version == Version::V30 && schema.get("$ref").is_some();
+        let own = !old && schema.get(flag) == Some(&Value::Bool(true));
+        let parts = schema.get("allOf").and_then(Value::as_array);
+        let mut parts = parts.into_iter().flatten().chain(self.referred_by(schema));
+        own || parts.any(|part| self.is_given(part, depth))
     }
+
+    fn referred_by(&self, schema: &Value) -> Option<&'d Value> {
+        self.document.at(schema.get("$ref")?.as_str()?).ok()
+    }
+}
+
+/// What the other side gives is not asked of this one.
+fn required(names: &Value, given: &BTreeSet<&str>) -> Value {
+    let Value::Array(names) = names else { return names.clone() };
+    let is_given = |name: &Value| name.as_str().is_some_and(|name| given.contains(name));
+    names.iter().filter(|name| !is_given(name)).cloned().collect()
 }
 
 /// Calls `found` with each reference within a value.
@@ -249,17 +286,30 @@ mod tests {
     #[test]
     fn nobody_is_asked_for_what_the_other_side_gives() {
         let schema = json!({
-            "required": ["id", "name", "secret", "key"],
+            "required": ["id", "name", "secret", "key", "own", "part"],
+            "allOf": [
+                { "properties": { "part": { "allOf": [{ "$ref": "#/components/schemas/Id" }] } } },
+                { "required": ["key", "part"] },
+            ],
             "properties": {
                 "id": { "$ref": "#/components/schemas/Id" },
+                "own": { "$ref": "#/components/schemas/Node", "readOnly": true },
                 "name": {},
                 "secret": { "writeOnly": true },
                 "key": { "readOnly": false },
             },
         });
-        let asked = |side| convert("3.1.0", side, &schema)["required"].clone();
-        assert_eq!(asked(Side::Request), json!(["name", "secret", "key"]));
-        assert_eq!(asked(Side::Answer), json!(["id", "name", "key"]));
+        let asked = |version, side| {
+            let made = convert(version, side, &schema);
+            (made["required"].clone(), made["allOf"][1]["required"].clone())
+        };
+        let (own, part) = asked("3.1.0", Side::Request);
+        assert_eq!((own, part), (json!(["name", "secret", "key"]), json!(["key"])));
+        let (own, part) = asked("3.1.0", Side::Answer);
+        assert_eq!(own, json!(["id", "name", "key", "own", "part"]));
+        assert_eq!(part, json!(["key", "part"]));
+        // In 3.0 nothing counts that stands beside a reference.
+        assert_eq!(asked("3.0.3", Side::Request).0, json!(["name", "secret", "key", "own"]));
     }
 
     #[test]

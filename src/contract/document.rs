@@ -113,7 +113,23 @@ impl Document {
                     .help("it has to begin with `openapi: 3.1.0`"));
             }
         };
-        Ok(Self { root, version })
+        let mut document = Self { root, version };
+        document.put_in_path_items();
+        Ok(document)
+    }
+
+    /// Puts what paths refer to into their places, so that whoever looks at paths sees all operations.
+    fn put_in_path_items(&mut self) {
+        let paths = self.root.get("paths").and_then(Value::as_object).into_iter().flatten();
+        let referring = paths.filter(|(_, item)| item.get("$ref").is_some());
+        let found = referring.filter_map(|(path, item)| {
+            let item = self.follow(item, &Place::default()).ok()?;
+            Some((path.clone(), item.clone()))
+        });
+        let found: Vec<_> = found.collect();
+        if let Some(Value::Object(paths)) = self.root.get_mut("paths") {
+            paths.extend(found);
+        }
     }
 
     /// A schema that stands for itself.

@@ -17,6 +17,7 @@ const MOST: usize = 16;
 pub struct Drift {
     checked: AtomicU64,
     drifted: AtomicU64,
+    skipped: AtomicU64,
     kinds: Mutex<Vec<Sample>>,
 }
 
@@ -49,6 +50,16 @@ impl Drift {
                 None => {}
             }
         }
+    }
+
+    /// Notes an answer that was not looked at.
+    pub fn skip(&self) {
+        self.skipped.fetch_add(1, Relaxed);
+    }
+
+    /// How many answers were not looked at, for their size or since there was no time for it.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Relaxed)
     }
 
     /// How many answers were looked at, and how many of them were not as promised.

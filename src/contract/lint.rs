@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
+    compile::Given,
     document::{Document, Fault, Place},
     read::{Read, Reader},
     security,
@@ -38,7 +39,7 @@ pub fn lint(bytes: &[u8]) -> Vec<Advice> {
         Err(fault) => return vec![fault.into()],
     };
     let section = config::Api::default();
-    let mut reader = match Reader::new(&document, &section, "api", None) {
+    let mut reader = match Reader::new(&document, &section, "api", Given::default()) {
         Ok(reader) => reader,
         Err(fault) => return vec![fault.into()],
     };

@@ -9,6 +9,9 @@ use super::{document::Document, operation::Operation};
 /// How deep an answer is made.
 const MAX_DEPTH: u8 = 8;
 
+/// Values that an answer is made of at most.
+const MAX_VALUES: u16 = 1_000;
+
 /// Bytes of an answer that is made.
 const MAX_SIZE: usize = 256 << 10;
 
@@ -76,8 +79,9 @@ fn preferred<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// The examples of an answer's content: those that are written, or one made to its schema.
 pub(super) fn examples(document: &Document, kind: &str, media: &Value) -> Vec<Example> {
-    let own = HeaderValue::from_str(kind).ok();
-    let json = kind.contains("json");
+    let json = kind.contains("json") || kind.contains('*');
+    let named = if kind.contains('*') { "application/json" } else { kind };
+    let own = HeaderValue::from_str(named).ok();
     let make = |name: Option<&String>, value: &Value| {
         let body = match value {
             Value::String(text) if !json => text.clone().into_bytes(),
@@ -101,70 +105,81 @@ pub(super) fn examples(document: &Document, kind: &str, media: &Value) -> Vec<Ex
         return written;
     }
     let Some(schema) = media.get("schema") else { return Vec::new() };
-    make(None, &sample(document, schema, MAX_DEPTH)).into_iter().collect()
+    let made = Maker { document, left: MAX_VALUES }.sample(schema, MAX_DEPTH);
+    make(None, &made).into_iter().collect()
 }
 
-/// A value that a schema takes, as far as that can be made without trying.
-fn sample(document: &Document, schema: &Value, depth: u8) -> Value {
-    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
-        let referred = document.at(reference).ok().zip(depth.checked_sub(1));
-        return referred.map_or(Value::Null, |(schema, depth)| sample(document, schema, depth));
-    }
-    let written = ["example", "const", "default"].into_iter().find_map(|key| schema.get(key));
-    let first = |key: &str| schema.get(key).and_then(Value::as_array)?.first();
-    if let Some(value) = written.or_else(|| first("examples")).or_else(|| first("enum")) {
-        return value.clone();
-    }
-    if let Some(schema) = first("oneOf").or_else(|| first("anyOf")) {
-        return sample(document, schema, depth);
-    }
-    let kind = match schema.get("type") {
-        Some(Value::String(kind)) => kind.as_str(),
-        Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str).unwrap_or("null"),
-        _ if schema.get("items").is_some() => "array",
-        _ => "object",
-    };
-    match kind {
-        "object" => object(document, schema, depth),
-        "array" => list(document, schema, depth),
-        "string" => Value::from(text(schema)),
-        "integer" | "number" => number(schema),
-        "boolean" => Value::Bool(true),
-        _ => Value::Null,
-    }
+/// Makes values, and no more than so many.
+struct Maker<'d> {
+    document: &'d Document,
+    left: u16,
 }
 
-fn object(document: &Document, schema: &Value, depth: u8) -> Value {
-    let mut made = Map::new();
-    for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-        if let Value::Object(more) = sample(document, part, depth) {
-            made.extend(more);
+impl Maker<'_> {
+    /// A value that a schema takes, as far as that can be made without trying.
+    fn sample(&mut self, schema: &Value, depth: u8) -> Value {
+        let Some(left) = self.left.checked_sub(1) else { return Value::Null };
+        self.left = left;
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            let referred = self.document.at(reference).ok().zip(depth.checked_sub(1));
+            return referred.map_or(Value::Null, |(schema, depth)| self.sample(schema, depth));
+        }
+        let written = ["example", "const", "default"].into_iter().find_map(|key| schema.get(key));
+        let first = |key: &str| schema.get(key).and_then(Value::as_array)?.first();
+        if let Some(value) = written.or_else(|| first("examples")).or_else(|| first("enum")) {
+            return value.clone();
+        }
+        if let Some(schema) = first("oneOf").or_else(|| first("anyOf")) {
+            return self.sample(schema, depth);
+        }
+        let kind = match schema.get("type") {
+            Some(Value::String(kind)) => kind.as_str(),
+            Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str).unwrap_or("null"),
+            _ if schema.get("items").is_some() => "array",
+            _ => "object",
+        };
+        match kind {
+            "object" => self.object(schema, depth),
+            "array" => self.list(schema, depth),
+            "string" => Value::from(text(schema)),
+            "integer" | "number" => number(schema),
+            "boolean" => Value::Bool(true),
+            _ => Value::Null,
         }
     }
-    let required = schema.get("required").and_then(Value::as_array);
-    let properties = schema.get("properties").and_then(Value::as_object);
-    for (name, property) in properties.into_iter().flatten() {
-        let must = required.is_some_and(|names| names.iter().any(|known| known == name));
-        let hidden = property.get("writeOnly") == Some(&Value::Bool(true));
-        match depth.checked_sub(1) {
-            Some(depth) if !hidden => {
-                made.insert(name.clone(), sample(document, property, depth));
-            }
-            None if must => {
-                made.insert(name.clone(), Value::Null);
-            }
-            _ => {}
-        }
-    }
-    Value::Object(made)
-}
 
-fn list(document: &Document, schema: &Value, depth: u8) -> Value {
-    let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(1).clamp(0, 8);
-    let least = if schema.get("maxItems") == Some(&json!(0)) { 0 } else { least.max(1) };
-    match (schema.get("items"), depth.checked_sub(1)) {
-        (Some(items), Some(depth)) => (0..least).map(|_| sample(document, items, depth)).collect(),
-        _ => json!([]),
+    fn object(&mut self, schema: &Value, depth: u8) -> Value {
+        let mut made = Map::new();
+        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            if let Value::Object(more) = self.sample(part, depth) {
+                made.extend(more);
+            }
+        }
+        let required = schema.get("required").and_then(Value::as_array);
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (name, property) in properties.into_iter().flatten() {
+            let must = required.is_some_and(|names| names.iter().any(|known| known == name));
+            let hidden = property.get("writeOnly") == Some(&Value::Bool(true));
+            match depth.checked_sub(1).filter(|_| self.left > 0) {
+                Some(depth) if !hidden => {
+                    made.insert(name.clone(), self.sample(property, depth));
+                }
+                None if must => {
+                    made.insert(name.clone(), Value::Null);
+                }
+                _ => {}
+            }
+        }
+        Value::Object(made)
+    }
+
+    fn list(&mut self, schema: &Value, depth: u8) -> Value {
+        let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(1).clamp(0, 8);
+        let least = if schema.get("maxItems") == Some(&json!(0)) { 0 } else { least.max(1) };
+        match (schema.get("items"), depth.checked_sub(1)) {
+            (Some(items), Some(depth)) => (0..least).map(|_| self.sample(items, depth)).collect(),
+            _ => json!([]),
+        }
     }
 }
 

@@ -21,9 +21,10 @@ mod schema;
 mod security;
 mod shape;
 mod validate;
+mod ways;
 
 pub use self::{
-    compile::{Api, Policy},
+    compile::{Api, Given, Policy},
     document::MAX_SIZE,
     drift::{Drift, Sample},
     lint::{Advice, lint},

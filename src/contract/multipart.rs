@@ -50,6 +50,12 @@ pub(super) fn parts<'b>(
         rest = &rest[end + 2..];
         let end = find(rest, inner.as_bytes()).ok_or("a part does not end")?;
         let body = rest.get(2..end).unwrap_or_default();
+        if find(body, &inner.as_bytes()[1..]).is_some() {
+            return Err("a boundary does not begin its line");
+        }
+        if !is_well_formed(head) {
+            return Err("the header of a part is malformed");
+        }
         let (name, is_file) = disposition(head).ok_or("a part has no name")?;
         found.push(Part { name, is_file, body });
         rest = &rest[end + inner.len()..];
@@ -67,6 +73,16 @@ fn boundary(kind: &str) -> Option<&str> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
     ((1..=70).contains(&value.len()) && value.bytes().all(good) && !value.ends_with(' '))
         .then_some(value)
+}
+
+/// Whether all lines of a part's header are fields, each of them on one line.
+fn is_well_formed(head: &str) -> bool {
+    let is_field = |line: &str| {
+        let name = line.split_once(':').map_or("", |(name, _)| name);
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !name.is_empty() && name.bytes().all(token) && !line.contains(['\r', '\n', '\0'])
+    };
+    head.strip_prefix("\r\n").unwrap_or(head).split("\r\n").all(is_field)
 }
 
 /// The name that a part has, and whether it is a file.
@@ -92,8 +108,10 @@ fn disposition(head: &str) -> Option<(&str, bool)> {
             }
             None => more.split_at(more.find(';').unwrap_or(more.len())),
         };
-        match key.trim() {
+        match &*key.trim().to_ascii_lowercase() {
             "name" if name.is_some() => return None,
+            // RFC 7578 section 4.2 knows no other way to write it.
+            "name*" => return None,
             "name" => name = Some(text),
             "filename" | "filename*" => is_file = true,
             _ => {}
@@ -149,7 +167,18 @@ mod tests {
             (TYPE, &part.replace("name=", "nam="), "a part has no name"),
             (TYPE, &part.replace("name=\"a\"", "name=\"a\"; name=\"b\""), "a part has no name"),
             (TYPE, &part.replace("name=\"a\"", "name=\"a"), "a part has no name"),
+            (TYPE, &part.replace("name=\"a\"", "name=\"a\"; NAME=b"), "a part has no name"),
+            (TYPE, &part.replace("name=\"a\"", "name=\"a\"; name*=UTF-8''b"), "a part has no name"),
             (TYPE, &part.replace("form-data;", "attachment;"), "a part has no name"),
+            (TYPE, &part.replace("Content", "X: y\nContent"), "the header of a part is malformed"),
+            (TYPE, &part.replace("Content", "X: y\rContent"), "the header of a part is malformed"),
+            (
+                TYPE,
+                &part.replace("Content", "X: y\r\n Content"),
+                "the header of a part is malformed",
+            ),
+            (TYPE, &part.replace("position:", "position :"), "the header of a part is malformed"),
+            (TYPE, &part.replace("one", "\n--X\r\nA: b"), "a boundary does not begin its line"),
             (
                 TYPE,
                 "--X\r\nContent-Disposition: form-data; name=\"a\"\r\n--X--",

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE};
 
 use super::{
     answer::Answers,
-    body::{BodyRule, Content, Depth, Kind},
+    body::{BodyRule, Content, Depth},
     drift::Drift,
     parameter::{Pairs, Parameter, taken_apart},
 };
@@ -38,8 +38,8 @@ pub struct Operation {
     pub(super) depth: Depth,
     pub(super) unknown_query: Unknown,
     pub(super) parameters: Vec<Parameter>,
-    /// Names of its path's parameters as the document has them, from left to right.
-    pub(super) in_path: Vec<Box<str>>,
+    /// Its path's parameters, each by its name in the document and by the one that it has in the route's path.
+    pub(super) in_path: Vec<(Box<str>, Box<str>)>,
     /// Credentials in the query, which are no parameter.
     pub(super) credentials: Vec<Box<str>>,
     pub(super) body: BodyRule,
@@ -49,8 +49,8 @@ pub struct Operation {
 /// A request's head, as far as a contract looks at it.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
-    /// The values of the path's parameters, from left to right, as they came.
-    pub path: &'a [&'a str],
+    /// The parameters of the route's path that took it, with their values.
+    pub path: &'a [(&'a str, &'a str)],
     /// The query, without its `?`.
     pub query: Option<&'a str>,
     /// The header fields.
@@ -84,16 +84,21 @@ impl Operation {
         for parameter in &self.parameters {
             match parameter.part {
                 Part::Path => {
-                    let place = self.in_path.iter().position(|name| **name == *parameter.name);
-                    let raw = place.and_then(|place| head.path.get(place)).copied();
-                    parameter.check_text(raw, wrong);
+                    let own = self.in_path.iter().find(|(name, _)| *name == parameter.name);
+                    let taken = |(_, own): &(_, Box<str>)| {
+                        head.path.iter().find(|(name, _)| *name == &**own).map(|(_, value)| *value)
+                    };
+                    parameter.check_text(own.and_then(taken), wrong);
                 }
                 Part::Header => {
                     let text = field(head.headers, &parameter.name);
                     parameter.check_text(text.as_deref(), wrong);
                 }
-                Part::Query => parameter.check_pairs(&query, wrong),
-                Part::Cookie | Part::Body => parameter.check_pairs(&cookies, wrong),
+                Part::Query => {
+                    let others = |name: &str| self.is_of_others(parameter, name);
+                    parameter.check_pairs(&query, &others, wrong);
+                }
+                Part::Cookie | Part::Body => parameter.check_pairs(&cookies, &|_| true, wrong),
             }
         }
         if self.unknown_query == Unknown::Refuse {
@@ -113,7 +118,7 @@ impl Operation {
         wrong: &mut Violations,
     ) -> Result<bool, Reject> {
         if there {
-            return Ok(self.body.kind(headers)?.is_some_and(|kind| kind.content.is_read()));
+            return Ok(self.body.content(headers)?.is_some_and(Content::is_read));
         }
         if self.body.required {
             wrong.push(Violation::body("", "is missing"));
@@ -131,7 +136,7 @@ impl Operation {
         body: &[u8],
         wrong: &mut Violations,
     ) -> Result<(), Reject> {
-        let Some(Kind { content, .. }) = self.body.kind(headers)? else { return Ok(()) };
+        let Some(content) = self.body.content(headers)? else { return Ok(()) };
         if body.is_empty() && !self.body.required && matches!(content, Content::Json(_)) {
             return Ok(());
         }
@@ -165,14 +170,24 @@ impl Operation {
         self.parameters.iter().any(|parameter| parameter.part == part)
     }
 
+    /// Whether a name in a query is of another parameter, or of none.
+    fn is_of_others(&self, parameter: &Parameter, name: &str) -> bool {
+        let mut others = self.parameters.iter().filter(|other| !std::ptr::eq(*other, parameter));
+        others.any(|other| other.part == Part::Query && other.takes(name))
+            || self.is_credential(name)
+    }
+
+    fn is_credential(&self, name: &str) -> bool {
+        self.credentials.iter().any(|known| **known == *name)
+    }
+
     fn check_unknown(&self, query: &Pairs<'_>, wrong: &mut Violations) {
         let own = || self.parameters.iter().filter(|parameter| parameter.part == Part::Query);
         if own().any(Parameter::takes_all) {
             return;
         }
         for (name, _) in query {
-            let known = own().any(|parameter| parameter.takes(name))
-                || self.credentials.iter().any(|known| **known == **name);
+            let known = own().any(|parameter| parameter.takes(name)) || self.is_credential(name);
             if !known {
                 wrong.push(Violation::parameter(Part::Query, name, "is not known"));
             }

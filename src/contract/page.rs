@@ -30,6 +30,8 @@ pub struct OperationPage {
     pub checked: u64,
     /// Those of them that were not as promised.
     pub drifted: u64,
+    /// Answers that were not looked at: they were too large, or there was no time for it.
+    pub skipped: u64,
     /// In what they were not.
     pub drift: Vec<Sample>,
 }
@@ -46,6 +48,7 @@ impl Api {
                 path: policy.path.clone(),
                 checked,
                 drifted,
+                skipped: operation.drift.skipped(),
                 drift: operation.drift.samples(),
             }
         });

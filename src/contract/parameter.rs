@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     schema::Schema,
-    shape::{Field, Shape},
+    shape::{Field, Kinds, Shape},
 };
 use crate::message::{Part, Violation, Violations, form_text, pairs, parse_json};
 
@@ -58,7 +58,7 @@ pub(super) type Pairs<'q> = Vec<(Cow<'q, str>, &'q str)>;
 type Made = Result<Option<Value>, &'static str>;
 
 const NOT_TEXT: &str = "is not UTF-8";
-const TWICE: &str = "is given more than once";
+pub(super) const TWICE: &str = "is given more than once";
 const NO_JSON: &str = "is not well-formed JSON";
 
 /// Takes a query apart; names are decoded, values are not.
@@ -81,9 +81,14 @@ impl Parameter {
         self.check(made, wrong);
     }
 
-    /// Holds the parameter of a query, or of cookies, to its schema.
-    pub(super) fn check_pairs(&self, pairs: &Pairs<'_>, wrong: &mut Violations) {
-        self.check(self.of_pairs(pairs), wrong);
+    /// Holds the parameter of a query, or of cookies, to its schema; `others` says which names are of others.
+    pub(super) fn check_pairs(
+        &self,
+        pairs: &Pairs<'_>,
+        others: &dyn Fn(&str) -> bool,
+        wrong: &mut Violations,
+    ) {
+        self.check(self.of_pairs(pairs, others), wrong);
     }
 
     /// Whether a name in a query is this parameter's.
@@ -99,18 +104,39 @@ impl Parameter {
 
     /// Whether it takes any name in a query: an object that is told by its properties, whatever they are.
     pub(super) fn takes_all(&self) -> bool {
-        let free = self.shape.properties.as_ref().is_some_and(BTreeMap::is_empty);
+        let open = |fields: &BTreeMap<_, _>| fields.is_empty() || self.shape.rest.is_some();
+        let free = self.shape.properties.as_ref().is_some_and(open);
         free && self.style == Style::Form && self.explode
     }
 
     fn check(&self, made: Made, wrong: &mut Violations) {
         match made {
             Ok(Some(Value::String(text))) if text.is_empty() && self.allow_empty => {}
+            Ok(Some(value)) if self.may_be_other(&value) => {}
             Ok(Some(value)) => self.schema.check(&value, self.part, &self.name, wrong),
             Ok(None) if self.required => self.say("is missing", wrong),
             Ok(None) => {}
             Err(what) => self.say(what, wrong),
         }
+    }
+
+    /// Whether the text that made a value that will not do may stand for another one that will: `7` for a number
+    /// where text is taken, too, or `all` for itself where a list is.
+    fn may_be_other(&self, value: &Value) -> bool {
+        let kinds = self.shape.kinds;
+        let text = match value {
+            Value::String(text) => text,
+            Value::Array(items) => match &items[..] {
+                [Value::String(text)] => text,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        if kinds == Kinds::default() || self.schema.takes(value) {
+            return false;
+        }
+        let others = [kinds.read(text), Kinds { text: false, ..kinds }.read(text)];
+        others.iter().any(|other| other != value && self.schema.takes(other))
     }
 
     fn say(&self, what: &str, wrong: &mut Violations) {
@@ -158,17 +184,23 @@ impl Parameter {
         }
     }
 
-    fn of_pairs(&self, pairs: &Pairs<'_>) -> Made {
+    fn of_pairs(&self, pairs: &Pairs<'_>, others: &dyn Fn(&str) -> bool) -> Made {
         let own = || pairs.iter().filter(|(name, _)| *name == *self.name).map(|(_, value)| *value);
-        let text = |raw: &str| form_text(raw).map(Cow::into_owned).ok_or(NOT_TEXT);
+        let text = |raw: &str| {
+            // A plus is a blank in forms alone.
+            let text = if self.part == Part::Cookie { path_text(raw) } else { form_text(raw) };
+            text.map(Cow::into_owned).ok_or(NOT_TEXT)
+        };
         match (self.style, &self.shape.properties) {
             (Style::DeepObject, _) => return self.deep(pairs),
             (Style::Form, Some(fields)) if self.explode => {
+                // One without a name is all of the query.
+                let all = self.takes_all() || self.name.is_empty();
                 let mut object = Map::new();
                 for (name, raw) in pairs {
-                    let Some(field) = fields.get(&**name) else { continue };
-                    let value = text(raw)?;
-                    put(&mut object, name, *field, &value)?;
+                    if fields.contains_key(&**name) || all && !others(name) {
+                        put(&mut object, name, self.shape.property(name), &text(raw)?)?;
+                    }
                 }
                 return Ok((!object.is_empty()).then_some(Value::Object(object)));
             }

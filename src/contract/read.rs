@@ -9,9 +9,9 @@ use http::Method;
 use serde_json::Value;
 
 use super::{
-    Api,
     answer::{Answers, Promise},
-    body::{BodyRule, Content, Depth, Kind, Range},
+    body::{BodyRule, Content, Depth, Fields, Kind, Range},
+    compile::{Given, in_route},
     dialect::Side,
     document::{Document, Fault, Place},
     drift::Drift,
@@ -65,9 +65,9 @@ impl<'d> Reader<'d> {
         document: &'d Document,
         section: &'d config::Api,
         name: &str,
-        before: Option<&'d Api>,
+        given: Given<'d>,
     ) -> Result<Self, Fault> {
-        let before = before.into_iter().flat_map(|api| &api.policies);
+        let before = given.before.into_iter().flat_map(|api| &api.policies);
         let before = before.map(|policy| (&*policy.operation.id, &policy.operation.drift));
         Ok(Self {
             document,
@@ -76,7 +76,7 @@ impl<'d> Reader<'d> {
             before: before.collect(),
             requests: Schemas::new(document, Side::Request)?,
             answers: Schemas::new(document, Side::Answer)?,
-            credentials: query_credentials(document),
+            credentials: [query_credentials(document), given.credentials.to_vec()].concat(),
             faults: Vec::new(),
         })
     }
@@ -142,7 +142,10 @@ impl<'d> Reader<'d> {
             depth: Depth(self.section.max_depth),
             unknown_query: self.section.unknown_query,
             parameters,
-            in_path,
+            in_path: in_path
+                .into_iter()
+                .map(|name| (name.clone(), in_route(&name).into()))
+                .collect(),
             credentials: self.credentials.clone(),
             body: self.body(written.get("requestBody"), &place.key("requestBody")),
             answers: self.answers(written.get("responses"), &place.key("responses")),
@@ -296,19 +299,26 @@ impl<'d> Reader<'d> {
             };
             let schema = media.get("schema");
             let schemas = if side == Side::Request { &self.requests } else { &self.answers };
-            let looked_at = range.is_json() || range.is_form() || range.is_multipart();
-            let compiled = match schema.filter(|_| looked_at) {
+            let (json, form) = (range.is_json(), range.is_form() || range.is_multipart());
+            let compiled = match schema.filter(|_| json || form || range.is_open()) {
                 Some(schema) => {
                     let compiled = schemas.compile(schema, &place.key("schema"));
-                    self.kept(compiled).map(|made| (Shape::of(self.document, schema), made))
+                    self.kept(compiled).map(|made| (schema, made))
                 }
                 None => None,
             };
             let content = match compiled {
-                Some((shape, schema)) if range.is_form() => Content::Form(shape, schema),
-                Some((shape, schema)) if range.is_multipart() => Content::Multipart(shape, schema),
-                Some((_, schema)) => Content::Json(Some(schema)),
-                None if range.is_json() => Content::Json(None),
+                Some((schema, made)) if form => {
+                    let fields = Fields::of(self.document, schema, media.get("encoding"));
+                    let parts = range.is_multipart();
+                    if parts {
+                        Content::Multipart(fields, made)
+                    } else {
+                        Content::Form(fields, made)
+                    }
+                }
+                Some((_, made)) => Content::Json(Some(made)),
+                None if json => Content::Json(None),
                 None => Content::Any,
             };
             kinds.push(Kind { range, content });

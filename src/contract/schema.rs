@@ -6,19 +6,23 @@ use serde_json::Value;
 use super::{
     dialect::{BASE, Dialect, Side},
     document::{Document, Fault, Place},
+    ways::{References, Telling, Ways},
 };
 use crate::message::{Part, Violation, Violations};
 
 /// Bytes that a compiled regular expression may take.
 const PATTERN_SIZE: usize = 1 << 20;
 
-/// Values within a value up to which all that is wrong with it is told: the library puts all of it together
-/// before it tells any. Of a larger one it is what is found first.
-const TOLD_WHOLE: usize = 10_000;
+/// Steps that telling what is wrong with a value may take: the library puts all of it together before it tells
+/// any.
+const TOLD: usize = 10_000;
 
 /// A schema.
 #[derive(Debug)]
-pub(super) struct Schema(Validator);
+pub(super) struct Schema {
+    validator: Validator,
+    ways: Ways,
+}
 
 impl Schema {
     /// Compiles a schema that stands for itself.
@@ -27,34 +31,37 @@ impl Schema {
     /// Why it cannot be, and what to do about it.
     pub(super) fn of(schema: &Value, draft: Draft) -> Result<Self, (String, Option<String>)> {
         let options = jsonschema::options().with_draft(draft);
-        compile(options, schema).map_err(|(what, help)| (what, help.map(str::to_owned)))
+        let at = |reference: &str| schema.pointer(reference.strip_prefix('#')?);
+        let ways = References::of([schema], at).ways(schema);
+        let validator = compile(options, schema);
+        let validator = validator.map_err(|(what, help)| (what, help.map(str::to_owned)))?;
+        Ok(Self { validator, ways })
+    }
+
+    /// Whether it takes a value.
+    pub(super) fn takes(&self, value: &Value) -> bool {
+        self.validator.is_valid(value)
     }
 
     /// Holds a value to it. `name` is the parameter's, if it is one.
     pub(super) fn check(&self, value: &Value, part: Part, name: &str, wrong: &mut Violations) {
-        if self.0.is_valid(value) {
+        // This takes one step for each value and part of the schema; what follows does not.
+        if self.takes(value) {
             return;
         }
-        let mut say = |error: ValidationError<'_>| {
-            let says = error.masked_with("it").to_string();
-            let pointer = error.instance_path().to_string();
+        let mut say = |pointer: String, says: String| {
             wrong.push(Violation { part, name: name.to_owned(), pointer, says, at: None });
         };
-        match is_larger(value, &mut { TOLD_WHOLE }) {
-            true => self.0.validate(value).err().into_iter().for_each(say),
-            false => self.0.iter_errors(value).for_each(&mut say),
+        let mut tell = |error: ValidationError<'_>| {
+            say(error.instance_path().to_string(), error.masked_with("it").to_string());
+        };
+        match self.ways.telling(value, TOLD) {
+            Telling::All => self.validator.iter_errors(value).for_each(&mut tell),
+            Telling::First => self.validator.validate(value).err().into_iter().for_each(tell),
+            Telling::Nothing => {
+                say(String::new(), "is not valid, and too large or deep to say where".into());
+            }
         }
-    }
-}
-
-/// Whether there are more values in one than are left.
-fn is_larger(value: &Value, left: &mut usize) -> bool {
-    let Some(less) = left.checked_sub(1) else { return true };
-    *left = less;
-    match value {
-        Value::Array(items) => items.iter().any(|item| is_larger(item, left)),
-        Value::Object(members) => members.values().any(|member| is_larger(member, left)),
-        _ => false,
     }
 }
 
@@ -62,6 +69,8 @@ fn is_larger(value: &Value, left: &mut usize) -> bool {
 pub(super) struct Schemas<'d> {
     dialect: Dialect<'d>,
     registry: Registry<'static>,
+    /// What the document refers to, as it is written there.
+    references: References<'d>,
 }
 
 impl<'d> Schemas<'d> {
@@ -73,23 +82,27 @@ impl<'d> Schemas<'d> {
         let registry = Registry::new().draft(Draft::Draft202012).add(BASE, dialect.referred());
         let registry = registry.and_then(jsonschema::RegistryBuilder::prepare);
         let registry = registry.map_err(|error| fault(error.to_string()))?;
-        Ok(Self { dialect, registry })
+        let references = References::of([&document.root], |reference| document.at(reference).ok());
+        Ok(Self { dialect, registry, references })
     }
 
     /// Compiles the schema at a place.
     ///
     /// # Errors
     /// Why it cannot be.
-    pub(super) fn compile(&self, schema: &Value, place: &Place) -> Result<Schema, Fault> {
+    pub(super) fn compile(&self, schema: &'d Value, place: &Place) -> Result<Schema, Fault> {
+        let ways = self.references.ways(schema);
         let schema = self.dialect.convert(schema);
         let options = jsonschema::options().with_draft(Draft::Draft202012);
-        compile(options.with_registry(&self.registry), &schema).map_err(|(what, help)| {
+        let validator = compile(options.with_registry(&self.registry), &schema);
+        let validator = validator.map_err(|(what, help)| {
             let fault = Fault::new(place, what);
             match help {
                 Some(help) => fault.help(help),
                 None => fault,
             }
-        })
+        })?;
+        Ok(Schema { validator, ways })
     }
 }
 
@@ -97,12 +110,12 @@ impl<'d> Schemas<'d> {
 fn compile(
     options: ValidationOptions<'_>,
     schema: &Value,
-) -> Result<Schema, (String, Option<&'static str>)> {
+) -> Result<Validator, (String, Option<&'static str>)> {
     let options = options
         .should_validate_formats(true)
         .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE))
         .offline();
-    options.build(schema).map(Schema).map_err(|error| {
+    options.build(schema).map_err(|error| {
         let within = error.instance_path().to_string();
         let what = if within.is_empty() { error.to_string() } else { format!("{within}: {error}") };
         let help = "patterns are matched without going back: no `(?=..)`, `(?!..)` or `\\1`";
@@ -164,8 +177,30 @@ mod tests {
         let id = "0190a7a2-6f0f-7000-8000-000000000001";
         let lines = |many: usize| json!({ "id": id, "lines": vec!["x"; many] });
         assert_eq!(wrong(&lines(9)).len(), 9);
-        assert!(wrong(&lines(TOLD_WHOLE - 3)).len() > 1);
-        assert_eq!(wrong(&lines(TOLD_WHOLE)).len(), 1);
+        assert!(wrong(&lines(TOLD - 3)).len() > 1);
+        assert_eq!(wrong(&lines(TOLD)).len(), 1);
+    }
+
+    #[test]
+    fn alternatives_that_lead_back_are_not_told_of_along_each_way() {
+        let back = |kind: &str| {
+            json!({ "required": ["k"], "properties": {
+                "k": { "const": kind }, "next": { "$ref": "#" },
+            } })
+        };
+        let schema = json!({ "oneOf": [back("a"), back("b"), back("c")] });
+        let schema = Schema::of(&schema, Draft::Draft202012).unwrap();
+        let chain = |levels: usize| {
+            (0..levels).fold(json!({ "k": "x" }), |next, _| json!({ "k": "a", "next": next }))
+        };
+        for (levels, says) in [
+            (1, "body: it is not valid under any of the schemas listed in the 'oneOf' keyword"),
+            (60, "body: is not valid, and too large or deep to say where"),
+        ] {
+            let mut wrong = Violations::default();
+            schema.check(&chain(levels), Part::Body, "", &mut wrong);
+            assert_eq!(wrong.iter().map(ToString::to_string).collect::<Vec<_>>(), [says]);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::document::{Document, Fault, Place};
@@ -34,7 +35,15 @@ pub(super) fn security(
         Some(written) => (Some(written), at.key("security")),
         None => (document.root.get("security"), Place::default().key("security")),
     };
-    let Some(Value::Array(alternatives)) = written else { return Ok(Security::default()) };
+    let alternatives = match written {
+        None => return Ok(Security::default()),
+        Some(Value::Array(alternatives)) => alternatives,
+        Some(_) => {
+            return Err(
+                Fault::new(&place, "a list is expected here").help("security: [{ scheme: [] }]")
+            );
+        }
+    };
     let mut ways = Vec::new();
     for (index, alternative) in alternatives.iter().enumerate() {
         let place = place.index(index);
@@ -45,8 +54,9 @@ pub(super) fn security(
         for (scheme, scopes) in schemes {
             let place = place.key(scheme);
             let auth = mapped.get(scheme).ok_or_else(|| unmapped(document, scheme, &place))?;
-            let scopes = scopes.as_array().into_iter().flatten().filter_map(Value::as_str);
-            way.push((auth.clone(), scopes.map(str::to_owned).collect::<Vec<_>>()));
+            let scopes = Vec::<String>::deserialize(scopes)
+                .map_err(|_| Fault::new(&place, "a list of scopes is expected here"))?;
+            way.push((auth.clone(), scopes));
         }
         ways.push(way);
     }
@@ -123,6 +133,14 @@ mod tests {
             (json!({ "security": [{ "oauth": ["r", "w"] }] }), Ok("any a-oauth r w")),
             (json!({ "security": [{ "key": [] }, { "basic": [] }] }), Ok("any a-key a-basic")),
             (json!({ "security": [{ "key": [], "basic": [] }] }), Ok("all a-basic a-key")),
+            (json!({ "security": { "key": [] } }), Err("a list is expected here")),
+            (json!({ "security": null }), Err("a list is expected here")),
+            (json!({ "security": ["key"] }), Err("an object is expected here")),
+            (json!({ "security": [{ "oauth": "r" }] }), Err("a list of scopes is expected here")),
+            (
+                json!({ "security": [{ "oauth": ["r", 1] }] }),
+                Err("a list of scopes is expected here"),
+            ),
             (json!({ "security": [{ "free": [] }] }), Err("nothing says who `free` knows")),
             (json!({ "security": [{ "nope": [] }] }), Err("there is no security scheme `nope`")),
             (json!({ "security": [{ "key": [] }, {}] }), Err("credentials that may be left out")),

@@ -12,6 +12,9 @@ use super::document::Document;
 /// How deep schemas are looked into.
 const MAX_DEPTH: u8 = 8;
 
+/// How many are looked into for one.
+const MAX_SCHEMAS: u16 = 5_000;
+
 /// The kinds of values that a text may stand for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Kinds {
@@ -79,7 +82,7 @@ impl Shape {
     /// The shape of a schema.
     pub(super) fn of(document: &Document, schema: &Value) -> Self {
         let mut shape = Self::default();
-        shape.learn(document, schema, MAX_DEPTH);
+        shape.learn(document, schema, MAX_DEPTH, &mut { MAX_SCHEMAS });
         let kinds = shape.kinds;
         let known = kinds != Kinds::default();
         if !known && shape.items.is_none() && shape.properties.is_none() {
@@ -104,16 +107,19 @@ impl Shape {
         known.or(self.rest).unwrap_or(Field::FREE)
     }
 
-    fn learn(&mut self, document: &Document, schema: &Value, depth: u8) {
-        let Some(depth) = depth.checked_sub(1) else { return };
+    fn learn(&mut self, document: &Document, schema: &Value, depth: u8, left: &mut u16) {
+        let (Some(depth), Some(less)) = (depth.checked_sub(1), left.checked_sub(1)) else { return };
+        *left = less;
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str)
             && let Ok(referred) = document.at(reference)
         {
-            self.learn(document, referred, depth);
+            self.learn(document, referred, depth, left);
         }
         for list in ["allOf", "anyOf", "oneOf"] {
             let schemas = schema.get(list).and_then(Value::as_array);
-            schemas.into_iter().flatten().for_each(|schema| self.learn(document, schema, depth));
+            for schema in schemas.into_iter().flatten() {
+                self.learn(document, schema, depth, left);
+            }
         }
         match schema.get("type") {
             Some(Value::String(kind)) => self.take(kind),
@@ -125,13 +131,17 @@ impl Shape {
         self.kinds.null |= schema.get("nullable") == Some(&Value::Bool(true));
         if let (Some(_), Some(items)) = (self.items, schema.get("items")) {
             let mut inner = Self::default();
-            inner.learn(document, items, depth);
+            inner.learn(document, items, depth, left);
             self.items = Some(inner.kinds);
         }
         let rest = ["additionalProperties", "unevaluatedProperties"];
-        if let Some(rest @ Value::Object(_)) = rest.iter().find_map(|key| schema.get(key)) {
+        let rest = rest.iter().find_map(|key| schema.get(key)).filter(|rest| rest.is_object());
+        let patterns = schema.get("patternProperties").and_then(Value::as_object);
+        let patterns = patterns.into_iter().flat_map(|patterns| patterns.values());
+        let mut rest = rest.into_iter().chain(patterns).peekable();
+        if rest.peek().is_some() {
             let mut inner = Self::default();
-            inner.learn(document, rest, depth);
+            rest.for_each(|schema| inner.learn(document, schema, depth, left));
             self.rest = Some(inner.field());
         }
         if let (Some(fields), Some(Value::Object(written))) =
@@ -139,7 +149,7 @@ impl Shape {
         {
             for (name, property) in written {
                 let mut inner = Self::default();
-                inner.learn(document, property, depth);
+                inner.learn(document, property, depth, left);
                 fields.insert(name.clone(), inner.field());
             }
         }

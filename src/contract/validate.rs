@@ -26,10 +26,11 @@ use crate::{
 const MAX_DEPTH: u8 = 100;
 
 impl Operation {
-    /// Compiles the `validate` of the route of this name, whose path has these parameters.
+    /// Compiles the `validate` of the route of this name, whose path has these parameters, and whose clients say
+    /// who they are in these of the query.
     pub fn of_schemas(
         section: &Validate,
-        (route, params): (&str, &[impl AsRef<str>]),
+        (route, params, credentials): (&str, &[impl AsRef<str>], Vec<Box<str>>),
         at: &Path,
         problems: &mut Problems,
     ) -> Self {
@@ -58,8 +59,11 @@ impl Operation {
             depth: Depth(section.max_depth),
             unknown_query: section.unknown_query,
             parameters,
-            in_path: params.iter().map(|name| name.as_ref().into()).collect(),
-            credentials: Vec::new(),
+            in_path: params
+                .iter()
+                .map(|name| (name.as_ref().into(), name.as_ref().into()))
+                .collect(),
+            credentials,
             body: reader.body(section),
             answers: Answers::default(),
         }

@@ -32,7 +32,7 @@ impl Services {
                 id.push_str(&format!("_{count}"));
             }
             let described = describe(operation, id, &mut schemas, &mut comments);
-            let path = format!("{base}{}", operation.pattern.replace("*}", "}"));
+            let path = template(&format!("{base}{}", operation.pattern));
             let method = operation.method.as_str().to_ascii_lowercase();
             paths.entry(path).or_default().insert(method, described);
         }
@@ -45,6 +45,19 @@ impl Services {
             "components": { "schemas": components },
         })
     }
+}
+
+impl Operation {
+    /// Its place in the document, as a JSON pointer, where its route has this path.
+    pub fn pointer(&self, path: &str) -> String {
+        let path = template(path).replace('~', "~0").replace('/', "~1");
+        format!("/paths/{path}/{}", self.method.as_str().to_ascii_lowercase())
+    }
+}
+
+/// A path as documents have it.
+fn template(pattern: &str) -> String {
+    pattern.replace("*}", "}")
 }
 
 /// One operation.

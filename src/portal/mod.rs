@@ -6,6 +6,7 @@
 
 mod document;
 mod page;
+mod prune;
 
 pub use self::{
     document::{Enforced, document},

@@ -44,7 +44,7 @@ fn log(
     let options = Options {
         sink: config.log.access_file.clone().map_or(Sink::Stdout, Sink::File),
         format,
-        redaction: Redaction::new(config.log.redact_query.iter().chain(credentials(config))),
+        redaction: Redaction::new(config.log.redact_query.iter().chain(config.query_credentials())),
         workers,
         buffer: config.log.buffer.as_usize(),
     };
@@ -56,13 +56,4 @@ fn log(
     let opened = AccessLog::open(options, losses.clone());
     let opened = opened.map_err(|error| Problem::error(at.key("access-file"), error.to_string()));
     problems.keep(opened).map(Arc::new)
-}
-
-/// Query parameters that hold credentials.
-fn credentials(config: &Config) -> impl Iterator<Item = &String> {
-    config.auth.values().filter_map(|auth| {
-        let key = auth.api_key.as_ref().and_then(|keys| keys.query.as_ref());
-        let key = key.or_else(|| auth.jwt.as_ref()?.query.as_ref());
-        key.or_else(|| auth.introspection.as_ref()?.query.as_ref())
-    })
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To},
-    contract::{Api, Operation, Policy},
+    contract::{Api, Given, Operation, Policy},
     grpc,
     portal::Page,
     transform::Transform,
@@ -86,6 +86,7 @@ pub(super) fn apis<'a>(
     problems: &mut Problems,
 ) -> (Apis, Vec<Written<'a>>) {
     let mut services = Services::new();
+    let credentials: Vec<_> = config.query_credentials().map(|name| (&**name).into()).collect();
     let mut compile = |(name, section): (&String, &config::Api), problems: &mut Problems| {
         let at = Path::root().key("api").key(name.clone());
         let before = before(previous, name);
@@ -97,7 +98,8 @@ pub(super) fn apis<'a>(
             return (name.clone(), None);
         }
         let made = service.as_ref().map(|service| &service.document);
-        let made = Api::compile(name, section, (before, made), &at, problems);
+        let given = Given { before, made, credentials: &credentials };
+        let made = Api::compile(name, section, given, &at, problems);
         services.extend(service.map(|service| (name.clone(), service)));
         (name.clone(), made.map(Arc::new))
     };
@@ -311,9 +313,16 @@ fn promised(route: &config::Route, api: &str, policy: &Policy) -> config::Route 
     let (own, operation) = (&policy.own, &policy.operation);
     let (id, method) = (&*operation.id, &operation.method);
     let made = Made { id, path: policy.path.clone(), method, own };
-    let made = expanded(route, api, made);
-    if own.auth.is_some() {
-        return config::Route { require: policy.require, ..made };
+    let mut made = expanded(route, api, made);
+    made.require = policy.require.unwrap_or(made.require);
+    if own.allow.is_none() && !policy.scopes.is_empty() {
+        // What the route asks for is asked for as well.
+        let allow = made.allow.get_or_insert_default();
+        let by_method = allow.methods.values_mut().map(|rule| &mut rule.scope);
+        for asked in by_method.chain([&mut allow.scope]) {
+            let new = policy.scopes.iter().filter(|scope| !asked.contains(scope)).cloned();
+            asked.0.extend(new.collect::<Vec<_>>());
+        }
     }
     made
 }

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::apis::Written;
 use crate::{
-    config::{self, Path, Problem, Problems},
+    config::{self, Config, Path, Problem, Problems},
     contract::Operation,
     transform::Transform,
     translate::Translation,
@@ -16,6 +16,7 @@ use crate::{
 pub(super) fn schemas(
     route: &config::Route,
     (name, params): (&str, &[Box<str>]),
+    config: &Config,
     at: &Path,
     problems: &mut Problems,
 ) -> Option<Arc<Operation>> {
@@ -26,7 +27,10 @@ pub(super) fn schemas(
         problems.push(Problem::error(at, what).help("take it away, or say it in the document"));
         return None;
     }
-    Some(Arc::new(Operation::of_schemas(section, (name, params), &at, problems)))
+    let methods = route.auth.iter().filter_map(|name| config.auth.get(name));
+    let credentials = methods.filter_map(|auth| auth.query_credential()).map(|it| (&**it).into());
+    let known = (name, params, credentials.collect());
+    Some(Arc::new(Operation::of_schemas(section, known, &at, problems)))
 }
 
 /// Gives all routes their filters.

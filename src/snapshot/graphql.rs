@@ -14,7 +14,7 @@ use super::{
 use crate::{
     auth::Auth,
     config::{self, Allow, Config, Introspect, IntrospectWord, Path, Problem, Problems},
-    contract::Api,
+    contract::{Api, Given},
     graphql::{Guard, Stored, StoredSet, Types, door},
     limit::{Limiter, Place},
     metrics::{Loading, OperationMetrics},
@@ -100,7 +100,8 @@ pub(super) fn services(
         let service = compile(name, section, &at, problems);
         let api = service.as_ref().and_then(|service| {
             let Some(stored) = &service.stored else { return Some(guarded_only(config, name)) };
-            let given = (before(previous, name), Some(&stored.document));
+            let before = before(previous, name);
+            let given = Given { before, made: Some(&stored.document), ..Given::default() };
             // What is about clients' own operations is no business of the document.
             let mut own = section.clone();
             own.operations.retain(|_, own| own.is_stored() && own.enabled != Some(false));

@@ -1,6 +1,9 @@
 //! `[docs]`: the pages of the portal as routes, so that who may see them is decided as for any other.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -105,35 +108,56 @@ fn route<'a>(
 
 /// The document of an API, as its routes are.
 fn document(config: &Config, api: &Api, written: &[Written<'_>]) -> Value {
-    if api.policies.is_empty() {
-        // Of a service of gRPC it is made for these routes.
+    let section = config.api.get(&*api.name);
+    if section.is_some_and(config::Api::is_graphql) && api.policies.is_empty() {
+        // It tells of the door alone.
         return (*api.document).clone();
     }
     let mut operations: Vec<Enforced> = Vec::new();
     let mut schemes = Map::new();
-    let mut routes: HashMap<_, &config::Route> = HashMap::new();
-    for written in written {
-        if let Some(operation) = &written.contract {
-            // Of several routes for an API the first is shown.
-            routes.entry(Arc::as_ptr(operation)).or_insert(&written.route);
+    // Of several routes for an API the first is shown.
+    let mut routes: BTreeMap<String, &config::Route> = BTreeMap::new();
+    let policies = api.policies.iter().map(|it| (Arc::as_ptr(&it.operation), &it.pointer));
+    let policies: HashMap<_, _> = policies.collect();
+    let own = written.iter().filter(|it| it.route.api.as_deref() == Some(&*api.name));
+    for written in own {
+        let pointer = match (&written.contract, &written.call) {
+            (Some(operation), _) => policies.get(&Arc::as_ptr(operation)).map(|it| (*it).clone()),
+            (None, Some((operation, _))) => {
+                written.route.path.first().map(|path| operation.pointer(path))
+            }
+            (None, None) => None,
+        };
+        if let Some(pointer) = pointer {
+            routes.entry(pointer).or_insert(&written.route);
         }
     }
-    for policy in &api.policies {
-        let Some(route) = routes.get(&Arc::as_ptr(&policy.operation)) else { continue };
+    let first = routes.values().next().copied();
+    for (pointer, route) in routes {
         for name in &*route.auth {
             let scheme = config.auth.get(name).map(scheme);
             schemes.extend(scheme.map(|scheme| (name.clone(), scheme)));
         }
         let scopes = route.allow.as_ref().map(|allow| allow.scope.0.clone());
         operations.push(Enforced {
-            pointer: policy.pointer.clone(),
+            pointer,
             schemes: route.auth.0.clone(),
             all: route.require == Require::All && route.auth.len() > 1,
             scopes: scopes.unwrap_or_default(),
             limits: route.limit.iter().filter_map(|limit| limited(config, limit)).collect(),
         });
     }
-    portal::document(&api.document, &api.base, &operations, schemes)
+    // The paths of a service of gRPC are whole.
+    let base = if section.is_some_and(config::Api::is_grpc) { "" } else { &*api.base };
+    let server = first.map_or_else(|| base.to_owned(), |route| server(&config.docs, route, base));
+    portal::document(&api.document, &server, &operations, schemes)
+}
+
+/// Where the paths of a route begin, as seen from the portal: at the same host, if the route takes that.
+fn server(docs: &config::Docs, route: &config::Route, base: &str) -> String {
+    let here = route.host.is_empty() || docs.host.iter().any(|host| route.host.contains(host));
+    let other = route.host.iter().find(|host| !here && !host.contains('*'));
+    other.map_or_else(|| base.to_owned(), |host| format!("//{host}{base}"))
 }
 
 /// How somebody says who they are, as OpenAPI has it.

@@ -137,7 +137,7 @@ impl Route {
         let limit = known.limits.of_route(&route.limit, place, metrics, problems);
         let given = (name, &params[..], target.as_ref());
         let cache = answers_kept(route, given, known, metrics, at, problems);
-        let validated = schemas(route, (name, &params), at, problems);
+        let validated = schemas(route, (name, &params), known.config, at, problems);
         let translation = translation(route, written.translation.clone(), at, problems);
         let calling = calling(written, target.as_ref(), known.config, at, problems);
         let graphql = graphql(written, given, known, metrics, problems);

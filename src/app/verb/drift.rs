@@ -29,8 +29,13 @@ fn text(apis: &[Page]) -> String {
         // A `String` takes everything; there is no error to see.
         let _ = writeln!(
             text,
-            "{} {}: {drifted} of {checked} answers are not as promised",
-            api.name, api.version
+            "{} {}: {drifted} of {checked} answers are not as promised{}",
+            api.name,
+            api.version,
+            match sum(|it| it.skipped) {
+                0 => String::new(),
+                skipped => format!("; {skipped} were not looked at"),
+            }
         );
         for operation in api.operations.iter().filter(|operation| operation.drifted > 0) {
             let _ = writeln!(
@@ -59,8 +64,8 @@ mod tests {
         let pages = serde_json::json!([{
             "name": "shop", "title": "Shop", "version": "1.0",
             "operations": [
-                { "id": "a", "method": "GET", "path": "/a", "checked": 5, "drifted": 0, "drift": [] },
-                { "id": "b", "method": "GET", "path": "/b", "checked": 5, "drifted": 3, "drift": [
+                { "id": "a", "method": "GET", "path": "/a", "checked": 5, "drifted": 0, "skipped": 2, "drift": [] },
+                { "id": "b", "method": "GET", "path": "/b", "checked": 5, "drifted": 3, "skipped": 0, "drift": [
                     { "status": 200, "says": "body /id: is missing", "count": 3 },
                 ] },
             ],
@@ -68,7 +73,7 @@ mod tests {
         let pages: Vec<Page> = serde_json::from_value(pages).unwrap();
         assert_eq!(
             text(&pages),
-            "shop 1.0: 3 of 10 answers are not as promised\n  GET /b (b): 3 of 5\n    3 x 200: body /id: is missing\n"
+            "shop 1.0: 3 of 10 answers are not as promised; 2 were not looked at\n  GET /b (b): 3 of 5\n    3 x 200: body /id: is missing\n"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! APIs and their contracts: each operation is a route, whose requests and answers are held to the document.
 
 mod answers;
+mod corners;
 mod policies;
 mod portal;
 mod problems;
@@ -48,6 +49,17 @@ async fn shop_of_all(keys: &str) -> (Origin, Janua) {
 async fn send(janua: &Janua, line: &str, kind: &str, body: &str) -> Message {
     let kind = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
     janua.client().await.request_with(line, &kind, body).await
+}
+
+/// Fails the test unless an answer is of this status, and these and no others are said to be wrong. Only the
+/// beginning of what is said is looked at.
+fn assert_wrong(answer: &Message, status: u16, said: &[&str], what: &str) {
+    let told = errors(answer);
+    assert_eq!(answer.status(), status, "{what}: {told:?}");
+    assert_eq!(told.len(), said.len(), "{what}: {told:?}");
+    for part in said {
+        assert!(told.iter().any(|says| says.starts_with(part)), "{what}: {part}: {told:?}");
+    }
 }
 
 /// What an answer says is wrong: `body /id: it is not of type "integer"`.

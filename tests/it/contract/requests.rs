@@ -1,18 +1,6 @@
 //! Requests, held to a document: what passes, what is refused, and everything that is said of it.
 
-use super::{errors, send, shop_of_all};
-use crate::support::Message;
-
-/// Fails the test unless an answer is of this status, and these and no others are said to be wrong. Only the
-/// beginning of what is said is looked at.
-fn assert_wrong(answer: &Message, status: u16, said: &[&str], what: &str) {
-    let told = errors(answer);
-    assert_eq!(answer.status(), status, "{what}: {told:?}");
-    assert_eq!(told.len(), said.len(), "{what}: {told:?}");
-    for part in said {
-        assert!(told.iter().any(|says| says.starts_with(part)), "{what}: {part}: {told:?}");
-    }
-}
+use super::{assert_wrong, send, shop_of_all};
 
 /// Target, header fields, and what is said of them.
 const PARAMETERS: &[(&str, &str, &[&str])] = &[
