@@ -98,7 +98,7 @@ fn held(c: &mut Criterion) {
             assert!(wrong.is_empty());
         });
     });
-    let wrong_body = body.replace("7", "\"7\"");
+    let wrong_body = body.replace(":7", ":\"7\"");
     c.bench_function("the same body, wrong in 10 places", |b| {
         b.iter(|| {
             let mut wrong = Violations::default();

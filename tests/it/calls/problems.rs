@@ -102,3 +102,24 @@ async fn explain_shows_the_call() {
     let text = asked("/v1/hello/Ada?big=x");
     assert!(text.contains("contract.parameter"), "{text}");
 }
+
+/// The portal shows a service as its routes are.
+#[tokio::test]
+async fn the_portal_says_who_may_call_what_and_how_often() {
+    let key = "[auth.staff]\napi-key = { keys = [{ id = \"acme\", \
+               sha256 = \"3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9\" }] }\n\
+               [docs]\npath = \"/docs\"";
+    let keys = format!(
+        "base-path = \"/v2\"\noperations.\"greeter.v1.Greeter.Fail\".enabled = false\n\
+         operations.\"greeter.v1.Greeter.Hello\".auth = \"staff\"\n{key}"
+    );
+    let janua = setup("http://127.0.0.1:9", &keys, "limit = \"7/h\"").start().await;
+    let shown = janua.get("/docs/greeter/openapi.json").await.text();
+    assert!(!shown.contains("FailRequest"), "what is no route is not shown: {shown}");
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let hello = &shown["paths"]["/v2/v1/hello/{name}"]["get"];
+    assert_eq!(hello["security"], serde_json::json!([{ "staff": [] }]), "{shown}");
+    assert!(hello["description"].as_str().unwrap().ends_with("**Limit**: 7/h"), "{hello}");
+    assert_eq!(shown["servers"][0]["url"], "/", "its paths are whole");
+    assert!(shown["paths"]["/v2/v1/count/{to}"]["get"]["security"].as_array().unwrap().is_empty());
+}
