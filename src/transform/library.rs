@@ -13,6 +13,7 @@ use jaq_std::ValT;
 
 use super::{
     bound::{spend, spend_bytes, step},
+    patterns,
     value::Val,
 };
 use crate::message::{DEPTH, parse_json};
@@ -57,7 +58,7 @@ const FORBIDDEN: [&str; 12] = [
 ];
 
 /// What is done in another way here.
-const OTHERWISE: [&str; 4] = ["infinite", "isnan", "join", "nan"];
+const OTHERWISE: [&str; 6] = ["infinite", "isnan", "join", "nan", "scan", "scan_"];
 
 /// What the library builds on, and is done in another way here: `null` joins as nothing.
 const BEFORE: &str = r#"
@@ -68,6 +69,9 @@ def join($by): [][0] as $none | reduce .[] as $x ($none;
 
 /// What is said in the language itself.
 const DEFINITIONS: &str = r#"
+def scan(re; flags): matches(re; "g" + flags)[]
+  | [.[].string] | if length > 1 then .[1:] else .[0] end;
+def scan(re): scan(re; "");
 def in(xs): . as $x | xs | has($x);
 def inside(xs): . as $x | xs | contains($x);
 def index($x): indices($x)[0];
@@ -100,9 +104,14 @@ pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
 
 /// What is not.
 pub(super) fn natives() -> impl Iterator<Item = Fun<Data>> {
+    let ours: Vec<_> = own().into_iter().chain(patterns::natives()).collect();
+    let names: Vec<_> = ours.iter().map(|(name, arguments, _)| (*name, *arguments)).collect();
     let known = jaq_core::funs().chain(jaq_std::funs());
-    let known = known.filter(|(name, ..)| !FORBIDDEN.contains(name));
-    known.chain(own().map(|(name, arguments, run)| (name, v(arguments), Native::<Data>::new(run))))
+    let known = known.filter(move |(name, arguments, _)| {
+        !FORBIDDEN.contains(name) && !names.contains(&(*name, arguments.len()))
+    });
+    let native = |(name, arguments, run)| (name, v(arguments), Native::<Data>::new(run));
+    known.chain(ours.into_iter().map(native))
 }
 
 /// By name and number of arguments.

@@ -10,9 +10,12 @@ mod bound;
 mod filter;
 mod library;
 mod lines;
+mod patterns;
 mod recursion;
+mod search;
 mod section;
 mod value;
+mod weight;
 
 #[cfg(test)]
 mod tests;

@@ -155,6 +155,42 @@ const GOOD: &[(&str, &str, &str)] = &[
     ("any(. > 2), all(. > 2) | [.]", "[3]", "more"),
     ("[bsearch(2), bsearch(4)]", "[1,2,3]", "[1,-4]"),
     ("pick(.a.b)", "{\"a\":{\"b\":1,\"c\":2},\"d\":3}", "{\"a\":{\"b\":1}}"),
+    // Patterns, also those whose groups are not in order, or take no part.
+    ("test(\"^(?:(\\\\d+)|([a-z]+))*$\")", "\"ab12\"", "true"),
+    (
+        "match(\"^(?:(\\\\d+)|([a-z]+))*$\")",
+        "\"ab12\"",
+        "{\"offset\":0,\"length\":4,\"string\":\"ab12\",\"captures\":[{\"offset\":2,\"length\":2,\"string\":\"12\",\"name\":null},{\"offset\":0,\"length\":2,\"string\":\"ab\",\"name\":null}]}",
+    ),
+    (
+        "match(\"(?<x>a)?(?<y>b)\").captures",
+        "\"äb\"",
+        "[{\"offset\":-1,\"length\":0,\"string\":null,\"name\":\"x\"},{\"offset\":1,\"length\":1,\"string\":\"b\",\"name\":\"y\"}]",
+    ),
+    ("capture(\"(?<x>a)?(?<y>b)\")", "\"b\"", "{\"x\":null,\"y\":\"b\"}"),
+    ("[scan(\"(a)?b\")]", "\"xab b\"", "[[\"a\"],[null]]"),
+    (
+        "[test(\"B\"; \"i\"), test(\"a b\"; \"x\"), test(\"a.b\"; null)]",
+        "\"ab\"",
+        "[true,true,false]",
+    ),
+    (
+        "[test(\"^b\"), test(\"a$\"), test(\"a.b\"), test(\"a.b\"; \"s\"), test(\"a.b\"; \"p\")]",
+        "\"a\\nb\"",
+        "[false,false,false,false,true]",
+    ),
+    ("[match(\"[a-z]*\"; \"gn\").string]", "\"a-b\"", "[\"a\",\"b\"]"),
+    ("[match(\"a|aaa\"; \"l\").string]", "\"aaa\"", "[\"aaa\"]"),
+    ("[match(\"\"; \"g\").offset]", "\"äb\"", "[0,1,2]"),
+    ("[match(\"a*\"; \"g\") | [.offset, .string]]", "\"ab\"", "[[0,\"a\"],[1,\"\"],[2,\"\"]]"),
+    (
+        "[split(\"x\"; \"i\"), split(\"b*\"; \"n\")]",
+        "\"aXbX\"",
+        "[[\"a\",\"b\",\"\"],[\"aX\",\"X\"]]",
+    ),
+    ("gsub(\"(?<a>.)b\"; \"\\(.a)-\")", "\"abäbb\"", "\"a-ä-b\""),
+    ("[test(\"\\\\d\"), test(\"^\\\\w+$\"), test(\"\\\\bz\")]", "\"é٣\"", "[true,true,false]"),
+    ("try test(\"a\"; \"q\") catch .", "\"a\"", "\"q is not a valid modifier string\""),
     ("env_is_not_read", "0", "undefined"),
     ("limit(0; 1)", "0", "none"),
     ("1, 2", "0", "more"),
@@ -250,6 +286,18 @@ const HOSTILE: &[&str] = &[
     "[splits(\"\")]?, (\"a\" * 100000000 | explode)",
     "tojson | until(false; tojson)",
     "[range(1e9) as $x | range(1e9)]",
+    "\"x\" | test(\"((a)(b)\" + (\"(c)\" * 98) + \"){1000}\")",
+    "\"x\" | test(\"(\" + (\"(?:a)\" * 100) + \"){1000}\")",
+    "\"x\" | test((\"(\" * 5000) + (\")\" * 5000))",
+    "\"x\" | test(\"((((a{1000}){1000}){1000}){1000})\")",
+    "[range(1e6) | try (\"x\" | test(\"(((a{1000}){1000}){1000})\")) catch 0]",
+    "[range(1e6) | try (\"x\" | test(\"()\" * 100)) catch 0]",
+    "[range(100) as $x | \"x\" | test(\"[\\\\pL\\($x)]{9}\"; \"i\")] | length",
+    "\"x\" | test(\"[ -\\([1114111] | implode)]\" * 400; \"i\")",
+    "(\"ab.c\" * 7500) | test(\"[a-z0-9._%+-]{1,64}@[a-z0-9.-]{1,255}\\\\.[a-z]{2,10}\")",
+    "(\"<\" * 30000) | [match(\"<[^>]*>|<\"; \"g\")] | length",
+    "(\"a\" * 30000) | gsub(\"a*b|a\"; \"\") | length",
+    "(\"a\" * 60000) | [match(\"\"; \"g\")] | length",
 ];
 
 /// A body that makes them begin.
@@ -275,6 +323,31 @@ fn no_filter_goes_on_for_ever_or_takes_all_there_is() {
             let small = made.as_ref().is_ok_and(|made| made.len() < 1 << 20);
             assert!(ended || (effort == Effort::All && small), "{text}: {effort:?}");
         }
+    }
+}
+
+/// What of the process's status is in KiB.
+fn kib(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn no_pattern_takes_much_memory() {
+    let patterns = HOSTILE.iter().filter(|text| text.contains("test(") || text.contains("match("));
+    for text in patterns {
+        let section = config::Transform { max_steps: 1_000_000, ..section(text) };
+        let transform = Arc::new(compile(&section).unwrap());
+        let before = kib("VmRSS");
+        // The most that it took is what it takes now.
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        let by = transform.clone();
+        let thread = thread::Builder::new().stack_size(transform.stack());
+        let run = move || by.request(BODY.as_bytes(), &Known::new(), Effort::All);
+        let _ = thread.spawn(run).unwrap().join().unwrap();
+        let more = kib("VmHWM").saturating_sub(before);
+        assert!(more < 64 << 10, "{text}: {more} KiB");
     }
 }
 
