@@ -183,6 +183,11 @@ impl Guard {
         given.body.len().max(given.query.map_or(0, str::len)) > LARGE
     }
 
+    /// Whether a query says what is asked, to us or to others.
+    pub fn is_asked_by(&self, query: Option<&str>) -> bool {
+        query.is_some_and(|query| request::beside_body(query).is_some())
+    }
+
     /// What a request asks.
     ///
     /// # Errors

@@ -264,6 +264,31 @@ async fn a_websocket_passes_only_if_it_may() {
     }
 }
 
+/// An origin that does not know of upgrades answers such a request as any other.
+#[tokio::test]
+async fn nothing_else_passes_as_a_websocket() {
+    let (origin, janua) = before("guard.websocket = true", "").await;
+    let body = "{\"query\":\"mutation { rename(id: 1, name: \\\"a\\\") { id } }\"}";
+    let length = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let socket = "Upgrade: websocket\r\n";
+    for (line, fields, body, status, reason) in [
+        ("POST /graphql", format!("Upgrade: x\r\n{length}"), body, 400, "graphql.request"),
+        ("POST /graphql", format!("{socket}{length}"), body, 400, "graphql.request"),
+        ("GET /graphql", format!("{socket}{length}"), body, 400, "graphql.request"),
+        ("GET /graphql", "Upgrade: x\r\n".into(), "", 400, "graphql.request"),
+        ("GET /graphql", "Upgrade: websocket, x\r\n".into(), "", 400, "graphql.request"),
+        ("GET /graphql?query=%7Bversion%7D", socket.into(), "", 400, "graphql.request"),
+        ("GET /graphql?variables[a]=1", socket.into(), "", 400, "graphql.request"),
+        ("GET /graphql?token=1", socket.into(), "", 502, "upstream.protocol"),
+    ] {
+        let mut client = janua.client().await;
+        let fields = format!("Connection: Upgrade\r\nAccept: application/problem+json\r\n{fields}");
+        client.send(format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}")).await;
+        client.answer().await.assert_refused(status, reason, line);
+    }
+    assert_eq!(origin.requests().len(), 1, "only the last one was a WebSocket");
+}
+
 #[tokio::test]
 async fn a_subscription_passes_as_events_while_they_come() {
     let origin = Origin::answering(
