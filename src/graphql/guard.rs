@@ -259,7 +259,8 @@ impl Guard {
         checked: &mut Checked,
     ) -> Result<Option<Arc<str>>, Refused> {
         let mut text = None;
-        let so_far = checked.asked.iter().filter_map(|asked| asked.cost).sum();
+        let so_far = checked.asked.iter().filter_map(|asked| asked.cost);
+        let so_far = so_far.fold(0, u64::saturating_add);
         match self.look(call, (method, pointer, so_far), &mut text) {
             Ok(asked) => checked.asked.push(asked),
             Err((asked, refused)) if self.enforce == Enforce::Refuse => {

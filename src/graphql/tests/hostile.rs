@@ -328,6 +328,33 @@ fn on_trial_everything_passes_and_is_told() {
     }
 }
 
+#[test]
+fn a_cost_has_an_end_and_is_always_a_number() {
+    const MOST: u64 = 10_000_000_000;
+    let keys = "enforce = \"report\"\nguard.max-batch = 3\nguard.weights = { User = 1e308 }";
+    let guard = guard(keys);
+    let dear = "users(first: 2147483647) { friends(first: 2147483647) { id } }";
+    for (fields, cost) in [
+        (dear.to_owned(), MOST),
+        // Nothing times all there is.
+        (
+            format!(
+                "orders(first: 0) {{ edges {{ node {{ user {{ {} }} }} }} }}",
+                "friends(first: 9) { id }"
+            ),
+            1,
+        ),
+        (format!("orders(first: 0) {{ edges {{ node {{ user {{ id }} }} }} }} {dear}"), MOST),
+    ] {
+        let query = format!("{{ {fields} }}");
+        let batch = json!([{ "query": query }, { "query": query }, { "query": query }]);
+        let checked = post(&guard, &batch).unwrap();
+        let costs: Vec<_> = checked.asked.iter().filter_map(|asked| asked.cost).collect();
+        assert_eq!(costs, [cost; 3], "{query}");
+        assert_eq!(checked.reported.is_some(), cost == MOST, "{query}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_document_panics(text in "\\PC*|[{}()\\[\\]a-c .:$@!\"#0-9]*|(fragment a on User |query|\\{|\\}|\\.\\.\\.a|user\\(id:1\\)| )*") {

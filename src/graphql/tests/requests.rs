@@ -210,6 +210,83 @@ fn a_cost_is_that_of_the_variables() {
     }
 }
 
+/// A schema in which a field stands for several.
+const MANY: &str = r#"
+type Query {
+  users(first: Int = 1000): [User!]!
+  big(first: Long = 5): [User!]!
+  has: HasFriends
+  found: [Found!]!
+  page(first: Int): Page!
+    @listSize(slicingArguments: ["first"], sizedFields: ["edges"], requireOneSlicingArgument: false)
+  grid: [[User!]!]!
+  cube(first: Int): [[[User!]]]
+}
+scalar Long
+interface HasFriends { friends: [User!]! }
+type User implements HasFriends { name: String, friends: [User!]! @listSize(assumedSize: 50) }
+type Bot implements HasFriends { friends: [User!]! @cost(weight: "3") }
+type Report @cost(weight: "20") { id: ID }
+type Page { edges: [User!]!, others: [User!]! }
+union Found = User | Report
+"#;
+
+#[test]
+fn a_cost_is_never_too_small() {
+    for (keys, query, variables, cost) in [
+        // What is left out is what the argument is then.
+        ("", "query a($n: Int) { users(first: $n) { name } }", json!({}), 1000),
+        ("", "query a($n: Int) { users(first: $n) { name } }", json!({ "n": null }), 10),
+        ("", "query a($n: Int) { users(first: $n) { name } }", json!({ "n": 3 }), 3),
+        ("", "query a($n: Int = 7) { users(first: $n) { name } }", json!({}), 7),
+        ("", "{ users { name } }", json!({}), 1000),
+        // A number may be in a text.
+        ("", "{ big(first: \"2000\") { name } }", json!({}), 2000),
+        ("", "query a($n: Long) { big(first: $n) { name } }", json!({ "n": "3000" }), 3000),
+        ("", "query a($n: Long) { big(first: $n) { name } }", json!({ "n": 3000 }), 3000),
+        ("", "query a($n: Long = \"40\") { big(first: $n) { name } }", json!({}), 40),
+        ("", "query a($n: Long) { big(first: $n) { name } }", json!({ "n": "x" }), 10),
+        ("", "query a($n: Long) { big(first: $n) { name } }", json!({}), 5),
+        // Whatever it may be, the dearest counts.
+        ("", "{ has { friends { name } } }", json!({}), 1 + 50 + 10),
+        (
+            "",
+            "{ users(first: 1) { ... on HasFriends { friends { name } } } }",
+            json!({}),
+            1 + 50 + 10,
+        ),
+        (
+            "guard.weights = { \"User.friends\" = 70 }",
+            "{ has { friends { name } } }",
+            json!({}),
+            1 + 120 + 10,
+        ),
+        ("", "{ found { ... on User { name } } }", json!({}), 10 * 20),
+        ("guard.weights = { User = 30 }", "{ found { ... on Report { id } } }", json!({}), 10 * 30),
+        ("guard.weights = { Bot = 30 }", "{ has { __typename } }", json!({}), 30),
+        ("guard.weights = { HasFriends = 0 }", "{ has { __typename } }", json!({}), 0),
+        ("guard.weights = { HasFriends = 2, Bot = 7 }", "{ has { __typename } }", json!({}), 7),
+        // A field says only of those lists how long they are that it names.
+        ("", "{ page(first: 3) { edges { name } others { name } } }", json!({}), 1 + 3 + 10),
+        (
+            "",
+            "{ page(first: 0) { ...a } } fragment a on Page { edges { name } others { name } }",
+            json!({}),
+            1 + 10,
+        ),
+        ("", "{ page { edges { name } } }", json!({}), 1 + 10),
+        // Lists of lists.
+        ("guard.list-size = 4", "{ grid { name } }", json!({}), 16),
+        ("guard.list-size = 4", "{ cube(first: 2) { name } }", json!({}), 2 * 16),
+    ] {
+        let section = section(&format!("guard.max-cost = 1000000\n{keys}"));
+        let guard = made(&section, Some(Arc::new(Types::of(MANY, &section.guard))));
+        let found = post(&guard, &json!({ "query": query, "variables": variables }));
+        let found = found.map(|it| it.asked[0].cost.unwrap()).map_err(|it| it.reject);
+        assert_eq!(found, Ok(cost), "{keys} {query} {variables}");
+    }
+}
+
 /// A section that knows documents, in a folder or a file.
 fn persisted(only: bool) -> (Guard, Guard, tempfile::TempDir) {
     let home = tempfile::tempdir().unwrap();
