@@ -22,6 +22,6 @@ mod tests;
 
 pub use self::{
     filter::{Known, Variable},
-    lines::{Lines, Pieces},
+    lines::{Item, Lines, Pieces, Progress},
     section::{Effort, Failed, Made, Transform},
 };

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, thread};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Effort, Failed, Known, Lines, Made, Pieces, Transform, Variable};
+use super::{Effort, Failed, Known, Lines, Made, Pieces, Progress, Transform, Variable};
 use crate::{
     config::{self, Filter, Path, Problems},
     message::nested,
@@ -516,6 +517,66 @@ fn stream(form: Lines, other: config::Other, response: &str) -> Pieces {
     Pieces::new(Arc::new(compile(&section).unwrap()), Known::new(), form)
 }
 
+/// Has a stream take a piece, or its end, and go on until it wants the next.
+fn push(pieces: &mut Pieces, piece: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Failed> {
+    match piece {
+        Some(piece) => pieces.feed(Bytes::copy_from_slice(piece)),
+        None => pieces.end(),
+    }
+    loop {
+        match pieces.next(out)? {
+            Progress::Through => return Ok(()),
+            Progress::Rest => {}
+            Progress::Beside(item) => {
+                let thread = thread::Builder::new().stack_size(item.stack());
+                out.extend(thread.spawn(move || item.make()).unwrap().join().unwrap()?);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_worker_rests_while_a_stream_goes_through_a_filter() {
+    for (form, sent, made, rests) in [
+        (Lines::Json, "0\n".repeat(32_000), 64_000, 50),
+        (Lines::Events, "data: 0\n\n".repeat(8_000), 72_000, 25),
+        (Lines::Events, ":\n".repeat(32_000), 64_000, 30),
+        (Lines::Events, "\n".repeat(32_000), 32_000, 30),
+        (Lines::Events, "a\n".repeat(100), 0, 0),
+    ] {
+        let mut pieces = stream(form, config::Other::Refuse, ".");
+        pieces.feed(Bytes::from(sent));
+        let (mut out, mut rested) = (Vec::new(), 0);
+        while let Progress::Rest = pieces.next(&mut out).unwrap() {
+            rested += 1;
+        }
+        assert_eq!(out.len(), made, "{form:?}");
+        assert!(rested >= rests, "{form:?}: {rested}");
+    }
+}
+
+#[test]
+fn a_value_of_a_stream_that_takes_long_is_worked_on_beside_the_worker() {
+    let section = config::Transform {
+        response: Some(Filter::Text("., length".into())),
+        ..Default::default()
+    };
+    let large = json!(["x".repeat(131_000), vec![0; 8_000]]).to_string();
+    for (max_steps, done) in [(1_000_000, Ok(())), (20_000, Err(Failed::TooMuch))] {
+        let transform =
+            Arc::new(compile(&config::Transform { max_steps, ..section.clone() }).unwrap());
+        let mut pieces = Pieces::new(transform, Known::new(), Lines::Events);
+        let mut made = Vec::new();
+        let sent = format!("data: 1\n\nid: 7\ndata: {large}\n\ndata: 2\n\n");
+        assert_eq!(push(&mut pieces, Some(sent.as_bytes()), &mut made), done);
+        let all = format!(
+            "data: 1\n\ndata: 1\n\nid: 7\ndata: {large}\n\nid: 7\ndata: 2\n\ndata: 2\n\ndata: 2\n\n"
+        );
+        let expected = if done.is_ok() { &all } else { "data: 1\n\ndata: 1\n\n" };
+        assert!(made == expected.as_bytes(), "{max_steps}");
+    }
+}
+
 #[test]
 fn each_value_of_a_stream_goes_through_the_filter() {
     let json = "{\"a\":1}\n\n {\"a\":[2]}\r\n{\"a\":null}\n{\"a\":3}";
@@ -527,21 +588,29 @@ fn each_value_of_a_stream_goes_through_the_filter() {
             events,
             ": hello\nevent: x\nid: 7\ndata: 1\n\nretry: 5\n\ndata: [2]\n\n: ping\n\ndata: 0\n\ndata: 0\n\n",
         ),
+        // A line ends in three ways, and a mark before the first one is none of it.
+        (
+            Lines::Events,
+            "\u{feff}data: {\"a\":1}\n\nid: 7\rdata: {\"a\":2}\r\r: c\rdata: {\"a\":3}\r\n\r\ndata: {\"a\":\rdata: 4}\n\r",
+            "data: 1\n\nid: 7\ndata: 2\n\n: c\ndata: 3\n\ndata: 4\n\n",
+        ),
+        (Lines::Events, "\u{feff}: c\n\u{feff}data: x\n\n", ": c\n\u{feff}data: x\n\n"),
+        (Lines::Json, "{\"a\":\r1}\n{\"a\":2}", "1\n2\n"),
     ] {
         // However it is cut.
         for size in [1, 2, 3, 7, 1000] {
             let mut pieces = stream(form, config::Other::Refuse, "if .a then .a else 0, 0 end");
             let mut made = Vec::new();
             for piece in sent.as_bytes().chunks(size) {
-                pieces.piece(piece, &mut made).unwrap();
+                push(&mut pieces, Some(piece), &mut made).unwrap();
             }
-            pieces.end(&mut made).unwrap();
+            push(&mut pieces, None, &mut made).unwrap();
             assert_eq!(String::from_utf8(made).unwrap(), expected, "{form:?} {size}");
         }
     }
     let mut none = stream(Lines::Events, config::Other::Refuse, "empty");
     let mut made = Vec::new();
-    none.piece(b"data: 1\n\n", &mut made).unwrap();
+    push(&mut none, Some(b"data: 1\n\n"), &mut made).unwrap();
     assert!(made.is_empty());
 }
 
@@ -557,12 +626,13 @@ fn a_stream_breaks_off_where_the_filter_fails() {
         (Lines::Json, "{\"n\":300}\n".to_owned(), "TooLarge"),
     ] {
         let mut pieces = stream(form, config::Other::Refuse, "[range(.n)]");
-        let made = format!("{:?}", pieces.piece(sent.as_bytes(), &mut Vec::new()).unwrap_err());
+        let failed_so = push(&mut pieces, Some(sent.as_bytes()), &mut Vec::new()).unwrap_err();
+        let made = format!("{failed_so:?}");
         assert!(made.starts_with(failed), "{sent}: {made}");
     }
     let mut passes = stream(Lines::Events, config::Other::Pass, ".a");
     let mut made = Vec::new();
-    passes.piece(b"data: {\"a\":1}\n\ndata: [DONE]\n\n", &mut made).unwrap();
+    push(&mut passes, Some(b"data: {\"a\":1}\n\ndata: [DONE]\n\n"), &mut made).unwrap();
     assert_eq!(made, b"data: 1\n\ndata: [DONE]\n\n");
 }
 
@@ -620,9 +690,9 @@ proptest! {
         for form in [Lines::Json, Lines::Events] {
             let mut pieces = stream(form, config::Other::Pass, ".");
             for piece in bytes.chunks(size) {
-                let _ = pieces.piece(piece, &mut Vec::new());
+                let _ = push(&mut pieces, Some(piece), &mut Vec::new());
             }
-            let _ = pieces.end(&mut Vec::new());
+            let _ = push(&mut pieces, None, &mut Vec::new());
         }
     }
 }

@@ -161,6 +161,24 @@ async fn each_line_and_each_event_of_a_stream_is_changed_when_it_comes() {
 }
 
 #[tokio::test]
+async fn a_stream_of_many_values_or_large_ones_comes_whole() {
+    let large = format!("{{\"a\":\"{}\"}}\n", "x".repeat(300_000));
+    let many = "{\"a\":1}\n".repeat(20_000);
+    let sent = format!("{many}{large}{{\"a\":2}}\n{large}");
+    let origin = origin("application/jsonl", "", &sent).await;
+    let keys = "transform.response = 'if (.a | length) > 9 then (.a | length) else .a end'";
+    let janua = route(&origin.url, keys).start().await;
+    let made = format!("{}300000\n2\n300000\n", "1\n".repeat(20_000));
+    assert!(janua.get("/").await.text() == made);
+    // What the operator does not let one value have, ends it.
+    let janua = route(&origin.url, &format!("{keys}\ntransform.max-steps = 9000")).start().await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client.ended().await;
+    janua.logged_reason("transform.answer_steps").await;
+}
+
+#[tokio::test]
 async fn a_stream_that_cannot_be_changed_breaks_off_and_says_so_in_the_log() {
     let (go, gone) = tokio::sync::watch::channel(false);
     let origin = Origin::script(move |mut peer| {
