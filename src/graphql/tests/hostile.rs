@@ -296,6 +296,7 @@ fn bounds_are_the_operators() {
         ("guard.max-aliases = 0", "{ a: tags }", Err("graphql.aliases")),
         ("guard.max-root-fields = 1", "{ tags user(id: 1) { id } }", Err("graphql.root_fields")),
         ("guard.max-directives = 0", "query @a { tags }", Err("graphql.directives")),
+        ("guard.max-directives = 1", "query($a: Int @a @b) { tags }", Err("graphql.directives")),
         ("guard.max-cost = 0", "{ user(id: 1) { id } }", Err("graphql.cost")),
         ("guard.list-size = 3", "{ users(first: null) { id } }", Ok(Some(3))),
         ("guard.slicing = \"after\"", "{ users(first: 500) { id } }", Ok(Some(10))),
