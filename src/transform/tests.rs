@@ -463,6 +463,38 @@ fn a_filter_that_is_none_says_where() {
 }
 
 #[test]
+fn a_filter_that_is_deep_without_brackets_ends_nobody() {
+    for text in [
+        "-".repeat(30_000) + "1",
+        ".|".repeat(16_000) + ".",
+        "1 as $x|".repeat(6_000) + "1",
+        "def f: ".repeat(3_000) + "1" + &";1".repeat(3_000),
+        "if . then ".repeat(3_000) + "1" + &" end".repeat(3_000),
+        "if 1 then 2 ".to_owned() + &"elif 1 then 2 ".repeat(4_000) + "end",
+        "try ".repeat(10_000) + "1",
+        "reduce ".repeat(5_000) + "1",
+        "1 + ".repeat(15_000) + "1",
+        "1,".repeat(30_000) + "1",
+        ".".to_owned() + &"a.".repeat(30_000) + "a",
+        ".".to_owned() + &"?".repeat(60_000),
+        ".".to_owned() + &"[0]".repeat(20_000),
+        "label $x|".repeat(6_000) + "1",
+        "1 // ".repeat(12_000) + "1",
+        "1 = ".repeat(12_000) + "1",
+    ] {
+        // On a stack as small as that of the thread that loads.
+        let thread = thread::Builder::new().stack_size(2 << 20);
+        let made = thread.spawn(move || compile(&section(&text)).map(drop)).unwrap().join();
+        drop(made.unwrap());
+    }
+    let within = "1 + ".repeat(4_001) + "1";
+    let said = "1:1: it has 4001 parts within each other; 4000 may be";
+    assert_eq!(compile(&section(&within)).unwrap_err()[0].0, said);
+    let beside = format!("[{}]", vec!["(1 + 2 | . * 3)"; 3_000].join(","));
+    assert!(compile(&section(&beside)).is_ok(), "what is beside each other is not deep");
+}
+
+#[test]
 fn all_that_is_wrong_with_filters_is_said_at_once() {
     let section = config::Transform {
         response: Some(Filter::Text("foo | bar".into())),
