@@ -12,6 +12,7 @@ mod library;
 mod lines;
 mod patterns;
 mod recursion;
+mod removal;
 mod search;
 mod section;
 mod value;
