@@ -70,18 +70,44 @@ impl Object {
 
 /// The depth of what holds a value.
 fn above(value: &Val) -> u8 {
-    let depth = match value {
-        Val::List(list) => list.depth,
-        Val::Object(object) => object.depth,
-        Val::Null | Val::Bool(_) | Val::Int(_) | Val::Float(_) | Val::Text(_) => 0,
-    };
+    let mut depth = value.depth();
     if depth >= DEEPEST {
-        stop();
+        // What was deep in it may have gone since.
+        depth = measured(value);
+        if depth >= DEEPEST {
+            stop();
+        }
     }
     depth + 1
 }
 
+/// How deep a value is, which may be less than it says.
+fn measured(value: &Val) -> u8 {
+    spend(1);
+    let mut inner = 0;
+    let mut look = |value: &Val| {
+        if value.depth() > inner {
+            inner = inner.max(measured(value));
+        }
+    };
+    match value {
+        Val::List(list) => list.items.iter().for_each(&mut look),
+        Val::Object(object) => object.members.values().for_each(&mut look),
+        Val::Null | Val::Bool(_) | Val::Int(_) | Val::Float(_) | Val::Text(_) => return 0,
+    }
+    inner + 1
+}
+
 impl Val {
+    /// How deep it is nested, or was.
+    fn depth(&self) -> u8 {
+        match self {
+            Self::List(list) => list.depth,
+            Self::Object(object) => object.depth,
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Text(_) => 0,
+        }
+    }
+
     pub(super) fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         spend_bytes(text.len());
