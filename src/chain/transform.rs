@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, Method, Response, StatusCode,
-    header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE},
+    header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE},
     request::Parts,
 };
 use http_body::{Body as _, Frame};
@@ -174,7 +174,14 @@ impl Exchange {
         }
         let made = shape(&by, bytes.clone(), known, Transform::answer).await?;
         let Made { body, status } = made.map_err(|failed| self.failed(failed))?;
-        parts.status = status.unwrap_or(parts.status);
+        if let Some(status) = status {
+            parts.status = status;
+            if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+                remade(&mut parts.headers);
+                parts.headers.remove(CONTENT_TYPE);
+                return Ok(Response::from_parts(parts, Source::Empty));
+            }
+        }
         let Some(body) = body else { return Ok(Response::from_parts(parts, bytes.into())) };
         self.hold(body.len() as u64)?;
         remade(&mut parts.headers);

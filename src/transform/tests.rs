@@ -579,9 +579,13 @@ fn an_answer_has_another_body_and_another_status() {
     ] {
         assert_eq!(answer(sent), Ok(Made { body: body.clone(), status }), "{sent}");
     }
-    for wrong in
-        ["{\"status\":100}", "{\"status\":600}", "{\"status\":\"200\"}", "{\"status\":1e9}"]
-    {
+    for wrong in [
+        "{\"status\":100}",
+        "{\"status\":304}",
+        "{\"status\":600}",
+        "{\"status\":\"200\"}",
+        "{\"status\":1e9}",
+    ] {
         assert_eq!(answer(wrong), Err(Failed::Said("`status` gives no status".into())), "{wrong}");
     }
 }

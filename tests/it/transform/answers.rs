@@ -41,6 +41,28 @@ async fn an_answer_has_the_status_that_a_filter_says() {
 }
 
 #[tokio::test]
+async fn an_answer_whose_new_status_has_no_body_says_nothing_of_one() {
+    for (keys, status, length) in [
+        ("transform.status = 'if .gone then 204 else null end'", 204, None),
+        ("transform = { status = '204', response = '{a: 1}' }", 204, None),
+        ("transform.status = '205'", 205, Some("0")),
+        ("transform = { status = '205', response = '{a: 1}' }", 205, Some("0")),
+    ] {
+        let (_origin, janua) = gateway("{\"gone\":true}", keys).await;
+        let mut client = janua.client().await;
+        for _ in 0..2 {
+            let got = client.get("/").await;
+            assert_eq!((got.status(), got.text()), (status, String::new()), "{keys}");
+            assert_eq!(got.field("content-length").as_deref(), length, "{keys}");
+            assert_eq!(got.field("content-type"), None, "{keys}");
+        }
+    }
+    // A client that asked for no part of it would take this for what it has.
+    let (_origin, janua) = gateway("{}", "transform.status = '304'").await;
+    janua.get("/").await.assert_refused(502, "transform.answer", "304");
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_changed_is_not_given_by_halves() {
     let large = format!("{{\"items\":[\"{}\"]}}", "x".repeat(2048));
     let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
