@@ -124,8 +124,10 @@ impl Exchange {
         body: &mut RequestBody,
     ) -> Result<(), Reject> {
         let guard = &guarded.guard;
-        let read = guard.reads(&head.method, &head.headers);
-        let read = read.map_err(|refused| self.unasked(guarded, refused))?;
+        let read = match guard.reads(&head.method, &head.headers) {
+            Ok(read) => read,
+            Err(refused) => return self.not_read(guarded, refused, route),
+        };
         let bytes = match (read, &mut *body) {
             (true, body) => self.gather_request(body, guard.max_body).await?,
             // A server might take what a GET says in its body.
@@ -165,6 +167,21 @@ impl Exchange {
                 head.uri = Uri::from(target);
             }
         }
+        Ok(())
+    }
+
+    /// Refuses what cannot be read, or lets it pass on trial.
+    fn not_read(
+        &mut self,
+        guarded: &Guarded,
+        refused: Refused,
+        route: &Route,
+    ) -> Result<(), Reject> {
+        if guarded.guard.enforce == Enforce::Refuse {
+            return Err(self.unasked(guarded, refused));
+        }
+        let reported = Some(refused.reject);
+        self.note_asked(Checked { reported, ..Checked::default() }, route);
         Ok(())
     }
 
@@ -327,9 +344,17 @@ impl Exchange {
             return Ok("nobody looks at operations in a WebSocket; ".into());
         }
         let guard = &guarded.guard;
-        let read = guard.reads(&head.method, &head.headers);
-        if read.map_err(|refused| self.unasked(guarded, refused))? {
-            return Ok(format!("the operation in the body would be held to `{}`; ", guard.name));
+        match guard.reads(&head.method, &head.headers) {
+            Ok(false) => {}
+            Ok(true) => {
+                let what = "the operation in the body would be held to";
+                return Ok(format!("{what} `{}`; ", guard.name));
+            }
+            Err(refused) => {
+                let reject = refused.reject;
+                self.not_read(guarded, refused, route)?;
+                return Ok(on_trial(reject));
+            }
         }
         let body: &[u8] = if announced(head) > 0 { b"?" } else { b"" };
         let given = Given { method: &head.method, query: head.uri.query(), body };

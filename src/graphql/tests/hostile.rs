@@ -280,6 +280,11 @@ fn without_a_schema_the_shape_counts() {
         ("{ anything(at: {all: [1]}) { is { fine } } }", Ok(None)),
         ("{ a { b { c { d } } } }", Err("graphql.depth")),
         ("{ ...a } fragment a on Any { ...a }", Err("graphql.fragments")),
+        // A service may take the one or the other.
+        (
+            "{ ...a } fragment a on Any { b { c { d { e } } } } fragment a on Any { b }",
+            Err("graphql.validation"),
+        ),
         ("{ a", Err("graphql.syntax")),
     ] {
         assert_eq!(asked(&guard, document), outcome, "{document}");

@@ -367,6 +367,25 @@ fn known_documents_are_asked_by_name_digest_or_text() {
 }
 
 #[test]
+fn the_same_names_are_counted_after_each_load() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("ops.json");
+    // Each is known with its line end and without.
+    let all: serde_json::Map<_, _> = (0..1_500)
+        .map(|number| (format!("id{number}"), format!("query Q{number:04} {{ tags }}\n").into()))
+        .chain([("o".into(), "query other { tags }".into())])
+        .collect();
+    std::fs::write(&file, Value::from(all).to_string()).unwrap();
+    let keys = format!("persisted = {{ file = {file:?} }}\noperations.Zoo.limit = \"5/s\"");
+    let guard = guard(&keys);
+    let names: Vec<_> = guard.names().iter().map(ToString::to_string).collect();
+    let known = (0..999).map(|number| format!("Q{number:04}"));
+    assert_eq!(names, ["Zoo".to_owned()].into_iter().chain(known).collect::<Vec<_>>());
+    // This is what all others are called.
+    assert_eq!(guard.number(Some("other")), None);
+}
+
+#[test]
 fn beside_known_documents_others_may_be_asked_within_bounds() {
     let (guard, ..) = persisted(false);
     let other = "{ tags tags }";

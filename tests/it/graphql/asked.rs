@@ -246,7 +246,7 @@ async fn on_trial_all_pass_and_the_log_tells() {
     let got = client.request_with("POST /graphql", "Content-Type: text/plain\r\n", "x").await;
     assert_eq!(got.status(), 200);
     assert_eq!(origin.requests().len(), 4);
-    for reason in ["graphql.validation", "graphql.batch", "graphql.introspection"] {
+    for reason in ["graphql.validation", "graphql.batch", "graphql.introspection", "body.type"] {
         janua.logged(reason, |line| line["reported"] == reason).await;
     }
 }
