@@ -109,6 +109,8 @@ pub struct Exchange {
     pub(super) filtered: Option<Box<Known>>,
     /// Whether its answer is held to a contract.
     pub(super) promised: bool,
+    /// Whether it goes on unread because it is to become a tunnel, so that no other success answers it.
+    pub(super) unread: bool,
     /// Whether it has a place in the gateway, and the bytes that it may hold there.
     pub(super) entered: bool,
     pub(super) held: u64,
@@ -191,6 +193,7 @@ impl Exchange {
             spoken: None,
             filtered: None,
             promised: false,
+            unread: false,
             entered: false,
             held: 0,
             slot: None,

@@ -170,7 +170,8 @@ pub(super) fn end(
         }
         return Ok(tunnel::open(exchange, *upgrade, response));
     }
-    if upgrade.is_some_and(|upgrade| upgrade.is_connect()) && response.status().is_success() {
+    let tunnel = upgrade.is_some_and(|upgrade| exchange.unread || upgrade.is_connect());
+    if tunnel && response.status().is_success() {
         return Err(Reject::UpstreamProtocol);
     }
     if !strip_response(response.headers_mut()) {

@@ -21,6 +21,7 @@ use super::{
     exchange::Exchange,
     plan::announced,
     source::Source,
+    validate::answers_101,
 };
 use crate::{
     auth::Auth,
@@ -58,22 +59,26 @@ impl Questions {
     }
 }
 
-/// How a route's origin is asked, and whether the client wants to upgrade.
-type Asking<'a> = (&'a Graphql, &'a Route, bool);
+/// How a route's origin is asked, and what the client wants to upgrade to.
+type Asking<'a> = (&'a Graphql, &'a Route, Option<&'a HeaderValue>);
 
 impl Exchange {
     /// Makes a request one for a service of GraphQL; or answers it.
     pub(super) async fn ask_graphql(
         &mut self,
-        (asked, route, upgrades): Asking<'_>,
+        (asked, route, upgrade): Asking<'_>,
         params: &Params<'_, '_>,
         head: &mut Parts,
         body: &mut RequestBody,
     ) -> Result<Option<Response<Source>>, Reject> {
         match asked {
             Graphql::Stored(stored) => self.ask_stored(stored, params, head, body).await?,
-            Graphql::Guarded(guarded) if upgrades => self.pass_socket(guarded)?,
             Graphql::Guarded(guarded) => {
+                if let Some(protocol) = upgrade {
+                    let bare = matches!(body, RequestBody::Empty);
+                    self.pass_socket(guarded, protocol, bare, head)?;
+                    return Ok(None);
+                }
                 let done = self.guard(guarded, route, params, head, body).await;
                 if let Err(Reject::GraphqlMethod) = done {
                     let mut response = self.problem(Reject::GraphqlMethod);
@@ -86,14 +91,27 @@ impl Exchange {
         Ok(None)
     }
 
-    fn pass_socket(&mut self, guarded: &Guarded) -> Result<(), Reject> {
-        if guarded.guard.websocket {
-            return Ok(());
+    /// Lets a WebSocket pass, if those may; nothing else that upgrades does, since nobody would read it.
+    fn pass_socket(
+        &mut self,
+        guarded: &Guarded,
+        protocol: &HeaderValue,
+        bare: bool,
+        head: &Parts,
+    ) -> Result<(), Reject> {
+        let guard = &guarded.guard;
+        let asks = guard.is_asked_by(head.uri.query());
+        let reject = match is_socket(protocol, bare, head) && !asks {
+            true if guard.websocket => None,
+            true => Some(Reject::GraphqlWebsocket),
+            false => Some(Reject::GraphqlRequest),
+        };
+        match reject {
+            Some(reject) if guard.enforce == Enforce::Refuse => return Err(reject),
+            Some(reject) => drop(self.reported.get_or_insert(reject)),
+            // An origin that does not know of upgrades would answer it as any other request.
+            None => self.unread = true,
         }
-        if guarded.guard.enforce == Enforce::Refuse {
-            return Err(Reject::GraphqlWebsocket);
-        }
-        self.reported.get_or_insert(Reject::GraphqlWebsocket);
         Ok(())
     }
 
@@ -106,8 +124,10 @@ impl Exchange {
         body: &mut RequestBody,
     ) -> Result<(), Reject> {
         let guard = &guarded.guard;
-        let read = guard.reads(&head.method, &head.headers);
-        let read = read.map_err(|refused| self.unasked(guarded, refused))?;
+        let read = match guard.reads(&head.method, &head.headers) {
+            Ok(read) => read,
+            Err(refused) => return self.not_read(guarded, refused, route),
+        };
         let bytes = match (read, &mut *body) {
             (true, body) => self.gather_request(body, guard.max_body).await?,
             // A server might take what a GET says in its body.
@@ -147,6 +167,21 @@ impl Exchange {
                 head.uri = Uri::from(target);
             }
         }
+        Ok(())
+    }
+
+    /// Refuses what cannot be read, or lets it pass on trial.
+    fn not_read(
+        &mut self,
+        guarded: &Guarded,
+        refused: Refused,
+        route: &Route,
+    ) -> Result<(), Reject> {
+        if guarded.guard.enforce == Enforce::Refuse {
+            return Err(self.unasked(guarded, refused));
+        }
+        let reported = Some(refused.reject);
+        self.note_asked(Checked { reported, ..Checked::default() }, route);
         Ok(())
     }
 
@@ -293,7 +328,7 @@ impl Exchange {
     /// What becomes of a request whose body is not there, for people.
     pub(super) fn explain_graphql(
         &mut self,
-        (asked, route, upgrades): Asking<'_>,
+        (asked, route, upgrade): Asking<'_>,
         params: &Params<'_, '_>,
         head: &mut Parts,
     ) -> Result<String, Reject> {
@@ -304,14 +339,22 @@ impl Exchange {
                 return Ok(format!("it asks the stored operation `{}`; ", stored.id));
             }
         };
-        if upgrades {
-            self.pass_socket(guarded)?;
+        if let Some(protocol) = upgrade {
+            self.pass_socket(guarded, protocol, announced(head) == 0, head)?;
             return Ok("nobody looks at operations in a WebSocket; ".into());
         }
         let guard = &guarded.guard;
-        let read = guard.reads(&head.method, &head.headers);
-        if read.map_err(|refused| self.unasked(guarded, refused))? {
-            return Ok(format!("the operation in the body would be held to `{}`; ", guard.name));
+        match guard.reads(&head.method, &head.headers) {
+            Ok(false) => {}
+            Ok(true) => {
+                let what = "the operation in the body would be held to";
+                return Ok(format!("{what} `{}`; ", guard.name));
+            }
+            Err(refused) => {
+                let reject = refused.reject;
+                self.not_read(guarded, refused, route)?;
+                return Ok(on_trial(reject));
+            }
         }
         let body: &[u8] = if announced(head) > 0 { b"?" } else { b"" };
         let given = Given { method: &head.method, query: head.uri.query(), body };
@@ -329,7 +372,7 @@ impl Exchange {
             }
         }
         if let Some(reject) = reported {
-            said.push_str(&format!("on trial, else {} {}; ", reject.code(), reject.reason()));
+            said.push_str(&on_trial(reject));
         }
         Ok(said)
     }
@@ -352,6 +395,18 @@ impl Guarded {
         let number = self.guard.number(name).map_or(0, |number| number + 1);
         self.metrics.get(number).unwrap_or(&self.metrics[0])
     }
+}
+
+/// What would become of a request that passes on trial, for people.
+fn on_trial(reject: Reject) -> String {
+    format!("on trial, else {} {}; ", reject.code(), reject.reason())
+}
+
+/// Whether a request asks for a WebSocket and nothing else: by GET without a body (RFC 6455 section 4.1), or by
+/// CONNECT, whose body is the socket's (RFC 8441).
+fn is_socket(protocol: &HeaderValue, bare: bool, head: &Parts) -> bool {
+    let by_get = head.method == Method::GET && bare;
+    (by_get || !answers_101(head.version)) && protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
 /// An operation, for people.

@@ -374,8 +374,8 @@ fn understood(
         planned.asked += &exchange.explain_translation(translation, head)?;
     }
     if let Some(asked) = &route.graphql {
-        let upgrades = kept.upgrade.is_some();
-        planned.asked += &exchange.explain_graphql((asked, route, upgrades), params, head)?;
+        let asking = (asked, route, kept.upgrade.as_ref());
+        planned.asked += &exchange.explain_graphql(asking, params, head)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 use std::{
     borrow::Cow,
     cell::OnceCell,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -15,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, Method, Response, StatusCode,
-    header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE},
+    header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE},
     request::Parts,
 };
 use http_body::{Body as _, Frame};
@@ -37,7 +38,7 @@ use crate::{
     reject::Reject,
     route::Params,
     snapshot::Route,
-    transform::{Effort, Failed, Known, Lines, Made, Pieces, Transform, Variable},
+    transform::{Effort, Failed, Known, Lines, Made, Pieces, Progress, Transform, Variable},
 };
 
 /// Bodies from here on are changed beside the workers: to read them alone takes as much as a worker may do.
@@ -173,7 +174,14 @@ impl Exchange {
         }
         let made = shape(&by, bytes.clone(), known, Transform::answer).await?;
         let Made { body, status } = made.map_err(|failed| self.failed(failed))?;
-        parts.status = status.unwrap_or(parts.status);
+        if let Some(status) = status {
+            parts.status = status;
+            if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+                remade(&mut parts.headers);
+                parts.headers.remove(CONTENT_TYPE);
+                return Ok(Response::from_parts(parts, Source::Empty));
+            }
+        }
         let Some(body) = body else { return Ok(Response::from_parts(parts, bytes.into())) };
         self.hold(body.len() as u64)?;
         remade(&mut parts.headers);
@@ -301,10 +309,18 @@ async fn shape<T: Send + 'static>(
     deep(by.stack(), move || make(&by, &body, &known, Effort::All)).await
 }
 
+/// What becomes of a value of a stream that is worked on beside the worker.
+type Making = Pin<Box<dyn Future<Output = Result<Result<Vec<u8>, Failed>, Reject>> + Send>>;
+
 /// A stream that goes through a filter.
 pub(super) struct Filtered {
     body: Body,
     pieces: Pieces,
+    making: Option<Making>,
+    /// Whether others have a turn first.
+    rests: bool,
+    /// Whether the body has come to its end.
+    ended: bool,
     over: bool,
     /// Why it breaks off, when what was made before has gone.
     broken: Option<Reject>,
@@ -312,39 +328,75 @@ pub(super) struct Filtered {
 
 impl Filtered {
     fn new(source: Source, pieces: Pieces) -> Self {
-        Self { body: Body::new(source, None, None), pieces, over: false, broken: None }
+        let body = Body::new(source, None, None);
+        let (making, broken) = (None, None);
+        Self { body, pieces, making, rests: false, ended: false, over: false, broken }
     }
 
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        while !self.over {
+        loop {
             let mut out = Vec::new();
-            let made = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Err(error)) => {
-                    self.over = true;
-                    return Poll::Ready(Some(Err(error)));
+            if let Some(making) = &mut self.making {
+                let made = ready!(making.as_mut().poll(cx));
+                self.making = None;
+                match made {
+                    Ok(Ok(made)) => out = made,
+                    Ok(Err(failed)) => self.breaks_off(failed.of_answer()),
+                    Err(reject) => self.breaks_off(reject),
                 }
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(piece) => self.pieces.piece(&piece, &mut out),
-                    // Trailers are about the stream as it was.
-                    Err(_) => continue,
-                },
-                None => {
-                    self.over = true;
-                    self.pieces.end(&mut out)
+            } else if self.over {
+                return Poll::Ready(self.broken.take().map(|reject| Err(BrokenOff::by(reject))));
+            } else if mem::take(&mut self.rests) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            } else {
+                match self.pieces.next(&mut out) {
+                    Ok(Progress::Through) if self.ended => self.over = true,
+                    Ok(Progress::Through) if out.is_empty() => {
+                        if let Err(error) = ready!(self.poll_body(cx)) {
+                            self.over = true;
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                    }
+                    Ok(Progress::Through) => {}
+                    Ok(Progress::Rest) => self.rests = true,
+                    Ok(Progress::Beside(item)) => {
+                        let making = deep(item.stack(), move || item.make());
+                        self.making = Some(Box::pin(making));
+                    }
+                    Err(failed) => self.breaks_off(failed.of_answer()),
                 }
-            };
-            if let Err(failed) = made {
-                self.over = true;
-                self.broken = Some(failed.of_answer());
             }
             if !out.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(out.into()))));
             }
         }
-        Poll::Ready(self.broken.take().map(|reject| Err(BrokenOff::by(reject))))
+    }
+
+    /// Takes the next piece of the body.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BrokenOff>> {
+        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            // Trailers are about the stream as it was.
+            Some(Ok(frame)) => {
+                if let Ok(piece) = frame.into_data() {
+                    self.pieces.feed(piece);
+                }
+            }
+            None => {
+                self.ended = true;
+                self.pieces.end();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn breaks_off(&mut self, reject: Reject) {
+        self.over = true;
+        self.broken = Some(reject);
     }
 
     pub(super) fn is_end_stream(&self) -> bool {

@@ -48,7 +48,7 @@ impl Exchange {
             (None, None) => Ok(None),
             (Some(by), _) => Box::pin(self.translate_request(by, params, head, body)).await,
             (None, Some(asked)) => {
-                let asking = (asked, route, kept.upgrade.is_some());
+                let asking = (asked, route, kept.upgrade.as_ref());
                 Box::pin(self.ask_graphql(asking, params, head, body)).await
             }
         }

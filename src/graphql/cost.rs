@@ -2,13 +2,13 @@
 //!
 //! In: a document that fits the schema, and variables. Out: a number. Each fragment is measured once: what a
 //! list costs whose length the field around it says is kept apart, as the cost of one of its members. Nothing
-//! is left out for `@skip` and `@include`, and a field that is there twice costs twice, so the number is never
-//! too small.
+//! is left out for `@skip` and `@include`, a field that is there twice costs twice, and where several types may
+//! be the dearest counts, so the number is never too small. No number is beyond [`MOST`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use apollo_compiler::{
-    ExecutableDocument,
+    ExecutableDocument, Node,
     ast::Value,
     executable::{Field, Operation, Selection, SelectionSet},
     schema::ExtendedType,
@@ -23,23 +23,48 @@ use super::{
 };
 use crate::reject::Reject;
 
-/// What something costs.
-#[derive(Clone, Copy, Debug, Default)]
-struct Cost {
-    fixed: f64,
-    /// One member of each list in it of which the field around it may say how long it is.
-    each: f64,
+/// More than this nothing costs, and no list is longer: more than anybody may ask for, and far from where numbers
+/// lose count.
+const MOST: f64 = 10_000_000_000.0;
+
+/// A number that is no more than [`MOST`]; what is none is that much.
+const fn bounded(number: f64) -> f64 {
+    number.min(MOST)
 }
 
-impl Cost {
-    fn add(&mut self, other: Self) {
-        self.fixed += other.fixed;
-        self.each += other.each;
+/// What something costs.
+#[derive(Clone, Debug, Default)]
+struct Cost<'a> {
+    fixed: f64,
+    /// One member of each list in it of which the field around it may say how long it is, by the lists' names.
+    each: BTreeMap<&'a str, f64>,
+}
+
+impl<'a> Cost<'a> {
+    const fn fixed(fixed: f64) -> Self {
+        Self { fixed: bounded(fixed), each: BTreeMap::new() }
     }
 
-    fn at_least(&mut self, other: Self) {
-        self.fixed = self.fixed.max(other.fixed);
-        self.each = self.each.max(other.each);
+    fn with(&mut self, other: &Self, join: fn(f64, f64) -> f64) {
+        self.fixed = bounded(join(self.fixed, other.fixed));
+        for (name, each) in &other.each {
+            let known = self.each.entry(name).or_default();
+            *known = bounded(join(*known, *each));
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.with(other, |a, b| a + b);
+    }
+
+    fn at_least(&mut self, other: &Self) {
+        self.with(other, f64::max);
+    }
+
+    /// What it costs in all with lists as long as this says by their names.
+    fn whole(&self, size: impl Fn(&str) -> f64) -> f64 {
+        let lists = self.each.iter().map(|(name, each)| bounded(each * size(name)));
+        bounded(lists.fold(self.fixed, |sum, list| bounded(sum + list)))
     }
 }
 
@@ -49,7 +74,7 @@ pub(super) struct Meter<'a> {
     document: &'a ExecutableDocument,
     operation: &'a Operation,
     variables: Option<&'a Map<String, Json>>,
-    known: HashMap<&'a str, Cost>,
+    known: HashMap<&'a str, Cost<'a>>,
     /// Whether a variable that is not there would change it.
     varies: bool,
     /// A field that says nothing of how long its list is, or says it twice.
@@ -86,19 +111,19 @@ impl<'a> Meter<'a> {
     }
 
     fn total(&mut self) -> f64 {
-        let Cost { fixed, each } = self.set(&self.operation.selection_set);
-        fixed + each * self.types.weights.list_size
+        let cost = self.set(&self.operation.selection_set);
+        cost.whole(|_| self.types.weights.list_size)
     }
 
-    fn set(&mut self, set: &'a SelectionSet) -> Cost {
+    fn set(&mut self, set: &'a SelectionSet) -> Cost<'a> {
         let mut cost = Cost::default();
         // Of types that exclude each other the dearest counts.
-        let mut either: Vec<(&str, Cost)> = Vec::new();
+        let mut either: Vec<(&str, Cost<'_>)> = Vec::new();
         for selection in &set.selections {
             let (of, inner) = match selection {
                 Selection::Field(field) => {
                     let inner = self.field(&set.ty, field);
-                    cost.add(inner);
+                    cost.add(&inner);
                     continue;
                 }
                 Selection::InlineFragment(fragment) => {
@@ -108,10 +133,10 @@ impl<'a> Meter<'a> {
                     let name = spread.fragment_name.as_str();
                     let Some(fragment) = self.document.fragments.get(name) else { continue };
                     let inner = match self.known.get(name) {
-                        Some(known) => *known,
+                        Some(known) => known.clone(),
                         None => {
                             let made = self.set(&fragment.selection_set);
-                            self.known.insert(name, made);
+                            self.known.insert(name, made.clone());
                             made
                         }
                     };
@@ -121,38 +146,47 @@ impl<'a> Meter<'a> {
             let narrows = *of != set.ty
                 && self.types.schema.types.get(of).is_some_and(ExtendedType::is_object);
             match either.iter_mut().find(|(known, _)| **known == **of) {
-                Some((_, known)) if narrows => known.add(inner),
+                Some((_, known)) if narrows => known.add(&inner),
                 _ if narrows => either.push((of, inner)),
-                _ => cost.add(inner),
+                _ => cost.add(&inner),
             }
         }
         let mut dearest = Cost::default();
-        either.into_iter().for_each(|(_, one)| dearest.at_least(one));
-        cost.add(dearest);
+        either.iter().for_each(|(_, one)| dearest.at_least(one));
+        cost.add(&dearest);
         cost
     }
 
-    fn field(&mut self, of: &str, field: &'a Field) -> Cost {
+    /// What a field costs: of all types that may stand for its own the dearest counts.
+    fn field(&mut self, of: &str, field: &'a Field) -> Cost<'a> {
         if field.name.starts_with("__") {
             return Cost::default();
         }
         let inner = self.set(&field.selection_set);
         let types = self.types;
-        let Some(rule) = types.weights.rule(of, &field.name) else { return inner };
+        let mut rules = types.weights.rules(of, &field.name).iter();
+        let Some(first) = rules.next() else { return inner };
+        let mut dearest = self.by_rule(first, field, &inner);
+        rules.for_each(|rule| dearest.at_least(&self.by_rule(rule, field, &inner)));
+        dearest
+    }
+
+    fn by_rule(&mut self, rule: &Rule, field: &'a Field, inner: &Cost<'a>) -> Cost<'a> {
         let size = self.size(rule, field);
-        let within = match size {
+        let usual = self.types.weights.list_size;
+        let one = inner.whole(|list| match size {
             // What is no list itself says it of the lists in it.
-            Some(size) if !rule.list => size,
-            _ => types.weights.list_size,
-        };
-        let one = rule.each + inner.fixed + inner.each * within;
+            Some(size) if !rule.list && rule.sizes(list) => size,
+            _ => usual,
+        });
+        let one = bounded((rule.each + one) * rule.within);
         let given = |name: &str| field.arguments.iter().any(|argument| argument.name == name);
         let arguments = rule.arguments.iter().filter(|(name, _)| given(name));
-        let own = rule.own + arguments.map(|(_, weight)| weight).sum::<f64>();
+        let own = bounded(rule.own + arguments.map(|(_, weight)| weight).sum::<f64>());
         match (rule.list, size.or(rule.assumed)) {
-            (false, _) => Cost { fixed: own + one, each: 0.0 },
-            (true, Some(size)) => Cost { fixed: own + one * size, each: 0.0 },
-            (true, None) => Cost { fixed: own, each: one },
+            (false, _) => Cost::fixed(own + one),
+            (true, Some(size)) => Cost::fixed(own + bounded(one * bounded(size))),
+            (true, None) => Cost { fixed: own, each: BTreeMap::from([(field.name.as_str(), one)]) },
         }
     }
 
@@ -164,9 +198,10 @@ impl<'a> Meter<'a> {
                 None => *default,
                 Some(value) => {
                     given += 1;
-                    self.value(value)
+                    self.value(value, *default)
                 }
             };
+            let said = said.map(bounded);
             size = said.map(|said| size.map_or(said, |size: f64| size.max(said))).or(size);
         }
         if rule.needs_one && !rule.slicing.is_empty() && given != 1 {
@@ -175,20 +210,27 @@ impl<'a> Meter<'a> {
         size
     }
 
-    fn value(&mut self, value: &'a apollo_compiler::Node<Value>) -> Option<f64> {
+    /// What the value of an argument says; a variable that is not there leaves the argument out.
+    fn value(&mut self, value: &'a Node<Value>, left_out: Option<f64>) -> Option<f64> {
         let Some(name) = value.as_variable() else { return number(value) };
         let Some(variables) = self.variables else {
             self.varies = true;
             return None;
         };
-        let default = || {
-            let all = self.operation.variables.iter();
-            let definition = all.into_iter().find(|definition| definition.name == *name)?;
-            number(definition.default_value.as_ref()?)
-        };
         match variables.get(name.as_str()) {
-            Some(given) => given.as_f64().filter(|given| *given >= 0.0),
-            None => default(),
+            Some(given) => {
+                // A scalar of the service's own may be a number in a text.
+                let given = given.as_f64().or_else(|| given.as_str()?.trim().parse().ok());
+                given.filter(|given| *given >= 0.0)
+            }
+            None => {
+                let mut all = self.operation.variables.iter();
+                let definition = all.find(|definition| definition.name == *name);
+                match definition.and_then(|definition| definition.default_value.as_ref()) {
+                    Some(default) => number(default),
+                    None => left_out,
+                }
+            }
         }
     }
 }

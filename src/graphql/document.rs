@@ -4,7 +4,7 @@
 //! that it costs the same once. The parser stops at a number of tokens and at a depth; then shapes are counted,
 //! and only what keeps within them is held to the schema.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use apollo_compiler::{
     ExecutableDocument,
@@ -106,13 +106,14 @@ impl Document {
     ) -> Result<(), Box<Refused>> {
         let ast = parse(text, bounds.tokens)?;
         let mut walk = Walk::new(&ast);
-        let mut named = Vec::new();
+        let (mut named, mut fragments) = (Vec::new(), HashSet::new());
         for definition in &ast.definitions {
             match definition {
                 Definition::OperationDefinition(operation) => {
                     let shape = walk.set(&operation.selection_set).map_err(shapeless)?;
-                    let own = operation.directives.len() as u64;
-                    let directives = shape.directives.saturating_add(own);
+                    let variables = operation.variables.iter().map(|it| it.directives.len());
+                    let own = operation.directives.len() + variables.sum::<usize>();
+                    let directives = shape.directives.saturating_add(own as u64);
                     let name = operation.name.as_ref().map(|name| Arc::from(name.as_str()));
                     if named.contains(&name) {
                         let what = "there are two operations of one name, or without one";
@@ -126,7 +127,13 @@ impl Document {
                         cost: None,
                     });
                 }
-                Definition::FragmentDefinition(_) => {}
+                Definition::FragmentDefinition(fragment) => {
+                    // Nobody knows which one the service would take.
+                    if !fragments.insert(&fragment.name) {
+                        let what = "there are two fragments of one name";
+                        return Err(wrong(Reject::GraphqlValidation, what));
+                    }
+                }
                 _ => {
                     let what = "there is something else in it than operations and fragments";
                     return Err(wrong(Reject::GraphqlValidation, what));

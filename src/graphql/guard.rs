@@ -3,7 +3,10 @@
 //! In: a section at load; then requests. Out: what each operation is and what it costs, or why it may not be
 //! asked. Who asks is not known here: whoever calls decides by what [`Asked`] says.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -29,6 +32,8 @@ use crate::{
 const MOST_TOKENS: u32 = 100_000;
 /// As many names of operations are counted by themselves.
 const MOST_NAMES: usize = 1_000;
+/// What operations are counted as that are not counted by themselves.
+pub const OTHER: &str = "other";
 /// Texts from here on are read beside the workers.
 pub(super) const LARGE: usize = 8 << 10;
 
@@ -131,10 +136,14 @@ impl Guard {
         };
         let own = section.operations.iter().filter(|(_, own)| !own.is_stored());
         let own = own.map(|(name, _)| Arc::from(name.as_str()));
-        let known = persisted.iter().flat_map(Persisted::operations).cloned();
+        // In an order that is the same after each load.
+        let known: BTreeSet<_> = persisted.iter().flat_map(Persisted::operations).collect();
         let mut names = HashMap::new();
-        for name in own.chain(known).take(MOST_NAMES) {
+        for name in own.chain(known.into_iter().cloned()).filter(|name| **name != *OTHER) {
             let next = names.len();
+            if next == MOST_NAMES {
+                break;
+            }
             names.entry(name).or_insert(next);
         }
         Some(Self {
@@ -171,16 +180,17 @@ impl Guard {
         if *method != Method::POST {
             return Ok(false);
         }
-        match request::takes(headers) {
-            Ok(()) => Ok(true),
-            Err(_) if self.enforce == Enforce::Report => Ok(false),
-            Err(refused) => Err(refused),
-        }
+        request::takes(headers).map(|()| true)
     }
 
     /// Whether it is work for others than the workers.
     pub fn is_large(&self, given: &Given<'_>) -> bool {
         given.body.len().max(given.query.map_or(0, str::len)) > LARGE
+    }
+
+    /// Whether a query says what is asked, to us or to others.
+    pub fn is_asked_by(&self, query: Option<&str>) -> bool {
+        query.is_some_and(|query| request::beside_body(query).is_some())
     }
 
     /// What a request asks.
@@ -254,7 +264,8 @@ impl Guard {
         checked: &mut Checked,
     ) -> Result<Option<Arc<str>>, Refused> {
         let mut text = None;
-        let so_far = checked.asked.iter().filter_map(|asked| asked.cost).sum();
+        let so_far = checked.asked.iter().filter_map(|asked| asked.cost);
+        let so_far = so_far.fold(0, u64::saturating_add);
         match self.look(call, (method, pointer, so_far), &mut text) {
             Ok(asked) => checked.asked.push(asked),
             Err((asked, refused)) if self.enforce == Enforce::Refuse => {

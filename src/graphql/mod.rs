@@ -26,7 +26,7 @@ mod weights;
 pub use self::{
     answer::{Form, errors},
     document::Kind,
-    guard::{Asked, Checked, Given, Guard, Instead},
+    guard::{Asked, Checked, Given, Guard, Instead, OTHER},
     openapi::door,
     schema::Types,
     stored::{Answered, Stored, StoredSet},

@@ -15,7 +15,7 @@ use crate::{
     auth::Auth,
     config::{self, Allow, Config, Introspect, IntrospectWord, Path, Problem, Problems},
     contract::{Api, Given},
-    graphql::{Guard, Stored, StoredSet, Types, door},
+    graphql::{Guard, OTHER, Stored, StoredSet, Types, door},
     limit::{Limiter, Place},
     metrics::{Loading, OperationMetrics},
 };
@@ -301,7 +301,7 @@ fn guarded(
         operations.insert(id.as_str().into(), Arc::new(Governed { auth: allowed, limit }));
     }
     let names = guard.names();
-    let names = std::iter::once("other").chain(names.iter().map(|name| &**name));
+    let names = std::iter::once(OTHER).chain(names.iter().map(|name| &**name));
     let metrics = names.map(|id| metrics.operation(&guard.name, id)).collect();
     Some(Guarded { guard, introspection, operations, metrics })
 }

@@ -85,7 +85,7 @@ fn members(object: Rc<Object>) -> impl Iterator<Item = (Rc<String>, Val)> {
 }
 
 /// A place in something so long: from its end, if negative.
-fn place(at: i64, length: usize) -> Option<usize> {
+pub(super) fn place(at: i64, length: usize) -> Option<usize> {
     let length = i64::try_from(length).ok()?;
     usize::try_from(if at < 0 { at.checked_add(length)? } else { at }).ok()
 }
@@ -103,14 +103,14 @@ fn bound(bound: Option<&Val>, length: usize, none: usize, round: fn(f64) -> f64)
 }
 
 /// The places that a range covers.
-fn covered(range: &Range<Option<&Val>>, length: usize) -> ValR<Range<usize>> {
+pub(super) fn covered(range: &Range<Option<&Val>>, length: usize) -> ValR<Range<usize>> {
     let start = bound(range.start, length, 0, f64::floor)?;
     let end = bound(range.end, length, length, f64::ceil)?;
     Ok(start..end.max(start))
 }
 
 /// The ends of a range that an object stands for.
-fn ends(range: &Object) -> Range<Option<&Val>> {
+pub(super) fn ends(range: &Object) -> Range<Option<&Val>> {
     let end = |name: &str| range.members.get(&name.to_owned());
     end("start")..end("end")
 }
@@ -177,12 +177,9 @@ impl ValT for Val {
         f: impl Fn(Self) -> I,
     ) -> ValX<'a> {
         match self {
-            Self::List(list) => {
-                let made = items(list).flat_map(f);
-                made.collect()
-            }
+            // What nothing is made of is taken out; of several, the first counts.
+            Self::List(list) => items(list).filter_map(|item| f(item).next()).collect(),
             Self::Object(object) => {
-                // What nothing is made of is taken out.
                 let made = members(object)
                     .filter_map(|(name, value)| f(value).next().map(|made| Ok((name, made?))));
                 made.collect::<Result<Vec<_>, Exn<'a, Self>>>().map(Self::object)
@@ -206,6 +203,9 @@ impl ValT for Val {
                     opt.fail(Self::List(list), |list| Exn::from(Error::index(list, index.clone())))
                 }
             },
+            (value @ (Self::List(_) | Self::Null), Self::Float(at)) => {
+                value.map_index(&Self::Int(at.floor() as i64), opt, f)
+            }
             (Self::Null, Self::Int(at @ 0..)) => {
                 map_item(Rc::default(), usize::try_from(*at).unwrap_or(usize::MAX), f)
             }

@@ -44,6 +44,15 @@ impl Val {
         }
     }
 
+    /// A number without its fraction, as far as integers go.
+    fn whole(&self) -> Option<i64> {
+        match self {
+            Self::Int(int) => Some(*int),
+            Self::Float(float) => (!float.is_nan()).then_some(*float as i64),
+            _ => None,
+        }
+    }
+
     fn is_zero(&self) -> bool {
         self.number() == Some(0.0)
     }
@@ -95,8 +104,13 @@ impl Mul for Val {
 
     fn mul(self, other: Self) -> ValR {
         match (self, other) {
-            (Self::Text(text), Self::Int(times)) | (Self::Int(times), Self::Text(text)) => {
-                let Ok(times @ 1..) = usize::try_from(times) else { return Ok(Self::Null) };
+            (Self::Text(text), times @ (Self::Int(_) | Self::Float(_)))
+            | (times @ (Self::Int(_) | Self::Float(_)), Self::Text(text)) => {
+                // As in jq, less than once is once, and never is nothing.
+                let Some(times) = times.number().filter(|times| *times > 0.0) else {
+                    return Ok(Self::Null);
+                };
+                let times = (times as usize).max(1);
                 // First of all: nothing so long is ever made.
                 spend_bytes(text.len().saturating_mul(times));
                 Ok(Self::Text(Rc::new(text.repeat(times))))
@@ -150,11 +164,16 @@ impl Rem for Val {
     type Output = ValR;
 
     fn rem(self, other: Self) -> ValR {
-        if other.is_zero() {
-            return Err(Error::math(self, Math::Rem, other));
+        let (Some(a), Some(b)) = (self.whole(), other.whole()) else {
+            return match (self.number(), other.number()) {
+                (Some(_), Some(_)) => Ok(Self::Float(f64::NAN)),
+                _ => Err(Error::math(self, Math::Rem, other)),
+            };
+        };
+        match b {
+            0 => Err(Error::math(self, Math::Rem, other)),
+            b => Ok(Self::Int(a.checked_rem(b).unwrap_or(0))),
         }
-        let ints = |a: i64, b| Some(a.checked_rem(b).unwrap_or(0));
-        self.calculate(Math::Rem, other, ints, |a, b| a % b)
     }
 }
 

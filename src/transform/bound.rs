@@ -39,13 +39,17 @@ pub(super) enum Ended {
 /// Why it unwinds.
 struct Spent;
 
-/// Does something within so many steps and so many bytes of stack.
-pub(super) fn within<T>(steps: u64, stack: usize, work: impl FnOnce() -> T) -> Result<T, Ended> {
+/// Does something within so many steps and so many bytes of stack; tells the steps that it took.
+pub(super) fn within<T>(
+    steps: u64,
+    stack: usize,
+    work: impl FnOnce() -> T,
+) -> (Result<T, Ended>, u64) {
     let before = LEFT.replace(Left { steps, deepest: here().saturating_sub(stack) });
     // What the work was at is dropped: nothing of it is seen half done.
     let done = catch_unwind(AssertUnwindSafe(work));
-    LEFT.set(before);
-    done.map_err(|why| if why.is::<Spent>() { Ended::TooMuch } else { Ended::Fault })
+    let took = steps - LEFT.replace(before).steps;
+    (done.map_err(|why| if why.is::<Spent>() { Ended::TooMuch } else { Ended::Fault }), took)
 }
 
 /// Counts a step of the interpreter, which may be one deeper.
@@ -89,6 +93,10 @@ fn here() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn within<T>(steps: u64, stack: usize, work: impl FnOnce() -> T) -> Result<T, Ended> {
+        super::within(steps, stack, work).0
+    }
 
     #[test]
     fn work_ends_when_its_steps_are_used_up() {

@@ -3,12 +3,16 @@
 //! In: its text, once; then a value and what is known of the message. Out: the values that it gives. What is
 //! wrong with the text is said with its place.
 
-use std::fmt;
+use std::{fmt, thread};
 
 use jaq_core::{
     Compiler, Ctx, Error, Exn, Vars,
     compile::Undefined,
-    load::{self, Arena, File, Loader, lex, parse},
+    load::{
+        self, Arena, File, Loader,
+        lex::{self, StrPart, Tok, Token},
+        parse,
+    },
 };
 use serde_json::Value;
 
@@ -23,6 +27,15 @@ pub(super) const MAX_SIZE: u64 = 64 << 10;
 
 /// How deep brackets may be nested in it.
 const MAX_NESTED: usize = 64;
+
+/// How many parts may be within each other without brackets.
+const MAX_PARTS: usize = 4_000;
+
+/// Stack to read it on, which so many parts may need.
+const STACK: usize = 128 << 20;
+
+/// Words within which others are.
+const WORDS: [&str; 8] = ["and", "def", "foreach", "if", "label", "or", "reduce", "try"];
 
 /// Characters of what a filter says when it fails.
 const SAID: usize = 200;
@@ -111,6 +124,20 @@ impl Filter {
         if let Some(at) = too_nested(text) {
             return Err(vec![wrong(text, at, "it is nested too deeply".into(), None)]);
         }
+        let parts = lex::Lexer::new(text).lex().map_or(0, |tokens| parts(&tokens));
+        if parts > MAX_PARTS {
+            let help = "split it into filters of its own by `def` and brackets, or make it shorter";
+            let what = format!("it has {parts} parts within each other; {MAX_PARTS} may be");
+            return Err(vec![wrong(text, 0, what, Some(help.into()))]);
+        }
+        let read = thread::scope(|scope| {
+            let thread = thread::Builder::new().name("filter".into()).stack_size(STACK);
+            thread.spawn_scoped(scope, || Self::read(text, variables)).ok()?.join().ok()
+        });
+        read.unwrap_or_else(|| Err(vec![wrong(text, 0, "nobody can read it".into(), None)]))
+    }
+
+    fn read(text: &str, variables: &'static [Variable]) -> Result<Self, Vec<Wrong>> {
         let arena = Arena::default();
         let loaded = Loader::new(definitions()).load(&arena, File { code: text, path: () });
         let modules = loaded.map_err(|errors| {
@@ -199,6 +226,27 @@ fn too_nested(text: &str) -> Option<usize> {
         }
         depth > MAX_NESTED
     })
+}
+
+/// How many parts may be within each other, at most: each operator and word of the language makes one.
+fn parts(tokens: &[Token<&str>]) -> usize {
+    let (mut own, mut inner) = (0, 0);
+    for Token(text, token) in tokens {
+        match token {
+            Tok::Sym => own += usize::from(![".", ":", ";"].contains(text)),
+            Tok::Word => own += usize::from(WORDS.contains(text)),
+            Tok::Block(tokens) => inner = inner.max(parts(tokens)),
+            Tok::Str(all) => {
+                let terms = all.iter().filter_map(|part| match part {
+                    StrPart::Term(Token(_, Tok::Block(tokens))) => Some(parts(tokens)),
+                    _ => None,
+                });
+                inner = inner.max(terms.max().unwrap_or(0));
+            }
+            Tok::Var | Tok::Fmt | Tok::Num => {}
+        }
+    }
+    own + inner
 }
 
 /// Something wrong at so many bytes.

@@ -3,8 +3,13 @@
 //! Left out are the clock, the environment, the time zone of the machine, the log and the end of the process;
 //! files, modules and other inputs nobody gives. What only knows how values are made inside is here.
 
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use jaq_core::{
     DataT, Error, Lut, Native, RunPtr,
+    box_iter::box_once,
     data::HasLut,
     load::{self, parse::Def},
     native::{Fun, bome, unary, v},
@@ -13,6 +18,8 @@ use jaq_std::ValT;
 
 use super::{
     bound::{spend, spend_bytes, step},
+    patterns,
+    removal::without,
     value::Val,
 };
 use crate::message::{DEPTH, parse_json};
@@ -57,7 +64,30 @@ const FORBIDDEN: [&str; 12] = [
 ];
 
 /// What is done in another way here.
-const OTHERWISE: [&str; 4] = ["infinite", "isnan", "join", "nan"];
+const OTHERWISE: [&str; 13] = [
+    "del",
+    "delpaths",
+    "flatten",
+    "from_entries",
+    "infinite",
+    "isnan",
+    "join",
+    "nan",
+    "pick",
+    "reverse",
+    "scan",
+    "scan_",
+    "walk",
+];
+
+/// What the core builds on, and is done as jq does it here.
+const FIRST: &str = r#"
+def del(f): delpaths([path(f)]);
+def from_entries: reduce .[] as $x ({}; . + {
+  ($x | if .key == [][0] then .k // .name // .Name // .K // .Key else .key end
+    | if . >= "" and . < [] then . else tojson end):
+  ($x | if has("value") then .value elif has("v") then .v else .Value end) });
+"#;
 
 /// What the library builds on, and is done in another way here: `null` joins as nothing.
 const BEFORE: &str = r#"
@@ -68,6 +98,16 @@ def join($by): [][0] as $none | reduce .[] as $x ($none;
 
 /// What is said in the language itself.
 const DEFINITIONS: &str = r#"
+def walk(f): def w: (if isobject then map_values(w) elif isarray then map(w) else . end) | f; w;
+def pick(f): . as $top | reduce path(f) as $path (null; setpath($path; $top | getpath($path)));
+def flat($depth): reduce .[] as $x ([];
+  if $depth != 0 and ($x | isarray) then . + ($x | flat($depth - 1)) else . + [$x] end);
+def flatten($depth):
+  if $depth < 0 then error("flatten depth must not be negative") else flat($depth) end;
+def flatten: flat(-1);
+def scan(re; flags): matches(re; "g" + flags)[]
+  | [.[].string] | if length > 1 then .[1:] else .[0] end;
+def scan(re): scan(re; "");
 def in(xs): . as $x | xs | has($x);
 def inside(xs): . as $x | xs | contains($x);
 def index($x): indices($x)[0];
@@ -95,18 +135,28 @@ pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let known =
         |def: &Def<&'static str>| !FORBIDDEN.contains(&def.name) && !OTHERWISE.contains(&def.name);
     let core = jaq_core::defs().filter(known);
-    core.chain(own(BEFORE)).chain(jaq_std::defs().filter(known)).chain(own(DEFINITIONS))
+    own(FIRST)
+        .into_iter()
+        .chain(core)
+        .chain(own(BEFORE))
+        .chain(jaq_std::defs().filter(known))
+        .chain(own(DEFINITIONS))
 }
 
 /// What is not.
 pub(super) fn natives() -> impl Iterator<Item = Fun<Data>> {
+    let ours: Vec<_> = own().into_iter().chain(patterns::natives()).collect();
+    let names: Vec<_> = ours.iter().map(|(name, arguments, _)| (*name, *arguments)).collect();
     let known = jaq_core::funs().chain(jaq_std::funs());
-    let known = known.filter(|(name, ..)| !FORBIDDEN.contains(name));
-    known.chain(own().map(|(name, arguments, run)| (name, v(arguments), Native::<Data>::new(run))))
+    let known = known.filter(move |(name, arguments, _)| {
+        !FORBIDDEN.contains(name) && !names.contains(&(*name, arguments.len()))
+    });
+    let native = |(name, arguments, run)| (name, v(arguments), Native::<Data>::new(run));
+    known.chain(ours.into_iter().map(native))
 }
 
 /// By name and number of arguments.
-fn own() -> [(&'static str, usize, RunPtr<Data>); 12] {
+fn own() -> [(&'static str, usize, RunPtr<Data>); 17] {
     [
         ("nan", 0, |_| bome(Ok(Val::Float(f64::NAN)))),
         ("infinite", 0, |_| bome(Ok(Val::Float(f64::INFINITY)))),
@@ -119,6 +169,18 @@ fn own() -> [(&'static str, usize, RunPtr<Data>); 12] {
         ("fromjson", 0, |cv| bome(from_json(cv.1))),
         ("tonumber", 0, |cv| bome(to_number(cv.1))),
         ("toboolean", 0, |cv| bome(to_boolean(cv.1))),
+        ("reverse", 0, |cv| bome(reverse(cv.1))),
+        ("decode_base64", 0, |cv| bome(from_base64(cv.1))),
+        ("ltrimstr", 1, |cv| {
+            unary(cv, |text, part| Ok(trimmed(text, &part, |a, b| a.strip_prefix(b))))
+        }),
+        ("rtrimstr", 1, |cv| {
+            unary(cv, |text, part| Ok(trimmed(text, &part, |a, b| a.strip_suffix(b))))
+        }),
+        ("delpaths", 1, |mut cv| {
+            let paths = cv.0.pop_var();
+            box_once(without(cv.1, &paths))
+        }),
         ("has", 1, |cv| unary(cv, has)),
         ("contains", 1, |cv| unary(cv, |a, b| contains(&a, &b).map(Val::Bool))),
         ("indices", 1, |cv| unary(cv, |a, b| indices(&a, &b))),
@@ -172,6 +234,40 @@ fn to_boolean(value: Val) -> ValR {
         Val::Text(text) if **text == "false" => Ok(Val::Bool(false)),
         _ => Err(Error::typ(value, "boolean")),
     }
+}
+
+fn reverse(value: Val) -> ValR {
+    match &value {
+        Val::Null => Ok(Val::list([])),
+        Val::List(list) => Ok(Val::list(list.items.iter().rev().cloned())),
+        Val::Text(text) => Ok(Val::text(text.chars().rev().collect::<String>())),
+        _ => Err(Error::typ(value, "array")),
+    }
+}
+
+fn from_base64(value: Val) -> ValR {
+    // The fill at the end may be missing.
+    const ANY: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let Val::Text(text) = &value else { return Err(Error::typ(value, "string")) };
+    spend_bytes(text.len());
+    match ANY.decode(&**text) {
+        Ok(bytes) => Ok(Val::text(String::from_utf8_lossy(&bytes))),
+        Err(_) => Err(Error::str(format_args!("{text} is not valid base64 data"))),
+    }
+}
+
+/// A text without what it begins or ends with; what is none stays as it is.
+fn trimmed(value: Val, part: &Val, strip: for<'a> fn(&'a str, &str) -> Option<&'a str>) -> Val {
+    let rest = match (&value, part) {
+        (Val::Text(whole), Val::Text(part)) => strip(whole, part).map(Val::text),
+        _ => None,
+    };
+    rest.unwrap_or(value)
 }
 
 fn has(value: Val, index: Val) -> ValR {

@@ -10,15 +10,19 @@ mod bound;
 mod filter;
 mod library;
 mod lines;
+mod patterns;
 mod recursion;
+mod removal;
+mod search;
 mod section;
 mod value;
+mod weight;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::{
     filter::{Known, Variable},
-    lines::{Lines, Pieces},
+    lines::{Item, Lines, Pieces, Progress},
     section::{Effort, Failed, Made, Transform},
 };

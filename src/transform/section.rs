@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Steps that a worker does itself: about a millisecond.
-const FEW_STEPS: u32 = 8_192;
+pub(super) const FEW_STEPS: u32 = 8_192;
 
 /// Stack that they may take there.
 const LITTLE_STACK: usize = 512 << 10;
@@ -188,34 +188,45 @@ impl Transform {
         })
     }
 
-    /// What becomes of a value in a stream: each value that the filter gives, written.
+    /// Whether more may be done than a worker does itself.
+    pub(super) const fn does_more(&self) -> bool {
+        self.max_steps > FEW_STEPS
+    }
+
+    /// What becomes of a value in a stream: each value that the filter gives, written; all together they are no
+    /// larger than a body. The steps are added to those that are told.
     ///
     /// # Errors
     /// Why nothing does.
     pub(super) fn item(
         &self,
-        item: &[u8],
-        known: &Known,
+        (item, known): (&[u8], &Known),
+        effort: Effort,
+        steps: &mut u64,
         mut write: impl FnMut(&[u8]),
     ) -> Result<(), Failed> {
         let Some(filter) = &self.response else {
             write(item);
             return Ok(());
         };
-        self.within(Effort::Little, || {
+        let (done, took) = self.counted(effort, || {
+            let mut left = usize::try_from(self.max_body).unwrap_or(usize::MAX);
             let mut large = false;
-            let given = filter.run(read(item)?, known, |value| match self.write(&value) {
-                Ok(made) => {
+            let given = filter.run(read(item)?, known, |value| match value.write(left) {
+                Some(made) => {
+                    left -= made.len();
                     write(&made);
                     Ok(())
                 }
-                Err(_) => {
+                None => {
                     large = true;
                     Err(String::new())
                 }
             });
             given.map_err(|said| if large { Failed::TooLarge } else { Failed::Said(said) })
-        })
+        });
+        *steps += took;
+        done
     }
 
     fn within<T>(
@@ -223,16 +234,26 @@ impl Transform {
         effort: Effort,
         work: impl FnOnce() -> Result<T, Failed>,
     ) -> Result<T, Failed> {
+        self.counted(effort, work).0
+    }
+
+    fn counted<T>(
+        &self,
+        effort: Effort,
+        work: impl FnOnce() -> Result<T, Failed>,
+    ) -> (Result<T, Failed>, u64) {
         let (steps, stack) = match effort {
             Effort::Little => (FEW_STEPS.min(self.max_steps), LITTLE_STACK),
             Effort::All => (self.max_steps, MUCH_STACK),
         };
-        within(u64::from(steps), stack, work).unwrap_or_else(|ended| {
+        let (done, took) = within(u64::from(steps), stack, work);
+        let done = done.unwrap_or_else(|ended| {
             Err(match ended {
                 Ended::TooMuch => Failed::TooMuch,
                 Ended::Fault => Failed::Said("the interpreter fails".into()),
             })
-        })
+        });
+        (done, took)
     }
 
     fn write(&self, value: &Val) -> Result<Vec<u8>, Failed> {
@@ -252,7 +273,8 @@ fn status_of(value: &Val) -> Result<Option<StatusCode>, String> {
         Val::Int(status) => u16::try_from(*status).ok(),
         _ => None,
     };
-    let status = status.filter(|status| (200..600).contains(status));
+    // An answer to nobody's condition is not one that is the same as before.
+    let status = status.filter(|status| (200..600).contains(status) && *status != 304);
     let status = status.and_then(|status| StatusCode::from_u16(status).ok());
     status.map(Some).ok_or_else(|| "`status` gives no status".into())
 }

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, thread};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Effort, Failed, Known, Lines, Made, Pieces, Transform, Variable};
+use super::{Effort, Failed, Known, Lines, Made, Pieces, Progress, Transform, Variable};
 use crate::{
     config::{self, Filter, Path, Problems},
     message::nested,
@@ -155,6 +156,89 @@ const GOOD: &[(&str, &str, &str)] = &[
     ("any(. > 2), all(. > 2) | [.]", "[3]", "more"),
     ("[bsearch(2), bsearch(4)]", "[1,2,3]", "[1,-4]"),
     ("pick(.a.b)", "{\"a\":{\"b\":1,\"c\":2},\"d\":3}", "{\"a\":{\"b\":1}}"),
+    // Patterns, also those whose groups are not in order, or take no part.
+    ("test(\"^(?:(\\\\d+)|([a-z]+))*$\")", "\"ab12\"", "true"),
+    (
+        "match(\"^(?:(\\\\d+)|([a-z]+))*$\")",
+        "\"ab12\"",
+        "{\"offset\":0,\"length\":4,\"string\":\"ab12\",\"captures\":[{\"offset\":2,\"length\":2,\"string\":\"12\",\"name\":null},{\"offset\":0,\"length\":2,\"string\":\"ab\",\"name\":null}]}",
+    ),
+    (
+        "match(\"(?<x>a)?(?<y>b)\").captures",
+        "\"äb\"",
+        "[{\"offset\":-1,\"length\":0,\"string\":null,\"name\":\"x\"},{\"offset\":1,\"length\":1,\"string\":\"b\",\"name\":\"y\"}]",
+    ),
+    ("capture(\"(?<x>a)?(?<y>b)\")", "\"b\"", "{\"x\":null,\"y\":\"b\"}"),
+    ("[scan(\"(a)?b\")]", "\"xab b\"", "[[\"a\"],[null]]"),
+    (
+        "[test(\"B\"; \"i\"), test(\"a b\"; \"x\"), test(\"a.b\"; null)]",
+        "\"ab\"",
+        "[true,true,false]",
+    ),
+    (
+        "[test(\"^b\"), test(\"a$\"), test(\"a.b\"), test(\"a.b\"; \"s\"), test(\"a.b\"; \"p\")]",
+        "\"a\\nb\"",
+        "[false,false,false,false,true]",
+    ),
+    ("[match(\"[a-z]*\"; \"gn\").string]", "\"a-b\"", "[\"a\",\"b\"]"),
+    ("[match(\"a|aaa\"; \"l\").string]", "\"aaa\"", "[\"aaa\"]"),
+    ("[match(\"\"; \"g\").offset]", "\"äb\"", "[0,1,2]"),
+    ("[match(\"a*\"; \"g\") | [.offset, .string]]", "\"ab\"", "[[0,\"a\"],[1,\"\"],[2,\"\"]]"),
+    (
+        "[split(\"x\"; \"i\"), split(\"b*\"; \"n\")]",
+        "\"aXbX\"",
+        "[[\"a\",\"b\",\"\"],[\"aX\",\"X\"]]",
+    ),
+    ("gsub(\"(?<a>.)b\"; \"\\(.a)-\")", "\"abäbb\"", "\"a-ä-b\""),
+    ("[test(\"\\\\d\"), test(\"^\\\\w+$\"), test(\"\\\\bz\")]", "\"é٣\"", "[true,true,false]"),
+    ("try test(\"a\"; \"q\") catch .", "\"a\"", "\"q is not a valid modifier string\""),
+    // Items that leave a list together, and what else is easily done in another way.
+    ("del(.[0,1])", "[1,2,3]", "[3]"),
+    ("del(.[0], .[1])", "[1,2,3]", "[3]"),
+    ("del(.[1:], .[0], .[-1])", "[1,2,3]", "[]"),
+    ("del(.[] | select(. > 1))", "[1,2,3]", "[1]"),
+    ("del(.a[0,1], .b.c, .d[7])", "{\"a\":[1,2,3],\"d\":[1]}", "{\"a\":[3],\"d\":[1]}"),
+    ("[del(.), del(empty)]", "[1]", "[null,[1]]"),
+    ("delpaths([[0],[1],[1]])", "[1,2,3]", "[3]"),
+    ("[[] | flatten(1)], [.[] | flatten(1, 0)]", "[[1,[2,[3]]],{\"a\":[1],\"b\":2}]", "more"),
+    (
+        "[[[] | flatten(1)], (.[] | [flatten(1), flatten(0)])]",
+        "[[1,[2,[3]]],{\"a\":[1],\"b\":2}]",
+        "[[[]],[[1,2,[3]],[1,[2,[3]]]],[[1,2],[[1],2]]]",
+    ),
+    ("try flatten(-1) catch .", "[1]", "\"flatten depth must not be negative\""),
+    ("[5.5 % 2, 5 % -2, -5 % 2, 1e10 % 3, 5 % 1e300]", "0", "[1,1,-1,1,5]"),
+    ("try (5 % .) catch \"none\"", "0.5", "\"none\""),
+    (
+        "[nan == nan, nan != nan, nan < nan, nan > nan, [nan] == [nan]]",
+        "0",
+        "[false,true,true,false,false]",
+    ),
+    ("[[nan, nan] | unique, (sort | length)]", "0", "[[null,null],2]"),
+    (".[] |= (., .)", "[1,2]", "[1,2]"),
+    (
+        "from_entries",
+        "[{\"name\":\"a\",\"value\":1},{\"k\":\"b\",\"v\":2},{\"key\":false,\"value\":0},{\"Key\":\"c\",\"Value\":9},{\"K\":\"d\",\"V\":false},{\"key\":1}]",
+        "{\"a\":1,\"b\":2,\"false\":0,\"c\":9,\"d\":null,\"1\":null}",
+    ),
+    ("pick(.[1], .a?)", "[1,2,3]", "[null,2]"),
+    (
+        "pick(.a.b, .c[1])",
+        "{\"a\":{\"b\":1},\"c\":[1,2],\"d\":3}",
+        "{\"a\":{\"b\":1},\"c\":[null,2]}",
+    ),
+    ("[.[] | @base64d]", "[\"aGk\",\"aGk=\",\"\"]", "[\"hi\",\"hi\",\"\"]"),
+    ("[.[] | ltrimstr(\"a\"), rtrimstr(1)]", "[1,\"ab\"]", "[1,1,\"b\",\"ab\"]"),
+    ("[null, [1,2] | reverse]", "0", "[[],[2,1]]"),
+    (".[1.7] = 9 | del(.[0.2])", "[1,2]", "[9]"),
+    ("[\"ab\" * 1.5, \"ab\" * 0.5, \"ab\" * -1, 2 * \"a\"]", "0", "[\"ab\",\"ab\",null,\"aa\"]"),
+    ("reduce range(200) as $x ({}; {now: $x, prev: del(.prev)}) | .prev", "0", "{\"now\":198}"),
+    ("reduce range(300) as $x ([]; [$x, .[0]])", "0", "[299,298]"),
+    ("reduce range(300) as $x ([0, 0]; [$x, del(.[1])])", "0", "[299,[298]]"),
+    ("reduce range(300) as $x ({}; {a: (.a = $x)}) | .a.a", "0", "299"),
+    (".[] |= empty", "[1,2,3,4]", "[]"),
+    ("@tsv", "[1]", "undefined"),
+    ("[format(\"text\"), tostream]", "[1]", "undefined"),
     ("env_is_not_read", "0", "undefined"),
     ("limit(0; 1)", "0", "none"),
     ("1, 2", "0", "more"),
@@ -250,6 +334,18 @@ const HOSTILE: &[&str] = &[
     "[splits(\"\")]?, (\"a\" * 100000000 | explode)",
     "tojson | until(false; tojson)",
     "[range(1e9) as $x | range(1e9)]",
+    "\"x\" | test(\"((a)(b)\" + (\"(c)\" * 98) + \"){1000}\")",
+    "\"x\" | test(\"(\" + (\"(?:a)\" * 100) + \"){1000}\")",
+    "\"x\" | test((\"(\" * 5000) + (\")\" * 5000))",
+    "\"x\" | test(\"((((a{1000}){1000}){1000}){1000})\")",
+    "[range(1e6) | try (\"x\" | test(\"(((a{1000}){1000}){1000})\")) catch 0]",
+    "[range(1e6) | try (\"x\" | test(\"()\" * 100)) catch 0]",
+    "[range(100) as $x | \"x\" | test(\"[\\\\pL\\($x)]{9}\"; \"i\")] | length",
+    "\"x\" | test(\"[ -\\([1114111] | implode)]\" * 400; \"i\")",
+    "(\"ab.c\" * 7500) | test(\"[a-z0-9._%+-]{1,64}@[a-z0-9.-]{1,255}\\\\.[a-z]{2,10}\")",
+    "(\"<\" * 30000) | [match(\"<[^>]*>|<\"; \"g\")] | length",
+    "(\"a\" * 30000) | gsub(\"a*b|a\"; \"\") | length",
+    "(\"a\" * 60000) | [match(\"\"; \"g\")] | length",
 ];
 
 /// A body that makes them begin.
@@ -275,6 +371,31 @@ fn no_filter_goes_on_for_ever_or_takes_all_there_is() {
             let small = made.as_ref().is_ok_and(|made| made.len() < 1 << 20);
             assert!(ended || (effort == Effort::All && small), "{text}: {effort:?}");
         }
+    }
+}
+
+/// What of the process's status is in KiB.
+fn kib(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn no_pattern_takes_much_memory() {
+    let patterns = HOSTILE.iter().filter(|text| text.contains("test(") || text.contains("match("));
+    for text in patterns {
+        let section = config::Transform { max_steps: 1_000_000, ..section(text) };
+        let transform = Arc::new(compile(&section).unwrap());
+        let before = kib("VmRSS");
+        // The most that it took is what it takes now.
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        let by = transform.clone();
+        let thread = thread::Builder::new().stack_size(transform.stack());
+        let run = move || by.request(BODY.as_bytes(), &Known::new(), Effort::All);
+        let _ = thread.spawn(run).unwrap().join().unwrap();
+        let more = kib("VmHWM").saturating_sub(before);
+        assert!(more < 64 << 10, "{text}: {more} KiB");
     }
 }
 
@@ -389,6 +510,38 @@ fn a_filter_that_is_none_says_where() {
 }
 
 #[test]
+fn a_filter_that_is_deep_without_brackets_ends_nobody() {
+    for text in [
+        "-".repeat(30_000) + "1",
+        ".|".repeat(16_000) + ".",
+        "1 as $x|".repeat(6_000) + "1",
+        "def f: ".repeat(3_000) + "1" + &";1".repeat(3_000),
+        "if . then ".repeat(3_000) + "1" + &" end".repeat(3_000),
+        "if 1 then 2 ".to_owned() + &"elif 1 then 2 ".repeat(4_000) + "end",
+        "try ".repeat(10_000) + "1",
+        "reduce ".repeat(5_000) + "1",
+        "1 + ".repeat(15_000) + "1",
+        "1,".repeat(30_000) + "1",
+        ".".to_owned() + &"a.".repeat(30_000) + "a",
+        ".".to_owned() + &"?".repeat(60_000),
+        ".".to_owned() + &"[0]".repeat(20_000),
+        "label $x|".repeat(6_000) + "1",
+        "1 // ".repeat(12_000) + "1",
+        "1 = ".repeat(12_000) + "1",
+    ] {
+        // On a stack as small as that of the thread that loads.
+        let thread = thread::Builder::new().stack_size(2 << 20);
+        let made = thread.spawn(move || compile(&section(&text)).map(drop)).unwrap().join();
+        drop(made.unwrap());
+    }
+    let within = "1 + ".repeat(4_001) + "1";
+    let said = "1:1: it has 4001 parts within each other; 4000 may be";
+    assert_eq!(compile(&section(&within)).unwrap_err()[0].0, said);
+    let beside = format!("[{}]", vec!["(1 + 2 | . * 3)"; 3_000].join(","));
+    assert!(compile(&section(&beside)).is_ok(), "what is beside each other is not deep");
+}
+
+#[test]
 fn all_that_is_wrong_with_filters_is_said_at_once() {
     let section = config::Transform {
         response: Some(Filter::Text("foo | bar".into())),
@@ -426,9 +579,13 @@ fn an_answer_has_another_body_and_another_status() {
     ] {
         assert_eq!(answer(sent), Ok(Made { body: body.clone(), status }), "{sent}");
     }
-    for wrong in
-        ["{\"status\":100}", "{\"status\":600}", "{\"status\":\"200\"}", "{\"status\":1e9}"]
-    {
+    for wrong in [
+        "{\"status\":100}",
+        "{\"status\":304}",
+        "{\"status\":600}",
+        "{\"status\":\"200\"}",
+        "{\"status\":1e9}",
+    ] {
         assert_eq!(answer(wrong), Err(Failed::Said("`status` gives no status".into())), "{wrong}");
     }
 }
@@ -443,6 +600,66 @@ fn stream(form: Lines, other: config::Other, response: &str) -> Pieces {
     Pieces::new(Arc::new(compile(&section).unwrap()), Known::new(), form)
 }
 
+/// Has a stream take a piece, or its end, and go on until it wants the next.
+fn push(pieces: &mut Pieces, piece: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Failed> {
+    match piece {
+        Some(piece) => pieces.feed(Bytes::copy_from_slice(piece)),
+        None => pieces.end(),
+    }
+    loop {
+        match pieces.next(out)? {
+            Progress::Through => return Ok(()),
+            Progress::Rest => {}
+            Progress::Beside(item) => {
+                let thread = thread::Builder::new().stack_size(item.stack());
+                out.extend(thread.spawn(move || item.make()).unwrap().join().unwrap()?);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_worker_rests_while_a_stream_goes_through_a_filter() {
+    for (form, sent, made, rests) in [
+        (Lines::Json, "0\n".repeat(32_000), 64_000, 50),
+        (Lines::Events, "data: 0\n\n".repeat(8_000), 72_000, 25),
+        (Lines::Events, ":\n".repeat(32_000), 64_000, 30),
+        (Lines::Events, "\n".repeat(32_000), 32_000, 30),
+        (Lines::Events, "a\n".repeat(100), 0, 0),
+    ] {
+        let mut pieces = stream(form, config::Other::Refuse, ".");
+        pieces.feed(Bytes::from(sent));
+        let (mut out, mut rested) = (Vec::new(), 0);
+        while let Progress::Rest = pieces.next(&mut out).unwrap() {
+            rested += 1;
+        }
+        assert_eq!(out.len(), made, "{form:?}");
+        assert!(rested >= rests, "{form:?}: {rested}");
+    }
+}
+
+#[test]
+fn a_value_of_a_stream_that_takes_long_is_worked_on_beside_the_worker() {
+    let section = config::Transform {
+        response: Some(Filter::Text("., length".into())),
+        ..Default::default()
+    };
+    let large = json!(["x".repeat(131_000), vec![0; 8_000]]).to_string();
+    for (max_steps, done) in [(1_000_000, Ok(())), (20_000, Err(Failed::TooMuch))] {
+        let transform =
+            Arc::new(compile(&config::Transform { max_steps, ..section.clone() }).unwrap());
+        let mut pieces = Pieces::new(transform, Known::new(), Lines::Events);
+        let mut made = Vec::new();
+        let sent = format!("data: 1\n\nid: 7\ndata: {large}\n\ndata: 2\n\n");
+        assert_eq!(push(&mut pieces, Some(sent.as_bytes()), &mut made), done);
+        let all = format!(
+            "data: 1\n\ndata: 1\n\nid: 7\ndata: {large}\n\nid: 7\ndata: 2\n\ndata: 2\n\ndata: 2\n\n"
+        );
+        let expected = if done.is_ok() { &all } else { "data: 1\n\ndata: 1\n\n" };
+        assert!(made == expected.as_bytes(), "{max_steps}");
+    }
+}
+
 #[test]
 fn each_value_of_a_stream_goes_through_the_filter() {
     let json = "{\"a\":1}\n\n {\"a\":[2]}\r\n{\"a\":null}\n{\"a\":3}";
@@ -454,21 +671,29 @@ fn each_value_of_a_stream_goes_through_the_filter() {
             events,
             ": hello\nevent: x\nid: 7\ndata: 1\n\nretry: 5\n\ndata: [2]\n\n: ping\n\ndata: 0\n\ndata: 0\n\n",
         ),
+        // A line ends in three ways, and a mark before the first one is none of it.
+        (
+            Lines::Events,
+            "\u{feff}data: {\"a\":1}\n\nid: 7\rdata: {\"a\":2}\r\r: c\rdata: {\"a\":3}\r\n\r\ndata: {\"a\":\rdata: 4}\n\r",
+            "data: 1\n\nid: 7\ndata: 2\n\n: c\ndata: 3\n\ndata: 4\n\n",
+        ),
+        (Lines::Events, "\u{feff}: c\n\u{feff}data: x\n\n", ": c\n\u{feff}data: x\n\n"),
+        (Lines::Json, "{\"a\":\r1}\n{\"a\":2}", "1\n2\n"),
     ] {
         // However it is cut.
         for size in [1, 2, 3, 7, 1000] {
             let mut pieces = stream(form, config::Other::Refuse, "if .a then .a else 0, 0 end");
             let mut made = Vec::new();
             for piece in sent.as_bytes().chunks(size) {
-                pieces.piece(piece, &mut made).unwrap();
+                push(&mut pieces, Some(piece), &mut made).unwrap();
             }
-            pieces.end(&mut made).unwrap();
+            push(&mut pieces, None, &mut made).unwrap();
             assert_eq!(String::from_utf8(made).unwrap(), expected, "{form:?} {size}");
         }
     }
     let mut none = stream(Lines::Events, config::Other::Refuse, "empty");
     let mut made = Vec::new();
-    none.piece(b"data: 1\n\n", &mut made).unwrap();
+    push(&mut none, Some(b"data: 1\n\n"), &mut made).unwrap();
     assert!(made.is_empty());
 }
 
@@ -484,12 +709,13 @@ fn a_stream_breaks_off_where_the_filter_fails() {
         (Lines::Json, "{\"n\":300}\n".to_owned(), "TooLarge"),
     ] {
         let mut pieces = stream(form, config::Other::Refuse, "[range(.n)]");
-        let made = format!("{:?}", pieces.piece(sent.as_bytes(), &mut Vec::new()).unwrap_err());
+        let failed_so = push(&mut pieces, Some(sent.as_bytes()), &mut Vec::new()).unwrap_err();
+        let made = format!("{failed_so:?}");
         assert!(made.starts_with(failed), "{sent}: {made}");
     }
     let mut passes = stream(Lines::Events, config::Other::Pass, ".a");
     let mut made = Vec::new();
-    passes.piece(b"data: {\"a\":1}\n\ndata: [DONE]\n\n", &mut made).unwrap();
+    push(&mut passes, Some(b"data: {\"a\":1}\n\ndata: [DONE]\n\n"), &mut made).unwrap();
     assert_eq!(made, b"data: 1\n\ndata: [DONE]\n\n");
 }
 
@@ -547,9 +773,9 @@ proptest! {
         for form in [Lines::Json, Lines::Events] {
             let mut pieces = stream(form, config::Other::Pass, ".");
             for piece in bytes.chunks(size) {
-                let _ = pieces.piece(piece, &mut Vec::new());
+                let _ = push(&mut pieces, Some(piece), &mut Vec::new());
             }
-            let _ = pieces.end(&mut Vec::new());
+            let _ = push(&mut pieces, None, &mut Vec::new());
         }
     }
 }

@@ -70,18 +70,44 @@ impl Object {
 
 /// The depth of what holds a value.
 fn above(value: &Val) -> u8 {
-    let depth = match value {
-        Val::List(list) => list.depth,
-        Val::Object(object) => object.depth,
-        Val::Null | Val::Bool(_) | Val::Int(_) | Val::Float(_) | Val::Text(_) => 0,
-    };
+    let mut depth = value.depth();
     if depth >= DEEPEST {
-        stop();
+        // What was deep in it may have gone since.
+        depth = measured(value);
+        if depth >= DEEPEST {
+            stop();
+        }
     }
     depth + 1
 }
 
+/// How deep a value is, which may be less than it says.
+fn measured(value: &Val) -> u8 {
+    spend(1);
+    let mut inner = 0;
+    let mut look = |value: &Val| {
+        if value.depth() > inner {
+            inner = inner.max(measured(value));
+        }
+    };
+    match value {
+        Val::List(list) => list.items.iter().for_each(&mut look),
+        Val::Object(object) => object.members.values().for_each(&mut look),
+        Val::Null | Val::Bool(_) | Val::Int(_) | Val::Float(_) | Val::Text(_) => return 0,
+    }
+    inner + 1
+}
+
 impl Val {
+    /// How deep it is nested, or was.
+    fn depth(&self) -> u8 {
+        match self {
+            Self::List(list) => list.depth,
+            Self::Object(object) => object.depth,
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Text(_) => 0,
+        }
+    }
+
     pub(super) fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         spend_bytes(text.len());
@@ -215,10 +241,9 @@ impl Val {
             Self::Object(_) => 5,
         }
     }
-}
 
-impl Ord for Val {
-    fn cmp(&self, other: &Self) -> Ordering {
+    /// The order of two values, in which floating numbers are compared by `floats`.
+    fn order(&self, other: &Self, floats: fn(f64, f64) -> Ordering) -> Ordering {
         spend(1);
         match (self, other) {
             (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
@@ -230,17 +255,26 @@ impl Ord for Val {
                 spend_bytes(a.len().min(b.len()));
                 a.cmp(b)
             }
-            (Self::List(a), Self::List(b)) => a.items.cmp(&b.items),
+            (Self::List(a), Self::List(b)) => all(a.items.iter().zip(&b.items), floats)
+                .then_with(|| a.items.len().cmp(&b.items.len())),
             (Self::Object(a), Self::Object(b)) => {
                 let (a, b) = (sorted(&a.members), sorted(&b.members));
                 let names = a.iter().map(|(name, _)| name).cmp(b.iter().map(|(name, _)| name));
-                names.then_with(|| {
-                    a.iter().map(|(_, value)| value).cmp(b.iter().map(|(_, value)| value))
-                })
+                let pairs = || a.iter().zip(&b).map(|((_, a), (_, b))| (*a, *b));
+                names.then_with(|| all(pairs(), floats))
             }
             _ => self.kind().cmp(&other.kind()),
         }
     }
+}
+
+/// The order of the first two that are not equal.
+fn all<'a>(
+    mut pairs: impl Iterator<Item = (&'a Val, &'a Val)>,
+    floats: fn(f64, f64) -> Ordering,
+) -> Ordering {
+    let other = pairs.find_map(|(a, b)| Some(a.order(b, floats)).filter(|order| order.is_ne()));
+    other.unwrap_or(Ordering::Equal)
 }
 
 /// The members in the order of their names.
@@ -267,15 +301,25 @@ fn mixed(int: i64, float: f64) -> Ordering {
     }
 }
 
+impl Ord for Val {
+    /// The order to sort by, in which everything is equal to itself.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order(other, floats)
+    }
+}
+
+#[expect(clippy::non_canonical_partial_ord_impl, reason = "to sort by, `nan` is equal to itself")]
 impl PartialOrd for Val {
+    /// What filters see: what is no number is less than any, itself too.
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+        let floats = |a: f64, b: f64| if a.is_nan() { Ordering::Less } else { floats(a, b) };
+        Some(self.order(other, floats))
     }
 }
 
 impl PartialEq for Val {
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+        self.partial_cmp(other) == Some(Ordering::Equal)
     }
 }
 
@@ -318,7 +362,8 @@ mod tests {
             }
         }
         assert_eq!(Val::Int(1), Val::Float(1.0));
-        assert_eq!(Val::Float(f64::NAN), Val::Float(f64::NAN));
+        assert_eq!(Val::Float(f64::NAN).cmp(&Val::Float(f64::NAN)), Ordering::Equal);
+        assert_ne!(Val::Float(f64::NAN), Val::Float(f64::NAN));
         assert!(Val::Float(f64::NAN) < Val::Int(i64::MIN));
         assert!(Val::Int(i64::MAX) < Val::Float(9_223_372_036_854_775_808.0));
     }

@@ -280,6 +280,11 @@ fn without_a_schema_the_shape_counts() {
         ("{ anything(at: {all: [1]}) { is { fine } } }", Ok(None)),
         ("{ a { b { c { d } } } }", Err("graphql.depth")),
         ("{ ...a } fragment a on Any { ...a }", Err("graphql.fragments")),
+        // A service may take the one or the other.
+        (
+            "{ ...a } fragment a on Any { b { c { d { e } } } } fragment a on Any { b }",
+            Err("graphql.validation"),
+        ),
         ("{ a", Err("graphql.syntax")),
     ] {
         assert_eq!(asked(&guard, document), outcome, "{document}");
@@ -296,6 +301,7 @@ fn bounds_are_the_operators() {
         ("guard.max-aliases = 0", "{ a: tags }", Err("graphql.aliases")),
         ("guard.max-root-fields = 1", "{ tags user(id: 1) { id } }", Err("graphql.root_fields")),
         ("guard.max-directives = 0", "query @a { tags }", Err("graphql.directives")),
+        ("guard.max-directives = 1", "query($a: Int @a @b) { tags }", Err("graphql.directives")),
         ("guard.max-cost = 0", "{ user(id: 1) { id } }", Err("graphql.cost")),
         ("guard.list-size = 3", "{ users(first: null) { id } }", Ok(Some(3))),
         ("guard.slicing = \"after\"", "{ users(first: 500) { id } }", Ok(Some(10))),
@@ -325,6 +331,33 @@ fn on_trial_everything_passes_and_is_told() {
         let checked = post(&guard, &body).unwrap();
         assert_eq!(checked.reported.map(Reject::reason), reported, "{body}");
         assert_eq!(checked.asked.len(), asked, "{body}");
+    }
+}
+
+#[test]
+fn a_cost_has_an_end_and_is_always_a_number() {
+    const MOST: u64 = 10_000_000_000;
+    let keys = "enforce = \"report\"\nguard.max-batch = 3\nguard.weights = { User = 1e308 }";
+    let guard = guard(keys);
+    let dear = "users(first: 2147483647) { friends(first: 2147483647) { id } }";
+    for (fields, cost) in [
+        (dear.to_owned(), MOST),
+        // Nothing times all there is.
+        (
+            format!(
+                "orders(first: 0) {{ edges {{ node {{ user {{ {} }} }} }} }}",
+                "friends(first: 9) { id }"
+            ),
+            1,
+        ),
+        (format!("orders(first: 0) {{ edges {{ node {{ user {{ id }} }} }} }} {dear}"), MOST),
+    ] {
+        let query = format!("{{ {fields} }}");
+        let batch = json!([{ "query": query }, { "query": query }, { "query": query }]);
+        let checked = post(&guard, &batch).unwrap();
+        let costs: Vec<_> = checked.asked.iter().filter_map(|asked| asked.cost).collect();
+        assert_eq!(costs, [cost; 3], "{query}");
+        assert_eq!(checked.reported.is_some(), cost == MOST, "{query}");
     }
 }
 

@@ -210,6 +210,83 @@ fn a_cost_is_that_of_the_variables() {
     }
 }
 
+/// A schema in which a field stands for several.
+const MANY: &str = r#"
+type Query {
+  users(first: Int = 1000): [User!]!
+  big(first: Long = 5): [User!]!
+  has: HasFriends
+  found: [Found!]!
+  page(first: Int): Page!
+    @listSize(slicingArguments: ["first"], sizedFields: ["edges"], requireOneSlicingArgument: false)
+  grid: [[User!]!]!
+  cube(first: Int): [[[User!]]]
+}
+scalar Long
+interface HasFriends { friends: [User!]! }
+type User implements HasFriends { name: String, friends: [User!]! @listSize(assumedSize: 50) }
+type Bot implements HasFriends { friends: [User!]! @cost(weight: "3") }
+type Report @cost(weight: "20") { id: ID }
+type Page { edges: [User!]!, others: [User!]! }
+union Found = User | Report
+"#;
+
+#[test]
+fn a_cost_is_never_too_small() {
+    for (keys, query, variables, cost) in [
+        // What is left out is what the argument is then.
+        ("", "query a($n: Int) { users(first: $n) { name } }", json!({}), 1000),
+        ("", "query a($n: Int) { users(first: $n) { name } }", json!({ "n": null }), 10),
+        ("", "query a($n: Int) { users(first: $n) { name } }", json!({ "n": 3 }), 3),
+        ("", "query a($n: Int = 7) { users(first: $n) { name } }", json!({}), 7),
+        ("", "{ users { name } }", json!({}), 1000),
+        // A number may be in a text.
+        ("", "{ big(first: \"2000\") { name } }", json!({}), 2000),
+        ("", "query a($n: Long) { big(first: $n) { name } }", json!({ "n": "3000" }), 3000),
+        ("", "query a($n: Long) { big(first: $n) { name } }", json!({ "n": 3000 }), 3000),
+        ("", "query a($n: Long = \"40\") { big(first: $n) { name } }", json!({}), 40),
+        ("", "query a($n: Long) { big(first: $n) { name } }", json!({ "n": "x" }), 10),
+        ("", "query a($n: Long) { big(first: $n) { name } }", json!({}), 5),
+        // Whatever it may be, the dearest counts.
+        ("", "{ has { friends { name } } }", json!({}), 1 + 50 + 10),
+        (
+            "",
+            "{ users(first: 1) { ... on HasFriends { friends { name } } } }",
+            json!({}),
+            1 + 50 + 10,
+        ),
+        (
+            "guard.weights = { \"User.friends\" = 70 }",
+            "{ has { friends { name } } }",
+            json!({}),
+            1 + 120 + 10,
+        ),
+        ("", "{ found { ... on User { name } } }", json!({}), 10 * 20),
+        ("guard.weights = { User = 30 }", "{ found { ... on Report { id } } }", json!({}), 10 * 30),
+        ("guard.weights = { Bot = 30 }", "{ has { __typename } }", json!({}), 30),
+        ("guard.weights = { HasFriends = 0 }", "{ has { __typename } }", json!({}), 0),
+        ("guard.weights = { HasFriends = 2, Bot = 7 }", "{ has { __typename } }", json!({}), 7),
+        // A field says only of those lists how long they are that it names.
+        ("", "{ page(first: 3) { edges { name } others { name } } }", json!({}), 1 + 3 + 10),
+        (
+            "",
+            "{ page(first: 0) { ...a } } fragment a on Page { edges { name } others { name } }",
+            json!({}),
+            1 + 10,
+        ),
+        ("", "{ page { edges { name } } }", json!({}), 1 + 10),
+        // Lists of lists.
+        ("guard.list-size = 4", "{ grid { name } }", json!({}), 16),
+        ("guard.list-size = 4", "{ cube(first: 2) { name } }", json!({}), 2 * 16),
+    ] {
+        let section = section(&format!("guard.max-cost = 1000000\n{keys}"));
+        let guard = made(&section, Some(Arc::new(Types::of(MANY, &section.guard))));
+        let found = post(&guard, &json!({ "query": query, "variables": variables }));
+        let found = found.map(|it| it.asked[0].cost.unwrap()).map_err(|it| it.reject);
+        assert_eq!(found, Ok(cost), "{keys} {query} {variables}");
+    }
+}
+
 /// A section that knows documents, in a folder or a file.
 fn persisted(only: bool) -> (Guard, Guard, tempfile::TempDir) {
     let home = tempfile::tempdir().unwrap();
@@ -287,6 +364,25 @@ fn known_documents_are_asked_by_name_digest_or_text() {
             assert_eq!(post(guard, &body).unwrap_err().reject, reject, "{body}");
         }
     }
+}
+
+#[test]
+fn the_same_names_are_counted_after_each_load() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("ops.json");
+    // Each is known with its line end and without.
+    let all: serde_json::Map<_, _> = (0..1_500)
+        .map(|number| (format!("id{number}"), format!("query Q{number:04} {{ tags }}\n").into()))
+        .chain([("o".into(), "query other { tags }".into())])
+        .collect();
+    std::fs::write(&file, Value::from(all).to_string()).unwrap();
+    let keys = format!("persisted = {{ file = {file:?} }}\noperations.Zoo.limit = \"5/s\"");
+    let guard = guard(&keys);
+    let names: Vec<_> = guard.names().iter().map(ToString::to_string).collect();
+    let known = (0..999).map(|number| format!("Q{number:04}"));
+    assert_eq!(names, ["Zoo".to_owned()].into_iter().chain(known).collect::<Vec<_>>());
+    // This is what all others are called.
+    assert_eq!(guard.number(Some("other")), None);
 }
 
 #[test]

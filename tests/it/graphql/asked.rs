@@ -246,7 +246,7 @@ async fn on_trial_all_pass_and_the_log_tells() {
     let got = client.request_with("POST /graphql", "Content-Type: text/plain\r\n", "x").await;
     assert_eq!(got.status(), 200);
     assert_eq!(origin.requests().len(), 4);
-    for reason in ["graphql.validation", "graphql.batch", "graphql.introspection"] {
+    for reason in ["graphql.validation", "graphql.batch", "graphql.introspection", "body.type"] {
         janua.logged(reason, |line| line["reported"] == reason).await;
     }
 }
@@ -262,6 +262,31 @@ async fn a_websocket_passes_only_if_it_may() {
         client.send(format!("GET /graphql HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
         assert_eq!(client.head().await.status(), status, "{keys}");
     }
+}
+
+/// An origin that does not know of upgrades answers such a request as any other.
+#[tokio::test]
+async fn nothing_else_passes_as_a_websocket() {
+    let (origin, janua) = before("guard.websocket = true", "").await;
+    let body = "{\"query\":\"mutation { rename(id: 1, name: \\\"a\\\") { id } }\"}";
+    let length = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let socket = "Upgrade: websocket\r\n";
+    for (line, fields, body, status, reason) in [
+        ("POST /graphql", format!("Upgrade: x\r\n{length}"), body, 400, "graphql.request"),
+        ("POST /graphql", format!("{socket}{length}"), body, 400, "graphql.request"),
+        ("GET /graphql", format!("{socket}{length}"), body, 400, "graphql.request"),
+        ("GET /graphql", "Upgrade: x\r\n".into(), "", 400, "graphql.request"),
+        ("GET /graphql", "Upgrade: websocket, x\r\n".into(), "", 400, "graphql.request"),
+        ("GET /graphql?query=%7Bversion%7D", socket.into(), "", 400, "graphql.request"),
+        ("GET /graphql?variables[a]=1", socket.into(), "", 400, "graphql.request"),
+        ("GET /graphql?token=1", socket.into(), "", 502, "upstream.protocol"),
+    ] {
+        let mut client = janua.client().await;
+        let fields = format!("Connection: Upgrade\r\nAccept: application/problem+json\r\n{fields}");
+        client.send(format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}")).await;
+        client.answer().await.assert_refused(status, reason, line);
+    }
+    assert_eq!(origin.requests().len(), 1, "only the last one was a WebSocket");
 }
 
 #[tokio::test]

@@ -41,6 +41,28 @@ async fn an_answer_has_the_status_that_a_filter_says() {
 }
 
 #[tokio::test]
+async fn an_answer_whose_new_status_has_no_body_says_nothing_of_one() {
+    for (keys, status, length) in [
+        ("transform.status = 'if .gone then 204 else null end'", 204, None),
+        ("transform = { status = '204', response = '{a: 1}' }", 204, None),
+        ("transform.status = '205'", 205, Some("0")),
+        ("transform = { status = '205', response = '{a: 1}' }", 205, Some("0")),
+    ] {
+        let (_origin, janua) = gateway("{\"gone\":true}", keys).await;
+        let mut client = janua.client().await;
+        for _ in 0..2 {
+            let got = client.get("/").await;
+            assert_eq!((got.status(), got.text()), (status, String::new()), "{keys}");
+            assert_eq!(got.field("content-length").as_deref(), length, "{keys}");
+            assert_eq!(got.field("content-type"), None, "{keys}");
+        }
+    }
+    // A client that asked for no part of it would take this for what it has.
+    let (_origin, janua) = gateway("{}", "transform.status = '304'").await;
+    janua.get("/").await.assert_refused(502, "transform.answer", "304");
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_changed_is_not_given_by_halves() {
     let large = format!("{{\"items\":[\"{}\"]}}", "x".repeat(2048));
     let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
@@ -158,6 +180,24 @@ async fn each_line_and_each_event_of_a_stream_is_changed_when_it_comes() {
         go.send(true).unwrap();
         client.expect(rest).await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_of_many_values_or_large_ones_comes_whole() {
+    let large = format!("{{\"a\":\"{}\"}}\n", "x".repeat(300_000));
+    let many = "{\"a\":1}\n".repeat(20_000);
+    let sent = format!("{many}{large}{{\"a\":2}}\n{large}");
+    let origin = origin("application/jsonl", "", &sent).await;
+    let keys = "transform.response = 'if (.a | length) > 9 then (.a | length) else .a end'";
+    let janua = route(&origin.url, keys).start().await;
+    let made = format!("{}300000\n2\n300000\n", "1\n".repeat(20_000));
+    assert!(janua.get("/").await.text() == made);
+    // What the operator does not let one value have, ends it.
+    let janua = route(&origin.url, &format!("{keys}\ntransform.max-steps = 9000")).start().await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client.ended().await;
+    janua.logged_reason("transform.answer_steps").await;
 }
 
 #[tokio::test]
