@@ -8,7 +8,7 @@
 //!   1 validate    framing, Host, target, sizes                  server::guard, chain
 //!   2 find        the route (pure, no effect yet); is there     route, overload
 //!                 room for its request?
-//!   3 access      IP and header lists                           access
+//!   3 access      IP and header lists; may this page?           access, cors
 //!   4 identify    who is it                                     auth
 //!   5 authorize   may it                                        auth
 //!   6 limit       rate, concurrency, quota; may delay           limit
@@ -49,8 +49,8 @@
 //! 7 server  admin       sockets in, HTTP out; the operator's door
 //! 6 chain               the list above
 //! 5 snapshot            Config and the snapshot before -> Snapshot
-//! 4 access auth cache contract graphql grpc limit portal rewrite route   features, strangers to one another
-//!   split tls transform translate upstream
+//! 4 access auth cache contract cors graphql grpc limit portal rewrite    features, strangers to one another
+//!   route split tls transform translate upstream
 //! 3 balance discovery health key overload store xml   whose turn it is, who is there and who is well, whose a
 //!                       request is, how much may be in flight, what several gateways share
 //! 2 dial message        ways out; what HTTP itself asks of a proxy
@@ -76,6 +76,7 @@ pub mod cache;
 pub mod chain;
 pub mod config;
 pub mod contract;
+pub mod cors;
 pub mod dial;
 pub mod discovery;
 pub mod graphql;

@@ -231,6 +231,8 @@ rejects! {
 
     /// A body that is not what its type says it is.
     BodySyntax = 400 "body.syntax" "The request body is malformed.";
+    /// A browser asks ahead for what a page may not do.
+    CorsRefused = 403 "cors.refused" "Pages of this origin may not do this.";
     /// A body of a type that is not taken here, or in a coding that is not.
     BodyType = 415 "body.type" "The request body is of a type that is not accepted here.";
     /// A parameter, in path, query, header or cookie, is not what the contract says.

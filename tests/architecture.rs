@@ -23,6 +23,7 @@ const RANKS: &[(u8, &[&str])] = &[
             "auth",
             "cache",
             "contract",
+            "cors",
             "graphql",
             "grpc",
             "limit",

@@ -21,6 +21,7 @@ use super::{
     cached::Passing,
     calls::Speech,
     graphql::Questions,
+    pages::Page,
     source::Source,
     tunnel::Tunnel,
 };
@@ -35,7 +36,7 @@ use crate::{
     overload::Slot,
     reject::Reject,
     route::{Found, Query},
-    snapshot::{Listener, Route, View},
+    snapshot::{Listener, Route, Snapshot, View},
     transform::Known,
     translate::Spoken,
     upstream::{Pool, Upstream},
@@ -111,6 +112,8 @@ pub struct Exchange {
     pub(super) promised: bool,
     /// Whether it goes on unread because it is to become a tunnel, so that no other success answers it.
     pub(super) unread: bool,
+    /// The page that it is of, on a route that says what pages may.
+    pub(super) page: Option<Box<Page>>,
     /// Whether it has a place in the gateway, and the bytes that it may hold there.
     pub(super) entered: bool,
     pub(super) held: u64,
@@ -194,6 +197,7 @@ impl Exchange {
             filtered: None,
             promised: false,
             unread: false,
+            page: None,
             entered: false,
             held: 0,
             slot: None,
@@ -257,9 +261,27 @@ impl Exchange {
         }
     }
 
-    /// Notes the rule that takes the request.
-    pub(super) fn take(&mut self, rule: usize) {
-        self.rule = Some(rule);
+    /// The route that takes the request, which is noted.
+    #[inline]
+    pub(super) fn find<'w, 'p>(
+        &mut self,
+        world: &'w Snapshot,
+        head: &Parts,
+        target: &'p Uri,
+    ) -> Found<'w, 'p, Route> {
+        let ahead = match head.method == Method::OPTIONS {
+            true => self.ahead_of(world, head, target),
+            false => None,
+        };
+        let found = ahead
+            .unwrap_or_else(|| world.routes.find(&self.query(target, &head.method, &head.headers)));
+        if let Found::Route { target: route, rule, .. } = &found {
+            self.rule = Some(*rule);
+            if route.cors.is_some() {
+                self.note_page(&head.headers);
+            }
+        }
+        found
     }
 
     /// The route that takes the request, once it is known.
@@ -338,6 +360,9 @@ impl Exchange {
         answer::without_body(&mut response, self.method == Method::HEAD);
         self.sign(response.headers_mut());
         self.set_cookies(response.headers_mut());
+        if self.page.is_some() {
+            self.sign_for_page(response.headers_mut());
+        }
         if self.client.state.signal() == Signal::Leave
             && self.version < Version::HTTP_2
             && self.tunnel.is_none()

@@ -34,6 +34,7 @@ mod limit;
 mod mirror;
 mod overload;
 mod pace;
+mod pages;
 mod parts;
 mod plan;
 mod prepare;
@@ -121,15 +122,15 @@ async fn run(
         }
         // 2 find the route; no effect yet
         let target = head.uri.clone();
-        let found = world.routes.find(&exchange.query(&target, &head.method, &head.headers));
-        if let Found::Route { rule, .. } = &found {
-            exchange.take(*rule);
-        }
+        let found = exchange.find(&world, head, &target);
         // Is there room for it in the gateway?
         exchange.come_in(body)?;
         // 3 access: how often an address may come, address and header lists, of the listener and the route
         exchange.count_address()?;
         exchange.admit(&head.headers)?;
+        if let Some(answer) = exchange.answer_ahead(&head.headers) {
+            return answer;
+        }
         if let Found::Route { target: route, params, .. } = &found {
             // 4 identify: who is it
             exchange.identify(route, head).await?;

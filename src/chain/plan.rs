@@ -227,17 +227,22 @@ fn run(
         return Ok(Outcome::Answered(made(exchange, forward::to_https(exchange, port))));
     }
     planned.note("is well-formed");
-    let (target, method) = (head.uri.clone(), head.method.clone());
-    let found = world.routes.find(&exchange.query(&target, &method, &head.headers));
-    if let Found::Route { target: route, rule, .. } = &found {
-        exchange.take(*rule);
-        planned.note(format!("the route `{}`", route.name));
+    let target = head.uri.clone();
+    let found = exchange.find(world, &head, &target);
+    if let Found::Route { target: route, .. } = &found {
+        let page = exchange.explain_page(&head.headers);
+        planned.note(format!("the route `{}`{page}", route.name));
     } else {
         planned.note("no route; that is said at `match`");
     }
     planned.asked = exchange.explain_access(&head.headers);
     exchange.admit(&head.headers)?;
     planned.note_asked();
+    if let Some(answer) = exchange.answer_ahead(&head.headers) {
+        let mut answer = answer?;
+        exchange.sign_for_page(answer.headers_mut());
+        return Ok(Outcome::Answered(made(exchange, answer)));
+    }
     if let Found::Route { target: route, params, .. } = &found {
         identify(exchange, route, params, &head, planned)?;
         planned.note(exchange.explain_limit(route, &head, params));

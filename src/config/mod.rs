@@ -12,6 +12,7 @@ mod balance;
 mod breaker;
 mod cache;
 mod check;
+mod cors;
 mod discovery;
 mod docs;
 mod enforce;
@@ -73,6 +74,7 @@ pub use self::{
         Cache, CacheDisk, CacheIgnore, CacheMethod, CacheQuery, CacheRules, CacheStatus,
         CacheStatusMore, CacheTtl, CacheUse,
     },
+    cors::Cors,
     discovery::{Discovery, Family, Scheme},
     docs::{Audience, Docs},
     enforce::Enforce,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     auth::{Allow, ClaimValue, Policy, Require},
     cache::CacheUse,
+    cors::Cors,
     limit::LimitUse,
     overload::Priority,
     path::Path,
@@ -126,6 +127,10 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"1MiB")]
     pub max_body_size: Option<ByteSize>,
+    /// Which pages of other origins may use it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = BTreeMap::from([("origins", "https://app.example")]))]
+    pub cors: Option<Cors>,
     /// Times on this route, instead of the upstream's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<RouteTimeout>,

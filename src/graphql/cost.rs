@@ -175,8 +175,9 @@ impl<'a> Meter<'a> {
         let size = self.size(rule, field);
         let usual = self.types.weights.list_size;
         let one = inner.whole(|list| match size {
-            // What is no list itself says it of the lists in it.
-            Some(size) if !rule.list && rule.sizes(list) => size,
+            // What is no list itself says it of the lists in it. Where it does not say of which, another one may be
+            // there although it says that there is nothing.
+            Some(size) if !rule.list && rule.sizes(list) => size.max(rule.least()),
             _ => usual,
         });
         let one = bounded((rule.each + one) * rule.within);

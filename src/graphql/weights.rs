@@ -118,6 +118,11 @@ impl Rule {
     pub(super) fn sizes(&self, list: &str) -> bool {
         self.sized.as_ref().is_none_or(|sized| sized.iter().any(|name| **name == *list))
     }
+
+    /// How long a list in it is at least.
+    pub(super) fn least(&self) -> f64 {
+        if self.sized.is_some() { 0.0 } else { 1.0 }
+    }
 }
 
 struct Given<'a> {

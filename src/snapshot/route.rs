@@ -12,6 +12,7 @@ use crate::{
     cache::{self, Cache},
     config::{self, Path, Problem, Problems},
     contract::Operation,
+    cors::Cors,
     graphql::Stored,
     limit::{self, Limiter},
     metrics::{Loading, RouteMetrics},
@@ -58,6 +59,8 @@ pub struct Route {
     pub response_headers: HeaderRules,
     /// Bytes of a request's body, instead of the listener's.
     pub max_body_size: Option<u64>,
+    /// Which pages of other origins may use it.
+    pub cors: Option<Box<Cors>>,
     /// Who goes first when there is no room for all.
     pub priority: config::Priority,
     /// Whether its requests are in the access log.
@@ -86,6 +89,7 @@ impl Route {
             request_headers: HeaderRules::default(),
             response_headers: HeaderRules::default(),
             max_body_size: None,
+            cors: None,
             priority: config::Priority::Normal,
             log: true,
             metrics: metrics.route(&name),
@@ -145,6 +149,7 @@ impl Route {
         let rewrite = kept(PathRewrite::compile(route, &params), at, problems);
         let query = QueryRules::compile(&route.request_query, &params);
         let request_query = kept(query, &at.key("request-query"), problems);
+        let cors = pages(route, at, problems);
         let mut rules = |rules: &config::HeaderRules, key: &'static str| {
             kept(HeaderRules::compile(rules, &params), &at.key(key), problems)
         };
@@ -168,6 +173,7 @@ impl Route {
             request_headers: request_headers?,
             response_headers: response_headers?,
             max_body_size: route.max_body_size.map(|size| size.0),
+            cors: cors?,
             priority: route.priority,
             log: route.log != Some(false),
             metrics: metrics.route(name),
@@ -210,6 +216,14 @@ fn answers_kept(
     };
     let wanted = route.cache.as_ref().filter(|_| target.is_some());
     known.caches.of_route(wanted, place, metrics, problems)
+}
+
+/// Which pages of other origins may use a route.
+fn pages(route: &config::Route, at: &Path, problems: &mut Problems) -> Option<Option<Box<Cors>>> {
+    let Some(section) = &route.cors else { return Some(None) };
+    let web = route.translate.as_ref().is_some_and(config::Translate::is_grpc_web);
+    let made = Cors::compile(section, (&route.methods, web), &at.key("cors"), problems)?;
+    Some(Some(Box::new(made)))
 }
 
 /// What the origin speaks, if clients may speak something else.

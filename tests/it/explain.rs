@@ -375,6 +375,7 @@ host = ["a.example", "*.b.example"]
 path = "/items/{id}"
 methods = ["GET", "POST"]
 max-body-size = "10B"
+cors = { origins = "https://app.example" }
 rewrite = "/i/{path.id}?was={request.path}"
 request-headers = { set = { x-id = "{path.id}" }, remove = ["x-gone"], add = { x-more = "m" } }
 response-headers = { set = { x-route = "items" } }
@@ -495,6 +496,9 @@ async fn the_data_plane_does_what_explain_says() {
         "expect: tea",
         "content-length: 11",
         "accept: text/html",
+        "origin: https://app.example; access-control-request-method: POST",
+        "origin: https://other.example; access-control-request-method: POST",
+        "origin: https://app.example; access-control-request-method: PUT",
         "a: 1; b: 1; c: 1; d: 1; e: 1; f: 1; g: 1; h: 1; i: 1; j: 1; k: 1; l: 1",
     ];
     let targets = [
@@ -557,7 +561,10 @@ async fn agree(world: Arc<Snapshot>, asked: &str, address: SocketAddr) {
         }
         Outcome::Answered(answer) => {
             assert_eq!(status, answer.status().as_u16(), "{asked}: {body}");
-            assert_eq!(route.as_deref(), explanation.route(), "{asked}");
+            // What a browser asks ahead goes through no route's rules.
+            if status != 204 {
+                assert_eq!(route.as_deref(), explanation.route(), "{asked}");
+            }
             let made = std::str::from_utf8(answer.body()).unwrap();
             let sample = SAMPLE_ID;
             if !body.is_empty() && !made.contains(sample.to_str().unwrap()) {

@@ -19,6 +19,7 @@ mod cli;
 mod config;
 mod config_tests;
 mod contract;
+mod cors;
 mod deadlines;
 mod demo;
 mod discovery;

@@ -120,6 +120,10 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("Transform", "curl -s -H 'Content-Type: application/json' -d '{\"items\":[{\"price\":2.5,\"count\":4},{\"price\":5,\"count\":1}]}' HTTP/totals",
         "a filter in the language of jq makes other JSON of it before the origin gets it",
         &["{\"count\":2,\"total\":15}"]),
+    ("Pages", "curl -si -X OPTIONS -H 'Origin: https://app.shop.example' -H 'Access-Control-Request-Method: POST' HTTP/totals | grep -i allow; \
+        curl -s -X OPTIONS -H 'Origin: https://other.example' -H 'Access-Control-Request-Method: POST' HTTP/totals",
+        "what a browser asks before a page of another origin uses a route, and what it is told of one that may not",
+        &["access-control-allow-origin: https://app.shop.example", "access-control-allow-methods: POST", "cors.refused"]),
     ("Mock", "curl -s 'HTTP/shop/orders/7?trace=1'",
         "an operation without an origin answers from the document",
         &["\"customer\": \"Ada\"", "\"article\": \"amphora\""]),

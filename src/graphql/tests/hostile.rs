@@ -343,14 +343,8 @@ fn a_cost_has_an_end_and_is_always_a_number() {
     for (fields, cost) in [
         (dear.to_owned(), MOST),
         // Nothing times all there is.
-        (
-            format!(
-                "orders(first: 0) {{ edges {{ node {{ user {{ {} }} }} }} }}",
-                "friends(first: 9) { id }"
-            ),
-            1,
-        ),
-        (format!("orders(first: 0) {{ edges {{ node {{ user {{ id }} }} }} }} {dear}"), MOST),
+        ("users(first: 0) { friends(first: 9) { id } }".to_owned(), 0),
+        (format!("a: users(first: 0) {{ friends(first: 9) {{ id }} }} {dear}"), MOST),
     ] {
         let query = format!("{{ {fields} }}");
         let batch = json!([{ "query": query }, { "query": query }, { "query": query }]);

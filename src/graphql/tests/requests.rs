@@ -219,6 +219,7 @@ type Query {
   found: [Found!]!
   page(first: Int): Page!
     @listSize(slicingArguments: ["first"], sizedFields: ["edges"], requireOneSlicingArgument: false)
+  loose(first: Int): Page!
   grid: [[User!]!]!
   cube(first: Int): [[[User!]]]
 }
@@ -275,6 +276,9 @@ fn a_cost_is_never_too_small() {
             1 + 10,
         ),
         ("", "{ page { edges { name } } }", json!({}), 1 + 10),
+        // One that names none says it of all, and that there is nothing of none.
+        ("", "{ loose(first: 5) { edges { name } others { name } } }", json!({}), 1 + 5 + 5),
+        ("", "{ loose(first: 0) { edges { name } others { name } } }", json!({}), 1 + 1 + 1),
         // Lists of lists.
         ("guard.list-size = 4", "{ grid { name } }", json!({}), 16),
         ("guard.list-size = 4", "{ cube(first: 2) { name } }", json!({}), 2 * 16),

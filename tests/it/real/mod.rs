@@ -18,6 +18,7 @@ mod jq;
 mod killed;
 mod login;
 mod nginx;
+mod pages;
 mod portal;
 mod proxied;
 mod restarts;
