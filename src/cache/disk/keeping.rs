@@ -221,6 +221,10 @@ impl Tier {
             }
             thread::sleep(since.elapsed().min(LOOK));
         }
+        // What waits to be removed would be there again after a kill, with nothing that says that it is void.
+        if !self.until_removed() {
+            return;
+        }
         let _publishing = self.publishing.lock();
         let newest = self.newest.load(Relaxed);
         let left: Vec<_> = {

@@ -94,6 +94,9 @@ struct Tier {
     writes: Queue<Write>,
     /// Files to be removed; no more than there were.
     doomed: Queue<Filed>,
+    /// How many there were of them, and how many of those are removed.
+    condemned: AtomicU64,
+    removed: AtomicU64,
     news: Queue<()>,
     health: Health,
     lock: Mutex<Option<File>>,
@@ -164,6 +167,8 @@ impl Disk {
             memory: Mutex::default(),
             started: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            condemned: AtomicU64::new(0),
+            removed: AtomicU64::new(0),
             threads: AtomicUsize::new(0),
         };
         Ok(Self(Arc::new(tier)))
@@ -302,11 +307,14 @@ impl Tier {
         self.folder.file(filed)
     }
 
-    /// Has a file removed that is not in the index any more.
+    /// Has a file removed that is not in the index any more. Where that was taken off, so that nobody sees neither:
+    /// a purge is forgotten only when all that it has reached is removed.
     fn doom(&self, filed: Filed) {
+        self.condemned.fetch_add(1, AcqRel);
         // At the end what is left is removed here.
         if self.doomed.push(filed, 1, u64::MAX).is_err() {
             self.remove(&filed);
+            self.removed.fetch_add(1, AcqRel);
         }
     }
 
@@ -320,33 +328,44 @@ impl Tier {
     fn remove_doomed(&self) {
         while let Some(filed) = self.doomed.pop() {
             self.remove(&filed);
+            self.removed.fetch_add(1, AcqRel);
         }
     }
 
-    fn invalidate(&self, url: u64) {
-        let gone = {
-            let mut known = self.known.lock();
-            known.missed(|missed| missed.note(url));
-            known.index.remove_url(url)
+    /// Waits until all is removed that is to be by now; not if the end comes first.
+    fn until_removed(&self) -> bool {
+        let condemned = {
+            let _nobody_is_between = self.known.lock();
+            self.condemned.load(Acquire)
         };
-        gone.into_iter().for_each(|filed| self.doom(filed));
+        while self.removed.load(Acquire) < condemned {
+            if self.is_over() || self.health.is_off() {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+
+    fn invalidate(&self, url: u64) {
+        let mut known = self.known.lock();
+        known.missed(|missed| missed.note(url));
+        known.index.remove_url(url).into_iter().for_each(|filed| self.doom(filed));
     }
 
     fn forget(&self, name: &name::Name) {
-        let gone = {
-            let mut known = self.known.lock();
-            // While it is not known what there is, more than this variant goes.
-            known.missed(|missed| missed.note(name.url));
-            known.index.remove(name)
-        };
-        if let Some(filed) = gone {
+        let mut known = self.known.lock();
+        // While it is not known what there is, more than this variant goes.
+        known.missed(|missed| missed.note(name.url));
+        if let Some(filed) = known.index.remove(name) {
             self.doom(filed);
         }
     }
 
     /// Takes this very file off.
     fn forget_file(&self, filed: &Filed) {
-        if self.known.lock().index.remove_file(filed) {
+        let mut known = self.known.lock();
+        if known.index.remove_file(filed) {
             self.doom(*filed);
         }
     }

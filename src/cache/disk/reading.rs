@@ -130,15 +130,19 @@ impl Tier {
     /// Forgets a file that is of no use.
     pub(super) fn give_up(&self, filed: &Filed, broken: Broken) {
         let path = self.path(filed);
-        let there = self.known.lock().index.remove_file(filed);
+        let there = {
+            let mut known = self.known.lock();
+            let there = known.index.remove_file(filed);
+            if there {
+                self.doom(*filed);
+            }
+            there
+        };
         match broken {
             // Somebody was faster, or it has another name now.
             Broken::Failed(error) if !there && error.kind() == io::ErrorKind::NotFound => return,
             Broken::Failed(error) => self.health.failed(&path, &error),
             Broken::Damaged(why) => self.health.damaged(&path, why),
-        }
-        if there {
-            self.doom(*filed);
         }
     }
 

@@ -132,9 +132,7 @@ impl Tier {
         }
         known.index.insert(filed, bytes);
         let more = known.index.one_too_many((name.url, name.key), most);
-        let gone = more.and_then(|name| known.index.remove(&name));
-        drop(known);
-        if let Some(gone) = gone {
+        if let Some(gone) = more.and_then(|name| known.index.remove(&name)) {
             self.doom(gone);
         }
         Ok(true)
