@@ -140,7 +140,7 @@ impl Tier {
         };
         match broken {
             // Somebody was faster, or it has another name now.
-            Broken::Failed(error) if !there && error.kind() == io::ErrorKind::NotFound => return,
+            Broken::Failed(error) if !there && error.kind() == io::ErrorKind::NotFound => {}
             Broken::Failed(error) => self.health.failed(&path, &error),
             Broken::Damaged(why) => self.health.damaged(&path, why),
         }
