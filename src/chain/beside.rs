@@ -6,7 +6,10 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, oneshot},
+    task::{JoinHandle, spawn_blocking},
+};
 
 use crate::reject::Reject;
 
@@ -22,22 +25,25 @@ pub(super) async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Reject> {
     let room = ROOM.acquire().await.map_err(|_| Reject::Internal)?;
-    let work = move || {
-        let done = work();
-        drop(room);
-        done
-    };
-    tokio::task::spawn_blocking(work).await.map_err(|_| Reject::Internal)
+    within(room, work).await.map_err(|_| Reject::Internal)
 }
 
 /// Does something beside the workers that nobody waits for, if there is room at once; says whether there is.
 pub(super) fn beside_at_once(work: impl FnOnce() + Send + 'static) -> bool {
     let Ok(room) = ROOM.try_acquire() else { return false };
-    drop(tokio::task::spawn_blocking(move || {
-        work();
-        drop(room);
-    }));
+    drop(within(room, work));
     true
+}
+
+fn within<T: Send + 'static>(
+    room: SemaphorePermit<'static>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    spawn_blocking(move || {
+        let done = work();
+        drop(room);
+        done
+    })
 }
 
 /// The same on a stack of its own of so many bytes.

@@ -273,12 +273,14 @@ impl Exchange {
             true => self.ahead_of(world, head, target),
             false => None,
         };
-        let found = ahead
-            .unwrap_or_else(|| world.routes.find(&self.query(target, &head.method, &head.headers)));
+        let (asked, found) = match ahead {
+            Some((asked, found)) => (Some(asked), found),
+            None => (None, world.routes.find(&self.query(target, &head.method, &head.headers))),
+        };
         if let Found::Route { target: route, rule, .. } = &found {
             self.rule = Some(*rule);
             if route.cors.is_some() {
-                self.note_page(&head.headers);
+                self.note_page(&head.headers, asked);
             }
         }
         found

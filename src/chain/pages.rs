@@ -23,32 +23,39 @@ impl Exchange {
     /// as any other.
     #[cold]
     pub(super) fn ahead_of<'w, 'p>(
-        &mut self,
+        &self,
         world: &'w Snapshot,
         head: &Parts,
         target: &'p http::Uri,
-    ) -> Option<Found<'w, 'p, Route>> {
+    ) -> Option<(Preflight, Found<'w, 'p, Route>)> {
         let asked = Preflight::of(&head.headers)?;
         let found = world.routes.find(&self.query(target, &asked.method, &head.headers));
-        let Found::Route { target: route, .. } = &found else { return None };
-        route.cors.as_ref()?;
-        self.page = Some(Box::new(Page { origin: None, asked: Some(asked) }));
-        Some(found)
+        let says = matches!(&found, Found::Route { target: route, .. } if route.cors.is_some());
+        says.then_some((asked, found))
     }
 
-    /// Notes whose page a request is of.
-    pub(super) fn note_page(&mut self, headers: &HeaderMap) {
-        let asked = self.page.take().and_then(|page| page.asked);
+    /// Notes whose page a request is of, and what its browser asks ahead.
+    #[cold]
+    pub(super) fn note_page(&mut self, headers: &HeaderMap, asked: Option<Preflight>) {
         self.page = Some(Box::new(Page { origin: headers.get(ORIGIN).cloned(), asked }));
     }
 
     /// The answer to what a browser asks ahead, if this request does.
+    #[inline]
     pub(super) fn answer_ahead(
         &self,
         headers: &HeaderMap,
     ) -> Option<Result<Response<Source>, Reject>> {
-        let asked = self.page.as_ref()?.asked.as_ref()?;
-        let cors = self.cors()?;
+        self.page.as_ref().and_then(|page| self.answer_page(page, headers))
+    }
+
+    #[cold]
+    fn answer_page(
+        &self,
+        page: &Page,
+        headers: &HeaderMap,
+    ) -> Option<Result<Response<Source>, Reject>> {
+        let (cors, asked) = (self.cors()?, page.asked.as_ref()?);
         Some(match cors.answer(asked, headers) {
             Ok(fields) => {
                 let mut answer = Response::new(Source::Empty);

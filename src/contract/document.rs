@@ -74,6 +74,12 @@ impl Fault {
     }
 }
 
+/// What stands at a `$ref` within the same document, if anything does.
+pub(super) fn at<'v>(root: &'v Value, reference: &str) -> Option<&'v Value> {
+    let pointer = percent_encoding::percent_decode_str(reference.strip_prefix('#')?);
+    root.pointer(&pointer.decode_utf8_lossy())
+}
+
 impl Document {
     /// Reads JSON, if it begins with `{`, or YAML.
     ///
@@ -142,12 +148,10 @@ impl Document {
     /// # Errors
     /// Why nothing does.
     pub(super) fn at(&self, reference: &str) -> Result<&Value, String> {
-        let Some(pointer) = reference.strip_prefix('#') else {
+        if !reference.starts_with('#') {
             return Err(format!("`{reference}` leads out of the document, and nothing is fetched"));
-        };
-        let pointer = percent_encoding::percent_decode_str(pointer).decode_utf8_lossy();
-        let found = self.root.pointer(&pointer);
-        found.ok_or_else(|| format!("`{reference}` leads to nothing"))
+        }
+        at(&self.root, reference).ok_or_else(|| format!("`{reference}` leads to nothing"))
     }
 
     /// What a value is, where it may be a `$ref`.

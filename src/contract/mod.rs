@@ -10,6 +10,7 @@ mod compile;
 mod dialect;
 mod document;
 mod drift;
+mod form;
 mod lint;
 mod mock;
 mod multipart;

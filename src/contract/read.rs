@@ -10,11 +10,12 @@ use serde_json::Value;
 
 use super::{
     answer::{Answers, Promise},
-    body::{BodyRule, Content, Depth, Fields, Kind, Range},
+    body::{BodyRule, Content, Depth, Kind, Range},
     compile::{Given, in_route},
     dialect::Side,
     document::{Document, Fault, Place},
     drift::Drift,
+    form::Fields,
     mock,
     operation::Operation,
     parameter::{Parameter, Style},

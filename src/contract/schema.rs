@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     dialect::{BASE, Dialect, Side},
-    document::{Document, Fault, Place},
+    document::{Document, Fault, Place, at},
     ways::{References, Telling, Ways},
 };
 use crate::message::{Part, Violation, Violations};
@@ -31,8 +31,7 @@ impl Schema {
     /// Why it cannot be, and what to do about it.
     pub(super) fn of(schema: &Value, draft: Draft) -> Result<Self, (String, Option<String>)> {
         let options = jsonschema::options().with_draft(draft);
-        let at = |reference: &str| schema.pointer(reference.strip_prefix('#')?);
-        let ways = References::of([schema], at).ways(schema);
+        let ways = References::of([schema], |reference| at(schema, reference)).ways(schema);
         let validator = compile(options, schema);
         let validator = validator.map_err(|(what, help)| (what, help.map(str::to_owned)))?;
         Ok(Self { validator, ways })

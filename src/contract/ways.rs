@@ -173,10 +173,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::contract::document::at;
 
     fn ways(schema: &Value) -> Ways {
-        let at = |reference: &str| schema.pointer(reference.strip_prefix('#')?);
-        References::of([schema], at).ways(schema)
+        References::of([schema], |reference| at(schema, reference)).ways(schema)
     }
 
     #[test]

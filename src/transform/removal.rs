@@ -78,16 +78,14 @@ fn leave(value: Val, gone: &[&Val]) -> ValR {
             let length = list.items.len();
             let mut stays = vec![true; length];
             spend(1 + length);
+            let one = |at| place(at, length).map_or(0..0, |at| at..at.saturating_add(1));
             for key in gone {
                 let places = match key {
-                    Val::Int(at) => place(*at, length).map(|at| at..at.saturating_add(1)),
-                    Val::Float(at) => {
-                        place(at.floor() as i64, length).map(|at| at..at.saturating_add(1))
-                    }
-                    Val::Object(range) => Some(covered(&ends(range), length)?),
+                    Val::Int(at) => one(*at),
+                    Val::Float(at) => one(at.floor() as i64),
+                    Val::Object(range) => covered(&ends(range), length)?,
                     other => return fault("item of array at", other),
                 };
-                let places = places.unwrap_or(0..0);
                 spend(places.len());
                 let stays = stays.get_mut(places.start.min(length)..places.end.min(length));
                 stays.into_iter().for_each(|stays| stays.fill(false));
