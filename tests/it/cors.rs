@@ -1,16 +1,15 @@
 //! Pages of other origins: what browsers are told that they may.
 
-use crate::support::{Janua, Message, Origin, Setup};
+use crate::support::{Janua, Message, Origin, Setup, keys};
 
 /// A route for two methods that asks for a key, and one that nobody's page may use.
 async fn shop(origin: &Origin, cors: &str) -> Janua {
     Setup::new(format!(
-        "[auth.key]\napi-key = {{ keys = [{{ id = \"acme\", \
-         sha256 = \"3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9\" }}] }}\n\
-         [[route]]\nname = \"a\"\npath = \"/a\"\nmethods = [\"GET\", \"PUT\"]\nauth = \"key\"\nlimit = \"2/h\"\n\
+        "{}[[route]]\nname = \"a\"\npath = \"/a\"\nmethods = [\"GET\", \"PUT\"]\nauth = \"key\"\nlimit = \"2/h\"\n\
          to = \"{url}\"\ncors = {{ {cors} }}\n\
          [[route]]\nname = \"b\"\npath = \"/b\"\nto = \"{url}\"\n\
          [[route]]\nname = \"open\"\npath = \"/open\"\nto = \"{url}\"\ncors = {{ {cors} }}\n",
+        keys::section("key"),
         url = origin.url
     ))
     .start()
@@ -26,8 +25,6 @@ async fn ahead(janua: &Janua, path: &str, from: &str, method: &str, fields: &str
     let fields = format!("Origin: {from}\r\nAccess-Control-Request-Method: {method}\r\n{asks}");
     janua.client().await.request(&format!("OPTIONS {path}"), &fields).await
 }
-
-const KEY: &str = "X-Api-Key: 0123456789abcdef0123456789abcdef\r\n";
 
 /// Keys, path, origin, method, fields, and what comes of it.
 const ASKED: &[(&str, &str, &str, &str, &str, u16)] = &[
@@ -119,10 +116,10 @@ async fn a_page_may_read_answers_and_refusals_alike() {
     let mut client = janua.client().await;
     for (fields, status, readable) in [
         (page.to_owned(), 401, true),
-        (format!("{page}{KEY}"), 200, true),
-        (format!("Origin: https://evil.example\r\n{KEY}"), 200, false),
-        (format!("{page}{KEY}"), 429, true),
-        (KEY.to_owned(), 429, false),
+        (format!("{page}{}", keys::FIELD), 200, true),
+        (format!("Origin: https://evil.example\r\n{}", keys::FIELD), 200, false),
+        (format!("{page}{}", keys::FIELD), 429, true),
+        (keys::FIELD.to_owned(), 429, false),
     ] {
         let answer = client.request("GET /a", &fields).await;
         assert_eq!(answer.status(), status, "{fields}");

@@ -3,6 +3,7 @@
 use janua::app::explain::{Arguments, explain_in};
 
 use super::*;
+use crate::support::keys;
 
 #[tokio::test]
 async fn what_is_wrong_is_said_with_its_place() {
@@ -106,12 +107,11 @@ async fn explain_shows_the_call() {
 /// The portal shows a service as its routes are.
 #[tokio::test]
 async fn the_portal_says_who_may_call_what_and_how_often() {
-    let key = "[auth.staff]\napi-key = { keys = [{ id = \"acme\", \
-               sha256 = \"3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9\" }] }\n\
-               [docs]\npath = \"/docs\"";
     let keys = format!(
         "base-path = \"/v2\"\noperations.\"greeter.v1.Greeter.Fail\".enabled = false\n\
-         operations.\"greeter.v1.Greeter.Hello\".auth = \"staff\"\n{key}"
+         operations.\"greeter.v1.Greeter.Hello\".auth = \"staff\"\n{}\
+         [docs]\npath = \"/docs\"",
+        keys::section("staff")
     );
     let janua = setup("http://127.0.0.1:9", &keys, "limit = \"7/h\"").start().await;
     let shown = janua.get("/docs/greeter/openapi.json").await.text();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{assert_wrong, errors, partners};
-use crate::support::{Janua, Message, Origin, Setup, until};
+use crate::support::{Janua, Message, Origin, Setup, keys, until};
 
 /// The file of a document that has these paths, and these schemas.
 fn document(home: &Path, paths: &str, schemas: &str) -> String {
@@ -128,8 +128,7 @@ async fn a_paths_parameter_is_the_one_of_that_name() {
 #[tokio::test]
 async fn a_key_in_the_query_is_known_to_whoever_refuses_unknown_parameters() {
     let origin = Origin::ok().await;
-    let auth = "[auth.q]\napi-key = { query = \"key\", keys = [{ id = \"acme\", \
-                sha256 = \"3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9\" }] }\n";
+    let auth = keys::section("q").replace("header = \"x-api-key\"", "query = \"key\"");
     let home = tempfile::tempdir().unwrap();
     let file = document(home.path(), "  /a: {get: {responses: {}}}", "    A: {}");
     let janua = Setup::new(format!(
@@ -283,7 +282,7 @@ async fn a_document_asks_for_more_than_its_route_and_never_for_less() {
          [[route]]\napi = \"a\"\nto = \"{}\"\nauth = [\"key\", \"never\"]\nrequire = \"all\"\n\
          allow = {{ role = \"staff\", GET = {{ role = \"staff\" }} }}\n",
         keys.concat(),
-        who("nobody", "", "", "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9"),
+        who("nobody", "", "", keys::DIGEST),
         origin.url
     ));
     let janua = janua.start().await;

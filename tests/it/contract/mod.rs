@@ -9,7 +9,7 @@ mod requests;
 
 use std::path::PathBuf;
 
-use crate::support::{Janua, Message, Origin, Setup};
+use crate::support::{Janua, Message, Origin, Setup, keys};
 
 /// The document of the shop, as a TOML string.
 fn shop() -> String {
@@ -29,14 +29,8 @@ fn setup(to: &str, keys: &str) -> Setup {
 
 /// A section that knows somebody.
 fn partners() -> String {
-    format!(
-        "[auth.partners]\napi-key = {{ header = \"x-api-key\", \
-         keys = [{{ id = \"acme\", sha256 = \"{KEY}\" }}] }}\n"
-    )
+    keys::section("partners")
 }
-
-/// Of the key `0123456789abcdef0123456789abcdef`.
-const KEY: &str = "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9";
 
 /// The shop before an origin that takes anything.
 async fn shop_of_all(keys: &str) -> (Origin, Janua) {

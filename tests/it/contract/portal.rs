@@ -1,7 +1,7 @@
 //! The portal: what it shows of which API, and to whom.
 
 use super::{partners, setup, shop};
-use crate::support::{Janua, Message, Setup};
+use crate::support::{Janua, Message, Setup, keys};
 
 async fn portal(docs: &str, api: &str) -> Janua {
     Setup::new(format!(
@@ -69,7 +69,7 @@ async fn its_program_comes_from_here_compressed_and_only_once() {
 
 #[tokio::test]
 async fn who_may_see_an_api_is_said_for_the_portal_or_for_the_api() {
-    let acme = "X-Api-Key: 0123456789abcdef0123456789abcdef\r\n";
+    let acme = keys::FIELD;
     for (docs, api, statuses) in [
         ("", "audience = { auth = \"partners\" }", [200, 401, 401, 200]),
         ("auth = \"partners\"", "", [401, 401, 401, 401]),

@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Doors, Nginx, Server, alone, program};
+use crate::support::Janua;
 
 /// How long a browser may take from its start to the end of the page's script.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -22,19 +23,35 @@ impl Browser {
 
     /// One that goes to others, too.
     pub(super) fn open_among(doors: &Doors, others: &[&Doors], path: &str) -> Self {
-        let mut chromium = Command::new(program("chromium"));
-        alone(&mut chromium);
-        chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
-        chromium.args(["--no-first-run", "--disable-background-networking"]);
-        chromium.args(["--disable-component-update", "--remote-debugging-port=0"]);
-        chromium.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 127.0.0.2");
-        chromium.arg(format!("--user-data-dir={}", doors.janua.path("chromium").display()));
+        let mut chromium = chromium(&doors.janua);
+        chromium.arg("--remote-debugging-port=0");
         let pins = [doors].into_iter().chain(others.iter().copied());
         let pins: Vec<_> = pins.map(|doors| doors.identity.pin()).collect();
         chromium.arg(format!("--ignore-certificate-errors-spki-list={}", pins.join(",")));
         chromium.arg(format!("{}{path}", doors.tls));
         Self(chromium.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
+}
+
+/// Chromium without a window, which goes nowhere but to this machine. What it keeps is beside the gateway's files.
+fn chromium(beside: &Janua) -> Command {
+    let mut chromium = Command::new(program("chromium"));
+    alone(&mut chromium);
+    chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
+    chromium.args(["--no-first-run", "--disable-background-networking"]);
+    chromium.arg("--disable-component-update");
+    chromium.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 127.0.0.2");
+    chromium.arg(format!("--user-data-dir={}", beside.path("chromium").display()));
+    chromium
+}
+
+/// A page as it is when its scripts have done what they do, and what the browser says of it.
+pub(super) async fn shown(beside: &Janua, url: &str) -> (String, String) {
+    let mut chromium = chromium(beside);
+    chromium.args(["--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", url]);
+    let shown = tokio::task::spawn_blocking(move || chromium.output().unwrap()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&shown.stdout), text(&shown.stderr))
 }
 
 impl Drop for Browser {

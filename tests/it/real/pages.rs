@@ -1,9 +1,7 @@
 //! Pages of other origins in Chromium: what they may do and read is what routes say.
 
-use std::process::Command;
-
-use super::{alone, program};
-use crate::support::{Janua, Origin, Setup};
+use super::browser;
+use crate::support::{Janua, Origin, Setup, keys};
 
 /// Asks the gateway that its address names behind `#`, and writes what came of it.
 const PAGE: &str = r"<!doctype html><body><script>
@@ -28,10 +26,9 @@ const say = async (name, ask) => {
 async fn api(origin: &Origin, from: &str) -> Janua {
     let cors = |more: &str| format!("cors = {{ origins = \"{from}\", {more} }}");
     Setup::new(format!(
-        "[auth.key]\napi-key = {{ keys = [{{ id = \"acme\", \
-         sha256 = \"3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9\" }}] }}\n\
-         [[route]]\npath = \"/open\"\nto = \"{url}\"\n{}\n\
+        "{}[[route]]\npath = \"/open\"\nto = \"{url}\"\n{}\n\
          [[route]]\npath = \"/key\"\nauth = \"key\"\nto = \"{url}\"\n{}\n",
+        keys::section("key"),
         cors("methods = [\"GET\", \"PUT\"], expose = \"x-told\""),
         cors("headers = \"x-api-key\""),
         url = origin.url
@@ -59,16 +56,7 @@ async fn a_page_does_and_reads_what_its_origin_may() {
         ),
     ] {
         let api = api(&origin, from).await;
-        let mut chromium = Command::new(program("chromium"));
-        alone(&mut chromium);
-        chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
-        chromium.args(["--no-first-run", "--disable-background-networking", "--dump-dom"]);
-        chromium.args(["--disable-component-update", "--virtual-time-budget=10000"]);
-        chromium.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
-        chromium.arg(format!("--user-data-dir={}", api.path("chromium").display()));
-        chromium.arg(format!("{own}/#http://{}", api.address));
-        let shown = tokio::task::spawn_blocking(move || chromium.output().unwrap()).await.unwrap();
-        let page = String::from_utf8_lossy(&shown.stdout).into_owned();
+        let (page, _) = browser::shown(&api, &format!("{own}/#http://{}", api.address)).await;
         assert!(page.contains(told), "{from}: {page}");
     }
 }

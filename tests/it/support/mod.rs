@@ -10,6 +10,7 @@ pub(crate) mod daemon;
 pub(crate) mod frames;
 pub(crate) mod http2;
 pub(crate) mod janua;
+pub(crate) mod keys;
 pub(crate) mod message;
 pub(crate) mod mmdb;
 pub(crate) mod origin;

@@ -1,7 +1,7 @@
 //! Rules for the query that goes on, and what templates know of who asks.
 
 use super::route;
-use crate::support::{Origin, Setup};
+use crate::support::{Origin, Setup, keys};
 
 #[tokio::test]
 async fn an_origin_gets_the_query_that_the_rules_make() {
@@ -49,7 +49,7 @@ async fn rules_for_the_query_come_after_the_rewriting() {
 
 #[tokio::test]
 async fn templates_know_who_asks() {
-    let sha = "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9";
+    let sha = keys::DIGEST;
     let origin = Origin::ok().await;
     let janua = Setup::new(format!(
         "[auth.partners.api-key]\nkeys = [{{ id = \"acme\", sha256 = \"{sha}\", roles = [\"a\", \"b\"] }}]\n\

@@ -1,7 +1,7 @@
 //! Bodies of requests on their way to the origin.
 
 use super::{errors, gateway, post, route};
-use crate::support::{Origin, Setup};
+use crate::support::{Origin, Setup, keys};
 
 #[tokio::test]
 async fn an_origin_gets_what_the_filter_makes() {
@@ -121,7 +121,7 @@ async fn what_would_go_on_for_ever_ends_and_others_are_served_meanwhile() {
 #[tokio::test]
 async fn a_filter_knows_who_it_is_and_never_by_what() {
     let key = "0123456789abcdef0123456789abcdef";
-    let sha = "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9";
+    let sha = keys::DIGEST;
     let origin = Origin::ok().await;
     let janua = Setup::new(format!(
         "[auth.partners.api-key]\nheader = \"x-api-key\"\nquery = \"key\"\n\
