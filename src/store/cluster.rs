@@ -23,8 +23,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Unavailable,
     link::{Link, Manner},
-    sentinel::{Place, begin, server},
-    slots::{Range, read, slot},
+    sentinel::{Place, begin, say, server},
+    slots::{Range, read, slot, works},
 };
 use crate::dial::{self, Address, Server};
 
@@ -33,8 +33,11 @@ const MOVES: usize = 3;
 /// How often is asked who has which slots while all is well, and while it is not.
 const CALM: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(1);
-/// At least so long passes between two questions.
+/// At least so long passes between two questions, and where the cluster is down.
 const LEAST: Duration = Duration::from_millis(20);
+const LEAST_DOWN: Duration = Duration::from_millis(200);
+/// So many answers are looked at for one of a server that the others can be reached by.
+const ANSWERS: usize = 8;
 /// Servers that commands were sent on to, and how long they are remembered.
 const GUESTS: usize = 32;
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -74,6 +77,14 @@ struct Table {
     /// By `HOST:PORT`.
     servers: BTreeMap<Box<str>, Arc<Node>>,
     ranges: Vec<Range>,
+}
+
+/// What a server says.
+struct Word {
+    ranges: Vec<Range>,
+    /// The cluster works, as far as it sees. One that is cut off from most of the others says that it does not,
+    /// and knows no better than that slots are whose they were.
+    works: bool,
 }
 
 /// A server.
@@ -224,11 +235,11 @@ impl Cluster {
 
     /// Keeps the table as the servers say, for ever.
     pub(super) async fn keep(self: Arc<Self>) {
-        let (mut ranges, mut failed) = (Vec::new(), false);
+        let (mut ranges, mut works, mut failed) = (Vec::new(), false, false);
         loop {
             let looked = Instant::now();
             match self.look().await {
-                Ok(found) => (ranges, failed) = (found, false),
+                Ok(word) => (ranges, works, failed) = (word.ranges, word.works, false),
                 Err(why) => {
                     if !std::mem::replace(&mut failed, true) {
                         tracing::warn!(store = %self.name, %why, "nobody says who has which slots");
@@ -240,10 +251,11 @@ impl Cluster {
             }
             let calm = match ranges.is_empty() {
                 true => false,
-                false => self.arrange(&ranges) && !failed,
+                false => self.arrange(&ranges) && works && !failed,
             };
             let _ = timeout(if calm { CALM } else { SOON }, self.news.notified()).await;
-            sleep(LEAST.saturating_sub(looked.elapsed())).await;
+            let least = if works { LEAST } else { LEAST_DOWN };
+            sleep(least.saturating_sub(looked.elapsed())).await;
         }
     }
 
@@ -281,9 +293,9 @@ impl Cluster {
         Some(Arc::new(Node { link, _keeper: keeper }))
     }
 
-    /// Who has which slots, as the first server says that answers: those first that commands were sent on to, and
-    /// last those of the URL. Each has its part of the time.
-    async fn look(&self) -> Result<Vec<Range>, String> {
+    /// Who has which slots, as the first server says that answers and is not cut off from the others: those are
+    /// asked first that commands were sent on to, and last those of the URL. Each has its part of the time.
+    async fn look(&self) -> Result<Word, String> {
         let table = match &*self.state.borrow() {
             State::Known(table) => table.clone(),
             State::Begun | State::Down(_) => Arc::default(),
@@ -293,25 +305,36 @@ impl Cluster {
         known.sort_by_key(|(place, node)| (!node.link.is_up(), !guests.contains_key(*place)));
         let known = known.into_iter().map(|(_, node)| &node.link.place);
         let part = self.manner.connect_timeout / 4;
-        let mut why = String::new();
+        let (mut first, mut answers, mut why) = (None, 0, String::new());
         for place in known.chain(&self.seeds.places) {
             let said = timeout(part, self.ask_for_slots(place)).await;
             match said.unwrap_or_else(|_| Err(format!("no answer within {part:?}"))) {
-                Ok(ranges) => return Ok(ranges),
+                Ok(word) if word.works => return Ok(word),
+                Ok(word) => {
+                    answers += 1;
+                    first.get_or_insert(word);
+                    if answers == ANSWERS {
+                        break;
+                    }
+                }
                 Err(error) => why = format!("the server at {}: {error}", place.host()),
             }
         }
-        Err(why)
+        first.ok_or(why)
     }
 
-    async fn ask_for_slots(&self, place: &Place) -> Result<Vec<Range>, String> {
+    async fn ask_for_slots(&self, place: &Place) -> Result<Word, String> {
         let Manner { tls, hello, connect_timeout, .. } = &self.manner;
         let stream = place.connect(tls, *connect_timeout).await?;
-        let (.., answer) = begin(hello, stream, cmd("CLUSTER").arg("SLOTS")).await?;
-        match &answer {
-            Value::ServerError(error) => Err(error.to_string()),
-            answer => read(answer, &place.host()),
-        }
+        let slots = cmd("CLUSTER").arg("SLOTS").to_owned();
+        let (mut connection, mut driver, answer) = begin(hello, stream, &slots).await?;
+        let ranges = match &answer {
+            Value::ServerError(error) => return Err(error.to_string()),
+            answer => read(answer, &place.host())?,
+        };
+        // One that may not be asked for more is taken at its word.
+        let info = say(&mut connection, &mut driver, cmd("CLUSTER").arg("INFO")).await?;
+        Ok(Word { ranges, works: works(&info) })
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Link {
     state: watch::Sender<State>,
     /// The connection is to be given up.
     broken: Notify,
-    /// Hears that it is gone.
+    /// Hears that it is gone, or cannot do its part.
     lost: Arc<Notify>,
 }
 
@@ -163,6 +163,10 @@ impl Link {
             return Unavailable::Elsewhere { place: place.into(), asking };
         }
         self.manner.metrics.errors.inc();
+        if error.kind() == ErrorKind::Server(ServerErrorKind::ClusterDown) {
+            // It may be cut off from the others, who have given its slots to another.
+            self.lost.notify_one();
+        }
         // A store that became another's copy takes nothing any more; its name may lead elsewhere now.
         let demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
         if demoted || error.is_unrecoverable_error() {

@@ -191,11 +191,20 @@ pub(super) async fn begin(
     let made = MultiplexedConnection::new_with_config(hello, stream, config).await;
     let (mut connection, driver) = made.map_err(|error| error.to_string())?;
     let mut driver: Driver = Box::pin(driver);
-    let answer = tokio::select! {
-        answer = connection.send_packed_command(first) => answer,
-        () = &mut driver => return Err("the connection was closed".into()),
-    };
-    answer.map(|answer| (connection, driver, answer)).map_err(|error| error.to_string())
+    let answer = say(&mut connection, &mut driver, first).await?;
+    Ok((connection, driver, answer))
+}
+
+/// Sends a command by a connection that nobody else drives yet.
+pub(super) async fn say(
+    connection: &mut MultiplexedConnection,
+    driver: &mut Driver,
+    command: &Cmd,
+) -> Result<Value, String> {
+    tokio::select! {
+        answer = connection.send_packed_command(command) => answer.map_err(|error| error.to_string()),
+        () = driver => Err("the connection was closed".into()),
+    }
 }
 
 /// A host with its port, or this one.

@@ -1,4 +1,5 @@
-//! [`slot`]: which of the 16,384 slots of a cluster a key is in; and [`read`]: who has which, as a server says.
+//! [`slot`]: which of the 16,384 slots of a cluster a key is in; [`read`]: who has which, as a server says;
+//! and [`works`]: whether it can reach the others.
 //!
 //! Pure: bytes and values in, numbers and names out.
 
@@ -69,6 +70,13 @@ pub(super) fn read(answer: &Value, host: &str) -> Result<Vec<Range>, String> {
     }
     ranges.sort_unstable_by_key(|range| range.first);
     Ok(ranges)
+}
+
+/// Reads an answer to `CLUSTER INFO`: whether the cluster works, as far as the server sees. Unless it says that it
+/// does not, it does: it may be one that says nothing of it.
+pub(super) fn works(answer: &Value) -> bool {
+    from_redis_value::<String>(answer.clone())
+        .map_or(true, |info| !info.lines().any(|line| line.trim_end() == "cluster_state:fail"))
 }
 
 fn range(entry: &Value, host: &str) -> Option<Range> {

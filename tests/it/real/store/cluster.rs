@@ -2,7 +2,10 @@
 //! along but its own.
 
 use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -10,6 +13,7 @@ use janua::{
     config::{self, Path, Problems},
     store::Store,
 };
+use parking_lot::Mutex;
 
 use super::{
     Redis,
@@ -17,7 +21,7 @@ use super::{
 };
 use crate::{
     auth::send,
-    support::{Janua, PATIENCE, Setup, daemon, until},
+    support::{Janua, PATIENCE, Setup, certs::Authority, daemon, until},
 };
 
 /// Servers of a cluster: three with a third of the slots each, and one that has none yet.
@@ -25,34 +29,50 @@ struct Cluster {
     servers: Vec<Redis>,
     /// Whose ports they speak to each other by.
     _places: Vec<Redis>,
+    /// What the second of them is cut off by.
+    cut: Cut,
 }
 
 impl Cluster {
     async fn start() -> Self {
-        tokio::task::spawn_blocking(Self::begin).await.unwrap()
+        Self::with("").await
     }
 
-    fn begin() -> Self {
+    /// With more settings.
+    async fn with(settings: &str) -> Self {
+        let settings = settings.to_owned();
+        tokio::task::spawn_blocking(move || Self::begin(&settings)).await.unwrap()
+    }
+
+    fn begin(more: &str) -> Self {
         let places: Vec<_> = (0..4).map(|_| Redis::down("")).collect();
-        let server = |place: &Redis| {
+        let cut = Cut::default();
+        let ways: Vec<_> = (places.iter().enumerate())
+            .map(|(number, place)| cut.way_to(place.address, number == 1))
+            .collect();
+        let server = |(place, way): (&Redis, &SocketAddr)| {
+            let own =
+                if *way == ways[1] { format!("bind-source-addr {CUT_OFF}") } else { String::new() };
             let settings = format!(
                 "cluster-enabled yes\ncluster-config-file nodes.conf\ncluster-node-timeout 1000\n\
-                 cluster-require-full-coverage no\ncluster-port {}",
-                place.address.port()
+                 protected-mode no\ncluster-require-full-coverage no\ncluster-port {}\ncluster-announce-bus-port {}\n\
+                 {own}\n{more}",
+                place.address.port(),
+                way.port(),
             );
             let mut server = Redis::down(&settings);
             server.start_again();
             server
         };
-        let servers: Vec<_> = places.iter().map(server).collect();
+        let servers: Vec<_> = places.iter().zip(&ways).map(server).collect();
         for (number, slots) in
             [["0", "5460"], ["5461", "10922"], ["10923", "16383"]].iter().enumerate()
         {
             servers[number].command(&["CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1]]);
         }
-        for (number, (server, place)) in servers.iter().zip(&places).enumerate() {
+        for (number, (server, way)) in servers.iter().zip(&ways).enumerate() {
             server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
-            let (port, bus) = (server.address.port().to_string(), place.address.port().to_string());
+            let (port, bus) = (server.address.port().to_string(), way.port().to_string());
             servers[0].command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         let end = Instant::now() + PATIENCE;
@@ -64,9 +84,38 @@ impl Cluster {
         };
         while !servers.iter().all(knows_all) {
             assert!(Instant::now() < end, "the servers do not find each other");
-            std::thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
         }
-        Self { servers, _places: places }
+        Self { servers, _places: places, cut }
+    }
+
+    /// Makes the fourth a copy of the second.
+    async fn copy(&self) {
+        let id = self.servers[1].command(&["CLUSTER", "MYID"]);
+        self.servers[3].command(&["CLUSTER", "REPLICATE", &id]);
+        until("there is a copy", || {
+            let is = self.servers[3].command(&["INFO", "replication"]);
+            is.contains("master_link_status:up")
+                && self.servers[0].command(&["CLUSTER", "NODES"]).contains("slave")
+        })
+        .await;
+    }
+
+    /// Spends one of the three of each of twelve keys; those are told that the second server has, when its copy
+    /// has them, too.
+    async fn spend(&self, janua: &Janua) -> Vec<String> {
+        let keys = |server: &Redis| server.command(&["KEYS", "janua:limit:l:*"]).lines().count();
+        let mut own = Vec::new();
+        for key in 0..12 {
+            let (key, before) = (key.to_string(), keys(&self.servers[1]));
+            assert_eq!(status(janua, "/", &key).await, 204);
+            if keys(&self.servers[1]) > before {
+                own.push(key);
+            }
+        }
+        assert!(!own.is_empty(), "none of the keys is there");
+        until("they are copied", || keys(&self.servers[3]) == own.len()).await;
+        own
     }
 
     /// One that is there, and one that is not.
@@ -92,6 +141,61 @@ impl Cluster {
 
     fn setup(&self, rest: &str) -> Setup {
         Setup::new(format!("[store.shared]\nurl = \"{}\"\ntimeout = \"1s\"\n{rest}", self.url()))
+    }
+}
+
+/// Where the second server comes from.
+const CUT_OFF: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+
+/// The ways that servers of a cluster have to each other, of which those to and from the second can be cut.
+#[derive(Clone, Default)]
+struct Cut(Arc<Mutex<Ways>>);
+
+#[derive(Default)]
+struct Ways {
+    is_cut: bool,
+    open: Vec<TcpStream>,
+}
+
+impl Cut {
+    /// A port that leads to another.
+    fn way_to(&self, to: SocketAddr, is_second: bool) -> SocketAddr {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let (place, cut) = (listener.local_addr().unwrap(), self.clone());
+        thread::spawn(move || {
+            for from in listener.incoming().map_while(Result::ok) {
+                let second =
+                    is_second || from.peer_addr().is_ok_and(|it| it.ip() == IpAddr::V4(CUT_OFF));
+                let _ = cut.lead(from, to, second);
+            }
+        });
+        place
+    }
+
+    fn lead(&self, from: TcpStream, to: SocketAddr, second: bool) -> io::Result<()> {
+        let to = TcpStream::connect(to)?;
+        if second {
+            let mut ways = self.0.lock();
+            if ways.is_cut {
+                return Ok(());
+            }
+            ways.open.push(from.try_clone()?);
+        }
+        for (mut from, mut to) in [(from.try_clone()?, to.try_clone()?), (to, from)] {
+            thread::spawn(move || {
+                let _ = io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            });
+        }
+        Ok(())
+    }
+
+    fn off(&self) {
+        let mut ways = self.0.lock();
+        ways.is_cut = true;
+        for way in ways.open.drain(..) {
+            let _ = way.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -238,48 +342,37 @@ async fn a_server_that_dies_takes_its_keys_along_and_no_others() {
     }
 }
 
-/// Its copy takes over, with all that was counted.
-#[tokio::test]
-async fn a_server_that_dies_is_replaced_by_its_copy() {
-    let mut cluster = Cluster::start().await;
-    let id = cluster.servers[1].command(&["CLUSTER", "MYID"]);
-    cluster.servers[3].command(&["CLUSTER", "REPLICATE", &id]);
-    let copies = |cluster: &Cluster| {
-        let is = cluster.servers[3].command(&["INFO", "replication"]);
-        is.contains("master_link_status:up")
-            && cluster.servers[0].command(&["CLUSTER", "NODES"]).contains("slave")
-    };
-    until("there is a copy", || copies(&cluster)).await;
-    let setup = cluster.setup(
-        "[limit.l]\nstore = \"shared\"\nrate = \"3/h\"\nper = \"header:x-t\"\nlease = \"0s\"\n\
-         on-failure = \"reject\"\n[[route]]\nlimit = \"l\"\nto = { status = 204 }\n",
-    );
-    let janua = several(&setup, 1).await.remove(0);
-    let keys = |server: &Redis| server.command(&["KEYS", "janua:limit:l:*"]).lines().count();
-    let mut own = Vec::new();
-    for key in 0..12 {
-        let (key, before) = (key.to_string(), keys(&cluster.servers[1]));
-        assert_eq!(status(&janua, "/", &key).await, 204);
-        if keys(&cluster.servers[1]) > before {
-            own.push(key);
-        }
-    }
-    assert!(!own.is_empty(), "none of the keys is there");
-    until("they are copied", || keys(&cluster.servers[3]) == own.len()).await;
-    cluster.servers[1].kill();
-    for key in &own {
+/// Three an hour for each key, or none while its server is not there.
+const COPIED: &str = "[limit.l]\nstore = \"shared\"\nrate = \"3/h\"\nper = \"header:x-t\"\nlease = \"0s\"\n\
+                      on-failure = \"reject\"\n[[route]]\nlimit = \"l\"\nto = { status = 204 }\n";
+
+/// Somebody has these keys again, with the one that was counted of each.
+async fn taken_over(janua: &Janua, keys: &[String]) {
+    for key in keys {
         let end = Instant::now() + PATIENCE;
         loop {
-            match status(&janua, "/", key).await {
+            match status(janua, "/", key).await {
                 204 => break,
                 503 => assert!(Instant::now() < end, "nobody takes over {key}"),
                 other => panic!("{other} for {key}"),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let rest = (status(&janua, "/", key).await, status(&janua, "/", key).await);
+        let rest = (status(janua, "/", key).await, status(janua, "/", key).await);
         assert_eq!(rest, (204, 429), "what was counted of {key} is lost");
     }
+}
+
+/// Its copy takes over, with all that was counted.
+#[tokio::test]
+async fn a_server_that_dies_is_replaced_by_its_copy() {
+    let mut cluster = Cluster::start().await;
+    cluster.copy().await;
+    let setup = cluster.setup(COPIED);
+    let janua = several(&setup, 1).await.remove(0);
+    let own = cluster.spend(&janua).await;
+    cluster.servers[1].kill();
+    taken_over(&janua, &own).await;
     // The one that is back is the copy, and sends commands on.
     cluster.servers[1].start_again();
     until("there is a copy again", || {
@@ -289,6 +382,64 @@ async fn a_server_that_dies_is_replaced_by_its_copy() {
     for key in &own {
         assert_eq!(status(&janua, "/", key).await, 429, "{key}");
     }
+}
+
+/// Whom the others cannot reach any more is still there for Janua, and says that nothing has changed.
+#[tokio::test]
+async fn a_server_that_is_cut_off_from_the_others_is_not_believed() {
+    let cluster = Cluster::start().await;
+    cluster.copy().await;
+    // It is the one that is asked first.
+    let setup = Setup::new(format!(
+        "[store.shared]\nurl = \"redis+cluster://{}\"\ntimeout = \"1s\"\n{COPIED}",
+        cluster.servers[1].address
+    ));
+    let janua = several(&setup, 1).await.remove(0);
+    let own = cluster.spend(&janua).await;
+    cluster.cut.off();
+    until("the others have given its slots to its copy", || {
+        cluster.servers[0].command(&["CLUSTER", "NODES"]).contains("master,fail")
+            && cluster.servers[3].command(&["ROLE"]).starts_with("master")
+    })
+    .await;
+    taken_over(&janua, &own).await;
+    let slots = cluster.servers[1].command(&["CLUSTER", "SLOTS"]);
+    assert!(!slots.contains(&cluster.servers[3].address.port().to_string()), "{slots}");
+    assert!(cluster.servers[1].command(&["CLUSTER", "INFO"]).contains("cluster_state:fail"));
+}
+
+#[tokio::test]
+async fn a_cluster_is_spoken_to_by_tls_with_a_password() {
+    let (ours, strange) = (Authority::new("ours"), Authority::new("strange"));
+    let files = tempfile::tempdir().unwrap();
+    ours.issue(1, &["localhost", "127.0.0.1"]).save(files.path(), "site");
+    let (ca, other) =
+        (ours.save(&files.path().join("ca.pem")), strange.save(&files.path().join("strange.pem")));
+    let at = files.path().display();
+    let cluster = Cluster::with(&format!(
+        "port 0\ntls-port PORT\ntls-cluster yes\ntls-replication yes\ntls-auth-clients no\n\
+         tls-cert-file {at}/site.pem\ntls-key-file {at}/site.key\ntls-ca-cert-file {ca}\n\
+         requirepass hunter2hunter2\nmasterauth hunter2hunter2"
+    ))
+    .await;
+    let tls = cluster.url().replace("redis+", "rediss+");
+    for (store, status) in [
+        (format!("url = \"{tls}\"\nca = \"{ca}\"\npassword = \"hunter2hunter2\""), 204),
+        (format!("url = \"{tls}\"\nca = \"{other}\"\npassword = \"hunter2hunter2\""), 503),
+        (format!("url = \"{tls}\"\nca = \"{ca}\"\npassword = \"wrong\""), 503),
+        (format!("url = \"{tls}\"\nca = \"{ca}\""), 503),
+        (format!("url = \"{}\"\npassword = \"hunter2hunter2\"", cluster.url()), 503),
+    ] {
+        let setup = Setup::new(format!("[store.shared]\n{store}\ntimeout = \"1s\"\n{COPIED}"));
+        let janua = setup.start().await;
+        for key in 0..40 {
+            assert_eq!(self::status(&janua, "/", &key.to_string()).await, status, "{store}");
+        }
+        let shown = config::show(&janua.world().config);
+        assert!(!shown.contains("hunter2") && !format!("{:?}", janua.world()).contains("hunter2"));
+    }
+    let owners = cluster.keys("janua:limit:l:");
+    assert!((0..3).all(|server| owners.iter().any(|(_, owner)| *owner == server)), "{owners:?}");
 }
 
 #[tokio::test]

@@ -228,7 +228,7 @@ async fn a_store_is_spoken_to_by_tls_with_a_password_and_by_a_unix_socket() {
     redis.start_again();
     let sha = sha256("good");
     let json = format!("{{\"id\": \"good\", \"sha256\": \"{sha}\"}}");
-    redis.command(&["-a", "hunter2hunter2", "SET", &format!("janua:key:{sha}"), &json]);
+    redis.command(&["SET", &format!("janua:key:{sha}"), &json]);
     let tls = format!("url = \"rediss://localhost:{}\"", redis.address.port());
     let unix = format!("url = \"unix:{}\"", redis.path("redis.sock").display());
     let password = "password = \"hunter2hunter2\"";

@@ -105,7 +105,12 @@ impl Redis {
     /// What it answers to a command.
     pub(in crate::real) fn command(&self, words: &[&str]) -> String {
         let mut command = crate::real::command(program("redis-cli"));
-        let answer = said(command.arg("-s").arg(self.path("redis.sock")).args(words));
+        command.arg("-s").arg(self.path("redis.sock"));
+        let mut lines = self.settings.lines();
+        if let Some(password) = lines.find_map(|line| line.strip_prefix("requirepass ")) {
+            command.args(["-a", password, "--no-auth-warning"]);
+        }
+        let answer = said(command.args(words));
         assert!(!answer.contains("ERR"), "{words:?}: {answer}");
         answer.trim().to_owned()
     }
