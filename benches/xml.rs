@@ -6,10 +6,14 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use janua::{
     config::{Api, File, Format, Path, Problems, TranslateRules},
-    message::{DEPTH, parse_json},
+    message::{DEPTH, Json, parse_json},
     translate::soap::{Asked, Service},
     xml::{Bounds, Event, Mapping, Reader},
 };
+
+/// The gateway's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An order of about 1 KiB.
 fn order() -> String {
@@ -28,7 +32,7 @@ fn formats(c: &mut Criterion) {
     let mut problems = Problems::new();
     let mapping = Mapping::compile(&TranslateRules::of(Format::Xml), &Path::root(), &mut problems);
     let write = |json: &str| {
-        let value = parse_json(json.as_bytes(), DEPTH).ok();
+        let value = Json::parse(json.as_bytes(), DEPTH).ok();
         value.and_then(|value| mapping.to_xml(&value).ok()).unwrap_or_default()
     };
     let xml = write(&json);
@@ -37,6 +41,9 @@ fn formats(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(json.len() as u64));
     group.bench_function("parse-json", |b| {
         b.iter(|| parse_json(black_box(json.as_bytes()), DEPTH).is_ok());
+    });
+    group.bench_function("parse-json-borrowed", |b| {
+        b.iter(|| Json::parse(black_box(json.as_bytes()), DEPTH).is_ok());
     });
     group.bench_function("json-to-xml", |b| b.iter(|| write(black_box(&json))));
     group.throughput(Throughput::Bytes(xml.len() as u64));

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use janua::{
     config::{Format, TranslateRules},
-    message::{DEPTH, parse_json},
+    message::{DEPTH, Json},
     xml::Mapping,
 };
 use janua_fuzz::compiled;
@@ -18,11 +18,11 @@ static MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(json) = MAPPING.to_json(bytes)
-        && let Ok(xml) = MAPPING.to_xml(&json)
+        && let Ok(xml) = MAPPING.to_xml(&(&json).into())
     {
         assert_eq!(MAPPING.to_json(&xml).as_ref(), Ok(&json), "{}", String::from_utf8_lossy(&xml));
     }
-    if let Ok(json) = parse_json(bytes, DEPTH)
+    if let Ok(json) = Json::parse(bytes, DEPTH)
         && let Ok(xml) = MAPPING.to_xml(&json)
     {
         assert!(MAPPING.to_json(&xml).is_ok(), "{}", String::from_utf8_lossy(&xml));

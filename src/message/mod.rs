@@ -45,7 +45,7 @@ pub use self::{
     },
     hex::hex,
     html::escaped,
-    json::{DEPTH, JsonError, parse_json},
+    json::{DEPTH, Json, JsonError, Members, parse_json},
     media::{ask_anew, ask_whole, charsets, essence, is_json, is_plain, is_utf8, remade},
     networks::{Networks, NotANetwork, parse_network},
     problem::problem,

@@ -12,7 +12,7 @@ use http::{
 use super::media::{Kind, kind, preferred};
 use crate::{
     config::{Format, Path, Problems, TranslateRules},
-    message::{DEPTH, Violation, Violations, ask_whole, parse_json, remade},
+    message::{DEPTH, Json, Violation, Violations, ask_whole, remade},
     reject::Reject,
     xml::Mapping,
 };
@@ -145,7 +145,7 @@ impl Formats {
         let syntax = |says: String| (Wrong::Syntax, Violation::body("", says));
         match from {
             Format::Json => {
-                let json = parse_json(body, DEPTH).map_err(|error| syntax(error.to_string()))?;
+                let json = Json::parse(body, DEPTH).map_err(|error| syntax(error.to_string()))?;
                 let xml = self.mapping.to_xml(&json);
                 xml.map(Bytes::from).map_err(|violation| (Wrong::Misfit, violation))
             }

@@ -3,8 +3,10 @@
 /// Whether XML can hold this text at all: it has no way to write most control characters.
 pub fn is_text(text: &str) -> bool {
     let control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    // U+FFFE and U+FFFF; surrogates there are none in UTF-8.
-    !text.as_bytes().iter().any(control) && !text.contains(['\u{fffe}', '\u{ffff}'])
+    // U+FFFE and U+FFFF are EF BF BE and EF BF BF; surrogates there are none in UTF-8.
+    let none = |three: &[u8]| matches!(three, [0xef, 0xbf, 0xbe | 0xbf]);
+    let bytes = text.as_bytes();
+    !bytes.iter().any(control) && (text.is_ascii() || !bytes.windows(3).any(none))
 }
 
 /// Whether a character reference may name this one.
@@ -23,6 +25,10 @@ pub(super) const fn is_space(byte: u8) -> bool {
 
 /// Whether this is a name without a prefix.
 pub fn is_ncname(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if name.bytes().all(plain) {
+        return name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    }
     let mut signs = name.chars();
     signs.next().is_some_and(begins) && signs.all(goes_on)
 }

@@ -34,9 +34,15 @@ pub struct Bounds {
     pub name: usize,
 }
 
+impl Bounds {
+    /// What is ample for documents that are no attack.
+    pub const DEFAULT: Self =
+        Self { depth: 64, elements: 100_000, attributes: 64, declarations: 64, name: 256 };
+}
+
 impl Default for Bounds {
     fn default() -> Self {
-        Self { depth: 64, elements: 100_000, attributes: 64, declarations: 64, name: 256 }
+        Self::DEFAULT
     }
 }
 

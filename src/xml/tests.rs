@@ -172,7 +172,7 @@ fn mapping(change: impl FnOnce(&mut TranslateRules)) -> Mapping {
 }
 
 fn written(mapping: &Mapping, json: &Value) -> String {
-    let text = String::from_utf8(mapping.to_xml(json).unwrap()).unwrap();
+    let text = String::from_utf8(mapping.to_xml(&json.into()).unwrap()).unwrap();
     text.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>").unwrap().into()
 }
 
@@ -302,13 +302,35 @@ fn what_has_no_place_in_xml_is_refused_with_its_place() {
             "must be left out; what is nil is null",
         ),
     ] {
-        let violation = plain.to_xml(&json).unwrap_err();
+        let violation = plain.to_xml(&(&json).into()).unwrap_err();
         assert_eq!((&*violation.pointer, &*violation.says), (pointer, says), "{json}");
     }
     let strip = mapping(|rules| rules.namespaces = XmlNamespaces::Strip);
     for json in [json!({"p:a": 1}), json!({"a": {"@p:b": 1}}), json!({"a": {"@xmlns": "u"}})] {
-        assert!(strip.to_xml(&json).is_err(), "{json}");
+        assert!(strip.to_xml(&(&json).into()).is_err(), "{json}");
     }
+}
+
+/// And names are compared with no more than so many.
+#[test]
+fn what_would_not_be_read_again_is_not_written() {
+    let plain = mapping(|_| ());
+    for (prefix, says) in [
+        ("@b", "has too many attributes"),
+        ("@xmlns:b", "is one declaration of a namespace too many"),
+    ] {
+        let of = |count: u32| {
+            let members = (0..count).map(|at| (format!("{prefix}{at}"), json!("u")));
+            json!({ "a": Map::from_iter(members) })
+        };
+        assert!(plain.to_json(written(&plain, &of(64)).as_bytes()).is_ok());
+        let violation = plain.to_xml(&(&of(65)).into()).unwrap_err();
+        assert_eq!(violation.says, says);
+    }
+    let named = |length| json!({ "a".repeat(length): 1 });
+    assert!(plain.to_json(written(&plain, &named(256)).as_bytes()).is_ok());
+    let violation = plain.to_xml(&(&named(257)).into()).unwrap_err();
+    assert_eq!(violation.says, "is too long a name");
 }
 
 #[test]
@@ -421,7 +443,7 @@ proptest! {
     fn json_comes_back_from_xml(name in name(), content in content(false)) {
         let json = json!({ name: content });
         let mapping = mapping(|_| ());
-        let xml = mapping.to_xml(&json).unwrap();
+        let xml = mapping.to_xml(&(&json).into()).unwrap();
         prop_assert_eq!(mapping.to_json(&xml).unwrap(), json);
     }
 
@@ -429,7 +451,7 @@ proptest! {
     fn numbers_come_back_from_xml(name in name(), content in content(true)) {
         let json = json!({ name: content });
         let mapping = mapping(|rules| rules.numbers = XmlNumbers::Infer);
-        let xml = mapping.to_xml(&json).unwrap();
+        let xml = mapping.to_xml(&(&json).into()).unwrap();
         prop_assert_eq!(mapping.to_json(&xml).unwrap(), json);
     }
 
@@ -439,7 +461,7 @@ proptest! {
         write_model(&mut writer, &name, &model);
         let xml = writer.finish();
         let mapping = mapping(|_| ());
-        let again = mapping.to_xml(&mapping.to_json(&xml).unwrap()).unwrap();
+        let again = mapping.to_xml(&(&mapping.to_json(&xml).unwrap()).into()).unwrap();
         prop_assert_eq!(String::from_utf8(again).unwrap(), String::from_utf8(xml).unwrap());
     }
 
@@ -463,7 +485,7 @@ proptest! {
     fn whatever_is_taken_can_be_written_again(xml in "(<|</|>|/>|a|b:|xmlns:b=|'u'|\"|=|&lt;|&#|;|<!--|-->|<!\\[CDATA\\[|\\]\\]>|<\\?xml| |\n|é){0,20}") {
         let mapping = mapping(|_| ());
         if let Ok(json) = mapping.to_json(xml.as_bytes()) {
-            let again = mapping.to_xml(&json).unwrap();
+            let again = mapping.to_xml(&(&json).into()).unwrap();
             prop_assert_eq!(mapping.to_json(&again).unwrap(), json);
         }
     }

@@ -140,7 +140,10 @@ impl Writer {
         let bytes = text.as_bytes();
         let mut from = 0;
         for (at, byte) in bytes.iter().enumerate() {
-            if let Some(escaped) = escaped(*byte) {
+            // Letters are all that is beyond.
+            if *byte <= b'>'
+                && let Some(escaped) = escaped(*byte)
+            {
                 self.out.extend_from_slice(&bytes[from..at]);
                 self.out.extend_from_slice(escaped.as_bytes());
                 from = at + 1;

@@ -2,16 +2,17 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
-
 use super::{Mapping, XmlNil};
 use crate::{
-    message::Violation,
+    message::{Json, Members, Violation},
     xml::{
-        NotXml, Writer,
+        Bounds, NotXml, Writer,
         scope::{Scope, XSI_NAMESPACE, declared},
     },
 };
+
+/// Nothing is written that would not be read again.
+const BOUNDS: Bounds = Bounds::DEFAULT;
 
 /// What has no place in XML, and where: the names on the way to it, innermost first.
 struct Misfit<'v> {
@@ -55,7 +56,7 @@ impl Mapping {
     ///
     /// # Errors
     /// Something in it has no place in XML.
-    pub fn to_xml(&self, json: &Value) -> Result<Vec<u8>, Violation> {
+    pub fn to_xml(&self, json: &Json<'_>) -> Result<Vec<u8>, Violation> {
         let mut writing = Writing {
             mapping: self,
             writer: Writer::document(),
@@ -75,18 +76,18 @@ struct Writing<'m, 'v> {
 }
 
 impl<'m: 'v, 'v> Writing<'m, 'v> {
-    fn document(&mut self, json: &'v Value) -> Result<(), Misfit<'v>> {
+    fn document(&mut self, json: &'v Json<'v>) -> Result<(), Misfit<'v>> {
         if let Some(root) = &self.mapping.root {
             return match json {
-                Value::Array(_) => {
+                Json::Array(_) => {
                     Err(Misfit::new("must be no list, since there is one document element"))
                 }
                 json => self.element(root, json),
             };
         }
-        let mut members = json.as_object().into_iter().flatten();
+        let mut members = json.as_object().into_iter().flat_map(Members::iter);
         match (members.next(), members.next()) {
-            (Some((name, Value::Array(_))), None) => {
+            (Some((name, Json::Array(_))), None) => {
                 Err(Misfit::new("must be no list, since there is one document element")
                     .within(name))
             }
@@ -98,21 +99,22 @@ impl<'m: 'v, 'v> Writing<'m, 'v> {
     }
 
     /// One element; a list is none.
-    fn element(&mut self, name: &'v str, value: &'v Value) -> Result<(), Misfit<'v>> {
+    fn element(&mut self, name: &'v str, value: &'v Json<'v>) -> Result<(), Misfit<'v>> {
         self.depth += 1;
         let object = value.as_object();
         if let Some(object) = object {
             self.declare(object)?;
         }
+        short(name)?;
         self.bound(name)?;
         self.writer.start(name)?;
         if self.depth == 1 {
             self.default_namespace(object)?;
         }
         match value {
-            Value::Null => self.nil()?,
-            Value::Object(object) => self.members(object)?,
-            Value::Array(_) => return Err(Misfit::new("must be no list within a list")),
+            Json::Null => self.nil()?,
+            Json::Object(object) => self.members(object)?,
+            Json::Array(_) => return Err(Misfit::new("must be no list within a list")),
             scalar => self.writer.text(&text(scalar)?)?,
         }
         self.writer.end()?;
@@ -121,22 +123,27 @@ impl<'m: 'v, 'v> Writing<'m, 'v> {
         Ok(())
     }
 
-    fn members(&mut self, object: &'v Map<String, Value>) -> Result<(), Misfit<'v>> {
-        for (name, value) in object {
+    fn members(&mut self, object: &'v Members<'v>) -> Result<(), Misfit<'v>> {
+        let mut attributes = 0;
+        for (name, value) in object.iter() {
             if let Some(attribute) = self.attribute(name) {
+                attributes += 1;
+                if attributes > BOUNDS.attributes {
+                    return Err(Misfit::new("has too many attributes"));
+                }
                 self.write_attribute(object, attribute, value)
                     .map_err(|misfit| misfit.within(name))?;
             }
         }
-        if let Some(value) = object.get(&*self.mapping.text) {
+        if let Some(value) = object.get(&self.mapping.text) {
             let written = match value {
-                Value::Null => self.nil(),
+                Json::Null => self.nil(),
                 value => text(value).and_then(|text| Ok(self.writer.text(&text)?)),
             };
             written.map_err(|misfit| misfit.within(&*self.mapping.text))?;
         }
-        for (name, value) in object {
-            if *name == *self.mapping.text || self.attribute(name).is_some() {
+        for (name, value) in object.iter() {
+            if name == &*self.mapping.text || self.attribute(name).is_some() {
                 continue;
             }
             self.member(name, value).map_err(|misfit| misfit.within(name))?;
@@ -144,18 +151,18 @@ impl<'m: 'v, 'v> Writing<'m, 'v> {
         Ok(())
     }
 
-    fn member(&mut self, name: &'v str, value: &'v Value) -> Result<(), Misfit<'v>> {
+    fn member(&mut self, name: &'v str, value: &'v Json<'v>) -> Result<(), Misfit<'v>> {
         let list = match value {
-            Value::Array(list) => list.as_slice(),
+            Json::Array(list) => list.as_slice(),
             value => std::slice::from_ref(value),
         };
         for (index, item) in list.iter().enumerate() {
-            if item.is_null() && self.mapping.nil == XmlNil::Omit {
+            if *item == Json::Null && self.mapping.nil == XmlNil::Omit {
                 continue;
             }
             let written = self.element(name, item);
             written.map_err(|misfit| match value {
-                Value::Array(_) => misfit.within(index.to_string()),
+                Json::Array(_) => misfit.within(index.to_string()),
                 _ => misfit,
             })?;
         }
@@ -169,10 +176,11 @@ impl<'m: 'v, 'v> Writing<'m, 'v> {
 
     fn write_attribute(
         &mut self,
-        object: &'v Map<String, Value>,
+        object: &'v Members<'v>,
         name: &'v str,
-        value: &'v Value,
+        value: &'v Json<'v>,
     ) -> Result<(), Misfit<'v>> {
+        short(name)?;
         if let Some((prefix, local)) = name.split_once(':')
             && prefix != "xmlns"
         {
@@ -182,7 +190,7 @@ impl<'m: 'v, 'v> Writing<'m, 'v> {
             if local == "nil" && namespace.as_deref() == Some(XSI_NAMESPACE) {
                 return Err(Misfit::new("must be left out; what is nil is null"));
             }
-            let twin = object.keys().filter_map(|other| self.attribute(other)).any(|other| {
+            let twin = object.iter().filter_map(|(other, _)| self.attribute(other)).any(|other| {
                 let parts = other.split_once(':').filter(|_| other != name);
                 parts.is_some_and(|(prefix, other)| {
                     other == local && self.scope.namespace(prefix) == namespace
@@ -196,15 +204,18 @@ impl<'m: 'v, 'v> Writing<'m, 'v> {
     }
 
     /// Takes note of the namespaces that an element declares.
-    fn declare(&mut self, object: &'v Map<String, Value>) -> Result<(), Misfit<'v>> {
-        for (name, value) in object {
+    fn declare(&mut self, object: &'v Members<'v>) -> Result<(), Misfit<'v>> {
+        for (name, value) in object.iter() {
             let Some(prefix) = self.attribute(name).and_then(declared) else { continue };
-            let refuse = |says| Misfit::new(says).within(&**name);
+            let refuse = |says| Misfit::new(says).within(name);
             if self.mapping.strips {
                 return Err(refuse("must not declare a namespace here"));
             }
             let namespace = value.as_str().ok_or_else(|| refuse("must be a string"))?;
             self.scope.declare(self.depth, prefix, namespace.into()).map_err(refuse)?;
+            if self.scope.len() > BOUNDS.declarations {
+                return Err(refuse("is one declaration of a namespace too many"));
+            }
         }
         Ok(())
     }
@@ -219,13 +230,11 @@ impl<'m: 'v, 'v> Writing<'m, 'v> {
         }
     }
 
-    fn default_namespace(
-        &mut self,
-        root: Option<&'v Map<String, Value>>,
-    ) -> Result<(), Misfit<'v>> {
-        let declares = |name: &String| self.attribute(name) == Some("xmlns");
+    fn default_namespace(&mut self, root: Option<&'v Members<'v>>) -> Result<(), Misfit<'v>> {
         if let Some(namespace) = &self.mapping.namespace
-            && !root.is_some_and(|root| root.keys().any(declares))
+            && !root.is_some_and(|root| {
+                root.iter().any(|(name, _)| self.attribute(name) == Some("xmlns"))
+            })
         {
             self.writer.attribute("xmlns", namespace)?;
         }
@@ -246,14 +255,21 @@ impl<'m: 'v, 'v> Writing<'m, 'v> {
     }
 }
 
+fn short<'v>(name: &str) -> Result<(), Misfit<'v>> {
+    match name.len() <= BOUNDS.name {
+        true => Ok(()),
+        false => Err(Misfit::new("is too long a name")),
+    }
+}
+
 /// The text of what is neither a list nor an object.
-fn text<'v>(value: &'v Value) -> Result<Cow<'v, str>, Misfit<'v>> {
+fn text<'v>(value: &'v Json<'v>) -> Result<Cow<'v, str>, Misfit<'v>> {
     match value {
-        Value::String(text) => Ok(Cow::Borrowed(text)),
-        Value::Bool(true) => Ok(Cow::Borrowed("true")),
-        Value::Bool(false) => Ok(Cow::Borrowed("false")),
-        Value::Number(number) => Ok(Cow::Owned(number.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => {
+        Json::String(text) => Ok(Cow::Borrowed(text)),
+        Json::Bool(true) => Ok(Cow::Borrowed("true")),
+        Json::Bool(false) => Ok(Cow::Borrowed("false")),
+        Json::Number(number) => Ok(Cow::Owned(number.to_string())),
+        Json::Null | Json::Array(_) | Json::Object(_) => {
             Err(Misfit::new("must be a string, a number or a boolean"))
         }
     }
