@@ -3,7 +3,8 @@
 //! In: what its [`Pilot`] finds out, and the body piece by piece. Out: for whoever waits a [`Landing`], once,
 //! and the body by a [`Reader`] each, from its first piece. While the answer may be kept, all of it is held,
 //! within bounds; when it is found to be too large, it is held no more and goes no faster than its slowest
-//! reader takes it. If the pilot is gone without a word, everybody goes alone.
+//! reader takes it, but whoever takes next to nothing while others wait for more is cut. If the pilot is gone
+//! without a word, everybody goes alone.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,13 +13,17 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use slab::Slab;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     object::Object,
@@ -26,8 +31,20 @@ use super::{
 };
 use crate::reject::Reject;
 
-/// Bytes that are held of an answer that is not kept, before its slowest reader has to take some.
+/// Bytes that are held of an answer that is not kept, before its slowest reader has to take some. Who takes less
+/// than these in all the time that others may have to wait is cut.
 const AHEAD: u64 = 256 << 10;
+
+/// How much may be held, and for how long somebody may hold up others.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Bytes of one answer.
+    pub object: u64,
+    /// Bytes of all answers on their way.
+    pub filling: u64,
+    /// The time for which requests wait for others.
+    pub wait: Duration,
+}
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -66,15 +83,28 @@ struct Body {
     first: usize,
     pieces: VecDeque<Bytes>,
     held: u64,
+    /// Bytes that have come in all.
+    came: u64,
     end: Option<End>,
     /// Whether no more is held than somebody still has to read.
     passes: bool,
-    /// The next piece of each reader.
-    readers: Slab<usize>,
+    readers: Slab<Place>,
     /// Readers without a next piece; counted up when they are woken.
     waiting: Vec<Waker>,
     round: u64,
     pilot: Option<Waker>,
+}
+
+/// Where a reader is.
+#[derive(Debug, Default)]
+struct Place {
+    /// The number of its next piece.
+    next: usize,
+    /// Bytes that it has taken, and how many they were when that was looked at last.
+    taken: u64,
+    before: u64,
+    /// It held up others for too long.
+    is_cut: bool,
 }
 
 /// How a body ends.
@@ -104,12 +134,11 @@ pub struct Pilot {
     key: Key,
     flight: Arc<Flight>,
     landing: watch::Sender<Option<Landing>>,
-    /// Bytes that it may hold if nobody else holds any.
-    most: u64,
-    /// Those of all together.
-    most_filling: u64,
+    room: Room,
     /// Bytes counted in `flights`.
     counted: u64,
+    /// When it is looked at who holds up others, once the body is not held any more.
+    looks: Option<Instant>,
 }
 
 /// Whose turn it is.
@@ -128,7 +157,7 @@ impl Flights {
         self: &Arc<Self>,
         seek: &Seek<'_>,
         (request, stamp): (&HeaderMap, u64),
-        bounds: (u64, u64),
+        room: Room,
         suits: impl Fn(u64, Option<&Arc<Object>>) -> bool,
     ) -> Turn {
         let mut all = self.on_their_way.lock();
@@ -146,7 +175,7 @@ impl Flights {
         if let Some(flight) = same.map(|(_, flight)| flight).find(fitting) {
             return Turn::Wait(flight.clone());
         }
-        let pilot = self.apart(seek.to_key(), (request.clone(), stamp), bounds);
+        let pilot = self.apart(seek.to_key(), (request.clone(), stamp), room);
         here.push((pilot.key.clone(), pilot.flight.clone()));
         Turn::Lead(pilot)
     }
@@ -156,11 +185,11 @@ impl Flights {
         self: &Arc<Self>,
         key: Key,
         (request, stamp): (HeaderMap, u64),
-        (most, most_filling): (u64, u64),
+        room: Room,
     ) -> Pilot {
         let (landing, landed) = watch::channel(None);
         let flight = Arc::new(Flight { request, stamp, landing: landed, body: Mutex::default() });
-        Pilot { flights: self.clone(), key, flight, landing, most, most_filling, counted: 0 }
+        Pilot { flights: self.clone(), key, flight, landing, room, counted: 0, looks: None }
     }
 
     /// Bytes of bodies that are on their way and may be kept.
@@ -199,8 +228,8 @@ impl Flight {
         if body.first > 0 {
             return None;
         }
-        let place = body.readers.insert(0);
-        Some(Reader { flight: self.clone(), place, next: 0, registered: None, over: false })
+        let place = body.readers.insert(Place::default());
+        Some(Reader { flight: self.clone(), place, registered: None, over: false })
     }
 }
 
@@ -226,18 +255,19 @@ impl Pilot {
     }
 
     /// Takes in a piece of the body. It is held as long as all of it may be kept; else when its readers are
-    /// near enough. Not taken if nobody is left who would.
+    /// near enough, or those that hold up others are cut. Not taken if nobody is left who would.
     pub async fn bring(&mut self, piece: Bytes) -> bool {
         let length = piece.len() as u64;
         let (kept, woken) = {
             let mut body = self.flight.body.lock();
             if !body.passes {
                 let others = self.flights.filling.load(Relaxed);
-                let much = body.held + length > self.most || others + length > self.most_filling;
-                body.passes = much;
+                let Room { object, filling, .. } = self.room;
+                body.passes = body.held + length > object || others + length > filling;
             }
             let kept = !body.passes;
             body.held += length;
+            body.came += length;
             body.pieces.push_back(piece);
             (kept, body.wake())
         };
@@ -248,8 +278,16 @@ impl Pilot {
             return true;
         }
         self.count_out();
-        let flight = self.flight.clone();
-        std::future::poll_fn(|cx| flight.body.lock().poll_room(cx)).await
+        let wait = self.room.wait;
+        let looks = self.looks.get_or_insert_with(|| Instant::now() + wait);
+        loop {
+            let room = std::future::poll_fn(|cx| self.flight.body.lock().poll_room(cx));
+            match timeout_at(*looks, room).await {
+                Ok(is_wanted) => return is_wanted,
+                Err(_) => self.flight.body.lock().cut(),
+            }
+            *looks = Instant::now() + wait;
+        }
     }
 
     /// All that came, if it was held.
@@ -302,7 +340,7 @@ impl Body {
 
     /// Lets go of what everybody has read; ready when there is room for more, or nobody is left.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let Some(slowest) = self.readers.iter().map(|(_, next)| *next).min() else {
+        let Some(slowest) = self.reading().map(|place| place.next).min() else {
             return Poll::Ready(false);
         };
         while self.first < slowest
@@ -317,6 +355,21 @@ impl Body {
         self.pilot = Some(cx.waker().clone());
         Poll::Pending
     }
+
+    fn reading(&self) -> impl Iterator<Item = &Place> {
+        self.readers.iter().map(|(_, place)| place).filter(|place| !place.is_cut)
+    }
+
+    /// Cuts those who took next to nothing since this was looked at last, if there is somebody whom they hold up.
+    fn cut(&mut self) {
+        let came = self.came;
+        let is_behind = |place: &Place| came - place.taken > AHEAD / 2;
+        let holds_up = self.reading().any(|place| !is_behind(place));
+        for (_, place) in &mut self.readers {
+            let took = place.taken - std::mem::replace(&mut place.before, place.taken);
+            place.is_cut |= holds_up && is_behind(place) && took < AHEAD;
+        }
+    }
 }
 
 /// Somebody who reads a body on its way.
@@ -324,7 +377,6 @@ impl Body {
 pub struct Reader {
     flight: Arc<Flight>,
     place: usize,
-    next: usize,
     /// The round in which it is to be woken.
     registered: Option<u64>,
     over: bool,
@@ -334,10 +386,15 @@ impl Reader {
     /// The next piece, or the end.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         let mut body = self.flight.body.lock();
-        let at = self.next - body.first;
-        if let Some(piece) = body.pieces.get(at).cloned() {
-            self.next += 1;
-            body.readers[self.place] = self.next;
+        let Place { next, is_cut, .. } = body.readers[self.place];
+        if is_cut {
+            self.over = true;
+            return Poll::Ready(Err(End::Broken(Reject::WriteTimeout)));
+        }
+        if let Some(piece) = body.pieces.get(next - body.first).cloned() {
+            let place = &mut body.readers[self.place];
+            place.next += 1;
+            place.taken += piece.len() as u64;
             let pilot = body.pilot.take();
             drop(body);
             if let Some(pilot) = pilot {

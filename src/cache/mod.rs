@@ -33,7 +33,7 @@ use self::rules::{Asked, Reuse};
 pub use self::{
     compile::{Caches, Place},
     disk::Disk,
-    flight::{End, Flight, Flights, Landing, Pilot, Reader, Turn},
+    flight::{End, Flight, Flights, Landing, Pilot, Reader, Room, Turn},
     memory::Memory,
     object::{Head, Object, Open, Pieces},
     partition::{Asking, Partition},
@@ -88,6 +88,12 @@ pub struct Found {
 }
 
 impl Cache {
+    /// What there is room and time for while an answer is on its way.
+    pub fn room(&self) -> Room {
+        let (object, filling) = self.memory.bounds();
+        Room { object, filling, wait: self.wait }
+    }
+
     /// What was kept for a request that says this, and varies by these fields.
     #[inline]
     pub fn lookup(

@@ -134,12 +134,13 @@ impl Exchange {
     /// fetch, as it does in any case if it is to be its `own`.
     fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts, own: bool) -> Turn {
         let (stamps, now) = (cache.memory.shelf.stamps(), Instant::now());
+        let room = cache.room();
         self.seek(cache, &wanted.asking, |seek| {
             if wanted.gap.as_ref().is_some_and(|gap| !gap.is_whole()) {
                 // Others want other parts.
-                let (flights, bounds) = (&cache.memory.flights, cache.memory.bounds());
+                let flights = &cache.memory.flights;
                 let asks = (head.headers.clone(), stamps.begin());
-                return Turn::Lead(flights.apart(seek.to_key(), asks, bounds));
+                return Turn::Lead(flights.apart(seek.to_key(), asks, room));
             }
             let suits = |stamp, object: Option<&Arc<Object>>| match object {
                 _ if own => false,
@@ -153,7 +154,7 @@ impl Exchange {
                 }
             };
             let asks = (&head.headers, stamps.begin());
-            cache.memory.flights.join(seek, asks, cache.memory.bounds(), suits)
+            cache.memory.flights.join(seek, asks, room, suits)
         })
     }
 

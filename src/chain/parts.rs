@@ -290,7 +290,7 @@ impl Exchange {
             }
         };
         let (rule, upstream) = (self.rule?, self.route()?.target.way(self.way)?.upstream.clone());
-        let pilot = cache.memory.flights.apart(key, (*request, stamp), cache.memory.bounds());
+        let pilot = cache.memory.flights.apart(key, (*request, stamp), cache.room());
         let shared = Shared::whole(pilot.flight().reader()?);
         let body = match std::mem::replace(response.body_mut(), Source::Empty) {
             Source::Origin(body) => body,

@@ -116,7 +116,7 @@ pub struct CacheRules {
     pub normalise: bool,
     /// A request for a part fetches the whole, which is kept.
     pub whole: bool,
-    /// Requests for the same wait for the one that fetches it, and after this long go by themselves; `"0s"`: nobody waits.
+    /// Requests for the same wait for the one that fetches it, and after this long go by themselves; `"0s"`: nobody waits. Of what is too large to be kept, whoever takes next to nothing for this long while others wait for more is cut.
     pub wait: Duration,
     /// Answers say what became of them here, in `Cache-Status` (RFC 9211); `"key"`: with the URL under which they are kept, or would be.
     pub cache_status: CacheStatus,

@@ -9,10 +9,11 @@ use std::{
 };
 
 use http::Request;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::{ask, kept, landed, sent};
-use crate::support::{Janua, Origin, PATIENCE, soon, until};
+use crate::support::{Janua, Origin, PATIENCE, Setup, soon, until};
 
 /// An origin that says the head, half of a body and the rest of it when it is allowed to.
 struct Staged {
@@ -132,6 +133,57 @@ async fn what_nobody_waits_for_any_longer_is_kept_all_the_same() {
     landed(&janua).await;
     assert!(ask(&janua, "GET /", "").await.text() == body('a'));
     assert_eq!(staged.origin.requests().len(), 1);
+}
+
+/// Of an answer that is too large to be kept, which nobody knew before it came.
+#[tokio::test]
+async fn who_takes_next_to_nothing_holds_nobody_up_for_long() {
+    const LENGTH: usize = 40 << 20;
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = gate.clone();
+    let origin = Origin::script(move |mut peer| {
+        let gate = gate.clone();
+        async move {
+            peer.request().await;
+            let _permit = gate.acquire().await;
+            peer.send(format!("HTTP/1.1 200 OK\r\n{KEPT}Connection: close\r\n\r\n")).await;
+            for _ in 0..LENGTH >> 16 {
+                peer.send([b'x'; 1 << 16]).await;
+            }
+        }
+    })
+    .await;
+    let setup = Setup::new(format!(
+        "[cache]\nmax-object = \"256KiB\"\n[[route]]\nto = \"{}\"\ncache = {{ wait = \"1s\" }}\n",
+        origin.url
+    ));
+    let janua = setup.start().await;
+    let mut slow = sent(&janua, "/", "Connection: close\r\n").await;
+    let mut steady = sent(&janua, "/", "Connection: close\r\n").await;
+    let mut fast = sent(&janua, "/", "").await;
+    inside(&janua, 3).await;
+    opened.add_permits(1);
+    slow.head().await;
+    slow.exactly(100).await;
+    let head = steady.head().await;
+    let steady = tokio::spawn(async move {
+        let mut taken = 0;
+        while steady.try_exactly(1 << 20).await.is_some() {
+            taken += 1 << 20;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        taken + steady.ended().await.len()
+    });
+    assert_eq!(head.status(), 200);
+    let answer = fast.answer().await;
+    assert!(answer.complete && answer.body.len() == LENGTH, "{} bytes", answer.body.len());
+    assert!(steady.await.unwrap() > LENGTH, "whoever is slower, but not slow, gets all");
+    let rest = slow.ended().await.len();
+    assert!(rest + 100 < LENGTH, "it was not cut");
+    let is_told = |line: &Value| line["reason"] == "timeout.write";
+    until("the log says why", || janua.log().iter().filter(|line| is_told(line)).count() == 1)
+        .await;
+    assert_eq!(origin.requests().len(), 1);
 }
 
 /// 80 connections with 125 streams each.
