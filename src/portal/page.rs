@@ -19,10 +19,11 @@ use http::{
 
 use crate::message::{escaped, hex, takes};
 
-/// What a page of the portal may do: nothing but with this gateway. Its own program writes styles.
+/// What a page of the portal may do: nothing but with this gateway. Its own program writes styles. What is
+/// tried goes where its API is.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-                      img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      img-src 'self' data:; font-src 'self' data:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'; connect-src 'self'";
 
 /// How the program shows a document: with nothing of elsewhere, and no word to anybody.
 const SETTINGS: &str = "{&quot;withDefaultFonts&quot;:false,&quot;telemetry&quot;:false,\
@@ -36,6 +37,7 @@ pub struct Page {
     body: Bytes,
     compressed: Option<Bytes>,
     tag: HeaderValue,
+    policy: HeaderValue,
 }
 
 impl Page {
@@ -45,7 +47,16 @@ impl Page {
         // One tag for both codings, which differ byte by byte.
         let tag = format!("W/\"{}\"", hex(&digest(&SHA256, &body).as_ref()[..12]));
         let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"0\""));
-        Self { kind, compressed: compress(&body), body, tag }
+        let policy = HeaderValue::from_static(POLICY);
+        Self { kind, compressed: compress(&body), body, tag, policy }
+    }
+
+    /// The same, from which requests may go to this host as well.
+    fn reaching(mut self, host: &str) -> Self {
+        if let Ok(policy) = HeaderValue::from_str(&format!("{POLICY} {host}")) {
+            self.policy = policy;
+        }
+        self
     }
 
     /// The answer to a request with these header fields.
@@ -64,11 +75,11 @@ impl Page {
         }
         let fixed = [
             (CONTENT_TYPE, self.kind),
-            (CONTENT_SECURITY_POLICY, POLICY),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (REFERRER_POLICY, "no-referrer"),
         ];
         headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        headers.insert(CONTENT_SECURITY_POLICY, self.policy.clone());
         if compressed.is_some() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
@@ -108,10 +119,11 @@ pub fn script() -> Arc<Page> {
     SCRIPT.clone()
 }
 
-/// The page that shows the API of this title, in the portal at `base`.
-pub fn api(base: &str, name: &str, title: &str) -> Page {
+/// The page that shows the API of this title, in the portal at `base`; and where the API is, if that is another
+/// host.
+pub fn api(base: &str, name: &str, title: &str, elsewhere: Option<&str>) -> Page {
     let (base, name, title) = (escaped(base), escaped(name), escaped(title));
-    Page::new(
+    let page = Page::new(
         HTML,
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
@@ -121,7 +133,11 @@ pub fn api(base: &str, name: &str, title: &str) -> Page {
              data-configuration=\"{SETTINGS}\"></script>\n\
              <script src=\"{base}/scalar.js\"></script>\n"
         ),
-    )
+    );
+    match elsewhere {
+        Some(host) => page.reaching(host),
+        None => page,
+    }
 }
 
 /// The first page: which APIs there are, by name, title, version and what they are about.
@@ -189,7 +205,7 @@ mod tests {
         let page = index("/docs", about, [("a", about, about, about)].into_iter());
         let text = String::from_utf8(page.body.to_vec()).unwrap();
         assert!(!text.contains("<script>"), "{text}");
-        let page = api("/docs", "a", "</title><script>");
+        let page = api("/docs", "a", "</title><script>", None);
         let text = String::from_utf8(page.body.to_vec()).unwrap();
         assert_eq!(text.matches("<script").count(), 2, "{text}");
     }

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::config::Config;
+use super::route;
+use crate::config::{Cache, Config, Listener, Route};
 
 /// What is different between two configurations, by section and name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -19,42 +20,56 @@ impl Diff {
     /// Compares two configurations.
     pub fn between(before: &Config, after: &Config) -> Self {
         let mut diff = Self::default();
+        // Whole, so that no section can be forgotten.
+        let Config {
+            include: _,
+            server,
+            log,
+            admin,
+            listener,
+            auth,
+            store,
+            upstream,
+            access,
+            limit,
+            cache,
+            api,
+            docs,
+            geoip,
+            route,
+            test,
+        } = after;
+        let rules = |cache: &Cache| named("cache", cache.rules.clone());
+        let own = |cache: &Cache| Cache { rules: BTreeMap::new(), ..cache.clone() };
         for (section, changed) in [
-            ("server", before.server != after.server),
-            ("log", before.log != after.log),
-            ("admin", before.admin != after.admin),
-            ("geoip", before.geoip != after.geoip),
+            ("server", before.server != *server),
+            ("log", before.log != *log),
+            ("admin", before.admin != *admin),
+            ("cache", own(&before.cache) != own(cache)),
+            ("docs", before.docs != *docs),
+            ("geoip", before.geoip != *geoip),
+            ("tests", before.test != *test),
         ] {
             if changed {
                 diff.changed.push(section.into());
             }
         }
-        let listeners = |config: &Config| {
-            let name = |listener: &crate::config::Listener| {
-                listener.name.clone().unwrap_or_else(|| listener.address.clone())
-            };
-            named(
-                "listener",
-                config.listener.iter().map(|listener| (name(listener), listener.clone())),
-            )
+        let listeners = |all: &[Listener]| {
+            let name = |it: &Listener| it.name.clone().unwrap_or_else(|| it.address.clone());
+            named("listener", all.iter().map(|listener| (name(listener), listener.clone())))
         };
-        diff.compare(&listeners(before), &listeners(after));
-        let auths = |config: &Config| named("auth", config.auth.clone());
-        diff.compare(&auths(before), &auths(after));
-        let stores = |config: &Config| named("store", config.store.clone());
-        diff.compare(&stores(before), &stores(after));
-        let upstreams = |config: &Config| named("upstream", config.upstream.clone());
-        diff.compare(&upstreams(before), &upstreams(after));
-        let access = |config: &Config| named("access", config.access.clone());
-        diff.compare(&access(before), &access(after));
-        let limits = |config: &Config| named("limit", config.limit.clone());
-        diff.compare(&limits(before), &limits(after));
-        let apis = |config: &Config| named("api", config.api.clone());
-        diff.compare(&apis(before), &apis(after));
-        let routes = |config: &Config| {
-            named("route", super::route::names(&config.route).into_iter().zip(config.route.clone()))
-        };
-        diff.compare(&routes(before), &routes(after));
+        diff.compare(&listeners(&before.listener), &listeners(listener));
+        diff.compare(&named("auth", before.auth.clone()), &named("auth", auth.clone()));
+        diff.compare(&named("store", before.store.clone()), &named("store", store.clone()));
+        let upstreams = |all: &BTreeMap<_, _>| named("upstream", all.clone());
+        diff.compare(&upstreams(&before.upstream), &upstreams(upstream));
+        diff.compare(&named("access", before.access.clone()), &named("access", access.clone()));
+        diff.compare(&named("limit", before.limit.clone()), &named("limit", limit.clone()));
+        diff.compare(&rules(&before.cache), &rules(cache));
+        diff.compare(&named("api", before.api.clone()), &named("api", api.clone()));
+        let routes =
+            |all: &[Route]| named("route", route::names(all).into_iter().zip(all.to_vec()));
+        diff.compare(&routes(&before.route), &routes(route));
         diff
     }
 
@@ -121,5 +136,33 @@ mod tests {
             "added route y; changed server, upstream a; removed upstream b, route x"
         );
         assert_eq!(Diff::between(&before, &before).to_string(), "nothing changed");
+    }
+
+    #[test]
+    fn whatever_is_changed_is_told() {
+        let before = config("");
+        for (text, expected) in [
+            ("[server]\nworkers = 3", "changed server"),
+            ("[log]\naccess = \"off\"", "changed log"),
+            ("[admin]\naddress = \"unix:/a\"", "changed admin"),
+            ("[[listener]]\naddress = \":80\"", "added listener :80"),
+            ("[auth.a]\nbasic = {}", "added auth a"),
+            ("[store.s]\nurl = \"redis://s\"", "added store s"),
+            ("[upstream.u]\nendpoints = \"http://u\"", "added upstream u"),
+            ("[access.a]\nallow = \"10.0.0.0/8\"", "added access a"),
+            ("[limit.l]\nrate = \"1/s\"", "added limit l"),
+            ("[cache]\nsize = \"1MiB\"", "changed cache"),
+            ("[cache.pages]\nttl = \"1s\"", "added cache pages"),
+            ("[api.a]\nopenapi = \"a.yaml\"", "added api a"),
+            ("[docs]\npath = \"/docs\"", "changed docs"),
+            ("[geoip]\ndatabase = \"a.mmdb\"", "changed geoip"),
+            ("[[route]]\nname = \"r\"\nto = \"echo\"", "added route r"),
+            ("[[test]]\nrequest = \"GET /\"", "changed tests"),
+        ] {
+            let after = config(text);
+            assert_eq!(Diff::between(&before, &after).to_string(), expected, "{text}");
+            let back = Diff::between(&after, &before).to_string();
+            assert_eq!(back, expected.replace("added", "removed"), "{text}");
+        }
     }
 }

@@ -67,9 +67,13 @@ pub(super) fn pages<'a>(
     for api in shown {
         let audience = audience(api).unwrap_or_else(|| own.clone());
         let place = format!("{base}/{}", api.name);
-        let page = portal::api(base, &api.name, &api.title);
-        let document = document(config, api, written).to_string();
-        let document = Page::new("application/json", document);
+        let document = document(config, api, written);
+        let elsewhere = elsewhere(&document);
+        if let Some(host) = elsewhere {
+            check_tries(config, &api.name, host, &at, problems);
+        }
+        let page = portal::api(base, &api.name, &api.title, elsewhere);
+        let document = Page::new("application/json", document.to_string());
         let file = format!("/{}/openapi.json", api.name);
         let name = format!("/{}", api.name);
         pages.push(route(docs, &name, vec![place], &audience, Arc::new(page)));
@@ -158,6 +162,22 @@ fn server(docs: &config::Docs, route: &config::Route, base: &str) -> String {
     let here = route.host.is_empty() || docs.host.iter().any(|host| route.host.contains(host));
     let other = route.host.iter().find(|host| !here && !host.contains('*'));
     other.map_or_else(|| base.to_owned(), |host| format!("//{host}{base}"))
+}
+
+/// The host of an API, if that is not the portal's.
+fn elsewhere(document: &Value) -> Option<&str> {
+    let server = document.pointer("/servers/0/url")?.as_str()?.strip_prefix("//")?;
+    server.split('/').next()
+}
+
+/// What is tried at another host is asked for by a page of another origin.
+fn check_tries(config: &Config, api: &str, host: &str, at: &Path, problems: &mut Problems) {
+    let own = |route: &&config::Route| route.api.as_deref() == Some(api);
+    if config.route.iter().filter(own).all(|route| route.cors.is_none()) {
+        let what = format!("requests to `{api}` cannot be tried in the portal: it is at `{host}`");
+        let help = "let the portal's pages use its route (`cors`), or show the portal at that host (`docs.host`)";
+        problems.push(Problem::finding(at.key("path"), what).help(help));
+    }
 }
 
 /// How somebody says who they are, as OpenAPI has it.

@@ -356,6 +356,8 @@ async fn a_path_that_is_referred_to_is_one() {
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     assert!(shown["paths"]["/orders"]["get"]["responses"]["429"].is_object(), "{shown}");
     assert_eq!(shown["servers"][0]["url"], "//shop.example", "the portal is at any host");
+    let policy = janua.get("/docs/a").await.field("content-security-policy").unwrap();
+    assert!(policy.ends_with("; connect-src 'self' shop.example"), "{policy}");
     let none =
         Setup::new(text("operations = { add = { enabled = false }, list = { enabled = false } }"));
     let janua = none.start().await;

@@ -32,6 +32,7 @@ async fn an_api_is_shown_as_this_gateway_means_it() {
     }
     let policy = first.field("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{policy}");
+    assert!(policy.ends_with("; connect-src 'self'"), "{policy}");
     let page = janua.get("/docs/shop").await.text();
     assert!(page.contains("data-url=\"/docs/shop/openapi.json\""), "{page}");
     assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
@@ -122,6 +123,16 @@ async fn what_is_wrong_with_a_portal_is_said() {
     let said = crate::support::daemon::janua(&["check", "-c", file.to_str().unwrap()]);
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("no route stands for the API `shop`"), "{said}");
+    // What is tried at another host is asked for by a page of another origin.
+    for (more, is_told) in [("", true), ("cors = { origins = \"https://docs.example\" }\n", false)]
+    {
+        let away = format!("host = \"api.example\"\n{more}");
+        std::fs::write(&file, format!("{api}[docs]\npath = \"/d\"\n{route}{away}")).unwrap();
+        let said = crate::support::daemon::janua(&["check", "-c", file.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        let told = "requests to `shop` cannot be tried in the portal: it is at `api.example`";
+        assert_eq!(said.contains(told), is_told, "{said}");
+    }
     // And without `path` there is no portal.
     let janua = setup("mock", "").start().await;
     assert_eq!(janua.get("/docs").await.status(), 404);

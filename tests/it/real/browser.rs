@@ -33,6 +33,31 @@ impl Browser {
     }
 }
 
+/// A browser that others drive by its DevTools, at this port.
+pub(super) struct Driven {
+    _browser: Browser,
+    pub(super) port: u16,
+}
+
+impl Driven {
+    pub(super) async fn open(beside: &Janua) -> Self {
+        let mut chromium = chromium(beside);
+        chromium.args(["--remote-debugging-port=0", "--remote-allow-origins=*", "about:blank"]);
+        let browser =
+            Browser(chromium.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let file = beside.path("chromium").join("DevToolsActivePort");
+        let said = || std::fs::read_to_string(&file).ok()?.lines().next()?.parse().ok();
+        let end = Instant::now() + LONGEST;
+        loop {
+            if let Some(port) = said() {
+                return Self { _browser: browser, port };
+            }
+            assert!(Instant::now() < end, "the browser does not listen");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
 /// Chromium without a window, which goes nowhere but to this machine. What it keeps is beside the gateway's files.
 fn chromium(beside: &Janua) -> Command {
     let mut chromium = Command::new(program("chromium"));

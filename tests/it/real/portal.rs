@@ -1,6 +1,6 @@
 //! The portal in Chromium: what a developer sees, taken from nowhere but the gateway.
 
-use super::browser;
+use super::{browser, said, script};
 use crate::support::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,4 +24,25 @@ async fn a_browser_shows_the_operations_and_asks_nobody_else() {
     for line in janua.log() {
         assert!(matches!(line["status"].as_u64(), Some(200 | 304)), "{line}");
     }
+}
+
+/// At the width of a phone and of a desk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_developer_finds_an_operation_and_tries_it() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/config/shop.yaml");
+    let janua = Setup::new(format!(
+        "[docs]\npath = \"/docs\"\n[api.shop]\nopenapi = {shop:?}\n[[route]]\napi = \"shop\"\nto = \"mock\"\n"
+    ));
+    let janua = janua.start().await;
+    let browser = browser::Driven::open(&janua).await;
+    let mut portal = script("portal.py");
+    portal.args([browser.port.to_string(), format!("http://{}/docs/shop", janua.address)]);
+    let seen = tokio::task::spawn_blocking(move || said(&mut portal)).await.unwrap();
+    let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!((&seen["phone"], &seen["desk"]), (&true.into(), &true.into()), "it does not fit");
+    assert!(seen["found"].as_str().unwrap().contains("A new order"), "{seen}");
+    assert!(seen["answer"].as_str().unwrap().contains("amphora"), "{seen}");
+    let tried =
+        |line: &serde_json::Value| line["route"] == "shop/listOrders" && line["status"] == 200;
+    assert!(janua.log().iter().any(tried), "{:#?}", janua.log());
 }
