@@ -58,6 +58,7 @@ fn words(test: &Test) -> Words<'_> {
         from: test.from.as_deref(),
         listener: test.listener.as_deref(),
         who: test.who.as_ref(),
+        body: test.body.as_deref().map(str::as_bytes),
     }
 }
 
@@ -67,6 +68,7 @@ const fn key(word: Word) -> &'static str {
         Word::Headers => "headers",
         Word::From => "from",
         Word::Listener => "listener",
+        Word::Body => "body",
     }
 }
 

@@ -9,15 +9,16 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
-    header::HOST,
+    header::{CONTENT_LENGTH, HOST},
     uri::{Authority, PathAndQuery},
 };
 
 use crate::{
     auth::Pretended,
-    chain::{self, Plan},
+    chain::{self, Asked, MOST_REHEARSED, Plan},
     config::{self, Who},
     snapshot::{Bind, Listener, Snapshot},
 };
@@ -34,6 +35,7 @@ pub(super) struct Words<'a> {
     pub(super) from: Option<&'a str>,
     pub(super) listener: Option<&'a str>,
     pub(super) who: Option<&'a Who>,
+    pub(super) body: Option<&'a [u8]>,
 }
 
 /// Which of the words is wrong.
@@ -43,6 +45,7 @@ pub(super) enum Word {
     Headers,
     From,
     Listener,
+    Body,
 }
 
 /// What is wrong with a word.
@@ -56,13 +59,10 @@ pub(super) struct Wrong {
 /// A request that somebody asks about, and the listener that takes it.
 #[derive(Debug)]
 pub(super) struct Question {
-    pub(super) request: Request<()>,
-    pub(super) from: IpAddr,
+    pub(super) asked: Asked,
     pub(super) listener: Arc<Listener>,
     /// Why it is that listener.
     pub(super) why: String,
-    /// Who makes it, in place of credentials.
-    who: Option<Pretended>,
 }
 
 impl Question {
@@ -82,23 +82,25 @@ impl Question {
             })?,
         };
         let (listener, why) = choose(words.listener, &url, world)?;
-        let mut request = Request::new(());
+        let body = words.body.map(Bytes::copy_from_slice);
+        if body.as_ref().is_some_and(|body| body.len() > MOST_REHEARSED) {
+            return Err(Wrong::new(Word::Body, format!("it has more than {MOST_REHEARSED} bytes")));
+        }
+        let mut request = Request::new(body.filter(|body| !body.is_empty()));
         *request.method_mut() = method;
         *request.headers_mut() = headers(&words.headers, url.authority())?;
         let target = url.path_and_query().cloned();
+        if let Some(length) = request.body().as_ref().map(Bytes::len) {
+            request.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
         *request.uri_mut() = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
-        Ok(Self {
-            request,
-            from,
-            listener: listener.clone(),
-            why,
-            who: words.who.map(Pretended::from),
-        })
+        let asked = Asked { request, from, who: words.who.map(Pretended::from) };
+        Ok(Self { asked, listener: listener.clone(), why })
     }
 
     /// What the chain would do.
     pub(super) fn plan(&self, world: &Arc<Snapshot>) -> Plan {
-        chain::plan(world, &self.listener, self.from, self.request.clone(), self.who.as_ref())
+        chain::plan(world, &self.listener, &self.asked)
     }
 }
 
@@ -219,6 +221,9 @@ impl Words<'_> {
                 }
             }
         }
+        if let Some(body) = self.body {
+            command += &format!(" --data {}", quoted(&String::from_utf8_lossy(body)));
+        }
         command
     }
 }
@@ -252,9 +257,10 @@ mod tests {
             from: Some("::1"),
             listener: None,
             who: None,
+            body: Some(b"{}"),
         };
-        let expected =
-            "janua explain GET 'https://a.example/x?y=1' -H 'x-who: it'\\''s me' --from ::1";
+        let expected = "janua explain GET 'https://a.example/x?y=1' -H 'x-who: it'\\''s me' \
+                        --from ::1 --data '{}'";
         assert_eq!(words.command(), expected);
     }
 

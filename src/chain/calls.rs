@@ -26,6 +26,7 @@ use super::{
     exchange::Exchange,
     gather::Gathered,
     plan::announced,
+    rehearse::{bytes, now},
     source::{BrokenOff, Source},
     transform::Filtered,
 };
@@ -105,23 +106,23 @@ impl Exchange {
         refused.reject
     }
 
-    /// What becomes of a request whose body is not there, for people; the head becomes the origin's.
+    /// What becomes of a request, for people; the head becomes the origin's, and the body, if it is there.
     pub(super) fn explain_calling(
         &mut self,
         calling: &Calling,
         params: &Params<'_, '_>,
         head: &mut Parts,
+        body: &mut RequestBody,
     ) -> Result<String, Reject> {
         match calling {
             Calling::Call(operation, _) => {
-                self.form(operation)?;
-                if announced(head) > 0 {
+                if announced(head) > 0 && bytes(body).is_none() {
+                    self.form(operation)?;
                     takes(&head.headers)?;
+                    call(operation, head);
                 } else {
-                    let made = operation.request(|name| params.get(name), head.uri.query(), b"");
-                    made.map_err(|refused| self.refused(*refused))?;
+                    now(self.call_by_grpc(calling, params, head, body))?;
                 }
-                call(operation, head);
                 Ok(format!("calls `{}` by gRPC; ", operation.id))
             }
             Calling::Web => {

@@ -12,6 +12,8 @@ use super::{
     beside::{LARGE, beside},
     exchange::Exchange,
     gather::Gathered,
+    plan::announced,
+    rehearse::bytes,
     source::Source,
     watch::Watched,
 };
@@ -78,29 +80,42 @@ impl Exchange {
         Err(reject)
     }
 
-    /// What a contract makes of a request whose body is not there, for people; and whether it is refused.
+    /// What a contract makes of a request, for people, with its body if that is there; and whether it is refused.
     pub(super) fn explain_contract(
         &mut self,
         operation: &Operation,
         params: &Params<'_, '_>,
         head: &Parts,
-        has_body: bool,
-    ) -> (String, Result<(), Reject>) {
+        body: &RequestBody,
+    ) -> (String, Violations, Result<(), Reject>) {
         let mut wrong = self.look_at_head(operation, params, &head.headers);
-        let broken = operation.expect_body(&head.headers, has_body, &mut wrong);
+        let has_body = announced(head) > 0;
+        let mut broken = operation.expect_body(&head.headers, has_body, &mut wrong);
+        let there = bytes(body).filter(|_| broken == Ok(true));
+        if let Some(there) = &there {
+            broken = match there.len() as u64 > operation.max_body {
+                true => Err(Reject::BodyTooLarge),
+                false => operation.check_body(&head.headers, there, &mut wrong).map(|()| true),
+            };
+        }
         let mut said = operation.describe();
         for violation in wrong.iter() {
             said.push_str(&format!("; {violation}"));
         }
-        if broken == Ok(true) {
-            said.push_str("; the body would be looked at");
+        match (broken, there) {
+            (Ok(true), None) => said.push_str("; the body would be looked at"),
+            (Ok(true), Some(_)) if wrong.is_empty() => {
+                said.push_str("; the body is as it should be");
+            }
+            _ => {}
         }
         let reject = broken.err().or_else(|| reason(&wrong));
+        let told = wrong.clone();
         let outcome = reject.map_or(Ok(()), |reject| self.judge(operation, reject, wrong));
         if let (Some(reject), Ok(())) = (reject, outcome) {
             said.push_str(&format!("; on trial, else {} {}", reject.code(), reject.reason()));
         }
-        (said, outcome)
+        (said, told, outcome)
     }
 
     async fn look_at_body(

@@ -20,6 +20,7 @@ use super::{
     beside::{LARGE, aside, beside},
     exchange::Exchange,
     plan::announced,
+    rehearse::{bytes, now},
     source::Source,
     validate::answers_101,
 };
@@ -331,11 +332,16 @@ impl Exchange {
         (asked, route, upgrade): Asking<'_>,
         params: &Params<'_, '_>,
         head: &mut Parts,
+        body: &mut RequestBody,
     ) -> Result<String, Reject> {
         let guarded = match asked {
             Graphql::Guarded(guarded) => guarded,
             Graphql::Stored(stored) => {
-                address(stored, head);
+                if announced(head) > 0 && bytes(body).is_none() {
+                    address(stored, head);
+                } else {
+                    now(self.ask_stored(stored, params, head, body))?;
+                }
                 return Ok(format!("it asks the stored operation `{}`; ", stored.id));
             }
         };
@@ -346,6 +352,7 @@ impl Exchange {
         let guard = &guarded.guard;
         match guard.reads(&head.method, &head.headers) {
             Ok(false) => {}
+            Ok(true) if bytes(body).is_some() => {}
             Ok(true) => {
                 let what = "the operation in the body would be held to";
                 return Ok(format!("{what} `{}`; ", guard.name));
@@ -356,8 +363,11 @@ impl Exchange {
                 return Ok(on_trial(reject));
             }
         }
-        let body: &[u8] = if announced(head) > 0 { b"?" } else { b"" };
-        let given = Given { method: &head.method, query: head.uri.query(), body };
+        let body = bytes(body).unwrap_or_else(|| match announced(head) {
+            0 => Bytes::new(),
+            _ => Bytes::from_static(b"?"),
+        });
+        let given = Given { method: &head.method, query: head.uri.query(), body: &body };
         let checked = guard.check(given).map_err(|refused| self.unasked(guarded, refused))?;
         let reported = checked.reported;
         let (asked, _) = self.note_asked(checked, route);

@@ -40,6 +40,7 @@ mod plan;
 mod prepare;
 mod recall;
 mod record;
+mod rehearse;
 mod soap_door;
 mod source;
 mod stage;
@@ -60,7 +61,8 @@ use hyper::body::{Body as _, Incoming};
 pub use self::{
     answer::Body,
     exchange::Exchange,
-    plan::{Answer, Outcome, Plan, SAMPLE_ID, Step, plan},
+    plan::{Answer, Asked, Outcome, Plan, SAMPLE_ID, Step, plan},
+    rehearse::MOST as MOST_REHEARSED,
     source::BrokenOff,
     stage::Stage,
     unread::refuse_unread,

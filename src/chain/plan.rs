@@ -1,6 +1,7 @@
 //! A dry run: what the chain would do with a request, found by the chain's own stages.
 //!
-//! In: a snapshot, a listener, a client's address and a head, from no connection. Out: a [`Plan`]: what
+//! In: a snapshot, a listener, a client's address and a head, from no connection, and a body if somebody says
+//! what is in it: then stages that read bodies read it. Out: a [`Plan`]: what
 //! each stage would do, and what comes of the request. Nothing is sent, counted, logged or waited for:
 //! where a stage of [`super::run`] has an effect, here it only says which. Whoever adds a stage there
 //! adds it here; the tests in `tests/it/explain.rs` hold both against each other.
@@ -22,12 +23,13 @@ use super::{
     exchange::Exchange,
     forward,
     prepare::{self, Scope},
+    rehearse::bytes,
     source::Source,
     tunnel, validate,
 };
 use crate::{
     auth::{Door, Identity, Pretended},
-    message::{Client, Kept, REQUEST_ID, RequestBody, TlsFacts},
+    message::{Client, Kept, REQUEST_ID, RequestBody, TlsFacts, Violation},
     reject::Reject,
     rewrite::{Changes, FieldChange},
     route::{Candidate, Found, Params, Query},
@@ -52,8 +54,12 @@ pub struct Plan {
     pub valid: Option<Request<()>>,
     /// The route that takes the request, by its index.
     pub rule: Option<usize>,
-    /// The request as an origin would see it, if it goes to one or is echoed.
-    pub sent: Option<Request<()>>,
+    /// The request as an origin would see it, if it goes to one or is echoed; its body, if that is known.
+    pub sent: Option<Request<Option<Bytes>>>,
+    /// The operation of an API that it is.
+    pub operation: Option<String>,
+    /// What is wrong with it by the API's contract, also where that is on trial.
+    pub violations: Vec<Violation>,
     /// What comes of it.
     pub outcome: Outcome,
     listener: usize,
@@ -120,16 +126,21 @@ impl Plan {
     }
 }
 
+/// A request that somebody asks about.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// With its body, if that is to be looked at: [`super::MOST_REHEARSED`] bytes at most.
+    pub request: Request<Option<Bytes>>,
+    /// Where it comes from.
+    pub from: IpAddr,
+    /// Who makes it, in place of credentials.
+    pub who: Option<Pretended>,
+}
+
 /// Plans what to do with a request that a client sends to a listener.
-pub fn plan(
-    world: &Arc<Snapshot>,
-    listener: &Arc<Listener>,
-    from: IpAddr,
-    request: Request<()>,
-    who: Option<&Pretended>,
-) -> Plan {
-    let client = Arc::new(client(listener, from)).begin();
-    let (head, ()) = request.into_parts();
+pub fn plan(world: &Arc<Snapshot>, listener: &Arc<Listener>, asked: &Asked) -> Plan {
+    let client = Arc::new(client(listener, asked.from)).begin();
+    let (head, body) = asked.request.clone().into_parts();
     let given = head.headers.get(REQUEST_ID).cloned();
     let view = View::new(world.clone());
     let mut exchange = Exchange::begin(view, listener.clone(), client, &head);
@@ -138,14 +149,16 @@ pub fn plan(
     if given.as_ref() != Some(&exchange.id) {
         exchange.id = SAMPLE_ID;
     }
-    let mut planned = Planned { who, ..Planned::default() };
+    let body = body.map_or(RequestBody::Empty, RequestBody::from);
+    let mut planned = Planned { who: asked.who.as_ref(), body, ..Planned::default() };
     let outcome = run(world, &mut exchange, head, &mut planned);
     let outcome = outcome.unwrap_or_else(|reject| {
         let answer = exchange.problem(reject);
         planned.refused(&exchange, reject, answer)
     });
-    let Planned { steps, valid, sent, .. } = planned;
-    Plan { steps, valid, rule: exchange.rule, sent, outcome, listener: listener.id }
+    let Planned { steps, valid, sent, operation, violations, .. } = planned;
+    let rule = exchange.rule;
+    Plan { steps, valid, rule, sent, operation, violations, outcome, listener: listener.id }
 }
 
 /// A client that is not there.
@@ -164,7 +177,10 @@ fn client(listener: &Listener, from: IpAddr) -> Client {
 struct Planned<'a> {
     steps: Vec<Step>,
     valid: Option<Request<()>>,
-    sent: Option<Request<()>>,
+    sent: Option<Request<Option<Bytes>>>,
+    operation: Option<String>,
+    violations: Vec<Violation>,
+    body: RequestBody,
     /// What the stage finds that is under way.
     asked: String,
     /// Who makes the request, in place of credentials.
@@ -204,10 +220,17 @@ impl Planned<'_> {
         answer: Response<Source>,
     ) -> Outcome {
         let stage = self.next();
-        let why = match self.asked.is_empty() {
+        let mut why = match self.asked.is_empty() {
             true => String::new(),
-            false => format!("; {}", std::mem::take(&mut self.asked)),
+            false => format!("; {}", std::mem::take(&mut self.asked).trim_end_matches("; ")),
         };
+        for violation in exchange.violations.iter().flat_map(|all| all.iter()) {
+            let said = format!("; {violation}");
+            if !why.contains(&said) {
+                why += &said;
+                self.violations.push(violation.clone());
+            }
+        }
         self.note(format!("refuses: {} {}{why}", reject.code(), reject.reason()));
         Outcome::Refused { stage, reject, answer: made(exchange, answer) }
     }
@@ -296,7 +319,11 @@ fn finish(
 ) -> Result<Outcome, Reject> {
     let came = head.uri.clone();
     prepare::body_size(exchange, route, announced(&head))?;
-    understood(exchange, route, (params, &kept), &mut head, planned)?;
+    if let Some(answer) = understood(exchange, route, (params, &kept), &mut head, planned)? {
+        let outcome = made(exchange, answer);
+        planned.note("answers by itself");
+        return Ok(Outcome::Answered(outcome));
+    }
     let split = exchange.explain_way(route, &mut head);
     let way = route.target.way(exchange.way);
     let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
@@ -305,7 +332,8 @@ fn finish(
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
     if let Some(calling) = &route.calling {
-        planned.asked += &exchange.explain_calling(calling, params, &mut head)?;
+        let body = &mut planned.body;
+        planned.asked += &exchange.explain_calling(calling, params, &mut head, body)?;
     }
     planned.note_target(&came, &head.uri);
     planned.note(match (&route.cache, asking) {
@@ -319,20 +347,34 @@ fn finish(
         let does = forwards(exchange, route, upstream, split.as_ref(), mirror.as_deref());
         planned.note(does);
         let request = Request::from_parts(head, RequestBody::Empty);
-        planned.sent = Some(addressed(upstream, choice.index, kept, request));
+        let body = bytes(&planned.body);
+        planned.sent = Some(addressed(upstream, choice.index, kept, request).map(|()| body));
         planned.note("the answer goes to the client");
         let changes = list(exchange, changes);
         let (upstream, split) = (upstream.clone(), split.map(Box::new));
         return Ok(Outcome::Forwarded { upstream, split, mirror, choice, changes });
     }
-    let mut answer = match &route.target {
+    let mut answer = own(&scope, head, planned)?;
+    planned.note("goes to the client");
+    changes.apply(answer.headers_mut());
+    Ok(Outcome::Answered(made(exchange, answer)))
+}
+
+/// The answer of a route that leads to no upstream.
+fn own(
+    scope: &Scope<'_>,
+    head: Parts,
+    planned: &mut Planned<'_>,
+) -> Result<Response<Source>, Reject> {
+    let Scope { exchange, route, .. } = scope;
+    Ok(match &route.target {
         Target::Redirect { location, status } => {
             planned.note(format!("nowhere: redirects, {status}"));
-            forward::redirect(&scope, &head.headers, location, *status)
+            forward::redirect(scope, &head.headers, location, *status)
         }
         Target::Respond { status, body, content_type } => {
             planned.note(format!("nowhere: answers, {status}"));
-            forward::respond(&scope, &head.headers, *status, body, content_type.as_ref())
+            forward::respond(scope, &head.headers, *status, body, content_type.as_ref())
         }
         Target::Mock => {
             let answer = forward::mock(route, &head.headers)?;
@@ -348,13 +390,10 @@ fn finish(
         Target::Echo => {
             planned.note("nowhere: answers with the request");
             let answer = echo::echo(exchange, &head);
-            planned.sent = Some(Request::from_parts(head, ()));
+            planned.sent = Some(Request::from_parts(head, bytes(&planned.body)));
             answer
         }
-    };
-    planned.note("goes to the client");
-    changes.apply(answer.headers_mut());
-    Ok(Outcome::Answered(made(exchange, answer)))
+    })
 }
 
 /// What the route's contract says of the request.
@@ -364,25 +403,31 @@ fn understood(
     (params, kept): (&Params<'_, '_>, &Kept),
     head: &mut Parts,
     planned: &mut Planned<'_>,
-) -> Result<(), Reject> {
+) -> Result<Option<Response<Source>>, Reject> {
+    planned.operation = route.operation().map(String::from);
+    let body = &mut planned.body;
     if let Some(operation) = &route.contract {
-        let has_body = announced(head) > 0;
-        let (said, outcome) = exchange.explain_contract(operation, params, head, has_body);
+        let (said, wrong, outcome) = exchange.explain_contract(operation, params, head, body);
+        planned.violations.extend(wrong.iter().cloned());
         planned.asked.clone_from(&said);
         outcome?;
         planned.asked = format!("{said}; ");
     }
     if let Some(by) = &route.transform {
-        planned.asked += &exchange.explain_transform(by, (route, params), head)?;
+        planned.asked += &exchange.explain_transform(by, (route, params), head, body)?;
     }
     if let Some(translation) = &route.translation {
-        planned.asked += &exchange.explain_translation(translation, head)?;
+        let (said, answer) = exchange.explain_translation(translation, params, head, body)?;
+        planned.asked += &said;
+        if answer.is_some() {
+            return Ok(answer);
+        }
     }
     if let Some(asked) = &route.graphql {
         let asking = (asked, route, kept.upgrade.as_ref());
-        planned.asked += &exchange.explain_graphql(asking, params, head)?;
+        planned.asked += &exchange.explain_graphql(asking, params, head, body)?;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What is done to a request that goes on.

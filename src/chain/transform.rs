@@ -30,6 +30,7 @@ use super::{
     exchange::Exchange,
     gather::Gathered,
     plan::announced,
+    rehearse::now,
     source::{BrokenOff, Source},
 };
 use crate::{
@@ -88,12 +89,13 @@ impl Exchange {
         }
     }
 
-    /// What would become of a request, for people.
+    /// What would become of a request, for people; and what becomes of its body, if that is there.
     pub(super) fn explain_transform(
         &mut self,
-        by: &Transform,
+        by: &Arc<Transform>,
         scope: (&Route, &Params<'_, '_>),
         head: &mut Parts,
+        body: &mut RequestBody,
     ) -> Result<String, Reject> {
         self.expect_answer(by, scope, head);
         let has_body = by.changes_requests() && announced(head) > 0;
@@ -101,6 +103,7 @@ impl Exchange {
         if has_body && !json && !by.passes_other {
             return Err(Reject::BodyType);
         }
+        now(self.transform_request(by, scope, head, body))?;
         Ok(match (has_body && json, by.changes_answers()) {
             (true, true) => "the body goes through a filter, and so does the answer; ",
             (true, false) => "the body goes through a filter; ",

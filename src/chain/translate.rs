@@ -13,7 +13,14 @@ use http::{
     response,
 };
 
-use super::{beside::aside, exchange::Exchange, gather::Gathered, plan::announced, source::Source};
+use super::{
+    beside::aside,
+    exchange::Exchange,
+    gather::Gathered,
+    plan::announced,
+    rehearse::{bytes, now},
+    source::Source,
+};
 use crate::{
     message::{Kept, RequestBody, Violations, ask_anew, remade},
     reject::Reject,
@@ -142,31 +149,50 @@ impl Exchange {
     pub(super) fn explain_translation(
         &mut self,
         translation: &Translation,
+        params: &Params<'_, '_>,
         head: &mut Parts,
-    ) -> Result<String, Reject> {
+        body: &mut RequestBody,
+    ) -> Result<(String, Option<Response<Source>>), Reject> {
+        // A body that is announced, and is not there.
+        let is_unknown = announced(head) > 0 && bytes(body).is_none();
         let formats = match translation {
             Translation::Formats(formats) => formats,
             Translation::Soap(operation) => {
-                self.spoken = Some(Spoken { body: true, answer: true, operation: None });
-                address(operation, head);
-                return Ok(format!("it calls `{}` of a SOAP service; ", operation.id));
+                if is_unknown {
+                    self.spoken = Some(Spoken { body: true, answer: true, operation: None });
+                    address(operation, head);
+                } else {
+                    now(self.call(operation, params, head, body))?;
+                }
+                return Ok((format!("it calls `{}` of a SOAP service; ", operation.id), None));
             }
-            Translation::Door(_) => {
-                return Ok("what it calls depends on its envelope; ".to_owned());
+            Translation::Door(_) if is_unknown || bytes(body).is_none() => {
+                return Ok(("what it calls depends on its envelope; ".to_owned(), None));
+            }
+            Translation::Door(door) => {
+                let answer = now(self.enter_soap(door, head, body))?;
+                let what = "what comes of its envelope goes on; ";
+                return Ok((what.to_owned(), answer));
             }
         };
         let spoken = formats.spoken(&head.headers, announced(head) > 0)?;
-        self.spoken = Some(spoken);
-        formats.ask(spoken, &mut head.headers);
+        match is_unknown {
+            false => now(self.reformat(formats, head, body))?,
+            true => {
+                self.spoken = Some(spoken);
+                formats.ask(spoken, &mut head.headers);
+            }
+        }
         let origin = formats.origin();
-        Ok(match (spoken.body, spoken.answer) {
+        let said = match (spoken.body, spoken.answer) {
             (true, true) => {
                 format!("the body is made {origin}, and the answer is translated back; ")
             }
             (true, false) => format!("the body is made {origin}; "),
             (false, true) => format!("the answer is translated from {origin}; "),
             (false, false) => format!("the client speaks {origin}, as the origin does; "),
-        })
+        };
+        Ok((said, None))
     }
 
     /// Translates what came of a request, if that is an answer that the client would not understand.

@@ -334,6 +334,10 @@ pub struct Test {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("x-version", "2")]))]
     pub headers: BTreeMap<String, String>,
+    /// Its body, which is looked at and translated as any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"{\"customer\":\"Ada\"}")]
+    pub body: Option<String>,
     /// The client's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"203.0.113.7")]

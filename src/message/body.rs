@@ -68,8 +68,10 @@ impl BodyError {
 }
 
 /// A request's body on its way to the origin. It is moved with its request, often, so what is in it is boxed.
+#[derive(Default)]
 pub enum RequestBody {
     /// None.
+    #[default]
     Empty,
     /// One that Janua made.
     Full(Box<Bytes>),

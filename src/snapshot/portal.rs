@@ -66,26 +66,32 @@ pub(super) fn pages<'a>(
     ];
     for api in shown {
         let audience = audience(api).unwrap_or_else(|| own.clone());
-        let place = format!("{base}/{}", api.name);
-        let document = document(config, api, written);
-        let elsewhere = elsewhere(&document);
-        if let Some(host) = elsewhere {
-            check_tries(config, &api.name, host, &at, problems);
-        }
-        let page = portal::api(base, &api.name, &api.title, elsewhere);
-        let document = Page::new("application/json", document.to_string());
-        let file = format!("/{}/openapi.json", api.name);
-        let name = format!("/{}", api.name);
-        pages.push(route(docs, &name, vec![place], &audience, Arc::new(page)));
-        pages.push(route(
-            docs,
-            &file,
-            vec![format!("{base}{file}")],
-            &audience,
-            Arc::new(document),
-        ));
+        pages.extend(shows(config, api, &audience, written, problems));
     }
     pages
+}
+
+/// The page and the document of an API.
+fn shows<'a>(
+    config: &'a Config,
+    api: &Api,
+    audience: &Audience,
+    written: &[Written<'_>],
+    problems: &mut Problems,
+) -> [Written<'a>; 2] {
+    let docs = &config.docs;
+    let base = docs.path.as_deref().unwrap_or_default().trim_end_matches('/');
+    let document = document(config, api, written);
+    let elsewhere = elsewhere(&document);
+    if let Some(host) = elsewhere {
+        check_tries(config, &api.name, host, problems);
+    }
+    let page = portal::api(base, &api.name, &api.title, elsewhere);
+    let document = Page::new("application/json", document.to_string());
+    let (name, file) = (format!("/{}", api.name), format!("/{}/openapi.json", api.name));
+    [(name, page), (file, document)].map(|(name, page)| {
+        route(docs, &name, vec![format!("{base}{name}")], audience, Arc::new(page))
+    })
 }
 
 fn route<'a>(
@@ -171,12 +177,13 @@ fn elsewhere(document: &Value) -> Option<&str> {
 }
 
 /// What is tried at another host is asked for by a page of another origin.
-fn check_tries(config: &Config, api: &str, host: &str, at: &Path, problems: &mut Problems) {
+fn check_tries(config: &Config, api: &str, host: &str, problems: &mut Problems) {
     let own = |route: &&config::Route| route.api.as_deref() == Some(api);
     if config.route.iter().filter(own).all(|route| route.cors.is_none()) {
         let what = format!("requests to `{api}` cannot be tried in the portal: it is at `{host}`");
         let help = "let the portal's pages use its route (`cors`), or show the portal at that host (`docs.host`)";
-        problems.push(Problem::finding(at.key("path"), what).help(help));
+        let at = Path::root().key("docs").key("path");
+        problems.push(Problem::finding(at, what).help(help));
     }
 }
 

@@ -98,6 +98,18 @@ impl Route {
         }
     }
 
+    /// The operation of an API that it stands for.
+    pub fn operation(&self) -> Option<&str> {
+        if let Some(operation) = &self.contract {
+            return Some(&operation.id);
+        }
+        match (&self.translation, &self.calling) {
+            (Some(Translation::Soap(operation)), _) => Some(&operation.id),
+            (_, Some(Calling::Call(operation, _))) => Some(&operation.id),
+            _ => self.stored().map(|stored| &*stored.id),
+        }
+    }
+
     /// The stored operation of GraphQL that it is, if it is one.
     pub fn stored(&self) -> Option<&Arc<Stored>> {
         match &self.graphql {

@@ -166,6 +166,9 @@ pub(super) struct Explain {
     /// A header field of the request, `NAME: VALUE`; as often as it takes.
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     pub(super) headers: Vec<String>,
+    /// The body, which stages then look at and translate: text, or a file as `@FILE`.
+    #[arg(short = 'd', long, value_name = "TEXT")]
+    pub(super) data: Option<String>,
     /// The client's address.
     #[arg(long, value_name = "IP")]
     pub(super) from: Option<String>,
@@ -333,6 +336,7 @@ Examples:
   janua explain GET https://api.example.com/orders/7
   janua explain POST /orders -H 'x-version: 2' --from 203.0.113.7 -c new.toml
   janua explain DELETE /orders/7 --as alice --roles admin
+  janua explain POST /orders -H 'content-type: application/json' --data @order.json
 
 Exit codes: 0 also if the request would be refused; 2 for words that make no request; 78 if the \
 configuration is at fault.";

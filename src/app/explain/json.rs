@@ -1,9 +1,10 @@
 //! An explanation as JSON: the facts of the text, all of them, for programs.
 
+use bytes::Bytes;
 use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 
-use super::Explanation;
+use super::{Explanation, text::shown_body};
 use crate::{
     chain::{Answer, Outcome},
     rewrite::FieldChange,
@@ -19,8 +20,8 @@ pub(super) fn json(of: &Explanation) -> Value {
     let listener = &question.listener;
     let candidates = plan.candidates(&of.world);
     let mut facts = json!({
-        "request": request(&question.request),
-        "from": question.from.to_string(),
+        "request": request(&question.asked.request),
+        "from": question.asked.from.to_string(),
         "listener": {
             "name": &*listener.name,
             "address": listener.bind.to_string(),
@@ -35,6 +36,13 @@ pub(super) fn json(of: &Explanation) -> Value {
         })).collect::<Vec<_>>(),
         "route": of.route(),
         "sent": plan.sent.as_ref().map(request),
+        "operation": plan.operation,
+        "violations": plan.violations.iter().map(|violation| json!({
+            "in": violation.part.name(),
+            "name": violation.name,
+            "pointer": violation.pointer,
+            "detail": violation.says,
+        })).collect::<Vec<_>>(),
     });
     facts["outcome"] = match &plan.outcome {
         Outcome::Refused { stage, reject, answer: refusal } => json!({
@@ -123,8 +131,9 @@ fn candidate(of: &Explanation, candidate: &Candidate<'_>) -> Value {
     })
 }
 
-fn request(request: &Request<()>) -> Value {
+fn request(request: &Request<Option<Bytes>>) -> Value {
     json!({
+        "body": request.body().as_deref().map(shown_body),
         "method": request.method().as_str(),
         "target": request.uri().to_string(),
         "headers": fields(request.headers()),

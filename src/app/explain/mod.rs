@@ -37,6 +37,8 @@ pub struct Arguments {
     pub listener: Option<String>,
     /// Who makes it, in place of credentials.
     pub who: Option<config::Who>,
+    /// The body, if stages are to look at it.
+    pub body: Option<Vec<u8>>,
 }
 
 /// Why there is no explanation.
@@ -86,6 +88,7 @@ pub fn explain_in(world: Arc<Snapshot>, arguments: &Arguments) -> Result<Explana
         from: arguments.from.as_deref(),
         listener: arguments.listener.as_deref(),
         who: arguments.who.as_ref(),
+        body: arguments.body.as_deref(),
     };
     let question = Question::read(&words, &world);
     let question = question.map_err(|wrong| Unexplained::Words(wrong.to_string()))?;

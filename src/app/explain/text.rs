@@ -3,7 +3,10 @@
 //! What is worth a look begins at the left edge, its facts are aligned below it. A table of routes
 //! that would fill the screen shows only those that are for the request's host and path.
 
-use std::fmt::{self, Formatter, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Formatter, Write as _},
+};
 
 use http::{HeaderMap, HeaderValue, header::HOST};
 
@@ -11,6 +14,7 @@ use super::{Explanation, is_near};
 use crate::{
     chain::{Answer, Outcome, SAMPLE_ID, Stage},
     config,
+    message::hex,
     rewrite::FieldChange,
     route::{Candidate, Verdict},
     upstream::Member,
@@ -22,14 +26,18 @@ const FEW: usize = 12;
 /// As much of a body is shown.
 const BODY_LINES: usize = 12;
 
+/// And as many bytes of one that is no text.
+const BODY_BYTES: usize = 256;
+
 /// Columns are no wider than this; what is longer pushes its own line.
 const WIDEST: usize = 36;
 
 /// Writes an explanation.
 pub(super) fn write(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
-    let (request, listener) = (&of.question.request, &of.question.listener);
+    let (asked, listener) = (&of.question.asked, &of.question.listener);
+    let request = &asked.request;
     let host = request.headers().get(HOST).map(text).unwrap_or_default();
-    writeln!(f, "{} {} for {host}, from {}", request.method(), request.uri(), of.question.from)?;
+    writeln!(f, "{} {} for {host}, from {}", request.method(), request.uri(), asked.from)?;
     let tls = if listener.tls.is_some() { "TLS" } else { "in clear" };
     writeln!(f, "\nlistener {}", listener.name)?;
     writeln!(f, "  {}, {tls}: {}", listener.bind, of.question.why)?;
@@ -152,7 +160,11 @@ fn sent(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
     let Some(sent) = &of.plan.sent else { return Ok(()) };
     let who = if of.upstream().is_some() { "origin" } else { "echo" };
     writeln!(f, "\nthe {who} sees\n  {} {} HTTP/1.1", sent.method(), sent.uri())?;
-    fields(sent.headers(), f)
+    fields(sent.headers(), f)?;
+    match sent.body() {
+        Some(body) => content(body, f),
+        None => Ok(()),
+    }
 }
 
 fn outcome(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
@@ -184,7 +196,12 @@ fn outcome(of: &Explanation, f: &mut Formatter<'_>) -> fmt::Result {
 fn answer(answer: &Answer, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "\nJanua answers\n  HTTP/1.1 {}", answer.status())?;
     fields(answer.headers(), f)?;
-    let body = String::from_utf8_lossy(answer.body());
+    content(answer.body(), f)
+}
+
+/// A body: its first lines, or its first bytes if it is no text.
+fn content(body: &[u8], f: &mut Formatter<'_>) -> fmt::Result {
+    let body = shown_body(body);
     let mut lines = body.lines();
     if !body.is_empty() {
         f.write_char('\n')?;
@@ -195,6 +212,19 @@ fn answer(answer: &Answer, f: &mut Formatter<'_>) -> fmt::Result {
     match lines.count() {
         0 => Ok(()),
         more => writeln!(f, "  and {more} more lines"),
+    }
+}
+
+/// A body as text; bytes that are none as hexadecimal numbers.
+pub(super) fn shown_body(body: &[u8]) -> Cow<'_, str> {
+    let is_text = |sign: char| !sign.is_control() || sign.is_whitespace();
+    match std::str::from_utf8(body) {
+        Ok(text) if text.chars().all(is_text) => text.into(),
+        _ => {
+            let first = &body[..body.len().min(BODY_BYTES)];
+            let more = if first.len() < body.len() { " .." } else { "" };
+            format!("{} bytes: {}{more}", body.len(), hex(first)).into()
+        }
     }
 }
 
