@@ -119,6 +119,15 @@ impl Document {
                     .help("it has to begin with `openapi: 3.1.0`"));
             }
         };
+        // It would be held to another draft than it is written in.
+        if let Some(dialect) = root.get("jsonSchemaDialect").filter(|_| version == Version::V31)
+            && !dialect.as_str().is_some_and(is_known)
+        {
+            let what = format!("its schemas are of the dialect {dialect}");
+            return Err(Fault::new(&top.key("jsonSchemaDialect"), what).help(
+                "JSON Schema 2020-12 is read here, which is OpenAPI's own: leave the key out",
+            ));
+        }
         let mut document = Self { root, version };
         document.put_in_path_items();
         Ok(document)
@@ -203,6 +212,12 @@ fn read_yaml(bytes: &[u8]) -> Result<Value, String> {
         .map_err(|error| format!("it is not YAML that can be read: {}", error.without_snippet()))
 }
 
+/// Whether schemas of this dialect are JSON Schema 2020-12.
+fn is_known(dialect: &str) -> bool {
+    dialect.starts_with("https://spec.openapis.org/oas/3.1/dialect/")
+        || dialect.trim_end_matches('#') == "https://json-schema.org/draft/2020-12/schema"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +229,13 @@ mod tests {
         assert_eq!(read.version, Version::V30);
         let answer = &read.root["paths"]["/a"]["get"]["responses"]["200"]["description"];
         assert_eq!(answer, "no");
+        for dialect in [
+            "https://spec.openapis.org/oas/3.1/dialect/base",
+            "https://json-schema.org/draft/2020-12/schema",
+        ] {
+            let text = format!("openapi: 3.1.0\njsonSchemaDialect: '{dialect}'");
+            assert!(Document::read(text.as_bytes()).is_ok(), "{dialect}");
+        }
         let json = Document::read(b" {\"openapi\":\"3.1.0\"}").unwrap();
         assert_eq!(json.version, Version::V31);
     }
@@ -233,6 +255,11 @@ mod tests {
             ("swagger: '2.0'", "it is of Swagger 2"),
             ("openapi: 3.2.0", "it is of OpenAPI `3.2.0`"),
             ("openapi: 2.0.0", "it is of OpenAPI `2.0.0`"),
+            (
+                "openapi: 3.1.0\njsonSchemaDialect: 'http://json-schema.org/draft-07/schema#'",
+                "its schemas are of the dialect \"http://json-schema.org/draft-07/schema#\"",
+            ),
+            ("openapi: 3.1.0\njsonSchemaDialect: 7", "its schemas are of the dialect 7"),
             ("{\"openapi\":\"3.1.0\"", "it ends too early, in line 1, column 18"),
             ("{\"openapi\":\"3.1.0\",\"openapi\":\"3.0.0\"}", "an object has a name twice"),
             ("openapi: 3.1.0\nopenapi: 3.0.0", "it is not YAML that can be read"),

@@ -12,6 +12,9 @@ use crate::message::Violations;
 /// Kinds of drift that are kept for an operation.
 const MOST: usize = 16;
 
+/// What is counted together, beyond that.
+const OTHERS: &str = "something else, of which no more kinds are told apart";
+
 /// What of an operation's answers was not as promised.
 #[derive(Debug, Default)]
 pub struct Drift {
@@ -47,7 +50,10 @@ impl Drift {
             match known {
                 Some(place) => kinds[place].count += 1,
                 None if kinds.len() < MOST => kinds.push(Sample { status, says, count: 1 }),
-                None => {}
+                None => match kinds.iter_mut().find(|kind| kind.says == OTHERS) {
+                    Some(others) => others.count += 1,
+                    None => kinds.push(Sample { status, says: OTHERS.into(), count: 1 }),
+                },
             }
         }
     }
@@ -114,6 +120,8 @@ mod tests {
         for index in 0..100 {
             drift.note(200, &Violation::body(format!("/a{index}"), "is missing").into());
         }
-        assert_eq!((drift.samples().len(), drift.counts().1), (MOST, 100));
+        assert_eq!((drift.samples().len(), drift.counts().1), (MOST + 1, 100));
+        let all: u64 = drift.samples().iter().map(|kind| kind.count).sum();
+        assert_eq!((all, &*drift.samples()[0].says), (100, OTHERS));
     }
 }

@@ -13,7 +13,12 @@ use std::{
 use http::Request;
 use tokio::{net::TcpStream, task::JoinSet};
 
-use crate::support::{Client, Janua, Origin, Setup, http2::Http2, soon, until};
+use crate::support::{
+    Client, Janua, Origin, Setup,
+    frames::{END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, Outcome, block, frame, with},
+    http2::Http2,
+    soon, until,
+};
 
 /// A second listener; another address, since a port that the system chooses is one for each.
 const SECOND: &str = "[[listener]]\nname = \"second\"\naddress = \"127.0.0.2:0\"\n";
@@ -518,10 +523,17 @@ async fn a_drain_says_goaway_and_lets_streams_finish() {
     let mut http2 = janua.http2().await;
     let request = Request::get("http://a.example/").body(()).unwrap();
     let call = http2.begin(request, true).await;
-    until("the request at the origin", || origin.requests().len() == 1).await;
+    let mut frames = Frames::open(janua.address).await;
+    let head = block(&with(&[]));
+    frames.send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &head)).await;
+    until("the requests at the origin", || origin.requests().len() == 2).await;
     let clean = drain_while(&janua, async {
         assert_refuses(janua.address).await;
-        may.add_permits(1);
+        let goaway = frames.next_of(GOAWAY).await.expect("a GOAWAY before the answer");
+        assert_eq!(goaway.payload[4..8], [0; 4], "NO_ERROR");
+        may.add_permits(2);
+        assert_eq!(frames.outcome().await, Outcome::Answer(b"ok".to_vec()));
+        drop(frames);
         let (answer, body) = call.answer().await;
         assert_eq!((answer.status().as_u16(), &*body), (200, &b"ok"[..]));
         assert!(http2.ended().await.is_ok(), "a graceful end");

@@ -153,7 +153,7 @@ pub(super) fn keys() -> String {
     };
     format!(
         "[auth.k]\napi-key = {{ header = \"x-api-key\", keys = [\
-         {{ id = \"g\", sha256 = \"{}\", roles = [\"gold\"], owner = \"acme\" }}, \
+         {{ id = \"g\", sha256 = \"{}\", roles = [\"gold\"], scopes = [\"fast\"], owner = \"acme\" }}, \
          {{ id = \"p\", sha256 = \"{}\" }}] }}\n",
         hash("gold-key"),
         hash("plain-key")
@@ -162,7 +162,7 @@ pub(super) fn keys() -> String {
 
 #[tokio::test]
 async fn who_somebody_is_decides_how_much() {
-    for tier in ["gold", "role:gold", "owner:acme"] {
+    for tier in ["gold", "role:gold", "scope:fast", "owner:acme"] {
         let janua = Setup::new(format!(
             "{}[limit.l]\nper = \"identity\"\ntiers = {{ \"{tier}\" = \"5/h\", default = \"2/h\" }}\n\
              [[route]]\nauth = \"k\"\nlimit = \"l\"\nto = {{ status = 204 }}\n",

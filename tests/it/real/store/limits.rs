@@ -3,11 +3,15 @@
 
 use std::{
     collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use super::Redis;
-use crate::support::{Client, Janua, Message, PATIENCE, Setup, soon, until};
+use crate::support::{Client, Janua, Message, PATIENCE, Setup, daemon::Daemon, soon, until};
 
 /// A gateway whose limit `l` is counted in this store.
 pub(super) fn setup(redis: &Redis, keys: &str) -> Setup {
@@ -324,6 +328,40 @@ async fn without_the_store_a_gateway_does_as_it_was_told() {
         })
         .await;
     }
+}
+
+/// However many requests there are meanwhile.
+#[test]
+fn the_log_says_once_that_a_limit_goes_on_without_its_store() {
+    let mut redis = Redis::start();
+    let mut janua = Daemon::start(&format!(
+        "[server]\nstate = \"HOME\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
+         [store.shared]\nurl = \"{}\"\n[limit.l]\nstore = \"shared\"\nrate = \"1000/s\"\nlease = \"0s\"\n\
+         [[route]]\nlimit = \"l\"\nto = {{ status = 204 }}\n",
+        redis.url()
+    ));
+    janua.heard("connected to the store");
+    redis.kill();
+    for _ in 0..20 {
+        assert_eq!(janua.public.get("/").0, 204);
+    }
+    janua.heard("goes on without its store");
+    redis.start_again();
+    let door = janua.public.clone();
+    let over = Arc::new(AtomicBool::new(false));
+    let asking = std::thread::spawn({
+        let over = over.clone();
+        move || {
+            while !over.load(Relaxed) {
+                door.get("/");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    });
+    janua.heard("counts in its store again");
+    over.store(true, Relaxed);
+    asking.join().unwrap();
+    assert_eq!(janua.times("goes on without its store"), 1);
 }
 
 #[tokio::test]
