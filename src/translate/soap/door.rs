@@ -33,6 +33,8 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 /// A door.
 pub struct Door {
     operations: Vec<Arc<Operation>>,
+    /// The names of those that are not to be called, nor to be known.
+    off: Vec<Box<str>>,
     base: Box<str>,
     sources: Vec<Source>,
     /// Bytes of an envelope, and of an answer.
@@ -80,12 +82,12 @@ pub enum Whose {
 
 impl Door {
     pub(super) fn new(
-        operations: Vec<Arc<Operation>>,
+        (operations, off): (Vec<Arc<Operation>>, Vec<Box<str>>),
         base: &str,
         sources: Vec<Source>,
         max_body: u64,
     ) -> Self {
-        Self { operations, base: base.trim_end_matches('/').into(), sources, max_body }
+        Self { operations, off, base: base.trim_end_matches('/').into(), sources, max_body }
     }
 
     /// What the origin is asked by an envelope.
@@ -218,17 +220,27 @@ impl Door {
             _ => return None,
         };
         let source = self.sources.get(index)?;
-        copy(source, address).ok().map(Bytes::from)
+        copy(source, &self.off, address).ok().map(Bytes::from)
     }
 }
 
-/// The file with other addresses.
-fn copy(source: &Source, address: &str) -> Result<Vec<u8>, NotXml> {
+/// The file with other addresses, without operations that are off.
+fn copy(source: &Source, off: &[Box<str>], address: &str) -> Result<Vec<u8>, NotXml> {
     let broken = |_| NotXml::Place;
     let mut reader = Reader::new(source.bytes(), super::files::BOUNDS).map_err(broken)?;
     let mut writer = Writer::document();
+    // How deep in what is left out.
+    let mut without = 0_usize;
     loop {
-        match reader.next().map_err(broken)? {
+        let event = reader.next().map_err(broken)?;
+        match event {
+            Event::Start(name)
+                if without > 0 || (name.is(WSDL, "operation") && is_named(&reader, off)) =>
+            {
+                without += 1;
+            }
+            Event::Text(_) if without > 0 => {}
+            Event::End if without > 0 => without -= 1,
             Event::Start(name) => {
                 writer.start(name.written)?;
                 for (prefix, namespace) in reader.declarations() {
@@ -256,6 +268,13 @@ fn copy(source: &Source, address: &str) -> Result<Vec<u8>, NotXml> {
             Event::Eof => return Ok(writer.finish()),
         }
     }
+}
+
+/// Whether what just began has one of these names.
+fn is_named(reader: &Reader<'_>, names: &[Box<str>]) -> bool {
+    let mut attributes = reader.attributes().iter();
+    let name = attributes.find(|(attribute, _)| attribute.written == "name");
+    name.is_some_and(|(_, name)| names.iter().any(|known| **known == **name))
 }
 
 /// What a member has in an envelope, as text.

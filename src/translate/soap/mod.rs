@@ -6,6 +6,7 @@
 
 mod call;
 mod door;
+mod door_keys;
 mod envelope;
 mod error;
 mod files;
@@ -33,6 +34,7 @@ pub use self::{
     error::LoadError,
 };
 use self::{
+    door_keys::is_off,
     files::load,
     openapi::{document, takes_body},
     schema::{Compiler, Types},
@@ -58,16 +60,7 @@ impl Service {
         let wsdl = section.wsdl.as_ref()?;
         let before = problems.iter().count();
         let headers = Headers::compile(&section.soap, &at.key("soap"), problems);
-        let statuses = section.soap.faults.iter();
-        for (name, status) in statuses.clone() {
-            if !(400..600).contains(status) {
-                let at = at.key("soap").key("faults").key(name.clone());
-                let what = format!("{status} is no status of a failure");
-                problems.push(Problem::error(at, what).help("400 to 599"));
-            }
-        }
-        let statuses =
-            statuses.map(|(name, status)| (name.clone(), Value::from(*status))).collect();
+        let statuses = statuses(&section.soap, &at.key("soap").key("faults"), problems);
         let choice =
             Choice { service: section.soap.service.as_deref(), port: section.soap.port.as_deref() };
         let (port, types, sources) = match describe(wsdl, choice) {
@@ -85,7 +78,14 @@ impl Service {
             types: Arc::new(types),
             port: &port,
         };
-        let made = port.operations.iter().filter_map(|described| {
+        let is_door = section.soap.door.is_some();
+        if is_door {
+            door_keys::check(section, &port.operations, at, problems);
+        }
+        // Those of an API of JSON are in its document, which says which of them are routes.
+        let is_off = |described: &Described| is_door && is_off(section, &described.name);
+        let (off, on): (Vec<_>, Vec<_>) = port.operations.iter().partition(|it| is_off(it));
+        let made = on.into_iter().filter_map(|described| {
             let at = at.key("operations").key(described.name.clone());
             let operation = given.operation(described, &at, problems)?;
             Some((operation, described.about.clone()))
@@ -100,7 +100,8 @@ impl Service {
             operations.into_iter().map(|(operation, _)| Arc::new(operation)).collect();
         let door = section.soap.door.as_ref().map(|_| {
             let base = section.base_path.as_deref().unwrap_or_default();
-            Arc::new(Door::new(operations.clone(), base, sources, section.max_body.0))
+            let off = off.iter().map(|described| (&*described.name).into()).collect();
+            Arc::new(Door::new((operations.clone(), off), base, sources, section.max_body.0))
         });
         Some(Self { operations, document, door })
     }
@@ -109,6 +110,21 @@ impl Service {
     pub fn operation(&self, id: &str) -> Option<&Arc<Operation>> {
         self.operations.iter().find(|operation| *operation.id == *id)
     }
+}
+
+/// The statuses of faults, by their names.
+fn statuses(
+    soap: &config::Soap,
+    at: &Path,
+    problems: &mut Problems,
+) -> serde_json::Map<String, Value> {
+    for (name, status) in &soap.faults {
+        if !(400..600).contains(status) {
+            let what = format!("{status} is no status of a failure");
+            problems.push(Problem::error(at.key(name.clone()), what).help("400 to 599"));
+        }
+    }
+    soap.faults.iter().map(|(name, status)| (name.clone(), Value::from(*status))).collect()
 }
 
 /// Reads a description.

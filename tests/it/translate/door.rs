@@ -1,6 +1,6 @@
 //! A door for clients that speak SOAP, before an origin that speaks JSON.
 
-use crate::support::{Client, Janua, Message, Origin, Setup};
+use crate::support::{Client, Janua, Message, Origin, Setup, daemon::janua};
 
 const WSDL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/translate/wsdl");
 
@@ -159,4 +159,99 @@ async fn the_description_names_this_door_and_the_files_that_it_needs() {
     client.get("/soap?file=3").await.assert_refused(404, "no_route", "no such file");
     let mut client = janua.client().await;
     client.get("/soap").await.assert_refused(404, "no_route", "no envelope");
+}
+
+#[tokio::test]
+async fn an_operation_that_is_off_is_not_called_and_not_described() {
+    let origin = Origin::answering(answer("200 OK", "application/json", "{\"id\":1}")).await;
+    let api = format!(
+        "[api.bank]\nwsdl = \"{WSDL}/bank.wsdl\"\nsoap = {{ door = \"/soap\" }}\n\
+         operations = {{ Transfer = {{ enabled = false }} }}\n"
+    );
+    let route = format!("[[route]]\napi = \"bank\"\nto = \"{}\"\n", origin.url);
+    let janua = Setup::new(api + &route).start().await;
+    let mut client = janua.client().await;
+    let call = "<t:Transfer><t:from>CH000001</t:from><t:to>CH000002</t:to><t:amount currency='EUR'>1</t:amount></t:Transfer>";
+    let got = send(&mut client, &envelope(call)).await;
+    assert!(
+        got.status() == 500 && got.text().contains("there is no such operation"),
+        "{}",
+        got.text()
+    );
+    assert_eq!(origin.requests().len(), 0);
+    let wsdl = client.get("/soap?wsdl").await.text();
+    assert!(!wsdl.contains("<wsdl:operation name=\"Transfer\">"), "{wsdl}");
+    assert!(!wsdl.contains("<wsdl:fault") && !wsdl.contains("bank#Transfer"), "{wsdl}");
+    assert_eq!(wsdl.matches("<wsdl:operation name=\"GetBalance\">").count(), 2, "{wsdl}");
+    assert!(wsdl.contains("<wsdl:service name=\"Bank\">"), "{wsdl}");
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_door_that_it_does_not_do_is_an_error() {
+    let own = |key: &str| format!("operations = {{ Transfer = {{ {key} }} }}");
+    for (more, path, message, help) in [
+        (own("auth = \"corp\""), "operations.Transfer.auth", "one route", "`auth` at the route"),
+        (own("auth = []"), "operations.Transfer.auth", "one route", "`auth` at the route"),
+        (
+            own("allow = { role = \"teller\" }"),
+            "operations.Transfer.allow",
+            "one route",
+            "`allow` at the route",
+        ),
+        (own("limit = \"1/s\""), "operations.Transfer.limit", "one route", "`limit` at the route"),
+        (own("cache = true"), "operations.Transfer.cache", "is not kept", "take it away"),
+        (own("to = \"mock\""), "operations.Transfer.to", "one origin", "`to` at the route"),
+        (own("null = 404"), "operations.Transfer.null", "GraphQL", "graphql ="),
+        (own("query = \"{ a }\""), "operations.Transfer.query", "GraphQL", "graphql ="),
+        (
+            "operations = { Tranfer = { enabled = false } }".into(),
+            "operations.Tranfer",
+            "there is no operation `Tranfer`",
+            "did you mean `Transfer`?",
+        ),
+        (
+            "operations = { Transfer = { enabled = false }, GetBalance = { enabled = false } }"
+                .into(),
+            "operations",
+            "the door has no operation",
+            "enabled",
+        ),
+        ("security = { key = \"corp\" }".into(), "security", "no security schemes", "`auth`"),
+        ("enforce = \"report\"".into(), "enforce", "fit their types", "take it away"),
+        ("answers = \"enforce\"".into(), "answers", "is a fault", "take it away"),
+        ("unknown-query = \"refuse\"".into(), "unknown-query", "no query", "take it away"),
+        ("max-depth = 3".into(), "max-depth", "how deep", "`max-body`"),
+        ("audience = { auth = \"corp\" }".into(), "audience", "not in the portal", "`access`"),
+        ("services = [\"Bank\"]".into(), "services", "gRPC", "service"),
+        ("json = { defaults = true }".into(), "json", "gRPC", "take it away"),
+        ("soap.addressing = true".into(), "soap.addressing", "the clients do", "take it away"),
+        ("soap.timestamp = \"5m\"".into(), "soap.timestamp", "the clients do", "`auth`"),
+        ("soap.faults = { A = 409 }".into(), "soap.faults", "the clients do", "statuses"),
+        (
+            "soap.username = { name = \"a\", password = \"b\" }".into(),
+            "soap.username",
+            "the clients do",
+            "`auth`",
+        ),
+    ] {
+        let api = format!("[api.bank]\nwsdl = \"{WSDL}/bank.wsdl\"\nsoap.door = \"/soap\"\n{more}\n");
+        let route = "[[route]]\napi = \"bank\"\nto = \"http://127.0.0.1:1\"\n";
+        let path = format!("api.bank.{path}");
+        Setup::new(api + route).fails_at(&path, message, help).await;
+    }
+}
+
+#[tokio::test]
+async fn a_door_without_a_route_is_found_and_one_without_a_description_is_an_error() {
+    let api = format!("[api.bank]\nwsdl = \"{WSDL}/bank.wsdl\"\nsoap.door = \"/soap\"\n");
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("janua.toml");
+    std::fs::write(&file, format!("{api}[[route]]\nto = \"echo\"\n")).unwrap();
+    let said = janua(&["check", "-c", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("no route stands for the API `bank`"), "{said}");
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/contract.yaml");
+    let api = format!("[api.shop]\nopenapi = \"{document}\"\nsoap.door = \"/soap\"\n");
+    let route = "[[route]]\napi = \"shop\"\nto = \"mock\"\n";
+    Setup::new(api + route).fails_at("api.shop.soap", "nothing of `shop` is SOAP", "wsdl").await;
 }
