@@ -12,7 +12,7 @@ use super::{
     names::{SOAP11, SOAP12},
     read::Reading,
     scalar::quote,
-    schema::{Complex, Kind, Simple, Types},
+    schema::{Complex, Hold, Kind, Simple, Types},
     security::Headers,
     write::Writing,
     wsdl::{Root, Version},
@@ -34,6 +34,8 @@ pub struct Operation {
     /// Bytes of a request's body, and of an answer.
     pub max_body: u64,
     pub(super) types: Arc<Types>,
+    /// How far what clients send is held to them.
+    pub(super) hold: Hold,
     pub(super) version: Version,
     pub(super) action: Box<str>,
     /// Where the service is, by its description.
@@ -117,7 +119,7 @@ impl Operation {
             writer.start("soap:Body")
         });
         begun.map_err(|_| (Reject::Internal, Violations::default()))?;
-        let mut writing = Writing::new(&self.types, writer);
+        let mut writing = Writing::new(&self.types, writer, self.hold);
         if let Some(root) = &self.input {
             writing.element(&root.written, root.of, root.nillable, &json);
         }

@@ -18,7 +18,7 @@ use super::{
     names::{SOAP11, SOAP12, WSDL, WSDL_SOAP11, WSDL_SOAP12, XML_SCHEMA},
     openapi::takes_body,
     read::Reading,
-    schema::{Complex, Member},
+    schema::{Complex, Hold, Member},
     write::Writing,
     wsdl::Version,
 };
@@ -188,7 +188,7 @@ impl Door {
         if operation.begin(&mut writer).is_err() {
             return failed();
         }
-        let mut writing = Writing::new(&operation.types, writer);
+        let mut writing = Writing::new(&operation.types, writer, Hold::Form);
         if let Some(root) = &operation.output {
             writing.element(&root.written, root.of, root.nillable, &json);
         }
@@ -290,7 +290,9 @@ fn texts(
     let nil = |child: &&Element<'_>| child.attribute_in(XSI_NAMESPACE, "nil").is_none();
     let text = |child: &Element<'_>| {
         let mut json = String::new();
-        simple.read(&child.text(), &mut json).map_err(|what| place(tree, child.at, what))?;
+        simple
+            .read(&child.text(), &mut json, Hold::Form)
+            .map_err(|what| place(tree, child.at, what))?;
         Ok(serde_json::from_str::<String>(&json).unwrap_or(json))
     };
     children.filter(nil).map(text).collect()

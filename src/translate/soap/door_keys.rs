@@ -102,8 +102,18 @@ fn of_operation(own: &Operation) -> [Wrong; 5] {
     let late = "a door is one route, where this is asked before anybody knows the operation";
     [
         ("auth", own.auth.is_some(), late, "`auth` at the route, for all operations of the door"),
-        ("allow", own.allow.is_some(), late, "`allow` at the route, for all operations of the door"),
-        ("limit", own.limit.is_some(), late, "`limit` at the route, for all operations of the door"),
+        (
+            "allow",
+            own.allow.is_some(),
+            late,
+            "`allow` at the route, for all operations of the door",
+        ),
+        (
+            "limit",
+            own.limit.is_some(),
+            late,
+            "`limit` at the route, for all operations of the door",
+        ),
         ("cache", own.cache.is_some(), "what an envelope asks for is not kept", "take it away"),
         (
             "to",

@@ -37,11 +37,11 @@ use self::{
     door_keys::is_off,
     files::load,
     openapi::{document, takes_body},
-    schema::{Compiler, Types},
+    schema::{Compiler, Hold, Types},
     security::Headers,
     wsdl::{Choice, Described, Description, File, Port, schemas},
 };
-use crate::config::{self, Path, Problem, Problems};
+use crate::config::{self, Enforce, Path, Problem, Problems, Severity};
 
 /// A service.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Service {
     /// Compiles what an `[api.NAME]` with a `wsdl` says.
     pub fn compile(section: &config::Api, at: &Path, problems: &mut Problems) -> Option<Self> {
         let wsdl = section.wsdl.as_ref()?;
-        let before = problems.iter().count();
+        let before = errors(problems);
         let headers = Headers::compile(&section.soap, &at.key("soap"), problems);
         let statuses = statuses(&section.soap, &at.key("soap").key("faults"), problems);
         let choice =
@@ -71,6 +71,9 @@ impl Service {
                 return None;
             }
         };
+        for note in &types.notes {
+            problems.push(Problem::finding(at.key("wsdl"), note.to_string()));
+        }
         let given = Given {
             section,
             headers: Arc::new(headers),
@@ -92,7 +95,7 @@ impl Service {
         });
         let operations: Vec<_> = made.collect();
         given.check_paths(&operations, at, problems);
-        if problems.iter().count() > before {
+        if errors(problems) > before {
             return None;
         }
         let document = document(&port.service, &given.types, &operations);
@@ -110,6 +113,11 @@ impl Service {
     pub fn operation(&self, id: &str) -> Option<&Arc<Operation>> {
         self.operations.iter().find(|operation| *operation.id == *id)
     }
+}
+
+/// How much is wrong that makes the configuration useless.
+fn errors(problems: &Problems) -> usize {
+    problems.iter().filter(|problem| problem.severity == Severity::Error).count()
 }
 
 /// The statuses of faults, by their names.
@@ -195,6 +203,10 @@ impl Given<'_> {
             path: path.into(),
             max_body: self.section.max_body.0,
             types: self.types.clone(),
+            hold: match self.section.enforce {
+                Enforce::Refuse => Hold::Value,
+                Enforce::Report => Hold::Form,
+            },
             version: described.version,
             action: (&**action).into(),
             target: target.parse().unwrap_or_default(),

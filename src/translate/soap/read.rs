@@ -5,7 +5,7 @@
 
 use super::{
     scalar::quote,
-    schema::{ANY, Complex, Content, Kind, Simple, TEXT, TYPE, Type, TypeId, Types},
+    schema::{ANY, Complex, Content, Hold, Kind, Simple, TEXT, TYPE, Type, TypeId, Types},
 };
 use crate::xml::{Element, Node, XSI_NAMESPACE};
 
@@ -73,7 +73,7 @@ impl<'s> Reading<'s> {
             return Err((element.at, "an element has elements in place of text"));
         }
         simple
-            .read(&element.text(), &mut self.json)
+            .read(&element.text(), &mut self.json, Hold::Form)
             .map_err(|_| (element.at, "a value is not of its type"))
     }
 
@@ -132,7 +132,7 @@ impl<'s> Reading<'s> {
             match known {
                 Some(known) => {
                     self.key(&known.key, first);
-                    let read = known.of.read(&attribute.value, &mut self.json);
+                    let read = known.of.read(&attribute.value, &mut self.json, Hold::Form);
                     read.map_err(|_| (element.at, "an attribute is not of its type"))?;
                 }
                 None if complex.open || attribute.name.namespace == XSI_NAMESPACE => {}

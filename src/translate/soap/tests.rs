@@ -1,5 +1,7 @@
 //! Services of all shapes: what they make of JSON and of envelopes, and descriptions that are refused.
 
+mod facets;
+
 use std::{fs, path::Path as FilePath, time::SystemTime};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};

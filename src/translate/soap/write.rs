@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::schema::{
-    ANY, Complex, Content, ElementUse, Group, Kind, Order, Part, TEXT, TYPE, TypeId, Types,
+    ANY, Complex, Content, ElementUse, Group, Hold, Kind, Order, Part, TEXT, TYPE, TypeId, Types,
 };
 use crate::{
     message::{Violation, Violations},
@@ -18,6 +18,7 @@ use crate::{
 /// Writes elements by their types.
 pub(super) struct Writing<'s> {
     types: &'s Types,
+    hold: Hold,
     pub(super) writer: Writer,
     pub(super) wrong: Violations,
     /// The way to where we are, as a JSON pointer.
@@ -78,8 +79,8 @@ impl<'v> Progress<'v> {
 
 impl<'s> Writing<'s> {
     /// Begins to write into a document.
-    pub(super) fn new(types: &'s Types, writer: Writer) -> Self {
-        Self { types, writer, wrong: Violations::default(), pointer: String::new(), depth: 0 }
+    pub(super) fn new(types: &'s Types, writer: Writer, hold: Hold) -> Self {
+        Self { types, hold, writer, wrong: Violations::default(), pointer: String::new(), depth: 0 }
     }
 
     /// Writes one element.
@@ -105,12 +106,12 @@ impl<'s> Writing<'s> {
         match &types.list[of].kind {
             Kind::Any => self.anything(value),
             Kind::Simple(simple) => {
-                let text = simple.write(value);
+                let text = simple.write(value, self.hold);
                 self.text(text);
             }
             Kind::Complex(complex) => match (complex.plain(), value) {
                 (Some(simple), value) => {
-                    let text = simple.write(value);
+                    let text = simple.write(value, self.hold);
                     self.text(text);
                 }
                 (None, Value::Object(object)) => self.object(of, complex, object),
@@ -143,7 +144,7 @@ impl<'s> Writing<'s> {
         match &complex.content {
             Content::Text(simple) => match object.get(TEXT) {
                 Some(value) => {
-                    let text = simple.write(value);
+                    let text = simple.write(value, self.hold);
                     self.within(TEXT, |this| this.text(text));
                 }
                 None => self.refuse("must have a member `#text`"),
@@ -181,12 +182,14 @@ impl<'s> Writing<'s> {
         for attribute in &complex.attributes {
             match object.get(&*attribute.key) {
                 Some(value) => {
-                    self.within(&attribute.key, |this| match attribute.of.write(value) {
-                        Ok(text) => {
-                            let written = this.writer.attribute(&attribute.written, &text);
-                            this.note(written);
+                    self.within(&attribute.key, |this| {
+                        match attribute.of.write(value, this.hold) {
+                            Ok(text) => {
+                                let written = this.writer.attribute(&attribute.written, &text);
+                                this.note(written);
+                            }
+                            Err(says) => this.refuse(says),
                         }
-                        Err(says) => this.refuse(says),
                     });
                 }
                 None if attribute.required => {

@@ -234,7 +234,8 @@ async fn what_is_said_of_a_door_that_it_does_not_do_is_an_error() {
             "`auth`",
         ),
     ] {
-        let api = format!("[api.bank]\nwsdl = \"{WSDL}/bank.wsdl\"\nsoap.door = \"/soap\"\n{more}\n");
+        let api =
+            format!("[api.bank]\nwsdl = \"{WSDL}/bank.wsdl\"\nsoap.door = \"/soap\"\n{more}\n");
         let route = "[[route]]\napi = \"bank\"\nto = \"http://127.0.0.1:1\"\n";
         let path = format!("api.bank.{path}");
         Setup::new(api + route).fails_at(&path, message, help).await;

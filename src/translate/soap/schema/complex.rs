@@ -219,6 +219,6 @@ impl<'a> Compiler<'a> {
     }
 
     fn string(&self) -> Simple {
-        builtin("string").unwrap_or(Simple { form: Form::Text, schema: serde_json::Map::new() })
+        builtin("string").unwrap_or(Simple::new(Form::Text, serde_json::Value::Null))
     }
 }
