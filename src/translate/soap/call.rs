@@ -114,7 +114,7 @@ impl Operation {
     pub fn request(&self, asked: &Asked, now: SystemTime) -> Result<Bytes, Refusal> {
         let json = self.gather(asked)?;
         let mut writer = Writer::document();
-        let begun = self.open(&mut writer).and_then(|()| {
+        let begun = self.open(&mut writer, self.version).and_then(|()| {
             self.headers.write(&mut writer, self.version, (&self.action, &self.to), now)?;
             writer.start("soap:Body")
         });
@@ -130,14 +130,14 @@ impl Operation {
     }
 
     /// Begins an envelope that has nothing in its header.
-    pub(super) fn begin(&self, writer: &mut Writer) -> Result<(), NotXml> {
-        self.open(writer)?;
+    pub(super) fn begin(&self, writer: &mut Writer, version: Version) -> Result<(), NotXml> {
+        self.open(writer, version)?;
         writer.start("soap:Body")
     }
 
-    fn open(&self, writer: &mut Writer) -> Result<(), NotXml> {
+    fn open(&self, writer: &mut Writer, version: Version) -> Result<(), NotXml> {
         writer.start("soap:Envelope")?;
-        let soap = if self.version == Version::Soap11 { SOAP11 } else { SOAP12 };
+        let soap = if version == Version::Soap11 { SOAP11 } else { SOAP12 };
         writer.attribute("xmlns:soap", soap)?;
         writer.attribute("xmlns:xsi", XSI_NAMESPACE)?;
         for (index, namespace) in self.types.namespaces.iter().enumerate() {
@@ -242,7 +242,7 @@ impl Operation {
         }
         let mut reading = Reading::new(&self.types);
         let read = reading.element(root.of, content);
-        read.map_err(|(at, what)| place(&tree, at, what))?;
+        read.map_err(|(at, what)| place(&tree, at, &what))?;
         Ok(Answered { status: None, kind: JSON, body: reading.json.into() })
     }
 
@@ -259,7 +259,7 @@ impl Operation {
                     Some(root) => reading.element(root.of, element),
                     None => reading.anything(element),
                 });
-            read.map_err(|(at, what)| place(tree, at, what))?;
+            read.map_err(|(at, what)| place(tree, at, &what))?;
             reading.json.push('}');
         }
         let status = self.status(&said);

@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod json_schema;
 mod names;
+mod occurs;
 mod openapi;
 mod read;
 mod scalar;
@@ -30,7 +31,7 @@ use serde_json::Value;
 
 pub use self::{
     call::{Answered, Asked, Operation},
-    door::{Call, Door, Envelope, Whose},
+    door::{Call, Called, Door, Envelope, NoCall, Whose},
     error::LoadError,
 };
 use self::{

@@ -95,7 +95,8 @@ fn a_wrapped_call_is_an_object_of_what_is_in_the_wrapper() {
 #[test]
 fn what_a_call_does_not_take_is_refused_with_its_place() {
     let bank = service("bank");
-    let whole = json!({"from": "a", "to": "b", "amount": {"#text": 1, "@currency": "EUR"}});
+    let whole =
+        json!({"from": "CH000001", "to": "CH000002", "amount": {"#text": 1, "@currency": "EUR"}});
     for (key, value, pointer, says) in [
         ("from", Value::Null, "/from", "must be a string"),
         ("from", json!(1), "/from", "must be a string"),
@@ -104,6 +105,13 @@ fn what_a_call_does_not_take_is_refused_with_its_place() {
         ("amount", json!({"@currency": "EUR"}), "/amount", "must have a member `#text`"),
         ("amount", json!({"#text": "1", "@currency": "EUR"}), "/amount/#text", "must be a number"),
         ("amount", json!({"#text": 1, "@currency": "EUR", "x": 1}), "/amount/x", "is not known"),
+        ("from", json!("a"), "/from", "does not match its pattern"),
+        (
+            "amount",
+            json!({"#text": 1, "@currency": "USD"}),
+            "/amount/@currency",
+            "is none of its values",
+        ),
         ("note", json!("a"), "/note", "must be a list"),
         ("note", json!(["a", 1]), "/note/1", "must be a string"),
         ("note", json!(["a", "b", "c", "d"]), "/note", "has no place here, or too many values"),

@@ -29,6 +29,10 @@ fn translate(pattern: &str) -> Option<String> {
     let mut depth = 0_usize;
     while let Some(letter) = letters.next() {
         match letter {
+            // Blocks of Unicode; what looks like them to the other language are scripts.
+            '\\' if ["p{Is", "P{Is"].contains(&&*letters.clone().take(4).collect::<String>()) => {
+                return None;
+            }
             '\\' => match letters.next()? {
                 'i' => made.push_str(r"[_:\p{L}]"),
                 'I' => made.push_str(r"[^_:\p{L}]"),
