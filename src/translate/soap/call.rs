@@ -38,6 +38,8 @@ pub struct Operation {
     pub(super) hold: Hold,
     pub(super) version: Version,
     pub(super) action: Box<str>,
+    /// The same for WS-Addressing, which is never empty.
+    pub(super) addressed: Box<str>,
     /// Where the service is, by its description.
     pub(super) target: http::Uri,
     pub(super) to: Box<str>,
@@ -115,7 +117,7 @@ impl Operation {
         let json = self.gather(asked)?;
         let mut writer = Writer::document();
         let begun = self.open(&mut writer, self.version).and_then(|()| {
-            self.headers.write(&mut writer, self.version, (&self.action, &self.to), now)?;
+            self.headers.write(&mut writer, self.version, (&self.addressed, &self.to), now)?;
             writer.start("soap:Body")
         });
         begun.map_err(|_| (Reject::Internal, Violations::default()))?;

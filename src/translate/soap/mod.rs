@@ -210,6 +210,7 @@ impl Given<'_> {
             },
             version: described.version,
             action: (&**action).into(),
+            addressed: (&*described.addressed).into(),
             target: target.parse().unwrap_or_default(),
             to: (&*self.port.address).into(),
             input: described.input.clone(),
