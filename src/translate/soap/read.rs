@@ -154,7 +154,10 @@ impl<'s> Reading<'s> {
                         _ => (element.at, format!("`{}` {what}", known.key).into()),
                     })?;
                 }
-                None if complex.open || attribute.name.namespace == XSI_NAMESPACE => {}
+                None if complex.open && attribute.name.namespace.is_empty() => {
+                    self.key(&format!("@{}", attribute.name.local), first);
+                    quote(&attribute.value, &mut self.json);
+                }
                 // One of another namespace says something to others.
                 None if !attribute.name.namespace.is_empty() => {}
                 None => return Err((element.at, "an attribute is not known here".into())),

@@ -1,6 +1,7 @@
 //! Services of all shapes: what they make of JSON and of envelopes, and descriptions that are refused.
 
 mod facets;
+mod shapes;
 
 use std::{fs, path::Path as FilePath, time::SystemTime};
 

@@ -203,12 +203,20 @@ impl<'s> Writing<'s> {
                 None => {}
             }
         }
+        if complex.open {
+            let listed =
+                |key: &str| complex.attributes.iter().any(|attribute| *attribute.key == *key);
+            for (key, value) in object.iter().filter(|(key, _)| !listed(key) && *key != TYPE) {
+                self.loose_attribute(key, value);
+            }
+        }
     }
 
     /// Says of what could not be written where it is.
     fn leftovers(&mut self, complex: &Complex, object: &Map<String, Value>, progress: &Progress) {
         for (key, value) in object {
-            let is_attribute = complex.attributes.iter().any(|attribute| *attribute.key == **key);
+            let is_attribute = complex.attributes.iter().any(|attribute| *attribute.key == **key)
+                || (complex.open && key.starts_with('@'));
             let is_text = key == TEXT && matches!(complex.content, Content::Text(_));
             let is_any = key == ANY && progress.took_any();
             if is_attribute || is_text || key == TYPE || is_any {
@@ -236,18 +244,7 @@ impl<'s> Writing<'s> {
             }
             Value::Object(object) => {
                 for (key, value) in object {
-                    let Some(name) = key.strip_prefix('@') else { continue };
-                    let text = match value {
-                        Value::String(text) => Cow::Borrowed(&**text),
-                        value => Cow::Owned(value.to_string()),
-                    };
-                    self.within(key, |this| {
-                        let written = match name.contains(':') {
-                            true => Err(NotXml::Name),
-                            false => this.writer.attribute(name, &text),
-                        };
-                        this.note(written);
-                    });
+                    self.loose_attribute(key, value);
                 }
                 if let Some(text) = object.get(TEXT) {
                     self.within(TEXT, |this| this.anything(text));
@@ -258,6 +255,22 @@ impl<'s> Writing<'s> {
             Value::String(text) => self.text(Ok(Cow::Borrowed(text))),
             scalar => self.text(Ok(Cow::Owned(scalar.to_string()))),
         }
+    }
+
+    /// An attribute that no schema lists, if a member is one.
+    fn loose_attribute(&mut self, key: &str, value: &Value) {
+        let Some(name) = key.strip_prefix('@') else { return };
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(&**text),
+            value => Cow::Owned(value.to_string()),
+        };
+        self.within(key, |this| {
+            let written = match name.contains(':') {
+                true => Err(NotXml::Name),
+                false => this.writer.attribute(name, &text),
+            };
+            this.note(written);
+        });
     }
 
     fn loose(&mut self, object: &Map<String, Value>) {

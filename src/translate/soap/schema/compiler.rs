@@ -269,6 +269,10 @@ impl<'a> Compiler<'a> {
         let times = self.times(index, part)?;
         if let Some(name) = part.attribute("ref") {
             let (namespace, local) = document.resolve(part, name)?;
+            if (namespace, local) == (XML_SCHEMA, "schema") {
+                // A table that says of itself what its columns are.
+                return Ok(self.schema_itself(times));
+            }
             let found = self.element_named(namespace, local)?;
             let missing =
                 || document.wrong(part, format!("there is no element `{local}` in `{namespace}`"));
@@ -287,6 +291,19 @@ impl<'a> Compiler<'a> {
             nillable: part.attribute("nillable").is_some_and(is_true),
             member: 0,
         })
+    }
+
+    /// A schema as a value, of which nothing is asked.
+    fn schema_itself(&mut self, times: Times) -> ElementUse {
+        ElementUse {
+            namespace: XML_SCHEMA.into(),
+            local: "schema".into(),
+            written: self.written(XML_SCHEMA, "schema"),
+            of: 0,
+            times,
+            nillable: false,
+            member: 0,
+        }
     }
 
     /// The type of an element: what it names, or what is written in it.

@@ -64,7 +64,9 @@ impl<'a> Compiler<'a> {
             self.attributes(index, derived, &mut complex, depth)?;
         } else {
             if restricts {
+                // What it does not say again is not there, but for attributes that are listed.
                 complex.content = Content::Elements(Group::default());
+                complex.open = false;
             }
             self.own(index, derived, &mut complex, depth)?;
         }
