@@ -36,7 +36,7 @@ pub(in crate::translate::soap) fn builtin(name: &str) -> Option<Simple> {
         name => (Form::Integer, integer(name)?),
     };
     let mut made = Simple::new(form, schema);
-    made.facets = facets(name, &made);
+    made.facets = Box::new(facets(name, &made));
     Some(made)
 }
 

@@ -65,7 +65,7 @@ pub(super) struct Simple {
     /// What JSON Schema says of it.
     pub(super) schema: Map<String, Value>,
     /// What XML Schema says of it.
-    pub(super) facets: Facets,
+    pub(super) facets: Box<Facets>,
 }
 
 /// How text is written.

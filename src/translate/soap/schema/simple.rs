@@ -7,7 +7,7 @@ use super::{
     Compiler, Form, Simple,
     builtin::builtin,
     compiler::DEEPEST,
-    facets::{Bound, Facets, Hold, Octets, Space},
+    facets::{Bound, Hold, Octets, Space},
     pattern,
 };
 use crate::{
@@ -145,7 +145,7 @@ fn object(schema: Value) -> Map<String, Value> {
 impl Simple {
     /// Text of a form, of which JSON Schema says this.
     pub(super) fn new(form: Form, schema: Value) -> Self {
-        Self { form, schema: object(schema), facets: Facets::default() }
+        Self { form, schema: object(schema), facets: Box::default() }
     }
 
     /// What becomes of white space in it.

@@ -151,6 +151,11 @@ fn types_restrict_others_and_take_what_nobody_lists() {
     );
     let (_, got) = answer(&devices, "Report", 200, &soap12).unwrap();
     assert_eq!(got, "{\"@unit\":\"m\",\"@quality\":\"good\",\"id\":\"1\"}");
+}
+
+#[test]
+fn a_document_takes_the_attributes_that_a_type_does() {
+    let devices = service("devices");
     let schemas = &devices.document["components"]["schemas"];
     for (name, value, fits) in [
         ("Reading", json!({"id": "1", "@quality": "good"}), true),
