@@ -17,7 +17,7 @@ use crate::{
     reject::Reject,
     translate::{
         Spoken,
-        soap::{Call, Door, Envelope, Whose},
+        soap::{Call, Door, Envelope, NoCall, Whose},
     },
 };
 
@@ -36,8 +36,8 @@ impl Exchange {
         let (by, headers) = (door.clone(), head.headers.clone());
         let call = match aside(bytes, move |bytes| by.call(&headers, bytes)).await? {
             Ok(call) => call,
-            Err(what) => {
-                self.reject = Some(Reject::BodySyntax);
+            Err(NoCall { reject, what }) => {
+                self.reject = Some(reject);
                 let envelope = door.fault(&head.headers, Whose::Sender, &what);
                 return Ok(Some(sealed(Response::new(Source::Empty), envelope)));
             }

@@ -113,7 +113,7 @@ pub(super) fn apis<'a>(
     let calls = calls::calls(config, &mut apis, problems);
     let asked = graphql::services(config, previous, &mut apis, problems);
     let mut written = written(config, (&apis, &services, &calls, &asked), problems);
-    unused(config, &apis, problems);
+    unused(config, (&apis, &services), problems);
     written.extend(pages(config, &apis, &written, problems));
     transforms(&mut written, problems);
     (apis, written)
@@ -165,19 +165,24 @@ fn service(
             let help = "`method` and `path` are for an API with a `wsdl`";
             problems.push(Problem::error(at, what).help(help));
         }
+        if section.soap != config::Soap::default() {
+            let problem = Problem::error(at.key("soap"), format!("nothing of `{name}` is SOAP"));
+            problems.push(problem.help("wsdl = \"bank.wsdl\", in place of the document"));
+        }
         return Ok(None);
     }
     Service::compile(section, at, problems).map(Some).ok_or(Said)
 }
 
 /// Operations without a route, since none stands for their API.
-fn unused(config: &Config, apis: &Apis, problems: &mut Problems) {
-    for api in apis.values().flatten() {
-        let of = |route: &config::Route| route.api.as_deref() == Some(&*api.name);
+fn unused(config: &Config, (apis, services): (&Apis, &Services), problems: &mut Problems) {
+    let is_door = |name: &String| services.get(name).is_some_and(|it| it.door.is_some());
+    for (name, _) in apis.iter().filter(|(name, api)| api.is_some() || is_door(name)) {
+        let of = |route: &config::Route| route.api.as_deref() == Some(name);
         if !config.route.iter().any(of) {
-            let at = Path::root().key("api").key(api.name.to_string());
-            let what = format!("no route stands for the API `{}`, so nobody can use it", api.name);
-            let help = format!("[[route]]\napi = \"{}\"\nto = \"an upstream\"", api.name);
+            let at = Path::root().key("api").key(name.clone());
+            let what = format!("no route stands for the API `{name}`, so nobody can use it");
+            let help = format!("[[route]]\napi = \"{name}\"\nto = \"an upstream\"");
             problems.push(Problem::finding(at, what).help(help));
         }
     }

@@ -9,7 +9,10 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE, VARY},
 };
 
-use super::media::{Kind, kind, preferred};
+use super::{
+    media::{Kind, kind, preferred},
+    soap::Called,
+};
 use crate::{
     config::{Format, Path, Problems, TranslateRules},
     message::{DEPTH, Json, Violation, Violations, ask_whole, remade},
@@ -33,8 +36,8 @@ pub struct Spoken {
     pub body: bool,
     /// Whether the answer is.
     pub answer: bool,
-    /// The number of the operation, of those that clients call by SOAP.
-    pub operation: Option<usize>,
+    /// What is called, of those operations that clients call by SOAP.
+    pub operation: Option<Called>,
 }
 
 impl Formats {

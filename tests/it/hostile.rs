@@ -5,6 +5,7 @@ use std::{
     fmt::Write as _,
     io::{Read as _, Write as _},
     net::TcpStream,
+    time::{Duration, Instant},
 };
 
 use crate::support::{Daemon, Door, PATIENCE};
@@ -26,7 +27,8 @@ address = "127.0.0.1:0"
 address = "127.0.0.1:0"
 
 [log]
-access = "off"
+access = "json"
+access-file = "HOME/access.log"
 
 # Nobody is there: whatever gets so far is a 502.
 [upstream.nobody]
@@ -304,22 +306,17 @@ fn soap() -> Vec<Row<'static>> {
     let (post, text) = ("POST /soap", "text/xml");
     let within = |inside: &str| format!("{OPEN}{inside}{CLOSE}").into_bytes();
     let call = "<b:GetBalance xmlns:b=\"urn:example:bank\">";
-    let transfer = "POST /rest/Transfer";
-    let paid = |amount: &str| {
-        format!("{{\"from\":\"CH000001\",\"to\":\"CH000002\",\"amount\":{amount}}}").into_bytes()
-    };
-    let notes = "{\"from\":\"CH000001\",\"to\":\"CH000002\",\"amount\":1,\"note\":[";
     vec![
         (post, text, full(OPEN, "<a>", ""), 500, "body.syntax"),
-        (post, text, within("<x/>"), 500, "body.syntax"),
-        (post, text, within(""), 500, "body.syntax"),
+        (post, text, within("<x/>"), 500, "contract.body"),
+        (post, text, within(""), 500, "contract.body"),
         (post, text, b"<a/>".to_vec(), 500, "body.syntax"),
         (
             post,
             text,
             within(&format!("{call}<b:account>{}</b:account></b:GetBalance>", "<c/>".repeat(9))),
             500,
-            "body.syntax",
+            "contract.body",
         ),
         (
             post,
@@ -333,7 +330,27 @@ fn soap() -> Vec<Row<'static>> {
             "body.syntax",
         ),
         (post, text, full("<!DOCTYPE a [", " ", "]><a/>"), 500, "body.syntax"),
-        (post, JSON, b"{}".to_vec(), 500, "body.syntax"),
+        (post, JSON, b"{}".to_vec(), 500, "body.type"),
+        (
+            post,
+            text,
+            within(&format!("{call}<b:account>nobody</b:account></b:GetBalance>")),
+            500,
+            "contract.body",
+        ),
+        (post, text, full(OPEN, "<a/>", CLOSE), 500, "body.syntax"),
+        (post, text, vec![b' '; FULL + 200], 413, "request.body_too_large"),
+    ]
+}
+
+/// Calls with JSON of a service that speaks SOAP.
+fn calls() -> Vec<Row<'static>> {
+    let transfer = "POST /rest/Transfer";
+    let paid = |amount: &str| {
+        format!("{{\"from\":\"CH000001\",\"to\":\"CH000002\",\"amount\":{amount}}}").into_bytes()
+    };
+    let notes = "{\"from\":\"CH000001\",\"to\":\"CH000002\",\"amount\":1,\"note\":[";
+    vec![
         (transfer, JSON, paid("1"), 422, "contract.body"),
         (transfer, JSON, paid("{\"@currency\":\"EUR\",\"#text\":\"much\"}"), 422, "contract.body"),
         (
@@ -393,7 +410,7 @@ fn grpc() -> Vec<Row<'static>> {
     ]
 }
 
-/// Status and reason of an answer; of a fault of SOAP, the reason that the metrics have is not in it.
+/// Status and reason of an answer; of a fault of SOAP, whose it is.
 fn ask(address: &Door, (line, kind, body, ..): &Row<'_>) -> (u16, String) {
     let Door::Tcp(address) = address else { panic!("a port is expected") };
     let mut stream = TcpStream::connect(address).unwrap();
@@ -410,6 +427,8 @@ fn ask(address: &Door, (line, kind, body, ..): &Row<'_>) -> (u16, String) {
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
     let reason = answer.split_once("\"reason\":\"").and_then(|(_, rest)| rest.split_once('"'));
+    let fault = answer.split_once("<faultcode>").and_then(|(_, rest)| rest.split_once('<'));
+    let reason = reason.or(fault);
     (status.unwrap_or_default(), reason.map(|(reason, _)| reason.into()).unwrap_or_default())
 }
 
@@ -421,23 +440,52 @@ fn peak(process: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
+/// The line of the access log with this in it.
+fn logged(daemon: &Daemon, words: &str) -> String {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let log = std::fs::read_to_string(daemon.home.path().join("access.log"));
+        let log = log.unwrap_or_default();
+        let found = log.lines().find(|line| line.contains(words));
+        if let Some(line) = found {
+            return line.to_owned();
+        }
+        assert!(Instant::now() < end, "no line with `{words}`");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn each_is_refused_for_its_reason_and_takes_little() {
     let daemon = Daemon::start(&CONFIG.replace("ROOT", env!("CARGO_MANIFEST_DIR")));
-    let rows = [json(), forms(), queries(), xml(), soap(), grpc()].concat();
+    let rows = [json(), forms(), queries(), xml(), soap(), calls(), grpc()].concat();
     assert!(rows.len() >= 100, "{}", rows.len());
     peak(daemon.process());
     let before = peak(daemon.process());
     let (mut wrong, mut worst) = (Vec::new(), (0, String::new()));
-    for row in &rows {
+    let mut faults = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
         let (line, kind, body, status, reason) = row;
         let shown = format!("{line:.60} {kind} {:.40}", String::from_utf8_lossy(body));
-        let said = ask(&daemon.public, row);
-        let fault = *status == 500 && said.1.is_empty();
-        if said.0 != *status || !(fault || said.1 == *reason) {
+        // Of a fault, the log has the reason.
+        let is_fault = *status == 500;
+        let numbered = format!("{line}?row-{index}");
+        let line = if is_fault { &numbered } else { *line };
+        let said = ask(&daemon.public, &(line, *kind, body.clone(), *status, *reason));
+        if is_fault {
+            faults.push((format!("row-{index}\""), *reason, shown.clone()));
+        }
+        let reason = if is_fault { "soap:Client" } else { *reason };
+        if said.0 != *status || said.1 != reason {
             wrong.push(format!("{shown}: {said:?}, not {status} {reason}"));
         }
         worst = worst.max((peak(daemon.process()).saturating_sub(before), shown));
+    }
+    for (row, reason, shown) in faults {
+        let line = logged(&daemon, &row);
+        if !line.contains(&format!("\"reason\":\"{reason}\"")) {
+            wrong.push(format!("{shown}: {line}, not {reason}"));
+        }
     }
     println!(
         "{} rows; at most {} KiB more than before, for {}",

@@ -12,7 +12,7 @@ use super::{
     names::{SOAP11, SOAP12},
     read::Reading,
     scalar::quote,
-    schema::{Complex, Kind, Simple, Types},
+    schema::{Complex, Hold, Kind, Simple, Types},
     security::Headers,
     write::Writing,
     wsdl::{Root, Version},
@@ -34,8 +34,12 @@ pub struct Operation {
     /// Bytes of a request's body, and of an answer.
     pub max_body: u64,
     pub(super) types: Arc<Types>,
+    /// How far what clients send is held to them.
+    pub(super) hold: Hold,
     pub(super) version: Version,
     pub(super) action: Box<str>,
+    /// The same for WS-Addressing, which is never empty.
+    pub(super) addressed: Box<str>,
     /// Where the service is, by its description.
     pub(super) target: http::Uri,
     pub(super) to: Box<str>,
@@ -112,12 +116,12 @@ impl Operation {
     pub fn request(&self, asked: &Asked, now: SystemTime) -> Result<Bytes, Refusal> {
         let json = self.gather(asked)?;
         let mut writer = Writer::document();
-        let begun = self.open(&mut writer).and_then(|()| {
-            self.headers.write(&mut writer, self.version, (&self.action, &self.to), now)?;
+        let begun = self.open(&mut writer, self.version).and_then(|()| {
+            self.headers.write(&mut writer, self.version, (&self.addressed, &self.to), now)?;
             writer.start("soap:Body")
         });
         begun.map_err(|_| (Reject::Internal, Violations::default()))?;
-        let mut writing = Writing::new(&self.types, writer);
+        let mut writing = Writing::new(&self.types, writer, self.hold);
         if let Some(root) = &self.input {
             writing.element(&root.written, root.of, root.nillable, &json);
         }
@@ -128,14 +132,14 @@ impl Operation {
     }
 
     /// Begins an envelope that has nothing in its header.
-    pub(super) fn begin(&self, writer: &mut Writer) -> Result<(), NotXml> {
-        self.open(writer)?;
+    pub(super) fn begin(&self, writer: &mut Writer, version: Version) -> Result<(), NotXml> {
+        self.open(writer, version)?;
         writer.start("soap:Body")
     }
 
-    fn open(&self, writer: &mut Writer) -> Result<(), NotXml> {
+    fn open(&self, writer: &mut Writer, version: Version) -> Result<(), NotXml> {
         writer.start("soap:Envelope")?;
-        let soap = if self.version == Version::Soap11 { SOAP11 } else { SOAP12 };
+        let soap = if version == Version::Soap11 { SOAP11 } else { SOAP12 };
         writer.attribute("xmlns:soap", soap)?;
         writer.attribute("xmlns:xsi", XSI_NAMESPACE)?;
         for (index, namespace) in self.types.namespaces.iter().enumerate() {
@@ -240,7 +244,7 @@ impl Operation {
         }
         let mut reading = Reading::new(&self.types);
         let read = reading.element(root.of, content);
-        read.map_err(|(at, what)| place(&tree, at, what))?;
+        read.map_err(|(at, what)| place(&tree, at, &what))?;
         Ok(Answered { status: None, kind: JSON, body: reading.json.into() })
     }
 
@@ -257,7 +261,7 @@ impl Operation {
                     Some(root) => reading.element(root.of, element),
                     None => reading.anything(element),
                 });
-            read.map_err(|(at, what)| place(tree, at, what))?;
+            read.map_err(|(at, what)| place(tree, at, &what))?;
             reading.json.push('}');
         }
         let status = self.status(&said);

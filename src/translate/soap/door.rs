@@ -13,17 +13,18 @@ use serde_json::Value;
 
 use super::{
     call::Operation,
-    envelope::{content, is_envelope, place},
+    envelope::{content, is_envelope, place, version},
     files::Source,
     names::{SOAP11, SOAP12, WSDL, WSDL_SOAP11, WSDL_SOAP12, XML_SCHEMA},
     openapi::takes_body,
     read::Reading,
-    schema::{Complex, Member},
+    schema::{Complex, Hold, Member},
     write::Writing,
     wsdl::Version,
 };
 use crate::{
     message::{DEPTH, is_json, parse_json},
+    reject::Reject,
     xml::{Bounds, Element, Event, NotXml, Reader, Tree, Writer, XSI_NAMESPACE, is_text},
 };
 
@@ -33,6 +34,8 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 /// A door.
 pub struct Door {
     operations: Vec<Arc<Operation>>,
+    /// The names of those that are not to be called, nor to be known.
+    off: Vec<Box<str>>,
     base: Box<str>,
     sources: Vec<Source>,
     /// Bytes of an envelope, and of an answer.
@@ -45,11 +48,33 @@ impl fmt::Debug for Door {
     }
 }
 
+/// What a client calls, and in which version of SOAP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Called {
+    operation: usize,
+    version: Version,
+}
+
+/// An envelope that is no call of this door.
+#[derive(Debug)]
+pub struct NoCall {
+    /// Why, as log and metrics have it.
+    pub reject: Reject,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl NoCall {
+    fn new(reject: Reject, what: impl Into<String>) -> Self {
+        Self { reject, what: what.into() }
+    }
+}
+
 /// What the origin is asked.
 #[derive(Debug)]
 pub struct Call {
-    /// The number of the operation.
-    pub operation: usize,
+    /// The operation.
+    pub operation: Called,
     /// The method.
     pub method: Method,
     /// Path and query.
@@ -80,43 +105,45 @@ pub enum Whose {
 
 impl Door {
     pub(super) fn new(
-        operations: Vec<Arc<Operation>>,
+        (operations, off): (Vec<Arc<Operation>>, Vec<Box<str>>),
         base: &str,
         sources: Vec<Source>,
         max_body: u64,
     ) -> Self {
-        Self { operations, base: base.trim_end_matches('/').into(), sources, max_body }
+        Self { operations, off, base: base.trim_end_matches('/').into(), sources, max_body }
     }
 
     /// What the origin is asked by an envelope.
     ///
     /// # Errors
     /// It is none, or none that this door takes.
-    pub fn call(&self, headers: &HeaderMap, body: &[u8]) -> Result<Call, String> {
+    pub fn call(&self, headers: &HeaderMap, body: &[u8]) -> Result<Call, NoCall> {
         if !is_envelope(headers) {
-            return Err("the request is no envelope".into());
+            return Err(NoCall::new(Reject::BodyType, "the request is no envelope"));
         }
-        let tree = Tree::read(body, Bounds::default()).map_err(|error| error.to_string())?;
-        let content = content(&tree)?;
+        let broken = |what: String| NoCall::new(Reject::BodySyntax, what);
+        let tree = Tree::read(body, Bounds::default()).map_err(|what| broken(what.to_string()))?;
+        let content = content(&tree).map_err(|what| broken(what.into()))?;
+        let version = version(&tree).ok_or_else(|| broken("it is no envelope".into()))?;
+        let misfit = |what: String| NoCall::new(Reject::ContractBody, what);
         let is = |operation: &Arc<Operation>| match (&operation.input, content) {
             (Some(root), Some(content)) => content.name.is(&root.namespace, &root.local),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
         let found = self.operations.iter().position(is);
-        let index = found.ok_or("there is no such operation")?;
+        let index = found.ok_or_else(|| misfit("there is no such operation".into()))?;
         let operation = &self.operations[index];
-        let (target, rest) = self.target(operation, content, &tree)?;
-        let body = match (&operation.input, content) {
-            (Some(root), Some(content)) if takes_body(operation) => {
-                let mut reading = Reading::new(&operation.types);
-                let read = reading.without(root.of, content, &rest);
-                read.map_err(|(at, what)| place(&tree, at, what))?;
-                Some(reading.json.into())
-            }
-            _ => None,
-        };
-        Ok(Call { operation: index, method: operation.method.clone(), target, body })
+        let (target, rest) = self.target(operation, content, &tree).map_err(misfit)?;
+        let mut body = None;
+        if let (Some(root), Some(content)) = (&operation.input, content) {
+            let mut reading = Reading::held(&operation.types);
+            let read = reading.without(root, content, &rest);
+            read.map_err(|(at, what)| misfit(place(&tree, at, &what)))?;
+            body = takes_body(operation).then(|| reading.json.into());
+        }
+        let called = Called { operation: index, version };
+        Ok(Call { operation: called, method: operation.method.clone(), target, body })
     }
 
     /// Path and query of a call, and the members that they have.
@@ -161,7 +188,7 @@ impl Door {
     /// An envelope of what the origin answers.
     pub fn answer(
         &self,
-        operation: usize,
+        Called { operation, version }: Called,
         status: StatusCode,
         headers: &HeaderMap,
         body: &[u8],
@@ -173,20 +200,19 @@ impl Door {
             let said =
                 said.as_ref().and_then(|said| said.get("detail").or_else(|| said.get("title")));
             let text = said.and_then(Value::as_str).or_else(|| status.canonical_reason());
-            return fault(operation.version, whose, text.unwrap_or("The call failed."));
+            return fault(version, whose, text.unwrap_or("The call failed."));
         }
-        let failed =
-            || fault(operation.version, Whose::Receiver, "The service gave an invalid answer.");
+        let failed = || fault(version, Whose::Receiver, "The service gave an invalid answer.");
         let json = match body.is_empty() {
             true => Some(Value::Object(serde_json::Map::new())),
             false => parse_json(body, DEPTH).ok().filter(|_| is_json(headers)),
         };
         let Some(json) = json else { return failed() };
         let mut writer = Writer::document();
-        if operation.begin(&mut writer).is_err() {
+        if operation.begin(&mut writer, version).is_err() {
             return failed();
         }
-        let mut writing = Writing::new(&operation.types, writer);
+        let mut writing = Writing::new(&operation.types, writer, Hold::Form);
         if let Some(root) = &operation.output {
             writing.element(&root.written, root.of, root.nillable, &json);
         }
@@ -195,7 +221,7 @@ impl Door {
             return failed();
         }
         let body = writing.writer.finish().into();
-        Envelope { status: StatusCode::OK, kind: kind(operation.version), body }
+        Envelope { status: StatusCode::OK, kind: kind(version), body }
     }
 
     /// A fault in the version of SOAP that a client speaks.
@@ -206,8 +232,8 @@ impl Door {
     }
 
     /// A fault of an operation that could not be called.
-    pub fn refuse(&self, operation: usize, text: &str) -> Envelope {
-        fault(self.operations[operation].version, Whose::Receiver, text)
+    pub fn refuse(&self, called: Called, text: &str) -> Envelope {
+        fault(called.version, Whose::Receiver, text)
     }
 
     /// A file of the description, the first or one that it imports, where the door is at `address`.
@@ -218,17 +244,27 @@ impl Door {
             _ => return None,
         };
         let source = self.sources.get(index)?;
-        copy(source, address).ok().map(Bytes::from)
+        copy(source, &self.off, address).ok().map(Bytes::from)
     }
 }
 
-/// The file with other addresses.
-fn copy(source: &Source, address: &str) -> Result<Vec<u8>, NotXml> {
+/// The file with other addresses, without operations that are off.
+fn copy(source: &Source, off: &[Box<str>], address: &str) -> Result<Vec<u8>, NotXml> {
     let broken = |_| NotXml::Place;
     let mut reader = Reader::new(source.bytes(), super::files::BOUNDS).map_err(broken)?;
     let mut writer = Writer::document();
+    // How deep in what is left out.
+    let mut without = 0_usize;
     loop {
-        match reader.next().map_err(broken)? {
+        let event = reader.next().map_err(broken)?;
+        match event {
+            Event::Start(name)
+                if without > 0 || (name.is(WSDL, "operation") && is_named(&reader, off)) =>
+            {
+                without += 1;
+            }
+            Event::Text(_) if without > 0 => {}
+            Event::End if without > 0 => without -= 1,
             Event::Start(name) => {
                 writer.start(name.written)?;
                 for (prefix, namespace) in reader.declarations() {
@@ -258,6 +294,13 @@ fn copy(source: &Source, address: &str) -> Result<Vec<u8>, NotXml> {
     }
 }
 
+/// Whether what just began has one of these names.
+fn is_named(reader: &Reader<'_>, names: &[Box<str>]) -> bool {
+    let mut attributes = reader.attributes().iter();
+    let name = attributes.find(|(attribute, _)| attribute.written == "name");
+    name.is_some_and(|(_, name)| names.iter().any(|known| **known == **name))
+}
+
 /// What a member has in an envelope, as text.
 fn texts(
     operation: &Operation,
@@ -271,7 +314,9 @@ fn texts(
     let nil = |child: &&Element<'_>| child.attribute_in(XSI_NAMESPACE, "nil").is_none();
     let text = |child: &Element<'_>| {
         let mut json = String::new();
-        simple.read(&child.text(), &mut json).map_err(|what| place(tree, child.at, what))?;
+        simple
+            .read(&child.text(), &mut json, Hold::Form)
+            .map_err(|what| place(tree, child.at, what))?;
         Ok(serde_json::from_str::<String>(&json).unwrap_or(json))
     };
     children.filter(nil).map(text).collect()

@@ -2,14 +2,26 @@
 
 use http::{HeaderMap, header::CONTENT_TYPE};
 
-use super::names::{SOAP11, SOAP12};
+use super::{
+    names::{SOAP11, SOAP12},
+    wsdl::Version,
+};
 use crate::xml::{Element, Tree};
+
+/// The version of SOAP that an envelope is of.
+pub(super) fn version(tree: &Tree<'_>) -> Option<Version> {
+    let is = |(soap, _): &(&str, Version)| tree.root.name.is(soap, "Envelope");
+    let all = [(SOAP11, Version::Soap11), (SOAP12, Version::Soap12)];
+    all.into_iter().find(is).map(|(_, version)| version)
+}
 
 /// The content of an envelope's body.
 pub(super) fn content<'t, 'a>(tree: &'t Tree<'a>) -> Result<Option<&'t Element<'a>>, &'static str> {
     let envelope = &tree.root;
-    let soap = [SOAP11, SOAP12].into_iter().find(|soap| envelope.name.is(soap, "Envelope"));
-    let soap = soap.ok_or("it is no envelope")?;
+    let soap = match version(tree).ok_or("it is no envelope")? {
+        Version::Soap11 => SOAP11,
+        Version::Soap12 => SOAP12,
+    };
     let body = envelope.element(soap, "Body").ok_or("the envelope has no body")?;
     let header = envelope.element(soap, "Header");
     let must = |part: &Element<'_>| {

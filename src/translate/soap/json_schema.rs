@@ -77,6 +77,11 @@ impl Types {
                 }
             }
         }
+        if complex.open {
+            // Attributes that are not listed.
+            let text = json!({"type": ["string", "number", "boolean"]});
+            schema.insert("patternProperties".into(), json!({"^@[^:]+$": text}));
+        }
         if open {
             properties.insert(ANY.into(), json!({"type": "object"}));
         }

@@ -6,11 +6,13 @@
 
 mod call;
 mod door;
+mod door_keys;
 mod envelope;
 mod error;
 mod files;
 mod json_schema;
 mod names;
+mod occurs;
 mod openapi;
 mod read;
 mod scalar;
@@ -29,17 +31,18 @@ use serde_json::Value;
 
 pub use self::{
     call::{Answered, Asked, Operation},
-    door::{Call, Door, Envelope, Whose},
+    door::{Call, Called, Door, Envelope, NoCall, Whose},
     error::LoadError,
 };
 use self::{
+    door_keys::is_off,
     files::load,
     openapi::{document, takes_body},
-    schema::{Compiler, Types},
+    schema::{Compiler, Hold, Types},
     security::Headers,
     wsdl::{Choice, Described, Description, File, Port, schemas},
 };
-use crate::config::{self, Path, Problem, Problems};
+use crate::config::{self, Enforce, Path, Problem, Problems, Severity};
 
 /// A service.
 #[derive(Debug)]
@@ -56,18 +59,9 @@ impl Service {
     /// Compiles what an `[api.NAME]` with a `wsdl` says.
     pub fn compile(section: &config::Api, at: &Path, problems: &mut Problems) -> Option<Self> {
         let wsdl = section.wsdl.as_ref()?;
-        let before = problems.iter().count();
+        let before = errors(problems);
         let headers = Headers::compile(&section.soap, &at.key("soap"), problems);
-        let statuses = section.soap.faults.iter();
-        for (name, status) in statuses.clone() {
-            if !(400..600).contains(status) {
-                let at = at.key("soap").key("faults").key(name.clone());
-                let what = format!("{status} is no status of a failure");
-                problems.push(Problem::error(at, what).help("400 to 599"));
-            }
-        }
-        let statuses =
-            statuses.map(|(name, status)| (name.clone(), Value::from(*status))).collect();
+        let statuses = statuses(&section.soap, &at.key("soap").key("faults"), problems);
         let choice =
             Choice { service: section.soap.service.as_deref(), port: section.soap.port.as_deref() };
         let (port, types, sources) = match describe(wsdl, choice) {
@@ -78,6 +72,9 @@ impl Service {
                 return None;
             }
         };
+        for note in &types.notes {
+            problems.push(Problem::finding(at.key("wsdl"), note.to_string()));
+        }
         let given = Given {
             section,
             headers: Arc::new(headers),
@@ -85,14 +82,21 @@ impl Service {
             types: Arc::new(types),
             port: &port,
         };
-        let made = port.operations.iter().filter_map(|described| {
+        let is_door = section.soap.door.is_some();
+        if is_door {
+            door_keys::check(section, &port.operations, at, problems);
+        }
+        // Those of an API of JSON are in its document, which says which of them are routes.
+        let is_off = |described: &Described| is_door && is_off(section, &described.name);
+        let (off, on): (Vec<_>, Vec<_>) = port.operations.iter().partition(|it| is_off(it));
+        let made = on.into_iter().filter_map(|described| {
             let at = at.key("operations").key(described.name.clone());
             let operation = given.operation(described, &at, problems)?;
             Some((operation, described.about.clone()))
         });
         let operations: Vec<_> = made.collect();
         given.check_paths(&operations, at, problems);
-        if problems.iter().count() > before {
+        if errors(problems) > before {
             return None;
         }
         let document = document(&port.service, &given.types, &operations);
@@ -100,7 +104,8 @@ impl Service {
             operations.into_iter().map(|(operation, _)| Arc::new(operation)).collect();
         let door = section.soap.door.as_ref().map(|_| {
             let base = section.base_path.as_deref().unwrap_or_default();
-            Arc::new(Door::new(operations.clone(), base, sources, section.max_body.0))
+            let off = off.iter().map(|described| (&*described.name).into()).collect();
+            Arc::new(Door::new((operations.clone(), off), base, sources, section.max_body.0))
         });
         Some(Self { operations, document, door })
     }
@@ -109,6 +114,26 @@ impl Service {
     pub fn operation(&self, id: &str) -> Option<&Arc<Operation>> {
         self.operations.iter().find(|operation| *operation.id == *id)
     }
+}
+
+/// How much is wrong that makes the configuration useless.
+fn errors(problems: &Problems) -> usize {
+    problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+}
+
+/// The statuses of faults, by their names.
+fn statuses(
+    soap: &config::Soap,
+    at: &Path,
+    problems: &mut Problems,
+) -> serde_json::Map<String, Value> {
+    for (name, status) in &soap.faults {
+        if !(400..600).contains(status) {
+            let what = format!("{status} is no status of a failure");
+            problems.push(Problem::error(at.key(name.clone()), what).help("400 to 599"));
+        }
+    }
+    soap.faults.iter().map(|(name, status)| (name.clone(), Value::from(*status))).collect()
 }
 
 /// Reads a description.
@@ -179,8 +204,13 @@ impl Given<'_> {
             path: path.into(),
             max_body: self.section.max_body.0,
             types: self.types.clone(),
+            hold: match self.section.enforce {
+                Enforce::Refuse => Hold::Value,
+                Enforce::Report => Hold::Form,
+            },
             version: described.version,
             action: (&**action).into(),
+            addressed: (&*described.addressed).into(),
             target: target.parse().unwrap_or_default(),
             to: (&*self.port.address).into(),
             input: described.input.clone(),

@@ -3,44 +3,67 @@
 //! Numbers are numbers and what may repeat is a list, whatever this answer happens to have. What the types do
 //! not know is an error: a client is never given half of an answer as if it were all of it.
 
+use std::borrow::Cow;
+
 use super::{
+    occurs::{Lack, Progress, Sink},
     scalar::quote,
-    schema::{ANY, Complex, Content, Kind, Simple, TEXT, TYPE, Type, TypeId, Types},
+    schema::{
+        ANY, Attribute, Complex, Content, ElementUse, Group, Hold, Kind, Simple, TEXT, TYPE, Type,
+        TypeId, Types,
+    },
+    wsdl::Root,
 };
-use crate::xml::{Element, Node, XSI_NAMESPACE};
+use crate::xml::{self, Element, Node, XSI_NAMESPACE};
 
 /// What is wrong with an answer, and the byte where.
-pub(super) type Misread = (usize, &'static str);
+pub(super) type Misread = (usize, Cow<'static, str>);
 
 /// Reads elements by their types.
 pub(super) struct Reading<'s> {
     pub(super) types: &'s Types,
     pub(super) json: String,
+    /// Of what a client sends all that its types ask for is held; of what a service answers, the forms.
+    hold: Hold,
     /// Members of the outermost object that are left out.
     skip: Vec<Box<str>>,
 }
 
 impl<'s> Reading<'s> {
-    /// Begins to read.
+    /// Begins to read what a service answers.
     pub(super) fn new(types: &'s Types) -> Self {
-        Self { types, json: String::with_capacity(1024), skip: Vec::new() }
+        Self { types, json: String::with_capacity(1024), hold: Hold::Form, skip: Vec::new() }
+    }
+
+    /// Begins to read what a client sends.
+    pub(super) fn held(types: &'s Types) -> Self {
+        Self { hold: Hold::Text, ..Self::new(types) }
     }
 
     /// Reads an element, some members of which go another way.
     pub(super) fn without(
         &mut self,
-        of: TypeId,
+        root: &Root,
         element: &Element<'_>,
         members: &[&str],
     ) -> Result<(), Misread> {
         self.skip = members.iter().map(|member| (*member).into()).collect();
+        self.one(root.of, root.nillable, element)
+    }
+
+    /// Reads one element, which may be nil or not.
+    fn one(&mut self, of: TypeId, nillable: bool, element: &Element<'_>) -> Result<(), Misread> {
+        let nil = element.attribute_in(XSI_NAMESPACE, "nil");
+        if self.hold != Hold::Form && !nillable && nil.is_some_and(is_true) {
+            return Err((element.at, format!("`{}` must not be nil", element.name.local).into()));
+        }
         self.element(of, element)
     }
 
     /// Reads one element.
     pub(super) fn element(&mut self, of: TypeId, element: &Element<'_>) -> Result<(), Misread> {
         let nil = element.attribute_in(XSI_NAMESPACE, "nil");
-        if nil.is_some_and(|nil| matches!(nil.trim(), "true" | "1")) {
+        if nil.is_some_and(is_true) {
             self.json.push_str("null");
             return Ok(());
         }
@@ -70,11 +93,13 @@ impl<'s> Reading<'s> {
 
     fn simple(&mut self, simple: &Simple, element: &Element<'_>) -> Result<(), Misread> {
         if element.elements().next().is_some() {
-            return Err((element.at, "an element has elements in place of text"));
+            return Err((element.at, "an element has elements in place of text".into()));
         }
-        simple
-            .read(&element.text(), &mut self.json)
-            .map_err(|_| (element.at, "a value is not of its type"))
+        let read = simple.read(&element.text(), &mut self.json, self.hold);
+        read.map_err(|what| match self.hold {
+            Hold::Form => (element.at, "a value is not of its type".into()),
+            _ => (element.at, format!("`{}` {what}", element.name.local).into()),
+        })
     }
 
     fn object(
@@ -98,12 +123,9 @@ impl<'s> Reading<'s> {
             }
             Content::Elements(group) => {
                 if element.has_text() {
-                    return Err((element.at, "an element has text between elements"));
+                    return Err((element.at, "an element has text between elements".into()));
                 }
-                let loose = self.members(complex, element, &mut first)?;
-                if let (Some(stranger), false) = (loose.first(), group.is_open()) {
-                    return Err((stranger.at, "an element is not known here"));
-                }
+                let loose = self.members((complex, group), element, &mut first)?;
                 if !loose.is_empty() {
                     self.key(ANY, &mut first);
                     self.json.push('{');
@@ -123,31 +145,34 @@ impl<'s> Reading<'s> {
         first: &mut bool,
     ) -> Result<(), Misread> {
         for attribute in &element.attributes {
-            let known = complex.attributes.iter().find(|known| {
-                // Many qualify attributes that are not, or the other way round.
-                *known.local == *attribute.name.local
-                    && (attribute.name.is(&known.namespace, &known.local)
-                        || attribute.name.namespace.is_empty())
-            });
-            match known {
+            match complex.attributes.iter().find(|known| is_known_as(attribute, known)) {
                 Some(known) => {
                     self.key(&known.key, first);
-                    let read = known.of.read(&attribute.value, &mut self.json);
-                    read.map_err(|_| (element.at, "an attribute is not of its type"))?;
+                    let read = known.of.read(&attribute.value, &mut self.json, self.hold);
+                    read.map_err(|what| match self.hold {
+                        Hold::Form => (element.at, "an attribute is not of its type".into()),
+                        _ => (element.at, format!("`{}` {what}", known.key).into()),
+                    })?;
                 }
-                None if complex.open || attribute.name.namespace == XSI_NAMESPACE => {}
+                None if complex.open && attribute.name.namespace.is_empty() => {
+                    self.key(&format!("@{}", attribute.name.local), first);
+                    quote(&attribute.value, &mut self.json);
+                }
                 // One of another namespace says something to others.
                 None if !attribute.name.namespace.is_empty() => {}
-                None => return Err((element.at, "an attribute is not known here")),
+                None => return Err((element.at, "an attribute is not known here".into())),
             }
         }
-        Ok(())
+        match self.hold {
+            Hold::Form => Ok(()),
+            Hold::Value | Hold::Text => check_attributes(complex, element),
+        }
     }
 
     /// Reads the elements that are known; those that are not are given back.
     fn members<'e, 'a>(
         &mut self,
-        complex: &Complex,
+        (complex, group): (&Complex, &Group),
         element: &'e Element<'a>,
         first: &mut bool,
     ) -> Result<Vec<&'e Element<'a>>, Misread> {
@@ -169,24 +194,36 @@ impl<'s> Reading<'s> {
                 None => loose.push(child),
             }
         }
+        if let (Some(stranger), false) = (loose.first(), group.is_open()) {
+            return Err((stranger.at, "an element is not known here".into()));
+        }
+        if self.hold != Hold::Form {
+            check(group, &found, &loose, element)?;
+        }
         let skip = std::mem::take(&mut self.skip);
         for (member, elements) in complex.members.iter().zip(found) {
-            if skip.contains(&member.key) {
-                continue;
-            }
+            let before = (self.json.len(), *first);
             match (member.list, &elements[..]) {
                 (_, []) => {}
                 (true, elements) => {
                     self.key(&member.key, first);
-                    self.list(elements, |this, element| this.element(member.of, element))?;
+                    let one = |this: &mut Self, element: &Element<'_>| {
+                        this.one(member.of, member.nillable, element)
+                    };
+                    self.list(elements, one)?;
                 }
                 (false, [element]) => {
                     self.key(&member.key, first);
-                    self.element(member.of, element)?;
+                    self.one(member.of, member.nillable, element)?;
                 }
                 (false, [_, second, ..]) => {
-                    return Err((second.at, "an element is there more than once"));
+                    return Err((second.at, "an element is there more than once".into()));
                 }
+            }
+            // It is held to its type like the others.
+            if skip.contains(&member.key) {
+                self.json.truncate(before.0);
+                *first = before.1;
             }
         }
         Ok(loose)
@@ -249,7 +286,10 @@ impl<'s> Reading<'s> {
             match named.iter().position(|(name, _)| *name == element.name.local) {
                 Some(index) => named[index].1.push(element),
                 None if named.len() == MOST_NAMES => {
-                    return Err((element.at, "there are too many elements that are not known"));
+                    return Err((
+                        element.at,
+                        "there are too many elements that are not known".into(),
+                    ));
                 }
                 None => named.push((element.name.local, vec![element])),
             }
@@ -271,6 +311,73 @@ impl<'s> Reading<'s> {
         quote(key, &mut self.json);
         self.json.push(':');
     }
+}
+
+/// Whether an attribute is this one. Many qualify those that are not, or the other way round.
+fn is_known_as(attribute: &xml::Attribute<'_>, known: &Attribute) -> bool {
+    *known.local == *attribute.name.local
+        && (attribute.name.is(&known.namespace, &known.local)
+            || attribute.name.namespace.is_empty())
+}
+
+/// Whether each attribute that is required is there, and none twice, by either of its names.
+fn check_attributes(complex: &Complex, element: &Element<'_>) -> Result<(), Misread> {
+    for known in &complex.attributes {
+        let there = element.attributes.iter().filter(|attribute| is_known_as(attribute, known));
+        let what = match there.count() {
+            0 if known.required => "is missing",
+            0 | 1 => continue,
+            _ => "is there more than once",
+        };
+        return Err((element.at, format!("`{}` {what}", known.key).into()));
+    }
+    Ok(())
+}
+
+/// Whether all that a group needs is there, and nothing too often. In which order they come nobody asks.
+fn check(
+    group: &Group,
+    found: &[Vec<&Element<'_>>],
+    loose: &[&Element<'_>],
+    element: &Element<'_>,
+) -> Result<(), Misread> {
+    let mut missing = Missing(None);
+    let mut progress = Progress::new(found.iter().map(Vec::len), !loose.is_empty());
+    progress.group(group, false, &mut missing);
+    if let Some(what) = missing.0 {
+        return Err((element.at, what.into()));
+    }
+    for (member, elements) in found.iter().enumerate() {
+        if let Some(stranger) = progress.short(member).and_then(|taken| elements.get(taken)) {
+            let what =
+                format!("`{}` has no place here, or is there too often", stranger.name.local);
+            return Err((stranger.at, what.into()));
+        }
+    }
+    Ok(())
+}
+
+/// The first that is missing.
+struct Missing(Option<String>);
+
+impl Sink for Missing {
+    fn take(&mut self, _: &ElementUse, _: usize, _: usize) {}
+
+    fn any(&mut self) {}
+
+    fn lacks(&mut self, what: Lack<'_>) {
+        self.0.get_or_insert_with(|| match what {
+            Lack::Element(element) => match element.times.min {
+                1 => format!("`{}` is missing", element.local),
+                min => format!("`{}` is there less than {min} times", element.local),
+            },
+            Lack::Choice(names) => format!("one of `{}` is missing", names.join("`, `")),
+        });
+    }
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(text.trim(), "true" | "1")
 }
 
 /// Elements of different names in one of which no schema says anything.

@@ -6,16 +6,26 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use serde_json::{Number, Value};
 
-use super::schema::{Form, Simple};
+use super::schema::{Form, Hold, Simple};
 
 impl Simple {
     /// Reads text, and adds it as JSON.
     ///
     /// # Errors
     /// The text is not of this type; what it should be is said.
-    pub(super) fn read(&self, text: &str, json: &mut String) -> Result<(), &'static str> {
+    pub(super) fn read(
+        &self,
+        text: &str,
+        json: &mut String,
+        hold: Hold,
+    ) -> Result<(), &'static str> {
+        self.read_form(text, json, hold)?;
+        self.facets.check(&self.form, text, hold)
+    }
+
+    fn read_form(&self, text: &str, json: &mut String, hold: Hold) -> Result<(), &'static str> {
         match &self.form {
-            Form::Text => quote(text, json),
+            Form::Text => quote(&self.space().of(text), json),
             Form::Boolean => json.push_str(match text.trim() {
                 "true" | "1" => "true",
                 "false" | "0" => "false",
@@ -30,7 +40,7 @@ impl Simple {
                     if index > 0 {
                         json.push(',');
                     }
-                    item.read(text, json)?;
+                    item.read(text, json, hold)?;
                 }
                 json.push(']');
             }
@@ -42,7 +52,17 @@ impl Simple {
     ///
     /// # Errors
     /// It is not of this type; what it should be is said.
-    pub(super) fn write<'v>(&self, json: &'v Value) -> Result<Cow<'v, str>, &'static str> {
+    pub(super) fn write<'v>(
+        &self,
+        json: &'v Value,
+        hold: Hold,
+    ) -> Result<Cow<'v, str>, &'static str> {
+        let text = self.write_form(json, hold)?;
+        self.facets.check(&self.form, &text, hold)?;
+        Ok(text)
+    }
+
+    fn write_form<'v>(&self, json: &'v Value, hold: Hold) -> Result<Cow<'v, str>, &'static str> {
         match (&self.form, json) {
             (Form::Text, Value::String(text)) => Ok(Cow::Borrowed(text)),
             (Form::Text, _) => Err("must be a string"),
@@ -58,7 +78,7 @@ impl Simple {
             (Form::List(item), Value::Array(list)) => {
                 let mut texts = String::new();
                 for json in list {
-                    let text = item.write(json)?;
+                    let text = item.write(json, hold)?;
                     if text.is_empty() || text.contains([' ', '\t', '\n', '\r']) {
                         return Err("must be a list of values without space in them");
                     }
@@ -143,6 +163,7 @@ fn float(text: &str, json: &mut String) -> Option<()> {
 mod tests {
     use serde_json::json;
 
+    use super::Hold;
     use crate::translate::soap::schema::builtin::builtin;
 
     #[test]
@@ -172,9 +193,12 @@ mod tests {
             ("double", "1e999", None),
             ("NMTOKENS", " a  b ", Some("[\"a\",\"b\"]")),
             ("date", "2026-11-29Z", Some("\"2026-11-29Z\"")),
+            ("token", " a \n  b ", Some("\"a b\"")),
+            ("normalizedString", " a\n b", Some("\" a  b\"")),
         ] {
             let mut json = String::new();
-            let read = builtin(name).unwrap().read(text, &mut json).ok().map(|()| &*json);
+            let read =
+                builtin(name).unwrap().read(text, &mut json, Hold::Form).ok().map(|()| &*json);
             assert_eq!(read, expected, "{name} {text}");
         }
     }
@@ -202,7 +226,7 @@ mod tests {
             ("NMTOKENS", json!(["a b"]), None),
             ("NMTOKENS", json!("a"), None),
         ] {
-            let written = builtin(name).unwrap().write(&json).ok();
+            let written = builtin(name).unwrap().write(&json, Hold::Form).ok();
             assert_eq!(written.as_deref(), expected, "{name} {json}");
         }
     }

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::schema::{
-    ANY, Complex, Content, ElementUse, Group, Kind, Order, Part, TEXT, TYPE, TypeId, Types,
+use super::{
+    occurs::{Lack, Progress, Sink},
+    schema::{ANY, Complex, Content, ElementUse, Hold, Kind, Member, TEXT, TYPE, TypeId, Types},
 };
 use crate::{
     message::{Violation, Violations},
@@ -18,6 +19,7 @@ use crate::{
 /// Writes elements by their types.
 pub(super) struct Writing<'s> {
     types: &'s Types,
+    hold: Hold,
     pub(super) writer: Writer,
     pub(super) wrong: Violations,
     /// The way to where we are, as a JSON pointer.
@@ -28,58 +30,65 @@ pub(super) struct Writing<'s> {
 /// Elements within elements that are written; JSON is bounded before.
 const DEEPEST: usize = 100;
 
-/// How far the members of an object are written.
-struct Progress<'v> {
+/// An object, and who writes its members.
+struct Members<'w, 's, 'v> {
+    writing: &'w mut Writing<'s>,
     complex: &'v Complex,
     object: &'v Map<String, Value>,
-    /// How many values of each member are written.
-    written: Vec<usize>,
-    any: bool,
-    /// So many parts, all together: if a turn of a group adds nothing, none will.
-    steps: usize,
 }
 
-impl<'v> Progress<'v> {
-    fn values(&self, member: usize) -> &'v [Value] {
-        let Some(member) = self.complex.members.get(member) else { return &[] };
-        match self.object.get(&*member.key) {
-            Some(Value::Array(list)) if member.list => list,
-            Some(value) => std::slice::from_ref(value),
-            None => &[],
+impl Sink for Members<'_, '_, '_> {
+    fn take(&mut self, element: &ElementUse, first: usize, count: usize) {
+        let Self { complex, object, .. } = *self;
+        let Some(member) = complex.members.get(element.member) else { return };
+        let values = values(member, object).iter().enumerate();
+        for (index, value) in values.skip(first).take(count) {
+            self.writing.within(&element.local, |writing| {
+                let write = |writing: &mut Writing<'_>| {
+                    writing.element(&element.written, element.of, element.nillable, value);
+                };
+                match member.list {
+                    true => writing.within(&index.to_string(), write),
+                    false => write(writing),
+                }
+            });
         }
     }
 
-    fn left(&self, element: &ElementUse) -> usize {
-        self.values(element.member).len().saturating_sub(self.written[element.member])
+    fn any(&mut self) {
+        let Some(value) = self.object.get(ANY) else { return };
+        self.writing.within(ANY, |writing| match value {
+            Value::Object(object) => writing.loose(object),
+            _ => writing.refuse("must be an object"),
+        });
     }
 
-    /// Whether something is left for a part.
-    fn has(&self, part: &Part) -> bool {
-        match part {
-            Part::Element(element) => self.left(element) > 0,
-            Part::Group(group) => group.parts.iter().any(|part| self.has(part)),
-            Part::Any => !self.any && self.object.contains_key(ANY),
-        }
-    }
-
-    /// Whether everything is left that a part needs.
-    fn fills(&self, part: &Part) -> bool {
-        match part {
-            Part::Element(element) => self.left(element) >= element.times.min,
-            Part::Any => true,
-            Part::Group(group) if group.times.min == 0 && !self.has(part) => true,
-            Part::Group(group) => match group.order {
-                Order::Sequence => group.parts.iter().all(|part| self.fills(part)),
-                Order::Choice => group.parts.iter().any(|part| self.fills(part)),
+    fn lacks(&mut self, what: Lack<'_>) {
+        self.writing.refuse(match what {
+            Lack::Element(element) => match element.times.min {
+                1 => format!("must have a member `{}`", element.local),
+                min => format!("must have {min} values of `{}`", element.local),
             },
-        }
+            Lack::Choice(names) => {
+                format!("must have one of the members `{}`", names.join("`, `"))
+            }
+        });
+    }
+}
+
+/// The values of a member.
+fn values<'v>(member: &Member, object: &'v Map<String, Value>) -> &'v [Value] {
+    match object.get(&*member.key) {
+        Some(Value::Array(list)) if member.list => list,
+        Some(value) => std::slice::from_ref(value),
+        None => &[],
     }
 }
 
 impl<'s> Writing<'s> {
     /// Begins to write into a document.
-    pub(super) fn new(types: &'s Types, writer: Writer) -> Self {
-        Self { types, writer, wrong: Violations::default(), pointer: String::new(), depth: 0 }
+    pub(super) fn new(types: &'s Types, writer: Writer, hold: Hold) -> Self {
+        Self { types, hold, writer, wrong: Violations::default(), pointer: String::new(), depth: 0 }
     }
 
     /// Writes one element.
@@ -105,12 +114,12 @@ impl<'s> Writing<'s> {
         match &types.list[of].kind {
             Kind::Any => self.anything(value),
             Kind::Simple(simple) => {
-                let text = simple.write(value);
+                let text = simple.write(value, self.hold);
                 self.text(text);
             }
             Kind::Complex(complex) => match (complex.plain(), value) {
                 (Some(simple), value) => {
-                    let text = simple.write(value);
+                    let text = simple.write(value, self.hold);
                     self.text(text);
                 }
                 (None, Value::Object(object)) => self.object(of, complex, object),
@@ -133,24 +142,21 @@ impl<'s> Writing<'s> {
             }
         };
         self.attributes(complex, object);
-        let mut progress = Progress {
-            complex,
-            object,
-            written: vec![0; complex.members.len()],
-            any: false,
-            steps: 0,
-        };
+        let there = complex.members.iter().map(|member| values(member, object).len());
+        let mut progress = Progress::new(there, object.contains_key(ANY));
         match &complex.content {
             Content::Text(simple) => match object.get(TEXT) {
                 Some(value) => {
-                    let text = simple.write(value);
+                    let text = simple.write(value, self.hold);
                     self.within(TEXT, |this| this.text(text));
                 }
                 None => self.refuse("must have a member `#text`"),
             },
-            Content::Elements(group) => self.group(group, &mut progress, false),
+            Content::Elements(group) => {
+                progress.group(group, false, &mut Members { writing: self, complex, object });
+            }
         }
-        self.leftovers(&progress);
+        self.leftovers(complex, object, &progress);
     }
 
     /// The type that a value says it is of, and writes that down.
@@ -181,12 +187,14 @@ impl<'s> Writing<'s> {
         for attribute in &complex.attributes {
             match object.get(&*attribute.key) {
                 Some(value) => {
-                    self.within(&attribute.key, |this| match attribute.of.write(value) {
-                        Ok(text) => {
-                            let written = this.writer.attribute(&attribute.written, &text);
-                            this.note(written);
+                    self.within(&attribute.key, |this| {
+                        match attribute.of.write(value, this.hold) {
+                            Ok(text) => {
+                                let written = this.writer.attribute(&attribute.written, &text);
+                                this.note(written);
+                            }
+                            Err(says) => this.refuse(says),
                         }
-                        Err(says) => this.refuse(says),
                     });
                 }
                 None if attribute.required => {
@@ -195,15 +203,23 @@ impl<'s> Writing<'s> {
                 None => {}
             }
         }
+        if complex.open {
+            let listed =
+                |key: &str| complex.attributes.iter().any(|attribute| *attribute.key == *key);
+            for (key, value) in object.iter().filter(|(key, _)| !listed(key) && *key != TYPE) {
+                self.loose_attribute(key, value);
+            }
+        }
     }
 
     /// Says of what could not be written where it is.
-    fn leftovers(&mut self, progress: &Progress<'_>) {
-        for (key, value) in progress.object {
-            let complex = progress.complex;
-            let is_attribute = complex.attributes.iter().any(|attribute| *attribute.key == **key);
+    fn leftovers(&mut self, complex: &Complex, object: &Map<String, Value>, progress: &Progress) {
+        for (key, value) in object {
+            let is_attribute = complex.attributes.iter().any(|attribute| *attribute.key == **key)
+                || (complex.open && key.starts_with('@'));
             let is_text = key == TEXT && matches!(complex.content, Content::Text(_));
-            if is_attribute || is_text || key == TYPE || (key == ANY && progress.any) {
+            let is_any = key == ANY && progress.took_any();
+            if is_attribute || is_text || key == TYPE || is_any {
                 continue;
             }
             let Some(member) = complex.members.iter().position(|member| *member.key == **key)
@@ -213,97 +229,9 @@ impl<'s> Writing<'s> {
             };
             if complex.members[member].list && !value.is_array() {
                 self.within(key, |this| this.refuse("must be a list"));
-            } else if progress.written[member] < progress.values(member).len() {
+            } else if progress.short(member).is_some() {
                 self.within(key, |this| this.refuse("has no place here, or too many values"));
             }
-        }
-    }
-
-    /// Writes a group; `shares` if it is repeated, so that each turn gets its share.
-    fn group(&mut self, group: &'s Group, progress: &mut Progress<'_>, shares: bool) {
-        let shares = shares || group.times.max > 1;
-        for turn in 0..group.times.max {
-            let has = group.parts.iter().any(|part| progress.has(part));
-            if !has && turn >= group.times.min.min(1) {
-                return;
-            }
-            let before = progress.steps;
-            match group.order {
-                Order::Sequence => {
-                    for part in &group.parts {
-                        self.part(part, progress, shares);
-                    }
-                }
-                Order::Choice => self.choice(group, progress, shares),
-            }
-            if progress.steps == before {
-                return;
-            }
-        }
-    }
-
-    fn choice(&mut self, group: &'s Group, progress: &mut Progress<'_>, shares: bool) {
-        let has = |part: &&Part| progress.has(part);
-        let chosen = group.parts.iter().filter(has).find(|part| progress.fills(part));
-        match chosen.or_else(|| group.parts.iter().find(has)) {
-            Some(part) => self.part(part, progress, shares),
-            None if group.parts.iter().any(|part| progress.fills(part)) => {}
-            None => {
-                let names: Vec<_> = group.parts.iter().filter_map(first_name).collect();
-                if !names.is_empty() {
-                    self.refuse(format!("must have one of the members `{}`", names.join("`, `")));
-                }
-            }
-        }
-    }
-
-    fn part(&mut self, part: &'s Part, progress: &mut Progress<'_>, shares: bool) {
-        match part {
-            Part::Group(group) => self.group(group, progress, shares),
-            Part::Any => self.any(progress),
-            Part::Element(element) => {
-                let left = progress.left(element);
-                let least = element.times.min.max(1);
-                let count = if shares && element.times.max == 1 { left.min(least) } else { left };
-                let count = count.min(element.times.max);
-                if count < element.times.min {
-                    let key = &element.local;
-                    self.refuse(match element.times.min {
-                        1 => format!("must have a member `{key}`"),
-                        min => format!("must have {min} values of `{key}`"),
-                    });
-                }
-                let first = progress.written[element.member];
-                progress.written[element.member] += count;
-                progress.steps += count;
-                let is_list = progress.complex.members[element.member].list;
-                let values = progress.values(element.member).iter().enumerate();
-                for (index, value) in values.skip(first).take(count) {
-                    self.within(&element.local, |this| {
-                        let write = |this: &mut Self| {
-                            this.element(&element.written, element.of, element.nillable, value);
-                        };
-                        match is_list {
-                            true => this.within(&index.to_string(), write),
-                            false => write(this),
-                        }
-                    });
-                }
-            }
-        }
-    }
-
-    /// Elements that no schema lists: an object whose members they are.
-    fn any(&mut self, progress: &mut Progress<'_>) {
-        if let Some(value) = progress.object.get(ANY)
-            && !progress.any
-        {
-            progress.any = true;
-            progress.steps += 1;
-            self.within(ANY, |this| match value {
-                Value::Object(object) => this.loose(object),
-                _ => this.refuse("must be an object"),
-            });
         }
     }
 
@@ -316,18 +244,7 @@ impl<'s> Writing<'s> {
             }
             Value::Object(object) => {
                 for (key, value) in object {
-                    let Some(name) = key.strip_prefix('@') else { continue };
-                    let text = match value {
-                        Value::String(text) => Cow::Borrowed(&**text),
-                        value => Cow::Owned(value.to_string()),
-                    };
-                    self.within(key, |this| {
-                        let written = match name.contains(':') {
-                            true => Err(NotXml::Name),
-                            false => this.writer.attribute(name, &text),
-                        };
-                        this.note(written);
-                    });
+                    self.loose_attribute(key, value);
                 }
                 if let Some(text) = object.get(TEXT) {
                     self.within(TEXT, |this| this.anything(text));
@@ -338,6 +255,22 @@ impl<'s> Writing<'s> {
             Value::String(text) => self.text(Ok(Cow::Borrowed(text))),
             scalar => self.text(Ok(Cow::Owned(scalar.to_string()))),
         }
+    }
+
+    /// An attribute that no schema lists, if a member is one.
+    fn loose_attribute(&mut self, key: &str, value: &Value) {
+        let Some(name) = key.strip_prefix('@') else { return };
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(&**text),
+            value => Cow::Owned(value.to_string()),
+        };
+        self.within(key, |this| {
+            let written = match name.contains(':') {
+                true => Err(NotXml::Name),
+                false => this.writer.attribute(name, &text),
+            };
+            this.note(written);
+        });
     }
 
     fn loose(&mut self, object: &Map<String, Value>) {
@@ -384,13 +317,5 @@ impl<'s> Writing<'s> {
         self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
         then(self);
         self.pointer.truncate(before);
-    }
-}
-
-fn first_name(part: &Part) -> Option<&str> {
-    match part {
-        Part::Element(element) => Some(&element.local),
-        Part::Group(group) => group.parts.iter().find_map(first_name),
-        Part::Any => None,
     }
 }

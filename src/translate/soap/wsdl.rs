@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use super::{
     LoadError,
-    names::{WSDL, WSDL_SOAP11, WSDL_SOAP12, XML_SCHEMA},
+    names::{WSAM, WSAW, WSDL, WSDL_SOAP11, WSDL_SOAP12, XML_SCHEMA},
     schema::{Compiler, Complex, Content, Document, ElementUse, Group, Order, Part, Times, TypeId},
 };
 use crate::xml::{Element, Tree};
@@ -22,6 +22,8 @@ pub(super) struct Described {
     pub(super) name: String,
     pub(super) about: String,
     pub(super) action: String,
+    /// What WS-Addressing calls its request.
+    pub(super) addressed: String,
     pub(super) version: Version,
     pub(super) input: Option<Root>,
     /// What it answers, if it answers.
@@ -194,7 +196,7 @@ impl<'a, 'c> Description<'a, 'c> {
         (file, binding): (File<'a>, &'a Element<'a>),
         version: Version,
     ) -> Result<Vec<Described>, Vec<LoadError>> {
-        let (types, port_type) =
+        let port_type =
             self.refer(file, binding, "type", "portType").map_err(|error| vec![error])?;
         let soap = namespace(version);
         let all_rpc = binding.element(soap, "binding").and_then(|soap| soap.attribute("style"))
@@ -210,11 +212,11 @@ impl<'a, 'c> Description<'a, 'c> {
             let is = |part: &&Element<'a>| {
                 part.name.is(WSDL, "operation") && part.attribute("name") == Some(name)
             };
-            let Some(abstracted) = port_type.elements().find(is) else {
+            let Some(abstracted) = port_type.1.elements().find(is) else {
                 errors.push(wrong(file, bound, format!("the portType has no operation `{name}`")));
                 continue;
             };
-            let operation = Bound { file, bound, types, abstracted, version, all_rpc };
+            let operation = Bound { file, bound, port_type, abstracted, version, all_rpc };
             match self.operation(name, &operation) {
                 Ok(operation) => operations.push(operation),
                 Err(error) => errors.push(error),
@@ -238,7 +240,7 @@ impl<'a, 'c> Description<'a, 'c> {
         let output = self.message(of, "output", rpc.then(|| format!("{name}Response")))?;
         let mut faults = Vec::new();
         for fault in of.abstracted.elements().filter(|part| part.name.is(WSDL, "fault")) {
-            let (file, message) = self.refer(of.types, fault, "message", "message")?;
+            let (file, message) = self.refer(of.port_type.0, fault, "message", "message")?;
             let part = message.elements().find(|part| part.name.is(WSDL, "part"));
             if let Some(part) = part.filter(|part| part.attribute("element").is_some()) {
                 faults.push(self.element(file, part)?);
@@ -248,6 +250,7 @@ impl<'a, 'c> Description<'a, 'c> {
             name: name.to_owned(),
             about: about.map(|about| about.text().trim().to_owned()).unwrap_or_default(),
             action: action.to_owned(),
+            addressed: addressed(name, action, of),
             version: of.version,
             input,
             output,
@@ -264,7 +267,7 @@ impl<'a, 'c> Description<'a, 'c> {
         rpc: Option<String>,
     ) -> Result<Option<Root>, LoadError> {
         let Some(abstracted) = of.abstracted.element(WSDL, direction) else { return Ok(None) };
-        let (file, message) = self.refer(of.types, abstracted, "message", "message")?;
+        let (file, message) = self.refer(of.port_type.0, abstracted, "message", "message")?;
         let soap = namespace(of.version);
         let body = of.bound.element(WSDL, direction).and_then(|bound| bound.element(soap, "body"));
         if let Some(body) = body
@@ -365,10 +368,31 @@ impl<'a, 'c> Description<'a, 'c> {
 struct Bound<'a> {
     file: File<'a>,
     bound: &'a Element<'a>,
-    types: File<'a>,
+    port_type: (File<'a>, &'a Element<'a>),
     abstracted: &'a Element<'a>,
     version: Version,
     all_rpc: bool,
+}
+
+/// The action of an operation's request: the one that is said, that of SOAP, or what WS-Addressing makes of names.
+fn addressed(name: &str, action: &str, of: &Bound<'_>) -> String {
+    let input = of.abstracted.element(WSDL, "input");
+    let mut said = [WSAM, WSAW].into_iter();
+    let said = said.find_map(|namespace| input?.attribute_in(namespace, "Action"));
+    if let Some(said) = said.or(Some(action)).filter(|said| !said.is_empty()) {
+        return said.to_owned();
+    }
+    let (file, port_type) = of.port_type;
+    let target = file.tree.root.attribute("targetNamespace").unwrap_or_default();
+    let port_type = port_type.attribute("name").unwrap_or_default();
+    let is_urn = target.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:"));
+    let between = if is_urn { ":" } else { "/" };
+    let first = if target.ends_with('/') { "" } else { between };
+    // One that is answered has another name than one that is not, if it has none of its own.
+    let answered = if of.abstracted.element(WSDL, "output").is_some() { "Request" } else { "" };
+    let named = input.and_then(|input| input.attribute("name"));
+    let named = named.map_or_else(|| format!("{name}{answered}"), str::to_owned);
+    format!("{target}{first}{port_type}{between}{named}")
 }
 
 /// How a port is spoken to, and where it is.

@@ -145,6 +145,39 @@ async fn clients_of_soap_call_an_origin_of_json() {
     }
 }
 
+/// One door for clients of both versions, by the description that names both ports.
+#[tokio::test]
+async fn clients_of_both_versions_come_by_one_door() {
+    let origin = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            let asked: Value = serde_json::from_slice(&request.body).unwrap();
+            let (status, body) = match asked["who"]["name"].as_str() {
+                Some("Ada") => ("200 OK", json!({"who": {"name": "Ada", "born": null}})),
+                Some("Nobody") => ("404 Not Found", json!({"detail": "There is nobody"})),
+                _ => ("503 Service Unavailable", json!({"title": "Later"})),
+            };
+            let body = body.to_string();
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}"
+            );
+            peer.send(format!("{head}\r\n\r\n{body}")).await;
+        }
+    })
+    .await;
+    let wsdl = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/translate/wsdl/people.wsdl");
+    let api = format!("[api.people]\nwsdl = \"{wsdl}\"\nsoap = {{ door = \"/people\" }}\n");
+    let route = format!("[[route]]\napi = \"people\"\nto = \"{}\"\n", origin.url);
+    let janua = Setup::new(api + &route).start().await;
+    let url = format!("http://{}/people", janua.address);
+    let told = tokio::task::spawn_blocking(move || said(script("soap_hire.py").arg(url)));
+    assert_eq!(
+        told.await.unwrap(),
+        "Ada None\nsoap:Client There is nobody\nsoap:Server Later\n\
+         Ada None\nsoap:Sender There is nobody\nsoap:Receiver Later\n"
+    );
+}
+
 /// A server by npm's `soap`, which reads the description that Janua reads.
 #[tokio::test]
 async fn a_server_by_npm_is_called_with_json() {

@@ -16,6 +16,13 @@ fn envelope(status: &str, content: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{kind}\r\netag: \"1\"\r\ncontent-length: {length}\r\n\r\n{body}")
 }
 
+/// The same in the other version, as long as it was.
+fn of_1_2(answer: &str) -> String {
+    let (old, new) = ("//schemas.xmlsoap.org/soap/envelope/", "//www.w3.org/2003/05/soap-envelope");
+    let shorter = " ".repeat(old.len() - new.len());
+    answer.replace(old, new).replace("</s:Envelope>", &format!("</s:Envelope>{shorter}"))
+}
+
 fn balance() -> String {
     envelope(
         "200 OK",
@@ -239,5 +246,56 @@ async fn a_service_that_is_not_understood_does_not_load() {
         ),
     ] {
         Setup::new(format!("[api.a]\n{api}\n{route}{more}")).fails_at(path, message, "").await;
+    }
+}
+
+#[tokio::test]
+async fn services_of_the_shapes_that_are_public_are_called_by_their_documents() {
+    let orders = "<FindOrdersResponse xmlns=\"http://orders.example/ws/\"><FindOrdersResult>\
+         <Order Version=\"2\"><Id>00000000-0000-0000-0000-0000000000ff</Id><Total>1.50</Total><State>Open</State></Order>\
+         </FindOrdersResult></FindOrdersResponse>";
+    let registry = "<m:LookupResponse xmlns:m=\"urn:example:registry:messages\" xmlns:p=\"urn:example:registry:party\">\
+         <p:party><name>A</name><country>CH</country></p:party></m:LookupResponse>";
+    let devices = "<d:ReportResponse xmlns:d=\"urn:example:devices\" unit=\"m\" quality=\"good\"><d:id>1</d:id></d:ReportResponse>";
+    for (name, target, good, bad, answered, expected) in [
+        (
+            "orders",
+            "/FindOrders",
+            json!({"since": "2026-11-29T00:00:00", "flags": ["Read"], "states": {"string": [null]}}),
+            json!({"since": "2026-11-29T00:00:00", "flags": ["Run"]}),
+            orders,
+            json!({"FindOrdersResult": {"Order": [{"@Version": 2, "Id": "00000000-0000-0000-0000-0000000000ff", "Total": 1.5, "State": "Open"}]}}),
+        ),
+        (
+            "registry",
+            "/Lookup",
+            json!({"@release": "2026", "key": {"number": 7}}),
+            json!({"@release": "2026", "key": {"number": 7, "vat": "CH12"}}),
+            registry,
+            json!({"party": [{"name": "A", "country": "CH"}]}),
+        ),
+        (
+            "devices",
+            "/Report",
+            json!({"final": {"id": "1", "value": 1, "@unit": "m"}, "reading": {"id": "2", "@quality": "good"}, "level": "low", "extra": {"a": [1]}}),
+            json!({"final": {"id": "1", "value": 1, "@unit": "m", "@quality": "good"}, "level": "low"}),
+            devices,
+            json!({"@unit": "m", "@quality": "good", "id": "1"}),
+        ),
+    ] {
+        let answered = match name {
+            "devices" => of_1_2(&envelope("200 OK", answered)),
+            _ => envelope("200 OK", answered),
+        };
+        let origin = Origin::answering(answered).await;
+        let api = format!("[api.a]\nwsdl = \"{WSDL}/{name}.wsdl\"\nanswers = \"enforce\"\n");
+        let route = format!("[[route]]\napi = \"a\"\nto = \"{}\"\n", origin.url);
+        let janua = Setup::new(api + &route).start().await;
+        let mut client = janua.client().await;
+        let got = call(&mut client, target, &good).await;
+        assert_eq!((got.status(), parsed(&got)), (200, expected), "{name}");
+        let got = call(&mut janua.client().await, target, &bad).await;
+        got.assert_refused(422, "contract.body", name);
+        assert_eq!(origin.requests().len(), 1, "{name}");
     }
 }

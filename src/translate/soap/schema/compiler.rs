@@ -8,6 +8,8 @@ use std::{
     path::Path,
 };
 
+use regex::Regex;
+
 use super::{
     Complex, Content, ElementUse, Form, Kind, Simple, Times, Type, TypeId, Types, builtin::builtin,
 };
@@ -78,6 +80,10 @@ pub(in crate::translate::soap) struct Compiler<'a> {
     /// Parts of types so far.
     parts: usize,
     pub(super) types: Types,
+    /// Steps' patterns, compiled; none for those that are not understood.
+    pub(super) regexes: HashMap<Vec<&'a str>, Option<Regex>>,
+    /// Where a note is: the document and the byte.
+    noted: HashSet<(usize, usize)>,
 }
 
 impl<'a> Compiler<'a> {
@@ -109,8 +115,17 @@ impl<'a> Compiler<'a> {
         }
         let any = Type { name: None, known_as: None, base: None, kind: Kind::Any };
         let types = Types { list: vec![any], ..Types::default() };
-        let (known, queue, taken) = (HashMap::new(), Vec::new(), HashSet::new());
-        Ok(Self { documents, named, known, queue, taken, parts: 0, types })
+        Ok(Self {
+            documents,
+            named,
+            known: HashMap::new(),
+            queue: Vec::new(),
+            taken: HashSet::new(),
+            parts: 0,
+            types,
+            regexes: HashMap::new(),
+            noted: HashSet::new(),
+        })
     }
 
     /// Compiles what is asked for and not yet compiled, with the types that extend it.
@@ -254,6 +269,10 @@ impl<'a> Compiler<'a> {
         let times = self.times(index, part)?;
         if let Some(name) = part.attribute("ref") {
             let (namespace, local) = document.resolve(part, name)?;
+            if (namespace, local) == (XML_SCHEMA, "schema") {
+                // A table that says of itself what its columns are.
+                return Ok(self.schema_itself(times));
+            }
             let found = self.element_named(namespace, local)?;
             let missing =
                 || document.wrong(part, format!("there is no element `{local}` in `{namespace}`"));
@@ -272,6 +291,19 @@ impl<'a> Compiler<'a> {
             nillable: part.attribute("nillable").is_some_and(is_true),
             member: 0,
         })
+    }
+
+    /// A schema as a value, of which nothing is asked.
+    fn schema_itself(&mut self, times: Times) -> ElementUse {
+        ElementUse {
+            namespace: XML_SCHEMA.into(),
+            local: "schema".into(),
+            written: self.written(XML_SCHEMA, "schema"),
+            of: 0,
+            times,
+            nillable: false,
+            member: 0,
+        }
     }
 
     /// The type of an element: what it names, or what is written in it.
@@ -317,7 +349,7 @@ impl<'a> Compiler<'a> {
             return Err(LoadError::file(path, format!("has more than {MOST_TYPES} types")));
         }
         let name = name.map(|name| self.free_name(name));
-        let simple = Simple { form: Form::Text, schema: serde_json::Map::new() };
+        let simple = Simple::new(Form::Text, serde_json::Value::Null);
         self.types.list.push(Type { name, known_as, base: None, kind: Kind::Simple(simple) });
         Ok(self.types.list.len() - 1)
     }
@@ -352,6 +384,13 @@ impl<'a> Compiler<'a> {
             return Err(self.documents[index].wrong(part, what));
         }
         Ok(())
+    }
+
+    /// Notes that nobody looks at what this element says.
+    pub(super) fn note(&mut self, index: usize, at: &Element<'_>, what: String) {
+        if self.noted.insert((index, at.at)) {
+            self.types.notes.push(self.documents[index].wrong(at, what));
+        }
     }
 
     /// A name as it is written, with the prefix of its namespace.

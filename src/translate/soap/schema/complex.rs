@@ -64,7 +64,9 @@ impl<'a> Compiler<'a> {
             self.attributes(index, derived, &mut complex, depth)?;
         } else {
             if restricts {
+                // What it does not say again is not there, but for attributes that are listed.
                 complex.content = Content::Elements(Group::default());
+                complex.open = false;
             }
             self.own(index, derived, &mut complex, depth)?;
         }
@@ -219,6 +221,6 @@ impl<'a> Compiler<'a> {
     }
 
     fn string(&self) -> Simple {
-        builtin("string").unwrap_or(Simple { form: Form::Text, schema: serde_json::Map::new() })
+        builtin("string").unwrap_or(Simple::new(Form::Text, serde_json::Value::Null))
     }
 }

@@ -6,14 +6,21 @@
 pub(super) mod builtin;
 mod compiler;
 mod complex;
+mod facets;
 mod group;
+mod pattern;
 mod simple;
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-pub(super) use self::compiler::{Compiler, Document};
+use super::LoadError;
+
+pub(super) use self::{
+    compiler::{Compiler, Document},
+    facets::{Facets, Hold},
+};
 
 /// Where a type is in [`Types`].
 pub(super) type TypeId = usize;
@@ -24,6 +31,8 @@ pub(super) struct Types {
     pub(super) list: Vec<Type>,
     /// Namespaces; their prefixes in what is written are `n0`, `n1` and so on.
     pub(super) namespaces: Vec<Box<str>>,
+    /// What is said of values that nobody looks at.
+    pub(super) notes: Vec<LoadError>,
     /// Types that `xsi:type` may name, by their local names.
     named: HashMap<Box<str>, Vec<TypeId>>,
 }
@@ -55,6 +64,8 @@ pub(super) struct Simple {
     pub(super) form: Form,
     /// What JSON Schema says of it.
     pub(super) schema: Map<String, Value>,
+    /// What XML Schema says of it.
+    pub(super) facets: Box<Facets>,
 }
 
 /// How text is written.

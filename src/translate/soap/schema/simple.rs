@@ -1,8 +1,15 @@
 //! Simple types: text of some form, and what JSON Schema says of it.
 
+use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{Compiler, Form, Simple, builtin::builtin, compiler::DEEPEST};
+use super::{
+    Compiler, Form, Simple,
+    builtin::builtin,
+    compiler::DEEPEST,
+    facets::{Bound, Hold, Octets, Space},
+    pattern,
+};
 use crate::{
     translate::soap::{LoadError, names::XML_SCHEMA},
     xml::Element,
@@ -27,10 +34,10 @@ impl<'a> Compiler<'a> {
             "list" => {
                 let item = self.simple_base(index, inner, "itemType", depth)?;
                 let schema = json!({"type": "array", "items": item.schema});
-                Ok(Simple { form: Form::List(Box::new(item)), schema: object(schema) })
+                Ok(Simple::new(Form::List(Box::new(item)), schema))
             }
             // Which of its types a text is of, the text does not say.
-            "union" => Ok(Simple { form: Form::Text, schema: object(json!({"type": "string"})) }),
+            "union" => Ok(Simple::new(Form::Text, json!({"type": "string"}))),
             other => Err(document.wrong(inner, format!("`{other}` is not understood"))),
         }
     }
@@ -70,62 +77,62 @@ impl<'a> Compiler<'a> {
 
     /// Adds what a restriction says.
     pub(super) fn restrict(
-        &self,
+        &mut self,
         index: usize,
         restriction: &'a Element<'a>,
         mut base: Simple,
     ) -> Result<Simple, LoadError> {
         let document = self.documents[index];
-        let mut values = Vec::new();
-        let mut patterns = Vec::new();
+        let (mut values, mut texts) = (Vec::new(), Vec::new());
+        let mut patterns: Vec<(&str, &Element<'_>)> = Vec::new();
         for facet in restriction.elements() {
             let value = facet.attribute("value").unwrap_or_default();
             let refuse = || document.wrong(facet, format!("`{value}` is no value of this type"));
-            let whole = || value.trim().parse::<u32>().map(Value::from).map_err(|_| refuse());
-            let is_list = matches!(base.form, Form::List(_));
             match facet.name.local {
-                "enumeration" => values.push(base.json(value).ok_or_else(refuse)?),
-                "pattern" => patterns.push(value),
-                "length" => {
-                    let names =
-                        if is_list { ["minItems", "maxItems"] } else { ["minLength", "maxLength"] };
-                    for name in names {
-                        base.schema.insert(name.into(), whole()?);
+                "enumeration" => {
+                    values.push(base.json(value).ok_or_else(refuse)?);
+                    texts.push(base.space().of(value).into());
+                }
+                "pattern" => patterns.push((value, facet)),
+                name => {
+                    if base.narrow(name, value).ok_or_else(refuse)? == Looked::Never {
+                        let what = format!("nobody looks at `{name}` of values of this type");
+                        self.note(index, facet, what);
                     }
                 }
-                "minLength" => {
-                    let name = if is_list { "minItems" } else { "minLength" };
-                    base.schema.insert(name.into(), whole()?);
-                }
-                "maxLength" => {
-                    let name = if is_list { "maxItems" } else { "maxLength" };
-                    base.schema.insert(name.into(), whole()?);
-                }
-                "minInclusive" => base.limit("minimum", value).ok_or_else(refuse)?,
-                "maxInclusive" => base.limit("maximum", value).ok_or_else(refuse)?,
-                "minExclusive" => base.limit("exclusiveMinimum", value).ok_or_else(refuse)?,
-                "maxExclusive" => base.limit("exclusiveMaximum", value).ok_or_else(refuse)?,
-                // What numbers look like, and space: JSON has no word for it.
-                _ => {}
             }
         }
         if !values.is_empty() {
             base.schema.insert("enum".into(), values.into());
+            base.facets.values = texts;
         }
-        if !patterns.is_empty() && matches!(base.form, Form::Text) {
-            let pattern = format!("^(?:{})$", patterns.join("|"));
-            if is_regular(&pattern) {
-                base.schema.insert("pattern".into(), pattern.into());
+        if let Some((first, facet)) = patterns.first() {
+            let patterns: Vec<&str> = patterns.iter().map(|(pattern, _)| *pattern).collect();
+            match self.regex(&patterns) {
+                Some(regex) => base.facets.patterns.push(regex),
+                None => self.note(
+                    index,
+                    facet,
+                    format!("the pattern `{first}` is not understood, so nobody looks at it"),
+                ),
             }
+            base.show_pattern(&patterns);
         }
         Ok(base)
     }
+
+    /// An expression, which types that are used often have in common.
+    fn regex(&mut self, patterns: &[&'a str]) -> Option<Regex> {
+        let known = self.regexes.entry(patterns.into());
+        known.or_insert_with(|| pattern::compile(patterns)).clone()
+    }
 }
 
-/// Whether a pattern of XML Schema means the same to JSON Schema.
-fn is_regular(pattern: &str) -> bool {
-    let foreign = ["\\i", "\\I", "\\c", "\\C", "-[", "\\p{Is", "\\P{Is", "[^^", "&&", "$|", "(?P"];
-    !foreign.iter().any(|foreign| pattern.contains(foreign)) && regex::Regex::new(pattern).is_ok()
+/// Whether anybody looks at what a facet says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Looked {
+    Always,
+    Never,
 }
 
 fn object(schema: Value) -> Map<String, Value> {
@@ -136,31 +143,110 @@ fn object(schema: Value) -> Map<String, Value> {
 }
 
 impl Simple {
+    /// Text of a form, of which JSON Schema says this.
+    pub(super) fn new(form: Form, schema: Value) -> Self {
+        Self { form, schema: object(schema), facets: Box::default() }
+    }
+
+    /// What becomes of white space in it.
+    pub(in crate::translate::soap) fn space(&self) -> Space {
+        if matches!(self.form, Form::Text) { self.facets.space } else { Space::Collapse }
+    }
+
+    /// Adds a facet that is there once in a step; none if it cannot have this value.
+    fn narrow(&mut self, name: &str, value: &str) -> Option<Looked> {
+        let is_number = matches!(self.form, Form::Integer | Form::Decimal | Form::Float);
+        let whole = || value.trim().parse::<u32>().ok().map(|number| number as usize);
+        match name {
+            "length" | "minLength" | "maxLength" if is_number => return Some(Looked::Never),
+            "length" => self.size(Some(whole()?), Some(whole()?)),
+            "minLength" => self.size(Some(whole()?), None),
+            "maxLength" => self.size(None, Some(whole()?)),
+            "minInclusive" | "maxInclusive" | "minExclusive" | "maxExclusive" if !is_number => {
+                return Some(Looked::Never);
+            }
+            "minInclusive" => self.limit("minimum", value)?,
+            "maxInclusive" => self.limit("maximum", value)?,
+            "minExclusive" => self.limit("exclusiveMinimum", value)?,
+            "maxExclusive" => self.limit("exclusiveMaximum", value)?,
+            "totalDigits" | "fractionDigits" if !is_number => return Some(Looked::Never),
+            "totalDigits" => self.facets.digits = Some(whole()?),
+            "fractionDigits" => self.facets.fraction = Some(whole()?),
+            "whiteSpace" => {
+                self.facets.space = match value.trim() {
+                    "preserve" => Space::Preserve,
+                    "replace" => Space::Replace,
+                    "collapse" => Space::Collapse,
+                    _ => return None,
+                }
+            }
+            _ => {}
+        }
+        Some(Looked::Always)
+    }
+
+    /// How short and how long it may be.
+    fn size(&mut self, shortest: Option<usize>, longest: Option<usize>) {
+        let (min, max) = match self.form {
+            Form::List(_) => ("minItems", "maxItems"),
+            _ => ("minLength", "maxLength"),
+        };
+        // JSON Schema counts letters, of which an octet has two, or something between one and two.
+        let letters = match self.facets.octets {
+            None => Some(1),
+            Some(Octets::Hex) => Some(2),
+            Some(Octets::Base64) => None,
+        };
+        for (name, size) in [(min, shortest), (max, longest)] {
+            if let (Some(size), Some(letters)) = (size, letters) {
+                self.schema.insert(name.into(), size.saturating_mul(letters).into());
+            }
+        }
+        self.facets.shortest = shortest.or(self.facets.shortest);
+        self.facets.longest = longest.or(self.facets.longest);
+    }
+
+    /// Tells clients of a step's pattern, if JSON Schema can say it. That of a number is about its digits as
+    /// they are written, which JSON does not have.
+    fn show_pattern(&mut self, patterns: &[&str]) {
+        let Some(made) = pattern::for_json(patterns).filter(|_| matches!(self.form, Form::Text))
+        else {
+            return;
+        };
+        if !self.schema.contains_key("pattern") {
+            self.schema.insert("pattern".into(), made.into());
+            return;
+        }
+        // Another step has one, which still holds.
+        let all = self.schema.entry("allOf").or_insert_with(|| json!([]));
+        all.as_array_mut().into_iter().for_each(|all| all.push(json!({"pattern": made})));
+    }
+
     /// A bound for numbers; for what is no number, JSON Schema has none.
     fn limit(&mut self, name: &str, value: &str) -> Option<()> {
-        if matches!(self.form, Form::Integer | Form::Decimal | Form::Float) {
-            let value = self.json(value)?;
-            let schema = match self.schema.get_mut("anyOf").and_then(Value::as_array_mut) {
-                Some(several) => several.first_mut().and_then(Value::as_object_mut)?,
-                None => &mut self.schema,
-            };
-            // A bound is in place of another of its kind.
-            let twin = match name {
-                "minimum" => "exclusiveMinimum",
-                "exclusiveMinimum" => "minimum",
-                "maximum" => "exclusiveMaximum",
-                _ => "maximum",
-            };
-            schema.remove(twin);
-            schema.insert(name.into(), value);
-        }
+        let bound = self.json(value)?;
+        let schema = match self.schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+            Some(several) => several.first_mut().and_then(Value::as_object_mut)?,
+            None => &mut self.schema,
+        };
+        // A bound is in place of another of its kind.
+        let (twin, is_low, out) = match name {
+            "minimum" => ("exclusiveMinimum", true, false),
+            "exclusiveMinimum" => ("minimum", true, true),
+            "maximum" => ("exclusiveMaximum", false, false),
+            _ => ("maximum", false, true),
+        };
+        schema.remove(twin);
+        schema.insert(name.into(), bound);
+        let bound = Some(Bound { value: value.trim().into(), out });
+        *(if is_low { &mut self.facets.low } else { &mut self.facets.high }) = bound;
         Some(())
     }
 
     /// A text of this form as JSON.
     pub(in crate::translate::soap) fn json(&self, text: &str) -> Option<Value> {
         let mut json = String::new();
-        self.read(text, &mut json).ok()?;
+        self.read(text, &mut json, Hold::Form).ok()?;
         serde_json::from_str(&json).ok()
     }
 }

@@ -1,5 +1,8 @@
 //! Services of all shapes: what they make of JSON and of envelopes, and descriptions that are refused.
 
+mod facets;
+mod shapes;
+
 use std::{fs, path::Path as FilePath, time::SystemTime};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
@@ -93,7 +96,8 @@ fn a_wrapped_call_is_an_object_of_what_is_in_the_wrapper() {
 #[test]
 fn what_a_call_does_not_take_is_refused_with_its_place() {
     let bank = service("bank");
-    let whole = json!({"from": "a", "to": "b", "amount": {"#text": 1, "@currency": "EUR"}});
+    let whole =
+        json!({"from": "CH000001", "to": "CH000002", "amount": {"#text": 1, "@currency": "EUR"}});
     for (key, value, pointer, says) in [
         ("from", Value::Null, "/from", "must be a string"),
         ("from", json!(1), "/from", "must be a string"),
@@ -102,6 +106,13 @@ fn what_a_call_does_not_take_is_refused_with_its_place() {
         ("amount", json!({"@currency": "EUR"}), "/amount", "must have a member `#text`"),
         ("amount", json!({"#text": "1", "@currency": "EUR"}), "/amount/#text", "must be a number"),
         ("amount", json!({"#text": 1, "@currency": "EUR", "x": 1}), "/amount/x", "is not known"),
+        ("from", json!("a"), "/from", "does not match its pattern"),
+        (
+            "amount",
+            json!({"#text": 1, "@currency": "USD"}),
+            "/amount/@currency",
+            "is none of its values",
+        ),
         ("note", json!("a"), "/note", "must be a list"),
         ("note", json!(["a", 1]), "/note/1", "must be a string"),
         ("note", json!(["a", "b", "c", "d"]), "/note", "has no place here, or too many values"),
@@ -422,6 +433,48 @@ fn headers_say_who_calls_and_for_what() {
         "{text}"
     );
     assert_ne!(made[0], made[1]);
+}
+
+#[test]
+fn an_action_of_ws_addressing_is_never_empty() {
+    let wsam = "<input xmlns:w='http://www.w3.org/2007/05/addressing/metadata' w:Action='urn:own'";
+    let wsaw = "<input xmlns:w='http://www.w3.org/2006/05/addressing/wsdl' w:Action='urn:own'";
+    let folder = tempfile::tempdir().unwrap();
+    let answered = "<input message='t:m'/><output message='t:m'/></operation></portType>";
+    for (changes, action) in [
+        (&[][..], "u/p/o"),
+        (&[("<input message='t:m'/></operation></portType>", answered)][..], "u/p/oRequest"),
+        (&[("'u'", "'http://127.0.0.1/a'")], "http://127.0.0.1/a/p/o"),
+        (&[("'u'", "'http://127.0.0.1/a/'")], "http://127.0.0.1/a/p/o"),
+        (&[("'u'", "'URN:a:b'")], "URN:a:b:p:o"),
+        (&[("<input message", "<input name='i' message")], "u/p/i"),
+        (&[("soapAction=''", "soapAction='said'")], "said"),
+        (&[("<input message", wsam)], "urn:own"),
+        (&[("<input message", wsaw)], "urn:own"),
+        (&[("<input message", wsam), ("soapAction=''", "soapAction='said'")], "urn:own"),
+    ] {
+        let mut text = description("<xs:element name='In' type='xs:int'/>");
+        for (from, to) in changes {
+            let to = to.replace("w:Action='urn:own'", "w:Action='urn:own' message");
+            text = text.replace(from, &to);
+        }
+        let file = folder.path().join("a.wsdl");
+        fs::write(&file, &text).unwrap();
+        let made = compile(json!({"wsdl": file, "soap": {"addressing": true}})).unwrap();
+        let operation = made.operation("o").unwrap();
+        let sent = operation.request(&asked(&json!(1)), SystemTime::now()).unwrap();
+        let sent = String::from_utf8(sent.to_vec()).unwrap();
+        assert!(sent.contains(&format!(">{action}</wsa:Action>")), "{action}: {sent}");
+    }
+    let soap = json!({"addressing": true});
+    let tickets = compile(json!({"wsdl": format!("{WSDL}/tickets.wsdl"), "soap": soap})).unwrap();
+    let body = asked(&json!({"show": 1, "seats": {"seat": []}}));
+    let operation = tickets.operation("Book").unwrap();
+    let sent = operation.request(&body, SystemTime::now()).unwrap();
+    let sent = String::from_utf8(sent.to_vec()).unwrap();
+    assert!(sent.contains(">urn:example:tickets:Tickets:BookRequest</wsa:Action>"), "{sent}");
+    // HTTP has the empty one.
+    assert_eq!(operation.fields()[1].1, "\"\"");
 }
 
 /// A description with one operation, of these types; the element that it takes is `In`.
