@@ -80,6 +80,31 @@ to = "greeter"
 path = "/web"
 translate = "grpc-web"
 to = "greeter"
+
+[api.people]
+graphql = "ROOT/config/shop.graphql"
+[[route]]
+api = "people"
+path = "/graphql"
+to = "nobody"
+
+[[route]]
+path = "/jq"
+to = "nobody"
+[route.transform]
+request = "[.. | numbers] | add"
+
+[[route]]
+path = "/rec"
+to = "nobody"
+[route.transform]
+request = "def f: f; f"
+
+[[route]]
+path = "/held"
+to = "nobody"
+[route.validate]
+body = { type = "object", required = ["a"], properties = { a = { type = "array", maxItems = 3, uniqueItems = true } } }
 "#;
 
 /// A request line without its version, the type of its body, the body, and what comes of it.
@@ -410,6 +435,59 @@ fn grpc() -> Vec<Row<'static>> {
     ]
 }
 
+/// A document of GraphQL, as a client sends it.
+fn document(text: &str) -> Vec<u8> {
+    serde_json::json!({ "query": text }).to_string().into_bytes()
+}
+
+fn graphql() -> Vec<Row<'static>> {
+    let post = "POST /graphql";
+    let refused = |body: Vec<u8>, reason| (post, JSON, body, 400, reason);
+    let many = |text: &str, times: usize| document(&format!("{{ {} }}", text.repeat(times)));
+    vec![
+        refused(b"[".repeat(100_000), "body.syntax"),
+        refused(full("{\"query\":\"", " ", "\"}"), "graphql.syntax"),
+        refused(full("{\"query\":\"{", " a", "}\"}"), "graphql.tokens"),
+        refused(full("[", "{\"query\":\"{__typename}\"},", "{}]"), "graphql.batch"),
+        refused(document("{"), "graphql.syntax"),
+        refused(document("{ users(first: 1) { name } } }"), "graphql.syntax"),
+        refused(document("query A { __typename } query B { __typename }"), "graphql.operation"),
+        refused(many("a: __typename ", 200), "graphql.aliases"),
+        refused(
+            document(
+                &("{ user(id: 7) ".to_owned()
+                    + &"{ friends(first: 1) ".repeat(60)
+                    + &"}".repeat(61)),
+            ),
+            "graphql.depth",
+        ),
+        refused(
+            document("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"),
+            "graphql.fragments",
+        ),
+        refused(document("{ nothing }"), "graphql.validation"),
+        refused(document("query ($id: ID!) { user(id: $id) { name } }"), "graphql.variables"),
+        (post, FORM, document("{ __typename }"), 415, "body.type"),
+    ]
+}
+
+fn filters() -> Vec<Row<'static>> {
+    let (jq, held) = ("POST /jq", "POST /held");
+    vec![
+        (jq, JSON, b"{".to_vec(), 400, "body.syntax"),
+        (jq, JSON, b"{\"a\":1,\"a\":2}".to_vec(), 400, "body.syntax"),
+        (jq, JSON, b"[".repeat(100_000), 400, "body.syntax"),
+        (jq, JSON, full("[", "0,", "0]"), 422, "transform.request_steps"),
+        (jq, "text/plain", b"1".to_vec(), 415, "body.type"),
+        ("POST /rec", JSON, b"1".to_vec(), 422, "transform.request_steps"),
+        (held, JSON, b"[]".to_vec(), 422, "contract.body"),
+        (held, JSON, full("{\"a\":[", "{},", "{}]}"), 422, "contract.body"),
+        (held, JSON, b"{\"a\":[1,1]}".to_vec(), 422, "contract.body"),
+        (held, JSON, b"[".repeat(100_000), 400, "body.syntax"),
+        (held, "text/plain", b"{}".to_vec(), 415, "body.type"),
+    ]
+}
+
 /// Status and reason of an answer; of a fault of SOAP, whose it is.
 fn ask(address: &Door, (line, kind, body, ..): &Row<'_>) -> (u16, String) {
     let Door::Tcp(address) = address else { panic!("a port is expected") };
@@ -458,7 +536,8 @@ fn logged(daemon: &Daemon, words: &str) -> String {
 #[test]
 fn each_is_refused_for_its_reason_and_takes_little() {
     let daemon = Daemon::start(&CONFIG.replace("ROOT", env!("CARGO_MANIFEST_DIR")));
-    let rows = [json(), forms(), queries(), xml(), soap(), calls(), grpc()].concat();
+    let rows =
+        [json(), forms(), queries(), xml(), soap(), calls(), grpc(), graphql(), filters()].concat();
     assert!(rows.len() >= 100, "{}", rows.len());
     peak(daemon.process());
     let before = peak(daemon.process());
