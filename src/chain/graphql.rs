@@ -337,10 +337,9 @@ impl Exchange {
         let guarded = match asked {
             Graphql::Guarded(guarded) => guarded,
             Graphql::Stored(stored) => {
-                if announced(head) > 0 && bytes(body).is_none() {
-                    address(stored, head);
-                } else {
-                    now(self.ask_stored(stored, params, head, body))?;
+                match announced(head) > 0 && bytes(body).is_none() {
+                    true => address(stored, head),
+                    false => now(self.ask_stored(stored, params, head, body))?,
                 }
                 return Ok(format!("it asks the stored operation `{}`; ", stored.id));
             }
@@ -351,9 +350,8 @@ impl Exchange {
         }
         let guard = &guarded.guard;
         match guard.reads(&head.method, &head.headers) {
-            Ok(false) => {}
-            Ok(true) if bytes(body).is_some() => {}
-            Ok(true) => {
+            Ok(reads) if !reads || bytes(body).is_some() => {}
+            Ok(_) => {
                 let what = "the operation in the body would be held to";
                 return Ok(format!("{what} `{}`; ", guard.name));
             }
@@ -363,10 +361,8 @@ impl Exchange {
                 return Ok(on_trial(reject));
             }
         }
-        let body = bytes(body).unwrap_or_else(|| match announced(head) {
-            0 => Bytes::new(),
-            _ => Bytes::from_static(b"?"),
-        });
+        let unknown: &[u8] = if announced(head) > 0 { b"?" } else { b"" };
+        let body = bytes(body).unwrap_or(Bytes::from_static(unknown));
         let given = Given { method: &head.method, query: head.uri.query(), body: &body };
         let checked = guard.check(given).map_err(|refused| self.unasked(guarded, refused))?;
         let reported = checked.reported;

@@ -37,6 +37,7 @@ mod pace;
 mod pages;
 mod parts;
 mod plan;
+mod planned;
 mod prepare;
 mod recall;
 mod record;

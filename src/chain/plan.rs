@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, Uri,
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
     header::{CONTENT_LENGTH, HOST},
     request::Parts,
 };
@@ -22,6 +22,7 @@ use super::{
     Stage, echo,
     exchange::Exchange,
     forward,
+    planned::{Planned, made},
     prepare::{self, Scope},
     rehearse::bytes,
     source::Source,
@@ -170,70 +171,6 @@ fn client(listener: &Listener, from: IpAddr) -> Client {
     let tls = listener.tls.as_ref().map(|_| TlsFacts::default());
     let trusted = peer.is_some_and(|peer| listener.trusted.contains(peer.ip()));
     Client::new(peer, tls, listener.id, trusted, Worker { index: 0, clock: Clock::new() })
-}
-
-/// What is planned so far.
-#[derive(Default)]
-struct Planned<'a> {
-    steps: Vec<Step>,
-    valid: Option<Request<()>>,
-    sent: Option<Request<Option<Bytes>>>,
-    operation: Option<String>,
-    violations: Vec<Violation>,
-    body: RequestBody,
-    /// What the stage finds that is under way.
-    asked: String,
-    /// Who makes the request, in place of credentials.
-    who: Option<&'a Pretended>,
-}
-
-impl Planned<'_> {
-    /// Notes what the next stage does.
-    fn note(&mut self, does: impl Into<String>) {
-        self.steps.push(Step { stage: self.next(), does: does.into() });
-    }
-
-    /// Notes that the next stage finds what it was asked, and refuses nothing.
-    fn note_asked(&mut self) {
-        let asked = std::mem::take(&mut self.asked);
-        self.note(asked);
-    }
-
-    /// Notes what becomes of the target, behind what was found out about the request.
-    fn note_target(&mut self, came: &Uri, goes: &Uri) {
-        let said = std::mem::take(&mut self.asked);
-        self.note(match came == goes {
-            true => format!("{said}the target stays `{came}`"),
-            false => format!("{said}the target `{came}` becomes `{goes}`"),
-        });
-    }
-
-    /// The stage after those noted.
-    fn next(&self) -> Stage {
-        Stage::ALL[self.steps.len().min(Stage::ALL.len() - 1)]
-    }
-
-    fn refused(
-        &mut self,
-        exchange: &Exchange,
-        reject: Reject,
-        answer: Response<Source>,
-    ) -> Outcome {
-        let stage = self.next();
-        let mut why = match self.asked.is_empty() {
-            true => String::new(),
-            false => format!("; {}", std::mem::take(&mut self.asked).trim_end_matches("; ")),
-        };
-        for violation in exchange.violations.iter().flat_map(|all| all.iter()) {
-            let said = format!("; {violation}");
-            if !why.contains(&said) {
-                why += &said;
-                self.violations.push(violation.clone());
-            }
-        }
-        self.note(format!("refuses: {} {}{why}", reject.code(), reject.reason()));
-        Outcome::Refused { stage, reject, answer: made(exchange, answer) }
-    }
 }
 
 /// The stages, as [`super::run`] has them.
@@ -479,19 +416,4 @@ fn list(exchange: &Exchange, changes: Changes<'_>) -> Vec<(HeaderName, FieldChan
     exchange.sign(&mut own);
     list.extend(own.iter().map(|(name, value)| (name.clone(), FieldChange::Set(value.clone()))));
     list
-}
-
-/// An answer of Janua's own, as it leaves.
-fn made(exchange: &Exchange, mut answer: Response<Source>) -> Answer {
-    exchange.sign(answer.headers_mut());
-    answer.map(|source| match source {
-        Source::Made(bytes) => bytes,
-        Source::Empty
-        | Source::Origin(_)
-        | Source::Kept(_)
-        | Source::Shared(_)
-        | Source::Begun(_)
-        | Source::Watched(_)
-        | Source::Translated(_) => Bytes::new(),
-    })
 }

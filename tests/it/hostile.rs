@@ -452,7 +452,10 @@ fn graphql() -> Vec<Row<'static>> {
         refused(document("{"), "graphql.syntax"),
         refused(document("{ users(first: 1) { name } } }"), "graphql.syntax"),
         refused(document("query A { __typename } query B { __typename }"), "graphql.operation"),
-        refused(many("a: __typename ", 200), "graphql.aliases"),
+        refused(
+            many(&format!("user(id: 7) {{ {} }}", "a: name ".repeat(200)), 1),
+            "graphql.aliases",
+        ),
         refused(
             document(
                 &("{ user(id: 7) ".to_owned()

@@ -11,11 +11,12 @@ use std::{
 use regex::Regex;
 
 use super::{
-    Complex, Content, ElementUse, Form, Kind, Simple, Times, Type, TypeId, Types, builtin::builtin,
+    Complex, Content, Document, ElementUse, Form, Kind, Simple, Times, Type, TypeId, Types,
+    builtin::builtin,
 };
 use crate::{
     translate::soap::{LoadError, names::XML_SCHEMA},
-    xml::{Element, Tree},
+    xml::Element,
 };
 
 /// So many types a service has at most.
@@ -24,45 +25,6 @@ const MOST_TYPES: usize = 10_000;
 const MOST_PARTS: usize = 200_000;
 /// So often a type goes back to another.
 pub(super) const DEEPEST: usize = 32;
-
-/// A schema.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::translate::soap) struct Document<'a> {
-    pub(in crate::translate::soap) path: &'a Path,
-    pub(in crate::translate::soap) tree: &'a Tree<'a>,
-    pub(in crate::translate::soap) root: &'a Element<'a>,
-    /// The namespace that it defines, its own or that of whoever includes it.
-    pub(in crate::translate::soap) target: &'a str,
-}
-
-impl<'a> Document<'a> {
-    /// Something wrong at an element of it.
-    pub(in crate::translate::soap) fn wrong(
-        &self,
-        at: &Element<'_>,
-        what: impl Into<String>,
-    ) -> LoadError {
-        LoadError::at(self.path, self.tree.place(at.at), what)
-    }
-
-    /// What a name in an attribute means.
-    pub(in crate::translate::soap) fn resolve(
-        &self,
-        at: &'a Element<'a>,
-        name: &'a str,
-    ) -> Result<(&'a str, &'a str), LoadError> {
-        let found = at.resolve(name.trim());
-        let (namespace, local) =
-            found.ok_or_else(|| self.wrong(at, format!("the prefix of `{name}` is not bound")))?;
-        // A schema without a namespace that is included by one with.
-        let adopted = namespace.is_empty() && self.root.attribute("targetNamespace").is_none();
-        Ok((if adopted { self.target } else { namespace }, local))
-    }
-
-    fn qualifies(&self, at: &Element<'_>, all: &str) -> bool {
-        at.attribute("form").or_else(|| self.root.attribute(all)) == Some("qualified")
-    }
-}
 
 /// A part of a schema that has a name.
 pub(super) type Found<'a> = (usize, &'a Element<'a>);

@@ -6,6 +6,7 @@
 pub(super) mod builtin;
 mod compiler;
 mod complex;
+mod document;
 mod facets;
 mod group;
 mod pattern;
@@ -18,7 +19,8 @@ use serde_json::{Map, Value};
 use super::LoadError;
 
 pub(super) use self::{
-    compiler::{Compiler, Document},
+    compiler::Compiler,
+    document::Document,
     facets::{Facets, Hold},
 };
 
