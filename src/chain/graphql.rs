@@ -362,7 +362,7 @@ impl Exchange {
             }
         }
         let unknown: &[u8] = if announced(head) > 0 { b"?" } else { b"" };
-        let body = bytes(body).unwrap_or(Bytes::from_static(unknown));
+        let body = bytes(body).unwrap_or_else(|| Bytes::from_static(unknown));
         let given = Given { method: &head.method, query: head.uri.query(), body: &body };
         let checked = guard.check(given).map_err(|refused| self.unasked(guarded, refused))?;
         let reported = checked.reported;
