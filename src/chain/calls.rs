@@ -25,8 +25,7 @@ use super::{
     beside::{LARGE, beside},
     exchange::Exchange,
     gather::Gathered,
-    plan::announced,
-    rehearse::{bytes, now},
+    rehearse::{is_unknown, now},
     source::{BrokenOff, Source},
     transform::Filtered,
 };
@@ -116,7 +115,7 @@ impl Exchange {
     ) -> Result<String, Reject> {
         match calling {
             Calling::Call(operation, _) => {
-                if announced(head) > 0 && bytes(body).is_none() {
+                if is_unknown(head, body) {
                     self.form(operation)?;
                     takes(&head.headers)?;
                     call(operation, head);

@@ -80,14 +80,15 @@ impl Exchange {
         Err(reject)
     }
 
-    /// What a contract makes of a request, for people, with its body if that is there; and whether it is refused.
+    /// What a contract makes of a request, for people, with its body if that is there; and whether it is refused,
+    /// or what is wrong with it on trial.
     pub(super) fn explain_contract(
         &mut self,
         operation: &Operation,
         params: &Params<'_, '_>,
         head: &Parts,
         body: &RequestBody,
-    ) -> (String, Violations, Result<(), Reject>) {
+    ) -> (String, Result<Violations, Reject>) {
         let mut wrong = self.look_at_head(operation, params, &head.headers);
         let has_body = announced(head) > 0;
         let mut broken = operation.expect_body(&head.headers, has_body, &mut wrong);
@@ -99,9 +100,6 @@ impl Exchange {
             };
         }
         let mut said = operation.describe();
-        for violation in wrong.iter() {
-            said.push_str(&format!("; {violation}"));
-        }
         match (broken, there) {
             (Ok(true), None) => said.push_str("; the body would be looked at"),
             (Ok(true), Some(_)) if wrong.is_empty() => {
@@ -109,13 +107,16 @@ impl Exchange {
             }
             _ => {}
         }
-        let reject = broken.err().or_else(|| reason(&wrong));
+        let Some(reject) = broken.err().or_else(|| reason(&wrong)) else {
+            return (said, Ok(wrong));
+        };
         let told = wrong.clone();
-        let outcome = reject.map_or(Ok(()), |reject| self.judge(operation, reject, wrong));
-        if let (Some(reject), Ok(())) = (reject, outcome) {
+        let outcome = self.judge(operation, reject, wrong);
+        if outcome.is_ok() {
+            said.push_str(&told.listed());
             said.push_str(&format!("; on trial, else {} {}", reject.code(), reject.reason()));
         }
-        (said, told, outcome)
+        (said, outcome.map(|()| told))
     }
 
     async fn look_at_body(

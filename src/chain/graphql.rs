@@ -20,7 +20,7 @@ use super::{
     beside::{LARGE, aside, beside},
     exchange::Exchange,
     plan::announced,
-    rehearse::{bytes, now},
+    rehearse::{bytes, is_unknown, now},
     source::Source,
     validate::answers_101,
 };
@@ -337,7 +337,7 @@ impl Exchange {
         let guarded = match asked {
             Graphql::Guarded(guarded) => guarded,
             Graphql::Stored(stored) => {
-                match announced(head) > 0 && bytes(body).is_none() {
+                match is_unknown(head, body) {
                     true => address(stored, head),
                     false => now(self.ask_stored(stored, params, head, body))?,
                 }

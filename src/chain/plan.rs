@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     auth::{Door, Identity, Pretended},
-    message::{Client, Kept, REQUEST_ID, RequestBody, TlsFacts, Violation},
+    message::{Client, Kept, REQUEST_ID, RequestBody, TlsFacts, Violations},
     reject::Reject,
     rewrite::{Changes, FieldChange},
     route::{Candidate, Found, Params, Query},
@@ -59,8 +59,8 @@ pub struct Plan {
     pub sent: Option<Request<Option<Bytes>>>,
     /// The operation of an API that it is.
     pub operation: Option<String>,
-    /// What is wrong with it by the API's contract, also where that is on trial.
-    pub violations: Vec<Violation>,
+    /// What is wrong with it, also where that is on trial.
+    pub violations: Violations,
     /// What comes of it.
     pub outcome: Outcome,
     listener: usize,
@@ -344,10 +344,9 @@ fn understood(
     planned.operation = route.operation().map(String::from);
     let body = &mut planned.body;
     if let Some(operation) = &route.contract {
-        let (said, wrong, outcome) = exchange.explain_contract(operation, params, head, body);
-        planned.violations.extend(wrong.iter().cloned());
+        let (said, outcome) = exchange.explain_contract(operation, params, head, body);
         planned.asked.clone_from(&said);
-        outcome?;
+        planned.violations = outcome?;
         planned.asked = format!("{said}; ");
     }
     if let Some(by) = &route.transform {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     auth::Pretended,
-    message::{RequestBody, Violation},
+    message::{RequestBody, Violations},
     reject::Reject,
 };
 
@@ -22,7 +22,7 @@ pub(super) struct Planned<'a> {
     pub(super) valid: Option<Request<()>>,
     pub(super) sent: Option<Request<Option<Bytes>>>,
     pub(super) operation: Option<String>,
-    pub(super) violations: Vec<Violation>,
+    pub(super) violations: Violations,
     pub(super) body: RequestBody,
     /// What the stage finds that is under way.
     pub(super) asked: String,
@@ -67,12 +67,9 @@ impl Planned<'_> {
             true => String::new(),
             false => format!("; {}", std::mem::take(&mut self.asked).trim_end_matches("; ")),
         };
-        for violation in exchange.violations.iter().flat_map(|all| all.iter()) {
-            let said = format!("; {violation}");
-            if !why.contains(&said) {
-                why += &said;
-                self.violations.push(violation.clone());
-            }
+        if let Some(wrong) = &exchange.violations {
+            why += &wrong.listed();
+            self.violations = Violations::clone(wrong);
         }
         self.note(format!("refuses: {} {}{why}", reject.code(), reject.reason()));
         Outcome::Refused { stage, reject, answer: made(exchange, answer) }

@@ -11,8 +11,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::request::Parts;
 
-use super::beside::LARGE;
+use super::{beside::LARGE, plan::announced};
 use crate::message::RequestBody;
 
 /// Bytes of a body that somebody asks about.
@@ -29,6 +30,11 @@ pub(super) fn now<T>(stage: impl Future<Output = T>) -> T {
             Poll::Pending => thread::park(),
         }
     }
+}
+
+/// Whether a head announces a body that is not there.
+pub(super) fn is_unknown(head: &Parts, body: &RequestBody) -> bool {
+    announced(head) > 0 && bytes(body).is_none()
 }
 
 /// The bytes of a body, if they are there.

@@ -18,7 +18,7 @@ use super::{
     exchange::Exchange,
     gather::Gathered,
     plan::announced,
-    rehearse::{bytes, now},
+    rehearse::{bytes, is_unknown, now},
     source::Source,
 };
 use crate::{
@@ -153,8 +153,7 @@ impl Exchange {
         head: &mut Parts,
         body: &mut RequestBody,
     ) -> Result<(String, Option<Response<Source>>), Reject> {
-        // A body that is announced, and is not there.
-        let is_unknown = announced(head) > 0 && bytes(body).is_none();
+        let is_unknown = is_unknown(head, body);
         let formats = match translation {
             Translation::Formats(formats) => formats,
             Translation::Soap(operation) => {
@@ -166,7 +165,7 @@ impl Exchange {
                 }
                 return Ok((format!("it calls `{}` of a SOAP service; ", operation.id), None));
             }
-            Translation::Door(_) if is_unknown || bytes(body).is_none() => {
+            Translation::Door(_) if bytes(body).is_none() => {
                 return Ok(("what it calls depends on its envelope; ".to_owned(), None));
             }
             Translation::Door(door) => {

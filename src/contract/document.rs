@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::message::parse_json;
+use crate::message::{descend, parse_json};
 
 /// The largest document, in bytes.
 pub const MAX_SIZE: u64 = 16 << 20;
@@ -42,7 +42,9 @@ pub(super) struct Place(String);
 impl Place {
     /// The place of what has this name, within this one.
     pub(super) fn key(&self, name: &str) -> Self {
-        Self(format!("{}/{}", self.0, name.replace('~', "~0").replace('/', "~1")))
+        let mut inner = self.clone();
+        descend(&mut inner.0, name);
+        inner
     }
 
     /// The place of an item.

@@ -11,7 +11,7 @@ use apollo_compiler::{
 };
 use serde_json::{Map, Value};
 
-use crate::message::{Violation, Violations};
+use crate::message::{Violation, Violations, descend};
 
 /// Holds values to an operation; they stand at `pointer`.
 pub(super) fn check(
@@ -41,8 +41,7 @@ impl Checking<'_> {
 
     fn within(&mut self, name: &str, look: impl FnOnce(&mut Self)) {
         let length = self.at.len();
-        self.at.push('/');
-        self.at.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        descend(&mut self.at, name);
         look(self);
         self.at.truncate(length);
     }

@@ -13,6 +13,7 @@ use super::{
     query,
     schema::Schemas,
 };
+use crate::message::descend;
 
 /// How deep parameters of the query are listed; deeper ones are taken all the same.
 const DEPTH: usize = 3;
@@ -50,8 +51,10 @@ impl Services {
 impl Operation {
     /// Its place in the document, as a JSON pointer, where its route has this path.
     pub fn pointer(&self, path: &str) -> String {
-        let path = template(path).replace('~', "~0").replace('/', "~1");
-        format!("/paths/{path}/{}", self.method.as_str().to_ascii_lowercase())
+        let mut pointer = "/paths".to_owned();
+        descend(&mut pointer, &template(path));
+        descend(&mut pointer, &self.method.as_str().to_ascii_lowercase());
+        pointer
     }
 }
 

@@ -17,7 +17,7 @@ use prost_reflect::{
 };
 use serde_json::Value as Json;
 
-use crate::message::{Violation, Violations};
+use crate::message::{Violation, Violations, descend};
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -174,12 +174,7 @@ impl Reader<'_> {
     /// Goes into a member; gives back how long the pointer was.
     fn enter(&mut self, name: &str) -> usize {
         let length = self.pointer.len();
-        self.pointer.push('/');
-        if name.contains(['~', '/']) {
-            self.pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-        } else {
-            self.pointer.push_str(name);
-        }
+        descend(&mut self.pointer, name);
         length
     }
 

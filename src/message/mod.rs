@@ -54,5 +54,5 @@ pub use self::{
     request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
     tap::{Tapped, Untapped},
     upload::{Phase, Upload},
-    violation::{Part, Violation, Violations},
+    violation::{Part, Violation, Violations, descend},
 };

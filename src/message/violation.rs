@@ -35,6 +35,15 @@ impl Part {
     }
 }
 
+/// Goes on to a member of what a JSON pointer leads to (RFC 6901).
+pub fn descend(pointer: &mut String, name: &str) {
+    pointer.push('/');
+    match name.contains(['~', '/']) {
+        true => pointer.push_str(&name.replace('~', "~0").replace('/', "~1")),
+        false => pointer.push_str(name),
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Violation {
@@ -105,6 +114,11 @@ impl Violations {
     /// Whether there are any in this part.
     pub fn has(&self, part: Part) -> bool {
         self.list.iter().any(|violation| violation.part == part)
+    }
+
+    /// In a line, for people, each behind a semicolon.
+    pub fn listed(&self) -> String {
+        self.list.iter().fold(String::new(), |line, violation| line + &format!("; {violation}"))
     }
 
     /// As JSON: a list of objects with `in`, `name`, `pointer`, `detail`.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::prune::prune;
+use crate::message::descend;
 
 /// What the route of an operation asks for.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,8 @@ pub fn document(
     for (template, item) in paths.into_iter().flatten() {
         let Value::Object(item) = item else { continue };
         item.remove("servers");
-        let place = format!("/paths/{}", template.replace('~', "~0").replace('/', "~1"));
+        let mut place = "/paths".to_owned();
+        descend(&mut place, template);
         item.retain(|key, operation| {
             if !METHODS.contains(&&**key) {
                 return true;

@@ -39,7 +39,6 @@ impl Diff {
             route,
             test,
         } = after;
-        let rules = |cache: &Cache| named("cache", cache.rules.clone());
         let own = |cache: &Cache| Cache { rules: BTreeMap::new(), ..cache.clone() };
         for (section, changed) in [
             ("server", before.server != *server),
@@ -54,35 +53,34 @@ impl Diff {
                 diff.changed.push(section.into());
             }
         }
-        let listeners = |all: &[Listener]| {
-            let name = |it: &Listener| it.name.clone().unwrap_or_else(|| it.address.clone());
-            named("listener", all.iter().map(|listener| (name(listener), listener.clone())))
-        };
-        diff.compare(&listeners(&before.listener), &listeners(listener));
-        diff.compare(&named("auth", before.auth.clone()), &named("auth", auth.clone()));
-        diff.compare(&named("store", before.store.clone()), &named("store", store.clone()));
-        let upstreams = |all: &BTreeMap<_, _>| named("upstream", all.clone());
-        diff.compare(&upstreams(&before.upstream), &upstreams(upstream));
-        diff.compare(&named("access", before.access.clone()), &named("access", access.clone()));
-        diff.compare(&named("limit", before.limit.clone()), &named("limit", limit.clone()));
-        diff.compare(&rules(&before.cache), &rules(cache));
-        diff.compare(&named("api", before.api.clone()), &named("api", api.clone()));
-        let routes =
-            |all: &[Route]| named("route", route::names(all).into_iter().zip(all.to_vec()));
-        diff.compare(&routes(&before.route), &routes(route));
+        diff.compare("listener", &listeners(&before.listener), &listeners(listener));
+        diff.compare("auth", &before.auth, auth);
+        diff.compare("store", &before.store, store);
+        diff.compare("upstream", &before.upstream, upstream);
+        diff.compare("access", &before.access, access);
+        diff.compare("limit", &before.limit, limit);
+        diff.compare("cache", &before.cache.rules, &cache.rules);
+        diff.compare("api", &before.api, api);
+        diff.compare("route", &routes(&before.route), &routes(route));
         diff
     }
 
-    fn compare<T: PartialEq>(&mut self, before: &BTreeMap<String, T>, after: &BTreeMap<String, T>) {
+    fn compare<T: PartialEq>(
+        &mut self,
+        section: &str,
+        before: &BTreeMap<String, T>,
+        after: &BTreeMap<String, T>,
+    ) {
+        let named = |name: &String| format!("{section} {name}");
         for (name, value) in after {
             match before.get(name) {
-                None => self.added.push(name.clone()),
-                Some(known) if known != value => self.changed.push(name.clone()),
+                None => self.added.push(named(name)),
+                Some(known) if known != value => self.changed.push(named(name)),
                 Some(_) => {}
             }
         }
         let gone = before.keys().filter(|name| !after.contains_key(*name));
-        self.removed.extend(gone.cloned());
+        self.removed.extend(gone.map(named));
     }
 
     /// Whether nothing is different.
@@ -91,8 +89,13 @@ impl Diff {
     }
 }
 
-fn named<T>(section: &str, values: impl IntoIterator<Item = (String, T)>) -> BTreeMap<String, T> {
-    values.into_iter().map(|(name, value)| (format!("{section} {name}"), value)).collect()
+fn listeners(all: &[Listener]) -> BTreeMap<String, &Listener> {
+    let name = |it: &Listener| it.name.clone().unwrap_or_else(|| it.address.clone());
+    all.iter().map(|listener| (name(listener), listener)).collect()
+}
+
+fn routes(all: &[Route]) -> BTreeMap<String, &Route> {
+    route::names(all).into_iter().zip(all).collect()
 }
 
 impl fmt::Display for Diff {

@@ -37,12 +37,7 @@ pub(super) fn json(of: &Explanation) -> Value {
         "route": of.route(),
         "sent": plan.sent.as_ref().map(request),
         "operation": plan.operation,
-        "violations": plan.violations.iter().map(|violation| json!({
-            "in": violation.part.name(),
-            "name": violation.name,
-            "pointer": violation.pointer,
-            "detail": violation.says,
-        })).collect::<Vec<_>>(),
+        "violations": serde_json::from_str::<Value>(&plan.violations.to_json()).ok(),
     });
     facts["outcome"] = match &plan.outcome {
         Outcome::Refused { stage, reject, answer: refusal } => json!({

@@ -20,7 +20,7 @@ impl Simple {
         hold: Hold,
     ) -> Result<(), &'static str> {
         self.read_form(text, json, hold)?;
-        self.facets.check(&self.form, text, hold)
+        self.check(text, hold)
     }
 
     fn read_form(&self, text: &str, json: &mut String, hold: Hold) -> Result<(), &'static str> {
@@ -58,8 +58,15 @@ impl Simple {
         hold: Hold,
     ) -> Result<Cow<'v, str>, &'static str> {
         let text = self.write_form(json, hold)?;
-        self.facets.check(&self.form, &text, hold)?;
+        self.check(&text, hold)?;
         Ok(text)
+    }
+
+    fn check(&self, text: &str, hold: Hold) -> Result<(), &'static str> {
+        match hold {
+            Hold::Form => Ok(()),
+            hold => self.facets.check(&self.form, &self.space().of(text), hold),
+        }
     }
 
     fn write_form<'v>(&self, json: &'v Value, hold: Hold) -> Result<Cow<'v, str>, &'static str> {

@@ -12,7 +12,7 @@ use super::{
     schema::{ANY, Complex, Content, ElementUse, Hold, Kind, Member, TEXT, TYPE, TypeId, Types},
 };
 use crate::{
-    message::{Violation, Violations},
+    message::{Violation, Violations, descend},
     xml::{NotXml, Writer},
 };
 
@@ -313,8 +313,7 @@ impl<'s> Writing<'s> {
 
     fn within(&mut self, key: &str, then: impl FnOnce(&mut Self)) {
         let before = self.pointer.len();
-        self.pointer.push('/');
-        self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        descend(&mut self.pointer, key);
         then(self);
         self.pointer.truncate(before);
     }

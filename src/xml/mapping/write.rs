@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Mapping, XmlNil};
 use crate::{
-    message::{Json, Members, Violation},
+    message::{Json, Members, Violation, descend},
     xml::{
         Bounds, NotXml, Writer,
         scope::{Scope, XSI_NAMESPACE, declared},
@@ -34,8 +34,7 @@ impl<'v> Misfit<'v> {
     fn violation(self) -> Violation {
         let mut pointer = String::new();
         for name in self.at.iter().rev() {
-            pointer.push('/');
-            pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+            descend(&mut pointer, name);
         }
         Violation::body(pointer, self.says)
     }

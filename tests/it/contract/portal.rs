@@ -119,17 +119,18 @@ async fn what_is_wrong_with_a_portal_is_said() {
     // Nobody can use an API that no route stands for.
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("janua.toml");
-    std::fs::write(&file, format!("{api}[[route]]\nto = \"echo\"\n")).unwrap();
-    let said = crate::support::daemon::janua(&["check", "-c", file.to_str().unwrap()]);
-    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let check = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        let said = crate::support::daemon::janua(&["check", "-c", file.to_str().unwrap()]);
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    };
+    let said = check(format!("{api}[[route]]\nto = \"echo\"\n"));
     assert!(said.contains("no route stands for the API `shop`"), "{said}");
     // What is tried at another host is asked for by a page of another origin.
     for (more, is_told) in [("", true), ("cors = { origins = \"https://docs.example\" }\n", false)]
     {
         let away = format!("host = \"api.example\"\n{more}");
-        std::fs::write(&file, format!("{api}[docs]\npath = \"/d\"\n{route}{away}")).unwrap();
-        let said = crate::support::daemon::janua(&["check", "-c", file.to_str().unwrap()]);
-        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        let said = check(format!("{api}[docs]\npath = \"/d\"\n{route}{away}"));
         let told = "requests to `shop` cannot be tried in the portal: it is at `api.example`";
         assert_eq!(said.contains(told), is_told, "{said}");
     }

@@ -1,15 +1,20 @@
 //! The portal in Chromium: what a developer sees, taken from nowhere but the gateway.
 
 use super::{browser, said, script};
-use crate::support::Setup;
+use crate::support::{Janua, Setup};
+
+/// A portal that shows the shop.
+async fn portal() -> Janua {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/config/shop.yaml");
+    let setup = Setup::new(format!(
+        "[docs]\npath = \"/docs\"\n[api.shop]\nopenapi = {shop:?}\n[[route]]\napi = \"shop\"\nto = \"mock\"\n"
+    ));
+    setup.start().await
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_shows_the_operations_and_asks_nobody_else() {
-    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/config/shop.yaml");
-    let janua = Setup::new(format!(
-        "[docs]\npath = \"/docs\"\n[api.shop]\nopenapi = {shop:?}\n[[route]]\napi = \"shop\"\nto = \"mock\"\n"
-    ));
-    let janua = janua.start().await;
+    let janua = portal().await;
     let url = format!("http://{}/docs/shop", janua.address);
     let (page, said) = browser::shown(&janua, &url).await;
     let server = format!("http://{}/shop", janua.address);
@@ -29,11 +34,7 @@ async fn a_browser_shows_the_operations_and_asks_nobody_else() {
 /// At the width of a phone and of a desk.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_developer_finds_an_operation_and_tries_it() {
-    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/config/shop.yaml");
-    let janua = Setup::new(format!(
-        "[docs]\npath = \"/docs\"\n[api.shop]\nopenapi = {shop:?}\n[[route]]\napi = \"shop\"\nto = \"mock\"\n"
-    ));
-    let janua = janua.start().await;
+    let janua = portal().await;
     let browser = browser::Driven::open(&janua).await;
     let mut portal = script("portal.py");
     portal.args([browser.port.to_string(), format!("http://{}/docs/shop", janua.address)]);

@@ -87,7 +87,7 @@ impl Space {
 }
 
 impl Facets {
-    /// Whether a text of this form keeps to them.
+    /// Whether a text of this form, with white space as its type means it, keeps to them.
     ///
     /// # Errors
     /// It does not; what it should be is said.
@@ -97,11 +97,6 @@ impl Facets {
         text: &str,
         hold: Hold,
     ) -> Result<(), &'static str> {
-        if hold == Hold::Form {
-            return Ok(());
-        }
-        let space = if matches!(form, Form::Text) { self.space } else { Space::Collapse };
-        let text = &*space.of(text);
         let is_ours = hold == Hold::Value && !matches!(form, Form::Text);
         if !is_ours && !self.patterns.iter().all(|pattern| pattern.is_match(text)) {
             return Err("does not match its pattern");
@@ -208,13 +203,7 @@ impl Ord for Decimal<'_> {
         match (self.negative, other.negative) {
             (false, false) => size(self).cmp(&size(other)),
             (true, true) => size(other).cmp(&size(self)),
-            (negative, _) => {
-                if negative {
-                    Ordering::Less
-                } else {
-                    Ordering::Greater
-                }
-            }
+            (negative, other) => other.cmp(&negative),
         }
     }
 }
