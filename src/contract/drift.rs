@@ -1,13 +1,18 @@
 //! Drift: what an operation's answers are that its document does not promise, counted and sampled.
 //!
-//! Of each sample it is told where and what, never a value of the answer.
+//! Of each sample it is told where and what, never a value of the answer: neither by a name that is one, as of
+//! an object whose members are called by their keys.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::message::Violations;
+use crate::message::{Violation, Violations, descend};
 
 /// Kinds of drift that are kept for an operation.
 const MOST: usize = 16;
@@ -35,9 +40,47 @@ pub struct Sample {
     pub count: u64,
 }
 
+/// The names that a document's schemas have for members, as a JSON pointer has them.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeSet<Box<str>>);
+
+impl Names {
+    pub(super) fn of(document: &Value) -> Self {
+        let mut names = Self::default();
+        names.gather(document);
+        names
+    }
+
+    fn gather(&mut self, value: &Value) {
+        match value {
+            Value::Object(object) => {
+                if let Some(Value::Object(properties)) = object.get("properties") {
+                    self.0.extend(properties.keys().map(|name| segment(name).into()));
+                }
+                object.values().for_each(|value| self.gather(value));
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.gather(item)),
+            _ => {}
+        }
+    }
+
+    /// Where and what, the same for each item of a list and each member that only the answer names:
+    /// `/items/*/price`.
+    fn general(&self, violation: &Violation) -> String {
+        let part = |part: &str| match self.0.contains(part) {
+            true => part.to_owned(),
+            false => "*".to_owned(),
+        };
+        let pointer = violation.pointer.split('/').enumerate();
+        let pointer = pointer.map(|(at, name)| if at == 0 { String::new() } else { part(name) });
+        let pointer = pointer.collect::<Vec<_>>().join("/");
+        Violation { pointer, ..violation.clone() }.to_string()
+    }
+}
+
 impl Drift {
     /// Notes an answer that was looked at.
-    pub fn note(&self, status: u16, wrong: &Violations) {
+    pub(super) fn note(&self, status: u16, wrong: &Violations, names: &Names) {
         self.checked.fetch_add(1, Relaxed);
         if wrong.is_empty() {
             return;
@@ -45,7 +88,7 @@ impl Drift {
         self.drifted.fetch_add(1, Relaxed);
         let mut kinds = self.kinds.lock();
         for violation in wrong.iter() {
-            let says = general(&violation.to_string());
+            let says = names.general(violation);
             let known = kinds.iter().position(|kind| kind.status == status && kind.says == says);
             match known {
                 Some(place) => kinds[place].count += 1,
@@ -81,32 +124,38 @@ impl Drift {
     }
 }
 
-/// The same for each item of a list: `/items/*/price`.
-fn general(says: &str) -> String {
-    let (place, what) = says.split_once(": ").unwrap_or((says, ""));
-    let part = |part: &str| match part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty()
-    {
-        true => "*".to_owned(),
-        false => part.to_owned(),
-    };
-    let place: Vec<_> = place.split('/').map(part).collect();
-    format!("{}: {what}", place.join("/"))
+/// A name as one segment of a JSON pointer.
+fn segment(name: &str) -> String {
+    let mut pointer = String::new();
+    descend(&mut pointer, name);
+    pointer.split_off(1)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::message::Violation;
+
+    fn names() -> Names {
+        Names::of(&json!({ "components": { "schemas": { "Order": { "properties": {
+            "id": {},
+            "a/b": {},
+            "items": { "items": { "properties": { "price": {} } } },
+            "users": { "additionalProperties": { "properties": { "age": {} } } },
+        } } } } }))
+    }
 
     #[test]
     fn the_same_drift_is_one_kind() {
         let drift = Drift::default();
-        drift.note(200, &Violations::default());
+        let names = names();
+        drift.note(200, &Violations::default(), &names);
         for index in 0..3 {
             let place = format!("/items/{index}/price");
-            drift.note(200, &Violation::body(place, "it is not a number").into());
+            drift.note(200, &Violation::body(place, "it is not a number").into(), &names);
         }
-        drift.note(200, &Violation::body("/id", "it is not a number").into());
+        drift.note(200, &Violation::body("/id", "it is not a number").into(), &names);
         assert_eq!(drift.counts(), (5, 4));
         let samples = drift.samples();
         let own = |says: &str, count| Sample { status: 200, says: says.to_owned(), count };
@@ -115,10 +164,25 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_no_schema_has_may_be_a_secret() {
+        for (pointer, told) in [
+            ("/users/ann@mail.example/age", "body /users/*/age: is missing"),
+            ("/a~1b/id", "body /a~1b/id: is missing"),
+            ("/token-1", "body /*: is missing"),
+            ("", "body: is missing"),
+        ] {
+            let drift = Drift::default();
+            drift.note(200, &Violation::body(pointer, "is missing").into(), &names());
+            assert_eq!(drift.samples()[0].says, told);
+        }
+    }
+
+    #[test]
     fn only_so_many_kinds_are_kept() {
         let drift = Drift::default();
         for index in 0..100 {
-            drift.note(200, &Violation::body(format!("/a{index}"), "is missing").into());
+            let wrong = Violation::body("", format!("`a{index}` is missing"));
+            drift.note(200, &wrong.into(), &Names::default());
         }
         assert_eq!((drift.samples().len(), drift.counts().1), (MOST + 1, 100));
         let all: u64 = drift.samples().iter().map(|kind| kind.count).sum();

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE};
 use super::{
     answer::Answers,
     body::{BodyRule, Content, Depth},
-    drift::Drift,
+    drift::{Drift, Names},
     parameter::{Pairs, Parameter, taken_apart},
 };
 use crate::{
@@ -35,6 +35,8 @@ pub struct Operation {
     pub max_body: u64,
     /// What of its answers was not as promised.
     pub drift: Arc<Drift>,
+    /// What may be told of an answer that is not as promised.
+    pub(super) names: Arc<Names>,
     pub(super) depth: Depth,
     pub(super) unknown_query: Unknown,
     pub(super) parameters: Vec<Parameter>,
@@ -162,7 +164,7 @@ impl Operation {
     ) -> Violations {
         let mut wrong = Violations::default();
         self.answers.check(status, headers, body, self.depth, &mut wrong);
-        self.drift.note(status.as_u16(), &wrong);
+        self.drift.note(status.as_u16(), &wrong, &self.names);
         wrong
     }
 

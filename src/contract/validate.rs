@@ -56,6 +56,7 @@ impl Operation {
             enforce: section.enforce,
             max_body: section.max_body.0,
             drift: Default::default(),
+            names: Default::default(),
             depth: Depth(section.max_depth),
             unknown_query: section.unknown_query,
             parameters,

@@ -12,6 +12,7 @@ use super::{
     calls::{self, Calls},
     graphql::{self, Speaks},
     portal::pages,
+    strays::strays,
 };
 use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To},
@@ -114,6 +115,7 @@ pub(super) fn apis<'a>(
     let asked = graphql::services(config, previous, &mut apis, problems);
     let mut written = written(config, (&apis, &services, &calls, &asked), problems);
     unused(config, (&apis, &services), problems);
+    strays(&apis, &written, problems);
     written.extend(pages(config, &apis, &written, problems));
     transforms(&mut written, problems);
     (apis, written)

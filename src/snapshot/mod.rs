@@ -18,6 +18,7 @@ mod mirror;
 mod overload;
 mod portal;
 mod route;
+mod strays;
 mod target;
 
 use std::{

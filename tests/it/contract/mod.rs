@@ -6,6 +6,7 @@ mod policies;
 mod portal;
 mod problems;
 mod requests;
+mod strays;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,47 @@
+//! What `check` says of routes that lead past a document.
+
+use super::{partners, shop};
+use crate::support::daemon::janua;
+
+/// What has the path of an API and is no operation of it goes past its document.
+#[test]
+fn a_route_that_leads_past_a_document_is_told_of() {
+    let api = format!(
+        "{}[api.shop]\nopenapi = {}\nsecurity = {{ key = \"partners\" }}\n",
+        partners(),
+        shop()
+    );
+    let route = "[[route]]\napi = \"shop\"\nto = \"mock\"\n";
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("janua.toml");
+    let check = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        let said = janua(&["check", "-c", file.to_str().unwrap()]);
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    };
+    for (stray, is_told) in [
+        ("path = \"/v1/hidden\"", true),
+        ("path = \"/v1/{rest*}\"", true),
+        ("path = [\"/else\", \"/v1\"]", true),
+        ("path = \"/v1/hidden\"\nlistener = \"main\"", true),
+        // A method that the document does not have.
+        ("path = \"/v1/orders\"\nmethods = [\"GET\", \"PURGE\"]", true),
+        ("path = \"/v1/orders/{any}\"\nmethods = \"GET\"\nheaders = { x-new = \"1\" }", false),
+        ("path = \"/v1/orders/{any}/x\"", true),
+        ("path = \"/v10\"", false),
+        ("path = \"/{rest*}\"", false),
+    ] {
+        let said = check(format!("{api}{route}[[route]]\n{stray}\nto = \"echo\"\n"));
+        let told =
+            "is among the paths of the API `shop` (`/v1`), whose document has no such operation";
+        assert_eq!(said.contains(told), is_told, "{stray}: {said}");
+    }
+    let away = "[[route]]\nto = \"mock\"\napi = \"shop\"\nhost = \"api.example\"\n";
+    for (host, is_told) in [("api.example", true), ("other.example", false)] {
+        let hidden = format!("[[route]]\npath = \"/v1/hidden\"\nhost = \"{host}\"\n");
+        for (to, is_told) in [("\"echo\"", is_told), ("{ status = 410 }", false)] {
+            let said = check(format!("{api}{away}{hidden}to = {to}\n"));
+            assert_eq!(said.contains("no such operation"), is_told, "{host} {to}: {said}");
+        }
+    }
+}
