@@ -12,7 +12,7 @@ use super::{
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Docs {
-    /// Where it is: `"/docs"`; an API is shown at `/docs/NAME`, its document at `/docs/NAME/openapi.json`.
+    /// Where it is: `"/docs"`; an API is shown at `/docs/NAME`, its document at `/docs/NAME/openapi.json`; all that have no `audience` at `/docs/all.html`, as one document at `/docs/openapi.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/docs")]
     pub path: Option<String>,

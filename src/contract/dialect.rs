@@ -88,7 +88,7 @@ impl<'d> Dialect<'d> {
             made.insert(key.clone(), value);
         }
         if old {
-            modernise(written, &mut made);
+            modernise(written.get("nullable") == Some(&Value::Bool(true)), &mut made);
         }
         narrow(&mut made);
         Value::Object(made)
@@ -184,8 +184,31 @@ fn gather<'v>(value: &'v Value, found: &mut impl FnMut(&'v str)) {
     }
 }
 
+/// A document of 3.0 as one of 3.1, as far as its schemas say things in another way; one of 3.1 as it is.
+pub fn modernised(document: &mut Value) {
+    fn walk(value: &mut Value) {
+        match value {
+            Value::Object(object) => {
+                let nullable = object.get("nullable") == Some(&Value::Bool(true));
+                if object.get("nullable").is_some_and(Value::is_boolean) {
+                    object.remove("nullable");
+                }
+                modernise(nullable, object);
+                object.iter_mut().for_each(|(_, value)| walk(value));
+            }
+            Value::Array(items) => items.iter_mut().for_each(walk),
+            _ => {}
+        }
+    }
+    let version = document.get("openapi").and_then(Value::as_str);
+    if version.is_some_and(|version| version.starts_with("3.0")) {
+        walk(document);
+        document["openapi"] = "3.1.0".into();
+    }
+}
+
 /// What 3.0 says in its own way.
-fn modernise(written: &Map<String, Value>, made: &mut Map<String, Value>) {
+fn modernise(nullable: bool, made: &mut Map<String, Value>) {
     for (flag, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         match made.get(flag) {
             Some(Value::Bool(true)) => {
@@ -200,7 +223,7 @@ fn modernise(written: &Map<String, Value>, made: &mut Map<String, Value>) {
             _ => {}
         }
     }
-    if written.get("nullable") == Some(&Value::Bool(true)) {
+    if nullable {
         if let Some(Value::String(kind)) = made.get("type").cloned() {
             made.insert("type".into(), json!([kind, "null"]));
         }
@@ -281,6 +304,25 @@ mod tests {
         ] {
             assert_eq!(convert("3.0.3", Side::Request, &written), made, "{written}");
         }
+    }
+
+    #[test]
+    fn a_whole_document_of_3_0_becomes_one_of_3_1() {
+        let schema = json!({ "type": "number", "minimum": 0, "exclusiveMinimum": true });
+        let schema = json!({ "properties": { "nullable": { "nullable": true, "allOf": [schema] },
+            "price": { "type": "string", "nullable": true } } });
+        let mut old = json!({ "openapi": "3.0.3", "components": { "schemas": { "A": schema } } });
+        let mut new = old.clone();
+        new["openapi"] = "3.1.1".into();
+        let kept = new.clone();
+        modernised(&mut new);
+        assert_eq!(new, kept, "which says it in this way already");
+        modernised(&mut old);
+        let schema = json!({ "type": "number", "exclusiveMinimum": 0 });
+        let schema = json!({ "properties": { "nullable": { "allOf": [schema] },
+            "price": { "type": ["string", "null"] } } });
+        let made = json!({ "openapi": "3.1.0", "components": { "schemas": { "A": schema } } });
+        assert_eq!(old, made);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod ways;
 
 pub use self::{
     compile::{Api, Given, Policy},
+    dialect::modernised,
     document::MAX_SIZE,
     drift::{Drift, Sample},
     lint::{Advice, lint},

@@ -121,7 +121,9 @@ fn strip(operation: &mut Map<String, Value>) {
     answers.into_iter().flatten().for_each(|(_, answer)| strip_answer(answer));
 }
 
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+/// Keys of a path that are operations.
+pub(super) const METHODS: [&str; 8] =
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 fn enforce(operation: &mut Map<String, Value>, enforced: &Enforced) {
     strip(operation);

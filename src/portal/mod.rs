@@ -5,10 +5,12 @@
 //! is taken from elsewhere, and its Content-Security-Policy allows nothing else.
 
 mod document;
+mod merged;
 mod page;
 mod prune;
 
 pub use self::{
     document::{Enforced, document},
-    page::{Page, api, index, script},
+    merged::{Shown, merged},
+    page::{ALL, Page, api, index, script},
 };

@@ -51,9 +51,11 @@ impl Page {
         Self { kind, compressed: compress(&body), body, tag, policy }
     }
 
-    /// The same, from which requests may go to this host as well.
-    fn reaching(mut self, host: &str) -> Self {
-        if let Ok(policy) = HeaderValue::from_str(&format!("{POLICY} {host}")) {
+    /// The same, from which requests may go to these hosts as well.
+    fn reaching(mut self, hosts: &[&str]) -> Self {
+        let policy =
+            hosts.iter().fold(POLICY.to_owned(), |policy, host| format!("{policy} {host}"));
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
             self.policy = policy;
         }
         self
@@ -119,35 +121,44 @@ pub fn script() -> Arc<Page> {
     SCRIPT.clone()
 }
 
-/// The page that shows the API of this title, in the portal at `base`; and where the API is, if that is another
-/// host.
-pub fn api(base: &str, name: &str, title: &str, elsewhere: Option<&str>) -> Page {
-    let (base, name, title) = (escaped(base), escaped(name), escaped(title));
+/// The page that shows the document at this path of the portal at `base`, under this title; and other hosts where
+/// its operations are.
+pub fn api(base: &str, document: &str, title: &str, elsewhere: &[&str]) -> Page {
+    let (base, document, title) = (escaped(base), escaped(document), escaped(title));
     let page = Page::new(
         HTML,
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n<body>\n\
-             <script id=\"api-reference\" data-url=\"{base}/{name}/openapi.json\" \
+             <script id=\"api-reference\" data-url=\"{base}{document}\" \
              data-configuration=\"{SETTINGS}\"></script>\n\
              <script src=\"{base}/scalar.js\"></script>\n"
         ),
     );
-    match elsewhere {
-        Some(host) => page.reaching(host),
-        None => page,
-    }
+    page.reaching(elsewhere)
 }
 
-/// The first page: which APIs there are, by name, title, version and what they are about.
+/// Where all APIs are shown at once, and their document.
+pub const ALL: [&str; 2] = ["/all.html", "/openapi.json"];
+
+/// The first page: which APIs there are, by name, title, version and what they are about; and all of them at
+/// once, if there are several.
 pub fn index<'a>(
     base: &str,
     title: &str,
-    apis: impl Iterator<Item = (&'a str, &'a str, &'a str, &'a str)>,
+    apis: impl ExactSizeIterator<Item = (&'a str, &'a str, &'a str, &'a str)>,
 ) -> Page {
     let (base, title) = (escaped(base), escaped(title));
     let mut list = String::new();
+    if apis.len() > 1 {
+        let [page, document] = ALL;
+        let _ = write!(
+            list,
+            "<li><a href=\"{base}{page}\">All of them</a>\n<p>In one place, to search.</p>\n\
+             <p><a href=\"{base}{document}\" download=\"all.json\">OpenAPI</a></p>\n"
+        );
+    }
     for (name, title, version, about) in apis {
         let [name, title, version, about] = [name, title, version, about].map(escaped);
         let _ = write!(
@@ -205,7 +216,7 @@ mod tests {
         let page = index("/docs", about, [("a", about, about, about)].into_iter());
         let text = String::from_utf8(page.body.to_vec()).unwrap();
         assert!(!text.contains("<script>"), "{text}");
-        let page = api("/docs", "a", "</title><script>", None);
+        let page = api("/docs", "/a/openapi.json", "</title><script>", &[]);
         let text = String::from_utf8(page.body.to_vec()).unwrap();
         assert_eq!(text.matches("<script").count(), 2, "{text}");
     }

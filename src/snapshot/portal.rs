@@ -1,7 +1,7 @@
 //! `[docs]`: the pages of the portal as routes, so that who may see them is decided as for any other.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use super::apis::{Apis, Written};
 use crate::{
     config::{self, Audience, Config, LimitUse, OneOrMany, Path, Problem, Problems, Require},
-    contract::Api,
-    portal::{self, Enforced, Page},
+    contract::{Api, modernised},
+    portal::{self, Enforced, Page, Shown},
 };
 
 /// The routes to the portal's pages.
@@ -53,44 +53,63 @@ pub(super) fn pages<'a>(
     let first = portal::index(base, &docs.title, listed);
     let slash = format!("{base}/");
     let top = if base.is_empty() { vec!["/".into()] } else { vec![base.to_owned(), slash] };
+    let script = vec![format!("{base}/scalar.js")];
     let mut pages = vec![
         route(docs, "", top, &own, Arc::new(first)),
         // What is anybody's at npm is a secret to nobody.
-        route(
-            docs,
-            "/scalar.js",
-            vec![format!("{base}/scalar.js")],
-            &Audience::default(),
-            portal::script(),
-        ),
+        route(docs, "/scalar.js", script, &Audience::default(), portal::script()),
     ];
-    for api in shown {
+    let documents: Vec<_> = shown.iter().map(|api| document(config, api, written)).collect();
+    for (api, document) in shown.iter().zip(&documents) {
+        let host = elsewhere(document);
+        if let Some(host) = host {
+            check_tries(config, &api.name, host, problems);
+        }
         let audience = audience(api).unwrap_or_else(|| own.clone());
-        pages.extend(shows(config, api, &audience, written, problems));
+        let (name, file) = (format!("/{}", api.name), format!("/{}/openapi.json", api.name));
+        let page = portal::api(base, &file, &api.title, host.as_slice());
+        pages.extend(shows(docs, [&name, &file], page, document, &audience));
+    }
+    if open.len() > 1 {
+        let all = shown.iter().zip(documents).filter(|(api, _)| audience(api).is_none());
+        let all = all.map(|(api, document)| (&***api, document)).collect();
+        pages.extend(at_once(docs, all, &own));
     }
     pages
 }
 
-/// The page and the document of an API.
-fn shows<'a>(
-    config: &'a Config,
-    api: &Api,
+/// The page that shows all of these APIs, and their document.
+fn at_once<'a>(
+    docs: &config::Docs,
+    mut all: Vec<(&Api, Value)>,
     audience: &Audience,
-    written: &[Written<'_>],
-    problems: &mut Problems,
 ) -> [Written<'a>; 2] {
-    let docs = &config.docs;
     let base = docs.path.as_deref().unwrap_or_default().trim_end_matches('/');
-    let document = document(config, api, written);
-    let elsewhere = elsewhere(&document);
-    if let Some(host) = elsewhere {
-        check_tries(config, &api.name, host, problems);
-    }
-    let page = portal::api(base, &api.name, &api.title, elsewhere);
+    all.iter_mut().for_each(|(_, document)| modernised(document));
+    let hosts: BTreeSet<_> = all.iter().filter_map(|(_, document)| elsewhere(document)).collect();
+    let hosts: Vec<_> = hosts.into_iter().collect();
+    let shown = all.iter().map(|(api, document)| {
+        let (name, title) = (&*api.name, &*api.title);
+        Shown { name, title, document }
+    });
+    let merged = portal::merged(&docs.title, shown);
+    let [name, file] = portal::ALL;
+    let page = portal::api(base, file, &docs.title, &hosts);
+    shows(docs, [name, file], page, &merged, audience)
+}
+
+/// A page and the document that it shows, at these paths.
+fn shows<'a>(
+    docs: &config::Docs,
+    [name, file]: [&str; 2],
+    page: Page,
+    document: &Value,
+    audience: &Audience,
+) -> [Written<'a>; 2] {
+    let base = docs.path.as_deref().unwrap_or_default().trim_end_matches('/');
     let document = Page::new("application/json", document.to_string());
-    let (name, file) = (format!("/{}", api.name), format!("/{}/openapi.json", api.name));
     [(name, page), (file, document)].map(|(name, page)| {
-        route(docs, &name, vec![format!("{base}{name}")], audience, Arc::new(page))
+        route(docs, name, vec![format!("{base}{name}")], audience, Arc::new(page))
     })
 }
 

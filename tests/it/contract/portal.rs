@@ -53,6 +53,56 @@ async fn an_api_is_shown_as_this_gateway_means_it() {
     assert!(other["paths"]["/orders"].get("post").is_some());
 }
 
+/// A developer searches in all of them who does not know yet which API it is.
+#[tokio::test]
+async fn several_apis_are_shown_as_one_too() {
+    let janua = portal("", "").await;
+    let first = janua.get("/docs").await.text();
+    for part in ["href=\"/docs/all.html\"", "href=\"/docs/openapi.json\""] {
+        assert!(first.contains(part), "{part}: {first}");
+    }
+    let page = janua.get("/docs/all.html").await.text();
+    assert!(page.contains("data-url=\"/docs/openapi.json\""), "{page}");
+    let all = json(&janua.get("/docs/openapi.json").await);
+    assert_eq!(all["info"]["title"], "Ours & theirs");
+    assert!(all["paths"]["/v1/orders"].get("post").is_none(), "an operation that is none");
+    assert_eq!(all["paths"]["/other/orders"]["post"]["operationId"], "other.addOrder");
+    let get = &all["paths"]["/v1/orders/{order-id}"]["get"];
+    assert_eq!(get["description"], "**Limit**: 10/s; 5/h");
+    // What is not for everybody is in none of it.
+    let janua = portal("", "audience = { auth = \"partners\" }").await;
+    assert!(!janua.get("/docs").await.text().contains("all.html"));
+    for path in ["/docs/all.html", "/docs/openapi.json"] {
+        assert_eq!(janua.get(path).await.status(), 404, "{path}");
+    }
+}
+
+/// What is tried may be at several hosts.
+#[tokio::test]
+async fn a_page_may_ask_the_hosts_of_its_apis_and_no_others() {
+    let shop = shop();
+    let api = |name: &str| {
+        format!(
+            "[api.{name}]\nopenapi = {shop}\nsecurity = {{ key = \"partners\" }}\n\
+             [[route]]\napi = \"{name}\"\nhost = \"{name}.example\"\nto = \"mock\"\n"
+        )
+    };
+    let (a, b) = (api("a"), api("b"));
+    let setup = Setup::new(format!("{}[docs]\npath = \"/docs\"\n{a}{b}", partners()));
+    let janua = setup.start().await;
+    for (page, policy) in [
+        ("/docs/a", "connect-src 'self' a.example"),
+        ("/docs/all.html", "connect-src 'self' a.example b.example"),
+        ("/docs", "connect-src 'self'"),
+    ] {
+        let said = janua.get(page).await.field("content-security-policy").unwrap();
+        assert!(said.ends_with(policy), "{page}: {said}");
+    }
+    let all = json(&janua.get("/docs/openapi.json").await);
+    assert_eq!(all["paths"]["/v1/orders"]["servers"][0]["url"], "//a.example");
+    assert_eq!(all["paths"]["/v1/orders#b"]["servers"][0]["url"], "//b.example");
+}
+
 #[tokio::test]
 async fn its_program_comes_from_here_compressed_and_only_once() {
     let janua = portal("", "").await;

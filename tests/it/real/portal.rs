@@ -31,6 +31,26 @@ async fn a_browser_shows_the_operations_and_asks_nobody_else() {
     }
 }
 
+/// Where a developer searches who does not know yet which API it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_shows_all_apis_at_once() {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
+    let setup = Setup::new(format!(
+        "[docs]\npath = \"/docs\"\n\
+         [api.shop]\nopenapi = \"{config}/shop.yaml\"\n[[route]]\napi = \"shop\"\nto = \"mock\"\n\
+         [api.bank]\nwsdl = \"{config}/bank.wsdl\"\nbase-path = \"/bank\"\n\
+         [[route]]\napi = \"bank\"\nto = \"echo\"\n"
+    ));
+    let janua = setup.start().await;
+    let url = format!("http://{}/docs/all.html", janua.address);
+    let (page, said) = browser::shown(&janua, &url).await;
+    let body = &page[page.find("</head>").unwrap()..];
+    for part in ["Bank", "/bank/GetBalance", "How much there is, on a day or now.", "Shop"] {
+        assert!(body.contains(part), "no {part:?} in\n{body:.4000}");
+    }
+    assert!(!said.contains("Content Security Policy") && !said.contains("Uncaught"), "{said}");
+}
+
 /// At the width of a phone and of a desk.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_developer_finds_an_operation_and_tries_it() {
