@@ -240,8 +240,8 @@ fn reloaded(outcome: Result<Diff, Report>, text: bool) -> Answer {
     match outcome {
         Ok(diff) if text => made(StatusCode::OK, TEXT, format!("{diff}\n")),
         Ok(diff) => {
-            let Diff { added, changed, removed } = diff;
-            let body = json!({ "added": added, "changed": changed, "removed": removed });
+            let Diff { added, changed, removed, renewed } = diff;
+            let body = json!({ "added": added, "changed": changed, "removed": removed, "read_again": renewed });
             made(StatusCode::OK, JSON, format!("{body}\n"))
         }
         Err(report) if text => made(StatusCode::UNPROCESSABLE_ENTITY, TEXT, report.text(false)),

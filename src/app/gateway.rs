@@ -5,7 +5,7 @@
 //! old. Up to the swap nothing of the old world is touched, so whatever fails leaves no trace.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -186,8 +186,16 @@ impl Gateway {
             tracing::error!(%error, "not all workers could be started");
         }
         self.set_log(&snapshot);
-        self.0.watched.send_replace(Watched::new(&snapshot.config, loaded.watched(), since));
-        Ok(Diff::between(&before.config, &snapshot.config))
+        let watched = Watched::new(&snapshot.config, loaded.watched(), since);
+        let mut diff = Diff::between(&before.config, &snapshot.config);
+        // What stands in files of the configuration itself is compared by its meaning.
+        let own: Vec<_> = loaded.files().collect();
+        let renewed = |file: &&Path| !own.contains(file);
+        let known = self.0.watched.borrow().clone();
+        let files = known.renewed(&watched).filter(renewed);
+        diff.renewed = files.map(|file| file.display().to_string()).collect();
+        self.0.watched.send_replace(watched);
+        Ok(diff)
     }
 
     /// Opens the access log's file anew, as after a rotation.

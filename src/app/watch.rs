@@ -5,7 +5,8 @@
 //! events of other files in them are not ours. A change is let settle before it is read.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -36,6 +37,21 @@ pub(super) struct Watched {
     paths: BTreeSet<PathBuf>,
     /// When they began to be read.
     since: SystemTime,
+    /// Files as the configuration that is in force has read them.
+    read: BTreeMap<PathBuf, Stamp>,
+}
+
+/// What differs when a file is another: its number, its size, and when it was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Stamp(u64, u64, SystemTime);
+
+impl Stamp {
+    /// None for what is no file, or was written since it began to be read: nobody knows what was read.
+    fn of(path: &Path, since: SystemTime) -> Option<Self> {
+        let found = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let written = found.modified().ok()?;
+        (written < since).then(|| Self(found.ino(), found.size(), written))
+    }
 }
 
 impl Watched {
@@ -45,8 +61,20 @@ impl Watched {
         paths: impl Iterator<Item = &'a Path>,
         since: SystemTime,
     ) -> Self {
-        let paths = paths.map(PathBuf::from).collect();
-        Self { wanted: config.server.watch, paths, since }
+        let paths: BTreeSet<_> = paths.map(PathBuf::from).collect();
+        let stamp = |path: &PathBuf| Some((path.clone(), Stamp::of(path, since)?));
+        let read = paths.iter().filter_map(stamp).collect();
+        Self { wanted: config.server.watch, paths, since, read }
+    }
+
+    /// Files that are not as they were, of those that both look at: a renewed certificate, a list of addresses.
+    pub(super) fn renewed<'w>(&'w self, after: &'w Self) -> impl Iterator<Item = &'w Path> {
+        let known = self.paths.intersection(&after.paths);
+        let is_as_before = |path: &Path| {
+            let known = self.read.get(path);
+            known.is_some() && known == after.read.get(path)
+        };
+        known.map(PathBuf::as_path).filter(move |path| path.is_file() && !is_as_before(path))
     }
 
     /// These too: a load that failed says what it read, and what it did not come to is still of

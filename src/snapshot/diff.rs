@@ -14,6 +14,8 @@ pub struct Diff {
     pub changed: Vec<String>,
     /// What is gone.
     pub removed: Vec<String>,
+    /// Files that the configuration names and that are not as they were.
+    pub renewed: Vec<String>,
 }
 
 impl Diff {
@@ -85,7 +87,7 @@ impl Diff {
 
     /// Whether nothing is different.
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+        self == &Self::default()
     }
 }
 
@@ -103,8 +105,12 @@ impl fmt::Display for Diff {
         if self.is_empty() {
             return f.write_str("nothing changed");
         }
-        let lists =
-            [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)];
+        let lists = [
+            ("added", &self.added),
+            ("changed", &self.changed),
+            ("removed", &self.removed),
+            ("read again", &self.renewed),
+        ];
         let mut first = true;
         for (word, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
             let separator = if std::mem::take(&mut first) { "" } else { "; " };

@@ -407,9 +407,12 @@ fn a_file_that_the_configuration_names_is_watched_with_it() {
         command
     });
     assert_eq!(daemon.public.get("/a").0, 200);
-    std::fs::write(daemon.home.path().join("blocked"), "127.0.0.0/8\n").unwrap();
-    daemon.until("reloaded");
+    let blocked = daemon.home.path().join("blocked");
+    std::fs::write(&blocked, "127.0.0.0/8\n").unwrap();
+    daemon.until(&format!("reloaded: read again {}", blocked.display()));
     assert_eq!(daemon.public.get("/a").0, 403);
+    daemon.signal(Signal::HUP);
+    daemon.until("reloaded: nothing changed");
 }
 
 /// A server for this one test: it answers each connection once.
