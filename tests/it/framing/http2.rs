@@ -267,6 +267,49 @@ async fn a_flood_of_frames_ends_the_connection_and_nobody_elses() {
     drop(origin);
 }
 
+/// What the operator allows, and one more.
+#[tokio::test]
+async fn so_many_resets_as_are_allowed_and_no_more_are_borne() {
+    let stream = |number: u32| number * 2 + 1;
+    let fields = block(&with(&[]));
+    // The client's, of streams that nobody has looked at yet.
+    let reset = |number| {
+        let head = frame(HEADERS, ALL, stream(number), &fields);
+        [head, frame(RST_STREAM, 0, stream(number), &[0, 0, 0, 8])].concat()
+    };
+    let malformed = block(&with(&[("connection", "close")]));
+    // Ours, for mistakes of the client.
+    let mistake = |number| frame(HEADERS, ALL, stream(number), &malformed);
+    let origin = Origin::ok().await;
+    for (keys, resets, mistakes, borne) in [
+        ("", 20, 0, true),
+        ("", 21, 0, false),
+        ("http2.max-pending-resets = 100", 100, 0, true),
+        ("http2.max-pending-resets = 3", 4, 0, false),
+        ("", 0, 128, true),
+        ("", 0, 129, false),
+        ("http2.max-resets = 500", 0, 500, true),
+        ("http2.max-resets = 5", 0, 6, false),
+    ] {
+        let janua = Setup::to(&origin.url).listener("h2c = true").listener(keys).start().await;
+        let mut frames = Frames::open(janua.address).await;
+        let all = (0..resets).flat_map(reset).chain((0..mistakes).flat_map(mistake));
+        frames.send(&all.chain(frame(PING, 0, 0, b"are here")).collect::<Vec<_>>()).await;
+        let answer = loop {
+            match frames.next().await {
+                Some(frame) if frame.kind == PING => break true,
+                Some(frame) if frame.kind == GOAWAY => {
+                    assert_eq!(frame.payload[4..8], [0, 0, 0, 11], "ENHANCE_YOUR_CALM");
+                    break false;
+                }
+                Some(_) => {}
+                None => break false,
+            }
+        };
+        assert_eq!(answer, borne, "`{keys}`: {resets} resets, {mistakes} mistakes");
+    }
+}
+
 /// Frames that ask for an answer, from a client that reads none: what waits to be sent is bounded.
 #[tokio::test]
 async fn a_client_that_asks_and_never_reads_is_not_listened_to_for_ever() {

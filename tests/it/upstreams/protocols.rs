@@ -14,13 +14,19 @@ use bytes::Bytes;
 use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioExecutor;
-use rustls::ServerConfig;
+use parking_lot::Mutex;
+use rustls::{
+    ServerConfig,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
 use tokio::{sync::Barrier, task::JoinSet};
 
 use super::{one, upstream};
 use crate::support::{
     Janua, Origin,
     certs::{Authority, Identity},
+    daemon::{Daemon, JANUA},
     frames,
     origin::{Peer, Reply, Served, collect, reply},
     until,
@@ -417,6 +423,72 @@ async fn an_origin_over_tls_is_verified() {
         }
     }
     assert!(!clear.received().contains("HTTP"), "nothing goes in clear");
+}
+
+/// Notes by which name an origin was asked for.
+#[derive(Debug)]
+struct Noted {
+    inner: Arc<dyn ResolvesServerCert>,
+    names: Arc<Mutex<Vec<Option<String>>>>,
+}
+
+impl ResolvesServerCert for Noted {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.names.lock().push(hello.server_name().map(str::to_owned));
+        self.inner.resolve(hello)
+    }
+}
+
+#[tokio::test]
+async fn an_origin_is_asked_for_by_its_name() {
+    let site = Site::new();
+    let names = ["localhost", "other.example", "127.0.0.1"];
+    let mut config = site.authority.issue(1, &names).server();
+    let asked = Arc::new(Mutex::default());
+    config.cert_resolver =
+        Arc::new(Noted { inner: config.cert_resolver.clone(), names: Arc::clone(&asked) });
+    let origin = Origin::tls(config, well).await;
+    let port = origin.address.port();
+    for (host, key, name) in [
+        ("localhost", "", Some("localhost")),
+        ("localhost", "tls.server-name = \"other.example\"", Some("other.example")),
+        ("127.0.0.1", "tls.server-name = \"other.example\"", Some("other.example")),
+        // An address is no name (RFC 6066 section 3).
+        ("127.0.0.1", "", None),
+    ] {
+        let keys = format!("{}\n{key}", site.ca());
+        let janua = one(&format!("https://{host}:{port}"), &keys).start().await;
+        assert_eq!(janua.get("/").await.text(), "ok", "{host} {key}");
+        let asked = std::mem::take(&mut *asked.lock());
+        assert_eq!(asked, [name.map(str::to_owned)], "{host} {key}");
+    }
+}
+
+/// Without `tls.ca` whoever the system trusts is trusted; here the system is the test's.
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_the_system_trusts_is_trusted() {
+    let site = Site::new();
+    let origin = Origin::tls(site.identity("localhost").server(), well).await;
+    let stranger = Authority::new("S").issue(1, &["localhost"]);
+    let stranger = Origin::tls(stranger.server(), well).await;
+    for (url, status) in [(&origin.url, 200), (&stranger.url, 502)] {
+        let text = format!(
+            "[admin]\naddress = \"off\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\nto = \"{url}\"\n"
+        );
+        let home = tempfile::tempdir().unwrap();
+        let pem = home.path().join("roots.pem");
+        std::fs::write(&pem, site.authority.pem()).unwrap();
+        let answer = tokio::task::spawn_blocking(move || {
+            let daemon = Daemon::start_in(home, &text, |file| {
+                let mut command = std::process::Command::new(JANUA);
+                command.args(["run", "-c"]).arg(file);
+                command.env("SSL_CERT_FILE", pem).env_remove("SSL_CERT_DIR");
+                command
+            });
+            daemon.public.get("/")
+        });
+        assert_eq!(answer.await.unwrap().0, status, "{url}");
+    }
 }
 
 #[tokio::test]
