@@ -25,6 +25,7 @@ mod restarts;
 mod soap;
 mod store;
 mod tokens;
+mod unit;
 mod websocket;
 
 use std::{
