@@ -175,6 +175,26 @@ async fn what_was_used_while_the_store_was_away_is_told_when_it_is_back() {
     until("nor while it stood still", || used(&redis) == admitted).await;
 }
 
+/// As many keys are kept for a store that is away as there may be; what more use is lost, and counted.
+#[tokio::test]
+async fn what_there_is_no_room_for_while_the_store_is_away_is_counted() {
+    let mut redis = Redis::start();
+    let keys = "quota = \"1000/day\"\nper = \"header:x-t\"\nmax-keys = 64\nlease = \"0s\"";
+    let janua = several(&setup(&redis, keys), 1).await.remove(0);
+    redis.kill();
+    let down = "janua_limit_store_down{limit=\"l\"}";
+    let (mut sent, mut client) = (0, janua.client().await);
+    while janua.counted(down) == 0 || sent < 400 {
+        let answer = client.request("GET /", &format!("X-T: {sent}\r\n")).await;
+        assert_eq!(answer.status(), 204, "{sent}");
+        sent += 1;
+    }
+    let lost = janua.counted("janua_limit_store_lost_total{limit=\"l\"}");
+    assert!(lost > 0 && lost < sent, "{lost} of {sent}");
+    redis.start_again();
+    until("all but that is told", || used(&redis) == sent - lost).await;
+}
+
 #[tokio::test]
 async fn without_the_store_a_quota_does_as_it_was_told() {
     let redis = Redis::down("");
