@@ -44,7 +44,9 @@ fn head(target: &str) -> Parts {
 fn chain(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("chain");
     for (name, routes, target) in [
+        ("answer, 100 routes", 100, "/api/v57/items/1?x=y"),
         ("answer, 1,000 routes", 1_000, "/api/v57/items/1?x=y"),
+        ("answer, 10,000 routes", 10_000, "/api/v57/items/1?x=y"),
         ("no route among 1,000", 1_000, "/nowhere"),
     ] {
         let world = world(routes);
