@@ -3,14 +3,21 @@
 //! In: answers to questions that are made here. Out: a set of descriptors with all that the server's services
 //! need, in the order in which they need each other. Who asks, and how, is not known here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use http::{HeaderMap, uri::PathAndQuery};
+use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
 use protox::{Compiler, file::File};
 
-use super::{frame, load, operation::framed, status::Status};
+use super::{
+    frame,
+    imports::{Types, text, well_known},
+    load,
+    operation::framed,
+    status::Status,
+};
 
 /// Where servers are asked: the version of today, and the one before, which many still have.
 pub const REFLECTION: [PathAndQuery; 2] = [
@@ -136,10 +143,6 @@ impl Reflection {
     }
 }
 
-fn text(of: &DynamicMessage, name: &str) -> Option<String> {
-    of.get_field_by_name(name)?.as_str().map(String::from)
-}
-
 /// What was pulled so far.
 #[derive(Debug, Default)]
 pub struct Pulled {
@@ -169,6 +172,53 @@ impl Pulled {
             true => Err("the server has more types than an API may have".into()),
             false => Ok(()),
         }
+    }
+
+    /// Finds the imports of files that say none, by the types that they use. A copy of types that everybody
+    /// knows makes way for the files that they are of.
+    ///
+    /// # Errors
+    /// Never, but for a fault of ours.
+    pub fn find_imports(&mut self, reflection: &Reflection) -> Result<(), String> {
+        let untold = |(_, imports): &(Bytes, Vec<String>)| imports.is_empty();
+        let mut found = Vec::new();
+        for (name, (file, _)) in &self.files {
+            let file = DynamicMessage::decode(reflection.file.clone(), &file[..]);
+            let file = file.map_err(|_| "a file that the server gave is malformed")?;
+            found.push((name.clone(), Types::of(&file), file));
+        }
+        // Of these files everybody has the same, by the same names.
+        let is_copy = |name: &str, types: &Types| {
+            types.package == "google.protobuf"
+                && DescriptorPool::global().get_file_by_name(name).is_none()
+        };
+        found.retain(|(name, types, _)| {
+            let goes = is_copy(name, types);
+            if goes {
+                self.files.remove(name);
+            }
+            !goes
+        });
+        let by_type = found.iter().flat_map(|(name, types, _)| {
+            types.defined.iter().map(move |defined| (defined.as_str(), name.as_str()))
+        });
+        let by_type: HashMap<_, _> = by_type.collect();
+        let file_of = |full: &str| match by_type.get(full) {
+            Some(file) => Some((*file).to_owned()),
+            None => well_known(full),
+        };
+        for (name, types, file) in &found {
+            let Some(known) = self.files.get_mut(name).filter(|known| untold(known)) else {
+                continue;
+            };
+            let needed: BTreeSet<_> = types.files(file_of).into_iter().collect();
+            known.1 = needed.into_iter().filter(|needed| needed != name).collect();
+            let mut told = file.clone();
+            let list = known.1.iter().cloned().map(Value::String).collect();
+            told.set_field_by_name("dependency", Value::List(list));
+            known.0 = told.encode_to_vec().into();
+        }
+        Ok(())
     }
 
     /// A file that is imported and not there.
