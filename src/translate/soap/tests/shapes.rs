@@ -100,12 +100,14 @@ fn types_restrict_others_and_take_what_nobody_lists() {
         "level": "high",
         "extra": {"@a": "1", "b": [1, {"c": null}]},
         "plain": {"a": 1},
+        "label": {"#text": "a", "@lang": "en"},
     });
     assert_eq!(
         sent(&devices, "Report", &body),
         "<n0:Report><n0:final unit=\"m\"><n0:id>1</n0:id><n0:value>1.5</n0:value></n0:final>\
          <n0:reading draft=\"true\" quality=\"good\"><n0:id>2</n0:id></n0:reading><n0:level>high</n0:level>\
-         <n0:extra a=\"1\"><b>1</b><b><c xsi:nil=\"true\"/></b></n0:extra><n0:plain><n0:a>1</n0:a></n0:plain></n0:Report>"
+         <n0:extra a=\"1\"><b>1</b><b><c xsi:nil=\"true\"/></b></n0:extra><n0:plain><n0:a>1</n0:a></n0:plain>\
+         <n0:label lang=\"en\">a</n0:label></n0:Report>"
     );
     for (key, value, pointer, says) in [
         ("final", json!({"id": "1", "@unit": "m"}), "/final", "must have a member `value`"),
@@ -132,6 +134,10 @@ fn types_restrict_others_and_take_what_nobody_lists() {
         ("reading", json!({"id": "1", "@x:y": "z"}), "/reading/@x:y", "has no name that XML knows"),
         ("extra", json!([[1]]), "/extra", "must be no list within a list"),
         ("level", json!(7), "/level", "must be a string"),
+        ("level", json!("middle"), "/level", "is of none of its types"),
+        ("level", json!("2147483648"), "/level", "is of none of its types"),
+        ("reading", json!({"@xsi:type": "Plain"}), "/reading/@xsi:type", ""),
+        ("reading", json!({"@xsi:type": "Final", "id": "1", "@unit": "m"}), "/reading", ""),
     ] {
         let mut body = body.clone();
         body[key] = value;
@@ -143,6 +149,13 @@ fn types_restrict_others_and_take_what_nobody_lists() {
             "{said:?}"
         );
     }
+    // It may say that it is of the one that restricts it.
+    let mut finals = body.clone();
+    finals["reading"] = json!({"@xsi:type": "Final", "id": "2", "value": 7, "@unit": "m"});
+    finals["level"] = json!("-7");
+    let written = sent(&devices, "Report", &finals);
+    let part = "<n0:reading xsi:type=\"n0:Final\" unit=\"m\"><n0:id>2</n0:id><n0:value>7</n0:value></n0:reading><n0:level>-7</n0:level>";
+    assert!(written.contains(part), "{written}");
     let content = "<d:ReportResponse xmlns:d='urn:example:devices' xmlns:o='urn:other' unit='m' quality='good' o:seen='1'>\
          <d:id>1</d:id></d:ReportResponse>";
     let soap12 = envelope(content).replace(
@@ -151,6 +164,18 @@ fn types_restrict_others_and_take_what_nobody_lists() {
     );
     let (_, got) = answer(&devices, "Report", 200, &soap12).unwrap();
     assert_eq!(got, "{\"@unit\":\"m\",\"@quality\":\"good\",\"id\":\"1\"}");
+    let of = |fields: &str, what: &str| {
+        let fields = format!(
+            "xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xsi:type='d:Final' {fields}"
+        );
+        soap12
+            .replace("unit='m' quality='good'", &fields)
+            .replace("</d:id>", &format!("</d:id>{what}"))
+    };
+    let (_, got) =
+        answer(&devices, "Report", 200, &of("unit='m'", "<d:value>2</d:value>")).unwrap();
+    assert_eq!(got, "{\"@xsi:type\":\"Final\",\"@unit\":\"m\",\"id\":\"1\",\"value\":2}");
+    assert!(answer(&devices, "Report", 200, &of("quality='good'", "")).is_err());
 }
 
 #[test]
@@ -160,6 +185,9 @@ fn a_document_takes_the_attributes_that_a_type_does() {
     for (name, value, fits) in [
         ("Reading", json!({"id": "1", "@quality": "good"}), true),
         ("Reading", json!({"id": "1", "quality": "good"}), false),
+        ("Reading", json!({"@xsi:type": "Final", "id": "1", "value": 1, "@unit": "m"}), true),
+        ("Label", json!({"#text": "a", "@lang": "en"}), true),
+        ("Label", json!("a"), false),
         ("Final", json!({"id": "1", "value": 1, "@unit": "m"}), true),
         ("Final", json!({"id": "1", "value": 1, "@unit": "m", "@quality": "good"}), false),
     ] {
