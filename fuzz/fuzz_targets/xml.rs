@@ -26,6 +26,8 @@ fn rules(line: &str) -> TranslateRules {
     rules.attributes = part().unwrap_or(rules.attributes);
     rules.text = part().unwrap_or(rules.text);
     rules.arrays.0 = parts.take(4).map(str::to_owned).collect();
+    // Paths begin at the document element, which may be written by another name than it was read.
+    rules.arrays.0.retain(|path| rules.root.is_none() || !path.contains('/'));
     // Another `nil` loses what is null, as it says.
     rules.nil = XmlNil::Xsi;
     rules
