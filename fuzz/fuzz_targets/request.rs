@@ -1,4 +1,4 @@
-//! A request's head, through all stages of the chain, in front of a configuration that uses most of them.
+//! A request, and its body if it has one, through all stages of the chain, in front of a configuration that uses most of them.
 #![no_main]
 
 use std::{
@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
 use janua::{
     chain,
@@ -24,9 +25,10 @@ static WORLD: LazyLock<Arc<Snapshot>> = LazyLock::new(|| {
 });
 
 fuzz_target!(|input: &str| {
-    let mut lines = input.lines();
+    let (head, body) = input.split_once("\n\n").map_or((input, None), |(head, body)| (head, Some(body)));
+    let mut lines = head.lines();
     let Some((method, target)) = lines.next().and_then(|line| line.split_once(' ')) else { return };
-    let Ok(mut request) = Request::builder().method(method).uri(target).body(()) else { return };
+    let Ok(mut request) = Request::builder().method(method).uri(target).body(body.map(|body| Bytes::copy_from_slice(body.as_bytes()))) else { return };
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value.trim()));
         let (Ok(name), Ok(value)) = (name, value) else { continue };
@@ -34,7 +36,8 @@ fuzz_target!(|input: &str| {
     }
     let world = &*WORLD;
     let Some(listener) = world.listener(0) else { return };
-    let plan = chain::plan(world, listener, IpAddr::V4(Ipv4Addr::LOCALHOST), request, None);
+    let asked = chain::Asked { request, from: IpAddr::V4(Ipv4Addr::LOCALHOST), who: None };
+    let plan = chain::plan(world, listener, &asked);
     assert!(!plan.steps.is_empty());
     plan.candidates(world);
 });

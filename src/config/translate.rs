@@ -62,7 +62,7 @@ pub struct TranslateRules {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"order")]
     pub root: Option<String>,
-    /// A namespace for the whole document that is written.
+    /// A namespace for the whole document that is written. In JSON nothing says so: of what is read, its declaration is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"urn:example:orders")]
     pub namespace: Option<String>,

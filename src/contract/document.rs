@@ -4,17 +4,18 @@
 //! document, or it is an error.
 
 use serde_json::{Map, Value};
+use serde_saphyr::{Error, Location, budget::BudgetBreach};
 
 use crate::message::{descend, parse_json};
 
-/// The largest document, in bytes.
+/// The largest document, in bytes. It bounds how many values a file can hold, too, in JSON and in YAML.
 pub const MAX_SIZE: u64 = 16 << 20;
 
-/// What aliases of YAML may stand for, in all.
-const MAX_REPLAYED: usize = 100_000;
+/// What aliases of YAML may stand for, in all: what an error looks like, in each of very many operations.
+const MAX_REPLAYED: usize = 200_000;
 
-/// How deep a document may be nested.
-const MAX_DEPTH: u8 = 100;
+/// How deep a document may be nested, in JSON and in YAML. Readers of YAML take much of the stack for each level.
+const MAX_DEPTH: u8 = 64;
 
 /// How often one `$ref` may lead to another.
 const MAX_HOPS: usize = 16;
@@ -91,7 +92,10 @@ impl Document {
         let top = Place::default();
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         let root = if first == Some(&b'{') {
-            parse_json(bytes, MAX_DEPTH).map_err(|error| error.to_string())
+            parse_json(bytes, MAX_DEPTH).map_err(|error| {
+                let (line, column) = (error.line as u64, error.column as u64);
+                if error.is_too_deep() { too_deep(line, column) } else { error.to_string() }
+            })
         } else {
             read_yaml(bytes)
         };
@@ -204,14 +208,50 @@ impl Document {
     }
 }
 
+/// Reads YAML. A file is bounded by its size and depth, and by what its aliases stand for; that there are many
+/// values in it, or many aliases of few anchors, is no fault.
 fn read_yaml(bytes: &[u8]) -> Result<Value, String> {
+    let most = bytes.len().saturating_add(MAX_REPLAYED).saturating_mul(2);
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,
+        budget: serde_saphyr::budget! {
+            max_depth: MAX_DEPTH.into(),
+            max_nodes: most,
+            max_events: most,
+            max_aliases: MAX_REPLAYED,
+            max_anchors: MAX_REPLAYED,
+            enforce_alias_anchor_ratio: false,
+        },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED },
     };
-    serde_saphyr::from_slice_with_options(bytes, options)
-        .map_err(|error| format!("it is not YAML that can be read: {}", error.without_snippet()))
+    serde_saphyr::from_slice_with_options(bytes, options).map_err(|error| {
+        let place = error.location().unwrap_or(Location::UNKNOWN);
+        told(error.without_snippet(), (place.line(), place.column()))
+    })
+}
+
+fn told(error: &Error, (line, column): (u64, u64)) -> String {
+    match error {
+        Error::AliasError { error, .. } => told(error, (line, column)),
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(line, column),
+        Error::AliasReplayLimitExceeded { .. }
+        | Error::Budget {
+            breach:
+                BudgetBreach::Aliases { .. }
+                | BudgetBreach::Anchors { .. }
+                | BudgetBreach::RecordedAnchorEvents { .. }
+                | BudgetBreach::RecordedAnchorBytes { .. },
+            ..
+        } => format!(
+            "its aliases stand for more than {MAX_REPLAYED} values and names, in line {line}, column {column}"
+        ),
+        error => format!("it is not YAML that can be read: {error}"),
+    }
+}
+
+fn too_deep(line: u64, column: u64) -> String {
+    format!("it is nested deeper than {MAX_DEPTH} levels, in line {line}, column {column}")
 }
 
 /// Whether schemas of this dialect are JSON Schema 2020-12.
@@ -266,11 +306,54 @@ mod tests {
             ("{\"openapi\":\"3.1.0\",\"openapi\":\"3.0.0\"}", "an object has a name twice"),
             ("openapi: 3.1.0\nopenapi: 3.0.0", "it is not YAML that can be read"),
             ("openapi: [", "it is not YAML that can be read"),
-            (&bomb, "it is not YAML that can be read"),
+            (&bomb, "its aliases stand for more than 200000 values and names, in line "),
         ] {
             let fault = Document::read(text.as_bytes()).unwrap_err();
             assert!(fault.what.starts_with(what), "{text:.60}: {}", fault.what);
         }
+    }
+
+    /// Text of JSON, by each of the two readers: YAML is told by what stands before it.
+    fn both(json: &str) -> [Result<Document, Fault>; 2] {
+        [Document::read(json.as_bytes()), Document::read(format!("---\n{json}").as_bytes())]
+    }
+
+    #[test]
+    fn json_and_yaml_may_be_nested_equally_deep() {
+        let nested = |levels| {
+            let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+            format!("{{\"openapi\":\"3.1.0\",\n\"x\":{open}1{close}}}")
+        };
+        for read in both(&nested(63)) {
+            assert_eq!(read.unwrap().root["x"].to_string().len(), 127);
+        }
+        let said = both(&nested(64)).map(|read| read.unwrap_err().what);
+        assert_eq!(
+            said,
+            [
+                "it is nested deeper than 64 levels, in line 2, column 68",
+                "it is nested deeper than 64 levels, in line 3, column 68",
+            ]
+        );
+        // Blocks are nested by indents; what is far too deep ends as early.
+        let blocks: String = (0..10_000).map(|level| " ".repeat(level) + "a:\n").collect();
+        let fault = Document::read(blocks.as_bytes()).unwrap_err();
+        assert!(fault.what.starts_with("it is nested deeper than 64 levels"), "{}", fault.what);
+    }
+
+    #[test]
+    fn a_large_document_is_read_as_json_and_as_yaml() {
+        let mut text = "{\"openapi\":\"3.1.0\",\"x\":[0".to_owned();
+        text.push_str(&",0".repeat(300_000));
+        text.push_str("]}");
+        for read in both(&text) {
+            assert_eq!(read.unwrap().root["x"].as_array().map(Vec::len), Some(300_001));
+        }
+        // One answer that very many operations have.
+        let mut text = "openapi: 3.1.0\nno: &no {a: [b]}\nx:\n".to_owned();
+        text.push_str(&"- *no\n".repeat(20_000));
+        let read = Document::read(text.as_bytes()).unwrap();
+        assert_eq!(read.root["x"][19_999], serde_json::json!({ "a": ["b"] }));
     }
 
     #[test]

@@ -129,7 +129,29 @@ mod tests {
                 "advice /paths/~1b/get: nothing says who may do this",
             ]
         );
+        // What only names in braces tell apart takes the same requests; another method is another operation.
+        let text = "openapi: 3.1.0\nsecurity: []\npaths:\n  /a/{x}/b:\n    parameters: [{name: x, in: path}]\n    get: { operationId: x, responses: { default: {} } }\n  /a/{y}/b:\n    parameters: [{name: y, in: path}]\n    get: { operationId: y, responses: { default: {} } }\n    put: { operationId: z, responses: { default: {} } }\n";
+        assert_eq!(
+            told(text),
+            ["error /paths/~1a~1{y}~1b/get: it takes the same requests as /paths/~1a~1{x}~1b/get"]
+        );
         let good = "openapi: 3.0.3\nsecurity: []\npaths:\n  /b:\n    get: { operationId: b, responses: { default: { description: it } } }\n";
         assert!(told(good).is_empty());
+    }
+
+    #[test]
+    fn there_may_be_very_many_operations_and_no_more() {
+        let operation = r#"{"responses":{"default":{"description":"it"}}}"#;
+        let document = |operations: usize| {
+            let paths: Vec<_> =
+                (0..operations).map(|n| format!(r#""/{n}":{{"get":{operation}}}"#)).collect();
+            format!(r#"{{"openapi":"3.1.0","security":[],"paths":{{{}}}}}"#, paths.join(","))
+        };
+        let errors = |operations| {
+            let said = told(&document(operations));
+            said.into_iter().filter(|line| line.starts_with("error")).collect::<Vec<_>>()
+        };
+        assert!(errors(10_000).is_empty());
+        assert_eq!(errors(10_001), ["error /paths: there are more than 10000 operations"]);
     }
 }

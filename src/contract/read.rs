@@ -91,6 +91,7 @@ impl<'d> Reader<'d> {
         let paths = document.entries(document.root.get("paths"), &top, &mut self.faults);
         let mut found: Vec<Read<'d>> = Vec::new();
         let mut named: HashMap<Box<str>, Place> = HashMap::new();
+        let mut taken: HashMap<(String, Method), Place> = HashMap::new();
         for (template, item) in paths.filter(|(name, _)| !name.starts_with("x-")) {
             let place = top.key(template);
             let Some(item) = self.kept(document.follow(item, &place)) else { continue };
@@ -107,6 +108,18 @@ impl<'d> Reader<'d> {
                     Entry::Occupied(twin) => {
                         let what = format!("`{}` is also {}", operation.id, twin.get().pointer());
                         self.faults.push(Fault::new(&place.key("operationId"), what));
+                    }
+                    Entry::Vacant(free) => {
+                        free.insert(place.clone());
+                    }
+                }
+                let alike = (without_names(template), operation.method.clone());
+                match taken.entry(alike) {
+                    Entry::Occupied(twin) => {
+                        let what =
+                            format!("it takes the same requests as {}", twin.get().pointer());
+                        let help = "a path is told from another by more than names in braces";
+                        self.faults.push(Fault::new(&place, what).help(help));
                     }
                     Entry::Vacant(free) => {
                         free.insert(place.clone());
@@ -372,6 +385,16 @@ impl<'d> Reader<'d> {
         }
         headers
     }
+}
+
+/// A template as requests meet it: what a parameter is called says nothing to them.
+fn without_names(template: &str) -> String {
+    let mut parts = template.split('{');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match part.split_once('}') {
+        Some((_, rest)) => text + "{}" + rest,
+        None => text + "{" + part,
+    })
 }
 
 /// The names of a template's parameters, from left to right.

@@ -7,6 +7,7 @@
 //! waits for nothing.
 
 mod frame;
+mod imports;
 mod load;
 mod openapi;
 mod operation;

@@ -3,14 +3,21 @@
 //! In: answers to questions that are made here. Out: a set of descriptors with all that the server's services
 //! need, in the order in which they need each other. Who asks, and how, is not known here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use http::{HeaderMap, uri::PathAndQuery};
+use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
 use protox::{Compiler, file::File};
 
-use super::{frame, load, operation::framed, status::Status};
+use super::{
+    frame,
+    imports::{Types, text, well_known},
+    load,
+    operation::framed,
+    status::Status,
+};
 
 /// Where servers are asked: the version of today, and the one before, which many still have.
 pub const REFLECTION: [PathAndQuery; 2] = [
@@ -136,10 +143,6 @@ impl Reflection {
     }
 }
 
-fn text(of: &DynamicMessage, name: &str) -> Option<String> {
-    of.get_field_by_name(name)?.as_str().map(String::from)
-}
-
 /// What was pulled so far.
 #[derive(Debug, Default)]
 pub struct Pulled {
@@ -169,6 +172,52 @@ impl Pulled {
             true => Err("the server has more types than an API may have".into()),
             false => Ok(()),
         }
+    }
+
+    /// Finds the imports of files that say none, by the types that they use. A copy of types that everybody
+    /// knows makes way for the files that they are of.
+    ///
+    /// # Errors
+    /// Never, but for a fault of ours.
+    pub fn find_imports(&mut self, reflection: &Reflection) -> Result<(), String> {
+        let untold = |(_, imports): &(Bytes, Vec<String>)| imports.is_empty();
+        let mut found = Vec::new();
+        for (name, (file, _)) in &self.files {
+            let file = DynamicMessage::decode(reflection.file.clone(), &file[..]);
+            let file = file.map_err(|_| "a file that the server gave is malformed")?;
+            found.push((name.clone(), Types::of(&file), file));
+        }
+        let told = self.files.values().flat_map(|(_, imports)| imports.clone());
+        let told: HashSet<String> = told.collect();
+        // Of these files everybody has the same, by the same names.
+        found.retain(|(name, types, _)| {
+            let known = DescriptorPool::global().get_file_by_name(name).is_some();
+            let is_copy = types.package == "google.protobuf" && !known && !told.contains(name);
+            if is_copy {
+                self.files.remove(name);
+            }
+            !is_copy
+        });
+        let by_type = found.iter().flat_map(|(name, types, _)| {
+            types.defined.iter().map(move |defined| (defined.as_str(), name.as_str()))
+        });
+        let by_type: HashMap<_, _> = by_type.collect();
+        let file_of = |full: &str| match by_type.get(full) {
+            Some(file) => Some((*file).to_owned()),
+            None => well_known(full),
+        };
+        for (name, types, file) in &found {
+            let Some(known) = self.files.get_mut(name).filter(|known| untold(known)) else {
+                continue;
+            };
+            let needed: BTreeSet<_> = types.files(file_of).into_iter().collect();
+            known.1 = needed.into_iter().filter(|needed| needed != name).collect();
+            let mut told = file.clone();
+            let list = known.1.iter().cloned().map(Value::String).collect();
+            told.set_field_by_name("dependency", Value::List(list));
+            known.0 = told.encode_to_vec().into();
+        }
+        Ok(())
     }
 
     /// A file that is imported and not there.
@@ -214,6 +263,8 @@ impl Pulled {
 
 #[cfg(test)]
 mod tests {
+    use protox::file::{FileResolver as _, GoogleFileResolver};
+
     use super::*;
 
     #[test]
@@ -269,5 +320,60 @@ mod tests {
             ["b", any, "a"]
         );
         assert!(pulled.take(&reflection, Bytes::from_static(b"\x0a\x09x")).is_err());
+    }
+
+    #[test]
+    fn imports_that_nobody_says_are_found_by_the_types_that_are_used() {
+        let reflection = Reflection::new().unwrap();
+        let known = |name: &str| match name {
+            "a.proto" => File::from_source(
+                name,
+                "syntax = \"proto3\"; package a.v1; import \"b.proto\"; import \"google/protobuf/timestamp.proto\";\n\
+                 message A { b.B.C one = 1; Inner two = 2; message Inner { google.protobuf.Timestamp at = 1; } }\n\
+                 service S { rpc Do(A) returns (b.B); }",
+            ),
+            "b.proto" => File::from_source(
+                name,
+                "syntax = \"proto3\"; package b; message B { enum C { NONE = 0; } C c = 1; }",
+            ),
+            "google_protobuf.proto" => {
+                File::from_source(name, "package google.protobuf; enum Odd { FIRST = 1; }")
+            }
+            other => GoogleFileResolver::new().open_file(other),
+        };
+        let mut compiler = Compiler::with_file_resolver(load::By(known));
+        compiler.include_imports(true);
+        compiler.open_files(["a.proto", "google_protobuf.proto"]).unwrap();
+        let mut pulled = Pulled::default();
+        for file in compiler.file_descriptor_set().file {
+            let mut file = file.clone();
+            if file.name().starts_with("google/") {
+                continue;
+            }
+            file.dependency.clear();
+            // Names may be relative, too.
+            for field in file.message_type.iter_mut().flat_map(|message| &mut message.field) {
+                field.type_name = field.type_name.take().map(|name| match &*name {
+                    ".a.v1.A.Inner" => "Inner".into(),
+                    ".b.B.C" if field.number() == 1 => "b.B.C".into(),
+                    _ => name,
+                });
+            }
+            pulled.take(&reflection, file.encode_to_vec().into()).unwrap();
+        }
+        pulled.find_imports(&reflection).unwrap();
+        let timestamp = "google/protobuf/timestamp.proto";
+        assert_eq!(pulled.missing().as_deref(), Some(timestamp));
+        assert!(pulled.take_well_known(&reflection, timestamp));
+        assert_eq!(pulled.missing(), None);
+        let pool = DescriptorPool::decode(&pulled.set().unwrap()[..]).unwrap();
+        let names: Vec<_> = pool.files().map(|file| file.name().to_owned()).collect();
+        assert_eq!(names, ["b.proto", timestamp, "a.proto"]);
+        // What is said is believed.
+        let mut told = Pulled::default();
+        let file = Bytes::from_static(b"\x0a\x01a\x1a\x01x");
+        told.take(&reflection, file.clone()).unwrap();
+        told.find_imports(&reflection).unwrap();
+        assert_eq!((told.missing().as_deref(), &told.files["a"].0), (Some("x"), &file));
     }
 }

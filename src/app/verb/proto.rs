@@ -76,6 +76,7 @@ async fn pull(arguments: &ProtoPull) -> Result<(Vec<String>, Vec<u8>), String> {
     for service in &services {
         peer.take(Question::Symbol(service.clone()), &mut pulled).await?;
     }
+    pulled.find_imports(&peer.reflection)?;
     while let Some(name) = pulled.missing() {
         let asked = peer.take(Question::File(name.clone()), &mut pulled).await;
         // A file that came under another name would be missing for ever.

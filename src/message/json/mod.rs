@@ -29,6 +29,13 @@ pub struct JsonError {
     pub column: usize,
 }
 
+impl JsonError {
+    /// Whether the document is nested deeper than it may be.
+    pub fn is_too_deep(&self) -> bool {
+        self.what == DEEP
+    }
+}
+
 /// Reads a document, nested no deeper than `depth`.
 ///
 /// # Errors

@@ -85,10 +85,12 @@ impl Types {
         if open {
             properties.insert(ANY.into(), json!({"type": "object"}));
         }
-        if self.is_extended(of) {
-            // It may be one that extends it, which has more.
+        let (is_derived, is_extended) = self.derived(of);
+        if is_derived {
             properties.insert(TYPE.into(), json!({"type": "string"}));
-        } else {
+        }
+        // It may be one that extends it, which has more.
+        if !is_extended {
             schema.insert("additionalProperties".into(), false.into());
         }
         schema.insert("properties".into(), properties.into());

@@ -134,7 +134,7 @@ impl<'s> Writing<'s> {
             Some(name) => {
                 let Some(complex) = self.extending(of, name) else {
                     self.within(TYPE, |this| {
-                        this.refuse("must name a type that extends the one expected");
+                        this.refuse("must name a type that is derived from the one expected");
                     });
                     return;
                 };

@@ -78,11 +78,7 @@ impl Mapping {
                 );
             }
         }
-        if rules
-            .text
-            .strip_prefix(&rules.attributes)
-            .is_some_and(|rest| rest.is_empty() || is_name(rest))
-        {
+        if !rules.attributes.is_empty() && rules.text.starts_with(&*rules.attributes) {
             wrong(
                 "text",
                 format!("`{}` is also an attribute", rules.text),

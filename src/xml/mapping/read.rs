@@ -29,7 +29,10 @@ impl Mapping {
         let mut document = Value::Null;
         loop {
             match reader.next()? {
-                Event::Start(name) => open.push(self.begin(&name, &reader)?),
+                Event::Start(name) => {
+                    let is_first = open.is_empty();
+                    open.push(self.begin(&name, is_first, &reader)?);
+                }
                 Event::Text(text) => {
                     let Some(frame) = open.last_mut() else { continue };
                     match frame.text.is_empty() {
@@ -54,24 +57,42 @@ impl Mapping {
         }
     }
 
-    fn begin<'a>(&self, name: &Name<'a>, reader: &Reader<'a>) -> Result<Frame<'a>, XmlError> {
+    fn begin<'a>(
+        &self,
+        name: &Name<'a>,
+        is_first: bool,
+        reader: &Reader<'a>,
+    ) -> Result<Frame<'a>, XmlError> {
         let shown = |name: &Name<'a>| if self.strips { name.local } else { name.written };
         let mut members = Map::new();
         let nil = reader.attributes().iter().any(|(name, value)| {
             name.is(XSI_NAMESPACE, "nil") && matches!(value.trim(), "true" | "1")
         });
+        let is_nil = |name: &Name<'_>| name.is(XSI_NAMESPACE, "nil");
         for (prefix, namespace) in reader.declarations() {
-            // `null` stands for the attribute and for what declares it.
-            let goes = self.strips || (nil && namespace == XSI_NAMESPACE);
-            if !goes {
+            // `null` stands for the attribute and for what declares it, if nothing else is of it.
+            let uses =
+                |name: &Name<'_>| name.written.split_once(':').is_some_and(|(it, _)| it == *prefix);
+            let attributes = reader.attributes().iter().map(|(name, _)| name);
+            let others = attributes.filter(|name| !is_nil(name)).chain([name]);
+            let is_nils = nil && namespace == XSI_NAMESPACE && !others.into_iter().any(uses);
+            // What is written has the mapping's own, which JSON need not say.
+            let is_own =
+                is_first && prefix.is_empty() && Some(&**namespace) == self.namespace.as_deref();
+            if !(self.strips || is_nils || is_own) {
                 let colon = if prefix.is_empty() { "" } else { ":" };
                 let name = format!("{}xmlns{colon}{prefix}", self.attributes);
                 members.insert(name, Value::from(&**namespace));
             }
         }
         for (attribute, value) in reader.attributes() {
-            if attribute.is(XSI_NAMESPACE, "nil") {
+            if is_nil(attribute) {
                 continue;
+            }
+            if self.strips && attribute.local == "xmlns" {
+                return Err(
+                    reader.wrong("an attribute would declare a namespace without its prefix")
+                );
             }
             let name = [&*self.attributes, shown(attribute)].concat();
             if members.insert(name, self.scalar(value)).is_some() {

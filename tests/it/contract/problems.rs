@@ -78,6 +78,8 @@ async fn everything_that_is_wrong_with_an_operation_is_said_with_its_place() {
     }
 }
 
+const ONE: &str = "  /a/{NAME}:\n    get: { parameters: [{name: NAME, in: path, schema: {}}] }\n";
+
 #[tokio::test]
 async fn what_is_wrong_with_a_document_is_said_with_its_place() {
     for (document, section, said) in [
@@ -96,6 +98,11 @@ async fn what_is_wrong_with_a_document_is_said_with_its_place() {
             "a.yaml#/paths/~1a/put/operationId: `x` is also /paths/~1a/get",
         ),
         (
+            api(&["x", "y"].map(|name| ONE.replace("NAME", name)).concat()),
+            "",
+            "a.yaml#/paths/~1a~1{y}/get: it takes the same requests as /paths/~1a~1{x}/get",
+        ),
+        (
             api("  /a:\n    get: { operationId: first }\n"),
             "operations = { frist = { limit = \"1/s\" } }",
             "`a` has no operation `frist`",
@@ -103,6 +110,68 @@ async fn what_is_wrong_with_a_document_is_said_with_its_place() {
     ] {
         refused(&document, section, &[said]).await;
     }
+}
+
+/// A document of just the size that is read, and one of a byte more.
+#[tokio::test]
+async fn a_document_may_be_large_and_no_larger() {
+    let small = api("  /a:\n    get: { operationId: a }\n");
+    let document = |size| small.clone() + "#" + &" ".repeat(size - small.len() - 1);
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("a.yaml");
+    std::fs::write(&file, document(16 << 20)).unwrap();
+    let text = format!(
+        "[api.a]\nopenapi = {:?}\n[[route]]\napi = \"a\"\nto = \"echo\"\n",
+        file.display().to_string()
+    );
+    let janua = Setup::new(&*text).start().await;
+    assert_eq!(janua.get("/a").await.status(), 200);
+    std::fs::write(&file, document((16 << 20) + 1)).unwrap();
+    Setup::new(text).fails_at("api.a.openapi", "has more than 16777216 bytes", "").await;
+    let said = crate::support::daemon::janua(&["lint-api", file.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(
+        (said.status.code(), told.contains("has more than 16777216 bytes")),
+        (Some(1), true),
+        "{told}"
+    );
+}
+
+/// What other routes take from an operation on every listener never comes to it.
+#[test]
+fn an_operation_that_other_routes_take_everything_from_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("janua.toml");
+    let document = home.path().join("a.yaml");
+    std::fs::write(
+        &document,
+        api("  /a:\n    get: { operationId: a }\n    put: { operationId: b }\n"),
+    )
+    .unwrap();
+    let check = |listeners: &[&str]| {
+        let mut text = format!(
+            "[admin]\naddress = \"off\"\n[api.shop]\nopenapi = \"{}\"\n\
+             [[listener]]\nname = \"one\"\naddress = \"127.0.0.1:8001\"\n\
+             [[listener]]\nname = \"two\"\naddress = \"127.0.0.1:8002\"\n\
+             [[route]]\napi = \"shop\"\nlistener = [\"one\", \"two\"]\nto = \"mock\"\n",
+            document.display()
+        );
+        for listener in listeners {
+            text += &format!(
+                "[[route]]\nname = \"{listener}\"\npath = \"/a\"\nmethods = [\"GET\"]\n\
+                 listener = \"{listener}\"\nto = \"echo\"\n"
+            );
+        }
+        std::fs::write(&file, text).unwrap();
+        let said = crate::support::daemon::janua(&["check", "-c", file.to_str().unwrap()]);
+        assert_eq!(said.status.code(), Some(0), "{said:?}");
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    };
+    let said = check(&["one", "two"]);
+    let finding = "`shop/a` never takes a request for `/a`: more specific routes take them all";
+    assert!(said.contains(finding) && !said.contains("shop/b"), "{said}");
+    let said = check(&["one"]);
+    assert!(!said.contains("never takes"), "{said}");
 }
 
 /// Fail closed: a scheme that nobody maps is an error, never an open door.

@@ -239,7 +239,9 @@ async fn a_large_body_is_looked_at_whole() {
     let (origin, janua) = shop_of_all("max-body = \"8MiB\"").await;
     let lines = vec!["{\"price\":1}"; 300_000].join(",");
     let body = format!("{{\"id\":1,\"name\":\"a\",\"lines\":[{lines}]}}");
-    let answer = send(&janua, "POST /v1/orders", "application/json", &body).await;
+    let slow = send(&janua, "POST /v1/orders", "application/json", &body);
+    // Meanwhile others are served.
+    let answer = janua.serves_others_during("/v1/orders", slow).await;
     assert_wrong(&answer, 422, &["body /lines: it has more than 3 items"], "too many lines");
     let note = " ".repeat(1 << 20);
     let body = format!("{note}{{\"id\":1,\"name\":\"a\"}}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Server, command, said, script};
+use super::{Server, browser, command, said, script};
 use crate::support::{Janua, Message, Setup};
 
 /// The files of the service.
@@ -155,6 +155,41 @@ async fn a_browsers_client_calls_by_grpc_web() {
     said.await.unwrap();
 }
 
+/// Chromium calls it, from a page of the same origin, and from one of another that may or may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_in_a_browser_calls_by_grpc_web() {
+    let server = Server::start("greeter_server.py");
+    // A body is a template, in a file that has variables of its own.
+    let page = include_str!("../../peers/grpc_web.html").replace('$', "$$");
+    let page = page.replace('{', "{{").replace('}', "}}");
+    let before = |cors: &str| {
+        Setup::new(format!(
+            "[upstream.greeter]\nendpoints = \"{}\"\nprotocol = \"h2\"\n\
+             [[route]]\npath = \"/page\"\nto = {{ status = 200, content-type = \"text/html\", body = \'\'\'{page}\'\'\' }}\n\
+             [[route]]\npath = \"/greeter.v1.Greeter/{{method}}\"\ntranslate = \"grpc-web\"\nto = \"greeter\"\n{cors}\n",
+            server.url
+        ))
+    };
+    let own = before("").start().await;
+    let site = format!("http://{}", own.address);
+    let other = before(&format!("cors.origins = \"{site}\"")).start().await;
+    let closed = before("cors.origins = \"https://other.example\"").start().await;
+    let called = ["bytes", "text"].map(|form| {
+        format!(
+            "{form}.hello=Hello, Ada!/0/; {form}.count=1,2,3/0/; {form}.broken=1,2/8/enough; \
+             {form}.fail=/9/not today ☂;"
+        )
+    });
+    let called = format!("{} done", called.join(" "));
+    let calls = ["hello", "count", "broken", "fail"];
+    let blocked = ["bytes", "text"].map(|form| calls.map(|call| format!("{form}.{call}=blocked;")));
+    let blocked = format!("{} done", blocked.concat().join(" "));
+    for (to, told) in [(&own, &called), (&other, &called), (&closed, &blocked)] {
+        let (shown, said) = browser::shown(to, &format!("{site}/page#http://{}", to.address)).await;
+        assert!(shown.contains(told), "{told}\n{shown}\n{said}");
+    }
+}
+
 /// What `janua proto pull` says, and whether it went well.
 fn pull(arguments: &[&str]) -> (bool, String) {
     let mut janua = command(env!("CARGO_BIN_EXE_janua"));
@@ -195,3 +230,73 @@ async fn types_are_pulled_from_the_server_itself() {
     }
     assert!(!Path::new(&none).exists());
 }
+
+/// Node's server makes one file of each package, says of none what it imports, and copies what everybody knows.
+#[tokio::test]
+async fn types_are_pulled_by_either_version_of_reflection() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (proto, set) = (file("greeter.proto"), file("greeter.pb"));
+    std::fs::write(&proto, GREETER).unwrap();
+    std::fs::write(file("people.proto"), PEOPLE).unwrap();
+    for version in ["v1", "v1alpha"] {
+        let server = Server::start_with("reflection_server.mjs", &[&proto, version]);
+        let said = pull(&["--from", &server.url, "--out", &set]);
+        assert_eq!(said, (true, "greeter.v1.Greeter\n".into()), "{version}");
+        let url = &server.url;
+        let upstream = format!("[upstream.greeter]\nendpoints = \"{url}\"\nprotocol = \"h2\"\n");
+        let api = format!("[api.greeter]\ndescriptors = \"{set}\"\n");
+        let route = "[[route]]\napi = \"greeter\"\nto = \"greeter\"\n";
+        let janua = Setup::new(format!("{upstream}{api}{route}")).start().await;
+        let request = json!({
+            "who": { "name": "Ada", "moods": ["HAPPY"], "counts": { "a": 1 }, "number": 7, "title": "" },
+            "at": "2030-01-31T12:00:00Z",
+        });
+        let answer = ask(&janua, "POST /greeter.v1.Greeter/Hello", "", &request.to_string()).await;
+        assert_eq!(
+            value(&answer),
+            json!({ "text": "Hello, Ada!", "request": request }),
+            "{version}"
+        );
+    }
+    let server = Server::start_with("reflection_server.mjs", &[&proto]);
+    let (well, said) = pull(&["--from", &server.url, "--out", &set]);
+    assert!(!well && said.contains("has no reflection"), "{said}");
+}
+
+const GREETER: &str = r#"syntax = "proto3";
+package greeter.v1;
+import "google/protobuf/descriptor.proto";
+import "google/protobuf/timestamp.proto";
+import "people.proto";
+extend google.protobuf.MethodOptions { string note = 50000; }
+service Greeter {
+  rpc Hello(HelloRequest) returns (HelloReply) { option (note) = "loud"; }
+}
+message HelloRequest {
+  people.v1.Person who = 1;
+  google.protobuf.Timestamp at = 2;
+}
+message HelloReply {
+  string text = 1;
+  HelloRequest request = 2;
+}
+"#;
+
+const PEOPLE: &str = r#"syntax = "proto3";
+package people.v1;
+enum Mood {
+  MOOD_UNSPECIFIED = 0;
+  HAPPY = 1;
+}
+message Person {
+  string name = 1;
+  repeated Mood moods = 2;
+  map<string, int32> counts = 3;
+  optional string title = 4;
+  oneof id {
+    string key = 5;
+    int32 number = 6;
+  }
+}
+"#;

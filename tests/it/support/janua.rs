@@ -1,6 +1,12 @@
 //! A gateway in this process, on a port that the system chooses, in a directory of its own.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use janua::{
     app::{Gateway, Source},
@@ -127,6 +133,37 @@ impl Janua {
     /// A request on a connection of its own.
     pub(crate) async fn get(&self, target: &str) -> super::Message {
         self.client().await.get(target).await
+    }
+
+    /// Fails the test unless this takes long, and small requests are answered all the while: what it asks for is
+    /// not done by the worker, of which there is one, since that would let the small ones wait for most of it.
+    pub(crate) async fn serves_others_during<T>(
+        &self,
+        small: &str,
+        long: impl Future<Output = T>,
+    ) -> T {
+        let mut others = self.client().await;
+        others.get(small).await;
+        let start = Instant::now();
+        let (whole, mut longest) = (Cell::new(Duration::ZERO), Duration::ZERO);
+        let long = async {
+            let done = long.await;
+            whole.set(start.elapsed());
+            done
+        };
+        let asking = async {
+            while whole.get().is_zero() {
+                let start = Instant::now();
+                let answer = others.get(small).await;
+                assert!(answer.status() < 500, "{}", answer.text());
+                longest = longest.max(start.elapsed());
+            }
+        };
+        let (done, ()) = tokio::join!(long, asking);
+        let whole = whole.get();
+        assert!(whole > Duration::from_millis(100), "too little to see anything: {whole:?}");
+        assert!(longest < whole / 2, "others waited for {longest:?} of {whole:?}");
+        done
     }
 
     /// Where another listener is.

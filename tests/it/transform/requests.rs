@@ -109,13 +109,24 @@ async fn what_would_go_on_for_ever_ends_and_others_are_served_meanwhile() {
     let keys =
         "transform = { request = 'def f: f; if .loop then f else . end', max-steps = 3000000 }";
     let (_origin, janua) = gateway("{}", keys).await;
-    let (mut slow, mut fast) = (janua.client().await, janua.client().await);
+    let mut client = janua.client().await;
     let body = "{\"loop\":true}";
-    slow.send(format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())).await;
-    for _ in 0..10 {
-        assert_eq!(post(&mut fast, "application/json", "{}").await.status(), 200);
-    }
-    slow.answer().await.assert_refused(422, "transform.request_steps", body);
+    let slow = post(&mut client, "application/json", body);
+    let answer = janua.serves_others_during("/", slow).await;
+    answer.assert_refused(422, "transform.request_steps", body);
+}
+
+/// A large body, and a filter that takes its time with it.
+#[tokio::test]
+async fn others_are_served_while_a_large_body_is_changed() {
+    let keys = "max-body-size = \"8MiB\"\ntransform = { request = 'map(tostring | length) | add', max-body = \"8MiB\", max-steps = 10000000 }";
+    let (origin, janua) = gateway("{}", keys).await;
+    let mut client = janua.client().await;
+    let body = format!("[{}]", vec!["{\"a\":[1]}"; 100_000].join(","));
+    let answer =
+        janua.serves_others_during("/", post(&mut client, "application/json", &body)).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    assert!(origin.requests().iter().any(|request| request.text() == "900000"));
 }
 
 #[tokio::test]

@@ -296,3 +296,15 @@ async fn a_route_that_would_confuse_does_not_load() {
         route(wrong).fails_to_start().await;
     }
 }
+
+#[tokio::test]
+async fn others_are_served_while_a_large_body_is_translated() {
+    let origin = Origin::answering(answer("application/json", "", "{}")).await;
+    let keys = "{ origin = \"json\", root = \"r\", max-body = \"8MiB\" }";
+    let janua = gateway(&origin, keys).await;
+    let mut client = janua.client().await;
+    let body = format!("<r>{}</r>", "<a b=\"1\">x</a>".repeat(90_000));
+    let slow = post(&mut client, "content-type: application/xml\r\n", &body);
+    let got = janua.serves_others_during("/", slow).await;
+    assert_eq!(got.status(), 200, "{}", got.text());
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Janua, Message, Origin, Setup};
+use crate::support::{Client, Janua, Message, Origin, Setup, keys};
 
 const WSDL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/translate/wsdl");
 
@@ -298,4 +298,43 @@ async fn services_of_the_shapes_that_are_public_are_called_by_their_documents() 
         got.assert_refused(422, "contract.body", name);
         assert_eq!(origin.requests().len(), 1, "{name}");
     }
+}
+
+/// And what is tried there is a call of the service.
+#[tokio::test]
+async fn the_portal_shows_a_service_as_this_gateway_means_it() {
+    let origin = Origin::answering(balance()).await;
+    let sections = keys::section("partners");
+    let janua = gateway(
+        &origin,
+        &format!(
+            "base-path = \"/bank\"\noperations.GetBalance = {{ method = \"GET\", path = \"/accounts/{{account}}\" }}\n\
+             operations.Transfer = {{ auth = \"partners\", limit = \"5/h\" }}\n\
+             {sections}[docs]\npath = \"/docs\""
+        ),
+    )
+    .await;
+    let first = janua.get("/docs").await.text();
+    assert!(first.contains("href=\"/docs/bank\""), "{first}");
+    let page = janua.get("/docs/bank").await.text();
+    assert!(page.contains("data-url=\"/docs/bank/openapi.json\""), "{page}");
+    let document = parsed(&janua.get("/docs/bank/openapi.json").await);
+    assert_eq!(document["servers"], json!([{ "url": "/bank" }]));
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(paths, ["/accounts/{account}", "/Transfer"]);
+    let get = &document["paths"]["/accounts/{account}"]["get"];
+    assert_eq!((&get["operationId"], &get["security"]), (&json!("GetBalance"), &json!([])));
+    assert_eq!(get["parameters"][0]["name"], "account");
+    let transfer = &document["paths"]["/Transfer"]["post"];
+    assert_eq!(transfer["security"], json!([{ "partners": [] }]));
+    let told = transfer["description"].as_str().unwrap();
+    assert!(told.contains("**Limit**: 5/h"), "{told}");
+    assert_eq!(document["components"]["securitySchemes"]["partners"]["type"], "apiKey");
+    // As the page would: the server's address, the path, and no key.
+    let mut client = janua.client().await;
+    let answer = client.get("/bank/accounts/CH000001").await;
+    assert_eq!((answer.status(), &parsed(&answer)["overdrawn"]), (200, &json!(false)));
+    let body = json!({"from": "CH000001", "to": "CH000002", "amount": 1});
+    let answer = call(&mut client, "/bank/Transfer", &body).await;
+    assert_eq!((answer.status(), origin.requests().len()), (401, 1));
 }

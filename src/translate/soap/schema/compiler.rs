@@ -75,7 +75,7 @@ impl<'a> Compiler<'a> {
                 named.entry((kind, document.target, name)).or_insert((index, part));
             }
         }
-        let any = Type { name: None, known_as: None, base: None, kind: Kind::Any };
+        let any = Type { name: None, known_as: None, base: None, extends: false, kind: Kind::Any };
         let types = Types { list: vec![any], ..Types::default() };
         Ok(Self {
             documents,
@@ -90,22 +90,22 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// Compiles what is asked for and not yet compiled, with the types that extend it.
+    /// Compiles what is asked for and not yet compiled, with the types that are derived from it.
     pub(in crate::translate::soap) fn finish(mut self) -> Result<Types, LoadError> {
         self.drain()?;
         loop {
             let before = self.types.list.len();
-            let mut extending: Vec<(&'a str, &'a str, TypeId)> = Vec::new();
+            let mut derived: Vec<(&'a str, &'a str)> = Vec::new();
             for ((kind, namespace, local), (document, part)) in &self.named {
                 if *kind == "type"
                     && !self.known.contains_key(&(*kind, *namespace, *local))
-                    && let Some(base) = self.base(*document, part)
+                    && self.base(*document, part).is_some()
                 {
-                    extending.push((namespace, local, base));
+                    derived.push((namespace, local));
                 }
             }
-            extending.sort_unstable();
-            for (namespace, local, _) in extending {
+            derived.sort_unstable();
+            for (namespace, local) in derived {
                 self.type_named(namespace, local)?;
             }
             self.drain()?;
@@ -129,13 +129,15 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// The type that this one extends, if that is compiled.
-    fn base(&self, document: usize, part: &'a Element<'a>) -> Option<TypeId> {
+    /// The type that this one is derived from, if that is compiled, and whether it extends it.
+    fn base(&self, document: usize, part: &'a Element<'a>) -> Option<(TypeId, bool)> {
         let content = part.elements().find(|inner| inner.name.local.ends_with("Content"))?;
-        let extension = content.element(XML_SCHEMA, "extension")?;
-        let name = extension.attribute("base")?;
-        let (namespace, local) = self.documents[document].resolve(extension, name).ok()?;
-        self.known.get(&("type", namespace, local)).copied()
+        let extension = content.element(XML_SCHEMA, "extension");
+        let derived = extension.or_else(|| content.element(XML_SCHEMA, "restriction"))?;
+        let name = derived.attribute("base")?;
+        let (namespace, local) = self.documents[document].resolve(derived, name).ok()?;
+        let base = self.known.get(&("type", namespace, local)).copied()?;
+        Some((base, extension.is_some()))
     }
 
     fn name_bases(&mut self) {
@@ -143,8 +145,10 @@ impl<'a> Compiler<'a> {
         for ((kind, namespace, local), id) in known {
             if let Some((document, part)) = self.named.get(&(kind, namespace, local)).copied()
                 && kind == "type"
+                && let Some((base, extends)) = self.base(document, part)
             {
-                self.types.list[id].base = self.base(document, part);
+                let of = &mut self.types.list[id];
+                (of.base, of.extends) = (Some(base), extends);
             }
         }
     }
@@ -312,7 +316,13 @@ impl<'a> Compiler<'a> {
         }
         let name = name.map(|name| self.free_name(name));
         let simple = Simple::new(Form::Text, serde_json::Value::Null);
-        self.types.list.push(Type { name, known_as, base: None, kind: Kind::Simple(simple) });
+        self.types.list.push(Type {
+            name,
+            known_as,
+            base: None,
+            extends: false,
+            kind: Kind::Simple(simple),
+        });
         Ok(self.types.list.len() - 1)
     }
 

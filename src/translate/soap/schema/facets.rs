@@ -7,7 +7,7 @@ use std::{borrow::Cow, cmp::Ordering};
 
 use regex::Regex;
 
-use super::Form;
+use super::{Form, Simple};
 
 /// How far a text is held to its type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +34,8 @@ pub(in crate::translate::soap) struct Facets {
     pub(super) longest: Option<usize>,
     pub(super) low: Option<Bound>,
     pub(super) high: Option<Bound>,
+    /// It is of one of these types, if there are any.
+    pub(super) types: Vec<Simple>,
     /// Digits in all.
     pub(super) digits: Option<usize>,
     /// Digits behind the point.
@@ -103,6 +105,11 @@ impl Facets {
         }
         if !self.values.is_empty() && !self.values.iter().any(|value| same(form, value, text)) {
             return Err("is none of its values");
+        }
+        // Text is what we write of it, whatever a number in it is worth.
+        let is_of = |of: &Simple| of.read(text, &mut String::new(), Hold::Text).is_ok();
+        if !self.types.is_empty() && !self.types.iter().any(is_of) {
+            return Err("is of none of its types");
         }
         self.check_size(form, text)?;
         let beyond = |bound: &Bound, way: Ordering| match order(form, text, &bound.value) {

@@ -46,8 +46,10 @@ pub(super) struct Type {
     pub(super) name: Option<Box<str>>,
     /// What it is to `xsi:type`: namespace and local name.
     pub(super) known_as: Option<(Box<str>, Box<str>)>,
-    /// What it extends.
+    /// What it extends or restricts.
     pub(super) base: Option<TypeId>,
+    /// It extends it.
+    pub(super) extends: bool,
     pub(super) kind: Kind,
 }
 
@@ -184,11 +186,11 @@ pub(super) struct Member {
 pub(super) const ANY: &str = "#any";
 /// The member for text beside attributes.
 pub(super) const TEXT: &str = "#text";
-/// The member that names a type that extends the one that is expected.
+/// The member that names a type that extends or restricts the one that is expected.
 pub(super) const TYPE: &str = "@xsi:type";
 
 impl Types {
-    /// Whether a type is another, or extends it.
+    /// Whether a type is another, or is derived from it.
     pub(super) fn extends(&self, mut of: TypeId, base: TypeId) -> bool {
         for _ in 0..64 {
             if of == base {
@@ -208,17 +210,19 @@ impl Types {
         ids.iter().map(|id| (*id, &self.list[*id]))
     }
 
-    /// Whether another type extends this one.
-    pub(super) fn is_extended(&self, base: TypeId) -> bool {
-        self.list.iter().any(|other| other.base == Some(base))
+    /// Whether another type is derived from this one, and whether one of them has more than it.
+    pub(super) fn derived(&self, base: TypeId) -> (bool, bool) {
+        let others = self.list.iter().enumerate().filter(|(id, _)| *id != base);
+        let mut others = others.filter(|(id, _)| self.extends(*id, base)).peekable();
+        (others.peek().is_some(), others.any(|(_, other)| other.extends))
     }
 }
 
 impl Complex {
-    /// Its attributes and its text, if it is nothing else than text.
+    /// Its text, if it is nothing else than text.
     pub(super) fn plain(&self) -> Option<&Simple> {
         match &self.content {
-            Content::Text(simple) if self.attributes.is_empty() => Some(simple),
+            Content::Text(simple) if self.attributes.is_empty() && !self.open => Some(simple),
             Content::Text(_) | Content::Elements(_) => None,
         }
     }

@@ -24,6 +24,9 @@ impl<'a> Compiler<'a> {
         depth: usize,
     ) -> Result<Simple, LoadError> {
         let document = self.documents[index];
+        if depth > DEEPEST {
+            return Err(document.wrong(part, "a type goes back to others too often, or to itself"));
+        }
         let inner = part.elements().find(|inner| inner.name.local != "annotation");
         let inner = inner.ok_or_else(|| document.wrong(part, "a simple type says nothing"))?;
         match inner.name.local {
@@ -36,9 +39,33 @@ impl<'a> Compiler<'a> {
                 let schema = json!({"type": "array", "items": item.schema});
                 Ok(Simple::new(Form::List(Box::new(item)), schema))
             }
-            // Which of its types a text is of, the text does not say.
-            "union" => Ok(Simple::new(Form::Text, json!({"type": "string"}))),
+            "union" => {
+                let mut union = Simple::new(Form::Text, json!({"type": "string"}));
+                union.facets.types = self.members_of(index, inner, depth)?;
+                Ok(union)
+            }
             other => Err(document.wrong(inner, format!("`{other}` is not understood"))),
+        }
+    }
+
+    /// The types of a union. Which of them a text is of, the text does not say.
+    fn members_of(
+        &mut self,
+        index: usize,
+        union: &'a Element<'a>,
+        depth: usize,
+    ) -> Result<Vec<Simple>, LoadError> {
+        let named = union.attribute("memberTypes").unwrap_or_default();
+        let mut members = Vec::new();
+        for name in named.split_ascii_whitespace() {
+            members.push(self.simple_named(index, union, name, depth)?);
+        }
+        for inner in union.elements().filter(|inner| inner.name.is(XML_SCHEMA, "simpleType")) {
+            members.push(self.simple(index, inner, depth + 1)?);
+        }
+        match members.is_empty() {
+            true => Err(self.documents[index].wrong(union, "it does not say of which type")),
+            false => Ok(members),
         }
     }
 
@@ -50,28 +77,36 @@ impl<'a> Compiler<'a> {
         attribute: &str,
         depth: usize,
     ) -> Result<Simple, LoadError> {
-        let document = self.documents[index];
-        if depth > DEEPEST {
-            return Err(document.wrong(at, "a type goes back to others too often, or to itself"));
-        }
         if let Some(name) = at.attribute(attribute) {
-            let (namespace, local) = document.resolve(at, name)?;
-            if namespace == XML_SCHEMA {
-                let missing =
-                    || document.wrong(at, format!("XML Schema has no simple type `{local}`"));
-                return builtin(local).ok_or_else(missing);
-            }
-            return match self.find("type", namespace, local) {
-                Some((index, found)) if found.name.local == "simpleType" => {
-                    self.simple(index, found, depth + 1)
-                }
-                _ => Err(document
-                    .wrong(at, format!("there is no simple type `{local}` in `{namespace}`"))),
-            };
+            return self.simple_named(index, at, name, depth);
         }
         match at.element(XML_SCHEMA, "simpleType") {
             Some(inner) => self.simple(index, inner, depth + 1),
-            None => Err(document.wrong(at, "it does not say of which type")),
+            None => Err(self.documents[index].wrong(at, "it does not say of which type")),
+        }
+    }
+
+    fn simple_named(
+        &mut self,
+        index: usize,
+        at: &'a Element<'a>,
+        name: &'a str,
+        depth: usize,
+    ) -> Result<Simple, LoadError> {
+        let document = self.documents[index];
+        let (namespace, local) = document.resolve(at, name)?;
+        if namespace == XML_SCHEMA {
+            let missing = || document.wrong(at, format!("XML Schema has no simple type `{local}`"));
+            return builtin(local).ok_or_else(missing);
+        }
+        match self.find("type", namespace, local) {
+            Some((index, found)) if found.name.local == "simpleType" => {
+                self.simple(index, found, depth + 1)
+            }
+            _ => {
+                Err(document
+                    .wrong(at, format!("there is no simple type `{local}` in `{namespace}`")))
+            }
         }
     }
 

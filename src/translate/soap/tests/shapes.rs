@@ -91,23 +91,9 @@ fn types_come_by_a_chain_of_imports() {
     );
 }
 
-#[test]
-fn types_restrict_others_and_take_what_nobody_lists() {
-    let devices = service("devices");
-    let body = json!({
-        "final": {"id": "1", "value": 1.5, "@unit": "m"},
-        "reading": {"id": "2", "@draft": true, "@quality": "good"},
-        "level": "high",
-        "extra": {"@a": "1", "b": [1, {"c": null}]},
-        "plain": {"a": 1},
-    });
-    assert_eq!(
-        sent(&devices, "Report", &body),
-        "<n0:Report><n0:final unit=\"m\"><n0:id>1</n0:id><n0:value>1.5</n0:value></n0:final>\
-         <n0:reading draft=\"true\" quality=\"good\"><n0:id>2</n0:id></n0:reading><n0:level>high</n0:level>\
-         <n0:extra a=\"1\"><b>1</b><b><c xsi:nil=\"true\"/></b></n0:extra><n0:plain><n0:a>1</n0:a></n0:plain></n0:Report>"
-    );
-    for (key, value, pointer, says) in [
+/// What has no place in a report, by the member that it is in.
+fn misfits() -> Vec<(&'static str, Value, &'static str, &'static str)> {
+    vec![
         ("final", json!({"id": "1", "@unit": "m"}), "/final", "must have a member `value`"),
         ("final", json!({"id": "1", "value": 1}), "/final", "must have a member `@unit`"),
         (
@@ -132,7 +118,44 @@ fn types_restrict_others_and_take_what_nobody_lists() {
         ("reading", json!({"id": "1", "@x:y": "z"}), "/reading/@x:y", "has no name that XML knows"),
         ("extra", json!([[1]]), "/extra", "must be no list within a list"),
         ("level", json!(7), "/level", "must be a string"),
-    ] {
+        ("level", json!("middle"), "/level", "is of none of its types"),
+        ("level", json!("2147483648"), "/level", "is of none of its types"),
+        ("reading", json!({"@xsi:type": "Plain"}), "/reading/@xsi:type", ""),
+        ("reading", json!({"@xsi:type": "Final", "id": "1", "@unit": "m"}), "/reading", ""),
+    ]
+}
+
+/// An answer with a reading.
+fn reported(attributes: &str, more: &str) -> String {
+    let content = format!(
+        "<d:ReportResponse xmlns:d='urn:example:devices' xmlns:o='urn:other' {XSI} {attributes}>\
+         <d:id>1</d:id>{more}</d:ReportResponse>"
+    );
+    envelope(&content).replace(
+        "http://schemas.xmlsoap.org/soap/envelope/",
+        "http://www.w3.org/2003/05/soap-envelope",
+    )
+}
+
+#[test]
+fn types_restrict_others_and_take_what_nobody_lists() {
+    let devices = service("devices");
+    let body = json!({
+        "final": {"id": "1", "value": 1.5, "@unit": "m"},
+        "reading": {"id": "2", "@draft": true, "@quality": "good"},
+        "level": "high",
+        "extra": {"@a": "1", "b": [1, {"c": null}]},
+        "plain": {"a": 1},
+        "label": {"#text": "a", "@lang": "en"},
+    });
+    assert_eq!(
+        sent(&devices, "Report", &body),
+        "<n0:Report><n0:final unit=\"m\"><n0:id>1</n0:id><n0:value>1.5</n0:value></n0:final>\
+         <n0:reading draft=\"true\" quality=\"good\"><n0:id>2</n0:id></n0:reading><n0:level>high</n0:level>\
+         <n0:extra a=\"1\"><b>1</b><b><c xsi:nil=\"true\"/></b></n0:extra><n0:plain><n0:a>1</n0:a></n0:plain>\
+         <n0:label lang=\"en\">a</n0:label></n0:Report>"
+    );
+    for (key, value, pointer, says) in misfits() {
         let mut body = body.clone();
         body[key] = value;
         let said = wrong(&devices, "Report", &body);
@@ -143,14 +166,26 @@ fn types_restrict_others_and_take_what_nobody_lists() {
             "{said:?}"
         );
     }
-    let content = "<d:ReportResponse xmlns:d='urn:example:devices' xmlns:o='urn:other' unit='m' quality='good' o:seen='1'>\
-         <d:id>1</d:id></d:ReportResponse>";
-    let soap12 = envelope(content).replace(
-        "http://schemas.xmlsoap.org/soap/envelope/",
-        "http://www.w3.org/2003/05/soap-envelope",
-    );
+    let soap12 = reported("unit='m' quality='good' o:seen='1'", "");
     let (_, got) = answer(&devices, "Report", 200, &soap12).unwrap();
     assert_eq!(got, "{\"@unit\":\"m\",\"@quality\":\"good\",\"id\":\"1\"}");
+}
+
+#[test]
+fn an_element_may_be_of_a_type_that_restricts_its_own() {
+    let devices = service("devices");
+    let body = json!({
+        "final": {"id": "1", "value": 1, "@unit": "m"},
+        "reading": {"@xsi:type": "Final", "id": "2", "value": 7, "@unit": "m"},
+        "level": "-7",
+    });
+    let written = sent(&devices, "Report", &body);
+    let part = "<n0:reading xsi:type=\"n0:Final\" unit=\"m\"><n0:id>2</n0:id><n0:value>7</n0:value></n0:reading><n0:level>-7</n0:level>";
+    assert!(written.contains(part), "{written}");
+    let read = |attributes, more| answer(&devices, "Report", 200, &reported(attributes, more));
+    let (_, got) = read("xsi:type='d:Final' unit='m'", "<d:value>2</d:value>").unwrap();
+    assert_eq!(got, "{\"@xsi:type\":\"Final\",\"@unit\":\"m\",\"id\":\"1\",\"value\":2}");
+    assert!(read("xsi:type='d:Final' quality='good'", "").is_err());
 }
 
 #[test]
@@ -160,6 +195,9 @@ fn a_document_takes_the_attributes_that_a_type_does() {
     for (name, value, fits) in [
         ("Reading", json!({"id": "1", "@quality": "good"}), true),
         ("Reading", json!({"id": "1", "quality": "good"}), false),
+        ("Reading", json!({"@xsi:type": "Final", "id": "1", "value": 1, "@unit": "m"}), true),
+        ("Label", json!({"#text": "a", "@lang": "en"}), true),
+        ("Label", json!("a"), false),
         ("Final", json!({"id": "1", "value": 1, "@unit": "m"}), true),
         ("Final", json!({"id": "1", "value": 1, "@unit": "m", "@quality": "good"}), false),
     ] {
