@@ -58,9 +58,11 @@ impl<'a> Compiler<'a> {
         let named = union.attribute("memberTypes").unwrap_or_default();
         let mut members = Vec::new();
         for name in named.split_ascii_whitespace() {
+            self.count(index, union)?;
             members.push(self.simple_named(index, union, name, depth)?);
         }
         for inner in union.elements().filter(|inner| inner.name.is(XML_SCHEMA, "simpleType")) {
+            self.count(index, inner)?;
             members.push(self.simple(index, inner, depth + 1)?);
         }
         match members.is_empty() {

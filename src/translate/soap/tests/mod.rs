@@ -604,8 +604,16 @@ fn groups_that_grow_by_what_they_refer_to_are_not_made() {
         more += &format!("<xs:attributeGroup name='A{depth}'>{twice}</xs:attributeGroup>");
     }
     more += "<xs:attributeGroup name='A25'><xs:attribute name='a'/></xs:attributeGroup>";
+    let mut unions = "<xs:element name='In' type='t:U0'/>".to_owned();
+    for depth in 0..25 {
+        let twice = format!("t:U{} ", depth + 1).repeat(2);
+        unions += &format!(
+            "<xs:simpleType name='U{depth}'><xs:union memberTypes='{twice}'/></xs:simpleType>"
+        );
+    }
+    unions += "<xs:simpleType name='U25'><xs:union memberTypes='xs:int'/></xs:simpleType>";
     let says = "its types have more than 200000 parts";
-    refuses([(types, "3:", says), (more, "3:", says)]);
+    refuses([(types, "3:", says), (more, "3:", says), (unions, "3:", says)]);
 }
 
 #[test]
