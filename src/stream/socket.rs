@@ -16,6 +16,7 @@ use rustix::net::{RecvFlags, recv};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
+    runtime::{Handle, RuntimeFlavor},
     task::coop::has_budget_remaining,
 };
 
@@ -33,14 +34,23 @@ enum Kind {
 }
 
 /// Whom the runtime wakes when there is something to read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Reader {
     waker: Option<Waker>,
     /// The waker is what the runtime has for this socket.
     waits: bool,
+    /// One thread does it all. With several, one may take the waker that another has just noted, for what that one
+    /// has read already: then it has to be noted once more.
+    alone: bool,
 }
 
 impl Reader {
+    fn new() -> Self {
+        let runtime = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+        let alone = matches!(runtime, Ok(RuntimeFlavor::CurrentThread));
+        Self { waker: None, waits: false, alone }
+    }
+
     /// Whether this task is woken without saying so once more.
     fn knows(&self, cx: &Context<'_>) -> bool {
         self.waits && self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
@@ -48,8 +58,8 @@ impl Reader {
 
     /// Takes note of whom the runtime knows now.
     fn note(&mut self, waits: bool, cx: &Context<'_>) {
-        self.waits = waits;
-        if waits && !self.knows(cx) {
+        self.waits = waits && self.alone;
+        if self.waits && !self.knows(cx) {
             self.waker = Some(cx.waker().clone());
         }
     }
@@ -57,13 +67,13 @@ impl Reader {
 
 impl From<TcpStream> for Socket {
     fn from(stream: TcpStream) -> Self {
-        Self { kind: Kind::Tcp(stream), reader: Reader::default() }
+        Self { kind: Kind::Tcp(stream), reader: Reader::new() }
     }
 }
 
 impl From<UnixStream> for Socket {
     fn from(stream: UnixStream) -> Self {
-        Self { kind: Kind::Unix(stream), reader: Reader::default() }
+        Self { kind: Kind::Unix(stream), reader: Reader::new() }
     }
 }
 
@@ -124,13 +134,12 @@ impl AsyncRead for Socket {
             return Poll::Pending;
         }
         let Self { kind, reader } = &mut *self;
-        // A task that has had its turn is sent away, and the runtime notes nothing.
-        let in_turn = has_budget_remaining();
         let read = match kind {
             Kind::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
             Kind::Unix(socket) => Pin::new(socket).poll_read(cx, buf),
         };
-        reader.note(read.is_pending() && in_turn, cx);
+        // A task that has had its turn is sent away, and the runtime notes nothing.
+        reader.note(read.is_pending() && has_budget_remaining(), cx);
         read
     }
 }
@@ -286,31 +295,42 @@ mod tests {
         assert_eq!(tokio::join!(reader, sender).0, b'y');
     }
 
-    /// Takes all that a task may do in one turn.
-    fn have_done_enough(work: &mut Receiver<()>, cx: &mut Context<'_>) {
-        while has_budget_remaining() {
-            assert!(work.poll_recv(cx).is_ready());
-        }
-    }
-
+    /// Whatever was done in a task's turn before, and whether the last read took all that there was or just as much
+    /// as it had room for.
     #[tokio::test]
     async fn whoever_was_sent_away_for_its_turns_end_is_woken_by_what_comes() {
         let (mut socket, mut peer) = pair();
-        let (sender, mut work) = mpsc::channel(1_000);
-        (0..1_000).for_each(|_| sender.try_send(()).unwrap());
-        let reader = soon(async move {
-            poll_fn(|cx| {
-                have_done_enough(&mut work, cx);
-                Poll::Ready(assert_eq!(ask(&mut socket, cx), None))
-            })
-            .await;
-            tokio::task::yield_now().await;
-            comes(&mut socket).await
-        });
-        let sender = async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            send(&mut peer, b'x').await;
-        };
-        assert_eq!(tokio::join!(reader, sender).0, b'x');
+        let (sender, mut work) = mpsc::channel(20_000);
+        (0..20_000).for_each(|_| sender.try_send(()).unwrap());
+        soon(async move {
+            for steps in 0..150 {
+                assert_eq!(tokio::join!(comes(&mut socket), send(&mut peer, 1)).0, 1);
+                tokio::task::yield_now().await;
+                poll_fn(|cx| {
+                    for _ in 0..steps {
+                        let _ = work.poll_recv(cx);
+                    }
+                    Poll::Ready(assert_eq!(ask(&mut socket, cx), None))
+                })
+                .await;
+                tokio::task::yield_now().await;
+                let (came, ()) = tokio::join!(comes(&mut socket), async {
+                    for _ in 0..3 {
+                        tokio::task::yield_now().await;
+                    }
+                    send(&mut peer, 2).await;
+                });
+                assert_eq!(came, 2, "after {steps} steps");
+            }
+        })
+        .await;
+    }
+
+    /// There a waker that was noted may be taken for what was read already.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_several_threads_nothing_is_remembered() {
+        let (mut socket, _peer) = pair();
+        asks_in_vain(&mut socket).await;
+        assert!(!socket.reader.waits);
     }
 }
