@@ -1,6 +1,9 @@
 //! A schema, compiled: values are held to it, and what they violate is said without telling them.
 
-use jsonschema::{Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator};
+use jsonschema::{
+    Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator,
+    error::ValidationErrorKind as Kind,
+};
 use serde_json::Value;
 
 use super::{
@@ -22,6 +25,7 @@ const TOLD: usize = 10_000;
 pub(super) struct Schema {
     validator: Validator,
     ways: Ways,
+    side: Side,
 }
 
 impl Schema {
@@ -34,7 +38,7 @@ impl Schema {
         let ways = References::of([schema], |reference| at(schema, reference)).ways(schema);
         let validator = compile(options, schema);
         let validator = validator.map_err(|(what, help)| (what, help.map(str::to_owned)))?;
-        Ok(Self { validator, ways })
+        Ok(Self { validator, ways, side: Side::Request })
     }
 
     /// Whether it takes a value.
@@ -52,7 +56,7 @@ impl Schema {
             wrong.push(Violation { part, name: name.to_owned(), pointer, says, at: None });
         };
         let mut tell = |error: ValidationError<'_>| {
-            say(error.instance_path().to_string(), error.masked_with("it").to_string());
+            say(error.instance_path().to_string(), self.says(&error));
         };
         match self.ways.telling(value, TOLD) {
             Telling::All => self.validator.iter_errors(value).for_each(&mut tell),
@@ -64,9 +68,27 @@ impl Schema {
     }
 }
 
+impl Schema {
+    /// What is wrong, without the value. A client knows the names that it has sent; those in an answer may be keys
+    /// of a map, and secrets.
+    fn says(&self, error: &ValidationError<'_>) -> String {
+        match (self.side, error.kind()) {
+            (
+                Side::Answer,
+                Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. },
+            ) => "it has members that its schema does not know".into(),
+            (Side::Answer, Kind::PropertyNames { .. }) => {
+                "it has members whose names are not as they should be".into()
+            }
+            _ => error.masked_with("it").to_string(),
+        }
+    }
+}
+
 /// Compiles the schemas of a document for one side.
 pub(super) struct Schemas<'d> {
     dialect: Dialect<'d>,
+    side: Side,
     registry: Registry<'static>,
     /// What the document refers to, as it is written there.
     references: References<'d>,
@@ -82,7 +104,7 @@ impl<'d> Schemas<'d> {
         let registry = registry.and_then(jsonschema::RegistryBuilder::prepare);
         let registry = registry.map_err(|error| fault(error.to_string()))?;
         let references = References::of([&document.root], |reference| document.at(reference).ok());
-        Ok(Self { dialect, registry, references })
+        Ok(Self { dialect, side, registry, references })
     }
 
     /// Compiles the schema at a place.
@@ -101,7 +123,7 @@ impl<'d> Schemas<'d> {
                 None => fault,
             }
         })?;
-        Ok(Schema { validator, ways })
+        Ok(Schema { validator, ways, side: self.side })
     }
 }
 
@@ -169,6 +191,28 @@ mod tests {
             assert!(said.iter().any(|says| says.starts_with(place)), "{place}: {said:?}");
         }
         assert_eq!(said.len(), 5);
+    }
+
+    #[test]
+    fn of_an_answer_no_name_is_said_that_its_schema_has_not() {
+        let document = document();
+        for schema in [
+            json!({ "properties": { "a": {} }, "additionalProperties": false }),
+            json!({ "allOf": [{ "properties": { "a": {} } }], "unevaluatedProperties": false }),
+            json!({ "propertyNames": { "maxLength": 3 } }),
+            json!({ "properties": { "a": { "type": "string" } }, "required": ["b"] }),
+        ] {
+            for (side, shows) in [(Side::Request, true), (Side::Answer, false)] {
+                let schemas = Schemas::new(&document, side).unwrap();
+                let compiled = schemas.compile(&schema, &Place::default()).unwrap();
+                let mut wrong = Violations::default();
+                compiled.check(&json!({ "ann@mail.example": 1 }), Part::Body, "", &mut wrong);
+                let said: Vec<_> = wrong.iter().map(ToString::to_string).collect();
+                let is_shown = said.iter().any(|says| says.contains("ann@"));
+                let names = schema.get("required").is_none();
+                assert_eq!((said.len(), is_shown), (1, shows && names), "{schema}: {said:?}");
+            }
+        }
     }
 
     #[test]

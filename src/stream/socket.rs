@@ -210,12 +210,7 @@ fn small_as_one<S: AsyncWrite>(
 mod tests {
     use std::{future::poll_fn, time::Duration};
 
-    use tokio::{
-        io::AsyncWriteExt as _,
-        sync::mpsc::{self, Receiver},
-        task::coop::has_budget_remaining,
-        time::timeout,
-    };
+    use tokio::{io::AsyncWriteExt as _, sync::mpsc, time::timeout};
 
     use super::*;
 
