@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::document::{Document, Version};
+use crate::message::each_object;
 
 /// Whose message is checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -186,23 +187,13 @@ fn gather<'v>(value: &'v Value, found: &mut impl FnMut(&'v str)) {
 
 /// A document of 3.0 as one of 3.1, as far as its schemas say things in another way; one of 3.1 as it is.
 pub fn modernised(document: &mut Value) {
-    fn walk(value: &mut Value) {
-        match value {
-            Value::Object(object) => {
-                let nullable = object.get("nullable") == Some(&Value::Bool(true));
-                if object.get("nullable").is_some_and(Value::is_boolean) {
-                    object.remove("nullable");
-                }
-                modernise(nullable, object);
-                object.iter_mut().for_each(|(_, value)| walk(value));
-            }
-            Value::Array(items) => items.iter_mut().for_each(walk),
-            _ => {}
-        }
-    }
     let version = document.get("openapi").and_then(Value::as_str);
     if version.is_some_and(|version| version.starts_with("3.0")) {
-        walk(document);
+        each_object(document, &mut |object| {
+            let nullable = object.get("nullable") == Some(&Value::Bool(true));
+            object.remove("nullable");
+            modernise(nullable, object);
+        });
         document["openapi"] = "3.1.0".into();
     }
 }
@@ -309,8 +300,9 @@ mod tests {
     #[test]
     fn a_whole_document_of_3_0_becomes_one_of_3_1() {
         let schema = json!({ "type": "number", "minimum": 0, "exclusiveMinimum": true });
+        let example = json!({ "type": "string", "nullable": true });
         let schema = json!({ "properties": { "nullable": { "nullable": true, "allOf": [schema] },
-            "price": { "type": "string", "nullable": true } } });
+            "price": { "type": "string", "nullable": true } }, "example": example });
         let mut old = json!({ "openapi": "3.0.3", "components": { "schemas": { "A": schema } } });
         let mut new = old.clone();
         new["openapi"] = "3.1.1".into();
@@ -320,7 +312,7 @@ mod tests {
         modernised(&mut old);
         let schema = json!({ "type": "number", "exclusiveMinimum": 0 });
         let schema = json!({ "properties": { "nullable": { "allOf": [schema] },
-            "price": { "type": ["string", "null"] } } });
+            "price": { "type": ["string", "null"] } }, "example": example });
         let made = json!({ "openapi": "3.1.0", "components": { "schemas": { "A": schema } } });
         assert_eq!(old, made);
     }

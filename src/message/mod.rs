@@ -18,6 +18,7 @@ mod html;
 mod json;
 mod media;
 mod networks;
+mod openapi;
 mod problem;
 mod proxy_header;
 mod query;
@@ -48,6 +49,7 @@ pub use self::{
     json::{DEPTH, Json, JsonError, Members, parse_json},
     media::{ask_anew, ask_whole, charsets, essence, is_json, is_plain, is_utf8, remade},
     networks::{Networks, NotANetwork, parse_network},
+    openapi::each_object,
     problem::problem,
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
     query::{form_text, pairs},

@@ -3,10 +3,13 @@
 //! In: documents as the portal shows them. Out: one of OpenAPI 3.1, in which each path is whole, and each
 //! component and operation is called by its API's name, too. Schemas are of 3.1 already.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::document::METHODS;
-use crate::message::descend;
+use crate::message::{descend, each_object};
 
 /// An API in the portal.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,8 @@ struct Merged {
     components: Map<String, Value>,
     /// What documents have of their own and refer to, by API.
     others: Map<String, Value>,
+    /// What stands before names so far.
+    prefixes: BTreeSet<String>,
 }
 
 impl Merged {
@@ -59,9 +64,9 @@ impl Merged {
         let Shown { name, title, document } = api;
         let server = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default();
         let (host, base) = apart(server);
-        let renamed = Renamed { prefix: prefix(name), name, base };
+        let renamed = Renamed { prefix: self.prefix(name), name, paths: self.called(api, base) };
         let mut document = document.clone();
-        renamed.refer(&mut document);
+        each_object(&mut document, &mut |object| renamed.refer(object));
         let Value::Object(mut document) = document else { return };
         let mut take = |key: &str| match document.remove(key) {
             Some(Value::Object(object)) => object,
@@ -74,11 +79,7 @@ impl Merged {
             if let (Value::Object(item), Some(host)) = (&mut item, host) {
                 item.insert("servers".into(), json!([{ "url": host }]));
             }
-            let mut path = format!("{base}{path}");
-            if self.paths.contains_key(&path) {
-                // The same at another host: a document has no two, and nobody is sent a fragment.
-                path = format!("{path}#{name}");
-            }
+            let path = renamed.paths.get(&path).cloned().unwrap_or(path);
             self.paths.insert(path, item);
         }
         for (key, mut item) in webhooks {
@@ -101,6 +102,37 @@ impl Merged {
         if !document.is_empty() {
             self.others.insert(name.to_owned(), Value::Object(document));
         }
+    }
+
+    /// What stands before the names of an API's components: of the signs only that names may have.
+    fn prefix(&mut self, name: &str) -> String {
+        let sign = |sign: char| match sign.is_ascii_alphanumeric() || "-_".contains(sign) {
+            true => sign,
+            false => '_',
+        };
+        let name: String = name.chars().map(sign).collect();
+        let mut numbered = (2..).map(|number| format!("{name}{number}."));
+        let mut free = format!("{name}.");
+        while !self.prefixes.insert(free.clone()) {
+            free = numbered.next().unwrap_or_default();
+        }
+        free
+    }
+
+    /// What the paths of an API are called here.
+    fn called(&self, api: Shown<'_>, base: &str) -> BTreeMap<String, String> {
+        let paths = api.document.get("paths").and_then(Value::as_object);
+        let paths = paths.into_iter().flatten().map(|(path, _)| path);
+        let paths = paths.filter(|path| path.starts_with('/'));
+        let called = paths.map(|path| {
+            let mut whole = format!("{base}{path}");
+            if self.paths.contains_key(&whole) {
+                // The same at another host: a document has no two, and nobody is sent a fragment.
+                whole = format!("{whole}#{}", api.name);
+            }
+            (path.clone(), whole)
+        });
+        called.collect()
     }
 
     /// Adds the tags of an API, with what its document says of them.
@@ -129,33 +161,25 @@ struct Renamed<'a> {
     /// What stands before names of components.
     prefix: String,
     name: &'a str,
-    /// What stands before paths.
-    base: &'a str,
+    /// Its paths, by what its own document calls them.
+    paths: BTreeMap<String, String>,
 }
 
 impl Renamed<'_> {
-    /// Lets all references within a value lead to where things are now.
-    fn refer(&self, value: &mut Value) {
-        match value {
-            Value::Object(object) => {
-                let discriminates = object.get("propertyName").is_some_and(Value::is_string);
-                for (key, value) in object.iter_mut() {
-                    match (&**key, &mut *value) {
-                        ("$ref" | "operationRef", Value::String(reference)) => {
-                            if let Some(now) = self.place(reference) {
-                                *reference = now;
-                            }
-                        }
-                        ("operationId", Value::String(id)) => *id = self.called(id),
-                        ("mapping", Value::Object(mapping)) if discriminates => {
-                            self.discriminate(mapping);
-                        }
-                        _ => self.refer(value),
+    /// Lets what an object refers to be where it is now.
+    fn refer(&self, object: &mut Map<String, Value>) {
+        let discriminates = object.get("propertyName").is_some_and(Value::is_string);
+        for (key, value) in object.iter_mut() {
+            match (&**key, value) {
+                ("$ref" | "operationRef", Value::String(reference)) => {
+                    if let Some(now) = self.place(reference) {
+                        *reference = now;
                     }
                 }
+                ("operationId", Value::String(id)) => *id = self.called(id),
+                ("mapping", Value::Object(mapping)) if discriminates => self.discriminate(mapping),
+                _ => {}
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.refer(item)),
-            _ => {}
         }
     }
 
@@ -187,8 +211,12 @@ impl Renamed<'_> {
             },
             "webhooks" => format!("#/webhooks/{}{rest}", self.prefix),
             "paths" => {
-                let base = self.base.replace('~', "~0").replace('/', "~1");
-                format!("#/paths/{base}{rest}")
+                let (path, within) = rest.split_once('/').unwrap_or((rest, ""));
+                let path = percent_decode_str(path).decode_utf8_lossy();
+                let path = path.replace("~1", "/").replace("~0", "~");
+                let mut place = "#/paths".to_owned();
+                descend(&mut place, self.paths.get(&path)?);
+                if within.is_empty() { place } else { format!("{place}/{within}") }
             }
             _ => {
                 let mut place = format!("#/{OTHERS}");
@@ -219,15 +247,6 @@ fn tag(item: &mut Value, title: &str, tags: &mut Vec<String>) {
 /// A tag as one of an API.
 fn tagged(title: &str, tag: Option<&str>) -> String {
     tag.map_or_else(|| title.to_owned(), |tag| format!("{title}: {tag}"))
-}
-
-/// What stands before the names of an API's components: of the signs only that names may have.
-fn prefix(name: &str) -> String {
-    let sign = |sign: char| match sign.is_ascii_alphanumeric() || "-_".contains(sign) {
-        true => sign,
-        false => '_',
-    };
-    name.chars().map(sign).chain(['.']).collect()
 }
 
 /// The host of a server, with its slashes, if it has one, and the path behind it.
@@ -338,8 +357,19 @@ mod tests {
     }
 
     #[test]
+    fn names_that_only_signs_tell_apart_stay_apart() {
+        let made = all(&[("a.b", "/1"), ("a_b", "/2"), ("a b", "/3")]);
+        let schemas = made["components"]["schemas"].as_object().unwrap();
+        let names: Vec<_> = schemas.keys().filter(|name| name.ends_with(".Order")).collect();
+        assert_eq!(names, ["a_b.Order", "a_b2.Order", "a_b3.Order"]);
+        assert_eq!(made["paths"]["/2/orders"]["get"]["operationId"], "a_b2.list");
+    }
+
+    #[test]
     fn two_hosts_may_have_the_same_path() {
         let made = all(&[("a", "//a.example"), ("b", "//b.example")]);
+        let links = &made["paths"]["/orders#b"]["get"]["responses"]["200"]["links"];
+        assert_eq!(links["first"]["operationRef"], "#/paths/~1orders#b/get");
         assert_eq!(made["paths"]["/orders"]["servers"][0]["url"], "//a.example");
         assert_eq!(made["paths"]["/orders#b"]["servers"][0]["url"], "//b.example");
     }
