@@ -62,9 +62,7 @@ pub(super) fn pages<'a>(
     let documents: Vec<_> = shown.iter().map(|api| document(config, api, written)).collect();
     for (api, document) in shown.iter().zip(&documents) {
         let host = elsewhere(document);
-        if let Some(host) = host {
-            check_tries(config, &api.name, host, problems);
-        }
+        check_tries(config, &api.name, host, problems);
         let audience = audience(api).unwrap_or_else(|| own.clone());
         let (name, file) = (format!("/{}", api.name), format!("/{}/openapi.json", api.name));
         let page = portal::api(base, &file, &api.title, host.as_slice());
@@ -195,15 +193,30 @@ fn elsewhere(document: &Value) -> Option<&str> {
     server.split('/').next()
 }
 
-/// What is tried at another host is asked for by a page of another origin.
-fn check_tries(config: &Config, api: &str, host: &str, problems: &mut Problems) {
-    let own = |route: &&config::Route| route.api.as_deref() == Some(api);
-    if config.route.iter().filter(own).all(|route| route.cors.is_none()) {
-        let what = format!("requests to `{api}` cannot be tried in the portal: it is at `{host}`");
-        let help = "let the portal's pages use its route (`cors`), or show the portal at that host (`docs.host`)";
-        let at = Path::root().key("docs").key("path");
-        problems.push(Problem::finding(at, what).help(help));
-    }
+/// What is tried at another host is asked for by a page of another origin; a listener that has no page of the portal
+/// is at a port that no document says.
+fn check_tries(config: &Config, api: &str, host: Option<&str>, problems: &mut Problems) {
+    let of = |route: &&config::Route| route.api.as_deref() == Some(api);
+    let mut own = config.route.iter().filter(of);
+    let seen = &config.docs.listener;
+    let beside = |route: &config::Route| {
+        let listeners = &route.listener;
+        seen.is_empty() || listeners.is_empty() || listeners.iter().any(|it| seen.contains(it))
+    };
+    let (place, help) = match host {
+        _ if !own.clone().any(beside) => (
+            "another listener".to_owned(),
+            "show the portal at a listener of its route, too (`docs.listener`)",
+        ),
+        Some(host) if own.all(|route| route.cors.is_none()) => (
+            format!("`{host}`"),
+            "let the portal's pages use its route (`cors`), or show the portal at that host (`docs.host`)",
+        ),
+        _ => return,
+    };
+    let what = format!("requests to `{api}` cannot be tried in the portal: it is at {place}");
+    let at = Path::root().key("docs").key("path");
+    problems.push(Problem::finding(at, what).help(help));
 }
 
 /// How somebody says who they are, as OpenAPI has it.

@@ -184,6 +184,17 @@ async fn what_is_wrong_with_a_portal_is_said() {
         let told = "requests to `shop` cannot be tried in the portal: it is at `api.example`";
         assert_eq!(said.contains(told), is_told, "{said}");
     }
+    let two = "[[listener]]\nname = \"in\"\naddress = \"127.0.0.1:0\"\n[[listener]]\nname = \"out\"\naddress = \"127.0.0.1:0\"\n";
+    for (docs, own, is_told) in [
+        ("listener = \"in\"", "listener = \"out\"", true),
+        ("listener = \"in\"", "listener = [\"out\", \"in\"]", false),
+        ("listener = \"in\"", "", false),
+        ("", "listener = \"out\"", false),
+    ] {
+        let said = check(format!("{two}{api}[docs]\npath = \"/d\"\n{docs}\n{route}{own}\n"));
+        let told = "requests to `shop` cannot be tried in the portal: it is at another listener";
+        assert_eq!(said.contains(told), is_told, "{docs} {own}: {said}");
+    }
     // And without `path` there is no portal.
     let janua = setup("mock", "").start().await;
     assert_eq!(janua.get("/docs").await.status(), 404);
