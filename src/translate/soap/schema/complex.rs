@@ -59,6 +59,10 @@ impl<'a> Compiler<'a> {
             let Content::Text(simple) = complex.content else {
                 return Err(document.wrong(derived, "its base has no text"));
             };
+            let simple = match derived.element(XML_SCHEMA, "simpleType") {
+                Some(narrower) if restricts => self.simple(index, narrower, depth + 1)?,
+                _ => simple,
+            };
             let simple = if restricts { self.restrict(index, derived, simple)? } else { simple };
             complex.content = Content::Text(simple);
             self.attributes(index, derived, &mut complex, depth)?;
@@ -150,8 +154,13 @@ impl<'a> Compiler<'a> {
             match inner.name.local {
                 "anyAttribute" => complex.open = true,
                 "attribute" => {
-                    let attribute = self.attribute(index, inner)?;
-                    complex.attributes.retain(|other| other.key != attribute.key);
+                    let mut attribute = self.attribute(index, inner)?;
+                    let others = &mut complex.attributes;
+                    others.retain(|other| !other.is(&attribute.namespace, &attribute.local));
+                    if others.iter().any(|other| other.key == attribute.key) {
+                        // The same but for its namespace, as `lang` and `xml:lang`.
+                        attribute.key = format!("@{}", attribute.written).into();
+                    }
                     if inner.attribute("use") != Some("prohibited") {
                         complex.attributes.push(attribute);
                     }

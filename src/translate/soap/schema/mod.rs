@@ -108,6 +108,13 @@ pub(super) struct Attribute {
     pub(super) required: bool,
 }
 
+impl Attribute {
+    /// Whether it is the one of this name.
+    fn is(&self, namespace: &str, local: &str) -> bool {
+        *self.namespace == *namespace && *self.local == *local
+    }
+}
+
 /// What an element of a type has in it.
 #[derive(Clone, Debug)]
 pub(super) enum Content {

@@ -123,6 +123,7 @@ impl<'a> Compiler<'a> {
         let (mut values, mut texts) = (Vec::new(), Vec::new());
         let mut patterns: Vec<(&str, &Element<'_>)> = Vec::new();
         for facet in restriction.elements() {
+            self.count(index, facet)?;
             let value = facet.attribute("value").unwrap_or_default();
             let refuse = || document.wrong(facet, format!("`{value}` is no value of this type"));
             match facet.name.local {
@@ -217,7 +218,9 @@ impl Simple {
                     _ => return None,
                 }
             }
-            _ => {}
+            // Its base, and what is beside facets where a type has attributes.
+            "simpleType" | "annotation" | "attribute" | "attributeGroup" | "anyAttribute" => {}
+            _ => return Some(Looked::Never),
         }
         Some(Looked::Always)
     }

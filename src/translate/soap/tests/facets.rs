@@ -168,9 +168,33 @@ fn what_nobody_looks_at_is_told() {
         ("date", "<xs:minInclusive value='2026-01-01'/>", "nobody looks at `minInclusive`"),
         ("string", "<xs:totalDigits value='3'/>", "nobody looks at `totalDigits`"),
         ("int", "<xs:maxLength value='3'/>", "nobody looks at `maxLength`"),
+        ("int", "<xs:assertion test='true()'/>", "nobody looks at `assertion`"),
     ] {
         let (_, said) = loaded(&steps(base, &[facets]));
         assert!(said.len() == 1 && said[0].starts_with("wsdl: "), "{said:?}");
         assert!(said[0].contains("a.wsdl:3:") && said[0].contains(says), "{said:?}");
     }
+}
+
+#[test]
+fn text_beside_attributes_is_of_the_narrower_type_that_stands_within() {
+    let types = "<xs:element name='In' type='t:Short'/>\
+         <xs:complexType name='Any'><xs:simpleContent><xs:extension base='xs:string'><xs:attribute name='a'/></xs:extension></xs:simpleContent></xs:complexType>\
+         <xs:complexType name='Short'><xs:simpleContent><xs:restriction base='t:Any'>\
+         <xs:simpleType><xs:restriction base='xs:string'><xs:pattern value='[a-z]+'/></xs:restriction></xs:simpleType>\
+         <xs:maxLength value='3'/></xs:restriction></xs:simpleContent></xs:complexType>";
+    let (service, _) = loaded(&description(types));
+    let says = |text: &str| wrong(&service, "o", &json!({"@a": "1", "#text": text}));
+    assert_eq!(says("abcd")[0].1, "is too long");
+    assert_eq!(says("A")[0].1, "does not match its pattern");
+    assert!(sent(&service, "o", &json!({"@a": "1", "#text": "abc"})).ends_with(">abc</n0:In>"));
+}
+
+#[test]
+fn attributes_that_only_a_namespace_tells_apart_have_names_of_their_own() {
+    let attributes = "<xs:attribute name='lang' use='required'/><xs:attribute ref='xml:lang'/>";
+    let (service, _) = loaded(&description(&complex(attributes)));
+    let body = json!({"@lang": "a", "@xml:lang": "b"});
+    assert_eq!(sent(&service, "o", &body), "<n0:In lang=\"a\" xml:lang=\"b\"/>");
+    assert_eq!(wrong(&service, "o", &json!({"@xml:lang": "b"}))[0].1, "must have a member `@lang`");
 }
