@@ -178,6 +178,36 @@ async fn clients_of_both_versions_come_by_one_door() {
     );
 }
 
+/// What WS-Security and WS-Addressing say is understood by who did not write it here.
+#[tokio::test]
+async fn a_server_knows_who_calls_by_ws_security() {
+    let wsdl = concat!(env!("CARGO_MANIFEST_DIR"), "/config/bank.wsdl");
+    let server = Server::start_with("soap_server.mjs", &[wsdl, "gate", "s3<ret"]);
+    let all = "timestamp = \"5m\", addressing = true";
+    for (soap, status) in [
+        (format!("username = {{ name = \"gate\", password = \"s3<ret\" }}, {all}"), 200),
+        (
+            format!(
+                "username = {{ name = \"gate\", password = \"s3<ret\", digest = true }}, {all}"
+            ),
+            200,
+        ),
+        (
+            format!("username = {{ name = \"gate\", password = \"wrong\", digest = true }}, {all}"),
+            422,
+        ),
+        (format!("username = {{ name = \"other\", password = \"s3<ret\" }}, {all}"), 422),
+        (all.to_owned(), 422),
+        ("username = { name = \"gate\", password = \"s3<ret\" }".to_owned(), 422),
+    ] {
+        let api = format!("[api.bank]\nwsdl = \"{wsdl}\"\nsoap = {{ {soap} }}\n");
+        let route = format!("[[route]]\napi = \"bank\"\nto = \"{}\"\n", server.url);
+        let janua = Setup::new(api + &route).start().await;
+        let got = call(&janua, "/GetBalance", &json!({"account": "CH000001"})).await;
+        assert_eq!(got.status(), status, "{soap}: {}", got.text());
+    }
+}
+
 /// A server by npm's `soap`, which reads the description that Janua reads.
 #[tokio::test]
 async fn a_server_by_npm_is_called_with_json() {
