@@ -286,13 +286,15 @@ impl Operation {
     }
 
     /// The status of a fault: what the operator says of it, or whose it is. A request has kept to the
-    /// service's types before it got there, so what the client did wrong is in what it means.
+    /// service's types before it got there, so what the client did wrong is in what it means. Who calls is for the
+    /// gateway to say, whoever the service holds responsible.
     fn status(&self, fault: &Fault<'_, '_>) -> StatusCode {
         let details = fault.detail.into_iter().flat_map(Element::elements);
         let mut names = details.map(|element| element.name.local).chain(fault.code.rsplit('.'));
         let said = names.find_map(|name| self.statuses.get(name)).and_then(Value::as_u64);
         let said = said.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
-        let theirs = matches!(fault.code.split('.').next(), Some("Client" | "Sender"));
+        let ours = fault.code.split('.').any(|code| SECURITY.contains(&code));
+        let theirs = !ours && matches!(fault.code.split('.').next(), Some("Client" | "Sender"));
         said.unwrap_or(if theirs {
             StatusCode::UNPROCESSABLE_ENTITY
         } else {
@@ -302,6 +304,19 @@ impl Operation {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Codes of faults about who calls: WS-Security's (1.1, section 12), and npm's `soap`'s.
+const SECURITY: [&str; 9] = [
+    "AuthenticationFailure",
+    "FailedAuthentication",
+    "FailedCheck",
+    "InvalidSecurity",
+    "InvalidSecurityToken",
+    "MessageExpired",
+    "SecurityTokenUnavailable",
+    "UnsupportedAlgorithm",
+    "UnsupportedSecurityToken",
+];
 
 /// What a fault says.
 struct Fault<'e, 'a> {

@@ -194,11 +194,11 @@ async fn a_server_knows_who_calls_by_ws_security() {
         ),
         (
             format!("username = {{ name = \"gate\", password = \"wrong\", digest = true }}, {all}"),
-            422,
+            502,
         ),
-        (format!("username = {{ name = \"other\", password = \"s3<ret\" }}, {all}"), 422),
-        (all.to_owned(), 422),
-        ("username = { name = \"gate\", password = \"s3<ret\" }".to_owned(), 422),
+        (format!("username = {{ name = \"other\", password = \"s3<ret\" }}, {all}"), 502),
+        (all.to_owned(), 502),
+        ("username = { name = \"gate\", password = \"s3<ret\" }".to_owned(), 502),
     ] {
         let api = format!("[api.bank]\nwsdl = \"{wsdl}\"\nsoap = {{ {soap} }}\n");
         let route = format!("[[route]]\napi = \"bank\"\nto = \"{}\"\n", server.url);

@@ -182,6 +182,12 @@ fn a_fault_is_a_problem_with_the_status_of_whose_it_is() {
             && json.contains("\"detail\":\"Too late\""),
         "{json}"
     );
+    // Who calls is not the client's to say.
+    let stranger = soap12.replace("m:Late", "m:FailedAuthentication");
+    let (status, _) = answer(&service("people"), "Hire", 400, &stranger).unwrap();
+    assert_eq!(status, Some(502));
+    let stranger = fault("Client.AuthenticationFailure", "");
+    assert_eq!(answer(&bank, "Transfer", 500, &stranger).unwrap().0, Some(502));
 }
 
 #[test]
