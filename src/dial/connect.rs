@@ -28,7 +28,7 @@ pub async fn open(address: &Address, resolved: &Resolved) -> Result<Socket, NoCo
             tcp(SocketAddr::new(*ip, *port)).await.map_err(NoConnection::Connect)
         }
         Place::Unix(path) => {
-            UnixStream::connect(path).await.map(Socket::from).map_err(NoConnection::Connect)
+            UnixStream::connect(path).await.map(Socket::Unix).map_err(NoConnection::Connect)
         }
         Place::Name(name, port) => {
             let addresses = resolved.addresses(name, *port).await;
@@ -50,5 +50,5 @@ pub async fn open(address: &Address, resolved: &Resolved) -> Result<Socket, NoCo
 async fn tcp(address: SocketAddr) -> io::Result<Socket> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    Ok(stream.into())
+    Ok(Socket::Tcp(stream))
 }

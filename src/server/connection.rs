@@ -61,14 +61,14 @@ pub(super) struct Site {
 /// Serves a connection to its end.
 pub(super) async fn serve(
     site: Site,
-    mut socket: Socket,
+    socket: Socket,
     peer: Option<SocketAddr>,
     seat: Seat,
     permit: OwnedSemaphorePermit,
 ) {
     // Its deadlines count from here, also when nobody was there before.
     site.worker.clock.catch_up();
-    let Ok((peer, held)) = enter(&site, &mut socket, peer).await else { return };
+    let Ok((peer, held)) = enter(&site, &socket, peer).await else { return };
     let Some((stream, tls, http2)) = handshake(&site, socket).await else { return };
     let trusted = peer.is_some_and(|peer| site.listener.trusted.contains(peer.ip()));
     let mut client = Client::new(peer, tls, site.listener.id, trusted, site.worker.clone());

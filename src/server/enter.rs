@@ -19,7 +19,7 @@ use crate::{
 /// Lets a connection in, with what it holds until it ends; or closes it: then there is nothing.
 pub(super) async fn enter(
     site: &Site,
-    socket: &mut Socket,
+    socket: &Socket,
     peer: Option<SocketAddr>,
 ) -> Result<(Option<SocketAddr>, Option<Permit>), Closed> {
     let client = match &site.listener.proxy_protocol {
@@ -52,7 +52,7 @@ pub(super) struct Closed;
 async fn proxied(
     site: &Site,
     from: &ProxyProtocol,
-    socket: &mut Socket,
+    socket: &Socket,
     peer: Option<SocketAddr>,
 ) -> Result<Option<SocketAddr>, Reject> {
     if !from.is_named(peer) {
@@ -71,7 +71,7 @@ async fn proxied(
 }
 
 /// Reads the header, and not a byte more.
-async fn header(socket: &mut Socket) -> Result<Speaker, Reject> {
+async fn header(socket: &Socket) -> Result<Speaker, Reject> {
     let mut header = Vec::new();
     let mut piece = [0; 256];
     loop {

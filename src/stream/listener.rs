@@ -100,10 +100,10 @@ impl Listener {
             Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
                 // Without it an answer's last piece waits for the client's acknowledgement.
                 let _ = stream.set_nodelay(true);
-                (stream.into(), Some(peer))
+                (Socket::Tcp(stream), Some(peer))
             }),
             Self::Unix(listener) => {
-                listener.poll_accept(cx).map_ok(|(stream, _)| (stream.into(), None))
+                listener.poll_accept(cx).map_ok(|(stream, _)| (Socket::Unix(stream), None))
             }
         }
     }

@@ -131,8 +131,8 @@ async fn exchange(
 
 async fn connect(bind: &Bind) -> io::Result<Socket> {
     match bind {
-        Bind::Tcp(address) => TcpStream::connect(address).await.map(Socket::from),
-        Bind::Unix(path) => UnixStream::connect(path).await.map(Socket::from),
+        Bind::Tcp(address) => TcpStream::connect(address).await.map(Socket::Tcp),
+        Bind::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
         Bind::Systemd(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
