@@ -71,6 +71,20 @@ impl Host {
             Self::Exact(name)
         })
     }
+
+    /// Whether some host is one of both.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let is_below = |name: &str, above: &str| {
+            name.strip_suffix(above).is_some_and(|rest| rest.ends_with('.'))
+        };
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Exact(a), Self::Exact(b)) => a == b,
+            (Self::Exact(name), Self::Below(_, above))
+            | (Self::Below(_, above), Self::Exact(name)) => is_below(name, above),
+            (Self::Below(_, a), Self::Below(_, b)) => a == b || is_below(a, b) || is_below(b, a),
+        }
+    }
 }
 
 impl fmt::Display for Host {

@@ -105,6 +105,18 @@ pub fn parameters(route: &config::Route) -> Vec<Box<str>> {
     names
 }
 
+/// Whether two path patterns take the same paths, whatever they call their parameters.
+pub fn are_same_paths(a: &str, b: &str) -> bool {
+    let shape = |text| Pattern::parse(text).ok().map(|pattern| pattern.shape);
+    shape(a).is_some_and(|a| shape(b) == Some(a))
+}
+
+/// Whether some host is one of both host patterns.
+pub fn share_a_host(a: &str, b: &str) -> bool {
+    let (Ok(a), Ok(b)) = (Host::parse(a), Host::parse(b)) else { return false };
+    a.meets(&b)
+}
+
 /// What a request is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'q, 'p> {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{
     Candidate, Failure, Found, Listeners, Query, RouteProblem, RouteTable, Rule, Verdict,
-    parameters,
+    are_same_paths, parameters, share_a_host,
 };
 use crate::config;
 
@@ -495,4 +495,28 @@ fn explain_says_why_in_the_order_of_the_search() {
             ("v2", orders(), Verdict::Fails(Failure::Header(&header))),
         ],
     );
+}
+
+#[test]
+fn patterns_are_compared_by_what_they_take() {
+    for (a, b, same) in [
+        ("/a/{id}", "/a/{other}", true),
+        ("/a/%62", "/a/b", true),
+        ("/a/{id}", "/a/{rest*}", false),
+        ("/a/{id}", "/a/b", false),
+        ("/a", "/a/", false),
+        ("a", "a", false),
+    ] {
+        assert_eq!(are_same_paths(a, b), same, "{a} {b}");
+    }
+    for (a, b, share) in [
+        ("a.example", "A.example", true),
+        ("*.example", "a.b.example", true),
+        ("*.example", "*.b.example", true),
+        ("*.example", "example", false),
+        ("*.example", "anexample", false),
+        ("*.a.example", "*.b.example", false),
+    ] {
+        assert_eq!((share_a_host(a, b), share_a_host(b, a)), (share, share), "{a} {b}");
+    }
 }
