@@ -5,21 +5,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use super::document::METHODS;
+use super::{document::METHODS, prune::unescaped};
 use crate::message::{descend, each_object};
 
 /// An API in the portal.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Shown<'a> {
     /// Its name.
     pub name: &'a str,
     /// What its document calls it.
     pub title: &'a str,
     /// Its document, as the portal shows it, with schemas of 3.1.
-    pub document: &'a Value,
+    pub document: Value,
 }
 
 /// All of them in one document, which has this title.
@@ -61,11 +60,12 @@ struct Merged {
 
 impl Merged {
     fn add(&mut self, api: Shown<'_>) {
-        let Shown { name, title, document } = api;
+        let Shown { name, title, mut document } = api;
         let server = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default();
-        let (host, base) = apart(server);
-        let renamed = Renamed { prefix: self.prefix(name), name, paths: self.called(api, base) };
-        let mut document = document.clone();
+        let server = server.to_owned();
+        let (host, base) = apart(&server);
+        let paths = self.called(&document, name, base);
+        let renamed = Renamed { prefix: self.prefix(name), name, paths };
         each_object(&mut document, &mut |object| renamed.refer(object));
         let Value::Object(mut document) = document else { return };
         let mut take = |key: &str| match document.remove(key) {
@@ -120,15 +120,15 @@ impl Merged {
     }
 
     /// What the paths of an API are called here.
-    fn called(&self, api: Shown<'_>, base: &str) -> BTreeMap<String, String> {
-        let paths = api.document.get("paths").and_then(Value::as_object);
+    fn called(&self, document: &Value, name: &str, base: &str) -> BTreeMap<String, String> {
+        let paths = document.get("paths").and_then(Value::as_object);
         let paths = paths.into_iter().flatten().map(|(path, _)| path);
         let paths = paths.filter(|path| path.starts_with('/'));
         let called = paths.map(|path| {
             let mut whole = format!("{base}{path}");
             if self.paths.contains_key(&whole) {
                 // The same at another host: a document has no two, and nobody is sent a fragment.
-                whole = format!("{whole}#{}", api.name);
+                whole = format!("{whole}#{name}");
             }
             (path.clone(), whole)
         });
@@ -212,10 +212,8 @@ impl Renamed<'_> {
             "webhooks" => format!("#/webhooks/{}{rest}", self.prefix),
             "paths" => {
                 let (path, within) = rest.split_once('/').unwrap_or((rest, ""));
-                let path = percent_decode_str(path).decode_utf8_lossy();
-                let path = path.replace("~1", "/").replace("~0", "~");
                 let mut place = "#/paths".to_owned();
-                descend(&mut place, self.paths.get(&path)?);
+                descend(&mut place, self.paths.get(&unescaped(path))?);
                 if within.is_empty() { place } else { format!("{place}/{within}") }
             }
             _ => {
@@ -297,10 +295,13 @@ mod tests {
         })
     }
 
-    fn all(servers: &[(&str, &str)]) -> Value {
-        let documents: Vec<_> = servers.iter().map(|(_, server)| shop(server)).collect();
-        let named = servers.iter().zip(&documents);
-        merged("All", named.map(|((name, _), document)| Shown { name, title: name, document }))
+    fn all(servers: &[(&'static str, &str)]) -> Value {
+        let shown = |(name, server): &(&'static str, &str)| Shown {
+            name,
+            title: name,
+            document: shop(server),
+        };
+        merged("All", servers.iter().map(shown))
     }
 
     /// All references within a value.

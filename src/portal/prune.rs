@@ -56,7 +56,11 @@ fn gather(value: &Value, found: &mut BTreeSet<(String, String)>) {
 
 fn named(reference: &str) -> Option<(String, String)> {
     let (kind, rest) = reference.strip_prefix("#/components/")?.split_once('/')?;
-    let name = rest.split('/').next().unwrap_or_default();
-    let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-    Some((kind.to_owned(), name.replace("~1", "/").replace("~0", "~")))
+    Some((kind.to_owned(), unescaped(rest.split('/').next().unwrap_or_default())))
+}
+
+/// The name that a part of a reference is.
+pub(super) fn unescaped(part: &str) -> String {
+    let name = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
+    name.replace("~1", "/").replace("~0", "~")
 }

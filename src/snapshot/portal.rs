@@ -84,9 +84,10 @@ fn at_once<'a>(
 ) -> [Written<'a>; 2] {
     let base = docs.path.as_deref().unwrap_or_default().trim_end_matches('/');
     all.iter_mut().for_each(|(_, document)| modernised(document));
-    let hosts: BTreeSet<_> = all.iter().filter_map(|(_, document)| elsewhere(document)).collect();
-    let hosts: Vec<_> = hosts.into_iter().collect();
-    let shown = all.iter().map(|(api, document)| {
+    let hosts = all.iter().filter_map(|(_, document)| elsewhere(document)).map(str::to_owned);
+    let hosts: BTreeSet<String> = hosts.collect();
+    let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
+    let shown = all.into_iter().map(|(api, document)| {
         let (name, title) = (&*api.name, &*api.title);
         Shown { name, title, document }
     });
