@@ -190,10 +190,8 @@ impl Gateway {
         let mut diff = Diff::between(&before.config, &snapshot.config);
         // What stands in files of the configuration itself is compared by its meaning.
         let own: Vec<_> = loaded.files().collect();
-        let renewed = |file: &&Path| !own.contains(file);
-        let known = self.0.watched.borrow().clone();
-        let files = known.renewed(&watched).filter(renewed);
-        diff.renewed = files.map(|file| file.display().to_string()).collect();
+        let shown = |file: &Path| (!own.contains(&file)).then(|| file.display().to_string());
+        diff.renewed = self.0.watched.borrow().renewed(&watched).filter_map(shown).collect();
         self.0.watched.send_replace(watched);
         Ok(diff)
     }

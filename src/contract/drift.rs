@@ -67,13 +67,10 @@ impl Names {
     /// Where and what, the same for each item of a list and each member that only the answer names:
     /// `/items/*/price`.
     fn general(&self, violation: &Violation) -> String {
-        let part = |part: &str| match self.0.contains(part) {
-            true => part.to_owned(),
-            false => "*".to_owned(),
-        };
-        let pointer = violation.pointer.split('/').enumerate();
-        let pointer = pointer.map(|(at, name)| if at == 0 { String::new() } else { part(name) });
-        let pointer = pointer.collect::<Vec<_>>().join("/");
+        // The first part stands before the first `/`, and is nothing.
+        let parts = violation.pointer.split('/').skip(1);
+        let known = |part| if self.0.contains(part) { part } else { "*" };
+        let pointer = parts.map(|part| format!("/{}", known(part))).collect();
         Violation { pointer, ..violation.clone() }.to_string()
     }
 }

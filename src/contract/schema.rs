@@ -66,9 +66,7 @@ impl Schema {
             }
         }
     }
-}
 
-impl Schema {
     /// What is wrong, without the value. A client knows the names that it has sent; those in an answer may be keys
     /// of a map, and secrets.
     fn says(&self, error: &ValidationError<'_>) -> String {
