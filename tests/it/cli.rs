@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::support::{
     Daemon,
     certs::Authority,
-    daemon::{JANUA, janua},
+    daemon::{JANUA, janua, on},
 };
 
 const GOOD: &str = "[admin]\naddress = \"off\"\n[[route]]\nto = \"echo\"\n";
@@ -33,13 +33,6 @@ fn file(folder: &Path, text: &str) -> PathBuf {
     let path = folder.join("janua.toml");
     std::fs::write(&path, text).unwrap();
     path
-}
-
-/// Runs a verb on a configuration of this text.
-fn on(text: &str, verb: &[&str]) -> Output {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(folder.path(), text);
-    janua(&[verb, &["-c", path.to_str().unwrap()]].concat())
 }
 
 #[test]

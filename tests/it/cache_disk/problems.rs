@@ -1,6 +1,9 @@
 //! What is wrong with a disk is said at the start.
 
-use crate::support::{Setup, daemon::janua};
+use crate::support::{
+    Setup,
+    daemon::{janua, on},
+};
 
 /// A directory of its own, or none yet.
 const OWN: &str = "a directory of Janua's own";
@@ -47,14 +50,12 @@ fn it_is_an_error_of_the_configuration() {
 #[test]
 fn to_look_at_a_configuration_makes_no_folder() {
     let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("janua.toml");
     let folder = home.path().join("cache");
     let text = format!(
         "[cache]\ndisk = {{ path = \"{}\" }}\n[[route]]\ncache = true\nto = \"http://127.0.0.1:1\"\n",
         folder.display()
     );
-    std::fs::write(&file, text).unwrap();
-    let checked = janua(&["check", "-c", file.to_str().unwrap()]);
+    let checked = on(&text, &["check"]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     assert!(!folder.exists());
 }

@@ -10,7 +10,7 @@ mod strays;
 
 use std::path::PathBuf;
 
-use crate::support::{Janua, Message, Origin, Setup, keys};
+use crate::support::{Janua, Message, Origin, Setup, daemon::on, keys};
 
 /// The document of the shop, as a TOML string.
 fn shop() -> String {
@@ -31,6 +31,11 @@ fn setup(to: &str, keys: &str) -> Setup {
 /// A section that knows somebody.
 fn partners() -> String {
     keys::section("partners")
+}
+
+/// What `janua check` says of a configuration.
+fn checked(text: impl AsRef<str>) -> String {
+    String::from_utf8_lossy(&on(text.as_ref(), &["check"]).stderr).into_owned()
 }
 
 /// The shop before an origin that takes anything.

@@ -1,6 +1,6 @@
 //! The portal: what it shows of which API, and to whom.
 
-use super::{partners, setup, shop};
+use super::{checked, partners, setup, shop};
 use crate::support::{Janua, Message, Setup, keys};
 
 async fn portal(docs: &str, api: &str) -> Janua {
@@ -167,20 +167,13 @@ async fn what_is_wrong_with_a_portal_is_said() {
         setup.fails_at(path, message, help).await;
     }
     // Nobody can use an API that no route stands for.
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("janua.toml");
-    let check = |text: String| {
-        std::fs::write(&file, text).unwrap();
-        let said = crate::support::daemon::janua(&["check", "-c", file.to_str().unwrap()]);
-        String::from_utf8_lossy(&said.stderr).into_owned()
-    };
-    let said = check(format!("{api}[[route]]\nto = \"echo\"\n"));
+    let said = checked(format!("{api}[[route]]\nto = \"echo\"\n"));
     assert!(said.contains("no route stands for the API `shop`"), "{said}");
     // What is tried at another host is asked for by a page of another origin.
     for (more, is_told) in [("", true), ("cors = { origins = \"https://docs.example\" }\n", false)]
     {
         let away = format!("host = \"api.example\"\n{more}");
-        let said = check(format!("{api}[docs]\npath = \"/d\"\n{route}{away}"));
+        let said = checked(format!("{api}[docs]\npath = \"/d\"\n{route}{away}"));
         let told = "requests to `shop` cannot be tried in the portal: it is at `api.example`";
         assert_eq!(said.contains(told), is_told, "{said}");
     }
@@ -191,7 +184,7 @@ async fn what_is_wrong_with_a_portal_is_said() {
         ("listener = \"in\"", "", false),
         ("", "listener = \"out\"", false),
     ] {
-        let said = check(format!("{two}{api}[docs]\npath = \"/d\"\n{docs}\n{route}{own}\n"));
+        let said = checked(format!("{two}{api}[docs]\npath = \"/d\"\n{docs}\n{route}{own}\n"));
         let told = "requests to `shop` cannot be tried in the portal: it is at another listener";
         assert_eq!(said.contains(told), is_told, "{docs} {own}: {said}");
     }

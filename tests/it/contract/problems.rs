@@ -1,7 +1,7 @@
 //! What is wrong with an API is said with the place in its document.
 
 use super::{partners, shop};
-use crate::support::Setup;
+use crate::support::{Setup, daemon::on};
 
 /// Fails the test unless this document is refused, with this said of it.
 async fn refused(document: &str, section: &str, said: &[&str]) {
@@ -141,7 +141,6 @@ async fn a_document_may_be_large_and_no_larger() {
 #[test]
 fn an_operation_that_other_routes_take_everything_from_is_told() {
     let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("janua.toml");
     let document = home.path().join("a.yaml");
     std::fs::write(
         &document,
@@ -162,8 +161,7 @@ fn an_operation_that_other_routes_take_everything_from_is_told() {
                  listener = \"{listener}\"\nto = \"echo\"\n"
             );
         }
-        std::fs::write(&file, text).unwrap();
-        let said = crate::support::daemon::janua(&["check", "-c", file.to_str().unwrap()]);
+        let said = on(&text, &["check"]);
         assert_eq!(said.status.code(), Some(0), "{said:?}");
         String::from_utf8_lossy(&said.stderr).into_owned()
     };

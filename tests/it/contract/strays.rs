@@ -1,7 +1,6 @@
 //! What `check` says of routes that lead past a document.
 
-use super::{partners, shop};
-use crate::support::daemon::janua;
+use super::{checked, partners, shop};
 
 /// What has the path of an API and is no operation of it goes past its document.
 #[test]
@@ -12,13 +11,6 @@ fn a_route_that_leads_past_a_document_is_told_of() {
         shop()
     );
     let route = "[[route]]\napi = \"shop\"\nto = \"mock\"\n";
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("janua.toml");
-    let check = |text: String| {
-        std::fs::write(&file, text).unwrap();
-        let said = janua(&["check", "-c", file.to_str().unwrap()]);
-        String::from_utf8_lossy(&said.stderr).into_owned()
-    };
     for (stray, is_told) in [
         ("path = \"/v1/hidden\"", true),
         ("path = \"/v1/{rest*}\"", true),
@@ -32,7 +24,7 @@ fn a_route_that_leads_past_a_document_is_told_of() {
         ("path = \"/v10\"", false),
         ("path = \"/{rest*}\"", false),
     ] {
-        let said = check(format!("{api}{route}[[route]]\n{stray}\nto = \"echo\"\n"));
+        let said = checked(format!("{api}{route}[[route]]\n{stray}\nto = \"echo\"\n"));
         let told =
             "is among the paths of the API `shop` (`/v1`), whose document has no such operation";
         assert_eq!(said.contains(told), is_told, "{stray}: {said}");
@@ -47,7 +39,7 @@ fn a_route_that_leads_past_a_document_is_told_of() {
     ] {
         let hidden = format!("[[route]]\npath = \"/v1/hidden\"\nhost = \"{host}\"\n");
         for (to, is_told) in [("\"echo\"", is_told), ("{ status = 410 }", false)] {
-            let said = check(format!("{api}{away}{hidden}to = {to}\n"));
+            let said = checked(format!("{api}{away}{hidden}to = {to}\n"));
             assert_eq!(said.contains("no such operation"), is_told, "{host} {to}: {said}");
         }
     }
@@ -59,8 +51,9 @@ fn a_route_that_leads_past_a_document_is_told_of() {
         ("", "host = \"api.example\"\n", false),
         ("", "", false),
     ] {
-        let said =
-            check(format!("{root}{route}{host}[[route]]\npath = \"/else\"\n{own}to = \"echo\"\n"));
+        let said = checked(format!(
+            "{root}{route}{host}[[route]]\npath = \"/else\"\n{own}to = \"echo\"\n"
+        ));
         let told = "`/else` is among the paths of the API `shop` (`/`)";
         assert_eq!(said.contains(told), is_told, "{host} {own}: {said}");
     }

@@ -98,14 +98,11 @@ async fn a_cluster_that_is_not_there_is_a_finding_and_no_fault() {
 
 #[test]
 fn a_server_that_anybody_on_the_way_could_be_is_a_finding() {
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("janua.toml");
     for (server, finding) in [("http://10.0.0.1:8500", true), ("https://10.0.0.1:8500", false)] {
         let text = format!(
             "[upstream.u]\n{CONSUL}\ndiscovery.server = \"{server}\"\n[[route]]\nto = \"u\"\n"
         );
-        std::fs::write(&file, text).unwrap();
-        let checked = crate::support::daemon::janua(&["check", "-c", file.to_str().unwrap()]);
+        let checked = crate::support::daemon::on(&text, &["check"]);
         let said = String::from_utf8_lossy(&checked.stderr);
         assert!(checked.status.success(), "{said}");
         assert_eq!(said.contains("anybody on the way can read the token"), finding, "{said}");

@@ -27,6 +27,14 @@ pub(crate) fn janua(arguments: &[&str]) -> Output {
     Command::new(JANUA).args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
+/// What a verb says of this configuration.
+pub(crate) fn on(text: &str, verb: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("janua.toml");
+    std::fs::write(&file, text).unwrap();
+    janua(&[verb, &["-c", file.to_str().unwrap()]].concat())
+}
+
 /// Where an admin door is, or any other server of HTTP/1.1.
 #[derive(Clone, Debug)]
 pub(crate) enum Door {

@@ -1,6 +1,6 @@
 //! A door for clients that speak SOAP, before an origin that speaks JSON.
 
-use crate::support::{Client, Janua, Message, Origin, Setup, daemon::janua};
+use crate::support::{Client, Janua, Message, Origin, Setup, daemon::on};
 
 const WSDL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/translate/wsdl");
 
@@ -245,10 +245,7 @@ async fn what_is_said_of_a_door_that_it_does_not_do_is_an_error() {
 #[tokio::test]
 async fn a_door_without_a_route_is_found_and_one_without_a_description_is_an_error() {
     let api = format!("[api.bank]\nwsdl = \"{WSDL}/bank.wsdl\"\nsoap.door = \"/soap\"\n");
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("janua.toml");
-    std::fs::write(&file, format!("{api}[[route]]\nto = \"echo\"\n")).unwrap();
-    let said = janua(&["check", "-c", file.to_str().unwrap()]);
+    let said = on(&format!("{api}[[route]]\nto = \"echo\"\n"), &["check"]);
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("no route stands for the API `bank`"), "{said}");
     let document = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/contract.yaml");

@@ -5,7 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{nobody, upstream};
-use crate::support::{Daemon, Janua, Origin, daemon::janua, until};
+use crate::support::{
+    Daemon, Janua, Origin,
+    daemon::{janua, on},
+    until,
+};
 
 /// Who answered so many requests.
 async fn names(janua: &Janua, count: usize) -> String {
@@ -228,10 +232,7 @@ async fn what_means_nothing_is_said() {
             "[upstream.u]\nendpoints = [{{ url = \"{}\", {keys} }}]\n[[route]]\nto = \"u\"\n",
             origin.url
         );
-        let home = tempfile::tempdir().unwrap();
-        let file = home.path().join("janua.toml");
-        std::fs::write(&file, text).unwrap();
-        let output = janua(&["check", "-c", file.to_str().unwrap()]);
+        let output = on(&text, &["check"]);
         let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         assert!(text.concat().contains(said), "{said}: {text:?}");
     }
