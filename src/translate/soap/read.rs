@@ -145,7 +145,7 @@ impl<'s> Reading<'s> {
         first: &mut bool,
     ) -> Result<(), Misread> {
         for attribute in &element.attributes {
-            match complex.attributes.iter().find(|known| is_known_as(attribute, known)) {
+            match known_as(complex, attribute) {
                 Some(known) => {
                     self.key(&known.key, first);
                     let read = known.of.read(&attribute.value, &mut self.json, self.hold);
@@ -313,18 +313,21 @@ impl<'s> Reading<'s> {
     }
 }
 
-/// Whether an attribute is this one. Many qualify those that are not, or the other way round.
-fn is_known_as(attribute: &xml::Attribute<'_>, known: &Attribute) -> bool {
-    *known.local == *attribute.name.local
-        && (attribute.name.is(&known.namespace, &known.local)
-            || attribute.name.namespace.is_empty())
+/// The attribute of a type that one is. Many do not qualify those that are, which is taken where it can mean one only.
+fn known_as<'c>(complex: &'c Complex, attribute: &xml::Attribute<'_>) -> Option<&'c Attribute> {
+    let name = &attribute.name;
+    let mut all = complex.attributes.iter();
+    let is_it = |known: &&Attribute| name.is(&known.namespace, &known.local);
+    let meant = |known: &&Attribute| name.namespace.is_empty() && *known.local == *name.local;
+    all.clone().find(is_it).or_else(|| all.find(meant))
 }
 
 /// Whether each attribute that is required is there, and none twice, by either of its names.
 fn check_attributes(complex: &Complex, element: &Element<'_>) -> Result<(), Misread> {
+    let found = element.attributes.iter().filter_map(|attribute| known_as(complex, attribute));
+    let found: Vec<_> = found.collect();
     for known in &complex.attributes {
-        let there = element.attributes.iter().filter(|attribute| is_known_as(attribute, known));
-        let what = match there.count() {
+        let what = match found.iter().filter(|it| std::ptr::eq(**it, known)).count() {
             0 if known.required => "is missing",
             0 | 1 => continue,
             _ => "is there more than once",

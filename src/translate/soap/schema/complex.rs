@@ -157,9 +157,11 @@ impl<'a> Compiler<'a> {
                     let mut attribute = self.attribute(index, inner)?;
                     let others = &mut complex.attributes;
                     others.retain(|other| !other.is(&attribute.namespace, &attribute.local));
-                    if others.iter().any(|other| other.key == attribute.key) {
+                    if let Some(other) = others.iter_mut().find(|it| it.key == attribute.key) {
                         // The same but for its namespace, as `lang` and `xml:lang`.
-                        attribute.key = format!("@{}", attribute.written).into();
+                        let plain = attribute.namespace.is_empty();
+                        let longer = if plain { other } else { &mut attribute };
+                        longer.key = format!("@{}", longer.written).into();
                     }
                     if inner.attribute("use") != Some("prohibited") {
                         complex.attributes.push(attribute);

@@ -197,4 +197,15 @@ fn attributes_that_only_a_namespace_tells_apart_have_names_of_their_own() {
     let body = json!({"@lang": "a", "@xml:lang": "b"});
     assert_eq!(sent(&service, "o", &body), "<n0:In lang=\"a\" xml:lang=\"b\"/>");
     assert_eq!(wrong(&service, "o", &json!({"@xml:lang": "b"}))[0].1, "must have a member `@lang`");
+    // Whichever of them the type has first.
+    let attributes = "<xs:attribute ref='xml:lang'/><xs:attribute name='lang' use='required'/>";
+    let part = "<input><s:body use='literal'/></input>";
+    let text = description(&complex(attributes))
+        .replace("<input message='t:m'/>", "<input message='t:m'/><output message='t:m'/>")
+        .replace(part, &format!("{part}{}", part.replace("input", "output")));
+    let (service, _) = loaded(&text);
+    let said = envelope("<t:In xmlns:t='u' lang='a' xml:lang='b'/>");
+    let (_, json) = answer(&service, "o", 200, &said).unwrap();
+    let read: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, json!({"@lang": "a", "@xml:lang": "b"}));
 }
