@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Daemon, Door, PATIENCE};
+use crate::support::{Daemon, Door, PATIENCE, daemon::JANUA};
 
 /// Bytes of a body that is as large as may be.
 const FULL: usize = (1 << 20) - 64;
@@ -554,7 +554,7 @@ fn logged(daemon: &Daemon, words: &str) -> String {
 fn each_is_refused_for_its_reason_and_takes_little() {
     let config = CONFIG.replace("ROOT", env!("CARGO_MANIFEST_DIR"));
     let daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &config, |file| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_janua"));
+        let mut command = std::process::Command::new(JANUA);
         // What is free goes back at once, or what one body took would hide what the next one takes.
         command.env("MIMALLOC_PURGE_DELAY", "0").args(["run", "-c"]).arg(file);
         command
