@@ -1,5 +1,5 @@
 //! What a limit costs a request that is counted in a store: `cargo bench --bench limit_store`. Needs Debian's
-//! `redis-server`.
+//! `valkey-server`.
 //!
 //! Two gateways with a thread each share a store on the same machine and send it their requests, as many a
 //! second as said, evenly over the keys. The numbers to watch: how long a request is at the limit, and how many
@@ -34,10 +34,10 @@ const TIME: Duration = Duration::from_secs(4);
 fn main() {
     let home = tempfile::tempdir().unwrap();
     let socket = home.path().join("s").display().to_string();
-    let mut redis = Command::new("redis-server");
-    redis.args(["--port", "0", "--save", "", "--unixsocket", &socket]).current_dir(home.path());
-    let redis = redis.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    let mut redis = Redis(redis);
+    let mut server = Command::new("valkey-server");
+    server.args(["--port", "0", "--save", "", "--unixsocket", &socket]).current_dir(home.path());
+    let server = server.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut server = StoreServer(server);
     while UnixStream::connect(&socket).is_err() {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -47,7 +47,7 @@ fn main() {
     println!("|---|---|---|---|---|---|---|");
     for (keys, rate) in [(1, 1_000_000), (1, 2_000), (100, 1_000), (10_000, 100)] {
         for lease in ["0s", "100ms", "1s"] {
-            let before = redis.cpu();
+            let before = server.cpu();
             let gateways = [0, 1].map(|_| {
                 let (socket, lease) = (socket.clone(), lease.to_owned());
                 std::thread::spawn(move || gateway(&socket, keys, rate, &lease))
@@ -64,18 +64,18 @@ fn main() {
                 at(0.5),
                 at(0.99),
                 questions as f64 / count,
-                (redis.cpu() - before).as_micros() as f64 / count,
+                (server.cpu() - before).as_micros() as f64 / count,
                 went as f64 / count * 100.0
             );
         }
     }
-    redis.0.kill().unwrap();
+    server.0.kill().unwrap();
 }
 
 /// The store's process.
-struct Redis(Child);
+struct StoreServer(Child);
 
-impl Redis {
+impl StoreServer {
     /// The time that it has had of a core.
     fn cpu(&mut self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();

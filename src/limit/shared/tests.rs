@@ -279,18 +279,19 @@ fn so_many_keys_have_room_and_who_owes_nothing_makes_room() {
     assert_eq!(slots.len(), 1);
 }
 
-/// A real store, for scripts that are told the time.
-struct Redis {
+/// A real store, for scripts that are told the time: Valkey, unless `JANUA_TEST_STORE` says `redis`.
+struct RealStore {
     child: Child,
     wire: BufReader<UnixStream>,
     _home: TempDir,
 }
 
-impl Redis {
+impl RealStore {
     fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         let socket = home.path().join("s");
-        let mut command = Command::new("redis-server");
+        let kind = std::env::var("JANUA_TEST_STORE").unwrap_or_else(|_| "valkey".to_owned());
+        let mut command = Command::new(format!("{kind}-server"));
         command.args(["--port", "0", "--save", "", "--unixsocket"]).arg(&socket);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.current_dir(home.path()).spawn().unwrap();
@@ -334,7 +335,7 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
+impl Drop for RealStore {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -353,10 +354,10 @@ fn arguments(rate: Gcra, least: u64, most: u64, back: u64) -> [u64; 6] {
 fn the_script_is_the_same_arithmetic_to_the_nanosecond() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(64));
     let strategy = (1_u64..2_000, 1_u64..40, requests(), 0_u64..4);
-    let redis = Mutex::new((Redis::start(), 0));
+    let real = Mutex::new((RealStore::start(), 0));
     let outcome = runner.run(&strategy, |(units, burst, requests, more)| {
         let rate = Gcra::new(units, 3_600 * SECOND, burst).unwrap();
-        let (redis, key) = &mut *redis.lock();
+        let (real, key) = &mut *real.lock();
         *key += 1;
         let (mut tat, mut world, mut now) = (0, 0, NOW);
         for (_, pause, cost) in requests.into_iter().take(60) {
@@ -365,7 +366,7 @@ fn the_script_is_the_same_arithmetic_to_the_nanosecond() {
             // As a request alone.
             let expected = rate.take(tat, now, cost);
             let alone = arguments(rate, price, price, 0);
-            let (taken, owed) = redis.take(&format!("{key}"), now, alone);
+            let (taken, owed) = real.take(&format!("{key}"), now, alone);
             prop_assert_eq!(taken == price, expected.is_ok());
             tat = expected.unwrap_or(tat);
             prop_assert_eq!(owed, tat.saturating_sub(now));
@@ -374,7 +375,7 @@ fn the_script_is_the_same_arithmetic_to_the_nanosecond() {
             let mut order = Pot::default().order(rate, (price, price + more * unit), 0, now);
             order.back = unit / 2;
             let several = arguments(rate, order.least, order.most, order.back);
-            let answer = redis.take(&format!("{key} of several"), now, several);
+            let answer = real.take(&format!("{key} of several"), now, several);
             prop_assert_eq!(answer, store(&mut world, &order, now));
         }
         Ok(())
@@ -384,29 +385,29 @@ fn the_script_is_the_same_arithmetic_to_the_nanosecond() {
 
 #[test]
 fn the_script_bears_the_slowest_rates_and_clocks_that_are_set_back() {
-    let mut redis = Redis::start();
+    let mut real = RealStore::start();
     let year = Gcra::new(1, LONGEST / 7, 7).unwrap();
     let price = year.interval();
     for number in 1..=7 {
-        let (taken, owed) = redis.take("year", NOW, arguments(year, price, price, 0));
+        let (taken, owed) = real.take("year", NOW, arguments(year, price, price, 0));
         assert_eq!(taken, price);
         assert!(owed.abs_diff(number * price) <= 8 * number, "{owed}: doubles beyond 104 days");
     }
-    assert_eq!(redis.take("year", NOW, arguments(year, price, price, 0)).0, 0);
+    assert_eq!(real.take("year", NOW, arguments(year, price, price, 0)).0, 0);
 
     let rate = Gcra::new(10, SECOND, 10).unwrap();
     let unit = rate.interval();
-    assert_eq!(redis.take("back", NOW, arguments(rate, unit, unit, 0)), (unit, unit));
+    assert_eq!(real.take("back", NOW, arguments(rate, unit, unit, 0)), (unit, unit));
     let hour_ago = NOW - 3_600 * SECOND;
-    let (taken, owed) = redis.take("back", hour_ago, arguments(rate, unit, unit, 0));
+    let (taken, owed) = real.take("back", hour_ago, arguments(rate, unit, unit, 0));
     assert_eq!((taken, owed), (0, rate.window()), "it owes a whole burst, not an hour");
-    let (taken, _) = redis.take("back", hour_ago + unit, arguments(rate, unit, unit, 0));
+    let (taken, _) = real.take("back", hour_ago + unit, arguments(rate, unit, unit, 0));
     assert_eq!(taken, unit);
 
     for nonsense in ["", "x", "1.5 2", "-1 -1"] {
-        redis.send(&["SET", "odd", nonsense].map(String::from));
-        assert_eq!(redis.line(), "+OK");
-        let (taken, owed) = redis.take("odd", NOW, arguments(rate, unit, unit, 0));
+        real.send(&["SET", "odd", nonsense].map(String::from));
+        assert_eq!(real.line(), "+OK");
+        let (taken, owed) = real.take("odd", NOW, arguments(rate, unit, unit, 0));
         assert_eq!((taken, owed), (unit, unit), "{nonsense}: as if there were nothing");
     }
 }

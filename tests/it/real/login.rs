@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Doors, Server, browser::Browser, store::Redis};
+use super::{Doors, Server, browser::Browser, store::StoreServer};
 use crate::support::Origin;
 
 /// How long a browser may take.
@@ -31,7 +31,7 @@ async fn logged(doors: &Doors, path: &str) -> serde_json::Value {
 
 #[tokio::test]
 async fn a_browser_that_logged_in_at_one_gateway_is_known_at_another_and_logs_out_there() {
-    let (provider, redis) = (Server::start("oidc_provider.mjs"), Redis::start());
+    let (provider, server) = (Server::start("oidc_provider.mjs"), StoreServer::start());
     // From the first gateway to the second, and from there to the logout.
     let second = Arc::new(OnceLock::<String>::new());
     let next = second.clone();
@@ -58,7 +58,7 @@ async fn a_browser_that_logged_in_at_one_gateway_is_known_at_another_and_logs_ou
          client-secret = \"a secret/with:odd %+ characters\"\n\
          store = \"shared\"\nstore-secret = \"what all gateways know and nobody else\"\n\
          [[route]]\nauth = \"people\"\nto = \"{}\"\n",
-        redis.url(),
+        server.url(),
         provider.url,
         origin.url
     );
@@ -79,7 +79,7 @@ async fn a_browser_that_logged_in_at_one_gateway_is_known_at_another_and_logs_ou
         doors.janua.counted("janua_auth_logins_total{auth=\"people\",outcome=\"ok\"}")
     };
     assert_eq!((logins(&one), logins(&other)), (1, 0));
-    assert_eq!(redis.command(&["KEYS", "janua:oidc:people:session:*"]), "", "the session goes on");
+    assert_eq!(server.command(&["KEYS", "janua:oidc:people:session:*"]), "", "the session goes on");
 }
 
 #[tokio::test]

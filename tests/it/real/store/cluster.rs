@@ -16,7 +16,7 @@ use janua::{
 use parking_lot::Mutex;
 
 use super::{
-    Redis,
+    StoreServer,
     limits::{Told, load, several, sum},
 };
 use crate::{
@@ -26,9 +26,9 @@ use crate::{
 
 /// Servers of a cluster: three with a third of the slots each, and one that has none yet.
 struct Cluster {
-    servers: Vec<Redis>,
+    servers: Vec<StoreServer>,
     /// Whose ports they speak to each other by.
-    _places: Vec<Redis>,
+    _places: Vec<StoreServer>,
     /// What the second of them is cut off by.
     cut: Cut,
 }
@@ -45,12 +45,12 @@ impl Cluster {
     }
 
     fn begin(more: &str) -> Self {
-        let places: Vec<_> = (0..4).map(|_| Redis::down("")).collect();
+        let places: Vec<_> = (0..4).map(|_| StoreServer::down("")).collect();
         let cut = Cut::default();
         let ways: Vec<_> = (places.iter().enumerate())
             .map(|(number, place)| cut.way_to(place.address, number == 1))
             .collect();
-        let server = |(place, way): (&Redis, &SocketAddr)| {
+        let server = |(place, way): (&StoreServer, &SocketAddr)| {
             let own =
                 if *way == ways[1] { format!("bind-source-addr {CUT_OFF}") } else { String::new() };
             let settings = format!(
@@ -60,7 +60,7 @@ impl Cluster {
                 place.address.port(),
                 way.port(),
             );
-            let mut server = Redis::down(&settings);
+            let mut server = StoreServer::down(&settings);
             server.start_again();
             server
         };
@@ -76,7 +76,7 @@ impl Cluster {
             servers[0].command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         let end = Instant::now() + PATIENCE;
-        let knows_all = |server: &Redis| {
+        let knows_all = |server: &StoreServer| {
             let info = server.command(&["CLUSTER", "INFO"]);
             ["cluster_state:ok", "cluster_slots_ok:16384", "cluster_known_nodes:4"]
                 .iter()
@@ -104,7 +104,8 @@ impl Cluster {
     /// Spends one of the three of each of twelve keys; those are told that the second server has, when its copy
     /// has them, too.
     async fn spend(&self, janua: &Janua) -> Vec<String> {
-        let keys = |server: &Redis| server.command(&["KEYS", "janua:limit:l:*"]).lines().count();
+        let keys =
+            |server: &StoreServer| server.command(&["KEYS", "janua:limit:l:*"]).lines().count();
         let mut own = Vec::new();
         for key in 0..12 {
             let (key, before) = (key.to_string(), keys(&self.servers[1]));
@@ -247,7 +248,7 @@ async fn a_slot_that_moves_under_load_takes_its_limits_along() {
         let (key, owner) = found.unwrap();
         let (from, to) = (&cluster.servers[owner], &cluster.servers[3]);
         let slot = from.command(&["CLUSTER", "KEYSLOT", &key]);
-        let set = |at: &Redis, how: &str, who: &Redis| {
+        let set = |at: &StoreServer, how: &str, who: &StoreServer| {
             let id = who.command(&["CLUSTER", "MYID"]);
             at.command(&["CLUSTER", "SETSLOT", &slot, how, &id]);
         };

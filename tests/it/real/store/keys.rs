@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Redis, metric};
+use super::{StoreServer, metric};
 use crate::{
     auth::{key, send, sha256},
     support::{
@@ -22,8 +22,8 @@ fn setup(store: &str, keys: &str) -> Setup {
     ))
 }
 
-fn at(redis: &Redis) -> String {
-    format!("url = \"{}\"", redis.url())
+fn at(server: &StoreServer) -> String {
+    format!("url = \"{}\"", server.url())
 }
 
 async fn ask(janua: &Janua, key: &str) -> Message {
@@ -31,16 +31,16 @@ async fn ask(janua: &Janua, key: &str) -> Message {
 }
 
 /// Stores a key by hand, as JSON with these members more.
-fn store(redis: &Redis, name: &str, more: &str) {
+fn store(server: &StoreServer, name: &str, more: &str) {
     let sha = sha256(name);
     let json = format!("{{\"id\": \"{name}\", \"sha256\": \"{sha}\"{more}}}");
-    redis.command(&["SET", &format!("janua:key:{sha}"), &json]);
+    server.command(&["SET", &format!("janua:key:{sha}"), &json]);
 }
 
 #[tokio::test]
 async fn a_key_is_made_and_revoked_in_the_store_for_every_gateway() {
-    let redis = Redis::start();
-    let setup = setup(&at(&redis), "remember = \"300ms\", remember-unknown = \"100ms\"");
+    let server = StoreServer::start();
+    let setup = setup(&at(&server), "remember = \"300ms\", remember-unknown = \"100ms\"");
     let (one, other) = (setup.clone().start().await, setup.start().await);
     let config = one.path("janua.toml");
     let verb = |words: &[&str]| {
@@ -57,7 +57,7 @@ async fn a_key_is_made_and_revoked_in_the_store_for_every_gateway() {
         }
         ask(janua, "made-up").await.assert_refused(401, "auth.key.unknown", "made up");
     }
-    assert!(!redis.command(&["KEYS", "*"]).contains(&old), "the key itself is stored");
+    assert!(!server.command(&["KEYS", "*"]).contains(&old), "the key itself is stored");
     let id = old.split('_').nth(1).unwrap();
     let list = verb(&["list"]);
     assert!(list.lines().any(|line| line.starts_with(id) && line.contains("buyer")), "{list}");
@@ -93,20 +93,20 @@ async fn a_key_is_made_and_revoked_in_the_store_for_every_gateway() {
 
 #[tokio::test]
 async fn what_is_in_the_store_lets_nobody_in_that_it_should_not() {
-    let redis = Redis::start();
-    let janua = setup(&at(&redis), &format!("keys = [{}]", key("toml", "toml", ""))).start().await;
+    let server = StoreServer::start();
+    let janua = setup(&at(&server), &format!("keys = [{}]", key("toml", "toml", ""))).start().await;
     let name = |key: &str| format!("janua:key:{}", sha256(key));
-    store(&redis, "good", ", \"roles\": [\"a\"], \"scopes\": \"b\"");
-    store(&redis, "old", ", \"expires\": \"2020-01-01\"");
-    store(&redis, "gone", ", \"revoked\": true");
-    store(&redis, "extra", ", \"admin\": true");
+    store(&server, "good", ", \"roles\": [\"a\"], \"scopes\": \"b\"");
+    store(&server, "old", ", \"expires\": \"2020-01-01\"");
+    store(&server, "gone", ", \"revoked\": true");
+    store(&server, "extra", ", \"admin\": true");
     let stolen = format!("{{\"id\": \"x\", \"sha256\": \"{}\"}}", sha256("good"));
-    redis.command(&["SET", &name("stolen"), &stolen]);
-    redis.command(&["SET", &name("text"), "yes"]);
-    redis.command(&["SET", &name("empty"), ""]);
-    redis.command(&["HSET", &name("hash"), "id", "x"]);
-    redis.command(&["SETRANGE", &name("huge"), "1100000", "x"]);
-    redis.command(&["SET", &format!("other:{}", sha256("elsewhere")), "{}"]);
+    server.command(&["SET", &name("stolen"), &stolen]);
+    server.command(&["SET", &name("text"), "yes"]);
+    server.command(&["SET", &name("empty"), ""]);
+    server.command(&["HSET", &name("hash"), "id", "x"]);
+    server.command(&["SETRANGE", &name("huge"), "1100000", "x"]);
+    server.command(&["SET", &format!("other:{}", sha256("elsewhere")), "{}"]);
     for (key, status, reason) in [
         ("toml", 200, ""),
         ("good", 200, ""),
@@ -133,29 +133,29 @@ async fn what_is_in_the_store_lets_nobody_in_that_it_should_not() {
 
 #[tokio::test]
 async fn a_store_that_dies_takes_nobody_along_whom_it_knew() {
-    let mut redis = Redis::start();
-    let janua = setup(&at(&redis), "remember = \"1ms\"").start().await;
-    store(&redis, "good", "");
-    store(&redis, "later", "");
+    let mut server = StoreServer::start();
+    let janua = setup(&at(&server), "remember = \"1ms\"").start().await;
+    store(&server, "good", "");
+    store(&server, "later", "");
     assert_eq!(ask(&janua, "good").await.status(), 200);
-    redis.kill();
+    server.kill();
     until("the store is down", || metric(&janua, "janua_store_up{store=\"shared\"}") == 0).await;
     let answer = ask(&janua, "later").await;
     answer.assert_refused(503, "auth.key.store_unavailable", "nobody can say");
     assert_eq!(answer.field("retry-after").as_deref(), Some("1"));
     assert_eq!(ask(&janua, "good").await.status(), 200, "that one is known");
-    redis.start_again();
+    server.start_again();
     until("the store is up", || metric(&janua, "janua_store_up{store=\"shared\"}") == 1).await;
     assert_eq!(ask(&janua, "later").await.status(), 200);
 }
 
 #[tokio::test]
 async fn what_the_store_said_long_ago_does_not_hold_for_ever_without_it() {
-    let mut redis = Redis::start();
-    let janua = setup(&at(&redis), "remember = \"1ms\", stale = \"200ms\"").start().await;
-    store(&redis, "good", "");
+    let mut server = StoreServer::start();
+    let janua = setup(&at(&server), "remember = \"1ms\", stale = \"200ms\"").start().await;
+    store(&server, "good", "");
     assert_eq!(ask(&janua, "good").await.status(), 200);
-    redis.kill();
+    server.kill();
     let began = Instant::now();
     let refused = loop {
         let answer = ask(&janua, "good").await;
@@ -169,14 +169,14 @@ async fn what_the_store_said_long_ago_does_not_hold_for_ever_without_it() {
 
 #[tokio::test]
 async fn a_store_that_stands_still_is_soon_not_waited_for() {
-    let redis = Redis::start();
-    let store_keys = format!("{}\nconnect-timeout = \"300ms\"", at(&redis));
+    let server = StoreServer::start();
+    let store_keys = format!("{}\nconnect-timeout = \"300ms\"", at(&server));
     let store_keys = store_keys.replace("url", "max-failures = 3\nurl");
     let setup = setup(&store_keys, "remember = \"1ms\"");
     let janua = setup.start().await;
-    store(&redis, "good", "");
+    store(&server, "good", "");
     assert_eq!(ask(&janua, "good").await.status(), 200);
-    redis.pause();
+    server.pause();
     for _ in 0..3 {
         let answer = ask(&janua, "late").await;
         answer.assert_refused(503, "auth.key.store_unavailable", "no answer in time");
@@ -192,20 +192,20 @@ async fn a_store_that_stands_still_is_soon_not_waited_for() {
         metric(&janua, "janua_store_failures_total{store=\"shared\",reason=\"timeout\"}"),
         3
     );
-    redis.go_on();
+    server.go_on();
     until("the store is up", || metric(&janua, "janua_store_up{store=\"shared\"}") == 1).await;
     ask(&janua, "late").await.assert_refused(401, "auth.key.unknown", "it can be said again");
 }
 
 #[tokio::test]
 async fn a_gateway_starts_and_reloads_without_its_store() {
-    let mut redis = Redis::down("");
-    let setup = setup(&at(&redis), "");
+    let mut server = StoreServer::down("");
+    let setup = setup(&at(&server), "");
     let janua = setup.clone().start().await;
     ask(&janua, "good").await.assert_refused(503, "auth.key.store_unavailable", "down");
     janua.reload(&setup.clone().listener("# changed")).await.unwrap();
-    redis.start_again();
-    store(&redis, "good", "");
+    server.start_again();
+    store(&server, "good", "");
     until("the store is up", || metric(&janua, "janua_store_up{store=\"shared\"}") == 1).await;
     assert_eq!(ask(&janua, "good").await.status(), 200);
     let connects = || metric(&janua, "janua_store_connects_total{store=\"shared\"}");
@@ -218,19 +218,19 @@ async fn a_gateway_starts_and_reloads_without_its_store() {
 #[tokio::test]
 async fn a_store_is_spoken_to_by_tls_with_a_password_and_by_a_unix_socket() {
     let (ours, strange) = (Authority::new("ours"), Authority::new("strange"));
-    let mut redis = Redis::down(
+    let mut server = StoreServer::down(
         "port 0\ntls-port PORT\ntls-cert-file HOME/site.pem\ntls-key-file HOME/site.key\n\
          tls-auth-clients no\nrequirepass hunter2hunter2",
     );
-    ours.issue(1, &["localhost", "127.0.0.1"]).save(redis.home.path(), "site");
-    let ca = ours.save(&redis.path("ca.pem"));
-    let other = strange.save(&redis.path("strange.pem"));
-    redis.start_again();
+    ours.issue(1, &["localhost", "127.0.0.1"]).save(server.home.path(), "site");
+    let ca = ours.save(&server.path("ca.pem"));
+    let other = strange.save(&server.path("strange.pem"));
+    server.start_again();
     let sha = sha256("good");
     let json = format!("{{\"id\": \"good\", \"sha256\": \"{sha}\"}}");
-    redis.command(&["SET", &format!("janua:key:{sha}"), &json]);
-    let tls = format!("url = \"rediss://localhost:{}\"", redis.address.port());
-    let unix = format!("url = \"unix:{}\"", redis.path("redis.sock").display());
+    server.command(&["SET", &format!("janua:key:{sha}"), &json]);
+    let tls = format!("url = \"rediss://localhost:{}\"", server.address.port());
+    let unix = format!("url = \"unix:{}\"", server.path("store.sock").display());
     let password = "password = \"hunter2hunter2\"";
     for (store, status) in [
         (format!("{tls}\n{password}\nca = \"{ca}\""), 200),
@@ -252,17 +252,17 @@ async fn a_store_is_spoken_to_by_tls_with_a_password_and_by_a_unix_socket() {
 
 #[tokio::test]
 async fn a_listing_of_keys_walks_through_a_whole_store() {
-    let mut redis = Redis::down("enable-debug-command local");
-    redis.start_again();
-    let janua = setup(&at(&redis), "prefix = \"k[1]*:\"").start().await;
+    let mut server = StoreServer::down("enable-debug-command local");
+    server.start_again();
+    let janua = setup(&at(&server), "prefix = \"k[1]*:\"").start().await;
     for number in 0..3 {
-        redis.command(&["DEBUG", "POPULATE", "1500", &format!("noise{number}")]);
+        server.command(&["DEBUG", "POPULATE", "1500", &format!("noise{number}")]);
     }
     for name in ["b", "a"] {
         let json = format!("{{\"id\": \"{name}\", \"sha256\": \"{}\"}}", sha256(name));
-        redis.command(&["SET", &format!("k[1]*:{}", sha256(name)), &json]);
+        server.command(&["SET", &format!("k[1]*:{}", sha256(name)), &json]);
     }
-    redis.command(&["SET", "k1x:y", "{}"]);
+    server.command(&["SET", "k1x:y", "{}"]);
     let config = janua.path("janua.toml");
     let output =
         daemon::janua(&["key", "list", "--store", "shared", "-c", config.to_str().unwrap()]);

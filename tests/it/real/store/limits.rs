@@ -10,20 +10,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Redis;
+use super::StoreServer;
 use crate::support::{Client, Janua, Message, PATIENCE, Setup, daemon::Daemon, soon, until};
 
 /// A gateway whose limit `l` is counted in this store.
-pub(super) fn setup(redis: &Redis, keys: &str) -> Setup {
-    waiting(redis, "50ms", keys)
+pub(super) fn setup(server: &StoreServer, keys: &str) -> Setup {
+    waiting(server, "50ms", keys)
 }
 
 /// A limit whose store is waited for so long.
-fn waiting(redis: &Redis, timeout: &str, keys: &str) -> Setup {
+fn waiting(server: &StoreServer, timeout: &str, keys: &str) -> Setup {
     Setup::new(format!(
         "[store.shared]\ntimeout = \"{timeout}\"\nurl = \"{}\"\n[limit.l]\nstore = \"shared\"\n{keys}\n\
          [[route]]\nname = \"r\"\nlimit = \"l\"\nto = {{ status = 204 }}\n",
-        redis.url()
+        server.url()
     ))
 }
 
@@ -113,8 +113,8 @@ async fn gateways_together_let_through_what_the_limit_says() {
     const BURST: f64 = 40.0;
     // What the rate gives while a store stands still for longer than a burst takes to come back is gone: this
     // one never waits for a disk.
-    let mut redis = Redis::down("appendonly no");
-    redis.start_again();
+    let mut server = StoreServer::down("appendonly no");
+    server.start_again();
     for (lease, over, under) in [
         // Within 2 %, of what there was in the time from the first to the last.
         ("0s", 0.0, 0.0),
@@ -124,8 +124,8 @@ async fn gateways_together_let_through_what_the_limit_says() {
         let keys =
             format!("rate = \"{RATE}/s\"\nburst = {BURST}\nper = \"global\"\nlease = \"{lease}\"");
         // A machine that is busy with other tests is not to be taken for a store that is gone.
-        let gateways = several(&waiting(&redis, "1s", &keys), 3).await;
-        redis.command(&["FLUSHALL"]);
+        let gateways = several(&waiting(&server, "1s", &keys), 3).await;
+        server.command(&["FLUSHALL"]);
         let told = load(&gateways, 2, measured(), async {}).await;
         let took = *told.admitted.last().unwrap() - told.admitted[0];
         let expected = BURST + RATE * took.as_secs_f64();
@@ -148,9 +148,9 @@ async fn gateways_together_let_through_what_the_limit_says() {
 
 #[tokio::test]
 async fn every_key_is_one_at_all_gateways_and_told_truly() {
-    let redis = Redis::start();
+    let server = StoreServer::start();
     let keys = "rate = \"5/h\"\nheaders = \"always\"\nper = [\"header:x-t\", \"ip\"]";
-    let setup = setup(&redis, keys);
+    let setup = setup(&server, keys);
     let gateways = several(&setup, 2).await;
     for (gateway, left) in [(0, 4), (1, 3), (0, 2), (1, 1), (0, 0)] {
         let mut client = gateways[gateway].client().await;
@@ -166,24 +166,24 @@ async fn every_key_is_one_at_all_gateways_and_told_truly() {
         assert!((710..=720).contains(&wait), "{wait}");
         assert_eq!(janua.client().await.request("GET /", "X-T: b\r\n").await.status(), 204);
     }
-    let keys = redis.command(&["KEYS", "*"]);
+    let keys = server.command(&["KEYS", "*"]);
     assert_eq!(keys.lines().filter(|key| key.starts_with("janua:limit:l:")).count(), 2, "{keys}");
     assert!(!keys.contains("secret") && !keys.contains("127.0.0.1"), "{keys}");
     for key in keys.lines() {
-        let expiry: i64 = redis.command(&["PTTL", key]).parse().unwrap();
+        let expiry: i64 = server.command(&["PTTL", key]).parse().unwrap();
         assert!((1..=3_600_100).contains(&expiry), "{key} expires in {expiry}");
     }
 }
 
 #[tokio::test]
 async fn a_reload_and_a_restart_forgive_nobody_and_to_ask_takes_nothing() {
-    let redis = Redis::start();
-    let other = |burst: u32| setup(&redis, &format!("rate = \"1/h\"\nburst = {burst}"));
+    let server = StoreServer::start();
+    let other = |burst: u32| setup(&server, &format!("rate = \"1/h\"\nburst = {burst}"));
     let tested = "[[test]]\nrequest = \"GET http://a/\"\nexpect = { status = 204 }\n";
     let with_tests = Setup::new(format!(
         "[store.shared]\nurl = \"{}\"\n[limit.l]\nstore = \"shared\"\nrate = \"1/h\"\n\
          [[route]]\nlimit = \"l\"\nto = {{ status = 204 }}\n{tested}",
-        redis.url()
+        server.url()
     ));
     let janua = several(&with_tests, 1).await.remove(0);
     let explain = || {
@@ -198,7 +198,7 @@ async fn a_reload_and_a_restart_forgive_nobody_and_to_ask_takes_nothing() {
     };
     assert!(explain().contains("costs 1, leaves 0 of 1"), "{}", explain());
     assert!(explain().contains("counted in store `shared`"), "{}", explain());
-    assert_eq!(redis.command(&["DBSIZE"]), "0");
+    assert_eq!(server.command(&["DBSIZE"]), "0");
     assert_eq!(get(&janua).await.status(), 204);
     assert!(explain().contains("there is enough in 3"), "{}", explain());
     assert_eq!(get(&janua).await.status(), 429);
@@ -214,13 +214,13 @@ async fn a_reload_and_a_restart_forgive_nobody_and_to_ask_takes_nothing() {
 
 #[tokio::test]
 async fn what_another_limit_refuses_is_not_charged() {
-    let redis = Redis::start();
+    let server = StoreServer::start();
     let text = |limits: &str| {
         Setup::new(format!(
             "[store.shared]\nurl = \"{}\"\n\
              [limit.a]\nrate = \"5/h\"\nstore = \"shared\"\n[limit.b]\nrate = \"1/h\"\n\
              [[route]]\nlimit = {limits}\nto = {{ status = 204 }}\n",
-            redis.url()
+            server.url()
         ))
     };
     let janua = several(&text("[\"a\", \"b\"]"), 1).await.remove(0);
@@ -238,14 +238,14 @@ async fn what_another_limit_refuses_is_not_charged() {
 
 #[tokio::test]
 async fn who_waits_at_several_gateways_goes_as_fast_as_the_rate_of_all() {
-    let redis = Redis::start();
+    let server = StoreServer::start();
     for lease in ["0s", "100ms"] {
         let keys = format!(
             "rate = \"40/s\"\nburst = 4\nper = \"global\"\nlease = \"{lease}\"\n\
              over = {{ delay = \"10s\" }}"
         );
-        let gateways = several(&setup(&redis, &keys), 2).await;
-        redis.command(&["FLUSHALL"]);
+        let gateways = several(&setup(&server, &keys), 2).await;
+        server.command(&["FLUSHALL"]);
         let began = Instant::now();
         let mut sent = Vec::new();
         for janua in gateways.iter().cycle().take(44) {
@@ -268,8 +268,8 @@ async fn who_waits_at_several_gateways_goes_as_fast_as_the_rate_of_all() {
 
 #[tokio::test]
 async fn a_limit_on_trial_counts_in_the_store_and_stops_nobody() {
-    let redis = Redis::start();
-    let setup = setup(&redis, "rate = \"2/h\"\nenforce = \"report\"");
+    let server = StoreServer::start();
+    let setup = setup(&server, "rate = \"2/h\"\nenforce = \"report\"");
     let gateways = several(&setup, 2).await;
     for janua in gateways.iter().cycle().take(6) {
         assert_eq!(get(janua).await.status(), 204);
@@ -281,22 +281,22 @@ async fn a_limit_on_trial_counts_in_the_store_and_stops_nobody() {
 /// While the store was asked for one of them, another used up the quota.
 #[tokio::test]
 async fn a_limit_on_trial_stops_nobody_either_who_waited_for_the_store() {
-    let redis = Redis::start();
+    let server = StoreServer::start();
     let text = format!(
         "[store.shared]\nurl = \"{}\"\ntimeout = \"10s\"\n\
          [limit.l]\nrate = \"100/h\"\nquota = \"1/day\"\nstore = \"shared\"\nenforce = \"report\"\n\
          [[route]]\nlimit = \"l\"\nto = {{ status = 204 }}\n",
-        redis.url()
+        server.url()
     );
     let janua = several(&Setup::new(text), 1).await.remove(0);
-    redis.pause();
+    server.pause();
     let mut clients = Vec::new();
     for _ in 0..4 {
         let mut client = janua.client().await;
         clients.push(tokio::spawn(async move { client.get("/").await.status() }));
     }
     until("all of them wait", || janua.counted("janua_requests_in_flight") == 4).await;
-    redis.go_on();
+    server.go_on();
     for client in clients {
         assert_eq!(soon("an answer", client).await.unwrap(), 204);
     }
@@ -306,14 +306,14 @@ async fn a_limit_on_trial_stops_nobody_either_who_waited_for_the_store() {
 
 #[tokio::test]
 async fn without_the_store_a_gateway_does_as_it_was_told() {
-    let redis = Redis::down("");
+    let server = StoreServer::down("");
     for (keys, statuses) in [
         ("gateways = 2", [204, 204, 429, 429, 429]),
         ("", [204, 204, 204, 204, 429]),
         ("on-failure = \"reject\"", [503; 5]),
         ("on-failure = \"allow\"", [204; 5]),
     ] {
-        let janua = setup(&redis, &format!("rate = \"4/h\"\n{keys}")).start().await;
+        let janua = setup(&server, &format!("rate = \"4/h\"\n{keys}")).start().await;
         for (number, status) in statuses.into_iter().enumerate() {
             let answer = get(&janua).await;
             assert_eq!(answer.status(), status, "{keys} {number}");
@@ -333,20 +333,20 @@ async fn without_the_store_a_gateway_does_as_it_was_told() {
 /// However many requests there are meanwhile.
 #[test]
 fn the_log_says_once_that_a_limit_goes_on_without_its_store() {
-    let mut redis = Redis::start();
+    let mut server = StoreServer::start();
     let mut janua = Daemon::start(&format!(
         "[server]\nstate = \"HOME\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
          [store.shared]\nurl = \"{}\"\n[limit.l]\nstore = \"shared\"\nrate = \"1000/s\"\nlease = \"0s\"\n\
          [[route]]\nlimit = \"l\"\nto = {{ status = 204 }}\n",
-        redis.url()
+        server.url()
     ));
     janua.heard("connected to the store");
-    redis.kill();
+    server.kill();
     for _ in 0..20 {
         assert_eq!(janua.public.get("/").0, 204);
     }
     janua.heard("goes on without its store");
-    redis.start_again();
+    server.start_again();
     let door = janua.public.clone();
     let over = Arc::new(AtomicBool::new(false));
     let asking = std::thread::spawn({
@@ -366,11 +366,11 @@ fn the_log_says_once_that_a_limit_goes_on_without_its_store() {
 
 #[tokio::test]
 async fn who_was_limited_stays_so_when_the_store_dies() {
-    let mut redis = Redis::start();
-    let janua = several(&setup(&redis, "rate = \"2/h\""), 1).await.remove(0);
+    let mut server = StoreServer::start();
+    let janua = several(&setup(&server, "rate = \"2/h\""), 1).await.remove(0);
     assert_eq!(get(&janua).await.status(), 204);
     assert_eq!(get(&janua).await.status(), 204);
-    redis.kill();
+    server.kill();
     until("the store is down", || janua.counted("janua_store_up{store=\"shared\"}") == 0).await;
     assert_eq!(get(&janua).await.status(), 429);
 }
@@ -378,12 +378,12 @@ async fn who_was_limited_stays_so_when_the_store_dies() {
 #[tokio::test]
 async fn a_store_that_is_killed_and_comes_back_loses_no_request() {
     const RATE: f64 = 100.0;
-    let mut redis = Redis::start();
+    let mut server = StoreServer::start();
     for lease in ["0s", "100ms"] {
         let keys = format!(
             "rate = \"{RATE}/s\"\nburst = 20\nper = \"global\"\ngateways = 3\nlease = \"{lease}\""
         );
-        let gateways = several(&setup(&redis, &keys), 3).await;
+        let gateways = several(&setup(&server, &keys), 3).await;
         let (fallbacks, down) = (
             "janua_limit_store_fallbacks_total{limit=\"l\"}",
             "janua_limit_store_down{limit=\"l\"}",
@@ -392,10 +392,10 @@ async fn a_store_that_is_killed_and_comes_back_loses_no_request() {
         let time = Duration::from_secs(4);
         let act = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            redis.kill();
+            server.kill();
             until("they go on by themselves", || sum(&gateways, down) == 3).await;
             tokio::time::sleep(Duration::from_millis(500)).await;
-            redis.start_again();
+            server.start_again();
             until("they count together again", || sum(&gateways, down) == 0).await;
             back = Some(Instant::now());
         };
@@ -426,13 +426,13 @@ async fn a_store_that_is_killed_and_comes_back_loses_no_request() {
 
 #[tokio::test]
 async fn a_store_that_stands_still_holds_nobody_up() {
-    let redis = Redis::start();
+    let server = StoreServer::start();
     let keys = "rate = \"100000/s\"\nper = \"global\"\nlease = \"0s\"";
-    let gateways = several(&setup(&redis, keys), 1).await;
+    let gateways = several(&setup(&server, keys), 1).await;
     let down = "janua_limit_store_down{limit=\"l\"}";
     assert_eq!(get(&gateways[0]).await.status(), 204);
     let act = async {
-        redis.pause();
+        server.pause();
         until("it goes on by itself", || sum(&gateways, down) == 1).await;
     };
     let Told { statuses, slowest, .. } = load(&gateways, 2, Duration::from_millis(700), act).await;
@@ -440,7 +440,7 @@ async fn a_store_that_stands_still_holds_nobody_up() {
     println!("slowest while the store stands still: {slowest:?}");
     // The store's `timeout` is 50 ms; the rest is for a busy machine.
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
-    redis.go_on();
+    server.go_on();
     let began = Instant::now();
     while sum(&gateways, down) == 1 {
         assert!(began.elapsed() < PATIENCE, "it does not come back");

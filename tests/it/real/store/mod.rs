@@ -1,15 +1,16 @@
-//! A store that gateways share: Redis, as Debian has it. It comes, goes, and stands still under requests.
+//! A store that gateways share: Valkey or Redis, as Debian has them. It comes, goes, and stands still under
+//! requests. Which of them is asked of the environment ([`StoreServer`]); `tests/run` tries both.
 
 mod cluster;
 mod keys;
 mod limits;
 mod purges;
 mod quotas;
-mod redis;
 mod sentinel;
+mod server;
 mod sessions;
 
-pub(super) use redis::Redis;
+pub(super) use server::StoreServer;
 
 use crate::support::Janua;
 

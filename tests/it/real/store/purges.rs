@@ -1,15 +1,15 @@
 //! Purges that several gateways carry out: said to one, heard by all, however they were cut off meanwhile.
 
-use super::Redis;
+use super::StoreServer;
 use crate::support::{Daemon, Origin, until};
 
-fn start(redis: &Redis, origin: &Origin) -> Daemon {
+fn start(server: &StoreServer, origin: &Origin) -> Daemon {
     Daemon::start(&format!(
         "[log]\naccess = \"off\"\n[admin]\naddress = \"unix:HOME/admin.sock\"\n\
          [store.shared]\nurl = \"{}\"\n[cache]\nstore = \"shared\"\n\
          [cache.default]\nttl = \"1h\"\ncache-status = true\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\ncache = true\nto = \"{}\"\n",
-        redis.url(),
+        server.url(),
         origin.url
     ))
 }
@@ -25,8 +25,8 @@ fn purge(gateway: &Daemon, what: &str) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_at_one_gateway_holds_at_all_of_them() {
-    let (redis, origin) = (Redis::start(), Origin::ok().await);
-    let gateways = [start(&redis, &origin), start(&redis, &origin)];
+    let (server, origin) = (StoreServer::start(), Origin::ok().await);
+    let gateways = [start(&server, &origin), start(&server, &origin)];
     for what in ["all=true", "prefix=http://localhost", "host=localhost"] {
         for gateway in &gateways {
             has(gateway, "/a");
@@ -40,15 +40,15 @@ async fn a_purge_at_one_gateway_holds_at_all_of_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_was_cut_off_hears_what_it_missed() {
-    let (mut redis, origin) = (Redis::start(), Origin::ok().await);
-    let gateways = [start(&redis, &origin), start(&redis, &origin)];
+    let (mut server, origin) = (StoreServer::start(), Origin::ok().await);
+    let gateways = [start(&server, &origin), start(&server, &origin)];
     assert_eq!(purge(&gateways[0], "tag=nothing"), 200, "the store is there");
-    redis.kill();
+    server.kill();
     has(&gateways[1], "/a");
     assert!(has(&gateways[1], "/a"));
     until("it is known that the store is gone", || purge(&gateways[0], "all=true") == 503).await;
     assert!(has(&gateways[1], "/a"), "it could not hear of it");
-    redis.start_again();
+    server.start_again();
     until("the store is back", || purge(&gateways[0], "all=true") == 200).await;
     until("the other hears of it", || !has(&gateways[1], "/a")).await;
 }

@@ -4,15 +4,15 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Redis,
+    StoreServer,
     limits::{get, load, setup, several, sum},
 };
 use crate::support::{Janua, Setup, until};
 
 /// What the store knows that was used, by all keys.
-fn used(redis: &Redis) -> u64 {
-    let keys = redis.command(&["KEYS", "janua:quota:*"]);
-    let values = keys.lines().map(|key| redis.command(&["HVALS", key]));
+fn used(server: &StoreServer) -> u64 {
+    let keys = server.command(&["KEYS", "janua:quota:*"]);
+    let values = keys.lines().map(|key| server.command(&["HVALS", key]));
     let fields = values.flat_map(|values| {
         let field = |line: &str| {
             let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
@@ -37,48 +37,48 @@ async fn refuses(janua: &Janua) -> u64 {
 
 #[tokio::test]
 async fn what_one_gateway_lets_through_the_others_hear_of() {
-    let redis = Redis::start();
-    let setup = setup(&redis, "quota = \"10/day\"\nlease = \"0s\"");
+    let server = StoreServer::start();
+    let setup = setup(&server, "quota = \"10/day\"\nlease = \"0s\"");
     let gateways = several(&setup, 2).await;
     for left in (0..10).rev() {
         assert_eq!(get(&gateways[0]).await.status(), 204, "{left} left");
     }
     get(&gateways[0]).await.assert_refused(429, "limit.quota", "by itself it is exact");
-    until("the store knows", || used(&redis) == 10).await;
+    until("the store knows", || used(&server) == 10).await;
     // A key that a gateway has not met yet is let in until it has heard of it, which is a moment.
     assert_eq!(get(&gateways[1]).await.status(), 204);
-    until("the store was told", || used(&redis) == 11).await;
+    until("the store was told", || used(&server) == 11).await;
     assert!(refuses(&gateways[1]).await < 9, "it was told, and did not hear");
     // One that is started anew knows it as well.
     let third = several(&setup, 1).await.remove(0);
-    let known = used(&redis);
+    let known = used(&server);
     assert_eq!(get(&third).await.status(), 204);
-    until("the store was told", || used(&redis) == known + 1).await;
+    until("the store was told", || used(&server) == known + 1).await;
     assert!(refuses(&third).await < 9, "it was told, and did not hear");
     third.reload(&setup).await.unwrap();
     get(&third).await.assert_refused(429, "limit.quota", "a reload forgives nobody");
-    gateways[1].reload(&super::limits::setup(&redis, "quota = \"1000/day\"")).await.unwrap();
+    gateways[1].reload(&super::limits::setup(&server, "quota = \"1000/day\"")).await.unwrap();
     assert_eq!(get(&gateways[1]).await.status(), 204, "a larger quota holds at once");
 }
 
 #[tokio::test]
 async fn the_store_sees_no_key_and_forgets_a_day_that_is_over() {
-    let redis = Redis::start();
+    let server = StoreServer::start();
     let keys = "quota = \"10/month\"\nper = [\"header:x-t\", \"ip\"]\nlease = \"0s\"";
-    let gateways = several(&setup(&redis, keys), 2).await;
+    let gateways = several(&setup(&server, keys), 2).await;
     for janua in &gateways {
         for value in ["a-secret", "b-secret"] {
             let answer = janua.client().await.request("GET /", &format!("X-T: {value}\r\n")).await;
             assert_eq!(answer.status(), 204);
         }
     }
-    until("the store knows", || used(&redis) == 4).await;
-    let keys = redis.command(&["KEYS", "*"]);
+    until("the store knows", || used(&server) == 4).await;
+    let keys = server.command(&["KEYS", "*"]);
     assert_eq!(keys.lines().count(), 2, "one for each key, whichever gateway it came to: {keys}");
     assert!(!keys.contains("secret") && !keys.contains("127.0.0.1"), "{keys}");
     for key in keys.lines() {
         assert!(key.starts_with("janua:quota:l:month:"), "{key}");
-        let expiry: u64 = redis.command(&["PTTL", key]).parse().unwrap();
+        let expiry: u64 = server.command(&["PTTL", key]).parse().unwrap();
         assert!(expiry > 86_400_000 && expiry < 33 * 86_400_000, "{key} expires in {expiry} ms");
     }
 }
@@ -86,11 +86,11 @@ async fn the_store_sees_no_key_and_forgets_a_day_that_is_over() {
 /// What is said twice, or late, changes nothing; so what was not answered may be said again.
 #[tokio::test]
 async fn to_say_it_again_does_no_harm() {
-    let redis = Redis::start();
+    let server = StoreServer::start();
     let script = include_str!("../../../../src/limit/tell.lua");
     let expiry = "99999999999999";
     let tell = |gateway: &str, number: &str, taken: &str, back: &str| {
-        redis.command(&["EVAL", script, "1", "k", gateway, number, taken, back, expiry])
+        server.command(&["EVAL", script, "1", "k", gateway, number, taken, back, expiry])
     };
     for (gateway, number, taken, back, sum) in [
         ("1", "0", "5", "0", "5"),
@@ -111,15 +111,15 @@ async fn to_say_it_again_does_no_harm() {
     ] {
         assert_eq!(tell(gateway, number, taken, back), sum, "{gateway} {number} {taken} {back}");
     }
-    assert_eq!(redis.command(&["HLEN", "k"]), "3", "it grows with the gateways and nothing else");
+    assert_eq!(server.command(&["HLEN", "k"]), "3", "it grows with the gateways and nothing else");
 }
 
 #[tokio::test]
 async fn under_load_they_are_over_by_what_others_let_through_meanwhile() {
     const QUOTA: u64 = 1_000;
-    let redis = Redis::start();
+    let server = StoreServer::start();
     let keys = format!("quota = \"{QUOTA}/day\"\nper = \"global\"");
-    let gateways = several(&setup(&redis, &keys), 3).await;
+    let gateways = several(&setup(&server, &keys), 3).await;
     let time = Duration::from_millis(1_500);
     let told = load(&gateways, 2, time, async {}).await;
     let admitted = told.admitted.len() as u64;
@@ -131,7 +131,7 @@ async fn under_load_they_are_over_by_what_others_let_through_meanwhile() {
     let bound = QUOTA as f64 * (1.0 + moment / took.as_secs_f64()) + alone as f64;
     println!("{admitted} of {QUOTA} in {took:?}, bound {bound:.0}, {alone} alone");
     assert!(admitted >= QUOTA && admitted as f64 <= bound, "{admitted} in {took:?}");
-    until("the store knows", || used(&redis) == admitted).await;
+    until("the store knows", || used(&server) == admitted).await;
     for janua in &gateways {
         get(janua).await.assert_refused(429, "limit.quota", "all know");
     }
@@ -139,25 +139,25 @@ async fn under_load_they_are_over_by_what_others_let_through_meanwhile() {
 
 #[tokio::test]
 async fn a_gateway_that_ends_tells_the_store_what_it_has_not_told() {
-    let redis = Redis::start();
+    let server = StoreServer::start();
     let keys = "quota = \"1000/day\"\nper = \"global\"\nlease = \"10s\"";
-    let janua = several(&setup(&redis, keys), 1).await.remove(0);
+    let janua = several(&setup(&server, keys), 1).await.remove(0);
     for _ in 0..20 {
         assert_eq!(get(&janua).await.status(), 204);
     }
-    assert!(used(&redis) < 20, "the next lease would tell it");
+    assert!(used(&server) < 20, "the next lease would tell it");
     janua.stop().await;
-    assert_eq!(used(&redis), 20);
+    assert_eq!(used(&server), 20);
 }
 
 #[tokio::test]
 async fn what_was_used_while_the_store_was_away_is_told_when_it_is_back() {
-    let mut redis = Redis::start();
-    let gateways = several(&setup(&redis, "quota = \"1000000/day\"\nper = \"global\""), 2).await;
+    let mut server = StoreServer::start();
+    let gateways = several(&setup(&server, "quota = \"1000000/day\"\nper = \"global\""), 2).await;
     let down = "janua_limit_store_down{limit=\"l\"}";
     let mut admitted = 0;
     let act = async {
-        redis.kill();
+        server.kill();
         until("they go on by themselves", || sum(&gateways, down) == 2).await;
     };
     let told = load(&gateways, 2, Duration::from_secs(1), act).await;
@@ -165,23 +165,23 @@ async fn what_was_used_while_the_store_was_away_is_told_when_it_is_back() {
     println!("slowest while the store is away: {:?}", told.slowest);
     assert!(told.slowest < Duration::from_millis(500), "{:?}", told.slowest);
     admitted += told.admitted.len() as u64;
-    redis.start_again();
+    server.start_again();
     until("they count together again", || sum(&gateways, down) == 0).await;
-    until("nothing was lost, and nothing counted twice", || used(&redis) == admitted).await;
-    redis.pause();
+    until("nothing was lost, and nothing counted twice", || used(&server) == admitted).await;
+    server.pause();
     let told = load(&gateways, 1, Duration::from_millis(300), async {}).await;
     admitted += told.admitted.len() as u64;
-    redis.go_on();
-    until("nor while it stood still", || used(&redis) == admitted).await;
+    server.go_on();
+    until("nor while it stood still", || used(&server) == admitted).await;
 }
 
 /// As many keys are kept for a store that is away as there may be; what more use is lost, and counted.
 #[tokio::test]
 async fn what_there_is_no_room_for_while_the_store_is_away_is_counted() {
-    let mut redis = Redis::start();
+    let mut server = StoreServer::start();
     let keys = "quota = \"1000/day\"\nper = \"header:x-t\"\nmax-keys = 64\nlease = \"0s\"";
-    let janua = several(&setup(&redis, keys), 1).await.remove(0);
-    redis.kill();
+    let janua = several(&setup(&server, keys), 1).await.remove(0);
+    server.kill();
     let down = "janua_limit_store_down{limit=\"l\"}";
     let (mut sent, mut client) = (0, janua.client().await);
     while janua.counted(down) == 0 || sent < 400 {
@@ -191,19 +191,19 @@ async fn what_there_is_no_room_for_while_the_store_is_away_is_counted() {
     }
     let lost = janua.counted("janua_limit_store_lost_total{limit=\"l\"}");
     assert!(lost > 0 && lost < sent, "{lost} of {sent}");
-    redis.start_again();
-    until("all but that is told", || used(&redis) == sent - lost).await;
+    server.start_again();
+    until("all but that is told", || used(&server) == sent - lost).await;
 }
 
 #[tokio::test]
 async fn without_the_store_a_quota_does_as_it_was_told() {
-    let redis = Redis::down("");
+    let server = StoreServer::down("");
     for (keys, statuses) in [
         ("", [204, 204, 429, 429]),
         ("on-failure = \"reject\"", [503; 4]),
         ("on-failure = \"allow\"", [204; 4]),
     ] {
-        let janua = setup(&redis, &format!("quota = \"2/day\"\n{keys}")).start().await;
+        let janua = setup(&server, &format!("quota = \"2/day\"\n{keys}")).start().await;
         for (number, status) in statuses.into_iter().enumerate() {
             let answer = get(&janua).await;
             assert_eq!(answer.status(), status, "{keys} {number}");
@@ -218,17 +218,17 @@ async fn without_the_store_a_quota_does_as_it_was_told() {
 
 #[tokio::test]
 async fn what_another_limit_refuses_is_not_charged_to_a_quota_either() {
-    let redis = Redis::start();
+    let server = StoreServer::start();
     let text = Setup::new(format!(
         "[store.shared]\nurl = \"{}\"\n\
          [limit.a]\nquota = \"5/day\"\nrate = \"1000/s\"\nstore = \"shared\"\n[limit.b]\nrate = \"1/h\"\n\
          [[route]]\nlimit = [\"a\", \"b\"]\nto = {{ status = 204 }}\n",
-        redis.url()
+        server.url()
     ));
     let janua = several(&text, 1).await.remove(0);
     assert_eq!(get(&janua).await.status(), 204);
     for _ in 0..10 {
         get(&janua).await.assert_refused(429, "limit.rate", "the other one");
     }
-    until("the store knows of one", || used(&redis) == 1).await;
+    until("the store knows of one", || used(&server) == 1).await;
 }

@@ -6,21 +6,21 @@ use std::{
 };
 
 use super::{
-    Redis,
+    StoreServer,
     limits::{get, several},
 };
 use crate::support::{PATIENCE, Setup, until};
 
 /// Three Sentinels, of which two have to agree, that watch over this server as `main`.
-fn watch(primary: &Redis) -> Vec<Redis> {
+fn watch(primary: &StoreServer) -> Vec<StoreServer> {
     let (ip, port) = (primary.address.ip(), primary.address.port());
     let settings = format!(
         "sentinel monitor main {ip} {port} 2\nsentinel down-after-milliseconds main 500\n\
          sentinel failover-timeout main 3000\nrequirepass guards"
     );
-    let all: Vec<_> = (0..3).map(|_| Redis::sentinel(&settings)).collect();
+    let all: Vec<_> = (0..3).map(|_| StoreServer::sentinel(&settings)).collect();
     let end = Instant::now() + PATIENCE;
-    let knows_all = |one: &Redis| {
+    let knows_all = |one: &StoreServer| {
         let said =
             one.command(&["--no-auth-warning", "-a", "guards", "SENTINEL", "MASTER", "main"]);
         let value = |key| said.lines().skip_while(|line| *line != key).nth(1).map(str::to_owned);
@@ -47,15 +47,15 @@ fn setup(sentinels: &[SocketAddr]) -> Setup {
 
 #[tokio::test]
 async fn limits_go_on_with_the_server_that_sentinels_name_when_the_primary_dies() {
-    let primary = Redis::start();
+    let primary = StoreServer::start();
     let (ip, port) = (primary.address.ip(), primary.address.port());
-    let mut copy = Redis::down(&format!("replicaof {ip} {port}\nrepl-diskless-sync-delay 0"));
+    let mut copy = StoreServer::down(&format!("replicaof {ip} {port}\nrepl-diskless-sync-delay 0"));
     copy.start_again();
     let sentinels = tokio::task::spawn_blocking(move || (watch(&primary), primary));
     let (mut sentinels, mut primary) = sentinels.await.unwrap();
     // Of those that are named one is never there, and one dies together with the primary.
     let addresses: Vec<_> = sentinels.iter().map(|one| one.address).collect();
-    let nobody = Redis::down("").address;
+    let nobody = StoreServer::down("").address;
     let janua = several(&setup(&[nobody, addresses[0], addresses[1]]), 1).await.remove(0);
     for _ in 0..3 {
         assert_eq!(get(&janua).await.status(), 204);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{Redis, metric};
+use super::{StoreServer, metric};
 use crate::{
     auth::{
         self,
@@ -20,14 +20,18 @@ const SECRET: &str = "a secret of all gateways, 32 characters at least";
 
 /// Gateways that share a store, and what is before and behind them.
 struct World {
-    redis: Redis,
+    server: StoreServer,
     idp: Idp,
     origin: Origin,
 }
 
 impl World {
     async fn begin() -> Self {
-        Self { redis: Redis::start(), idp: Idp::start(|_| {}).await, origin: Origin::ok().await }
+        Self {
+            server: StoreServer::start(),
+            idp: Idp::start(|_| {}).await,
+            origin: Origin::ok().await,
+        }
     }
 
     /// A gateway's file, with these keys of `oidc` more.
@@ -41,7 +45,7 @@ impl World {
             true => String::new(),
             false => format!("store-secret = \"{SECRET}\""),
         };
-        let store = format!("[store.shared]\ntimeout = \"2s\"\nurl = \"{}\"\n", self.redis.url());
+        let store = format!("[store.shared]\ntimeout = \"2s\"\nurl = \"{}\"\n", self.server.url());
         let section = self.idp.section(&format!("store = \"shared\"\n{secret}\n{more}"));
         let route = format!("auth = \"corp\"\n{route}");
         auth::setup(&self.origin, &format!("{store}{section}"), &route)
@@ -57,7 +61,7 @@ impl World {
 
     /// The keys of this kind in the store.
     fn keys(&self, kind: &str) -> Vec<String> {
-        let keys = self.redis.command(&["KEYS", &format!("janua:oidc:corp:{kind}:*")]);
+        let keys = self.server.command(&["KEYS", &format!("janua:oidc:corp:{kind}:*")]);
         keys.lines().filter(|key| !key.is_empty()).map(String::from).collect()
     }
 }
@@ -114,14 +118,14 @@ async fn what_is_in_the_store_tells_nothing_and_is_not_asked_for_each_request() 
     let mut browser = Browser::default();
     browser.log_in(&janua, &world.idp, "/").await;
     let cookie = browser.cookies[SESSION].clone();
-    let keys = world.redis.command(&["KEYS", "*"]);
+    let keys = world.server.command(&["KEYS", "*"]);
     let mut all = keys.clone();
     for key in keys.lines() {
-        all += &match world.redis.command(&["TYPE", key]).as_str() {
-            "zset" => world.redis.command(&["ZRANGE", key, "0", "-1"]),
-            _ => world.redis.command(&["GET", key]),
+        all += &match world.server.command(&["TYPE", key]).as_str() {
+            "zset" => world.server.command(&["ZRANGE", key, "0", "-1"]),
+            _ => world.server.command(&["GET", key]),
         };
-        let time: i64 = world.redis.command(&["PTTL", key]).parse().unwrap();
+        let time: i64 = world.server.command(&["PTTL", key]).parse().unwrap();
         assert!(0 < time && time <= 43_200_000, "{key} stays for {time}");
     }
     assert_eq!(world.keys("session").len(), 1, "{keys}");
@@ -275,16 +279,16 @@ async fn a_session_ends_by_its_time_at_all_gateways() {
     let (one, other) = world.gateways("remember = \"50ms\"\nidle = \"1h\"").await;
     browser.log_in(&one, &world.idp, "/").await;
     let key = world.keys("session")[0].clone();
-    let left = || world.redis.command(&["PTTL", &key]).parse::<u64>().unwrap();
+    let left = || world.server.command(&["PTTL", &key]).parse::<u64>().unwrap();
     assert!((3_000_000..=3_600_000).contains(&left()), "{}", left());
-    world.redis.command(&["PEXPIRE", &key, "60000"]);
+    world.server.command(&["PEXPIRE", &key, "60000"]);
     let began = Instant::now();
     while left() <= 60_000 {
         assert_eq!(page(&browser, &other).await.status(), 200);
         assert!(began.elapsed() < PATIENCE, "a use of it does not count");
     }
     // Nobody uses it any more.
-    world.redis.command(&["PEXPIRE", &key, "1"]);
+    world.server.command(&["PEXPIRE", &key, "1"]);
     for janua in [&one, &other] {
         refused(&browser, janua).await.assert_refused(401, "auth.oidc.session", "idle");
     }
@@ -300,7 +304,7 @@ async fn without_the_store_who_is_remembered_goes_on_and_nobody_else() {
     assert_eq!(page(&browser, &long).await.status(), 200);
     let mut late = Browser::default();
     let asked = late.begin(&short, &world.idp, "/").await;
-    world.redis.kill();
+    world.server.kill();
     let down = |janua: &Janua| metric(janua, "janua_store_up{store=\"shared\"}") == 0;
     until("the store is down", || down(&short) && down(&long)).await;
     assert_eq!(page(&browser, &long).await.status(), 200, "that one is remembered");
@@ -316,7 +320,7 @@ async fn without_the_store_who_is_remembered_goes_on_and_nobody_else() {
     let token = format!("logout_token={}", logout_token(&world.idp, &json!({}), &json!({})));
     post(&short, FORM, &token).await.assert_refused(503, "auth.oidc.store_unavailable", "as well");
     assert!(metric(&short, "janua_auth_question_failures_total{auth=\"corp\"}") > 0);
-    world.redis.start_again();
+    world.server.start_again();
     until("the store is up", || !down(&short) && !down(&long)).await;
     assert_eq!(page(&browser, &short).await.status(), 200, "it comes back without help");
     assert_eq!(late.come_back(&short, &world.idp, &asked["state"]).await.status(), 303);
@@ -334,7 +338,7 @@ async fn nothing_in_the_store_lets_in_whom_no_gateway_let_in() {
     world.idp.says.lock().claims = json!({ "sub": "bob" });
     bob.log_in(&janua, &world.idp, "/").await;
     let his = world.keys("session").into_iter().find(|key| *key != hers).unwrap();
-    let command = |words: &[&str]| world.redis.command(words);
+    let command = |words: &[&str]| world.server.command(words);
     for (what, status, reason) in [
         ("her record", 401, "auth.oidc.session"),
         ("text", 401, "auth.oidc.session"),
@@ -372,8 +376,8 @@ async fn a_user_has_so_many_sessions_and_no_more() {
     let names: Vec<_> = (0..999).map(|number| format!("n{number}")).collect();
     let end = "9999999999999";
     let more = names.iter().flat_map(|name| [end, name]);
-    world.redis.command(&["ZADD", &list].into_iter().chain(more).collect::<Vec<_>>());
+    world.server.command(&["ZADD", &list].into_iter().chain(more).collect::<Vec<_>>());
     second.log_in(&janua, &world.idp, "/").await;
-    assert_eq!(world.redis.command(&["ZCARD", &list]), "1000");
+    assert_eq!(world.server.command(&["ZCARD", &list]), "1000");
     assert_eq!(world.keys("session").len(), 1, "the oldest one goes on");
 }

@@ -1,4 +1,4 @@
-//! Redis on a port and in a directory of its own.
+//! Valkey, or Redis, on a port and in a directory of its own.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -16,8 +16,14 @@ use crate::{
     support::PATIENCE,
 };
 
-/// A server that is ended with the test.
-pub(in crate::real) struct Redis {
+/// The server of the kind that is tried, or its client.
+fn kind(part: &str) -> PathBuf {
+    let kind = std::env::var("JANUA_TEST_STORE").unwrap_or_else(|_| "valkey".to_owned());
+    program(&format!("{kind}-{part}"))
+}
+
+/// A server that is ended with the test: Valkey, unless `JANUA_TEST_STORE` says `redis`.
+pub(in crate::real) struct StoreServer {
     child: Option<Child>,
     pub(in crate::real) home: TempDir,
     pub(in crate::real) address: SocketAddr,
@@ -28,11 +34,11 @@ pub(in crate::real) struct Redis {
     _place: Socket,
 }
 
-impl Redis {
+impl StoreServer {
     pub(in crate::real) fn start() -> Self {
-        let mut redis = Self::down("");
-        redis.start_again();
-        redis
+        let mut server = Self::down("");
+        server.start_again();
+        server
     }
 
     /// With more settings, in which `HOME` is its directory and `PORT` its port; not started yet.
@@ -65,13 +71,13 @@ impl Redis {
         // What is written outlives its process; to wait for the disk would make it stand still now and then.
         let keeps = if self.watches { "" } else { "appendonly yes\nappendfsync no\n" };
         let text = format!(
-            "bind 127.0.0.1\nport {plain}\ndir {home}\nunixsocket {home}/redis.sock\nsave \"\"\n\
+            "bind 127.0.0.1\nport {plain}\ndir {home}\nunixsocket {home}/store.sock\nsave \"\"\n\
              {keeps}logfile {home}/log\n{}\n",
             self.settings.replace("HOME", &home.to_string()).replace("PORT", &port.to_string())
         );
-        std::fs::write(self.path("redis.conf"), text).unwrap();
-        let mut command = std::process::Command::new(program("redis-server"));
-        command.arg(self.path("redis.conf"));
+        std::fs::write(self.path("store.conf"), text).unwrap();
+        let mut command = std::process::Command::new(kind("server"));
+        command.arg(self.path("store.conf"));
         if self.watches {
             command.arg("--sentinel");
         }
@@ -80,7 +86,7 @@ impl Redis {
         let end = Instant::now() + PATIENCE;
         while TcpStream::connect(self.address).is_err() {
             let log = || std::fs::read_to_string(self.path("log")).unwrap_or_default();
-            assert!(Instant::now() < end, "Redis does not listen: {}", log());
+            assert!(Instant::now() < end, "the store does not listen: {}", log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -104,8 +110,8 @@ impl Redis {
 
     /// What it answers to a command.
     pub(in crate::real) fn command(&self, words: &[&str]) -> String {
-        let mut command = crate::real::command(program("redis-cli"));
-        command.arg("-s").arg(self.path("redis.sock"));
+        let mut command = crate::real::command(kind("cli"));
+        command.arg("-s").arg(self.path("store.sock"));
         let mut lines = self.settings.lines();
         if let Some(password) = lines.find_map(|line| line.strip_prefix("requirepass ")) {
             command.args(["-a", password, "--no-auth-warning"]);
@@ -120,7 +126,7 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
+impl Drop for StoreServer {
     fn drop(&mut self) {
         self.kill();
     }
