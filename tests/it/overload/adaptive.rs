@@ -108,7 +108,9 @@ async fn what_is_too_much_is_shed_at_once_and_the_rest_is_answered_soon() {
     eprintln!("{what}");
     // Alone on its machine it is 390, 170 ms and 4 ms; all of it takes longer where others work.
     assert!(answered > 100, "a fourth of what the origin is good for: {what}");
-    assert!(slowest < Duration::from_millis(450), "sooner than if all were let in: {what}");
+    // Each of 101 clients that are all let in waits until the others were answered.
+    let together = 101.0 * Duration::from_secs(2).as_secs_f64() / answered as f64;
+    assert!(slowest.as_secs_f64() < 0.9 * together, "sooner than {together} s: {what}");
     assert!(refused < Duration::from_millis(150), "{what}");
     assert!(normal.shed.len() > normal.answered.len(), "{what}");
     assert!(high.answered.len() > 3 * high.shed.len(), "{what}");
