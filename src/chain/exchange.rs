@@ -230,8 +230,9 @@ impl Exchange {
     pub(super) fn receive(&mut self, body: Option<Incoming>) -> RequestBody {
         let Some(body) = body else { return RequestBody::Empty };
         let limits = BodyLimits { size: u64::MAX, ..self.listener.body };
-        let body =
-            RequestBody::from_client(body, limits, &self.client.worker.clock, &self.world.reserved);
+        let rouser = (self.version < Version::HTTP_2).then_some(&self.client.rouser);
+        let (clock, reserved) = (&self.client.worker.clock, &self.world.reserved);
+        let body = RequestBody::from_client(body, limits, clock, reserved, rouser);
         self.upload = body.upload().cloned();
         body
     }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     reject::Reject,
-    worker::{Clock, Deadline},
+    worker::{Clock, Deadline, Rouser},
 };
 
 /// What a request's body may be.
@@ -86,6 +86,8 @@ pub enum RequestBody {
 /// A body that a client sends.
 pub struct ClientBody {
     incoming: Incoming,
+    /// Wakes the task that it comes by, if that task reads for it alone.
+    rouser: Option<Arc<Rouser>>,
     limits: BodyLimits,
     upload: Arc<Upload>,
     patience: Patience,
@@ -95,12 +97,14 @@ pub struct ClientBody {
 }
 
 impl RequestBody {
-    /// The body of a client's request, within limits; its trailers say nothing that is reserved.
+    /// The body of a client's request, within limits; its trailers say nothing that is reserved. By HTTP/1 the task
+    /// that it comes by reads for it alone, and sleeps on when the last of it is taken.
     pub fn from_client(
         incoming: Incoming,
         limits: BodyLimits,
         clock: &Clock,
         reserved: &Arc<Reserved>,
+        rouser: Option<&Arc<Rouser>>,
     ) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
@@ -108,7 +112,8 @@ impl RequestBody {
         let patience = Patience::new(clock, limits);
         let reserved = (!reserved.is_empty()).then(|| reserved.clone());
         let upload = Arc::default();
-        let body = ClientBody { incoming, limits, upload, patience, reserved, tap: None };
+        let rouser = rouser.cloned();
+        let body = ClientBody { incoming, rouser, limits, upload, patience, reserved, tap: None };
         Self::Client(Box::new(body))
     }
 
@@ -249,11 +254,24 @@ impl Body for RequestBody {
 }
 
 impl ClientBody {
+    /// Takes what there is of it.
+    #[inline]
+    fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let mut take = || {
+            let taken = Pin::new(&mut self.incoming).poll_frame(cx);
+            (taken, !self.incoming.is_end_stream())
+        };
+        match &self.rouser {
+            Some(rouser) => rouser.only_if_needed(take),
+            None => take().0,
+        }
+    }
+
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+        let Poll::Ready(frame) = self.take(cx) else {
             self.upload.enter(Phase::Sending, &self.patience.clock);
             return self.patience.poll(cx).map(|()| Some(Err(BodyError::TooSlow)));
         };

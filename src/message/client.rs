@@ -20,7 +20,10 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::ClientCertificate;
-use crate::{reject::Reject, worker::Worker};
+use crate::{
+    reject::Reject,
+    worker::{Rouser, Worker},
+};
 
 /// `http` or `https`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,6 +76,8 @@ pub struct Client {
     pub worker: Worker,
     /// How it stands.
     pub state: ClientState,
+    /// What wakes the task of its connection.
+    pub rouser: Arc<Rouser>,
     seat: Option<Seat>,
     /// What ends with it.
     held: Option<Box<dyn Any + Send + Sync>>,
@@ -103,6 +108,7 @@ impl Client {
             trusted,
             worker,
             state,
+            rouser: Arc::default(),
             seat: None,
             held: None,
         }

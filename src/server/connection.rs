@@ -11,7 +11,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -297,11 +297,12 @@ impl Driver {
         C: Future<Output = hyper::Result<()>>,
     {
         let mut connection = pin!(connection);
-        let mut known = false;
+        let (rouser, mut known) = (Waker::from(self.client.rouser.clone()), false);
         poll_fn(|cx| {
             if !known {
                 known = true;
                 self.client.state.driven_by(cx.waker());
+                self.client.rouser.wakes(cx.waker());
             }
             match self.client.state.signal() {
                 Signal::GoOn => {}
@@ -314,7 +315,12 @@ impl Driver {
                 }
                 Signal::Cut => return Poll::Ready(()),
             }
-            if connection.as_mut().poll(cx).is_ready() {
+            // By HTTP/2 the task reads for more than one.
+            let ended = match self.http2 {
+                true => connection.as_mut().poll(cx),
+                false => connection.as_mut().poll(&mut Context::from_waker(&rouser)),
+            };
+            if ended.is_ready() {
                 return Poll::Ready(());
             }
             self.note_quiet();

@@ -18,7 +18,9 @@ use super::{
     http2,
     pool::{Http1, Http2, Open, Pool, Streams},
 };
-use crate::{config::UpstreamProtocol as Protocol, dial, reject::Reject, stream::Stream};
+use crate::{
+    config::UpstreamProtocol as Protocol, dial, reject::Reject, stream::Stream, worker::Rouser,
+};
 
 /// hyper's own bound of what it buffers of an HTTP/1 connection, and what it needs of that beside a head.
 const BUFFER: usize = 400 << 10;
@@ -111,9 +113,10 @@ async fn speak_http1(
     let hold = room.hold();
     let io = Heard { stream, ear: dialogue.clone(), _room: room };
     let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
-    tokio::spawn(async move {
+    let rouser = Arc::new(Rouser::default());
+    rouser.spawn(async move {
         drop(connection.with_upgrades().await);
         drop(open);
     });
-    Ok(Http1 { sender, dialogue, hold })
+    Ok(Http1 { sender, dialogue, rouser, hold })
 }

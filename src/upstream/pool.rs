@@ -26,6 +26,7 @@ use crate::{
     message::RequestBody,
     metrics::{UpstreamMetrics, UpstreamShard},
     reject::Reject,
+    worker::Rouser,
 };
 
 pub(super) type Http2 = http2::SendRequest<RequestBody>;
@@ -36,6 +37,8 @@ pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<RequestBody>,
     /// What was said on it last.
     pub(super) dialogue: Arc<Dialogue>,
+    /// Wakes the task that drives it.
+    pub(super) rouser: Arc<Rouser>,
     /// Given up with it.
     pub(super) hold: Hold,
 }

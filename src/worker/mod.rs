@@ -6,10 +6,12 @@
 
 mod clock;
 mod per_worker;
+mod rouser;
 
 pub use self::{
     clock::{Clock, Deadline, TICK, wall},
     per_worker::PerWorker,
+    rouser::Rouser,
 };
 
 /// A worker, as its own tasks know it.
