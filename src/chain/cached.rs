@@ -160,14 +160,18 @@ impl Exchange {
             return self.pass(cache, asking, Fwd::Method, head);
         }
         // What is done only if nothing has changed is the origin's to say.
+        let plain = rules::is_plain(&head.headers);
         let if_match = [IF_MATCH, IF_UNMODIFIED_SINCE];
         if kept.upgrade.is_some()
             || !body.is_end_stream()
-            || if_match.iter().any(|name| head.headers.contains_key(name))
+            || !plain && if_match.iter().any(|name| head.headers.contains_key(name))
         {
             return self.pass(cache, asking, Fwd::Bypass, head);
         }
-        let asked = Asked::read(&head.headers, &cache.policy);
+        let asked = match plain {
+            true => Asked::default(),
+            false => Asked::read(&head.headers, &cache.policy),
+        };
         let (found, digest, known) = self.seek(cache, &asking, |seek| {
             let found = cache.lookup(seek, &head.headers, &asked, self.started);
             // A HEAD is about the whole.

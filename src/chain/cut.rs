@@ -128,7 +128,9 @@ impl Exchange {
         length: Option<u64>,
     ) -> Part {
         let asks = [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE];
-        if !asks.iter().any(|name| head.headers.contains_key(name)) {
+        if rules::is_plain(&head.headers)
+            || !asks.iter().any(|name| head.headers.contains_key(name))
+        {
             return Part::Whole;
         }
         let now = self.client.worker.clock.wall(self.started) / 1_000;

@@ -4,7 +4,7 @@
 //! nothing. A directive that is broken is not heard: the client would only have got less.
 
 use http::{
-    HeaderMap,
+    HeaderMap, HeaderName,
     header::{CACHE_CONTROL, PRAGMA},
 };
 
@@ -72,6 +72,20 @@ impl Asked {
     }
 }
 
+/// Whether a request has no field that a cache reads. Most have none, and to look at each name once costs less than
+/// to look up all of those.
+#[inline]
+pub fn is_plain(headers: &HeaderMap) -> bool {
+    let is_read = |name: &HeaderName| match name.as_str().as_bytes() {
+        name @ [b'c', ..] => name == b"cache-control",
+        [b'i', b'f', b'-', ..] => true,
+        name @ [b'p', ..] => name == b"pragma",
+        name @ [b'r', ..] => name == b"range",
+        _ => false,
+    };
+    !headers.keys().any(is_read)
+}
+
 /// Whether `Pragma` says what `Cache-Control: no-cache` would.
 #[cold]
 fn pragma(headers: &HeaderMap) -> bool {
@@ -120,6 +134,25 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(asked(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_plain_if_no_field_of_it_is_for_caches() {
+        let none = "host: a\ncontent-type: a/b\ncookie: a=b\nreferer: a\niff: a\nprefer: a\nrange-unit: a\n\
+                    x-cache-control: no-cache";
+        assert!(is_plain(&headers("")) && is_plain(&headers(none)));
+        for read in [
+            "cache-control: max-age=0",
+            "pragma: no-cache",
+            "if-match: *",
+            "if-none-match: *",
+            "if-modified-since: a",
+            "if-unmodified-since: a",
+            "if-range: a",
+            "range: bytes=0-1",
+        ] {
+            assert!(!is_plain(&headers(&format!("{none}\n{read}"))), "{read}");
         }
     }
 

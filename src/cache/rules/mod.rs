@@ -36,7 +36,7 @@ mod validate;
 mod vary;
 
 pub use self::{
-    asked::Asked,
+    asked::{Asked, is_plain},
     combine::{Piece, Pieces, are_of_one},
     conditional::{Part, Stored, part},
     freshen::freshen,
