@@ -51,13 +51,14 @@ async fn until_left_out(janua: &Janua, expected: u64) {
 async fn nobody_is_left_out(janua: &Janua, why: &str) {
     let mut client = janua.client().await;
     let begun = std::time::Instant::now();
-    while begun.elapsed().as_millis() < 250 {
+    while begun.elapsed().as_millis() < 700 {
         client.get("/").await;
         assert_eq!(count(janua, "ejected"), 0, "{why}");
     }
 }
 
-const SOON: &str = "failures = 0, interval = \"50ms\", min-requests = 10";
+/// Long enough that a busy machine has ten requests for each of six endpoints in an interval.
+const SOON: &str = "failures = 0, interval = \"200ms\", min-requests = 10";
 
 #[tokio::test]
 async fn who_fails_more_than_the_others_is_left_out() {
