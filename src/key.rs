@@ -54,6 +54,10 @@ pub trait Who {
     fn has_scope(&self, scope: &str) -> bool;
     /// A claim.
     fn claim(&self, name: &str) -> Option<Cow<'_, Value>>;
+    /// Whether that name is one person's, rather than that of all whom the section lets in.
+    fn is_somebody(&self) -> bool;
+    /// Gives each thing beside the name by which an origin may tell what it answers them from what it answers others.
+    fn told(&self, each: &mut dyn FnMut(&[u8]));
 }
 
 /// A part of a key.
@@ -178,10 +182,16 @@ impl Recipe {
     }
 
     /// The same for whoever keeps apart only what a request says: what it does not say is nothing there, rather
-    /// than its address.
+    /// than its address; and whoever it is counts with all that an origin is told of them.
     pub fn feed_said(&self, ask: &Ask<'_>, hasher: &mut impl Hasher) {
         for part in &self.parts {
             if !part.feed_said(ask, self.prefix, hasher) {
+                hasher.write_u8(0);
+            }
+            if let (Part::Identity, Some(who)) = (part, ask.who) {
+                who.told(&mut |bytes| {
+                    text(bytes, hasher);
+                });
                 hasher.write_u8(0);
             }
         }
@@ -467,6 +477,12 @@ mod tests {
         fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
             (name == "team").then(|| Cow::Owned(Value::from("red")))
         }
+
+        fn is_somebody(&self) -> bool {
+            true
+        }
+
+        fn told(&self, _: &mut dyn FnMut(&[u8])) {}
     }
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {

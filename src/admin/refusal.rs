@@ -63,7 +63,7 @@ impl Refusal {
             Self::Purge => (
                 StatusCode::BAD_REQUEST,
                 "admin.purge",
-                "write one of ?url=URL, ?prefix=URL, ?host=HOST, ?tag=TAG and ?all=true; with \
+                "write one of ?url=URL, ?prefix=URL (both with their scheme), ?host=HOST, ?tag=TAG and ?all=true; with \
                  &soft=true it may be given again once its origin says that it holds",
             ),
             Self::Purges => (

@@ -333,7 +333,8 @@ impl Service {
                 subject.ok_or_else(|| Fault::Subject(name.clone()))?
             }
         };
-        let mut who = Principal { subject: subject.into(), ..self.who.clone() };
+        let nameless = self.subject.is_none();
+        let mut who = Principal { subject: subject.into(), nameless, ..self.who.clone() };
         let roles: Vec<_> = self.roles.iter().filter_map(text).collect();
         let roles = roles.iter().flat_map(|roles| roles.split(',')).map(str::trim);
         who.roles = roles.filter(|role| !role.is_empty()).map(Into::into).collect();

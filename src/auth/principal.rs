@@ -22,6 +22,10 @@ pub struct Principal {
     pub method: &'static str,
     /// Who: a user's name, a key's id, a token's `sub`.
     pub subject: Box<str>,
+    /// Whether that is the name of all whom the section lets in.
+    pub nameless: bool,
+    /// Who they are besides, where several sections had to know them: section and name.
+    pub also: Box<[(Arc<str>, Box<str>)]>,
     /// Whose key it is, where that is another thing.
     pub owner: Option<Box<str>>,
     /// What they are.
@@ -83,6 +87,10 @@ impl Principal {
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let mut both = self.clone();
+        // What the second says of somebody else is not about whom the first names.
+        both.nameless = self.nameless || other.nameless;
+        let second = std::iter::once((other.auth.clone(), other.subject.clone()));
+        both.also = self.also.iter().cloned().chain(second).chain(other.also.to_vec()).collect();
         both.owner = self.owner.clone().or_else(|| other.owner.clone());
         both.roles = united(&self.roles, &other.roles);
         both.scopes = united(&self.scopes, &other.scopes);
@@ -96,6 +104,23 @@ impl Principal {
         both.headers =
             self.headers.iter().chain(other.headers.iter().filter(new)).cloned().collect();
         both
+    }
+
+    /// Gives each thing beside the name by which an origin may tell what it answers them from what it answers others:
+    /// who they are besides, roles, scopes, and the header fields that it gets.
+    pub fn told(&self, each: &mut dyn FnMut(&[u8])) {
+        for (auth, subject) in &self.also {
+            each(auth.as_bytes());
+            each(subject.as_bytes());
+        }
+        for words in [&self.roles, &self.scopes] {
+            each(&words.len().to_le_bytes());
+            words.iter().for_each(|word| each(word.as_bytes()));
+        }
+        for (name, value) in &self.headers {
+            each(name.as_str().as_bytes());
+            each(value.as_bytes());
+        }
     }
 
     /// In one line, for people: `alice, roles admin and staff`.
@@ -304,9 +329,40 @@ mod tests {
         second.roles = ["admin".into(), "ops".into()].into();
         second.headers = [field("x-user", "key"), field("x-key", "k")].into();
         let both = first.and(&second);
-        assert_eq!(&*both.subject, "alice");
+        assert_eq!((&*both.subject, both.nameless), ("alice", false));
+        assert_eq!(both.also, [("".into(), "key".into())].into());
         assert_eq!(both.roles.join(" "), "admin a,b ops");
         assert_eq!(Value::Object(both.claims), json!({ "a": 1, "b": 3 }));
         assert_eq!(both.headers, [field("x-user", "alice"), field("x-key", "k")].into());
+
+        second.nameless = true;
+        assert!(first.and(&second).nameless && second.and(&first).nameless);
+    }
+
+    #[test]
+    fn whatever_an_origin_is_told_of_somebody_tells_them_apart() {
+        let words = |words: &[&str]| words.iter().map(|word| Box::from(*word)).collect();
+        let field = (HeaderName::from_static("x-user"), HeaderValue::from_static("alice"));
+        let none = Principal::default();
+        let all = [
+            none.clone(),
+            Principal { roles: words(&["a"]), ..none.clone() },
+            Principal { scopes: words(&["a"]), ..none.clone() },
+            Principal { roles: words(&["a", "b"]), ..none.clone() },
+            Principal { roles: words(&["a,b"]), ..none.clone() },
+            Principal { also: [("app".into(), "a".into())].into(), ..none.clone() },
+            Principal { also: [("app".into(), "b".into())].into(), ..none.clone() },
+            Principal { headers: [field].into(), ..none },
+        ];
+        let told = |who: &Principal| {
+            let mut all: Vec<Vec<u8>> = Vec::new();
+            who.told(&mut |bytes| all.push(bytes.to_vec()));
+            all
+        };
+        for (at, one) in all.iter().enumerate() {
+            for other in &all[at + 1..] {
+                assert_ne!(told(one), told(other), "{one:?} and {other:?}");
+            }
+        }
     }
 }

@@ -160,7 +160,9 @@ impl Caches {
         let words = &rules.written.key;
         let recipe = self.recipe(words, place, problems)?;
         let metrics = metrics.cache(place.route, Unkept::REASONS);
-        let bases = place.upstreams.iter().map(|upstream| self.base(place.route, upstream));
+        let key = recipe.words();
+        let base = |upstream: &&str| self.base(place.route, upstream, &key);
+        let bases = place.upstreams.iter().map(base);
         Some(Some(Box::new(Cache {
             policy: rules.policy,
             query: rules.query,
@@ -223,12 +225,13 @@ impl Caches {
         }
     }
 
-    /// What tells this route's answers from others'.
-    fn base(&self, route: &str, upstream: &str) -> u128 {
+    /// What tells this route's answers from others', and from those that it keeps apart by something else.
+    fn base(&self, route: &str, upstream: &str, key: &str) -> u128 {
         self.memory.digest(|hasher| {
-            hasher.write(route.as_bytes());
-            hasher.write_u8(0xff);
-            hasher.write(upstream.as_bytes());
+            for text in [route, upstream, key] {
+                hasher.write(text.as_bytes());
+                hasher.write_u8(0xff);
+            }
         })
     }
 }

@@ -152,21 +152,21 @@ pub enum Turn {
 
 impl Flights {
     /// Waits for an answer that is on its way and may be the one for this request, or brings it. `suits` says
-    /// whether it is, of when it began and of its head, if that is known.
+    /// whether it is, of when it began, of who asked for it, and of its head, if that is known.
     pub fn join(
         self: &Arc<Self>,
         seek: &Seek<'_>,
         (request, stamp): (&HeaderMap, u64),
         room: Room,
-        suits: impl Fn(u64, Option<&Arc<Object>>) -> bool,
+        suits: impl Fn((u64, &HeaderMap), Option<&Arc<Object>>) -> bool,
     ) -> Turn {
         let mut all = self.on_their_way.lock();
         let here = all.entry(seek.hash()).or_default();
         let same = here.iter().filter(|(key, _)| seek.is(key));
         let fitting = |flight: &&Arc<Flight>| match &*flight.landing.borrow() {
-            None => suits(flight.stamp, None),
+            None => suits((flight.stamp, &flight.request), None),
             Some(Landing::Comes(head)) => {
-                suits(flight.stamp, Some(head)) && !flight.body.lock().passes
+                suits((flight.stamp, &flight.request), Some(head)) && !flight.body.lock().passes
             }
             Some(Landing::Holds(_) | Landing::Failed { .. } | Landing::Alone | Landing::Again) => {
                 false

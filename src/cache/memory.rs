@@ -119,6 +119,24 @@ impl Memory {
         }
     }
 
+    /// Keeps an answer with what its origin says of it now. Where that only holds for longer, the disk has it as it
+    /// was: it is validated sooner than it need be.
+    pub fn replace(&self, seek: &Seek<'_>, old: &Arc<Object>, fresh: Arc<Object>) {
+        self.shelf.replace(seek, old, fresh.clone());
+        if fresh.status == StatusCode::PARTIAL_CONTENT {
+            return;
+        }
+        if let Some(disk) = &*self.disk.load()
+            && !fresh.only_extends(old)
+        {
+            let key = seek.to_key();
+            if fresh.vary() != old.vary() {
+                disk.forget(&key, old);
+            }
+            disk.keep(key, fresh);
+        }
+    }
+
     /// Keeps an answer no longer.
     pub fn forget(&self, seek: &Seek<'_>, object: &Arc<Object>) {
         self.shelf.remove_object(seek, object);

@@ -122,13 +122,19 @@ impl Cache {
         asked: &Asked,
         now: Instant,
     ) -> Option<Found> {
-        let purged = match self.memory.shelf.stamps().verdict(object, seek) {
-            Verdict::Valid => false,
-            Verdict::Stale => true,
-            Verdict::Void => return None,
-        };
+        let purged = self.is_purged(seek, object)?;
         let reuse = rules::reuse(&object.terms, object.resident(now), asked, purged);
         Some(Found { object: object.clone(), reuse })
+    }
+
+    /// Whether the operator wants what is kept to be taken as stale; none if it is void.
+    #[inline]
+    pub fn is_purged(&self, seek: &Seek<'_>, object: &Arc<Object>) -> Option<bool> {
+        match self.memory.shelf.stamps().verdict(object, seek) {
+            Verdict::Valid => Some(false),
+            Verdict::Stale => Some(true),
+            Verdict::Void => None,
+        }
     }
 
     /// What was kept of the whole that a GET is about, all of it or parts, fresh or not.
@@ -151,6 +157,12 @@ impl Cache {
     pub fn is_for(&self, object: &Arc<Object>, request: &HeaderMap) -> bool {
         let (names, values) = object.vary();
         names.is_empty() || suits_by(&self.policy, object, (names, values), request)
+    }
+
+    /// Whether two requests have the same answer, as far as one varies that was for neither.
+    pub fn are_one(object: &Arc<Object>, one: &HeaderMap, other: &HeaderMap) -> bool {
+        let names = object.vary().0.split(|byte| *byte == b',').map(HeaderName::from_bytes);
+        names.flatten().all(|name| one.get_all(&name).iter().eq(other.get_all(&name).iter()))
     }
 
     /// What the disk may have for a request: it is kept in memory from now on, unless something newer is.

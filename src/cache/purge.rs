@@ -34,9 +34,15 @@ pub struct Purge {
 }
 
 impl Purge {
-    /// What `url`, `prefix`, `host`, `tag` or `all` says; exactly one of them.
+    /// What `url`, `prefix`, `host`, `tag` or `all` says; exactly one of them. None also for what could be nothing's: a
+    /// URL without its scheme, a host with one.
     pub fn read<'a>(said: impl Fn(&str) -> Option<std::borrow::Cow<'a, str>>) -> Option<Self> {
         let word = |name: &str| said(name).filter(|word| !word.is_empty());
+        let is_url = |name: &str| word(name).is_none_or(|url| url.contains("://"));
+        let is_host = word("host").is_none_or(|host| !host.contains('/'));
+        if !is_url("url") || !is_url("prefix") || !is_host {
+            return None;
+        }
         let is = |name: &str| said(name).is_some_and(|word| word == "true");
         let ways = [
             word("url").map(|url| Reach::Url(canonical(&url).into())),
@@ -230,6 +236,11 @@ mod tests {
             (&[("all", "true")], Some(Purge { reach: Reach::All, soft: false })),
             (&[("all", "yes")], None),
             (&[("url", "")], None),
+            (&[("url", "a.example/x")], None),
+            (&[("url", "/x")], None),
+            (&[("prefix", "a.example/x")], None),
+            (&[("host", "http://a.example")], None),
+            (&[("host", "a.example/x")], None),
             (&[("url", "http://a/"), ("tag", "b")], None),
             (&[("soft", "true")], None),
             (&[], None),

@@ -166,7 +166,7 @@ impl Exchange {
             || !body.is_end_stream()
             || !plain && if_match.iter().any(|name| head.headers.contains_key(name))
         {
-            return self.pass(cache, asking, Fwd::Bypass, head);
+            return self.bypass(cache, asking, head);
         }
         let asked = match plain {
             true => Asked::default(),
@@ -194,7 +194,7 @@ impl Exchange {
                 return Looked::Kept(answer);
             }
             Some(Found { object, reuse: Reuse::Validate }) => {
-                let wanted = asked.no_cache || asked.max_age.is_some();
+                let wanted = asked.no_cache || asked.max_age.is_some() || asked.min_fresh.is_some();
                 (Some(object), if wanted { Fwd::Request } else { Fwd::Stale })
             }
             None if known => (None, Fwd::VaryMiss),
@@ -202,6 +202,18 @@ impl Exchange {
         };
         let missing = Missing { asking, asked, stale, fwd, digest, known };
         self.miss(cache, missing, head)
+    }
+
+    /// What becomes of a request that is the origin's to answer; unless it is not to be asked.
+    #[cold]
+    fn bypass(&mut self, cache: &Cache, asking: Asking, head: &Parts) -> Looked {
+        let asked = Asked::read(&head.headers, &cache.policy);
+        if !asked.only_if_cached {
+            return self.pass(cache, asking, Fwd::Bypass, head);
+        }
+        let (stale, gap, fwd) = (None, None, Fwd::Bypass);
+        let (recalls, alone) = (false, true);
+        Looked::Fetch(Box::new(Wanted { asking, asked, stale, gap, fwd, recalls, alone }))
     }
 
     /// What becomes of a request that nothing answers.

@@ -429,6 +429,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.status.is_none() {
             self.leave(false);
+            if self.passing.is_some() && !self.rehearsed {
+                self.went_unheard();
+            }
         }
         if !self.rehearsed {
             self.end();

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cache::{
         Cache, Landing, Object, Pilot,
-        rules::{self, Asked, Unkept},
+        rules::{self, Asked, Failed, Unkept},
     },
     message::{RequestBody, strip_response},
     reject::Reject,
@@ -105,7 +105,11 @@ impl Fetch {
         {
             return self.fill(cache, gap, response, (fetched, back), (sent, got)).await;
         }
-        match self.judge(cache, &response, (sent, got)) {
+        let judged = match self.judge(cache, &response, (sent, got)) {
+            Ok(Judged::Keep(_)) if self.gives_stale(response.status()) => Err(Unkept::StaleIfError),
+            judged => judged,
+        };
+        match judged {
             Ok(Judged::Keep(head)) => {
                 let headers = response.headers().clone();
                 let status = response.status();
@@ -132,6 +136,9 @@ impl Fetch {
                 });
                 if !fails {
                     cache.memory.unkept.note(self.pilot.digest(), Instant::now());
+                }
+                // What one is told who shows credentials says nothing of what is for all.
+                if !fails && why != Unkept::Authorization {
                     self.forget(cache, response.status());
                 }
                 cache.metrics.refuse(self.worker.index, why as usize);
@@ -232,6 +239,14 @@ impl Fetch {
                 Judged::HoldsOnce(Arc::new(kept::once(stale, by)))
             }
         }
+    }
+
+    /// Whether what was kept is given rather than this failure, which takes its place neither in the cache then.
+    fn gives_stale(&self, status: StatusCode) -> bool {
+        self.stale.as_ref().filter(|_| is_failure(status)).is_some_and(|stale| {
+            let resident = stale.resident(Instant::now());
+            rules::on_error(&stale.terms, resident, &self.asked, Failed::Said, false)
+        })
     }
 
     /// What was kept is not what the origin says now.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::{
-    Request, Response, StatusCode,
+    HeaderMap, Request, Response, StatusCode,
     header::{IF_RANGE, RANGE},
     request::Parts,
 };
@@ -72,16 +72,19 @@ impl Exchange {
             return Ok(None);
         }
         let until = Instant::now() + cache.wait;
-        let mut own = false;
+        let (mut own, mut other) = (false, None);
         for _ in 0..WAITS {
-            let mut early = match self.join(cache, wanted, head, own) {
+            let mut early = match self.join(cache, wanted, head, (own, other.as_ref())) {
                 Turn::Wait(flight) => {
                     match self.follow(cache, wanted, &flight, head, until).await? {
                         Followed::Answer(response) => return Ok(Some(response)),
                         Followed::Alone => break,
-                        Followed::Again => match self.joined(cache, wanted, head) {
+                        Followed::Again(came) => match self.joined(cache, wanted, head) {
                             Some(response) => return Ok(Some(response)),
-                            None => continue,
+                            None => {
+                                other = came.or(other);
+                                continue;
+                            }
                         },
                         Followed::Own => {
                             own = true;
@@ -131,8 +134,15 @@ impl Exchange {
     }
 
     /// Waits for who fetches the same, unless that is void by now, or may not be given any longer; or begins a
-    /// fetch, as it does in any case if it is to be its `own`.
-    fn join(&self, cache: &Cache, wanted: &Wanted, head: &Parts, own: bool) -> Turn {
+    /// fetch, as it does in any case if it is to be its `own`. Once an `other`'s answer is known to vary, it waits only
+    /// for who asks as it does itself.
+    fn join(
+        &self,
+        cache: &Cache,
+        wanted: &Wanted,
+        head: &Parts,
+        (own, other): (bool, Option<&Arc<Object>>),
+    ) -> Turn {
         let (stamps, now) = (cache.memory.shelf.stamps(), Instant::now());
         let room = cache.room();
         self.seek(cache, &wanted.asking, |seek| {
@@ -142,17 +152,21 @@ impl Exchange {
                 let asks = (head.headers.clone(), stamps.begin());
                 return Turn::Lead(flights.apart(seek.to_key(), asks, room));
             }
-            let suits = |stamp, object: Option<&Arc<Object>>| match object {
-                _ if own => false,
-                None => stamps.holds(stamp, seek),
-                Some(object) => {
-                    let reuse =
-                        rules::reuse(&object.terms, object.resident(now), &wanted.asked, false);
-                    reuse != Reuse::Validate
-                        && cache.suits(object, &head.headers)
-                        && stamps.verdict(object, seek) == Verdict::Valid
-                }
+            let asks_the_same = |asked: &HeaderMap| {
+                other.is_none_or(|other| Cache::are_one(other, asked, &head.headers))
             };
+            let suits =
+                |(stamp, asked): (u64, &HeaderMap), object: Option<&Arc<Object>>| match object {
+                    _ if own => false,
+                    None => stamps.holds(stamp, seek) && asks_the_same(asked),
+                    Some(object) => {
+                        let reuse =
+                            rules::reuse(&object.terms, object.resident(now), &wanted.asked, false);
+                        reuse != Reuse::Validate
+                            && cache.suits(object, &head.headers)
+                            && stamps.verdict(object, seek) == Verdict::Valid
+                    }
+                };
             let asks = (&head.headers, stamps.begin());
             cache.memory.flights.join(seek, asks, room, suits)
         })
@@ -167,7 +181,7 @@ impl Exchange {
         head: &Parts,
         until: Instant,
     ) -> Result<Followed, Reject> {
-        let Some(reader) = flight.reader() else { return Ok(Followed::Again) };
+        let Some(reader) = flight.reader() else { return Ok(Followed::Again(None)) };
         let Ok(landed) = timeout_at(until, flight.landed()).await else {
             return Ok(Followed::Alone);
         };
@@ -176,9 +190,9 @@ impl Exchange {
             Some(Landing::Comes(object) | Landing::Holds(object))
                 if !cache.suits(&object, &head.headers) =>
             {
-                Followed::Again
+                Followed::Again(Some(object))
             }
-            Some(Landing::Again) => Followed::Again,
+            Some(Landing::Again) => Followed::Again(None),
             // Section 4: it may be given to others as far as it could be if it had been kept already.
             Some(Landing::Comes(object) | Landing::Holds(object)) if !wanted.takes(&object) => {
                 Followed::Own
@@ -286,7 +300,7 @@ impl Exchange {
         let wanted = Wanted { asking, asked, stale, gap, fwd: Fwd::Stale, recalls, alone };
         let Some(way) = self.route().and_then(|route| route.target.way(self.way)) else { return };
         let Some(room) = Room::enter(&way.upstream, self.client.worker.index) else { return };
-        let Turn::Lead(pilot) = self.join(cache, &wanted, head, false) else { return };
+        let Turn::Lead(pilot) = self.join(cache, &wanted, head, (false, None)) else { return };
         if self.come(cache, &wanted, head).is_some() {
             return;
         }
@@ -377,9 +391,15 @@ impl Exchange {
         head: &Parts,
     ) -> Option<Response<Source>> {
         let object = stale?;
+        let purged = self.seek(cache, &wanted.asking, |seek| cache.is_purged(seek, &object))?;
         let resident = object.resident(Instant::now());
-        let may = rules::on_error(&object.terms, resident, &wanted.asked, failed);
-        may.then(|| self.serve(cache, &object, head, Cached::Stale, wanted.fwd))
+        let may = rules::on_error(&object.terms, resident, &wanted.asked, failed, purged);
+        may.then(|| {
+            let mut response = self.serve(cache, &object, head, Cached::Stale, wanted.fwd);
+            let told = Told::instead(wanted.fwd, object.terms.left(resident));
+            self.tell_of_cache(cache, response.headers_mut(), &told);
+            response
+        })
     }
 }
 
@@ -387,8 +407,8 @@ impl Exchange {
 #[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Followed {
     Answer(Response<Source>),
-    /// There may be another one to wait for.
-    Again,
+    /// There may be another one to wait for; what came, if it is for others.
+    Again(Option<Arc<Object>>),
     /// It is no use to wait: what comes may not be given without asking.
     Own,
     Alone,

@@ -30,6 +30,18 @@ impl Exchange {
         }
     }
 
+    /// Nobody hears what came of a request that went by: its client is gone. It may have changed something, so it is
+    /// taken to have.
+    #[cold]
+    pub(super) fn went_unheard(&mut self) {
+        let Some(passing) = self.passing.take() else { return };
+        let world = self.world.clone();
+        let keeper = world.routes.targets()[passing.keeper].cache.as_deref();
+        if let Some(keeper) = keeper.filter(|_| rules::invalidates(&self.method, StatusCode::OK)) {
+            self.make_void(keeper, &passing, &HeaderMap::new());
+        }
+    }
+
     /// Takes in what the origin said to a request that went by: what it makes void, and what it says of
     /// what is kept.
     #[cold]
@@ -106,7 +118,7 @@ impl Exchange {
             && rules::keep(&exchange, &cache.policy).is_ok()
     }
 
-    /// Compares what is kept with what the origin says to a HEAD: it holds as that says, or is kept no longer
+    /// Compares what is kept with what the origin says to a HEAD, which is that it goes well: it holds as that says, or is kept no longer
     /// (RFC 9111 section 4.3.5).
     fn compare(&self, cache: &Cache, passing: &Passing, said: &HeaderMap) {
         let Some(request) = &passing.request else { return };
@@ -116,7 +128,10 @@ impl Exchange {
             let (etag, modified) = object.open().validators();
             let spans = Spans::of(&object);
             let length = spans.map_or_else(|| object.length(), |spans| spans.total);
-            if !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length) {
+            let is_of_success =
+                matches!(object.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+            if !is_of_success || !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length)
+            {
                 cache.memory.forget(seek, &object);
                 return;
             }

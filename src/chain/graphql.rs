@@ -14,6 +14,7 @@ use http::{
     request::Parts,
     uri::PathAndQuery,
 };
+use tokio::time::Instant;
 
 use super::{
     answer::prefers_html,
@@ -227,10 +228,10 @@ impl Exchange {
         // What the route's limits gave is kept apart: it is told by the route's limits.
         let first = std::mem::take(&mut self.pass);
         let limit = &governed.limit;
-        let done = match self.limit_by(limit, route, head, params) {
+        // Its body may have taken its time, and so may others' turns.
+        let done = match self.limit_by(limit, route, head, params, Instant::now()) {
             Ok(Some(waiting)) => Box::pin(self.wait(waiting, limit, route, head, params)).await,
-            Ok(None) => Ok(()),
-            Err(reject) => Err(reject),
+            done => done.map(drop),
         };
         let pass = std::mem::replace(&mut self.pass, first);
         if let Some(asked) = &mut self.asked {

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_RANGE, DATE},
+    header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, DATE, EXPIRES, SET_COOKIE, VARY},
 };
 use tokio::time::Instant;
 
@@ -136,19 +136,57 @@ pub(super) fn freshen(
     old: &Arc<Object>,
     by: &HeaderMap,
 ) -> Result<Arc<Object>, Unkept> {
+    let fresh = renewed(cache, facts, old, by);
+    let kept = match &fresh {
+        Ok(fresh) => Some(fresh.clone()),
+        Err(Unkept::Authorization) => renewed_for_others(cache, facts, old, by),
+        Err(_) => None,
+    };
+    match kept {
+        Some(kept) => cache.memory.replace(seek, old, kept),
+        None => cache.memory.forget(seek, old),
+    }
+    fresh
+}
+
+fn renewed(
+    cache: &Cache,
+    facts: &Facts<'_>,
+    old: &Arc<Object>,
+    by: &HeaderMap,
+) -> Result<Arc<Object>, Unkept> {
     let open = old.open();
     let mut headers = open.headers();
     rules::freshen(&mut headers, by);
     // Parts are kept as the whole would be.
     let part = old.status == StatusCode::PARTIAL_CONTENT;
     let status = if part { StatusCode::OK } else { old.status };
-    let mut made = Made::of(cache, facts, status, headers).inspect_err(|_| {
-        cache.memory.forget(seek, old);
-    })?;
+    let mut made = Made::of(cache, facts, status, headers)?;
     made.status = old.status;
-    let fresh = Arc::new(made.object(open.body().collect()));
-    cache.memory.shelf.replace(seek, old, fresh.clone());
-    Ok(fresh)
+    Ok(Arc::new(made.object(open.body().collect())))
+}
+
+/// What is for all stays, whoever asked whether it holds: of what was said to somebody with credentials only for how
+/// long it holds is taken, and nothing that may be about them.
+fn renewed_for_others(
+    cache: &Cache,
+    facts: &Facts<'_>,
+    old: &Arc<Object>,
+    by: &HeaderMap,
+) -> Option<Arc<Object>> {
+    // What needed leave to be kept may itself have come to somebody with credentials.
+    let as_it_was = renewed(cache, facts, old, &HeaderMap::new());
+    let was_for_all = matches!(as_it_was, Err(Unkept::Authorization));
+    if !was_for_all || [VARY, SET_COOKIE].iter().any(|name| by.contains_key(name)) {
+        return None;
+    }
+    let mut said = HeaderMap::new();
+    for (name, value) in by {
+        if [AGE, DATE, EXPIRES].contains(name) || name.as_str().ends_with("cache-control") {
+            said.append(name, value.clone());
+        }
+    }
+    renewed(cache, &Facts { authorized: false, ..*facts }, old, &said).ok()
 }
 
 /// What was kept, with what its origin says of it to one only: it says also that this is not to be kept.

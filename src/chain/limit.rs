@@ -42,6 +42,14 @@ impl Who for Principal {
     fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
         Self::claim(self, name)
     }
+
+    fn is_somebody(&self) -> bool {
+        !self.nameless
+    }
+
+    fn told(&self, each: &mut dyn FnMut(&[u8])) {
+        Self::told(self, each);
+    }
 }
 
 impl Exchange {
@@ -53,10 +61,11 @@ impl Exchange {
         head: &Parts,
         params: &Params<'_, '_>,
     ) -> Result<Option<Box<Waiting>>, Reject> {
-        self.limit_by(&route.limit, route, head, params)
+        let now = self.started + Duration::from_micros(self.identify.unwrap_or(0));
+        self.limit_by(&route.limit, route, head, params, now)
     }
 
-    /// The same of other limits than the route's.
+    /// The same of other limits than the route's, at this time.
     #[inline]
     pub(super) fn limit_by(
         &mut self,
@@ -64,11 +73,11 @@ impl Exchange {
         route: &Route,
         head: &Parts,
         params: &Params<'_, '_>,
+        now: Instant,
     ) -> Result<Option<Box<Waiting>>, Reject> {
         if limiter.is_empty() {
             return Ok(None);
         }
-        let now = self.started + Duration::from_micros(self.identify.unwrap_or(0));
         let ask = |ask: &Ask<'_>, visit: Visit<'_>| limiter.take(ask, visit);
         let verdict = self.visit(route, head, params, now, ask);
         self.heed(verdict)

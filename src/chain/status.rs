@@ -62,6 +62,11 @@ impl Told {
         }
     }
 
+    /// What is kept is the answer although it was to be fetched: its origin failed.
+    pub(super) fn instead(fwd: Fwd, left: i64) -> Self {
+        Self { fwd: Some(fwd), ttl: Some(left), detail: Some("stale"), ..Self::default() }
+    }
+
     /// It was fetched, and is kept.
     pub(super) fn stored(fwd: Fwd, status: StatusCode) -> Self {
         Self { fwd: Some(fwd), status: Some(status), stored: true, ..Self::default() }
@@ -154,6 +159,7 @@ mod tests {
                 "janua; fwd=stale; fwd-status=304; ttl=9; stored",
             ),
             (Told::stored(Fwd::UriMiss, ok), "janua; fwd=uri-miss; fwd-status=200; stored"),
+            (Told::instead(Fwd::Stale, -3), "janua; fwd=stale; ttl=-3; detail=stale"),
             (Told::joined(Fwd::VaryMiss), "janua; fwd=vary-miss; collapsed"),
             (
                 Told::stored(Fwd::Partial, StatusCode::PARTIAL_CONTENT),

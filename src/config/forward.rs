@@ -26,7 +26,7 @@ pub struct Forward {
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = &"_oauth2_proxy")]
     pub response_cookies: OneOrMany<String>,
-    /// The header field of its answer that says who it is. An answer without it lets nobody in. Where nothing is named the section's name stands for everybody.
+    /// The header field of its answer that says who it is. An answer without it lets nobody in. Where nothing is named the section's name stands for everybody: a cache, which does not know them apart then, keeps of their answers only what is for all (`public`, `s-maxage`, `must-revalidate`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"remote-user")]
     pub subject: Option<String>,

@@ -16,7 +16,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{AGE, DATE, EXPIRES},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -172,6 +175,30 @@ impl Object {
     pub fn field(&self, code: Code) -> Option<&[u8]> {
         let field = self.fields().find(|field| field.code == code.byte())?;
         Some(&self.block[field.value.0..field.value.1])
+    }
+
+    /// Whether it says what another said, for as long or longer.
+    pub(super) fn only_extends(self: &Arc<Self>, old: &Arc<Self>) -> bool {
+        let until = |object: &Self| {
+            let left = object.terms.left(Duration::ZERO);
+            object.at.saturating_add(left.saturating_mul(1_000_000_000))
+        };
+        let rules = |terms: &Terms| {
+            let ([_, _, while_revalidate, if_error], flags) = terms.parts();
+            (while_revalidate, if_error, flags)
+        };
+        let fields = |object: &Arc<Self>| {
+            let mut headers = object.open().headers();
+            for name in [AGE, DATE, EXPIRES] {
+                headers.remove(name);
+            }
+            headers
+        };
+        rules(&self.terms) == rules(&old.terms)
+            && until(self) >= until(old)
+            && self.vary() == old.vary()
+            && self.tags() == old.tags()
+            && fields(self) == fields(old)
     }
 
     /// Begins an answer.

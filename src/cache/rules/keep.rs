@@ -7,6 +7,7 @@ use http::{
     HeaderMap, HeaderName, Method, StatusCode,
     header::{
         AGE, ETAG, EXPIRES, LAST_MODIFIED, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE,
+        TRAILER,
     },
 };
 
@@ -82,6 +83,8 @@ pub enum Unkept {
     Expired,
     /// It wants to be validated each time, and cannot be.
     NoCache,
+    /// It is a failure in whose place what was kept may be given (RFC 5861 section 4).
+    StaleIfError,
     /// It is larger than what the cache takes; not for the rules to say.
     TooLarge,
     /// It broke off; not for the rules to say either.
@@ -90,7 +93,7 @@ pub enum Unkept {
 
 impl Unkept {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Method,
         Self::Status,
         Self::Partial,
@@ -103,6 +106,7 @@ impl Unkept {
         Self::NoLifetime,
         Self::Expired,
         Self::NoCache,
+        Self::StaleIfError,
         Self::TooLarge,
         Self::Incomplete,
     ];
@@ -133,6 +137,7 @@ impl Unkept {
             Self::NoLifetime => "no_lifetime",
             Self::Expired => "expired",
             Self::NoCache => "no_cache",
+            Self::StaleIfError => "stale_if_error",
             Self::TooLarge => "too_large",
             Self::Incomplete => "incomplete",
         }
@@ -254,7 +259,8 @@ fn can_be_validated(answer: &HeaderMap, now: u64) -> bool {
 /// the way to the origin (section 3.1), and `Age`, which is counted anew each time.
 fn strip(exchange: &Exchange<'_>, policy: &Policy) -> Box<[HeaderName]> {
     let info = HeaderName::from_static("proxy-authentication-info");
-    let always = [AGE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, info];
+    // Trailers are not kept, so none is announced (RFC 9110 section 6.6.2).
+    let always = [AGE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER, info];
     let cookie = policy.ignore.set_cookie.then_some(SET_COOKIE);
     let mut strip: Vec<HeaderName> = Vec::new();
     for name in always.into_iter().chain(cookie).chain(exchange.said.fields.iter().cloned()) {

@@ -74,16 +74,23 @@ pub enum Failed {
     Said,
 }
 
-/// Whether it may be used though the origin failed (RFC 5861 section 4, RFC 9111 section 4.2.4).
-pub fn on_error(terms: &Terms, resident: Duration, asked: &Asked, failed: Failed) -> bool {
+/// Whether it may be used though the origin failed (RFC 5861 section 4, RFC 9111 section 4.2.4); `purged` is whether
+/// the operator wants it to be taken as stale.
+pub fn on_error(
+    terms: &Terms,
+    resident: Duration,
+    asked: &Asked,
+    failed: Failed,
+    purged: bool,
+) -> bool {
     if terms.no_cache() || asked.no_cache {
         return false;
     }
     let anyway = if failed == Failed::Silent { DISCONNECTED } else { 0 };
     let most = terms.stale_if_error.max(asked.stale_if_error.unwrap_or(0)).max(anyway);
     let most = most.max(asked.max_stale.unwrap_or(0));
-    let since = since(terms, resident);
-    // Fresh, it was only the client or the operator who wanted to know.
+    let since = since(terms, resident).max(if purged { 0 } else { i64::MIN });
+    // Fresh, it was only the client who wanted to know.
     since < 0 || (!terms.must_revalidate() && most > 0 && since <= most.into())
 }
 
@@ -208,8 +215,24 @@ mod tests {
             ("5.2.2.4", with(NO_CACHE), 0, no(), false),
         ];
         for (rule, terms, resident, asked, expected) in cases {
-            let found = on_error(&terms, Duration::from_secs(resident), &asked, Failed::Said);
+            let found =
+                on_error(&terms, Duration::from_secs(resident), &asked, Failed::Said, false);
             assert_eq!(found, expected, "{rule}: after {resident} s, {asked:?}, {terms:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_operator_calls_stale_is_stale_from_then_on() {
+        use Failed::{Said, Silent};
+        for (terms, failed, expected) in [
+            (PLAIN, Said, false),
+            (PLAIN, Silent, true),
+            (TERMS, Said, true),
+            (with(MUST_REVALIDATE), Said, false),
+            (with(MUST_REVALIDATE), Silent, false),
+        ] {
+            let found = on_error(&terms, Duration::ZERO, &Asked::default(), failed, true);
+            assert_eq!(found, expected, "{failed:?}, {terms:?}");
         }
     }
 
@@ -223,7 +246,7 @@ mod tests {
         ];
         for (rule, terms, resident, expected) in cases {
             let resident = Duration::from_secs(resident);
-            let found = on_error(&terms, resident, &Asked::default(), Failed::Silent);
+            let found = on_error(&terms, resident, &Asked::default(), Failed::Silent, false);
             assert_eq!(found, expected, "{rule}");
         }
     }
@@ -249,7 +272,7 @@ mod tests {
             let at = Duration::from_secs(at);
             if terms.left(at) <= 0 {
                 prop_assert_eq!(reuse(&terms, at, &asked, purged), Reuse::Validate);
-                prop_assert!(!on_error(&terms, at, &asked, Failed::Silent));
+                prop_assert!(!on_error(&terms, at, &asked, Failed::Silent, false));
             }
         }
     }

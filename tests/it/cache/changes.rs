@@ -2,7 +2,7 @@
 //! route for each method, operations of an API, a route that nothing is kept on.
 
 use super::{ask, landed};
-use crate::support::{Janua, Origin, Setup};
+use crate::support::{Janua, Origin, Setup, until};
 
 /// An origin whose answers say how many it gave, with these fields on a POST.
 async fn counts(fields: &'static str) -> Origin {
@@ -98,10 +98,10 @@ async fn an_answer_on_its_way_is_void_as_well() {
     .start()
     .await;
     let mut before = super::sent(&janua, "/", "").await;
-    crate::support::until("the origin is asked", || origin.requests().len() == 1).await;
+    until("the origin is asked", || origin.requests().len() == 1).await;
     let mut change = janua.client().await;
     change.send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n").await;
-    crate::support::until("the origin is asked", || origin.requests().len() == 2).await;
+    until("the origin is asked", || origin.requests().len() == 2).await;
     may.add_permits(3);
     assert_eq!(change.answer().await.status(), 200);
     assert_eq!(before.answer().await.status(), 200);
@@ -135,4 +135,29 @@ async fn operations_of_an_api_know_of_each_other() {
     assert_eq!(get(&janua, "/items").await, before);
     ask(&janua, "POST /items", "Content-Length: 0\r\n").await;
     assert_ne!(get(&janua, "/items").await, before);
+}
+
+#[tokio::test]
+async fn a_change_whose_client_did_not_wait_for_its_answer_is_one_as_well() {
+    let origin = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            if request.line.starts_with("POST") {
+                std::future::pending::<()>().await;
+            }
+            let head = "Cache-Control: max-age=60\r\nContent-Length: 2";
+            peer.send(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nok")).await;
+        }
+    })
+    .await;
+    let janua = super::kept(&origin.url, "").start().await;
+    get(&janua, "/a").await;
+    get(&janua, "/a").await;
+    assert_eq!(origin.requests().len(), 1);
+    let mut client = janua.client().await;
+    client.send("POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n").await;
+    until("the origin has it", || origin.requests().len() == 2).await;
+    drop(client);
+    until("its client is gone", || janua.counted("janua_requests_in_flight") == 0).await;
+    get(&janua, "/a").await;
+    assert_eq!(origin.requests().len(), 3, "it is as it was");
 }

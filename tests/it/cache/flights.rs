@@ -313,6 +313,24 @@ async fn what_varies_is_for_those_who_ask_the_same() {
 }
 
 #[tokio::test]
+async fn those_who_ask_for_other_variants_do_not_wait_for_each_other() {
+    // It answers the others when all four have come.
+    let (origin, may) = gathers("Cache-Control: max-age=60\r\nVary: X-A\r\n", 4).await;
+    let janua = kept(&origin.url, "").start().await;
+    let mut clients = vec![sent(&janua, "/", "X-A: 0\r\n").await];
+    until("the origin is asked", || origin.requests().len() == 1).await;
+    for variant in [1, 2, 3, 4, 1, 2, 3, 4] {
+        clients.push(sent(&janua, "/", &format!("X-A: {variant}\r\n")).await);
+    }
+    inside(&janua, 9).await;
+    may.add_permits(1);
+    for client in &mut clients {
+        assert_eq!(client.answer().await.status(), 200);
+    }
+    assert_eq!(origin.requests().len(), 5, "and each once");
+}
+
+#[tokio::test]
 async fn who_comes_late_does_not_get_what_is_stale_by_then() {
     let staged = Staged::new("Cache-Control: max-age=60\r\nAge: 60\r\nETag: \"a\"\r\n").await;
     let janua = kept(&staged.origin.url, "").start().await;

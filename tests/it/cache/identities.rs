@@ -153,3 +153,71 @@ async fn a_reload_that_makes_less_room_takes_effect_at_once() {
     assert_eq!(super::shelved(&janua).capacity, 1 << 20);
     assert_eq!(gets(&janua, &[""]).await, ["01"]);
 }
+
+/// A service that knows people by a cookie, and an origin that greets them by what it is told, all of it to be kept.
+async fn greeting() -> (Origin, Origin) {
+    let service = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            let cookie = request.field("cookie").unwrap_or_default();
+            let name = cookie.trim_start_matches("s=");
+            peer.send(format!(
+                "HTTP/1.1 200 OK\r\nRemote-User: {name}\r\nContent-Length: 0\r\n\r\n"
+            ))
+            .await;
+        }
+    });
+    let origin = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            let name = request.field("remote-user").unwrap_or_default();
+            let head = format!("Cache-Control: max-age=60\r\nContent-Length: {}", name.len());
+            peer.send(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{name}")).await;
+        }
+    });
+    (service.await, origin.await)
+}
+
+#[tokio::test]
+async fn people_whom_one_section_lets_in_by_one_name_are_kept_apart() {
+    let (service, origin) = greeting().await;
+    let forward = format!(
+        "[auth.sso.forward]\nurl = \"{}/\"\nheaders = [\"cookie\"]\nresponse-headers = [\"remote-user\"]\n",
+        service.url
+    );
+    let app = key("app", "k-app", "");
+    let keys = format!("[auth.app.api-key]\nheader = \"x-api-key\"\nkeys = [{app}]\n");
+    for (sections, route) in [
+        // Without `subject` the section's name stands for everybody.
+        (forward.clone(), "auth = \"sso\""),
+        // What the second says of somebody the first does not know.
+        (
+            format!("{keys}{forward}subject = \"remote-user\"\n"),
+            "auth = [\"app\", \"sso\"]\nrequire = \"all\"",
+        ),
+        (format!("{keys}{forward}"), "auth = [\"app\", \"sso\"]\nrequire = \"all\""),
+    ] {
+        let to = &origin.url;
+        let text =
+            format!("{sections}[[route]]\nname = \"r\"\n{route}\ncache = true\nto = \"{to}\"\n");
+        let janua = Setup::new(text).start().await;
+        let who = ["alice", "bob", "alice"];
+        let fields = who.map(|name| format!("X-Api-Key: k-app\r\nCookie: s={name}\r\n"));
+        let bodies = gets(&janua, &fields.each_ref().map(String::as_str)).await;
+        assert_eq!(bodies, who, "{route}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_told_apart_by_something_else_after_a_reload_starts_anew() {
+    let origin = numbers("Cache-Control: max-age=60\r\n").await;
+    let setup = |key: &str| super::kept(&origin.url, &format!("key = \"{key}\""));
+    let janua = setup("header:x-tenant").start().await;
+    assert_eq!(gets(&janua, &["X-Tenant: 7\r\n"]).await, ["01"]);
+    for (key, fields, expected) in [
+        ("header:x-user", "X-Tenant: 9\r\nX-User: 7\r\n", "02"),
+        ("cookie:sid", "Cookie: sid=7\r\n", "03"),
+        ("header:x-tenant", "X-Tenant: 7\r\n", "01"),
+    ] {
+        janua.reload(&setup(key)).await.unwrap();
+        assert_eq!(gets(&janua, &[fields]).await, [expected], "{key}");
+    }
+}

@@ -109,6 +109,27 @@ async fn what_is_purged_softly_is_given_while_the_origin_is_away_if_it_may_be() 
     assert_eq!(ask(&janua, "GET /", "").await.status(), 502);
 }
 
+#[tokio::test]
+async fn what_is_purged_softly_is_not_given_where_its_origin_forbids_what_is_stale() {
+    let origin = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            let first = request.field("if-none-match").is_none();
+            let (status, fields) = match first {
+                true => ("200 OK", "Cache-Control: max-age=60, must-revalidate\r\nETag: \"a\"\r\n"),
+                false => ("503 Busy", ""),
+            };
+            peer.send(format!("HTTP/1.1 {status}\r\n{fields}Content-Length: 2\r\n\r\nok")).await;
+        }
+    })
+    .await;
+    let janua = kept(&origin.url, "").start().await;
+    ask(&janua, "GET /", "").await;
+    purge(&janua, "all=true&soft=true");
+    assert_eq!(ask(&janua, "GET /", "").await.status(), 503);
+    drop(origin);
+    assert_eq!(ask(&janua, "GET /", "").await.status(), 502);
+}
+
 async fn daemon(origin: &Origin) -> Daemon {
     let text = format!(
         "[log]\naccess = \"off\"\n[admin]\naddress = \"127.0.0.1:0\"\n\

@@ -242,5 +242,55 @@ async fn a_reload_turns_it_on_and_off_and_moves_it() {
     let daemon = again(daemon, &with(DISK));
     let kept: Vec<_> =
         (0..4).filter(|number| has(&daemon, &format!("/{number}/100"), "")).collect();
-    assert_eq!(kept, [0, 2]);
+    assert_eq!(kept, [2], "what is turned on begins empty");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_made_void_while_the_disk_was_off_does_not_come_back() {
+    let origin = origin(FRESH).await;
+    let (on, off) = (text(DISK, &origin, ""), text("", &origin, ""));
+    let mut daemon = begin(&on);
+    for target in ["/purged/100", "/changed/100"] {
+        assert_eq!(daemon.public.get(target).0, 200);
+    }
+    until("they are written", || metric(&daemon, "objects") == 2);
+    daemon.write(&off);
+    assert_eq!(daemon.admin().ask("POST /reload", "").0, 200);
+    let purged = daemon.admin().ask("POST /purge?prefix=http://localhost/purged", "");
+    assert_eq!(purged.0, 200, "{purged:?}");
+    assert_eq!(daemon.public.ask("POST /changed/100", "Content-Length: 0\r\n").0, 204);
+    daemon.write(&on);
+    assert_eq!(daemon.admin().ask("POST /reload", "").0, 200);
+    daemon.until("the cache's disk is ready");
+    for target in ["/purged/100", "/changed/100"] {
+        assert!(!has(&daemon, target, ""), "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_304_says_of_it_outlives_the_process() {
+    // Kept for long, until the origin says that it has to be asked each time.
+    let origin = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            let told = match request.field("if-none-match").is_some() {
+                true => "304 Not Modified\r\nETag: \"a\"\r\nCache-Control: no-cache\r\nX-Is: new\r\n\r\n",
+                false => {
+                    "200 OK\r\nETag: \"a\"\r\nCache-Control: max-age=600\r\nX-Is: old\r\nContent-Length: 2\r\n\r\nok"
+                }
+            };
+            peer.send(format!("HTTP/1.1 {told}")).await;
+        }
+    })
+    .await;
+    let text = text(DISK, &origin, "");
+    let daemon = begin(&text);
+    assert_eq!(daemon.public.get("/x").0, 200);
+    until("it is written", || metric(&daemon, "writes_total") == 1);
+    assert_eq!(daemon.public.ask("GET /x", "Cache-Control: no-cache\r\n").0, 200);
+    until("it is written anew", || metric(&daemon, "writes_total") == 2);
+    let daemon = again(daemon, &text);
+    let asked = origin.requests().len();
+    assert_eq!(daemon.public.get("/x").0, 200);
+    assert_eq!(origin.requests().len(), asked + 1, "the origin was not asked");
+    assert!(origin.last().field("if-none-match").is_some(), "it was not there any more");
 }

@@ -8,7 +8,7 @@ pub(super) struct Known {
     pub(super) number: usize,
     /// What asked for it.
     pub(super) request: Step,
-    /// Whether whoever asked last for it, or whether it holds, had credentials.
+    /// Whether everybody had credentials who asked for it, or whether it holds.
     pub(super) authorized: bool,
     pub(super) answer: Answer,
     /// Whether something has changed since.
@@ -87,7 +87,8 @@ pub(super) fn forbidden(known: &Known, request: &Step, asked: Asked) -> Option<&
 
 /// What the origin says of an answer by a 304.
 pub(super) fn freshened(known: &mut Known, by: &Step) {
-    known.authorized = by.authorization.is_some();
+    // One who shows credentials and is told that it holds does not make it theirs.
+    known.authorized &= by.authorization.is_some();
     known.answer.age = by.answer.age;
     if !by.answer.says.is_empty() {
         known.answer.says.clone_from(&by.answer.says);
