@@ -48,6 +48,8 @@ pub struct Limits {
     busiest: Counted<Busiest>,
     /// How rates are to be shared that several gateways count together.
     sharing: Mutex<Vec<(Arc<State>, Sharing)>>,
+    /// How long a burst takes to come back at most, once this holds.
+    holding: Mutex<Vec<(Arc<State>, u64)>>,
     /// The same of quotas.
     tallies: Mutex<Vec<(Arc<Used>, Sharing)>>,
     /// Where it is kept what was used, once somebody has a quota.
@@ -89,6 +91,7 @@ impl Limits {
             used: Counted::after(before.map(|before| &before.used)),
             busiest: Counted::after(before.map(|before| &before.busiest)),
             sharing: Mutex::default(),
+            holding: Mutex::default(),
             tallies: Mutex::default(),
             ledger: OnceLock::new(),
             ledger_before: before.and_then(|before| before.ledger.get().cloned()),
@@ -189,6 +192,7 @@ impl Limits {
         let name = (name, place.route);
         let sharing = limit.sharing.clone();
         let state = self.state(name, limit.state.shape.clone(), sharing, &limit.metrics);
+        self.hold_to(&state, limit.longest);
         let sharing = limit.sharing.clone();
         let shape = limit.used.as_ref().map(|used| used.shape.clone());
         let used = shape.map(|shape| self.used(name, shape, sharing, &limit.metrics));
@@ -241,6 +245,11 @@ impl Limits {
             self.sharing.lock().push((state.clone(), terms));
         }
         state
+    }
+
+    /// Has nobody owe more there than what comes back in this time, once this holds.
+    pub(super) fn hold_to(&self, state: &Arc<State>, longest: u64) {
+        self.holding.lock().push((state.clone(), longest));
     }
 
     /// What was used of a quota: what was used before, if its keys mean the same, also by another process.
@@ -313,6 +322,9 @@ impl Limits {
     /// From now on rates are shared as the configuration says, and what is used is kept, on the runtime that
     /// this is called on.
     pub fn start(&self) {
+        for (state, longest) in self.holding.lock().drain(..) {
+            state.hold_to(longest);
+        }
         for (state, terms) in self.sharing.lock().drain(..) {
             if let Some(shared) = &state.shared {
                 shared.change(terms);

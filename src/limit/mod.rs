@@ -108,6 +108,14 @@ impl Limiter {
         self.limits.is_empty()
     }
 
+    /// Whether one of them slows answers.
+    pub fn paces(&self) -> bool {
+        let tiers = |limit: &Arc<Limit>| {
+            limit.tiers.iter().chain([&limit.others]).any(|tier| tier.bandwidth.is_some())
+        };
+        self.limits.iter().any(tiers)
+    }
+
     /// Takes from each allowance.
     #[inline]
     pub fn take(&self, ask: &Ask<'_>, visit: Visit<'_>) -> Verdict {
@@ -276,7 +284,10 @@ impl Limiter {
             visit.pass.tell(number, limit, tier, tat, now);
             visit.pass.tell_quota(number, tier, limit.left(claim));
         }
-        Verdict::Refuse(refusal)
+        // Whoever comes again is to find that the limits behind this one let it in as well.
+        let behind = self.limits[number + 1..].iter().filter_map(|limit| limit.due_in(ask)).max();
+        let retry_after = refusal.retry_after.map(|after| after.max(behind.unwrap_or_default()));
+        Verdict::Refuse(Refusal { retry_after, ..refusal })
     }
 
     /// How an answer goes, if a limit that gave something slows it.

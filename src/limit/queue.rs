@@ -76,14 +76,14 @@ struct Ear {
 /// What somebody who waits is told.
 #[derive(Debug, Default)]
 struct Words {
-    /// To go.
-    go: Option<Turn>,
+    /// To go, or that there is nothing to wait for any more.
+    go: Option<Result<Turn, NoTurn>>,
     /// To look again at that time, for all in the lane.
     drive: Option<u64>,
 }
 
 impl Ear {
-    fn go(&self, turn: Turn) {
+    fn go(&self, turn: Result<Turn, NoTurn>) {
         self.words.lock().go = Some(turn);
         self.heard.notify_one();
     }
@@ -214,17 +214,10 @@ impl Queue {
         let mut next = None;
         while let Some(first) = line.lane.first() {
             let Waits { ref state, claim, came, .. } = first.what;
-            match state.take_late(claim, came, now) {
-                Ok(taken) => {
-                    let Some(Waiter { id, what, .. }) = line.lane.pop() else { break };
-                    inner.waiting -= 1;
-                    self.busy(key).fetch_sub(1, Relaxed);
-                    what.state.metrics.waiting(what.good).dec();
-                    if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
-                        line.driver = None;
-                    }
-                    what.ear.go(Turn::new(taken, what.state, claim));
-                }
+            let told = match state.take_late(claim, came, now) {
+                Ok(taken) => Ok(taken),
+                // Nobody's turn comes before the store does.
+                Err(blocked @ Blocked::Unavailable) => Err(NoTurn { after: None, blocked }),
                 Err(Blocked::Until(time)) => {
                     next = Some(time);
                     break;
@@ -234,10 +227,17 @@ impl Queue {
                     | Blocked::Queue
                     | Blocked::Quota(_)
                     | Blocked::Never
-                    | Blocked::Ask
-                    | Blocked::Unavailable,
+                    | Blocked::Ask,
                 ) => break,
+            };
+            let Some(Waiter { id, what, .. }) = line.lane.pop() else { break };
+            inner.waiting -= 1;
+            self.busy(key).fetch_sub(1, Relaxed);
+            what.state.metrics.waiting(what.good).dec();
+            if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
+                line.driver = None;
             }
+            what.ear.go(told.map(|taken| Turn::new(taken, what.state, claim)));
         }
         line.drive(next);
         if line.lane.len() == 0 {
@@ -310,7 +310,7 @@ impl Seat {
         loop {
             let Words { go, drive } = self.ear.listen();
             if let Some(turn) = go {
-                return Ok(turn);
+                return turn;
             }
             if Instant::now() >= deadline {
                 return Err(self.late());

@@ -39,6 +39,8 @@ pub(super) struct Limit {
     pub(super) tiers: Box<[Tier]>,
     /// The terms of everybody else.
     pub(super) others: Tier,
+    /// The longest that any burst takes to come back.
+    pub(super) longest: u64,
     pub(super) cost: Cost,
     /// How long a request may wait; none if it is refused at once.
     pub(super) delay: Option<Duration>,
@@ -88,6 +90,15 @@ impl Limit {
         (Claim { key, cost: self.cost.of(ask), terms: self.tier(tier).terms, account }, tier)
     }
 
+    /// In how long a request could take what it asks for of the rate.
+    pub(super) fn due_in(&self, ask: &Ask<'_>) -> Option<Duration> {
+        let Claim { key, cost, terms, .. } = self.claim(ask).0;
+        let rate = terms.rate.filter(|rate| !self.only_reports && cost <= rate.units())?;
+        let now = self.state.time(ask.now);
+        let due = rate.conforms(self.state.peek(key, now), 0, cost);
+        Some(Duration::from_nanos(due.saturating_sub(now)))
+    }
+
     /// Notes for the operator, of some requests, whose they are and whether they may go.
     #[inline]
     pub(super) fn note(&self, claim: Claim, worker: usize, allowed: bool, ask: &Ask<'_>) {
@@ -109,7 +120,12 @@ impl Limit {
     #[inline]
     pub(super) fn take(&self, claim: Claim, now: u64) -> Result<Taken, Blocked> {
         let queue = &self.state.hall.queue;
-        if self.delay.is_some() && queue.waits(claim.key) && queue.len(claim.key).1 > 0 {
+        // What costs nothing overtakes nobody.
+        if self.delay.is_some()
+            && claim.cost > 0
+            && queue.waits(claim.key)
+            && queue.len(claim.key).1 > 0
+        {
             return Err(Blocked::Queue);
         }
         let left = self.spend(claim)?;
@@ -270,6 +286,12 @@ impl Whose {
     }
 }
 
+/// A whole number; one that is too large for 64 bits is as large as any.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
 impl Cost {
     #[inline]
     fn of(&self, ask: &Ask<'_>) -> u64 {
@@ -277,7 +299,7 @@ impl Cost {
             Self::Number(cost) => *cost,
             Self::Table { header, methods } => {
                 let said = header.as_ref().and_then(|name| ask.headers.get(name));
-                let said = said.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                let said = said.and_then(|value| number(value.to_str().ok()?.trim()));
                 let of = |method: &Method| {
                     methods.iter().find(|(known, _)| known == method).map(|(_, cost)| *cost)
                 };

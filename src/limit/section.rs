@@ -63,20 +63,25 @@ impl Section<'_> {
         }
         let (recipe, terms, cost, tiers, store) = (recipe?, terms?, cost?, tiers?, store?);
         self.check_cost(&cost, terms, &tiers);
-        let sharing = store.map(|store| (store, self.sharing(terms, &tiers)));
+        let all = tiers.iter().map(|tier| tier.terms).chain([terms]);
+        let longest = all.filter_map(|terms| terms.rate.map(Gcra::window)).max().unwrap_or(0);
+        let sharing = store.map(|store| (store, self.sharing(longest)));
         let shape = |calendar| Shape { recipe: recipe.clone(), keys: max_keys, calendar };
         let used = self
             .calendar()
             .map(|calendar| limits.used(name, shape(calendar), sharing.clone(), &metrics));
+        let state = limits.state(name, (recipe, max_keys), sharing.clone(), &metrics);
+        limits.hold_to(&state, longest);
         Some(Limit {
             name: name.0.into(),
             busiest: limits.busiest(name.0, self.limit.busiest.into(), &metrics),
-            state: limits.state(name, (recipe, max_keys), sharing.clone(), &metrics),
+            state,
             metrics,
             standing: limits.standing().clone(),
             tiers,
             used,
             others: tier_of("", Whose::Everybody, told, terms, Bandwidth::of(self.limit, None)),
+            longest,
             cost,
             delay: delay?,
             max_waiting: usize::try_from(max_waiting).unwrap_or(usize::MAX),
@@ -192,7 +197,7 @@ impl Section<'_> {
                 self.wrong("cost", &message, &format!("a larger `{word}`, or a smaller cost"));
             }
         }
-        if matches!(cost, Cost::Number(0)) {
+        if matches!(cost, Cost::Number(0)) && self.limit.concurrent.is_none() {
             self.wrong("cost", "this limit lets everything through", "1 or more");
         }
     }
@@ -228,15 +233,13 @@ impl Section<'_> {
     }
 
     /// How the rate is shared.
-    fn sharing(&self, terms: Terms, tiers: &[Tier]) -> Sharing {
+    fn sharing(&self, longest: u64) -> Sharing {
         let config::Limit { lease, gateways, on_failure, .. } = *self.limit;
-        let all = tiers.iter().map(|tier| tier.terms).chain([terms]);
-        let longest = all.filter_map(|terms| terms.rate.map(Gcra::window)).max();
         Sharing {
             lease: u64::try_from(lease.0.as_nanos()).unwrap_or(u64::MAX),
             on_failure,
             gateways,
-            longest: longest.unwrap_or(0),
+            longest,
         }
     }
 

@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) shared: Option<Box<Shared>>,
     epoch: Instant,
     owed: Owed,
+    /// The longest that any burst takes to come back by the terms that hold.
+    longest: AtomicU64,
 }
 
 /// What holds for a request.
@@ -133,6 +135,14 @@ impl State {
                 true => Owed::One(AtomicU64::new(0)),
                 false => Owed::Many(Table::new(keys)),
             },
+            longest: AtomicU64::new(0),
+        }
+    }
+
+    /// Other terms hold from now on, by which a burst takes so long to come back at most: nobody owes more than that.
+    pub(super) fn hold_to(&self, longest: u64) {
+        if longest < self.longest.swap(longest, Relaxed) {
+            self.owed.cap(self.time(Instant::now()) + longest);
         }
     }
 
@@ -142,7 +152,8 @@ impl State {
         let shape = (self.shape.0.clone(), keys);
         let resized = Self::new(shape, shared, self.metrics.clone());
         resized.owed.take_in(&self.owed, self.time(Instant::now()));
-        Self { hall: self.hall.clone(), epoch: self.epoch, ..resized }
+        let longest = AtomicU64::new(self.longest.load(Relaxed));
+        Self { hall: self.hall.clone(), epoch: self.epoch, longest, ..resized }
     }
 
     /// Whether its rate is counted in this store, or in none.
@@ -282,6 +293,20 @@ impl Owed {
                 Shown::Others(first, time) => own.raise(first, other.sets(), time),
             }),
             (Self::One(_), Self::Many(_)) | (Self::Many(_), Self::One(_)) => {}
+        }
+    }
+
+    /// Has no key owe anything beyond this time.
+    fn cap(&self, most: u64) {
+        match self {
+            Self::One(owed) => {
+                owed.fetch_min(most, Relaxed);
+            }
+            Self::Many(table) => table.each(most, |shown| {
+                if let Shown::Key(key, _) = shown {
+                    table.with(key, most, |owed| *owed = most.min(*owed));
+                }
+            }),
         }
     }
 

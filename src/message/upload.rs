@@ -57,9 +57,13 @@ impl Upload {
         self.received.fetch_add(bytes, Relaxed)
     }
 
-    /// Has the moment noted at which it ends: the clock is read for those who ask only.
+    /// Has the moment noted at which it ends: the clock is read for those who ask only. One that was read whole before
+    /// anybody asks ends now, as far as they wait for it.
     pub fn time(&self) {
         self.timed.store(true, Relaxed);
+        if self.phase.load(Relaxed) == Phase::Done as u8 {
+            self.ended.get_or_init(Instant::now);
+        }
     }
 
     /// When it ended, if it has, and that was asked for.
@@ -102,5 +106,24 @@ impl Upload {
         // The clock may have been a tick behind when it was noted: never early.
         let left = (allowed + TICK).saturating_sub(Duration::from_millis(passed));
         if left.is_zero() { Err(phase) } else { Ok(left.min(taking).min(answering)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_was_read_before_anybody_asked_ends_when_somebody_asks() {
+        let clock = Clock::new();
+        for over in [false, true] {
+            let upload = Upload::default();
+            upload.enter(if over { Phase::Done } else { Phase::Sending }, &clock);
+            assert_eq!(upload.ended(), None, "nobody has asked");
+            upload.time();
+            assert_eq!(upload.ended().is_some(), over);
+            upload.enter(Phase::Done, &clock);
+            assert!(upload.ended().is_some());
+        }
     }
 }

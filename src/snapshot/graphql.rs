@@ -298,6 +298,11 @@ fn guarded(
         let asks = !route.auth.is_empty();
         let limited = Place { route: &named, params, asks, at: &at.key("limit") };
         let limit = known.limits.of_route(uses, limited, metrics, problems)?;
+        if limit.paces() {
+            let message = "the limit of an operation slows no answer: it may be one of several";
+            let problem = Problem::error(at.key("limit"), message);
+            problems.push(problem.help("`bandwidth` in a limit of the route"));
+        }
         operations.insert(id.as_str().into(), Arc::new(Governed { auth: allowed, limit }));
     }
     let names = guard.names();

@@ -210,10 +210,10 @@ impl State {
         let later = || Err(Blocked::Until(now + LATER));
         match (self.take(claim, now), claim.terms.rate) {
             (Err(Blocked::Ask), Some(rate)) if !self.fetch(shared, rate, claim) => {
-                let tat = self.do_without(rate, claim, now)?;
+                let tat = self.unasked(rate, claim, now)?;
                 self.admit(claim, tat, now)
             }
-            (Err(Blocked::Ask | Blocked::Unavailable), _) => later(),
+            (Err(Blocked::Ask), _) => later(),
             (taken, _) => taken,
         }
     }
@@ -230,12 +230,35 @@ impl State {
         match on_failure {
             OnFailure::Allow => Ok(now),
             OnFailure::Reject => Err(Blocked::Unavailable),
-            OnFailure::Local => {
-                let part = rate.part(gateways, claim.cost);
-                let known = shared.alone(claim.key, now);
-                Ok(self.pay(part, claim, now, known)?)
-            }
+            OnFailure::Local => self.count_here(shared, (rate, gateways), claim, now),
         }
+    }
+
+    /// Takes for a key that the store is not asked about: because it does not answer, or, while it does, because this
+    /// gateway has no room to ask about one more key. That is no failure of the store's: its part is counted here.
+    #[cold]
+    pub(super) fn unasked(&self, rate: Gcra, claim: Claim, now: u64) -> Result<u64, Blocked> {
+        match &self.shared {
+            Some(shared) if shared.store.down().is_none() => {
+                shared.metrics.fallbacks.inc();
+                let gateways = shared.terms.read().gateways;
+                self.count_here(shared, (rate, gateways), claim, now)
+            }
+            _ => self.do_without(rate, claim, now),
+        }
+    }
+
+    /// Takes from this gateway's part of what all have.
+    fn count_here(
+        &self,
+        shared: &Shared,
+        (rate, gateways): (Gcra, u32),
+        claim: Claim,
+        now: u64,
+    ) -> Result<u64, Blocked> {
+        let part = rate.part(gateways, claim.cost);
+        let known = shared.alone(claim.key, now);
+        Ok(self.pay(part, claim, now, known)?)
     }
 
     /// Gives back what was taken from what this gateway holds; none if it was not.

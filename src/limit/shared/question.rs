@@ -33,18 +33,23 @@ pub(in crate::limit) struct Question {
     claim: Claim,
     answer: oneshot::Receiver<Result<Turn, Blocked>>,
     longest: Duration,
+    /// Whether there was no room to ask it.
+    unasked: bool,
 }
 
 impl Question {
     /// Waits for the answer; without one in time, what holds then.
     pub(in crate::limit) async fn wait(self) -> Result<Turn, Blocked> {
-        let Self { state, claim, answer, longest } = self;
-        if let Ok(Ok(answer)) = timeout(longest, answer).await {
+        let Self { state, claim, answer, longest, unasked } = self;
+        if !unasked && let Ok(Ok(answer)) = timeout(longest, answer).await {
             return answer;
         }
         let now = state.time(Instant::now());
         let Some(rate) = claim.terms.rate else { return Err(Blocked::Unavailable) };
-        let tat = state.do_without(rate, claim, now)?;
+        let tat = match unasked {
+            true => state.unasked(rate, claim, now)?,
+            false => state.do_without(rate, claim, now)?,
+        };
         state.admit(claim, tat, now).map(|taken| Turn::new(taken, state, claim))
     }
 }
@@ -68,12 +73,13 @@ impl State {
         let (sender, answer) = oneshot::channel();
         let waiter = Waiter { claim, answer: sender };
         let name = || Shared::name(&self.shape.0, ask);
-        if shared.slots.wait(waiter, name, self.time(ask.now)) {
+        let asks = shared.slots.wait(waiter, name, self.time(ask.now));
+        if asks == Some(true) {
             self.send(claim.key, None);
         }
         // Its own question may come after one that is under way.
         let longest = shared.store.timeout() * 3;
-        Question { state: self.clone(), claim, answer, longest }
+        Question { state: self.clone(), claim, answer, longest, unasked: asks.is_none() }
     }
 
     /// Has the store asked so that somebody in the queue can go; whether it could be.

@@ -92,11 +92,16 @@ impl Slots {
     }
 
     /// Has somebody wait for the store under a key, if there is room; whether the store has to be asked now.
-    pub(super) fn wait(&self, waiter: Waiter, name: impl FnOnce() -> Name, now: u64) -> bool {
+    pub(super) fn wait(
+        &self,
+        waiter: Waiter,
+        name: impl FnOnce() -> Name,
+        now: u64,
+    ) -> Option<bool> {
         let key = waiter.claim.key;
         let mut shard = self.of(key);
         if !shard.slots.contains_key(&key) && !shard.has_room(self.most, now) {
-            return false;
+            return None;
         }
         let slot = match shard.slots.entry(key) {
             Entry::Occupied(slot) => slot.into_mut(),
@@ -110,10 +115,10 @@ impl Slots {
             })),
         };
         if slot.waiters.len() >= self.most_waiting {
-            return false;
+            return None;
         }
         slot.waiters.push(waiter);
-        !std::mem::replace(&mut slot.busy, true)
+        Some(!std::mem::replace(&mut slot.busy, true))
     }
 }
 

@@ -102,6 +102,12 @@ async fn what_is_wrong_is_said_with_its_place() {
             "`allow`",
         ),
         (own("operations.a.path = \"/x\""), "api.shop.operations.a.path", "no `query`", ""),
+        (
+            own("operations.a.limit = { bandwidth = \"1KiB/s\" }"),
+            "api.shop.operations.a.limit",
+            "slows no answer",
+            "a limit of the route",
+        ),
         (own("operations.a.cache = true"), "api.shop.operations.a.cache", "no `query`", ""),
         (own("operations.a.limit = \"none\""), "api.shop.operations.a.limit", "none", ""),
         (

@@ -114,3 +114,13 @@ async fn a_reload_forgives_no_address() {
     janua.reload(&setup).await.unwrap();
     assert_eq!(janua.get("/").await.status(), 429);
 }
+
+#[tokio::test]
+async fn requests_of_an_address_count_where_all_are_sent_to_https_too() {
+    let keys = "redirect-to-https = 443\nper-address = { requests = \"2/h\" }";
+    let origin = Origin::ok().await;
+    let janua = Setup::to(&origin.url).listener(keys).start().await;
+    for status in [308, 308, 429] {
+        assert_eq!(janua.get("/").await.status(), status);
+    }
+}

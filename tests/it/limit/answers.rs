@@ -224,3 +224,26 @@ async fn the_labs_whole_chain_lets_everything_through() {
         assert_eq!(client.request("GET /", "X-API-Key: plain-key\r\n").await.status(), 204);
     }
 }
+
+#[tokio::test]
+async fn a_cost_that_no_number_holds_is_more_than_any_burst() {
+    let janua = limited("rate = \"5/h\"\ncost = { header = \"x-cost\" }").start().await;
+    let huge = ["18446744073709551615", "18446744073709551616", "99999999999999999999999999"];
+    for cost in huge {
+        assert_eq!(get(&janua, &format!("X-Cost: {cost}\r\n")).await.status(), 429, "{cost}");
+    }
+    for cost in ["x", "-1", "1e3", "", "0"] {
+        assert_eq!(get(&janua, &format!("X-Cost: {cost}\r\n")).await.status(), 204, "{cost}: one");
+    }
+    assert_eq!(get(&janua, "").await.status(), 429);
+}
+
+#[tokio::test]
+async fn the_time_to_come_again_is_that_of_all_limits() {
+    let text = "[limit.first]\nrate = \"20/m\"\nburst = 1\n[limit.second]\nrate = \"6/m\"\nburst = 1\n\
+                [[route]]\nlimit = [\"first\", \"second\"]\nto = { status = 204 }\n";
+    let janua = Setup::new(text).start().await;
+    assert_eq!(get(&janua, "").await.status(), 204);
+    let answer = get(&janua, "").await;
+    assert_eq!((answer.status(), field(&answer, "retry-after")), (429, "10".to_owned()));
+}

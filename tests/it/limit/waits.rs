@@ -153,6 +153,31 @@ async fn a_reload_forgives_nobody() {
     assert_eq!(janua.get("/").await.status(), 429);
 }
 
+/// Nobody owes more than a burst of what holds now.
+#[tokio::test]
+async fn a_rate_that_was_raised_holds_at_once_for_those_who_had_used_up_the_old_one() {
+    let origin = Origin::ok().await;
+    let janua = limited("rate = \"5/h\"", &origin.url).start().await;
+    for status in [200, 200, 200, 200, 200, 429] {
+        assert_eq!(janua.get("/").await.status(), status);
+    }
+    janua.reload(&limited("rate = \"50/s\"\nburst = 1", &origin.url)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(janua.get("/").await.status(), 200, "it waits for the old rate");
+}
+
+#[tokio::test]
+async fn what_costs_nothing_waits_for_nobody() {
+    let origin = Origin::ok().await;
+    let keys = "rate = \"1/m\"\nburst = 1\nmax-waiting = 1\nover = { delay = \"5m\" }\ncost = { OPTIONS = 0 }";
+    let janua = limited(keys, &origin.url).start().await;
+    assert_eq!(janua.get("/").await.status(), 200);
+    let _client = sent(&janua).await;
+    until("it waits", || waiting(&janua) == 1).await;
+    let answer = janua.client().await.request("OPTIONS /", "").await;
+    assert_eq!(answer.status(), 200);
+}
+
 #[tokio::test]
 async fn at_shutdown_who_waits_keeps_the_turn_or_is_cut_like_any_request() {
     let origin = Origin::ok().await;

@@ -447,3 +447,59 @@ async fn a_store_that_stands_still_holds_nobody_up() {
         assert_eq!(get(&gateways[0]).await.status(), 204);
     }
 }
+
+/// Nobody's turn comes before the store does.
+#[tokio::test]
+async fn who_waits_is_refused_at_once_when_the_store_is_gone_if_that_was_said() {
+    let server = StoreServer::start();
+    let keys = "rate = \"2/s\"\nburst = 1\nper = \"global\"\nlease = \"0s\"\n\
+                on-failure = \"reject\"\nover = { delay = \"60s\" }";
+    let janua = several(&setup(&server, keys), 1).await.remove(0);
+    assert_eq!(get(&janua).await.status(), 204);
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        let mut client = janua.client().await;
+        clients.push(tokio::spawn(async move { client.get("/").await }));
+    }
+    until("they wait", || janua.counted("janua_requests_in_flight") >= 7).await;
+    let began = Instant::now();
+    server.pause();
+    let mut refused = 0;
+    for client in clients {
+        let answer = soon("an answer", client).await.unwrap();
+        if answer.status() != 204 {
+            answer.assert_refused(503, "limit.store_unavailable", "it waited");
+            refused += 1;
+        }
+    }
+    assert!(refused >= 5, "{refused}");
+    // Their turns would have come after half a second each.
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    get(&janua).await.assert_refused(503, "limit.store_unavailable", "who comes then");
+}
+
+/// `on-failure` is about the store, and it is well.
+#[tokio::test]
+async fn a_flood_of_keys_lets_nobody_through_or_out_while_the_store_is_well() {
+    let server = StoreServer::start();
+    for on_failure in ["allow", "reject"] {
+        let keys = format!(
+            "rate = \"10/h\"\nper = \"header:x-k\"\nmax-keys = 64\nlease = \"0s\"\non-failure = \"{on_failure}\""
+        );
+        let janua = several(&waiting(&server, "1s", &keys), 1).await.remove(0);
+        let mut client = janua.client().await;
+        for number in 0..400 {
+            client.request("GET /", &format!("X-K: {on_failure} {number}\r\n")).await;
+        }
+        let mut statuses = BTreeMap::<u16, u32>::new();
+        for _ in 0..40 {
+            let status = client.request("GET /", "X-K: somebody new\r\n").await.status();
+            *statuses.entry(status).or_default() += 1;
+        }
+        assert!(!statuses.contains_key(&503), "{on_failure}: {statuses:?}");
+        assert!(
+            statuses.get(&204).is_none_or(|let_in| *let_in <= 10),
+            "{on_failure}: {statuses:?}"
+        );
+    }
+}
