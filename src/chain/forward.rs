@@ -10,8 +10,9 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
-    header::{CONTENT_TYPE, LOCATION},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
     request::Parts,
+    uri::PathAndQuery,
 };
 use tokio::time::Instant;
 
@@ -177,6 +178,10 @@ pub(super) fn end(
     if !strip_response(response.headers_mut()) {
         return Err(Reject::UpstreamProtocol);
     }
+    if response.status() == StatusCode::NO_CONTENT {
+        // RFC 9110 section 8.6: HTTP/2 would take it for a body that does not come.
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
     // The answer is ours, whatever version the origin spoke (RFC 9110 section 2.5).
     *response.version_mut() = Version::HTTP_11;
     Ok(response.map(Source::Origin))
@@ -214,16 +219,22 @@ pub(super) fn respond(
 }
 
 /// The redirect of a listener in clear to the one with TLS.
-pub(super) fn to_https(exchange: &Exchange, port: u16) -> Response<Source> {
+pub(super) fn to_https(exchange: &Exchange, port: u16) -> Result<Response<Source>, Reject> {
     let host = without_port(exchange.host.as_ref().map(text).unwrap_or_default());
+    if host.is_empty() {
+        // HTTP/1.0 may do without: there is nowhere to send it.
+        return Err(Reject::RequestHost);
+    }
     let port = if port == 443 { String::new() } else { format!(":{port}") };
-    let location = format!("https://{host}{port}{}", exchange.target);
+    let target = exchange.resource().path_and_query().map_or("/", PathAndQuery::as_str);
+    let target = if target == "*" { "/" } else { target };
+    let location = format!("https://{host}{port}{target}");
     let mut response = Response::new(Source::Empty);
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, location);
     }
-    response
+    Ok(response)
 }
 
 /// Says in the daemon's log what the client is not told, and notes the endpoint for the access log.

@@ -121,7 +121,8 @@ async fn run(
         // 1 validate: framing, Host, target, sizes
         let kept = validate::validate(exchange, head)?;
         if let Some(port) = exchange.listener.redirect_to_https {
-            return Ok(forward::to_https(exchange, port));
+            exchange.count_address()?;
+            return forward::to_https(exchange, port);
         }
         // 2 find the route; no effect yet
         let target = head.uri.clone();

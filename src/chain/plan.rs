@@ -184,7 +184,8 @@ fn run(
     planned.valid = Some(Request::from_parts(head.clone(), ()));
     if let Some(port) = exchange.listener.redirect_to_https {
         planned.note(format!("is well-formed; the listener redirects to https, port {port}"));
-        return Ok(Outcome::Answered(made(exchange, forward::to_https(exchange, port))));
+        let answer = forward::to_https(exchange, port)?;
+        return Ok(Outcome::Answered(made(exchange, answer)));
     }
     planned.note("is well-formed");
     let target = head.uri.clone();

@@ -95,6 +95,10 @@ fn target(uri: &Uri, method: &Method) -> Result<Option<Uri>, Reject> {
         // `GET http://example.com`: RFC 9112 section 3.2.1 has it as `/`.
         return Ok(Some(Uri::from_static("/")));
     };
+    // By HTTP/1 the guard has refused it. A URI has no such bytes, and origins differ in what they make of them.
+    if !target.as_str().is_ascii() {
+        return Err(Reject::RequestTarget);
+    }
     let without_authority = || uri.authority().map(|_| Uri::from(target.clone()));
     match target.path() {
         "*" if method == Method::OPTIONS => return Ok(without_authority()),

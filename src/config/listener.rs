@@ -32,6 +32,8 @@ pub struct Listener {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"365d")]
     pub hsts: Option<Duration>,
+    /// Whether that holds for all subdomains of the hosts, too, also for those that are not served here.
+    pub hsts_subdomains: bool,
     /// Addresses (CIDR) whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<String>,
     /// The field in which trusted proxies name the client; what they say in the other one decides nothing.
@@ -74,6 +76,7 @@ impl Default for Listener {
             h2c: false,
             redirect_to_https: None,
             hsts: None,
+            hsts_subdomains: false,
             trusted_proxies: Vec::new(),
             client_address: AddressField::default(),
             proxy_protocol: None,

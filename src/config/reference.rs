@@ -18,7 +18,8 @@ const HEAD: &str = "\
 #
 # A key that is set shows its default and need not be written, unless it is required. A key behind a
 # `#` has no default; what it shows is an example. Strings may hold variables of the environment:
-# `${NAME}`, `${NAME:-default}`, `${NAME:?message if it is not set}`; `$$` is a plain `$`.
+# `${NAME}`, `${NAME:-default}`, `${NAME:?message if it is not set}`; `$$` is a plain `$`. Files are named from
+# the directory that the process runs in, but for `include`: a service names them in full.
 
 ";
 

@@ -20,7 +20,7 @@ pub fn show(config: &Config) -> String {
     text.unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
 }
 
-/// Masks what a URL holds of a user and password, and keeps `$` in strings from being taken for a variable
+/// Masks what a URL holds of a user and password and what rules set as credentials, and keeps `$` in strings from being taken for a variable
 /// when the text is loaded again.
 fn show_all(value: &mut Value) {
     match value {
@@ -31,7 +31,29 @@ fn show_all(value: &mut Value) {
             *text = escape(text);
         }
         Value::Array(values) => values.iter_mut().for_each(show_all),
-        Value::Table(table) => table.iter_mut().for_each(|(_, value)| show_all(value)),
+        Value::Table(table) => {
+            for (key, value) in table.iter_mut() {
+                match value {
+                    Value::Table(fields) if matches!(key.as_str(), "set" | "add") => {
+                        fields.iter_mut().for_each(|(name, value)| show_field(name, value));
+                    }
+                    value => show_all(value),
+                }
+            }
+        }
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
+    }
+}
+
+/// Masks what a rule gives origins or clients for a credential: it is a plain text, so its name has to tell.
+fn show_field(name: &str, value: &mut Value) {
+    const WHOLE: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+    const PARTS: [&str; 7] =
+        ["token", "secret", "password", "passwd", "credential", "api-key", "apikey"];
+    let plain = name.to_ascii_lowercase().replace('_', "-");
+    let is_credential = WHOLE.contains(&&*plain) || PARTS.iter().any(|part| plain.contains(part));
+    match value {
+        Value::String(text) if is_credential => "***".clone_into(text),
+        value => show_all(value),
     }
 }

@@ -25,7 +25,11 @@ const fn is_plain(byte: &u8) -> bool {
 }
 
 fn is_odd_authority(text: &[u8]) -> bool {
-    !text.starts_with(b":") && !text.contains(&b'@') && Authority::try_from(text).is_ok()
+    let port = text.iter().rposition(|&byte| byte == b':').filter(|_| !text.ends_with(b"]"));
+    !text.starts_with(b":")
+        && !text.contains(&b'@')
+        && Authority::try_from(text).is_ok()
+        && port.is_none_or(|colon| is_port(&text[colon + 1..]))
 }
 
 /// A host without its port.

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::{cookie::cookies, query::pairs};
+use super::{cookie::cookies, headers::never_passes, query::pairs};
 use crate::config::Condition;
 
 /// Most memory that a compiled expression takes, and again the states that it makes while it runs.
@@ -177,6 +177,11 @@ impl Conditions<HeaderName> {
         if let Some(host) = written.keys().find(|name| name.eq_ignore_ascii_case("host")) {
             return Err(format!("`{host}` is not a condition here; the route's own `host` is"));
         }
+        if let Some(name) = written.keys().find(|name| never_passes(&name.to_ascii_lowercase())) {
+            return Err(format!(
+                "no route sees `{name}`: it is about one connection, and taken off before"
+            ));
+        }
         Self::on_fields(written)
     }
 
@@ -294,6 +299,18 @@ mod tests {
 
     fn query(name: &str, condition: Condition) -> Conditions<Box<str>> {
         Conditions::on_query(&[(name.to_owned(), condition)].into()).expect(name)
+    }
+
+    #[test]
+    fn fields_that_no_route_sees_are_no_conditions() {
+        let never =
+            ["host", "Connection", "keep-alive", "te", "transfer-encoding", "Upgrade", "expect"];
+        for name in never {
+            let written = [(name.to_owned(), Condition::Present(true))].into();
+            assert!(Conditions::on_headers(&written).is_err(), "{name}");
+        }
+        let written = [("accept".to_owned(), Condition::Present(true))].into();
+        assert!(Conditions::on_headers(&written).is_ok());
     }
 
     #[test]

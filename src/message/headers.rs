@@ -230,6 +230,11 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .filter(|token| !token.is_empty())
 }
 
+/// Whether a field is taken off every request.
+pub(super) fn never_passes(name: &str) -> bool {
+    classify(name) == Class::Drop
+}
+
 /// Decides by the name alone. Runs over every field of every request, so the first letter decides
 /// for nearly all of them.
 fn classify(name: &str) -> Class {

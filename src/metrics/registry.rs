@@ -185,9 +185,10 @@ impl<'a> Loading<'a> {
         self.next.quotas.clone()
     }
 
-    /// Says when the certificate with this name ends, in seconds since 1970.
+    /// Says when a certificate with this name ends, in seconds since 1970. Of several that ends first which is told.
     pub fn certificate(&mut self, name: &str, expiry: i64) {
-        self.next.certificates.insert(name.into(), expiry);
+        let first = self.next.certificates.entry(name.into()).or_insert(expiry);
+        *first = expiry.min(*first);
     }
 
     /// The registry, complete.

@@ -25,7 +25,18 @@ pub struct TemplateProblem {
 #[derive(Clone, Debug)]
 enum Part {
     Literal(Box<str>),
-    Variable(Variable),
+    /// And what its value is for.
+    Variable(Variable, Form),
+}
+
+impl Part {
+    /// Whether what stands behind it in a URI is in the query.
+    fn begins_query(&self) -> bool {
+        match self {
+            Self::Literal(text) => text.contains('?'),
+            Self::Variable(variable, _) => matches!(variable, Variable::Uri | Variable::Query),
+        }
+    }
 }
 
 /// Text with variables, compiled.
@@ -78,7 +89,10 @@ impl Template {
             let variable = Variable::parse(name, params)
                 .map_err(|(message, help)| TemplateProblem { at, message, help })?;
             push(&mut parts, &mut literal, form);
-            parts.push(Part::Variable(variable));
+            // There it is the value of a parameter, and no other begins in it; but for the query itself.
+            let in_query = form == Form::Uri && parts.iter().any(Part::begins_query);
+            let is_value = in_query && !matches!(variable, Variable::Query);
+            parts.push(Part::Variable(variable, if is_value { Form::Query } else { form }));
             rest = after;
         }
         literal.push_str(rest);
@@ -117,7 +131,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Variable(variable) => variable.write(self.form, variables, out),
+                Part::Variable(variable, form) => variable.write(*form, variables, out),
             }
         }
     }

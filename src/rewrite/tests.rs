@@ -93,6 +93,22 @@ fn values_are_made_safe_for_where_they_go() {
 }
 
 #[test]
+fn behind_a_question_mark_a_value_is_the_value_of_one_parameter() {
+    let request = Request::new("/a&b=c+d?e=f&g=h", &[]);
+    for (text, expected) in [
+        ("/x?id={request.path}&role=user", "/x?id=/a%26b%3Dc%2Bd&role=user"),
+        ("/login?next={request.uri}", "/login?next=/a%26b%3Dc%2Bd?e%3Df%26g%3Dh"),
+        // The query itself stays what it is.
+        ("/x?{request.query}", "/x?e=f&g=h"),
+        ("/x?a=1&{request.query}&p={request.path}", "/x?a=1&e=f&g=h&p=/a%26b%3Dc%2Bd"),
+        ("{request.uri}&p={request.path}", "/a&b=c+d?e=f&g=h&p=/a%26b%3Dc%2Bd"),
+        ("{request.path}?p=1", "/a&b=c+d?p=1"),
+    ] {
+        assert_eq!(render(text, Form::Uri, &request), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_bad_template_says_where_and_what_was_meant() {
     for (text, at, says) in [
         ("{request.hots}", 0, "did you mean `{request.host}`?"),

@@ -2,7 +2,8 @@
 //!
 //! TCP: one socket for each worker with `SO_REUSEPORT`, so that the kernel spreads connections and
 //! no worker is woken for another's. Since that option would also let a second gateway share the port
-//! unseen, the address is first tried without it. Unix sockets, and sockets that the service manager
+//! unseen, the address is first tried without it, unless the port is this gateway's own: a listener may be made
+//! wider or narrower, and two may overlap, of which the narrower one gets what is for both. Unix sockets, and sockets that the service manager
 //! passed, are shared by the workers.
 
 use std::{
@@ -22,14 +23,21 @@ use crate::{
 /// The kernel's queue of connections that were not yet accepted; it caps this by `somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Binds an address for so many workers.
+/// Binds an address for so many workers; `is_own` says whether it listens on a port already.
 ///
 /// # Errors
 /// What the system says; the address is not in it.
-pub(super) fn bind(bind: &Bind, passed: &Passed, workers: usize) -> io::Result<Vec<Listening>> {
+pub(super) fn bind(
+    bind: &Bind,
+    passed: &Passed,
+    workers: usize,
+    is_own: impl Fn(u16) -> bool,
+) -> io::Result<Vec<Listening>> {
     match bind {
         Bind::Tcp(address) => {
-            drop(tcp(*address, false)?);
+            if !is_own(address.port()) {
+                drop(tcp(*address, false)?);
+            }
             more_tcp(*address, workers)
         }
         Bind::Unix(path) => {

@@ -41,6 +41,16 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Prepared(Vec<(Bind, usize, Vec<Listening>)>);
 
+impl Prepared {
+    fn has_port(&self, port: u16) -> bool {
+        self.0.iter().flat_map(|(.., sockets)| sockets).any(|socket| is_at(socket, port))
+    }
+}
+
+fn is_at(socket: &Listening, port: u16) -> bool {
+    socket.address().is_some_and(|address| address.port() == port)
+}
+
 impl Server {
     /// A server without workers; the first [`commit`](Self::commit) starts them.
     pub fn new(world: Arc<World>, passed: Passed) -> Self {
@@ -59,7 +69,8 @@ impl Server {
             if self.addresses.contains_key(&listener.bind) {
                 continue;
             }
-            match bind::bind(&listener.bind, &self.passed, snapshot.workers) {
+            let is_own = |port| self.has_port(port) || prepared.has_port(port);
+            match bind::bind(&listener.bind, &self.passed, snapshot.workers, is_own) {
                 Ok(sockets) => prepared.0.push((listener.bind.clone(), listener.id, sockets)),
                 Err(error) => {
                     let at = Path::root().key("listener").index(index).key("address");
@@ -73,6 +84,10 @@ impl Server {
             }
         }
         if problems.is_empty() { Ok(prepared) } else { Err(problems) }
+    }
+
+    fn has_port(&self, port: u16) -> bool {
+        self.addresses.values().filter_map(Address::socket).any(|socket| is_at(socket, port))
     }
 
     /// What should be looked at: sockets that were passed and that nobody takes.

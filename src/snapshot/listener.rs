@@ -172,7 +172,7 @@ impl Listener {
             tls,
             h2c: listener.h2c,
             redirect_to_https: listener.redirect_to_https,
-            hsts: listener.hsts.and_then(hsts),
+            hsts: listener.hsts.and_then(|age| hsts(age, listener.hsts_subdomains)),
             trusted: trusted?,
             client_address: listener.client_address,
             proxy_protocol: proxy?,
@@ -211,6 +211,11 @@ fn check_words(listener: &config::Listener, at: &Path, problems: &mut Problems) 
             clear && listener.hsts.is_some(),
             "`hsts` needs `tls`: browsers ignore it in clear",
         ),
+        (
+            "hsts-subdomains",
+            listener.hsts_subdomains && listener.hsts.is_none(),
+            "`hsts-subdomains` needs `hsts`, the age",
+        ),
         ("h2c", !clear && listener.h2c, "`h2c` is HTTP/2 without TLS; with `tls`, ALPN decides"),
         (
             "redirect-to-https",
@@ -235,8 +240,9 @@ fn next_id() -> usize {
     NEXT.fetch_add(1, Relaxed)
 }
 
-fn hsts(age: config::Duration) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("max-age={}; includeSubDomains", age.0.as_secs())).ok()
+fn hsts(age: config::Duration, subdomains: bool) -> Option<HeaderValue> {
+    let more = if subdomains { "; includeSubDomains" } else { "" };
+    HeaderValue::try_from(format!("max-age={}{more}", age.0.as_secs())).ok()
 }
 
 impl std::str::FromStr for Bind {

@@ -206,6 +206,20 @@ fn secrets_are_masked_in_what_is_shown() {
 }
 
 #[test]
+fn credentials_that_rules_set_are_masked_too() {
+    let rules = "authorization = \"Bearer hunter2\", X-Api-Key = \"hunter2\", x-app = \"shown\"";
+    let text = format!(
+        "[[route]]\nto = \"http://origin.example\"\nrequest-headers = {{ set = {{ {rules} }} }}\n\
+         response-headers = {{ add = {{ set-cookie = \"a=hunter2\" }} }}\n\
+         request-query = {{ set = {{ api_key = \"hunter2\", page = \"shown\" }} }}\n"
+    );
+    let shown = config::show(&Loaded::parse("<text>", &text, &env).unwrap().config);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert_eq!(shown.matches("\"***\"").count(), 4, "{shown}");
+    assert_eq!(shown.matches("\"shown\"").count(), 2, "{shown}");
+}
+
+#[test]
 fn a_variable_that_holds_a_secret_is_no_finding() {
     let text = "[admin]\ntoken = \"${HOST}\"";
     let report = report(Loaded::parse("<text>", text, &env));

@@ -311,7 +311,7 @@ Janua answers
   cache-control: no-store
   allow: GET, HEAD
   x-request-id: (a new one for each request)
-  strict-transport-security: max-age=86400; includeSubDomains
+  strict-transport-security: max-age=86400
 ";
     assert!(text.ends_with(expected), "{text}");
 }

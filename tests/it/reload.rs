@@ -325,6 +325,43 @@ async fn a_unix_socket_comes_and_goes_with_its_listener() {
     assert!(!path.exists());
 }
 
+/// Nobody else listens on the port: it is the gateway itself that is in the way.
+#[tokio::test]
+async fn a_listener_is_made_wider_and_narrower_on_its_port() {
+    let origin = Origin::ok().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let at = |addresses: &[&str]| {
+        let listeners: String = addresses
+            .iter()
+            .enumerate()
+            .map(|(number, ip)| {
+                format!("[[listener]]\nname = \"l{number}\"\naddress = \"{ip}:{port}\"\n")
+            })
+            .collect();
+        Setup::new(format!("{listeners}{}", to(&origin.url)))
+    };
+    let janua = Setup::to(&origin.url).start().await;
+    let other = SocketAddr::from(([127, 0, 0, 2], port));
+    for (addresses, wide) in [
+        (&["127.0.0.1"][..], false),
+        (&["0.0.0.0"], true),
+        (&["[::]"], true),
+        (&["127.0.0.1", "0.0.0.0"], true),
+        (&["0.0.0.0", "[::]"], true),
+        (&["127.0.0.1"], false),
+    ] {
+        janua.reload(&at(addresses)).await.unwrap();
+        // Who comes while the old socket is being closed may meet it.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let own = SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(Client::connect(own).await.get("/").await.status(), 200, "{addresses:?}");
+        let reached = TcpStream::connect(other).await.is_ok();
+        assert_eq!(reached, wide, "{addresses:?}");
+    }
+}
+
 // --- Workers ---
 
 /// Whether there is a thread of this name; no other test has five workers.

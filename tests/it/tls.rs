@@ -464,6 +464,12 @@ async fn a_listener_in_clear_sends_everybody_to_https() {
             "POST /x HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n",
             "https://a.example/x",
         ),
+        (
+            8443,
+            "GET http://a.example/a/../b?c HTTP/1.1\r\nHost: a.example\r\n",
+            "https://a.example:8443/b?c",
+        ),
+        (8443, "OPTIONS * HTTP/1.1\r\nHost: a.example\r\n", "https://a.example:8443/"),
     ] {
         let setup = Setup::to(&origin.url).listener(&format!("redirect-to-https = {port}"));
         let janua = setup.start().await;
@@ -474,6 +480,10 @@ async fn a_listener_in_clear_sends_everybody_to_https() {
         assert_eq!(answer.field("location").as_deref(), Some(location), "{request}");
         assert_eq!(answer.field("strict-transport-security"), None, "not in clear");
     }
+    let janua = Setup::to(&origin.url).listener("redirect-to-https = 443").start().await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.0\r\n\r\n").await;
+    client.answer().await.assert_refused(400, "request.host", "there is nowhere to send it");
     assert_eq!(origin.connections(), 0);
 }
 
@@ -485,14 +495,19 @@ async fn hsts_is_on_every_answer_over_tls() {
          [[route]]\npath = \"/fixed\"\nto = {{ status = 200 }}\n",
         origin.url
     );
-    let keys = format!("hsts = \"365d\"\n{}", site.listener(""));
-    let janua = Setup::new(routes).listener(&keys).start().await;
-    let mut client = Client::tls(janua.address, NAME, site.client()).await;
-    for (path, status) in [("/origin", 200), ("/fixed", 200), ("/nothing", 404)] {
-        let answer = client.get(path).await;
-        assert_eq!(answer.status(), status);
-        let hsts = answer.field("strict-transport-security");
-        assert!(hsts.is_some_and(|hsts| hsts.starts_with("max-age=31536000")), "{answer:?}");
+    for (more, expected) in [
+        ("", "max-age=31536000"),
+        ("hsts-subdomains = true\n", "max-age=31536000; includeSubDomains"),
+    ] {
+        let keys = format!("hsts = \"365d\"\n{more}{}", site.listener(""));
+        let janua = Setup::new(routes.clone()).listener(&keys).start().await;
+        let mut client = Client::tls(janua.address, NAME, site.client()).await;
+        for (path, status) in [("/origin", 200), ("/fixed", 200), ("/nothing", 404)] {
+            let answer = client.get(path).await;
+            assert_eq!(answer.status(), status);
+            let hsts = answer.field("strict-transport-security");
+            assert_eq!(hsts.as_deref(), Some(expected), "{answer:?}");
+        }
     }
 }
 

@@ -240,6 +240,7 @@ async fn rules_change_the_fields_of_requests_and_answers() {
 async fn nothing_that_a_client_sends_breaks_out_of_a_template() {
     let (janua, origin) = gateway(
         "[[route]]\npath = \"/r/{x}\"\nto = { redirect = \"https://a.example/{path.x}?h={request.header.x}\" }\n\
+         [[route]]\npath = \"/q/{x}\"\nrewrite = \"/items?id={path.x}&role=user\"\nto = \"{origin}\"\n\
          [[route]]\npath = \"/w/{x}\"\nrewrite = \"/{path.x}?h={request.header.x}\"\nto = \"{origin}\"\n",
     )
     .await;
@@ -253,6 +254,8 @@ async fn nothing_that_a_client_sends_breaks_out_of_a_template() {
     let seen = origin.last();
     assert_eq!(seen.target().matches('?').count(), 1, "{seen:?}");
     assert!(seen.target().starts_with("/x%3Fy%23z?h=a%26b%3Dc%23d"), "{seen:?}");
+    janua.get("/q/7%26role%3Dadmin%2B").await;
+    assert_eq!(origin.last().target(), "/items?id=7%26role%3Dadmin%2B&role=user");
 }
 
 #[tokio::test]

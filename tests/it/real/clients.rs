@@ -1,6 +1,7 @@
 //! curl, nghttp, h2load and OpenSSL's client, with the protocols that each of them speaks.
 
 use super::{Doors, Nginx, command, program, said};
+use crate::support::{Origin, Setup};
 
 const PAGE: &str = "a page of nginx\n";
 
@@ -170,5 +171,23 @@ async fn curl_measures_the_bandwidth_of_an_answer() {
         let share = speed.parse::<f64>().unwrap() / RATE;
         // Slower is what this machine may make it; faster is a fault.
         assert!((0.9..1.05).contains(&share), "{share}: {what}");
+    }
+}
+
+/// RFC 9110 section 8.6: HTTP/2 takes a length for a body that is to come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_takes_a_204_whose_origin_says_a_length() {
+    let origin = Origin::script(|mut peer| async move {
+        while peer.request().await.is_some() {
+            peer.send("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n").await;
+        }
+    })
+    .await;
+    let janua = Setup::to(&origin.url).listener("h2c = true").start().await;
+    let url = format!("http://{}/", janua.address);
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let mut curl = command(program("curl"));
+        let got = said(curl.args(["-sS", version, "-w", "%{http_code} %{errormsg}", &url]));
+        assert_eq!(got.trim(), "204", "{version}");
     }
 }
