@@ -105,11 +105,7 @@ impl Fetch {
         {
             return self.fill(cache, gap, response, (fetched, back), (sent, got)).await;
         }
-        let judged = match self.judge(cache, &response, (sent, got)) {
-            Ok(Judged::Keep(_)) if self.gives_stale(response.status()) => Err(Unkept::StaleIfError),
-            judged => judged,
-        };
-        match judged {
+        match self.judge(cache, &response, (sent, got)) {
             Ok(Judged::Keep(head)) => {
                 let headers = response.headers().clone();
                 let status = response.status();
@@ -136,10 +132,7 @@ impl Fetch {
                 });
                 if !fails {
                     cache.memory.unkept.note(self.pilot.digest(), Instant::now());
-                }
-                // What one is told who shows credentials says nothing of what is for all.
-                if !fails && why != Unkept::Authorization {
-                    self.forget(cache, response.status());
+                    self.forget(cache, response.status(), why);
                 }
                 cache.metrics.refuse(self.worker.index, why as usize);
                 fetched.outcome = Outcome::Alone(Box::new(response), why);
@@ -218,7 +211,11 @@ impl Fetch {
         if announced(headers).is_some_and(|length| length > most) {
             return Err(Unkept::TooLarge);
         }
-        Made::of(cache, &facts, status, headers.clone()).map(|made| Judged::Keep(Box::new(made)))
+        let made = Made::of(cache, &facts, status, headers.clone())?;
+        match self.gives_stale(status) {
+            true => Err(Unkept::StaleIfError),
+            false => Ok(Judged::Keep(Box::new(made))),
+        }
     }
 
     /// What was kept, with what the origin says of it now.
@@ -249,10 +246,11 @@ impl Fetch {
         })
     }
 
-    /// What was kept is not what the origin says now.
-    fn forget(&self, cache: &Cache, status: StatusCode) {
+    /// What was kept is not what the origin says now. What one is told who shows credentials says nothing of that.
+    fn forget(&self, cache: &Cache, status: StatusCode, why: Unkept) {
         let there = self.gap.as_ref().and_then(|gap| gap.there.as_ref());
-        for old in self.stale.iter().chain(there).filter(|_| !is_failure(status)) {
+        let holds = is_failure(status) || why == Unkept::Authorization;
+        for old in self.stale.iter().chain(there).filter(|_| !holds) {
             cache.memory.forget(&self.pilot.key().seek(), old);
         }
     }

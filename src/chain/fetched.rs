@@ -79,18 +79,13 @@ impl Exchange {
                     match self.follow(cache, wanted, &flight, head, until).await? {
                         Followed::Answer(response) => return Ok(Some(response)),
                         Followed::Alone => break,
+                        Followed::Own => own = true,
                         Followed::Again(came) => match self.joined(cache, wanted, head) {
                             Some(response) => return Ok(Some(response)),
-                            None => {
-                                other = came.or(other);
-                                continue;
-                            }
+                            None => other = came.or(other),
                         },
-                        Followed::Own => {
-                            own = true;
-                            continue;
-                        }
                     }
+                    continue;
                 }
                 // Until its origin is asked.
                 Turn::Lead(pilot) => Early::new(pilot),

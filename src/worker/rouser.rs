@@ -136,15 +136,15 @@ mod tests {
     /// A task that counts how often it runs, and what wakes it, as those have it that it waits for.
     async fn task() -> (Arc<Rouser>, Waker, Arc<AtomicUsize>) {
         let (rouser, runs) = (Arc::new(Rouser::default()), Arc::new(AtomicUsize::new(0)));
-        let (told, hears) = std::sync::mpsc::channel();
-        let counted = runs.clone();
+        let known = Arc::new(OnceLock::new());
+        let (counted, told) = (runs.clone(), known.clone());
         rouser.spawn(poll_fn(move |cx| {
             counted.fetch_add(1, Relaxed);
-            let _ = told.send(cx.waker().clone());
+            let _ = told.set(cx.waker().clone());
             Poll::Pending
         }));
         yield_now().await;
-        (rouser, hears.recv().unwrap(), runs)
+        (rouser, known.get().unwrap().clone(), runs)
     }
 
     #[tokio::test]
