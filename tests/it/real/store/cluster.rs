@@ -404,8 +404,10 @@ async fn a_server_that_is_cut_off_from_the_others_is_not_believed() {
     })
     .await;
     taken_over(&janua, &own).await;
+    // It still takes itself for the one that has them, and may show the other as its copy.
     let slots = cluster.servers[1].command(&["CLUSTER", "SLOTS"]);
-    assert!(!slots.contains(&cluster.servers[3].address.port().to_string()), "{slots}");
+    let own = format!("5461\n10922\n127.0.0.1\n{}", cluster.servers[1].address.port());
+    assert!(slots.contains(&own), "{slots}");
     assert!(cluster.servers[1].command(&["CLUSTER", "INFO"]).contains("cluster_state:fail"));
 }
 
