@@ -35,6 +35,9 @@ const MOST: usize = 16;
 /// What is counted of a limit, and which keys it is asked for most, if that is looked for.
 pub(super) type Looked = (Arc<LimitMetrics>, Option<Arc<Busiest>>);
 
+/// The longest that a burst of a rate takes to come back, and how it is shared if several gateways count together.
+type Holding = (Arc<State>, u64, Option<Sharing>);
+
 /// All limits.
 #[derive(Debug)]
 pub struct Limits {
@@ -46,10 +49,8 @@ pub struct Limits {
     states: Counted<State>,
     used: Counted<Used>,
     busiest: Counted<Busiest>,
-    /// How rates are to be shared that several gateways count together.
-    sharing: Mutex<Vec<(Arc<State>, Sharing)>>,
-    /// How long a burst takes to come back at most, once this holds.
-    holding: Mutex<Vec<(Arc<State>, u64)>>,
+    /// What holds for rates from the start on.
+    terms: Mutex<Vec<Holding>>,
     /// The same of quotas.
     tallies: Mutex<Vec<(Arc<Used>, Sharing)>>,
     /// Where it is kept what was used, once somebody has a quota.
@@ -90,8 +91,7 @@ impl Limits {
             states: Counted::after(before.map(|before| &before.states)),
             used: Counted::after(before.map(|before| &before.used)),
             busiest: Counted::after(before.map(|before| &before.busiest)),
-            sharing: Mutex::default(),
-            holding: Mutex::default(),
+            terms: Mutex::default(),
             tallies: Mutex::default(),
             ledger: OnceLock::new(),
             ledger_before: before.and_then(|before| before.ledger.get().cloned()),
@@ -191,8 +191,8 @@ impl Limits {
         // Each route has an allowance of its own.
         let name = (name, place.route);
         let sharing = limit.sharing.clone();
-        let state = self.state(name, limit.state.shape.clone(), sharing, &limit.metrics);
-        self.hold_to(&state, limit.longest);
+        let (shape, longest) = (limit.state.shape.clone(), limit.longest);
+        let state = self.state(name, shape, longest, sharing, &limit.metrics);
         let sharing = limit.sharing.clone();
         let shape = limit.used.as_ref().map(|used| used.shape.clone());
         let used = shape.map(|shape| self.used(name, shape, sharing, &limit.metrics));
@@ -223,6 +223,7 @@ impl Limits {
         &self,
         (limit, route): (&str, &str),
         shape: (Recipe, u32),
+        longest: u64,
         sharing: Option<(Arc<Store>, Sharing)>,
         metrics: &Arc<LimitMetrics>,
     ) -> Arc<State> {
@@ -238,18 +239,11 @@ impl Limits {
                 .map(|(store, terms)| Shared::new(limit, store, keys, terms, metrics.clone()));
             Arc::new(match known {
                 Some(known) => known.resized(keys, shared),
-                None => State::new(shape, shared, metrics.clone()),
+                None => State::new(shape, longest, shared, metrics.clone()),
             })
         });
-        if let Some(terms) = terms {
-            self.sharing.lock().push((state.clone(), terms));
-        }
+        self.terms.lock().push((state.clone(), longest, terms));
         state
-    }
-
-    /// Has nobody owe more there than what comes back in this time, once this holds.
-    pub(super) fn hold_to(&self, state: &Arc<State>, longest: u64) {
-        self.holding.lock().push((state.clone(), longest));
     }
 
     /// What was used of a quota: what was used before, if its keys mean the same, also by another process.
@@ -322,11 +316,9 @@ impl Limits {
     /// From now on rates are shared as the configuration says, and what is used is kept, on the runtime that
     /// this is called on.
     pub fn start(&self) {
-        for (state, longest) in self.holding.lock().drain(..) {
+        for (state, longest, terms) in self.terms.lock().drain(..) {
             state.hold_to(longest);
-        }
-        for (state, terms) in self.sharing.lock().drain(..) {
-            if let Some(shared) = &state.shared {
+            if let (Some(shared), Some(terms)) = (&state.shared, terms) {
                 shared.change(terms);
             }
         }

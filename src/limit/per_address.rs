@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     Refusal, Standing,
+    gcra::Gcra,
     hall::Permit,
     section::{MOST_KEYS, gcra},
     state::{Claim, State, Terms},
@@ -69,7 +70,11 @@ impl PerAddress {
             let state = match before.map(|known| &known.state) {
                 Some(known) if known.shape == (shape.clone(), keys) => known.clone(),
                 Some(known) if known.shape.0 == shape => Arc::new(known.resized(keys, None)),
-                _ => Arc::new(State::new((shape, keys), None, Arc::new(LimitMetrics::new(0, &[])))),
+                _ => {
+                    let longest = terms.rate.map_or(0, Gcra::window);
+                    let metrics = Arc::new(LimitMetrics::new(0, &[]));
+                    Arc::new(State::new((shape, keys), longest, None, metrics))
+                }
             };
             Some(Allowance { terms, state, reject })
         };

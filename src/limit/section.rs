@@ -65,17 +65,15 @@ impl Section<'_> {
         self.check_cost(&cost, terms, &tiers);
         let all = tiers.iter().map(|tier| tier.terms).chain([terms]);
         let longest = all.filter_map(|terms| terms.rate.map(Gcra::window)).max().unwrap_or(0);
-        let sharing = store.map(|store| (store, self.sharing(longest)));
+        let sharing = store.map(|store| (store, self.sharing()));
         let shape = |calendar| Shape { recipe: recipe.clone(), keys: max_keys, calendar };
         let used = self
             .calendar()
             .map(|calendar| limits.used(name, shape(calendar), sharing.clone(), &metrics));
-        let state = limits.state(name, (recipe, max_keys), sharing.clone(), &metrics);
-        limits.hold_to(&state, longest);
         Some(Limit {
             name: name.0.into(),
             busiest: limits.busiest(name.0, self.limit.busiest.into(), &metrics),
-            state,
+            state: limits.state(name, (recipe, max_keys), longest, sharing.clone(), &metrics),
             metrics,
             standing: limits.standing().clone(),
             tiers,
@@ -233,13 +231,12 @@ impl Section<'_> {
     }
 
     /// How the rate is shared.
-    fn sharing(&self, longest: u64) -> Sharing {
+    fn sharing(&self) -> Sharing {
         let config::Limit { lease, gateways, on_failure, .. } = *self.limit;
         Sharing {
             lease: u64::try_from(lease.0.as_nanos()).unwrap_or(u64::MAX),
             on_failure,
             gateways,
-            longest,
         }
     }
 

@@ -120,6 +120,7 @@ const LATE: u64 = 5_000_000;
 impl State {
     pub(super) fn new(
         shape: (Recipe, u32),
+        longest: u64,
         shared: Option<Shared>,
         metrics: Arc<LimitMetrics>,
     ) -> Self {
@@ -135,8 +136,13 @@ impl State {
                 true => Owed::One(AtomicU64::new(0)),
                 false => Owed::Many(Table::new(keys)),
             },
-            longest: AtomicU64::new(0),
+            longest: AtomicU64::new(longest),
         }
+    }
+
+    /// The longest that any burst takes to come back.
+    pub(super) fn longest(&self) -> u64 {
+        self.longest.load(Relaxed)
     }
 
     /// Other terms hold from now on, by which a burst takes so long to come back at most: nobody owes more than that.
@@ -150,10 +156,9 @@ impl State {
     /// before is no longer seen here.
     pub(super) fn resized(&self, keys: u32, shared: Option<Shared>) -> Self {
         let shape = (self.shape.0.clone(), keys);
-        let resized = Self::new(shape, shared, self.metrics.clone());
+        let resized = Self::new(shape, self.longest(), shared, self.metrics.clone());
         resized.owed.take_in(&self.owed, self.time(Instant::now()));
-        let longest = AtomicU64::new(self.longest.load(Relaxed));
-        Self { hall: self.hall.clone(), epoch: self.epoch, longest, ..resized }
+        Self { hall: self.hall.clone(), epoch: self.epoch, ..resized }
     }
 
     /// Whether its rate is counted in this store, or in none.

@@ -69,8 +69,6 @@ pub(super) struct Sharing {
     pub(super) on_failure: OnFailure,
     /// How many gateways there are.
     pub(super) gateways: u32,
-    /// The longest that any burst of the limit takes to come back.
-    pub(super) longest: u64,
 }
 
 impl Shared {
