@@ -254,24 +254,11 @@ impl Body for RequestBody {
 }
 
 impl ClientBody {
-    /// Takes what there is of it.
-    #[inline]
-    fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let mut take = || {
-            let taken = Pin::new(&mut self.incoming).poll_frame(cx);
-            (taken, !self.incoming.is_end_stream())
-        };
-        match &self.rouser {
-            Some(rouser) => rouser.only_if_needed(take),
-            None => take().0,
-        }
-    }
-
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(frame) = self.take(cx) else {
+        let Poll::Ready(frame) = take_piece(&mut self.incoming, self.rouser.as_deref(), cx) else {
             self.upload.enter(Phase::Sending, &self.patience.clock);
             return self.patience.poll(cx).map(|()| Some(Err(BodyError::TooSlow)));
         };
@@ -312,6 +299,24 @@ impl ClientBody {
             Some(tap) if done => tap.end(),
             tap => self.tap = tap,
         }
+    }
+}
+
+/// Takes what there is of a body. Whoever is woken by `rouser` reads for it alone, and has nothing to do once this was
+/// its end.
+#[inline]
+pub fn take_piece(
+    incoming: &mut Incoming,
+    rouser: Option<&Rouser>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    let mut take = || {
+        let taken = Pin::new(&mut *incoming).poll_frame(cx);
+        (taken, !incoming.is_end_stream())
+    };
+    match rouser {
+        Some(rouser) => rouser.only_if_needed(take),
+        None => take().0,
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) use self::json::nested;
 pub use self::{
     accept::{GLADLY, closeness, liking, takes, weight},
     authority::{is_authority, text, without_port},
-    body::{BodyError, BodyLimits, RequestBody},
+    body::{BodyError, BodyLimits, RequestBody, take_piece},
     certificate::{CertificateFacts, ClientCertificate},
     change::{Change, Changed},
     client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},

@@ -19,7 +19,7 @@ use super::{
     seats::Seat,
 };
 use crate::{
-    message::Upload,
+    message::{Upload, take_piece},
     reject::Reject,
     worker::{Clock, Deadline},
 };
@@ -126,19 +126,6 @@ impl AnswerBody {
         self.burden = burden.boxed();
     }
 
-    /// Takes what there is of it. Whoever drives the connection has nothing to do once it knows that this is the end.
-    #[inline]
-    fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let mut take = || {
-            let taken = Pin::new(&mut self.incoming).poll_frame(cx);
-            (taken, !self.incoming.is_end_stream())
-        };
-        match &self.lease {
-            Some(Lease::Http1(connection)) => connection.rouser.only_if_needed(take),
-            _ => take().0,
-        }
-    }
-
     /// It is whole: lets go of the connection, which may be used again.
     fn give_back(&mut self) {
         self.in_flight.pool().origin.health.was_whole();
@@ -199,7 +186,11 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let this = &mut *self;
-        match this.take(cx) {
+        let rouser = match &this.lease {
+            Some(Lease::Http1(connection)) => Some(&*connection.rouser),
+            _ => None,
+        };
+        match take_piece(&mut this.incoming, rouser, cx) {
             Poll::Pending => this.poll_silence(cx).map(|error| {
                 if matches!(error, AnswerError::Idle) {
                     this.breaks_off();
