@@ -141,8 +141,7 @@ impl Cache {
     pub fn kept_of(&self, seek: &Seek<'_>, request: &HeaderMap) -> Option<Arc<Object>> {
         let resource = self.memory.shelf.get(seek)?;
         let object = resource.variants().iter().find(|object| self.is_for(object, request))?;
-        let good = self.memory.shelf.stamps().verdict(object, seek) != Verdict::Void;
-        good.then(|| object.clone())
+        self.is_purged(seek, object).map(|_| object.clone())
     }
 
     /// Whether what was kept answers such a GET. Parts of a whole do if they are all that it wants.

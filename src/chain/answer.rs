@@ -237,8 +237,13 @@ impl Drop for Body {
     }
 }
 
-/// Takes the body off an answer of ours that has none: `head` if that was asked for.
+/// Takes the body off an answer of ours that has none, and the length off one that can have none: `head` if that was
+/// asked for.
 pub(super) fn without_body(response: &mut Response<Source>, head: bool) {
+    if response.status() == StatusCode::NO_CONTENT {
+        // RFC 9110 section 8.6: HTTP/2 would take it for a body that does not come.
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
     let Source::Made(body) = response.body() else { return };
     let length = body.len();
     let none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -183,13 +183,13 @@ impl Exchange {
         });
         let (stale, fwd) = match found {
             Some(Found { object, reuse: Reuse::Fresh }) => {
-                return Looked::Kept(self.serve(cache, &object, head, Cached::Hit, Fwd::Stale));
+                return Looked::Kept(self.serve(cache, &object, head, Cached::Hit, None));
             }
             Some(Found { object, reuse: Reuse::StaleAllowed }) => {
-                return Looked::Kept(self.serve(cache, &object, head, Cached::Stale, Fwd::Stale));
+                return Looked::Kept(self.serve(cache, &object, head, Cached::Stale, None));
             }
             Some(Found { object, reuse: Reuse::WhileRevalidate }) => {
-                let answer = self.serve(cache, &object, head, Cached::Stale, Fwd::Stale);
+                let answer = self.serve(cache, &object, head, Cached::Stale, None);
                 self.revalidate(cache, asking, asked, object, head, kept);
                 return Looked::Kept(answer);
             }

@@ -13,7 +13,7 @@ use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
     header::{
         AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
-        ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
+        ETAG, LAST_MODIFIED,
     },
     request::Parts,
 };
@@ -47,14 +47,14 @@ enum Origin<'a> {
 }
 
 impl Exchange {
-    /// An answer of what is kept.
+    /// An answer of what is kept; `fwd` is why its origin was to be asked first, if it was.
     pub(super) fn serve(
         &mut self,
         cache: &Cache,
         object: &Arc<Object>,
         head: &Parts,
         how: Cached,
-        fwd: Fwd,
+        fwd: Option<Fwd>,
     ) -> Response<Source> {
         self.count(cache, how);
         let open = object.open();
@@ -127,10 +127,7 @@ impl Exchange {
         headers: &HeaderMap,
         length: Option<u64>,
     ) -> Part {
-        let asks = [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE];
-        if rules::is_plain(&head.headers)
-            || !asks.iter().any(|name| head.headers.contains_key(name))
-        {
+        if rules::is_plain(&head.headers) {
             return Part::Whole;
         }
         let now = self.client.worker.clock.wall(self.started) / 1_000;

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Asking, Cache, Flight, Landing, Object, Pilot, Turn, Verdict,
+        Asking, Cache, Flight, Landing, Object, Pilot, Turn,
         rules::{self, Asked, Failed, Reuse},
     },
     message::{Kept, RequestBody},
@@ -125,7 +125,7 @@ impl Exchange {
     /// An answer of what has come since it was looked for.
     fn joined(&mut self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Response<Source>> {
         let object = self.come(cache, wanted, head)?;
-        Some(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
+        Some(self.serve(cache, &object, head, Cached::Joined, Some(wanted.fwd)))
     }
 
     /// Waits for who fetches the same, unless that is void by now, or may not be given any longer; or begins a
@@ -159,7 +159,7 @@ impl Exchange {
                             rules::reuse(&object.terms, object.resident(now), &wanted.asked, false);
                         reuse != Reuse::Validate
                             && cache.suits(object, &head.headers)
-                            && stamps.verdict(object, seek) == Verdict::Valid
+                            && cache.is_purged(seek, object) == Some(false)
                     }
                 };
             let asks = (&head.headers, stamps.begin());
@@ -199,7 +199,7 @@ impl Exchange {
                 Followed::Answer(self.stream(cache, came, reader, head, (Cached::Joined, told)))
             }
             Some(Landing::Holds(object)) => {
-                Followed::Answer(self.serve(cache, &object, head, Cached::Joined, wanted.fwd))
+                Followed::Answer(self.serve(cache, &object, head, Cached::Joined, Some(wanted.fwd)))
             }
             Some(Landing::Failed { reject, stale }) => {
                 let failed = reject.map_or(Failed::Said, |_| Failed::Silent);
@@ -252,7 +252,7 @@ impl Exchange {
                 self.stream(cache, came, reader, head, (Cached::Miss, told))
             }
             Outcome::Holds(object) => {
-                self.serve(cache, &object, head, Cached::Validated, wanted.fwd)
+                self.serve(cache, &object, head, Cached::Validated, Some(wanted.fwd))
             }
             Outcome::Unfit => {
                 self.pass(cache, wanted.asking, wanted.fwd, head);
@@ -389,12 +389,7 @@ impl Exchange {
         let purged = self.seek(cache, &wanted.asking, |seek| cache.is_purged(seek, &object))?;
         let resident = object.resident(Instant::now());
         let may = rules::on_error(&object.terms, resident, &wanted.asked, failed, purged);
-        may.then(|| {
-            let mut response = self.serve(cache, &object, head, Cached::Stale, wanted.fwd);
-            let told = Told::instead(wanted.fwd, object.terms.left(resident));
-            self.tell_of_cache(cache, response.headers_mut(), &told);
-            response
-        })
+        may.then(|| self.serve(cache, &object, head, Cached::Stale, Some(wanted.fwd)))
     }
 }
 

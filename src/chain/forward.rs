@@ -10,7 +10,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
+    header::{CONTENT_TYPE, LOCATION},
     request::Parts,
     uri::PathAndQuery,
 };
@@ -177,10 +177,6 @@ pub(super) fn end(
     }
     if !strip_response(response.headers_mut()) {
         return Err(Reject::UpstreamProtocol);
-    }
-    if response.status() == StatusCode::NO_CONTENT {
-        // RFC 9110 section 8.6: HTTP/2 would take it for a body that does not come.
-        response.headers_mut().remove(CONTENT_LENGTH);
     }
     // The answer is ours, whatever version the origin spoke (RFC 9110 section 2.5).
     *response.version_mut() = Version::HTTP_11;

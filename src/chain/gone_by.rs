@@ -118,8 +118,8 @@ impl Exchange {
             && rules::keep(&exchange, &cache.policy).is_ok()
     }
 
-    /// Compares what is kept with what the origin says to a HEAD, which is that it goes well: it holds as that says, or is kept no longer
-    /// (RFC 9111 section 4.3.5).
+    /// Compares what is kept with what the origin says to a HEAD, which is that it goes well: it holds as that says,
+    /// or is kept no longer (RFC 9111 section 4.3.5).
     fn compare(&self, cache: &Cache, passing: &Passing, said: &HeaderMap) {
         let Some(request) = &passing.request else { return };
         let now = wall() / 1_000;

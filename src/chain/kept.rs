@@ -136,10 +136,11 @@ pub(super) fn freshen(
     old: &Arc<Object>,
     by: &HeaderMap,
 ) -> Result<Arc<Object>, Unkept> {
-    let fresh = renewed(cache, facts, old, by);
+    let whole = |made: Made| Arc::new(made.object(old.open().body().collect()));
+    let fresh = renewed(cache, facts, old, by).map(whole);
     let kept = match &fresh {
         Ok(fresh) => Some(fresh.clone()),
-        Err(Unkept::Authorization) => renewed_for_others(cache, facts, old, by),
+        Err(Unkept::Authorization) => renewed_for_others(cache, facts, old, by).map(whole),
         Err(_) => None,
     };
     match kept {
@@ -154,16 +155,15 @@ fn renewed(
     facts: &Facts<'_>,
     old: &Arc<Object>,
     by: &HeaderMap,
-) -> Result<Arc<Object>, Unkept> {
-    let open = old.open();
-    let mut headers = open.headers();
+) -> Result<Made, Unkept> {
+    let mut headers = old.open().headers();
     rules::freshen(&mut headers, by);
     // Parts are kept as the whole would be.
     let part = old.status == StatusCode::PARTIAL_CONTENT;
     let status = if part { StatusCode::OK } else { old.status };
     let mut made = Made::of(cache, facts, status, headers)?;
     made.status = old.status;
-    Ok(Arc::new(made.object(open.body().collect())))
+    Ok(made)
 }
 
 /// What is for all stays, whoever asked whether it holds: of what was said to somebody with credentials only for how
@@ -173,7 +173,7 @@ fn renewed_for_others(
     facts: &Facts<'_>,
     old: &Arc<Object>,
     by: &HeaderMap,
-) -> Option<Arc<Object>> {
+) -> Option<Made> {
     // What needed leave to be kept may itself have come to somebody with credentials.
     let as_it_was = renewed(cache, facts, old, &HeaderMap::new());
     let was_for_all = matches!(as_it_was, Err(Unkept::Authorization));

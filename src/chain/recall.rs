@@ -5,7 +5,7 @@
 
 use http::{Response, request::Parts};
 
-use super::{cached::Wanted, exchange::Exchange, source::Source, status::Fwd};
+use super::{cached::Wanted, exchange::Exchange, source::Source};
 use crate::{
     cache::{Asking, Cache, Found, Landing, Pilot, rules::Reuse},
     message::Kept,
@@ -68,7 +68,7 @@ impl Exchange {
             Reuse::StaleAllowed | Reuse::WhileRevalidate => Cached::Stale,
             Reuse::Validate => return None,
         };
-        let answer = self.serve(cache, &object, head, how, Fwd::Stale);
+        let answer = self.serve(cache, &object, head, how, None);
         if reuse == Reuse::WhileRevalidate {
             self.revalidate(cache, wanted.asking, wanted.asked, object, head, kept);
         }

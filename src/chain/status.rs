@@ -44,27 +44,18 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// What is kept is the answer, fresh for so many seconds more.
-    pub(super) fn kept(how: Cached, fwd: Fwd, left: i64) -> Self {
-        let told = Self { ttl: Some(left), ..Self::default() };
+    /// What is kept is the answer, fresh for so many seconds more. It is a hit unless its origin was to be asked first
+    /// (RFC 9211 section 2.1), whatever came of that.
+    pub(super) fn kept(how: Cached, fwd: Option<Fwd>, left: i64) -> Self {
+        let told = Self { hit: fwd.is_none(), fwd, ttl: Some(left), ..Self::default() };
         match how {
-            Cached::Hit => Self { hit: true, ..told },
-            Cached::Validated => Self {
-                fwd: Some(fwd),
-                status: Some(StatusCode::NOT_MODIFIED),
-                stored: true,
-                ..told
-            },
-            Cached::Joined => Self { fwd: Some(fwd), collapsed: true, ..told },
-            Cached::Stale | Cached::Miss | Cached::Passed => {
-                Self { hit: true, detail: Some("stale"), ..told }
+            Cached::Hit => told,
+            Cached::Validated => {
+                Self { status: Some(StatusCode::NOT_MODIFIED), stored: true, ..told }
             }
+            Cached::Joined => Self { collapsed: true, ..told },
+            Cached::Stale | Cached::Miss | Cached::Passed => Self { detail: Some("stale"), ..told },
         }
-    }
-
-    /// What is kept is the answer although it was to be fetched: its origin failed.
-    pub(super) fn instead(fwd: Fwd, left: i64) -> Self {
-        Self { fwd: Some(fwd), ttl: Some(left), detail: Some("stale"), ..Self::default() }
     }
 
     /// It was fetched, and is kept.
@@ -152,14 +143,17 @@ mod tests {
     fn answers_say_what_became_of_them() {
         let ok = StatusCode::OK;
         for (told, text) in [
-            (Told::kept(Cached::Hit, Fwd::Stale, 30), "janua; hit; ttl=30"),
-            (Told::kept(Cached::Stale, Fwd::Stale, -3), "janua; hit; ttl=-3; detail=stale"),
+            (Told::kept(Cached::Hit, None, 30), "janua; hit; ttl=30"),
+            (Told::kept(Cached::Stale, None, -3), "janua; hit; ttl=-3; detail=stale"),
             (
-                Told::kept(Cached::Validated, Fwd::Stale, 9),
+                Told::kept(Cached::Validated, Some(Fwd::Stale), 9),
                 "janua; fwd=stale; fwd-status=304; ttl=9; stored",
             ),
             (Told::stored(Fwd::UriMiss, ok), "janua; fwd=uri-miss; fwd-status=200; stored"),
-            (Told::instead(Fwd::Stale, -3), "janua; fwd=stale; ttl=-3; detail=stale"),
+            (
+                Told::kept(Cached::Stale, Some(Fwd::Stale), -3),
+                "janua; fwd=stale; ttl=-3; detail=stale",
+            ),
             (Told::joined(Fwd::VaryMiss), "janua; fwd=vary-miss; collapsed"),
             (
                 Told::stored(Fwd::Partial, StatusCode::PARTIAL_CONTENT),
