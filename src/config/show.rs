@@ -20,8 +20,8 @@ pub fn show(config: &Config) -> String {
     text.unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
 }
 
-/// Masks what a URL holds of a user and password and what rules set as credentials, and keeps `$` in strings from being taken for a variable
-/// when the text is loaded again.
+/// Masks what a URL holds of a user and password and what rules set as credentials, and keeps `$` in strings from
+/// being taken for a variable when the text is loaded again.
 fn show_all(value: &mut Value) {
     match value {
         Value::String(text) => {
@@ -32,14 +32,12 @@ fn show_all(value: &mut Value) {
         }
         Value::Array(values) => values.iter_mut().for_each(show_all),
         Value::Table(table) => {
-            for (key, value) in table.iter_mut() {
-                match value {
-                    Value::Table(fields) if matches!(key.as_str(), "set" | "add") => {
-                        fields.iter_mut().for_each(|(name, value)| show_field(name, value));
-                    }
-                    value => show_all(value),
+            table.iter_mut().for_each(|(key, value)| match (key.as_str(), value) {
+                ("set" | "add", Value::Table(fields)) => {
+                    fields.iter_mut().for_each(|(name, value)| show_field(name, value));
                 }
-            }
+                (_, value) => show_all(value),
+            });
         }
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
     }
