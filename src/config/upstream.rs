@@ -259,7 +259,7 @@ impl From<HostHeader> for String {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct UpstreamTls {
-    /// The authorities (PEM) to trust; by default the system's.
+    /// The authorities (PEM) to trust; by default the system's. A certificate that signs itself may stand there too.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/etc/janua/tls/origin-ca.pem")]
     pub ca: Option<File>,

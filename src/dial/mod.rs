@@ -10,6 +10,7 @@ mod fetch;
 mod resolve;
 mod server;
 mod trust;
+mod verifier;
 
 pub use self::{
     address::{Address, Place},

@@ -6,8 +6,12 @@ use std::{
 };
 
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject},
+};
 
+use super::verifier::trusting;
 use crate::config::{self, Problem, Problems};
 
 /// A certificate, with those that lead to its authority, and its key.
@@ -40,9 +44,9 @@ pub fn tls_between(
     roots: Arc<RootCertStore>,
 ) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let tls =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let tls = tls.with_root_certificates(roots);
+    let tls = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?;
+    let tls = trusting(tls, provider, roots);
     match identity {
         None => Ok(tls.with_no_client_auth()),
         Some((chain, key)) => tls.with_client_auth_cert(chain, key),
@@ -64,10 +68,21 @@ pub fn certificates(file: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'stat
 /// The private key in a file's text (PEM).
 ///
 /// # Errors
-/// There is none.
+/// There is none, or it cannot be used.
 pub fn private_key(file: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(text)
-        .map_err(|_| format!("`{}` holds no private key", file.display()))
+    let file = file.display();
+    // PKCS #8 says so in its label, what OpenSSL had before that in a line below it.
+    let marks = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
+    if marks.iter().any(|mark| text.windows(mark.len()).any(|window| window == *mark)) {
+        return Err(format!(
+            "`{file}` holds a private key that is encrypted, and nobody is asked for its passphrase: \
+             `openssl pkey -in {file} -out ...` writes it in clear"
+        ));
+    }
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
+        pem::Error::NoItemsFound => format!("`{file}` holds no private key (BEGIN PRIVATE KEY)"),
+        error => format!("`{file}` is not valid PEM: {error:?}"),
+    })
 }
 
 /// The authorities in a file's text (PEM).

@@ -14,7 +14,10 @@ use x509_parser::{
     prelude::{FromDer, X509Certificate},
 };
 
-use crate::config::{self, Path, Problem};
+use crate::{
+    config::{self, Path, Problem},
+    dial,
+};
 
 /// When a certificate ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,11 +110,7 @@ pub(super) fn read_crls(
 /// # Errors
 /// What is wrong with the file.
 pub fn read_key(path: &FilePath) -> Result<PrivateKeyDer<'static>, String> {
-    match PrivateKeyDer::from_pem_slice(&config::read_file(path)?) {
-        Ok(key) => Ok(key),
-        Err(pem::Error::NoItemsFound) => Err(nothing(path, "private key (BEGIN PRIVATE KEY)")),
-        Err(error) => Err(malformed(path, &error)),
-    }
+    dial::private_key(path, &config::read_file(path)?)
 }
 
 fn all<T: PemObject>(path: &FilePath, what: &str) -> Result<Vec<T>, String> {

@@ -115,14 +115,14 @@ fn client_config(
     authorities: Arc<RootCertStore>,
     identity: Option<Identity>,
 ) -> Result<ClientConfig, rustls::Error> {
+    if tls.verify {
+        return dial::tls_between(identity, authorities);
+    }
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()?;
-    let builder = if tls.verify {
-        builder.with_root_certificates(authorities)
-    } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-    };
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider)));
     match identity {
         None => Ok(builder.with_no_client_auth()),
         Some((chain, key)) => builder.with_client_auth_cert(chain, key),

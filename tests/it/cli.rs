@@ -197,7 +197,18 @@ fn a_pair_of_files_that_is_no_certificate_with_its_key_ends_with_78() {
         authority.issue(serial, &["a.example"]).save(folder.path(), name);
     }
     let at = |name: &str| folder.path().join(name).display().to_string();
+    for (name, way) in
+        [("pkcs8", &["pkcs8", "-topk8", "-v2", "aes256"][..]), ("old", &["ec", "-aes256"])]
+    {
+        let mut openssl = Command::new("openssl");
+        openssl.args(way).args(["-in", &at("one.key"), "-out", &at(name), "-passout", "pass:abcd"]);
+        let output = openssl.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    let encrypted = |name: &str| format!("`{}` holds a private key that is encrypted", at(name));
     for (cert, key, said) in [
+        ("one.pem", "pkcs8", encrypted("pkcs8")),
+        ("one.pem", "old", encrypted("old")),
         ("one.pem", "other.key", format!("`{}`: this key is not the certificate's", at("one.pem"))),
         ("one.pem", "one.pem", format!("`{}` holds no private key", at("one.pem"))),
         ("one.key", "one.key", format!("`{}` holds no certificate", at("one.key"))),
