@@ -30,6 +30,7 @@ fn record() -> Record<'static> {
         query: Some(b"page=2&sort=name&token=abcdef"),
         status: Some(200),
         reason: None,
+        cause: None,
         reported: None,
         route: Some("orders"),
         upstream: Some("orders"),

@@ -233,7 +233,7 @@ pub(super) fn to_https(exchange: &Exchange, port: u16) -> Result<Response<Source
     Ok(response)
 }
 
-/// Says in the daemon's log what the client is not told, and notes the endpoint for the access log.
+/// Notes for the logs what the client is not told: the endpoint, and what the system or library said.
 pub(super) fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Failure) -> Reject {
     // What the guard saw in the body says more than that the body broke off. Of a request that
     // failed otherwise it says nothing: the fault is in one behind it in the pipeline.
@@ -241,6 +241,7 @@ pub(super) fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Fai
         (Reject::RequestIncomplete, Some(seen)) => seen,
         (reject, _) => reject,
     };
+    exchange.cause = failure.cause();
     exchange.endpoint = failure.endpoint;
     if let Some(after) = upstream.retry_after(reject) {
         exchange.retry_after = Some(after);
@@ -249,7 +250,7 @@ pub(super) fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Fai
         reason = reject.reason(),
         upstream = &*upstream.name,
         endpoint = exchange.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name),
-        error = failure.source.as_deref().map(|error| error as &dyn std::error::Error),
+        cause = exchange.cause.as_deref(),
         "no answer from the upstream"
     );
     reject

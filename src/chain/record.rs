@@ -38,6 +38,7 @@ impl Exchange {
             }),
             status: finished.status,
             reason: self.reject.map(crate::reject::Reject::reason),
+            cause: self.cause.as_deref(),
             reported: self.reported.map(crate::reject::Reject::reason),
             route: route.map(|route| &*route.name),
             upstream: self.upstream().map(|upstream| &*upstream.name),

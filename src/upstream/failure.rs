@@ -5,6 +5,9 @@ use std::{error::Error as StdError, io, sync::Arc};
 use super::pool::Pool;
 use crate::{dial::NoConnection, message::BodyError, overload::Outcome, reject::Reject};
 
+/// What is told of a cause, in bytes.
+const CAUSE: usize = 300;
+
 /// Why there is no answer from the origin.
 #[derive(Debug)]
 pub struct Failure {
@@ -40,6 +43,24 @@ impl Failure {
             reject if overloaded.contains(&reject) => Outcome::Overloaded,
             _ => Outcome::Nothing,
         }
+    }
+
+    /// What the system or library said, from the outermost to the innermost, in one line; the beginning of
+    /// what is long.
+    pub fn cause(&self) -> Option<Box<str>> {
+        let source = self.source.as_deref()?;
+        let mut text = source.to_string();
+        let mut next = source.source();
+        while let Some(inner) = next {
+            let said = inner.to_string();
+            // Many repeat what they are made of.
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
+            }
+            next = inner.source();
+        }
+        text.truncate(text.floor_char_boundary(CAUSE));
+        Some(text.into())
     }
 
     /// What a connect came to.
@@ -101,6 +122,24 @@ pub(super) fn find<'a, E: StdError + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_to_its_root_and_no_further_than_a_line_is_long() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Outer(String, #[source] io::Error);
+        for (outer, inner, expected) in [
+            ("no TLS", "no certificate", "no TLS: no certificate"),
+            ("no TLS: no certificate", "no certificate", "no TLS: no certificate"),
+        ] {
+            let error = Outer(outer.into(), io::Error::other(inner));
+            let cause = Failure::caused(Reject::UpstreamTls, error).cause();
+            assert_eq!(cause.as_deref(), Some(expected));
+        }
+        let long = Failure::caused(Reject::UpstreamTls, "ä".repeat(1_000)).cause();
+        assert_eq!(long.map(|cause| cause.len()), Some(CAUSE));
+        assert_eq!(Failure::new(Reject::UpstreamTls).cause(), None);
+    }
 
     #[test]
     fn a_failure_tells_of_load_only_if_it_is_the_upstreams() {

@@ -48,6 +48,7 @@ fn record(id: &str) -> Record<'_> {
         query: None,
         status: Some(200),
         reason: None,
+        cause: None,
         reported: None,
         route: None,
         upstream: None,

@@ -65,6 +65,7 @@ fn answer(record: &Record<'_>, out: &mut Vec<u8>) {
         }
     }
     optional(b",\"reason\":\"", record.reason.map(str::as_bytes), out);
+    optional(b",\"cause\":\"", record.cause.map(str::as_bytes), out);
     optional(b",\"reported\":\"", record.reported.map(str::as_bytes), out);
     optional(b",\"route\":\"", record.route.map(str::as_bytes), out);
     optional(b",\"upstream\":\"", record.upstream.map(str::as_bytes), out);

@@ -50,6 +50,8 @@ pub struct Record<'a> {
     pub operation: Option<Operation<'a>>,
     /// Why the request ended early.
     pub reason: Option<&'a str>,
+    /// What the system or library said of it, if it happened on the way to an endpoint.
+    pub cause: Option<&'a str>,
     /// What rules in trial would have refused it for.
     pub reported: Option<&'a str>,
     /// The route's name.

@@ -20,6 +20,7 @@ fn record() -> Record<'static> {
         query: Some(b"x=1&token=abc"),
         status: Some(502),
         reason: Some("upstream.reset"),
+        cause: Some("no \"word\" more"),
         route: Some("orders"),
         upstream: Some("orders"),
         endpoint: Some("http://10.0.0.5:8080"),
@@ -55,6 +56,7 @@ fn nothing() -> Record<'static> {
         query: None,
         status: None,
         reason: None,
+        cause: None,
         operation: None,
         reported: None,
         route: None,
@@ -95,7 +97,7 @@ fn json_tells_all_that_is_known_and_nothing_that_is_not() {
         "time": "2026-11-24T03:44:23.123Z", "id": "0195", "client": "203.0.113.7",
         "peer": "10.0.0.1", "listener": "public", "protocol": "HTTP/1.1", "tls": "TLSv1.3",
         "cipher": "AES", "method": "GET", "host": "api.example.com", "path": "/orders/7",
-        "query": "x=1&token=***", "status": 502, "reason": "upstream.reset", "route": "orders",
+        "query": "x=1&token=***", "status": 502, "reason": "upstream.reset", "cause": "no \"word\" more", "route": "orders",
         "upstream": "orders", "endpoint": "http://10.0.0.5:8080", "user": "acme", "auth": "keys", "reported": "authz.role",
         "operation": "Or ders", "operation_kind": "query", "operation_depth": 3, "operation_cost": 7,
         "agent": "curl/8 \"x\"", "referer": "https://a.example/?token=***", "bytes_in": 5,
@@ -121,7 +123,7 @@ fn text_reads_from_left_to_right() {
          502 1234B 1234.005ms reason=upstream.reset reported=authz.role \
          operation=Or\\x20ders kind=query depth=3 cost=7 route=orders upstream=orders \
          endpoint=http://10.0.0.5:8080 cache=hit tries=2 identify=0.007ms waited=0.008ms connect=0.099ms first=1.000ms in=5B id=0195 \
-         user=acme auth=keys peer=10.0.0.1 listener=public tls=TLSv1.3 cipher=AES agent=\"curl/8 \\\"x\\\"\" \
+         user=acme auth=keys peer=10.0.0.1 listener=public tls=TLSv1.3 cipher=AES cause=\"no \\\"word\\\" more\" agent=\"curl/8 \\\"x\\\"\" \
          referer=\"https://a.example/?token=***\""
     );
     assert_eq!(
@@ -217,8 +219,8 @@ proptest! {
         };
         let line = as_text(&record, &Redaction::new(["a"]), Paint::Plain);
         prop_assert!(!line.chars().any(char::is_control));
-        let head = line.split(" agent=").next().unwrap();
-        // Time, client, request, status, size and duration are 8; the pairs up to the agent 23.
+        let head = line.split(" cause=").next().unwrap();
+        // Time, client, request, status, size and duration are 8; the pairs up to the cause 23.
         prop_assert_eq!(head.split(' ').count(), 31, "{}", line);
         prop_assert!(head.split(' ').all(|word| !word.is_empty()));
     }

@@ -91,11 +91,8 @@ fn rest(record: &Record<'_>, redaction: &Redaction, out: &mut Vec<u8>) {
     pair(b" listener=", Some(record.listener), out);
     pair(b" tls=", record.tls.map(|tls| tls.version), out);
     pair(b" cipher=", record.tls.map(|tls| tls.cipher), out);
-    if let Some(agent) = record.agent {
-        out.extend_from_slice(b" agent=\"");
-        escape::<Quoted>(agent, out);
-        out.push(b'"');
-    }
+    quoted(b" cause=\"", record.cause.map(str::as_bytes), out);
+    quoted(b" agent=\"", record.agent, out);
     if let Some(referer) = record.referer {
         out.extend_from_slice(b" referer=\"");
         redaction.url::<Quoted>(referer, out);
@@ -107,6 +104,15 @@ fn pair(key: &[u8], value: Option<impl AsRef<[u8]>>, out: &mut Vec<u8>) {
     if let Some(value) = value {
         out.extend_from_slice(key);
         word(value.as_ref(), out);
+    }
+}
+
+/// `key` ends with the quote that opens the value.
+fn quoted(key: &[u8], value: Option<&[u8]>, out: &mut Vec<u8>) {
+    if let Some(value) = value {
+        out.extend_from_slice(key);
+        escape::<Quoted>(value, out);
+        out.push(b'"');
     }
 }
 

@@ -20,12 +20,13 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::{sync::Barrier, task::JoinSet};
 
 use super::{one, upstream};
 use crate::support::{
     Janua, Origin,
-    certs::{Authority, Identity},
+    certs::{Authority, Identity, provider},
     daemon::{Daemon, JANUA},
     frames,
     origin::{Peer, Reply, Served, collect, reply},
@@ -420,9 +421,47 @@ async fn an_origin_over_tls_is_verified() {
             assert_eq!((answer.status(), &*answer.text()), (200, "ok"), "{name}: {answer:?}");
         } else {
             answer.assert_refused(502, "upstream.tls", name);
+            let line = janua.log().pop().unwrap();
+            assert!(
+                line["cause"].is_string()
+                    && !answer.text().contains(line["cause"].as_str().unwrap()),
+                "{line}"
+            );
         }
     }
     assert!(!clear.received().contains("HTTP"), "nothing goes in clear");
+}
+
+/// `openssl req -x509` calls what it makes an authority.
+#[tokio::test]
+async fn an_origin_that_signs_for_itself_is_trusted_if_its_certificate_is_named() {
+    let site = Site::new();
+    let made = |name: &str| {
+        let (cert, key) = (site.path(&format!("{name}.pem")), site.path(&format!("{name}.key")));
+        let mut openssl = std::process::Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        openssl.args(["-nodes", "-subj", "/CN=o", "-addext", "subjectAltName=DNS:localhost"]);
+        let output = openssl.arg("-out").arg(&cert).arg("-keyout").arg(&key).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        (cert, key)
+    };
+    let ((cert, key), (other, _)) = (made("a"), made("b"));
+    let shown = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(&cert).unwrap()],
+            PrivateKeyDer::from_pem_file(&key).unwrap(),
+        );
+    let origin = Origin::tls(shown.unwrap(), well).await;
+    let trusts = |file: &Path| format!("tls.ca = \"{}\"", file.display());
+    let janua = one(&origin.url, &trusts(&cert)).start().await;
+    assert_eq!(janua.get("/").await.text(), "ok");
+    let janua = one(&origin.url, &trusts(&other)).start().await;
+    janua.get("/").await.assert_refused(502, "upstream.tls", "another that calls itself so");
+    let cause = janua.log().pop().unwrap()["cause"].to_string();
+    assert!(cause.contains("certificate"), "{cause}");
 }
 
 /// Notes by which name an origin was asked for.
