@@ -5,11 +5,11 @@
 //! left. A request that may go takes no time of its own: the moment that it came, and what it took to say
 //! who makes it.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, future::poll_fn, pin::pin, time::Duration};
 
-use http::request::Parts;
+use http::{Version, request::Parts};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, interval};
 
 use super::{exchange::Exchange, pace::Paced};
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
     snapshot::Route,
     worker::wall,
 };
+
+/// So often it is looked for whether the client of a request that waits is there.
+const LOOK: Duration = Duration::from_millis(250);
 
 impl Who for Principal {
     fn name(&self) -> (&str, &str) {
@@ -95,7 +98,7 @@ impl Exchange {
     ) -> Result<(), Reject> {
         let since = Instant::now();
         loop {
-            let turn = waiting.wait().await;
+            let turn = while_here(self, waiting.wait()).await;
             let now = Instant::now();
             self.waited = u64::try_from(now.duration_since(since).as_micros()).ok();
             let verdict = self.visit(route, head, params, now, |ask, visit| match turn {
@@ -199,4 +202,23 @@ impl Exchange {
             who: self.who.principal().map(|who| who as &dyn Who),
         })
     }
+}
+
+/// Waits as long as the client is there. By HTTP/1 that has to be looked for: nothing of a request is read before it
+/// is wanted, and so not its end either.
+async fn while_here<T>(exchange: &Exchange, waits: impl Future<Output = T>) -> T {
+    if exchange.version >= Version::HTTP_2 {
+        return waits.await;
+    }
+    let (mut waits, mut looks) = (pin!(waits), interval(LOOK));
+    exchange.client.state.set_waits(true);
+    let done = poll_fn(|cx| {
+        let done = waits.as_mut().poll(cx);
+        // The connection's task looks when this has woken it.
+        while done.is_pending() && looks.poll_tick(cx).is_ready() {}
+        done
+    })
+    .await;
+    exchange.client.state.set_waits(false);
+    done
 }

@@ -211,6 +211,8 @@ pub struct ClientState {
     cutting: AtomicBool,
     /// Whether the last request asked for an upgrade and has it.
     switched: AtomicBool,
+    /// Whether a request waits for which it has to be known whether its client is there.
+    waits: AtomicBool,
     /// What goes before the answer in hand, and whether there is something.
     before: Mutex<Vec<u8>>,
     has_before: AtomicBool,
@@ -285,6 +287,16 @@ impl ClientState {
         self.cutting.store(true, Relaxed);
         drop();
         self.cutting.store(false, Relaxed);
+    }
+
+    /// Notes whether a request waits that is nothing to anybody if its client goes away.
+    pub fn set_waits(&self, waits: bool) {
+        self.waits.store(waits, Relaxed);
+    }
+
+    /// Whether there is one.
+    pub fn waits(&self) -> bool {
+        self.waits.load(Relaxed)
     }
 
     /// Notes that the connection becomes a tunnel.

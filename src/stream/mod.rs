@@ -13,7 +13,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use rustix::net::{RecvFlags, recv};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{RecvFlags, recv},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -58,6 +61,14 @@ impl Socket {
         }
     }
 
+    /// Whether the other end has closed it, also where bytes lie before that which nobody has read.
+    pub fn is_closed_by_peer(&self) -> bool {
+        let mut polled = [PollFd::new(self, PollFlags::RDHUP)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().intersects(closed)
+    }
+
     /// The next bytes, if they are there.
     ///
     /// # Errors
@@ -66,6 +77,16 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket.try_read(buffer),
             Self::Unix(socket) => socket.try_read(buffer),
+        }
+    }
+}
+
+impl Stream {
+    /// Whether the other end has closed it, also where bytes lie before that which nobody has read.
+    pub fn is_closed_by_peer(&self) -> bool {
+        match self {
+            Self::Clear(socket) => socket.is_closed_by_peer(),
+            Self::Tls(stream) => stream.get_ref().0.is_closed_by_peer(),
         }
     }
 }

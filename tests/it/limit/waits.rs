@@ -99,6 +99,37 @@ async fn a_client_that_goes_away_leaves_the_queue_and_what_it_ran() {
     assert_eq!(third.answer().await.status(), 200);
 }
 
+/// Of its request something was not read: a body, or the next one.
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_the_queue_also_if_nobody_reads() {
+    let (origin, may) = Origin::held().await;
+    let keys = "concurrent = 1\nover = { delay = \"60s\" }";
+    let janua = limited(keys, &origin.url).start().await;
+    let mut first = sent(&janua).await;
+    until("the origin has it", || origin.requests().len() == 1).await;
+    for request in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        let mut client = janua.client().await;
+        client.send(request).await;
+        until("it waits", || waiting(&janua) == 1).await;
+        drop(client);
+        until("it has left", || waiting(&janua) == 0).await;
+    }
+    // Who is there stays, and is answered.
+    let mut client = janua.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello").await;
+    until("it waits", || waiting(&janua) == 1).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(waiting(&janua), 1);
+    may.add_permits(2);
+    assert_eq!(first.answer().await.status(), 200);
+    assert_eq!(client.answer().await.status(), 200);
+    assert_eq!(origin.requests().len(), 2);
+}
+
 #[tokio::test]
 async fn a_tunnel_is_one_at_a_time_as_long_as_it_is_open() {
     let origin = Origin::tunnels().await;
