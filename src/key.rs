@@ -86,6 +86,8 @@ pub struct Recipe {
     pub parts: Box<[Part]>,
     /// Bits of an address of IPv6.
     pub prefix: u8,
+    /// Whether who counts by it keeps some apart from others where it gives one key for all.
+    pub apart: bool,
 }
 
 /// A map by keys. They are digests that nobody outside can choose, so it makes none of its own; what is in
@@ -162,7 +164,8 @@ impl Recipe {
             };
             problems.push(problem);
         }
-        (parts.len() == words.len()).then(|| Self { parts: parts.into(), prefix })
+        let apart = false;
+        (parts.len() == words.len()).then(|| Self { parts: parts.into(), prefix, apart })
     }
 
     /// The key of a request.
@@ -204,7 +207,12 @@ impl Recipe {
 
     /// Whether there is one key for each route, or for all.
     pub fn is_single(&self) -> bool {
-        self.parts.iter().all(|part| *part == Part::Route)
+        !self.apart && (self.parts.is_empty() || self.is_per_route())
+    }
+
+    /// Whether it is a matter of the route alone.
+    pub fn is_per_route(&self) -> bool {
+        !self.parts.is_empty() && self.parts.iter().all(|part| *part == Part::Route)
     }
 
     /// The words that it is made of.
@@ -495,7 +503,7 @@ mod tests {
 
     fn recipe(words: &[&str]) -> Recipe {
         let parts = words.iter().map(|word| Part::parse(word).unwrap()).collect();
-        Recipe { parts, prefix: 64 }
+        Recipe { parts, prefix: 64, apart: false }
     }
 
     fn ask<'a>(client: &str, headers: &'a HeaderMap, who: Option<&'a dyn Who>) -> Ask<'a> {

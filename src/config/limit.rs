@@ -32,7 +32,7 @@ pub struct Limit {
     pub per: OneOrMany<String>,
     /// Addresses of IPv6 count as one if so many of their first bits are the same.
     pub ipv6_prefix: u8,
-    /// Other rates and quotas for some: `{ gold = "100/s", "scope:bulk" = { quota = "50000/day" }, "owner:acme" = { rate = "1000/s", burst = 5000 } }`. A name alone is a role's, `default` is `rate`; of several that fit, the fastest counts, and of those as fast the one with the greatest quota.
+    /// Other rates and quotas for some: `{ gold = "100/s", "scope:bulk" = { quota = "50000/day" }, "owner:acme" = { rate = "1000/s", burst = 5000 } }`. A name alone is a role's, `default` is `rate`; of several that fit, the fastest counts, and of those as fast the one with the greatest quota. Each counts its rate by itself: whoever shares a key with slower ones, an address say, does not wait for them. What was used of a quota is the key's.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("gold", "100/s"), ("default", "10/s")]))]
     pub tiers: BTreeMap<String, Tier>,

@@ -185,7 +185,7 @@ impl Limits {
         };
         let limit = known.as_ref()?;
         let (recipe, _) = &limit.state.shape;
-        if recipe.parts.is_empty() || !recipe.is_single() {
+        if !recipe.is_per_route() {
             return Some(limit.clone());
         }
         // Each route has an allowance of its own.

@@ -48,7 +48,8 @@ impl PerAddress {
         at: &Path,
         problems: &mut Problems,
     ) -> Self {
-        let shape = Recipe { parts: [Part::Ip].into(), prefix: table.ipv6_prefix };
+        let prefix = table.ipv6_prefix;
+        let shape = Recipe { parts: [Part::Ip].into(), prefix, apart: false };
         if table.ipv6_prefix > 128 {
             problems.push(
                 Problem::error(at.key("ipv6-prefix"), "an address has 128 bits").help("64, or 56"),

@@ -58,6 +58,8 @@ pub(super) struct Tier {
     pub(super) name: Box<str>,
     pub(super) whose: Whose,
     pub(super) terms: Terms,
+    /// What makes its keys others than everybody's; 0 if it has the rate that they have, and runs with them.
+    pub(super) tint: u64,
     pub(super) policy: Option<Policy>,
     pub(super) quota_policy: Option<Policy>,
     pub(super) bandwidth: Option<Bandwidth>,
@@ -85,7 +87,7 @@ impl Limit {
     pub(super) fn claim(&self, ask: &Ask<'_>) -> (Claim, usize) {
         let tier = self.tiers.iter().position(|tier| tier.whose.is(ask));
         let tier = tier.unwrap_or(self.tiers.len());
-        let key = self.state.shape.0.key(&self.standing.seed, ask);
+        let key = self.state.shape.0.key(&self.standing.seed, ask) ^ self.tier(tier).tint;
         let account = self.used.as_ref().map(|used| used.account(ask));
         (Claim { key, cost: self.cost.of(ask), terms: self.tier(tier).terms, account }, tier)
     }

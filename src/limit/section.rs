@@ -66,6 +66,9 @@ impl Section<'_> {
         let all = tiers.iter().map(|tier| tier.terms).chain([terms]);
         let longest = all.filter_map(|terms| terms.rate.map(Gcra::window)).max().unwrap_or(0);
         let sharing = store.map(|store| (store, self.sharing()));
+        // How much a tier has of its rate is its own; what it has used of a quota is the key's.
+        let apart = recipe.is_single() && tiers.iter().any(|tier| tier.tint != 0);
+        let counted = Recipe { apart, ..recipe.clone() };
         let shape = |calendar| Shape { recipe: recipe.clone(), keys: max_keys, calendar };
         let used = self
             .calendar()
@@ -73,7 +76,7 @@ impl Section<'_> {
         Some(Limit {
             name: name.0.into(),
             busiest: limits.busiest(name.0, self.limit.busiest.into(), &metrics),
-            state: limits.state(name, (recipe, max_keys), longest, sharing.clone(), &metrics),
+            state: limits.state(name, (counted, max_keys), longest, sharing.clone(), &metrics),
             metrics,
             standing: limits.standing().clone(),
             tiers,
@@ -106,7 +109,7 @@ impl Section<'_> {
             return None;
         }
         if **per == ["global"] {
-            return Some(Recipe { parts: Box::default(), prefix });
+            return Some(Recipe { parts: Box::default(), prefix, apart: false });
         }
         Recipe::compile(per, prefix, &self.at.key("per"), self.problems)
     }
@@ -177,13 +180,24 @@ impl Section<'_> {
         Some(Cost::Table { header, methods: methods.into() })
     }
 
-    /// What costs more than any burst could never come in.
+    /// What costs more than any burst could never come in; what is nobody's terms says nothing.
     fn check_cost(&mut self, cost: &Cost, terms: Terms, tiers: &[Tier]) {
         let dearest = match cost {
             Cost::Number(cost) => Some(*cost),
             Cost::Table { methods, .. } => methods.iter().map(|(_, cost)| *cost).max(),
         };
         let all = || tiers.iter().map(|tier| tier.terms).chain([terms]);
+        if !matches!(cost, Cost::Number(0 | 1))
+            && all().all(|terms| terms.rate.is_none() && terms.quota.is_none())
+        {
+            self.wrong("cost", "what requests cost counts in rates and quotas", "rate = \"10/s\"");
+        }
+        if matches!(self.limit.over, Over::Delay(_))
+            && all().all(|terms| terms.rate.is_none() && terms.concurrent.is_none())
+        {
+            let message = "a request waits for a rate or for its turn, and not for another day";
+            self.wrong("over", message, "over = \"reject\", or rate = \"10/s\"");
+        }
         let burst = all().filter_map(|terms| terms.rate.map(Gcra::units)).min();
         let quota = all().filter_map(|terms| terms.quota.map(|quota| quota.units)).min();
         for (word, least) in [("burst", burst), ("quota", quota)] {

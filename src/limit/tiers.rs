@@ -1,6 +1,9 @@
 //! The tiers of a limit: what its section says for some, and who they are.
 
-use std::cmp::Reverse;
+use std::{
+    cmp::Reverse,
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
+};
 
 use super::{
     bandwidth::Bandwidth,
@@ -38,7 +41,9 @@ impl Section<'_> {
                 continue;
             };
             let bandwidth = Bandwidth::of(self.limit, table.bandwidth);
-            tiers.push(tier_of(name, Whose::read(name), told, terms, bandwidth));
+            let whose = Whose::read(name);
+            let tint = tint(name, terms, others);
+            tiers.push(Tier { tint, ..tier_of(name, whose, told, terms, bandwidth) });
         }
         tiers.sort_by_key(|Tier { terms, bandwidth, .. }| {
             let pause = terms.rate.map_or(0, Gcra::interval);
@@ -106,7 +111,17 @@ pub(super) fn tier_of(
     // Two policies of one answer cannot have one name.
     let told = if policy.is_some() { &own } else { told };
     let quota_policy = terms.quota.and_then(|quota| Policy::of_quota(told, quota));
-    Tier { name: name.into(), whose, terms, policy, quota_policy, bandwidth }
+    Tier { name: name.into(), whose, terms, tint: 0, policy, quota_policy, bandwidth }
+}
+
+/// What sets a tier's keys apart, the same in every gateway: what the slow owe is nothing to the fast who come from
+/// the same address.
+fn tint(name: &str, terms: Terms, others: Option<Terms>) -> u64 {
+    let same = |others: Terms| (others.rate, others.concurrent) == (terms.rate, terms.concurrent);
+    match others.is_some_and(same) {
+        true => 0,
+        false => BuildHasherDefault::<DefaultHasher>::default().hash_one(name),
+    }
 }
 
 impl Whose {

@@ -183,6 +183,32 @@ async fn who_somebody_is_decides_how_much() {
 }
 
 #[tokio::test]
+async fn who_has_more_does_not_wait_for_those_who_have_less() {
+    for (per, quota, most) in [
+        ("ip", "", [2, 5]),
+        ("global", "", [2, 5]),
+        ("route", "", [2, 5]),
+        // Of one quota all take.
+        ("ip", "quota = \"4/day\"\n", [2, 2]),
+    ] {
+        let janua = Setup::new(format!(
+            "{}[limit.l]\nper = \"{per}\"\n{quota}tiers = {{ gold = \"5/h\", default = \"2/h\" }}\n\
+             [[route]]\nauth = \"k\"\nlimit = \"l\"\nto = {{ status = 204 }}\n",
+            keys()
+        ))
+        .start()
+        .await;
+        for (key, most) in ["plain-key", "gold-key"].iter().zip(most) {
+            let fields = format!("X-API-Key: {key}\r\n");
+            for _ in 0..most {
+                assert_eq!(get(&janua, &fields).await.status(), 204, "{per} {key}");
+            }
+            assert_eq!(get(&janua, &fields).await.status(), 429, "{per} {key}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn explain_shows_each_limit_its_key_and_what_would_be_left() {
     let janua = limited("rate = \"10/h\"\nconcurrent = 4\nover = { delay = \"2s\" }").start().await;
     let limit = || {
