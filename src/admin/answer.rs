@@ -18,12 +18,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    House,
+    House, purge,
     refusal::{Refusal, problem},
     serve::Room,
 };
 use crate::{
-    cache::Purge,
+    cache::{self, Purge},
     config::{self, Condition, Report, To},
     metrics::{self, Outside},
     snapshot::{Diff, Snapshot},
@@ -175,11 +175,13 @@ fn upstreams(world: &Snapshot) -> String {
 
 /// What is kept of answers: in numbers, or of the URL that is asked for.
 async fn kept(house: &House, request: &Parts) -> String {
-    let memory = house.world.load().caches.memory().clone();
-    let text = match value(request, "url").map(Cow::into_owned) {
+    let world = house.world.load();
+    let memory = world.caches.memory().clone();
+    let text = match value(request, "url") {
         None => serde_json::to_string(&memory.stats()),
         Some(url) => {
-            let entries = tokio::task::spawn_blocking(move || memory.entries(&url)).await;
+            let urls = purge::urls(&world, &cache::canonical(&url));
+            let entries = tokio::task::spawn_blocking(move || memory.entries(&urls)).await;
             serde_json::to_string(&entries.unwrap_or_default())
         }
     };
@@ -192,12 +194,14 @@ async fn kept(house: &House, request: &Parts) -> String {
 async fn purged(house: &House, request: &Parts) -> Result<Answer, Refusal> {
     let purge = Purge::read(|name| value(request, name)).ok_or(Refusal::Purge)?;
     let world = house.world.load();
-    let (memory, here) = (world.caches.memory().clone(), purge.clone());
-    // It may have to wait for a disk.
-    let purged = tokio::task::spawn_blocking(move || memory.purge(here)).await;
-    purged.unwrap_or(Ok(())).map_err(|_| Refusal::Purges)?;
-    if let Some(shared) = world.caches.shared() {
-        shared.tell(&purge).await.map_err(|_| Refusal::Untold)?;
+    for purge in purge::forms(&world, purge) {
+        let (memory, here) = (world.caches.memory().clone(), purge.clone());
+        // It may have to wait for a disk.
+        let purged = tokio::task::spawn_blocking(move || memory.purge(here)).await;
+        purged.unwrap_or(Ok(())).map_err(|_| Refusal::Purges)?;
+        if let Some(shared) = world.caches.shared() {
+            shared.tell(&purge).await.map_err(|_| Refusal::Untold)?;
+        }
     }
     Ok(made(StatusCode::OK, TEXT, "purged\n".into()))
 }

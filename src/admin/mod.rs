@@ -23,6 +23,7 @@
 mod answer;
 mod bind;
 mod guard;
+mod purge;
 mod refusal;
 mod serve;
 

@@ -38,7 +38,7 @@ pub use self::{
     object::{Head, Object, Open, Pieces},
     partition::{Asking, Partition},
     policy::Policy,
-    purge::Purge,
+    purge::{Purge, canonical},
     shared::Shared,
     shelf::{Key, Seek, Shelf},
     spans::Spans,

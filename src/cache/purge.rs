@@ -70,7 +70,7 @@ impl Purge {
 }
 
 /// A URL as keys have it: scheme and host in small letters, without the scheme's own port or a fragment.
-fn canonical(url: &str) -> String {
+pub fn canonical(url: &str) -> String {
     let url = url.split('#').next().unwrap_or_default();
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let scheme = scheme.to_ascii_lowercase();
@@ -167,13 +167,12 @@ impl Memory {
         }
     }
 
-    /// What is kept of a URL; it looks at everything, so not on a worker.
-    pub fn entries(&self, url: &str) -> Vec<Entry> {
-        let url = canonical(url);
+    /// What is kept of URLs; it looks at everything, so not on a worker.
+    pub fn entries(&self, urls: &[String]) -> Vec<Entry> {
         let now = Instant::now();
         let mut entries = Vec::new();
         self.shelf.each(|key: &Key, resource| {
-            if key.url() != url {
+            if !urls.iter().any(|url| *url == key.url()) {
                 return;
             }
             for object in resource.variants() {
@@ -188,7 +187,7 @@ impl Memory {
                     Verdict::Valid | Verdict::Stale => "stale",
                 };
                 entries.push(Entry {
-                    url: url.clone(),
+                    url: key.url().into(),
                     status: StatusCode::as_u16(&object.status),
                     age: object.terms.age_after(resident),
                     ttl: left,

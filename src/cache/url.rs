@@ -80,7 +80,7 @@ impl Query {
 
     /// Path and query, as far as they tell answers apart.
     #[inline]
-    fn canonical<'a>(&self, target: &'a str) -> Cow<'a, str> {
+    pub fn canonical<'a>(&self, target: &'a str) -> Cow<'a, str> {
         if self.is_plain() { target.into() } else { self.changed(target) }
     }
 

@@ -4,8 +4,6 @@
 //! in origin form with a `Host`, without hop-by-hop fields; and what was taken off. RFC 9112 section
 //! 3.2 (targets), RFC 9113 section 8.3 (pseudo-header fields).
 
-use std::borrow::Cow;
-
 use http::{HeaderValue, Method, Uri, Version, header::HOST, request::Parts, uri::PathAndQuery};
 use hyper::ext::Protocol;
 
@@ -108,7 +106,7 @@ fn target(uri: &Uri, method: &Method) -> Result<Option<Uri>, Reject> {
     if !path::has_dot_segment(target.path()) {
         return Ok(without_authority());
     }
-    let mut resolved = resolve_dots(target.path());
+    let mut resolved = path::without_dot_segments(target.path());
     if let Some(query) = target.query() {
         resolved.push('?');
         resolved.push_str(query);
@@ -116,32 +114,6 @@ fn target(uri: &Uri, method: &Method) -> Result<Option<Uri>, Reject> {
     PathAndQuery::try_from(resolved)
         .map(|target| Some(target.into()))
         .map_err(|_| Reject::RequestTarget)
-}
-
-/// RFC 3986 section 5.2.4, also for dots that are written `%2e`: an origin would resolve them, so
-/// the route has to be found for what the origin will serve.
-fn resolve_dots(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        let last = segments.peek().is_none();
-        match &*dots(segment) {
-            "." if last => kept.push(""),
-            "." => {}
-            ".." => {
-                kept.pop();
-                if last {
-                    kept.push("");
-                }
-            }
-            _ => kept.push(segment),
-        }
-    }
-    format!("/{}", kept.join("/"))
-}
-
-fn dots(segment: &str) -> Cow<'_, str> {
-    if segment.len() <= 6 { path::normalise(segment) } else { Cow::Borrowed(segment) }
 }
 
 /// Whether a request came by a protocol in which an upgrade is answered with 101.

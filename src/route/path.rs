@@ -2,8 +2,7 @@
 //!
 //! In: a path as the client wrote it, or a piece of a pattern. Out: the same path with each
 //! character spelled in one way. It is for matching only: what goes to the origin is the path as it
-//! came. Nothing here splits a path, and nothing removes dot segments: a request with one has to be
-//! refused before it gets here, and [`has_dot_segment`] is how to find it.
+//! came, without dot segments: those are taken out before anything is compared.
 
 use std::borrow::Cow;
 
@@ -56,6 +55,32 @@ pub fn has_dot_segment(path: &str) -> bool {
         return false;
     }
     path.split('/').any(|segment| matches!(&*normalise(segment), "." | ".."))
+}
+
+/// The path without such segments (RFC 3986 section 5.2.4): an origin would resolve them, so the route has
+/// to be found for what the origin will serve.
+pub fn without_dot_segments(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match &*dots(segment) {
+            "." if last => kept.push(""),
+            "." => {}
+            ".." => {
+                kept.pop();
+                if last {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+fn dots(segment: &str) -> Cow<'_, str> {
+    if segment.len() <= 6 { normalise(segment) } else { Cow::Borrowed(segment) }
 }
 
 /// How the first character of some bytes is spelled in the normal form.

@@ -184,6 +184,52 @@ async fn the_operators_door_shows_and_purges_what_is_kept() {
     assert_eq!(origin.requests().len(), 3);
 }
 
+/// However a client may write it, and whatever of its query counts there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_url_is_purged_as_it_is_asked_for() {
+    let origin = tagging().await;
+    let text = format!(
+        "[log]\naccess = \"off\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\n\
+         [[route]]\nto = \"{0}\"\ncache = {{ query = {{ except = [\"utm_*\"], sort = true }} }}\n\
+         [[route]]\npath = \"/q/{{rest*}}\"\nto = \"{0}\"\ncache = {{ query = {{ only = [\"q\"] }} }}\n",
+        origin.url
+    );
+    let daemon = tokio::task::spawn_blocking(move || Daemon::start(&text)).await.unwrap();
+    let (public, door) = (daemon.public.clone(), daemon.admin().clone());
+    tokio::task::block_in_place(|| {
+        let asked = || origin.requests().len();
+        let get = |path: &str| {
+            assert_eq!(public.ask(&format!("GET {path}"), "Host: a.example\r\n").0, 200);
+        };
+        for (kept, named) in [
+            ("/x?b=2&a=1&utm_x=3", "/x?b=2&a=1&utm_x=3"),
+            ("/x?b=2&a=1&utm_x=3", "/x?a=1&b=2"),
+            ("/x?utm_x=3", "/x"),
+            ("/a/../x", "/x"),
+            ("/x", "/a/../x"),
+            ("/x", "/a/%2e%2E/./x?utm_y"),
+            ("/q/1?q=2&b=3", "/q/1?b=4&q=2"),
+        ] {
+            get(kept);
+            let before = asked();
+            get(kept);
+            assert_eq!(asked(), before, "{kept} is kept");
+            let word = named.replace('%', "%25").replace('&', "%26");
+            let shown = body(&door.get(&format!("/cache?url=http://a.example{word}")).1);
+            assert_eq!(shown.as_array().map(Vec::len), Some(1), "{named}: {shown}");
+            assert_eq!(door.ask(&format!("POST /purge?url=http://a.example{word}"), "").0, 200);
+            get(kept);
+            assert_eq!(asked(), before + 1, "{named}");
+        }
+        get("/x?a=1");
+        let before = asked();
+        assert_eq!(door.ask("POST /purge?url=http://a.example/x", "").0, 200);
+        get("/x?a=1");
+        assert_eq!(asked(), before, "another");
+    });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_shows_and_purges_what_is_kept() {
     let origin = tagging().await;

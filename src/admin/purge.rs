@@ -1,0 +1,45 @@
+//! Under which URLs something is kept that an operator names by one.
+//!
+//! In: a URL as a client would ask for it. Out: that in each form that a route makes of it: without dot segments,
+//! and of its query what tells answers apart there. Which route takes it may go by more than its URL, so it is
+//! every form that any of them makes.
+
+use crate::{
+    cache::{Cache, Purge, ban::Reach},
+    route::path,
+    snapshot::Snapshot,
+};
+
+/// The same purge, of each form of its URL.
+pub(super) fn forms(world: &Snapshot, purge: Purge) -> Vec<Purge> {
+    let Reach::Url(url) = &purge.reach else { return vec![purge] };
+    let of = |url: String| Purge { reach: Reach::Url(url.into()), soft: purge.soft };
+    urls(world, url).into_iter().map(of).collect()
+}
+
+/// Each form of a URL whose scheme and host are as keys have them.
+pub(super) fn urls(world: &Snapshot, url: &str) -> Vec<String> {
+    let host = url.find("://").map_or(0, |at| at + "://".len());
+    let target = url[host..].find('/').map_or(url.len(), |at| host + at);
+    let (origin, target) = url.split_at(target);
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let mut target = match path::has_dot_segment(path) {
+        true => path::without_dot_segments(path),
+        false => path.to_owned(),
+    };
+    if let Some(query) = query {
+        target = format!("{target}?{query}");
+    }
+    let caches = world.routes.targets().iter().filter_map(|route| route.cache.as_deref());
+    let form = |cache: &Cache| format!("{origin}{}", cache.query.canonical(&target));
+    let mut forms: Vec<_> = caches.map(form).collect();
+    forms.sort_unstable();
+    forms.dedup();
+    if forms.is_empty() {
+        forms.push(format!("{origin}{target}"));
+    }
+    forms
+}
