@@ -19,12 +19,7 @@ use http::{
 };
 use tokio::time::Instant;
 
-use super::{
-    exchange::Exchange,
-    fetch::announced,
-    source::Source,
-    status::{Fwd, Told},
-};
+use super::{exchange::Exchange, fetch::announced, source::Source, status::Told};
 use crate::{
     cache::{
         Cache, End, Object, Open, Pieces, Reader, Spans, Tells,
@@ -53,8 +48,7 @@ impl Exchange {
         cache: &Cache,
         object: &Arc<Object>,
         head: &Parts,
-        how: Cached,
-        fwd: Option<Fwd>,
+        (how, told): (Cached, Told),
     ) -> Response<Source> {
         self.count(cache, how);
         let open = object.open();
@@ -63,7 +57,7 @@ impl Exchange {
         headers.insert(AGE, age.into());
         if cache.tells != Tells::Nothing {
             let left = object.terms.left(object.resident(self.started));
-            self.tell_of_cache(cache, &mut headers, &Told::kept(how, fwd, left));
+            self.tell_of_cache(cache, &mut headers, &told.left(left));
         }
         let Some(spans) = Spans::of(object) else {
             let length = object.length();

@@ -67,8 +67,8 @@ pub(super) struct Fetched {
 pub(super) enum Outcome {
     /// An answer that everybody may have: its head, and the status that the origin gave.
     Shared(StatusCode, HeaderMap, StatusCode),
-    /// The origin says that what was kept holds.
-    Holds(Arc<Object>),
+    /// The origin says that what was kept holds; and whether it is kept on.
+    Holds(Arc<Object>, Result<(), Unkept>),
     /// An answer for them alone, and why.
     Alone(Box<Response<AnswerBody>>, Unkept),
     /// What was missing did not come: it is for who began it to ask for what they want themselves.
@@ -116,12 +116,12 @@ impl Fetch {
             }
             Ok(Judged::Holds(object)) => {
                 self.pilot.land(Landing::Holds(object.clone()));
-                fetched.outcome = Outcome::Holds(object);
+                fetched.outcome = Outcome::Holds(object, Ok(()));
                 report(back, fetched, None);
             }
-            Ok(Judged::HoldsOnce(object)) => {
+            Ok(Judged::HoldsOnce(object, why)) => {
                 self.pilot.land(Landing::Alone);
-                fetched.outcome = Outcome::Holds(object);
+                fetched.outcome = Outcome::Holds(object, Err(why));
                 report(back, fetched, None);
             }
             Err(why) => {
@@ -233,7 +233,7 @@ impl Fetch {
             }
             Err(why) => {
                 cache.metrics.refuse(self.worker.index, why as usize);
-                Judged::HoldsOnce(Arc::new(kept::once(stale, by)))
+                Judged::HoldsOnce(Arc::new(kept::once(stale, by)), why)
             }
         }
     }
@@ -308,7 +308,7 @@ enum Judged {
     Keep(Box<Made>),
     Holds(Arc<Object>),
     /// It holds for who asked, and is not kept any longer.
-    HoldsOnce(Arc<Object>),
+    HoldsOnce(Arc<Object>, Unkept),
 }
 
 /// Whether a 304 is about what is kept.

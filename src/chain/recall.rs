@@ -5,7 +5,7 @@
 
 use http::{Response, request::Parts};
 
-use super::{cached::Wanted, exchange::Exchange, source::Source};
+use super::{cached::Wanted, exchange::Exchange, source::Source, status::Told};
 use crate::{
     cache::{Asking, Cache, Found, Landing, Pilot, rules::Reuse},
     message::Kept,
@@ -64,11 +64,11 @@ impl Exchange {
     ) -> Option<Response<Source>> {
         let Found { object, reuse } = found;
         let how = match reuse {
-            Reuse::Fresh => Cached::Hit,
-            Reuse::StaleAllowed | Reuse::WhileRevalidate => Cached::Stale,
+            Reuse::Fresh => (Cached::Hit, Told::hit()),
+            Reuse::StaleAllowed | Reuse::WhileRevalidate => (Cached::Stale, Told::stale(None)),
             Reuse::Validate => return None,
         };
-        let answer = self.serve(cache, &object, head, how, None);
+        let answer = self.serve(cache, &object, head, how);
         if reuse == Reuse::WhileRevalidate {
             self.revalidate(cache, wanted.asking, wanted.asked, object, head, kept);
         }

@@ -4,10 +4,7 @@ use std::fmt::Write as _;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{
-    cache::{Key, rules::Unkept},
-    metrics::Cached,
-};
+use crate::cache::{Key, rules::Unkept};
 
 /// The field.
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -44,18 +41,27 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// What is kept is the answer, fresh for so many seconds more. It is a hit unless its origin was to be asked first
-    /// (RFC 9211 section 2.1), whatever came of that.
-    pub(super) fn kept(how: Cached, fwd: Option<Fwd>, left: i64) -> Self {
-        let told = Self { hit: fwd.is_none(), fwd, ttl: Some(left), ..Self::default() };
-        match how {
-            Cached::Hit => told,
-            Cached::Validated => {
-                Self { status: Some(StatusCode::NOT_MODIFIED), stored: true, ..told }
-            }
-            Cached::Joined => Self { collapsed: true, ..told },
-            Cached::Stale | Cached::Miss | Cached::Passed => Self { detail: Some("stale"), ..told },
-        }
+    /// What is kept is the answer, without a word to its origin.
+    pub(super) fn hit() -> Self {
+        Self { hit: true, ..Self::default() }
+    }
+
+    /// What is kept is the answer although it is stale. It is a hit unless its origin was to be asked first (RFC 9211
+    /// section 2.1), whatever came of that.
+    pub(super) fn stale(fwd: Option<Fwd>) -> Self {
+        Self { hit: fwd.is_none(), fwd, detail: Some("stale"), ..Self::default() }
+    }
+
+    /// What is kept holds, as its origin says, and may be kept on or not.
+    pub(super) fn validated(fwd: Fwd, kept: Result<(), Unkept>) -> Self {
+        let status = Some(StatusCode::NOT_MODIFIED);
+        let detail = kept.err().map(Unkept::reason);
+        Self { fwd: Some(fwd), status, stored: kept.is_ok(), detail, ..Self::default() }
+    }
+
+    /// It is fresh for so many seconds more.
+    pub(super) fn left(self, seconds: i64) -> Self {
+        Self { ttl: Some(seconds), ..self }
     }
 
     /// It was fetched, and is kept.
@@ -143,17 +149,18 @@ mod tests {
     fn answers_say_what_became_of_them() {
         let ok = StatusCode::OK;
         for (told, text) in [
-            (Told::kept(Cached::Hit, None, 30), "janua; hit; ttl=30"),
-            (Told::kept(Cached::Stale, None, -3), "janua; hit; ttl=-3; detail=stale"),
+            (Told::hit().left(30), "janua; hit; ttl=30"),
+            (Told::stale(None).left(-3), "janua; hit; ttl=-3; detail=stale"),
             (
-                Told::kept(Cached::Validated, Some(Fwd::Stale), 9),
+                Told::validated(Fwd::Stale, Ok(())).left(9),
                 "janua; fwd=stale; fwd-status=304; ttl=9; stored",
             ),
-            (Told::stored(Fwd::UriMiss, ok), "janua; fwd=uri-miss; fwd-status=200; stored"),
             (
-                Told::kept(Cached::Stale, Some(Fwd::Stale), -3),
-                "janua; fwd=stale; ttl=-3; detail=stale",
+                Told::validated(Fwd::Stale, Err(Unkept::NoStore)).left(0),
+                "janua; fwd=stale; fwd-status=304; ttl=0; detail=no_store",
             ),
+            (Told::stored(Fwd::UriMiss, ok), "janua; fwd=uri-miss; fwd-status=200; stored"),
+            (Told::stale(Some(Fwd::Stale)).left(-3), "janua; fwd=stale; ttl=-3; detail=stale"),
             (Told::joined(Fwd::VaryMiss), "janua; fwd=vary-miss; collapsed"),
             (
                 Told::stored(Fwd::Partial, StatusCode::PARTIAL_CONTENT),
