@@ -10,7 +10,7 @@ use http::request::Parts;
 use super::exchange::Exchange;
 use crate::{
     key::{Ask, Who},
-    message::client_scheme,
+    message::Scheme,
     route::Params,
     snapshot::{Route, Way},
     upstream::{Aim, Choice, Pool, Upstream},
@@ -22,7 +22,7 @@ impl Exchange {
     pub(super) fn aim(&self, route: &Route, head: &mut Parts, params: &Params<'_, '_>) -> Aim {
         match route.target.way(self.way) {
             Some(Way { upstream, .. }) if upstream.aims() => {
-                let tls = client_scheme(&head.headers, &self.client) == "https";
+                let tls = self.scheme == Scheme::Https;
                 let aim = self.asked(route, head, params, |ask| upstream.aim(ask, tls));
                 upstream.clear_aim(&mut head.headers);
                 aim

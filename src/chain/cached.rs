@@ -25,7 +25,7 @@ use crate::{
         Asking, Cache, Found, Object, Query, Seek, Tells, Url,
         rules::{self, Asked, Reuse},
     },
-    message::{Kept, RequestBody, client_scheme, text},
+    message::{Kept, RequestBody, text},
     metrics::Cached,
     reject::Reject,
     rewrite::Changes,
@@ -117,7 +117,7 @@ impl Exchange {
             }
             return None;
         };
-        let scheme = client_scheme(&head.headers, &self.client);
+        let scheme = self.scheme.as_str();
         let asking = self.asked(route, head, params, |ask| {
             cache.partition.asking(&cache.memory, ask, self.way, scheme)
         });
@@ -183,13 +183,18 @@ impl Exchange {
         });
         let (stale, fwd) = match found {
             Some(Found { object, reuse: Reuse::Fresh }) => {
-                return Looked::Kept(self.serve(cache, &object, head, Cached::Hit, None));
+                return Looked::Kept(self.serve(cache, &object, head, (Cached::Hit, Told::hit())));
             }
             Some(Found { object, reuse: Reuse::StaleAllowed }) => {
-                return Looked::Kept(self.serve(cache, &object, head, Cached::Stale, None));
+                return Looked::Kept(self.serve(
+                    cache,
+                    &object,
+                    head,
+                    (Cached::Stale, Told::stale(None)),
+                ));
             }
             Some(Found { object, reuse: Reuse::WhileRevalidate }) => {
-                let answer = self.serve(cache, &object, head, Cached::Stale, None);
+                let answer = self.serve(cache, &object, head, (Cached::Stale, Told::stale(None)));
                 self.revalidate(cache, asking, asked, object, head, kept);
                 return Looked::Kept(answer);
             }
@@ -333,7 +338,7 @@ impl Exchange {
     fn note_change(&mut self, head: &Parts) {
         let get = self.query(self.resource(), &Method::GET, &head.headers);
         let Some((keeper, _)) = keeper_of(&self.world.routes.find(&get)) else { return };
-        let scheme = client_scheme(&head.headers, &self.client);
+        let scheme = self.scheme.as_str();
         let asking = Asking { partition: 0, scheme, authorized: false };
         let stamp = self.world.caches.memory().shelf.stamps().begin();
         let (fwd, request, unkept) = (Fwd::Method, None, None);

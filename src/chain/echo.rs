@@ -25,7 +25,7 @@ pub(super) fn echo(exchange: &Exchange, head: &Parts) -> Response<Source> {
         "method": head.method.as_str(),
         "target": head.uri.to_string(),
         "client": exchange.client_ip.map(|ip| ip.to_string()),
-        "scheme": exchange.client.scheme.as_str(),
+        "scheme": exchange.scheme.as_str(),
         "route": exchange.route().map(|route| &*route.name),
         "headers": fields,
     });

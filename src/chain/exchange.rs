@@ -29,8 +29,8 @@ use crate::{
     auth::{Denial, Identity, Login},
     limit::Pass,
     message::{
-        BodyLimits, InFlight, REQUEST_ID, RequestBody, Signal, Upload, Violations,
-        acceptable_request_id, client_address, new_request_id,
+        BodyLimits, InFlight, REQUEST_ID, RequestBody, Scheme, Signal, Upload, Violations,
+        acceptable_request_id, client_address, client_scheme, new_request_id,
     },
     metrics::{Cached, Finished},
     overload::Slot,
@@ -60,6 +60,8 @@ pub struct Exchange {
     /// The same as its origin gets it, if that is something else: without dot segments.
     pub(super) resolved: Option<Box<Uri>>,
     pub(super) version: Version,
+    /// How the client came, as trusted peers tell it.
+    pub(super) scheme: Scheme,
     pub(super) id: HeaderValue,
     pub(super) accept: Option<HeaderValue>,
     pub(super) agent: Option<HeaderValue>,
@@ -84,6 +86,8 @@ pub struct Exchange {
     pub(super) sent: u64,
     pub(super) status: Option<StatusCode>,
     pub(super) reject: Option<Reject>,
+    /// What the system or library said of a failure upstream.
+    pub(super) cause: Option<Box<str>>,
     /// What rules in trial would have refused it for.
     pub(super) reported: Option<Reject>,
     /// Who makes the request.
@@ -153,6 +157,7 @@ impl Exchange {
         let started = Instant::now();
         let id = id_of(&client, head, started);
         Box::new(Self {
+            scheme: client_scheme(&head.headers, &client),
             client_ip: client_address(
                 &client,
                 &head.headers,
@@ -183,6 +188,7 @@ impl Exchange {
             sent: 0,
             status: None,
             reject: None,
+            cause: None,
             reported: None,
             who: Identity::Stranger,
             pass: Pass::default(),
@@ -235,6 +241,11 @@ impl Exchange {
         let body = RequestBody::from_client(body, limits, clock, reserved, rouser);
         self.upload = body.upload().cloned();
         body
+    }
+
+    /// The port of https that the client is sent to, if it came in clear where that is not taken.
+    pub(super) fn sent_to_https(&self) -> Option<u16> {
+        self.listener.redirect_to_https.filter(|_| self.scheme == Scheme::Http)
     }
 
     /// What the client asked for, in one form.
@@ -348,7 +359,10 @@ impl Exchange {
         if let Some(asked) = &self.asked {
             asked.tell(headers);
         }
-        if let Some(hsts) = &self.listener.hsts {
+        // Browsers take it over TLS alone, so what ends that must not send it either (RFC 6797 section 7.2).
+        if let Some(hsts) = &self.listener.hsts
+            && self.scheme == Scheme::Https
+        {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
     }

@@ -125,7 +125,7 @@ impl Exchange {
     /// An answer of what has come since it was looked for.
     fn joined(&mut self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Response<Source>> {
         let object = self.come(cache, wanted, head)?;
-        Some(self.serve(cache, &object, head, Cached::Joined, Some(wanted.fwd)))
+        Some(self.serve(cache, &object, head, (Cached::Joined, Told::joined(wanted.fwd))))
     }
 
     /// Waits for who fetches the same, unless that is void by now, or may not be given any longer; or begins a
@@ -199,7 +199,8 @@ impl Exchange {
                 Followed::Answer(self.stream(cache, came, reader, head, (Cached::Joined, told)))
             }
             Some(Landing::Holds(object)) => {
-                Followed::Answer(self.serve(cache, &object, head, Cached::Joined, Some(wanted.fwd)))
+                let told = Told::joined(wanted.fwd);
+                Followed::Answer(self.serve(cache, &object, head, (Cached::Joined, told)))
             }
             Some(Landing::Failed { reject, stale }) => {
                 let failed = reject.map_or(Failed::Said, |_| Failed::Silent);
@@ -251,8 +252,9 @@ impl Exchange {
                 let told = Told::stored(wanted.fwd, said);
                 self.stream(cache, came, reader, head, (Cached::Miss, told))
             }
-            Outcome::Holds(object) => {
-                self.serve(cache, &object, head, Cached::Validated, Some(wanted.fwd))
+            Outcome::Holds(object, kept) => {
+                let told = Told::validated(wanted.fwd, kept);
+                self.serve(cache, &object, head, (Cached::Validated, told))
             }
             Outcome::Unfit => {
                 self.pass(cache, wanted.asking, wanted.fwd, head);
@@ -290,6 +292,10 @@ impl Exchange {
         head: &Parts,
         kept: &Kept,
     ) {
+        // What is not to be kept is of no use to others: one of them has it validated.
+        if asked.no_store {
+            return;
+        }
         let stale = Some(object);
         let (gap, recalls, alone) = (None, false, false);
         let wanted = Wanted { asking, asked, stale, gap, fwd: Fwd::Stale, recalls, alone };
@@ -389,7 +395,8 @@ impl Exchange {
         let purged = self.seek(cache, &wanted.asking, |seek| cache.is_purged(seek, &object))?;
         let resident = object.resident(Instant::now());
         let may = rules::on_error(&object.terms, resident, &wanted.asked, failed, purged);
-        may.then(|| self.serve(cache, &object, head, Cached::Stale, Some(wanted.fwd)))
+        let told = Told::stale(Some(wanted.fwd));
+        may.then(|| self.serve(cache, &object, head, (Cached::Stale, told)))
     }
 }
 

@@ -120,7 +120,7 @@ async fn run(
     let (way, upgrade, aim, changes) = {
         // 1 validate: framing, Host, target, sizes
         let kept = validate::validate(exchange, head)?;
-        if let Some(port) = exchange.listener.redirect_to_https {
+        if let Some(port) = exchange.sent_to_https() {
             exchange.count_address()?;
             return forward::to_https(exchange, port);
         }

@@ -182,7 +182,7 @@ fn run(
 ) -> Result<Outcome, Reject> {
     let kept = validate::validate(exchange, &mut head)?;
     planned.valid = Some(Request::from_parts(head.clone(), ()));
-    if let Some(port) = exchange.listener.redirect_to_https {
+    if let Some(port) = exchange.sent_to_https() {
         planned.note(format!("is well-formed; the listener redirects to https, port {port}"));
         let answer = forward::to_https(exchange, port)?;
         return Ok(Outcome::Answered(made(exchange, answer)));

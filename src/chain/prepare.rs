@@ -12,7 +12,7 @@ use http::{
 
 use super::exchange::Exchange;
 use crate::{
-    message::{Kept, REQUEST_ID, client_scheme, set_forwarded},
+    message::{Kept, REQUEST_ID, set_forwarded},
     reject::Reject,
     rewrite::{Changes, Variables},
     route::Params,
@@ -104,7 +104,7 @@ impl Scope<'_> {
         let Self { exchange, route, params } = self;
         render(&Variables {
             method: &exchange.method,
-            scheme: client_scheme(headers, &exchange.client),
+            scheme: exchange.scheme.as_str(),
             host: exchange.host.as_ref(),
             path: exchange.target.path(),
             query: exchange.target.query(),

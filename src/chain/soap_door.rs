@@ -13,7 +13,7 @@ use http::{
 
 use super::{beside::aside, exchange::Exchange, source::Source};
 use crate::{
-    message::{RequestBody, ask_anew, client_scheme},
+    message::{RequestBody, ask_anew},
     reject::Reject,
     translate::{
         Spoken,
@@ -30,7 +30,7 @@ impl Exchange {
         body: &mut RequestBody,
     ) -> Result<Option<Response<Source>>, Reject> {
         if self.method != Method::POST {
-            return self.describe(door, head).map(Some);
+            return self.describe(door).map(Some);
         }
         let bytes = self.gather_request(body, door.max_body).await?;
         let (by, headers) = (door.clone(), head.headers.clone());
@@ -63,8 +63,8 @@ impl Exchange {
     }
 
     /// The description, with this door as the service's address.
-    fn describe(&self, door: &Door, head: &Parts) -> Result<Response<Source>, Reject> {
-        let scheme = client_scheme(&head.headers, &self.client);
+    fn describe(&self, door: &Door) -> Result<Response<Source>, Reject> {
+        let scheme = self.scheme.as_str();
         let host = self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
         let address = format!("{scheme}://{host}{}", self.target.path());
         let file = self.target.query().and_then(|query| door.description(query, &address));

@@ -24,17 +24,17 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// HTTP/2 without TLS by prior knowledge (h2c), on a clear listener.
     pub h2c: bool,
-    /// Answer every request with a redirect to `https://` on this port of the same host.
+    /// Answer every request with a redirect to `https://` on this port of the same host, but for those that came to one of `trusted-proxies` by https, as its `X-Forwarded-Proto` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 443)]
     pub redirect_to_https: Option<u16>,
-    /// Send `Strict-Transport-Security` with this age on every answer of a TLS listener.
+    /// Send `Strict-Transport-Security` with this age on every answer over TLS, also where one of `trusted-proxies` has the TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"365d")]
     pub hsts: Option<Duration>,
     /// Whether that holds for all subdomains of the hosts, too, also for those that are not served here.
     pub hsts_subdomains: bool,
-    /// Addresses (CIDR) whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
+    /// Addresses (CIDR) whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed; `"unix"` is whoever comes by a Unix socket.
     pub trusted_proxies: Vec<String>,
     /// The field in which trusted proxies name the client; what they say in the other one decides nothing.
     pub client_address: AddressField,

@@ -91,21 +91,21 @@ pub fn client_origin(
     let told = told(headers, client, &X_FORWARDED_HOST);
     let told = told.filter(|host| is_authority(host.as_bytes()));
     let host = told.or_else(|| host?.to_str().ok())?;
-    Some(format!("{}://{host}", client_scheme(headers, client)))
+    Some(format!("{}://{host}", client_scheme(headers, client).as_str()))
 }
 
 /// The scheme by which the client came, as trusted peers tell it.
-pub fn client_scheme(headers: &HeaderMap, client: &Client) -> &'static str {
+pub fn client_scheme(headers: &HeaderMap, client: &Client) -> Scheme {
     match told(headers, client, &X_FORWARDED_PROTO) {
-        Some("https") => "https",
-        Some("http") => "http",
-        _ => client.scheme.as_str(),
+        Some("https") => Scheme::Https,
+        Some("http") => Scheme::Http,
+        _ => client.scheme,
     }
 }
 
 /// What a trusted peer says in a field.
 fn told<'h>(headers: &'h HeaderMap, client: &Client, name: &HeaderName) -> Option<&'h str> {
-    let value = headers.get(name).filter(|_| client.trusted)?;
+    let value = if client.trusted { headers.get(name)? } else { return None };
     value.to_str().ok().filter(|value| !value.is_empty())
 }
 

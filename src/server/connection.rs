@@ -70,7 +70,7 @@ pub(super) async fn serve(
     site.worker.clock.catch_up();
     let Ok((peer, held)) = enter(&site, &socket, peer).await else { return };
     let Some((stream, tls, http2)) = handshake(&site, socket).await else { return };
-    let trusted = peer.is_some_and(|peer| site.listener.trusted.contains(peer.ip()));
+    let trusted = site.listener.trusts(peer.map(|peer| peer.ip()));
     let mut client = Client::new(peer, tls, site.listener.id, trusted, site.worker.clone());
     if let Some(held) = held {
         client.hold(held);

@@ -31,7 +31,7 @@ pub(super) async fn enter(
         let ip = client.map(|client| client.ip().to_canonical());
         site.listener.access.admit_peer(ip)?;
         // Proxies speak for many.
-        if ip.is_some_and(|ip| site.listener.trusted.contains(ip)) {
+        if site.listener.trusts(ip) {
             return Ok((client, None));
         }
         let permit = site.listener.per_address.connect(ip, site.listener.tls.is_some())?;

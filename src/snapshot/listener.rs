@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path as FilePath, PathBuf},
     sync::{
         Arc,
@@ -52,6 +52,8 @@ pub struct Listener {
     pub hsts: Option<HeaderValue>,
     /// Whose word about others counts.
     pub trusted: Networks,
+    /// Whether the word of whoever comes by a Unix socket counts.
+    trusts_sockets: bool,
     /// In which field.
     pub client_address: config::AddressField,
     /// Who speaks for clients, if somebody has to.
@@ -146,7 +148,7 @@ impl Listener {
         let name: Arc<str> = listener.name.as_deref().unwrap_or(&listener.address).into();
         let bind = listener.address.parse();
         let bind = bind.map_err(|message| Problem::error(at.key("address"), message));
-        let trusted = networks(&listener.trusted_proxies, &at.key("trusted-proxies"));
+        let trusted = trusted(&listener.trusted_proxies, &at.key("trusted-proxies"));
         let tls = listener.tls.as_ref();
         let tls = tls.map(|tls| given.tls(tls, &at.key("tls"), problems));
         let access = given.lists.named(&listener.access, &at.key("access"), problems);
@@ -174,6 +176,7 @@ impl Listener {
             redirect_to_https: listener.redirect_to_https,
             hsts: listener.hsts.and_then(|age| hsts(age, listener.hsts_subdomains)),
             trusted: trusted?,
+            trusts_sockets: trusts_sockets(listener),
             client_address: listener.client_address,
             proxy_protocol: proxy?,
             access: access?,
@@ -195,11 +198,30 @@ impl Listener {
             name,
         })
     }
+
+    /// Whether the word counts of who comes from this address, or by a Unix socket.
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.map_or(self.trusts_sockets, |ip| self.trusted.contains(ip))
+    }
 }
 
 /// The networks of a list at `at`.
 fn networks<S: AsRef<str>>(list: &[S], at: &Path) -> Result<Networks, Problem> {
     Networks::parse(list).map_err(|(index, wrong)| wrong.problem(at.index(index)))
+}
+
+/// The word for whoever comes by a Unix socket.
+const SOCKETS: &str = "unix";
+
+fn trusts_sockets(listener: &config::Listener) -> bool {
+    listener.trusted_proxies.iter().any(|entry| entry == SOCKETS)
+}
+
+/// The networks in a list of proxies at `at`.
+fn trusted(list: &[String], at: &Path) -> Result<Networks, Problem> {
+    let entries: Vec<_> = list.iter().enumerate().filter(|(_, entry)| *entry != SOCKETS).collect();
+    let texts: Vec<_> = entries.iter().map(|(_, text)| text).collect();
+    Networks::parse(&texts).map_err(|(index, wrong)| wrong.problem(at.index(entries[index].0)))
 }
 
 /// Keys that say nothing together.
@@ -208,13 +230,19 @@ fn check_words(listener: &config::Listener, at: &Path, problems: &mut Problems) 
     for (key, wrong, message) in [
         (
             "hsts",
-            clear && listener.hsts.is_some(),
-            "`hsts` needs `tls`: browsers ignore it in clear",
+            clear && listener.hsts.is_some() && listener.trusted_proxies.is_empty(),
+            "`hsts` needs `tls`, here or at a proxy in `trusted-proxies`: browsers ignore it in clear",
         ),
         (
             "hsts-subdomains",
             listener.hsts_subdomains && listener.hsts.is_none(),
             "`hsts-subdomains` needs `hsts`, the age",
+        ),
+        (
+            "trusted-proxies",
+            trusts_sockets(listener)
+                && !["unix:", "systemd:"].iter().any(|kind| listener.address.starts_with(kind)),
+            "`unix` is for a listener at a Unix socket",
         ),
         ("h2c", !clear && listener.h2c, "`h2c` is HTTP/2 without TLS; with `tls`, ALPN decides"),
         (

@@ -277,7 +277,11 @@ fn check_redirects(
     problems: &mut Problems,
 ) {
     let mut own = listeners_of(route, listeners).peekable();
-    if own.peek().is_some() && own.all(|listener| listener.redirect_to_https.is_some()) {
+    // Who came to a proxy by https is not sent there.
+    let sends_all = |listener: &config::Listener| {
+        listener.redirect_to_https.is_some() && listener.trusted_proxies.is_empty()
+    };
+    if own.peek().is_some() && own.all(sends_all) {
         let key = if route.listener.is_empty() { "to" } else { "listener" };
         let message = format!(
             "`{name}` never takes a request: every listener of it sends all to https, by \

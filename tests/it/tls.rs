@@ -480,11 +480,27 @@ async fn a_listener_in_clear_sends_everybody_to_https() {
         assert_eq!(answer.field("location").as_deref(), Some(location), "{request}");
         assert_eq!(answer.field("strict-transport-security"), None, "not in clear");
     }
+    for (proxies, proto, status) in [
+        ("127.0.0.0/8", "https", 200),
+        ("127.0.0.0/8", "http", 308),
+        ("127.0.0.0/8", "", 308),
+        ("192.0.2.0/24", "https", 308),
+    ] {
+        let keys =
+            format!("redirect-to-https = 443\nhsts = \"1d\"\ntrusted-proxies = [\"{proxies}\"]");
+        let janua = Setup::to(&origin.url).listener(&keys).start().await;
+        let told = format!("X-Forwarded-Proto: {proto}\r\n");
+        let answer = janua.client().await.request("GET /", &told).await;
+        assert_eq!(answer.status(), status, "{proxies}: {proto}");
+        let hsts = answer.field("strict-transport-security");
+        assert_eq!(hsts.is_some(), status == 200, "{proxies}: {proto}");
+    }
+    let seen = origin.connections();
     let janua = Setup::to(&origin.url).listener("redirect-to-https = 443").start().await;
     let mut client = janua.client().await;
     client.send("GET / HTTP/1.0\r\n\r\n").await;
     client.answer().await.assert_refused(400, "request.host", "there is nowhere to send it");
-    assert_eq!(origin.connections(), 0);
+    assert_eq!(origin.connections(), seen);
 }
 
 #[tokio::test]

@@ -147,13 +147,15 @@ async fn a_trusted_proxys_word_goes_on_with_ours() {
 async fn addresses_are_written_as_their_kind_is_written() {
     let origin = Origin::ok().await;
     let home = std::sync::Arc::new(tempfile::tempdir().unwrap());
-    let socket = home.path().join("in.sock");
+    let (socket, proxied) = (home.path().join("in.sock"), home.path().join("proxied.sock"));
     let setup = Setup::new(format!(
         "[[listener]]\nname = \"v6\"\naddress = \"[::1]:0\"\n{TRUSTED}\n\
          [[listener]]\nname = \"dual\"\naddress = \"[::]:0\"\n\
          [[listener]]\nname = \"unix\"\naddress = \"unix:{}\"\n\
+         [[listener]]\naddress = \"unix:{}\"\ntrusted-proxies = [\"unix\"]\n\
          [[route]]\nto = \"{}\"\n",
         socket.display(),
+        proxied.display(),
         origin.url,
     ));
     let janua = setup.start_in(home).await;
@@ -169,9 +171,16 @@ async fn addresses_are_written_as_their_kind_is_written() {
     Client::connect(dual).await.get("/").await;
     assert_eq!(origin.last().field("x-forwarded-for").as_deref(), Some("127.0.0.1"));
 
-    let answer = Client::unix(&socket).await.get("/").await;
-    assert_eq!(answer.status(), 200);
-    assert_eq!(origin.last().field("x-forwarded-for").as_deref(), Some("unknown"));
+    let told = "X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n";
+    for (socket, chain, proto) in
+        [(&socket, "unknown", "http"), (&proxied, "203.0.113.7, unknown", "https")]
+    {
+        let answer = Client::unix(socket).await.request("GET /", told).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(origin.last().field("x-forwarded-for").as_deref(), Some(chain));
+        assert_eq!(origin.last().field("x-forwarded-proto").as_deref(), Some(proto));
+    }
+    assert_eq!(janua.log().pop().unwrap()["client"], "203.0.113.7");
 }
 
 /// CGI and its heirs read `X_Forwarded_For` as `X-Forwarded-For`.
