@@ -42,9 +42,22 @@ impl Source {
     /// # Errors
     /// Everything that is wrong with what it says.
     pub fn load(&self) -> Result<Loaded, Report> {
-        match self {
+        let loaded = match self {
             Self::File(path) => Loaded::read(path, &config::environment),
             Self::Text(name, text) => Loaded::parse(name, text, &config::environment),
+        };
+        loaded.map_err(with_meaning)
+    }
+}
+
+/// A report of form, and what else is wrong as far as that can be told without what has the wrong one.
+fn with_meaning(report: Report) -> Report {
+    let Some(rest) = report.rest() else { return report };
+    match Snapshot::compile(rest.config.clone(), Purpose::Look, None) {
+        Ok(_) => report,
+        Err(problems) => {
+            let problems = rest.worth_telling(problems);
+            report.and(problems)
         }
     }
 }

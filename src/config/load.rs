@@ -24,6 +24,7 @@ use super::{
     path::Path,
     problem::{Problem, Problems},
     report::Report,
+    rest::Rest,
     schema::schema,
     source::Sources,
     syntax,
@@ -91,7 +92,14 @@ fn load(files: Files<'_>) -> Result<Loaded, Report> {
         let is_new = |problem: &Problem| problem.span.as_ref().is_none_or(|at| !told.contains(at));
         problems.extend(checked.problems.into_iter().filter(is_new));
     }
-    let config = if problems.has_errors() { Err(None) } else { deserialise(merged.tree) };
+    let (config, rest) = match problems.has_errors() {
+        false => (deserialise(merged.tree), None),
+        true if merged.is_whole => {
+            let read = |tree| deserialise(tree).ok();
+            (Err(None), Rest::of(merged.tree, &problems, read))
+        }
+        true => (Err(None), None),
+    };
     checked.files.into_iter().for_each(|file| sources.ask(file));
     sources.set_index(places);
     sources.hide(checked.secrets);
@@ -104,7 +112,8 @@ fn load(files: Files<'_>) -> Result<Loaded, Report> {
         }
         Err(problem) => {
             problems.extend(problem);
-            Err(Report::new(sources, problems))
+            problems.extend(rest.iter().flat_map(Rest::names));
+            Err(Report::new(sources, problems).beside(rest))
         }
     }
 }

@@ -38,6 +38,7 @@ mod quota;
 mod rate;
 mod reference;
 mod report;
+mod rest;
 mod route;
 mod schema;
 mod show;
@@ -104,6 +105,7 @@ pub use self::{
     rate::Rate,
     reference::reference,
     report::Report,
+    rest::Rest,
     route::{
         Condition, Expect, HeaderRules, QueryRules, Redirect, RegexCondition, Respond, Route,
         RouteTimeout, Test, To, Who,

@@ -12,8 +12,9 @@ use std::{borrow::Cow, fmt, iter, sync::Arc};
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Path(Arc<[Step]>);
 
+/// From a value to one within it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-enum Step {
+pub(super) enum Step {
     Key(Cow<'static, str>),
     Index(usize),
 }
@@ -45,6 +46,16 @@ impl Path {
     /// Whether this is the whole configuration.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The section that it is in: its first two steps.
+    pub(super) fn section(&self) -> Self {
+        Self(self.0.iter().take(2).cloned().collect())
+    }
+
+    /// The way there from the root.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.0
     }
 
     fn step(&self, step: Step) -> Self {

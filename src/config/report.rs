@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::{
     path::Path,
     problem::{Problem, Problems, Severity},
+    rest::Rest,
     source::{Location, Sources, Span},
 };
 
@@ -26,6 +27,7 @@ use super::{
 pub struct Report {
     sources: Arc<Sources>,
     problems: Problems,
+    rest: Option<Box<Rest>>,
 }
 
 impl Report {
@@ -33,7 +35,23 @@ impl Report {
     pub(super) fn new(sources: Arc<Sources>, problems: Problems) -> Self {
         let mut problems: Vec<_> = problems.into_iter().collect();
         problems.sort_by_key(|problem| place(&sources, problem).map(|span| span.start));
-        Self { sources, problems: problems.into_iter().collect() }
+        Self { sources, problems: problems.into_iter().collect(), rest: None }
+    }
+
+    /// The same, of form, beside what has the right one.
+    pub(super) fn beside(self, rest: Option<Rest>) -> Self {
+        Self { rest: rest.map(Box::new), ..self }
+    }
+
+    /// What is left where only the form of something is wrong: what that means can be wrong as well.
+    pub fn rest(&self) -> Option<&Rest> {
+        self.rest.as_deref()
+    }
+
+    /// The same with what is wrong with the meaning of the rest.
+    #[must_use]
+    pub fn and(self, problems: Problems) -> Self {
+        Self::new(self.sources, self.problems.into_iter().chain(problems).collect())
     }
 
     /// What is wrong.

@@ -104,6 +104,56 @@ fn a_test_of_the_configuration_that_fails_is_an_error() {
     assert_eq!(output.status.code(), Some(78), "{}", err(&output));
 }
 
+/// And nothing is told that is so only because something of the wrong form is left out.
+#[test]
+fn what_is_wrong_with_form_and_with_meaning_is_told_at_once() {
+    const ORIGIN: &str = "[upstream.a]\nendpoints = [\"http://127.0.0.1:1\"]\n";
+    for (text, told) in [
+        (
+            format!(
+                "[[listener]]\naddress = \"127.0.0.1:0\"\ntsl = \"self-signed\"\n{ORIGIN}balance = 3\n\
+                 [[route]]\nto = \"b\"\nlimit = \"l\"\nlistener = \"no\"\n\
+                 [[route]]\npath = \"/x\"\nto = \"a\"\nmethods = [\"GET\", 3]\n"
+            ),
+            &["`tsl`", "found an integer", "upstream `b`", "limit `l`", "listener `no`", "integer"]
+                [..],
+        ),
+        // What the wrong thing is called, nobody misses.
+        (
+            "[upstream]\na = 3\n[[route]]\nto = \"a\"\n[[route]]\npath = \"/x\"\nto = \"b\"\n"
+                .into(),
+            &["found an integer", "upstream `b`"],
+        ),
+        (
+            format!(
+                "{ORIGIN}[[route]]\nto = \"a\"\nauth = \"k\"\n[auth.k]\nbasci = {{}}\n[auth.l]\n"
+            ),
+            &["`basci`", "auth.l"],
+        ),
+        // Others may mean it by its name, or the whole part.
+        ("[[listener]]\nname = 3\n[[route]]\nto = \"a\"\nlistener = \"x\"\n".into(), &["integer"]),
+        ("[upstreams.a]\nendpoints = []\n[[route]]\nto = \"a\"\n".into(), &["`upstreams`"]),
+        // A variable that is not there; what stands where it would is nothing to judge.
+        (
+            format!(
+                "{ORIGIN}[[route]]\nto = \"${{NOT_THERE_AT_ALL}}\"\n[[route]]\npath = \"/\"\nto = \"b\"\n"
+            ),
+            &["NOT_THERE_AT_ALL", "upstream `b`"],
+        ),
+    ] {
+        let output = on(&text, &["check", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(78), "{text}");
+        let problems: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let problems = problems.as_array().unwrap();
+        let said = |problem: &Value| format!("{} {}", problem["path"], problem["message"]);
+        let said: Vec<_> = problems.iter().map(said).collect();
+        assert_eq!(said.len(), told.len(), "{text}\n{said:#?}");
+        for (said, told) in said.iter().zip(told) {
+            assert!(said.contains(told), "{told}: {said}");
+        }
+    }
+}
+
 #[test]
 fn a_finding_is_an_error_only_if_asked() {
     // A literal secret.
