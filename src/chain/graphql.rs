@@ -1,9 +1,7 @@
 //! Stages 8 and 11 of a route whose origin speaks GraphQL.
 //!
 //! In: a request as the client sent it. Out: the same, if everything that it asks may be asked; or one that a
-//! stored operation makes of it. Who may ask an operation, and how often, is decided here, since nobody knows
-//! the operation before the body was read: the route's own limits have counted by then. Answers of the service
-//! pass as they come; those of stored operations become JSON.
+//! stored operation makes of it. Answers of the service pass as they come; those of stored operations become JSON.
 
 use std::sync::Arc;
 
@@ -14,7 +12,6 @@ use http::{
     request::Parts,
     uri::PathAndQuery,
 };
-use tokio::time::Instant;
 
 use super::{
     answer::prefers_html,
@@ -26,14 +23,13 @@ use super::{
     validate::answers_101,
 };
 use crate::{
-    auth::Auth,
     config::Enforce,
     graphql::{Answered, Asked, Checked, Form, Given, Instead, Refused, Stored, errors},
     limit::Pass,
     message::{RequestBody, ask_anew},
     reject::Reject,
     route::Params,
-    snapshot::{Governed, Graphql, Guarded, Introspection, Route},
+    snapshot::{Governed, Graphql, Guarded, Route},
     translate::Spoken,
 };
 
@@ -46,7 +42,7 @@ const ACCEPTED: HeaderValue =
 pub(super) struct Questions {
     asked: Arc<[Asked]>,
     /// What limits of operations gave.
-    passes: Vec<(Arc<Governed>, Pass)>,
+    pub(super) passes: Vec<(Arc<Governed>, Pass)>,
 }
 
 impl Questions {
@@ -151,15 +147,7 @@ impl Exchange {
         };
         let checked = checked.map_err(|refused| self.unasked(guarded, refused))?;
         let (asked, instead) = self.note_asked(checked, route);
-        for one in &*asked {
-            let done = self.ask_one(guarded, one, route, params, head).await;
-            let (counts, worker) = (guarded.counts(one.name.as_deref()), self.client.worker.index);
-            match done {
-                Ok(()) => counts.pass(worker, one.cost.unwrap_or(0)),
-                Err(_) => counts.refuse(worker),
-            }
-            done?;
-        }
+        self.ask_all(guarded, &asked, route, params, head).await?;
         match instead {
             None => {}
             Some(Instead::Body(made)) => self.send_instead(made, head, body)?,
@@ -210,78 +198,6 @@ impl Exchange {
         }
         self.violations = Some(Box::new(refused.violations));
         refused.reject
-    }
-
-    /// Who may ask an operation, and how often.
-    async fn ask_one(
-        &mut self,
-        guarded: &Guarded,
-        asked: &Asked,
-        route: &Route,
-        params: &Params<'_, '_>,
-        head: &Parts,
-    ) -> Result<(), Reject> {
-        let Some(governed) = self.may_ask(guarded, asked, params, head)? else { return Ok(()) };
-        if governed.limit.is_empty() {
-            return Ok(());
-        }
-        // What the route's limits gave is kept apart: it is told by the route's limits.
-        let first = std::mem::take(&mut self.pass);
-        let limit = &governed.limit;
-        // Its body may have taken its time, and so may others' turns.
-        let done = match self.limit_by(limit, route, head, params, Instant::now()) {
-            Ok(Some(waiting)) => Box::pin(self.wait(waiting, limit, route, head, params)).await,
-            done => done.map(drop),
-        };
-        let pass = std::mem::replace(&mut self.pass, first);
-        if let Some(asked) = &mut self.asked {
-            asked.passes.push((governed.clone(), pass));
-        }
-        done
-    }
-
-    /// Whether whoever is there may ask an operation; and what else is different for it.
-    fn may_ask(
-        &mut self,
-        guarded: &Guarded,
-        asked: &Asked,
-        params: &Params<'_, '_>,
-        head: &Parts,
-    ) -> Result<Option<Arc<Governed>>, Reject> {
-        let governed = asked.name.as_ref().and_then(|name| guarded.operations.get(&**name));
-        let governed = governed.cloned();
-        if asked.introspects && !self.may_introspect(&guarded.introspection, params, head) {
-            if guarded.guard.enforce == Enforce::Refuse {
-                return Err(Reject::GraphqlIntrospection);
-            }
-            self.reported.get_or_insert(Reject::GraphqlIntrospection);
-        }
-        if let Some(auth) = governed.as_ref().and_then(|governed| governed.auth.as_ref()) {
-            self.may(auth, params, head)?;
-        }
-        Ok(governed)
-    }
-
-    fn may_introspect(
-        &mut self,
-        who: &Introspection,
-        params: &Params<'_, '_>,
-        head: &Parts,
-    ) -> bool {
-        match who {
-            Introspection::Open => true,
-            Introspection::Closed => false,
-            Introspection::Identified => self.who.principal().is_some(),
-            Introspection::Allowed(auth) => self.may(auth, params, head).is_ok(),
-        }
-    }
-
-    fn may(&mut self, auth: &Auth, params: &Params<'_, '_>, head: &Parts) -> Result<(), Reject> {
-        let told = self.doing(head, params, |deed| auth.authorize(&self.who, deed))?;
-        if let Some(reject) = told {
-            self.reported.get_or_insert(reject);
-        }
-        Ok(())
     }
 
     /// Makes what a client asks a request of GraphQL.
@@ -398,7 +314,7 @@ impl Exchange {
 
 impl Guarded {
     /// The counts of an operation of this name.
-    fn counts(&self, name: Option<&str>) -> &crate::metrics::OperationMetrics {
+    pub(super) fn counts(&self, name: Option<&str>) -> &crate::metrics::OperationMetrics {
         let number = self.guard.number(name).map_or(0, |number| number + 1);
         self.metrics.get(number).unwrap_or(&self.metrics[0])
     }

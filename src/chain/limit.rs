@@ -15,7 +15,7 @@ use super::{exchange::Exchange, pace::Paced};
 use crate::{
     auth::Principal,
     key::{Ask, Who},
-    limit::{Limiter, Refusal, Verdict, Visit, Waiting},
+    limit::{Limiter, Pass, Refusal, Verdict, Visit, Waiting},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -140,6 +140,23 @@ impl Exchange {
             route.metrics.report(worker, reject as usize);
         }
         verdict
+    }
+
+    /// Gives back what limits gave.
+    pub(super) fn refund(
+        &mut self,
+        limiter: &Limiter,
+        pass: Pass,
+        route: &Route,
+        head: &Parts,
+        params: &Params<'_, '_>,
+    ) {
+        let own = std::mem::replace(&mut self.pass, pass);
+        self.visit(route, head, params, Instant::now(), |ask, visit| {
+            limiter.give_back(ask, visit.pass);
+            Verdict::Go
+        });
+        self.pass = own;
     }
 
     /// How the answer goes to the client, if its limits slow it.

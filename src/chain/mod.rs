@@ -32,6 +32,7 @@ mod interim;
 mod kept;
 mod limit;
 mod mirror;
+mod operations;
 mod overload;
 mod pace;
 mod pages;

@@ -252,6 +252,11 @@ impl Limiter {
         given
     }
 
+    /// Takes back what a request got that is refused elsewhere.
+    pub fn give_back(&self, ask: &Ask<'_>, pass: &mut Pass) {
+        drop(self.hold(ask, pass));
+    }
+
     /// Refuses a request that waited in vain.
     pub fn give_up(&self, lost: Lost, ask: &Ask<'_>, visit: Visit<'_>) -> Refusal {
         visit.pass.given = lost.given;

@@ -232,6 +232,41 @@ async fn an_operation_has_limits_of_its_own_beside_the_routes() {
     assert_eq!(janua.counted("janua_graphql_cost_total{api=\"shop\",operation=\"Search\"}"), 30);
 }
 
+/// Of several operations in one request, one is over its limit, or for others.
+#[tokio::test]
+async fn who_may_not_ask_one_operation_of_a_batch_pays_for_none() {
+    let keys = "guard.max-batch = 5\noperations.Search.limit = \"2/h\"\noperations.Rare.limit = \"1/h\"\n\
+        operations.Staff.allow = { role = \"developer\" }";
+    let (origin, janua) = before(keys, &format!("auth = \"keys\"\n{KEYS}")).await;
+    let mut client = janua.client().await;
+    let asked = |name: &str| json!({ "query": format!("query {name} {{ version }}") });
+    for (names, status, reason) in [
+        (&["Search", "Rare"][..], 200, ""),
+        (&["Search", "Rare"], 429, "limit.rate"),
+        (&["Search", "Rare"], 429, "limit.rate"),
+        (&["Search", "Staff"], 403, "authz.role"),
+        (&["Search"], 200, ""),
+        (&["Search"], 429, "limit.rate"),
+    ] {
+        let body = match names {
+            [one] => asked(one),
+            names => names.iter().map(|name| asked(name)).collect(),
+        };
+        let got = post(&mut client, APP, &body).await;
+        assert_eq!(got.status(), status, "{names:?}: {}", got.text());
+        if status != 200 {
+            assert!(got.text().contains(reason), "{names:?}: {}", got.text());
+        }
+    }
+    assert_eq!(origin.requests().len(), 2);
+    let counted = |operation: &str, outcome: &str| {
+        let labels = format!("api=\"shop\",operation=\"{operation}\",outcome=\"{outcome}\"");
+        janua.counted(&format!("janua_graphql_operations_total{{{labels}}}"))
+    };
+    assert_eq!((counted("Search", "passed"), counted("Search", "refused")), (2, 1));
+    assert_eq!((counted("Rare", "passed"), counted("Rare", "refused")), (1, 2));
+}
+
 #[tokio::test]
 async fn on_trial_all_pass_and_the_log_tells() {
     let (origin, janua) = before("enforce = \"report\"", "").await;
