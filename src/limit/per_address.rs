@@ -157,7 +157,8 @@ impl PerAddress {
         if ip.is_none() {
             return Ok(None);
         }
-        let claim = Claim { key: self.key(ip), cost: 1, terms: allowance.terms, account: None };
+        let claim =
+            Claim { key: self.key(ip), tint: 0, cost: 1, terms: allowance.terms, account: None };
         match allowance.state.take(claim, now) {
             Ok(taken) => Ok(taken.permit),
             Err(blocked) => {

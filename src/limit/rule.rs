@@ -87,18 +87,25 @@ impl Limit {
     pub(super) fn claim(&self, ask: &Ask<'_>) -> (Claim, usize) {
         let tier = self.tiers.iter().position(|tier| tier.whose.is(ask));
         let tier = tier.unwrap_or(self.tiers.len());
-        let key = self.state.shape.0.key(&self.standing.seed, ask) ^ self.tier(tier).tint;
+        let Tier { terms, tint, .. } = *self.tier(tier);
+        let key = self.state.shape.0.key(&self.standing.seed, ask) ^ tint;
         let account = self.used.as_ref().map(|used| used.account(ask));
-        (Claim { key, cost: self.cost.of(ask), terms: self.tier(tier).terms, account }, tier)
+        (Claim { key, tint, cost: self.cost.of(ask), terms, account }, tier)
     }
 
-    /// In how long a request could take what it asks for of the rate.
+    /// In how long a request could take what it asks for.
     pub(super) fn due_in(&self, ask: &Ask<'_>) -> Option<Duration> {
-        let Claim { key, cost, terms, .. } = self.claim(ask).0;
-        let rate = terms.rate.filter(|rate| !self.only_reports && cost <= rate.units())?;
+        if self.only_reports {
+            return None;
+        }
+        let claim = self.claim(ask).0;
+        let Claim { key, cost, terms, .. } = claim;
         let now = self.state.time(ask.now);
-        let due = rate.conforms(self.state.peek(key, now), 0, cost);
-        Some(Duration::from_nanos(due.saturating_sub(now)))
+        let rate = terms.rate.filter(|rate| cost <= rate.units());
+        let due = rate.map(|rate| rate.conforms(self.state.peek(key, now), 0, cost));
+        let due = due.map(|due| Duration::from_nanos(due.saturating_sub(now)));
+        let used_up = self.left(claim).filter(|left| left.units < cost);
+        due.max(used_up.map(|left| Duration::from_millis(left.until)))
     }
 
     /// Notes for the operator, of some requests, whose they are and whether they may go.
@@ -130,11 +137,33 @@ impl Limit {
         {
             return Err(Blocked::Queue);
         }
+        if self.used.as_ref().is_some_and(|used| used.is_told()) {
+            return self.take_told(claim, now);
+        }
         let left = self.spend(claim)?;
         match self.state.take(claim, now) {
             Ok(taken) => Ok(Taken { left, ..taken }),
             Err(blocked) => {
                 self.refund(claim);
+                Err(blocked)
+            }
+        }
+    }
+
+    /// The same where what is used of a quota is told to others: what is taken for a moment only they would hear of,
+    /// and nobody forgets what they have heard.
+    #[inline(never)]
+    fn take_told(&self, claim: Claim, now: u64) -> Result<Taken, Blocked> {
+        if let (Some(used), Some(account), Some(quota)) =
+            (&self.used, claim.account, claim.terms.quota)
+        {
+            used.may_take(account, quota, claim.cost)?;
+        }
+        let taken = self.state.take(claim, now)?;
+        match self.spend(claim) {
+            Ok(left) => Ok(Taken { left, ..taken }),
+            Err(blocked) => {
+                self.state.give_back(claim, now);
                 Err(blocked)
             }
         }

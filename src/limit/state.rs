@@ -52,6 +52,8 @@ pub(super) struct Terms {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     pub(super) key: u64,
+    /// What its tier has put into the key.
+    pub(super) tint: u64,
     pub(super) cost: u64,
     pub(super) terms: Terms,
     /// Whose quota it is, if there is one.

@@ -183,10 +183,12 @@ impl Tally {
             }
             true => self.alone.load(Relaxed),
         };
-        alone.then(|| {
-            self.metrics.fallbacks.inc();
-            self.terms.read().on_failure
-        })
+        alone.then(|| self.terms.read().on_failure)
+    }
+
+    /// Counts that it went on without the store.
+    pub(super) fn count_fallback(&self) {
+        self.metrics.fallbacks.inc();
     }
 
     /// Takes note of what a key used here in this day or month, and what was given back; so much is left of its

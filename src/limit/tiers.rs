@@ -1,9 +1,8 @@
 //! The tiers of a limit: what its section says for some, and who they are.
 
-use std::{
-    cmp::Reverse,
-    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
-};
+use std::cmp::Reverse;
+
+use siphasher::sip::SipHasher13;
 
 use super::{
     bandwidth::Bandwidth,
@@ -120,7 +119,7 @@ fn tint(name: &str, terms: Terms, others: Option<Terms>) -> u64 {
     let same = |others: Terms| (others.rate, others.concurrent) == (terms.rate, terms.concurrent);
     match others.is_some_and(same) {
         true => 0,
-        false => BuildHasherDefault::<DefaultHasher>::default().hash_one(name),
+        false => SipHasher13::new().hash(name.as_bytes()),
     }
 }
 

@@ -158,18 +158,41 @@ impl Used {
         }
     }
 
+    /// Whether what is used is told to others.
+    #[inline]
+    pub(super) const fn is_told(&self) -> bool {
+        self.tally.is_some()
+    }
+
+    /// Whether a request could take what it costs.
+    pub(super) fn may_take(
+        &self,
+        account: Account,
+        quota: Quota,
+        cost: u64,
+    ) -> Result<(), Blocked> {
+        let fallback = self.tally.as_ref().and_then(|tally| {
+            // Nobody takes who did not ask first.
+            tally.fallback(account.key).inspect(|_| tally.count_fallback())
+        });
+        if fallback == Some(OnFailure::Reject) {
+            return Err(Blocked::Unavailable);
+        }
+        let now = Window::at(quota.calendar, account.wall);
+        let mut count = self.counts.peek(account.key, now.floor());
+        match quota.take(&mut count, now, cost) {
+            Err(Spent::Until(_)) if fallback == Some(OnFailure::Allow) => Ok(()),
+            may => may.map_err(|spent| blocked(spent, quota, account)),
+        }
+    }
+
     #[inline]
     fn take_here(&self, account: Account, quota: Quota, cost: u64) -> Result<Left, Blocked> {
         let now = Window::at(quota.calendar, account.wall);
         let count = self
             .counts
             .with(account.key, now.floor(), |count| quota.take(count, now, cost).map(|()| *count));
-        let count = count.map_err(|spent| match spent {
-            Spent::Until(window) => {
-                Blocked::Quota(window.end(quota.calendar).saturating_sub(account.wall))
-            }
-            Spent::Never => Blocked::Never,
-        })?;
+        let count = count.map_err(|spent| blocked(spent, quota, account))?;
         self.change();
         Ok(Left::new(quota, count, now, account.wall))
     }
@@ -269,6 +292,16 @@ impl Used {
         if !self.changed.load(Relaxed) {
             self.changed.store(true, SeqCst);
         }
+    }
+}
+
+/// What a quota that is spent means for a request.
+fn blocked(spent: Spent, quota: Quota, account: Account) -> Blocked {
+    match spent {
+        Spent::Until(window) => {
+            Blocked::Quota(window.end(quota.calendar).saturating_sub(account.wall))
+        }
+        Spent::Never => Blocked::Never,
     }
 }
 

@@ -133,9 +133,12 @@ impl Shared {
     }
 
     /// The key of a request, as the store has it.
-    fn name(recipe: &Recipe, ask: &Ask<'_>) -> Name {
+    fn name(recipe: &Recipe, tint: u64, ask: &Ask<'_>) -> Name {
         let mut digest = Digest(Context::new(&SHA256));
         recipe.feed(ask, &mut digest);
+        if tint != 0 {
+            digest.write(&tint.to_le_bytes());
+        }
         let mut name = Name::default();
         for (byte, digit) in name.iter_mut().zip(digest.0.finish().as_ref()) {
             *byte = *digit;

@@ -72,7 +72,7 @@ impl State {
     ) -> Question {
         let (sender, answer) = oneshot::channel();
         let waiter = Waiter { claim, answer: sender };
-        let name = || Shared::name(&self.shape.0, ask);
+        let name = || Shared::name(&self.shape.0, claim.tint, ask);
         let asks = shared.slots.wait(waiter, name, self.time(ask.now));
         if asks == Some(true) {
             self.send(claim.key, None);

@@ -272,4 +272,14 @@ async fn the_time_to_come_again_is_that_of_all_limits() {
     assert_eq!(get(&janua, "").await.status(), 204);
     let answer = get(&janua, "").await;
     assert_eq!((answer.status(), field(&answer, "retry-after")), (429, "10".to_owned()));
+    // And of all quotas.
+    let text = "[limit.first]\nrate = \"20/m\"\nburst = 1\n[limit.second]\nquota = \"1/day\"\n\
+                [[route]]\nlimit = [\"first\", \"second\"]\nto = { status = 204 }\n";
+    let left = super::quotas::until_midnight();
+    let janua = Setup::new(text).start().await;
+    assert_eq!(get(&janua, "").await.status(), 204);
+    let answer = get(&janua, "").await;
+    answer.assert_refused(429, "limit.rate", "three seconds, and the rest of the day");
+    let wait: u64 = field(&answer, "retry-after").parse().unwrap();
+    assert!((left.saturating_sub(15)..=left.max(3)).contains(&wait), "{wait} of {left}");
 }

@@ -21,7 +21,7 @@ use crate::support::{
 const DAY: u64 = 86_400;
 
 /// Seconds until midnight UTC, which is not to come in the middle of a test.
-fn until_midnight() -> u64 {
+pub(super) fn until_midnight() -> u64 {
     loop {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         match DAY - now % DAY {

@@ -11,7 +11,10 @@ use std::{
 };
 
 use super::StoreServer;
-use crate::support::{Client, Janua, Message, PATIENCE, Setup, daemon::Daemon, soon, until};
+use crate::{
+    auth::sha256,
+    support::{Client, Janua, Message, PATIENCE, Setup, daemon::Daemon, soon, until},
+};
 
 /// A gateway whose limit `l` is counted in this store.
 pub(super) fn setup(server: &StoreServer, keys: &str) -> Setup {
@@ -172,6 +175,34 @@ async fn every_key_is_one_at_all_gateways_and_told_truly() {
     for key in keys.lines() {
         let expiry: i64 = server.command(&["PTTL", key]).parse().unwrap();
         assert!((1..=3_600_100).contains(&expiry), "{key} expires in {expiry}");
+    }
+}
+
+#[tokio::test]
+async fn each_tier_has_a_rate_of_its_own_at_all_gateways() {
+    let server = StoreServer::start();
+    for (number, per) in ["ip", "global"].iter().enumerate() {
+        let keys = format!(
+            "[auth.k]\napi-key = {{ header = \"x-api-key\", keys = [\
+             {{ id = \"g\", sha256 = \"{}\", roles = [\"gold\"] }}, {{ id = \"p\", sha256 = \"{}\" }}] }}\n",
+            sha256("gold-key"),
+            sha256("plain-key")
+        );
+        let setup = Setup::new(format!(
+            "[store.shared]\nurl = \"{}\"\n{keys}[limit.l{number}]\nstore = \"shared\"\nper = \"{per}\"\n\
+             tiers = {{ gold = \"5/h\", default = \"2/h\" }}\n\
+             [[route]]\nauth = \"k\"\nlimit = \"l{number}\"\nto = {{ status = 204 }}\n",
+            server.url()
+        ));
+        let gateways = several(&setup, 2).await;
+        for (key, most) in [("plain-key", 2), ("gold-key", 5)] {
+            let fields = format!("X-API-Key: {key}\r\n");
+            for turn in 0..most + 2 {
+                let answer = gateways[turn % 2].client().await.request("GET /", &fields).await;
+                let expected = if turn < most { 204 } else { 429 };
+                assert_eq!(answer.status(), expected, "{per} {key} {turn}");
+            }
+        }
     }
 }
 
