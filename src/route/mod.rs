@@ -30,8 +30,8 @@
 //! # What is compared
 //!
 //! Hosts without case, port and final dot. Paths in the normal form of [`path::normalise`], with
-//! case, with empty segments (`/a` is not `/a/`, nor `//a`). The caller has to refuse dot segments
-//! ([`path::has_dot_segment`]) before it asks, and sends the origin the path as it came.
+//! case, with empty segments (`/a` is not `/a/`, nor `//a`). The caller has to take out dot segments
+//! ([`path::without_dot_segments`]) before it asks, and sends the origin the path as it is then.
 
 mod compile;
 mod demand;
