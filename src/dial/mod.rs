@@ -21,4 +21,5 @@ pub use self::{
     trust::{
         Identity, authorities, certificates, client_tls, private_key, system_roots, tls_between,
     },
+    verifier::Trust,
 };

@@ -11,7 +11,7 @@ use rustls_pki_types::{
     pem::{self, PemObject},
 };
 
-use super::verifier::trusting;
+use super::verifier::{Trust, trusting};
 use crate::config::{self, Problem, Problems};
 
 /// A certificate, with those that lead to its authority, and its key.
@@ -31,22 +31,22 @@ pub fn client_tls(
         }
     };
     let roots = problems.keep(roots.map_err(|message| Problem::error(at.key("ca"), message)))?;
-    let tls = tls_between(None, roots);
+    let tls = tls_between(None, Trust::Known(roots));
     problems.keep(tls.map_err(|error| Problem::error(at.clone(), error.to_string())))
 }
 
-/// How TLS is spoken by one who shows this, with those whom these authorities know.
+/// How TLS is spoken by one who shows this, with those who are trusted.
 ///
 /// # Errors
 /// The certificate and the key do not belong together.
 pub fn tls_between(
     identity: Option<Identity>,
-    roots: Arc<RootCertStore>,
+    trust: Trust,
 ) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
-    let tls = trusting(tls, provider, roots);
+    let tls = trusting(tls, provider, trust);
     match identity {
         None => Ok(tls.with_no_client_auth()),
         Some((chain, key)) => tls.with_client_auth_cert(chain, key),

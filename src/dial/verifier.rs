@@ -15,34 +15,57 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
     },
-    crypto::CryptoProvider,
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     server::ParsedCertificate,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_parser::{parse_x509_certificate, prelude::ASN1Time};
 
-/// Has servers verified by these.
+/// Who is taken for the server that was asked for.
+#[derive(Debug)]
+pub enum Trust {
+    /// Whom these authorities know.
+    Known(Arc<RootCertStore>),
+    /// Anybody. The handshake's signature is still checked, so that what is wrong with a connection is at least not
+    /// broken TLS.
+    Anybody,
+}
+
+/// Has servers verified like this.
 pub(super) fn trusting(
     builder: ConfigBuilder<ClientConfig, WantsVerifier>,
     provider: Arc<CryptoProvider>,
-    roots: Arc<RootCertStore>,
+    trust: Trust,
 ) -> ConfigBuilder<ClientConfig, WantsClientCert> {
-    match WebPkiServerVerifier::builder_with_provider(roots.clone(), provider).build() {
-        Ok(usual) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Verifier { usual, roots })),
-        // Without a single authority, which is no fault as long as nobody is asked.
-        Err(_) => builder.with_root_certificates(roots),
-    }
+    let known = match trust {
+        Trust::Anybody => None,
+        Trust::Known(roots) => {
+            let usual =
+                WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone());
+            match usual.build() {
+                Ok(usual) => Some(Known { usual, roots }),
+                // Without a single authority, which is no fault as long as nobody is asked.
+                Err(_) => return builder.with_root_certificates(roots),
+            }
+        }
+    };
+    builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { provider, known }))
 }
 
 #[derive(Debug)]
 struct Verifier {
+    provider: Arc<CryptoProvider>,
+    /// None for anybody.
+    known: Option<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
     usual: Arc<WebPkiServerVerifier>,
     roots: Arc<RootCertStore>,
 }
 
-impl Verifier {
+impl Known {
     /// Whether this is an authority that is to be trusted, and may speak for itself now.
     fn is_trusted_itself(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
         let mut itself = RootCertStore::empty();
@@ -69,12 +92,13 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let usual = self.usual.verify_server_cert(certificate, between, name, ocsp, now);
+        let Some(known) = &self.known else { return Ok(ServerCertVerified::assertion()) };
+        let usual = known.usual.verify_server_cert(certificate, between, name, ocsp, now);
         // An authority at the end has no error of its own there.
         let Err(Error::InvalidCertificate(CertificateError::Other(_))) = usual else {
             return usual;
         };
-        if !self.is_trusted_itself(certificate, now) {
+        if !known.is_trusted_itself(certificate, now) {
             return usual;
         }
         verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
@@ -87,7 +111,8 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls12_signature(message, certificate, signed)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -96,11 +121,12 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls13_signature(message, certificate, signed)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -128,8 +154,9 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(trusted.clone().into_owned()).unwrap();
         let roots = Arc::new(roots);
-        let usual = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider);
-        let verifier = Verifier { usual: usual.build().unwrap(), roots };
+        let usual = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone());
+        let known = Some(Known { usual: usual.build().unwrap(), roots });
+        let verifier = Verifier { provider, known };
         let name = ServerName::try_from(name.to_owned()).unwrap();
         // 2030.
         let now = UnixTime::since_unix_epoch(Duration::from_secs(1_893_456_000));

@@ -5,16 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
 
 use crate::{
     config::{self, Path, Problem, Problems, UpstreamProtocol},
-    dial::{self, Address, Identity},
+    dial::{self, Address, Identity, Trust},
 };
 
 /// TLS of an upstream's `https` endpoints.
@@ -47,7 +43,9 @@ impl TlsToOrigin {
         });
         let (authorities, identity, name) =
             (problems.keep(authorities), problems.keep(identity), problems.keep(name.transpose()));
-        let config = client_config(tls, authorities?, identity?);
+        let authorities = authorities?;
+        let trust = if tls.verify { Trust::Known(authorities) } else { Trust::Anybody };
+        let config = dial::tls_between(identity?, trust);
         let config = config.map_err(|error| Problem::error(at.clone(), error.to_string()));
         let mut config = problems.keep(config)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -108,63 +106,4 @@ fn read(path: &std::path::Path, digest: &mut DefaultHasher) -> Result<Vec<u8>, S
     let text = config::read_file(path)?;
     text.hash(digest);
     Ok(text)
-}
-
-fn client_config(
-    tls: &config::UpstreamTls,
-    authorities: Arc<RootCertStore>,
-    identity: Option<Identity>,
-) -> Result<ClientConfig, rustls::Error> {
-    if tls.verify {
-        return dial::tls_between(identity, authorities);
-    }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody(provider)));
-    match identity {
-        None => Ok(builder.with_no_client_auth()),
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key),
-    }
-}
-
-/// `verify = false`: takes any certificate. The handshake's signature is still checked, so that what
-/// is wrong with a connection is at least not broken TLS.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

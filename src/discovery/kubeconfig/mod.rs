@@ -65,7 +65,7 @@ pub(super) fn read(
         Some(user) => reading.user(user),
     };
     let ((url, server, roots), (identity, token)) = (cluster?, user?);
-    match dial::tls_between(identity, roots) {
+    match dial::tls_between(identity, dial::Trust::Known(roots)) {
         Ok(tls) => Some(Access { url, server, tls, token }),
         Err(error) => {
             let message = format!("`client-certificate` and `client-key` are of no use: {error}");
