@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Asking, Cache, Found, Object, Query, Seek, Tells, Url,
+        Asking, Cache, Object, Query, Seek, Tells, Url,
         rules::{self, Asked, Reuse},
     },
     message::{Kept, RequestBody, text},
@@ -181,24 +181,10 @@ impl Exchange {
             let known = found.is_none() && cache.memory.shelf.get(seek).is_some();
             (found, seek.hash(), known)
         });
-        let (stale, fwd) = match found {
-            Some(Found { object, reuse: Reuse::Fresh }) => {
-                return Looked::Kept(self.serve(cache, &object, head, (Cached::Hit, Told::hit())));
-            }
-            Some(Found { object, reuse: Reuse::StaleAllowed }) => {
-                return Looked::Kept(self.serve(
-                    cache,
-                    &object,
-                    head,
-                    (Cached::Stale, Told::stale(None)),
-                ));
-            }
-            Some(Found { object, reuse: Reuse::WhileRevalidate }) => {
-                let answer = self.serve(cache, &object, head, (Cached::Stale, Told::stale(None)));
-                self.revalidate(cache, asking, asked, object, head, kept);
-                return Looked::Kept(answer);
-            }
-            Some(Found { object, reuse: Reuse::Validate }) => {
+        let given = found.map(|found| self.give(cache, (asking, asked), found, head, kept));
+        let (stale, fwd) = match given {
+            Some(Ok(response)) => return Looked::Kept(response),
+            Some(Err(object)) => {
                 let wanted = asked.no_cache || asked.max_age.is_some() || asked.min_fresh.is_some();
                 (Some(object), if wanted { Fwd::Request } else { Fwd::Stale })
             }

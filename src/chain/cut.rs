@@ -42,7 +42,7 @@ enum Origin<'a> {
 }
 
 impl Exchange {
-    /// An answer of what is kept; `fwd` is why its origin was to be asked first, if it was.
+    /// An answer of what is kept.
     pub(super) fn serve(
         &mut self,
         cache: &Cache,

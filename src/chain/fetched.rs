@@ -56,10 +56,11 @@ impl Exchange {
         let (Some(cache), Some(way)) = (&route.cache, route.target.way(self.way)) else {
             return Ok(None);
         };
+        let what = (wanted.asking, wanted.asked);
         if wanted.recalls && (wanted.alone || wanted.asked.only_if_cached) {
             let recalled = self.recall(cache, wanted, head).await;
             if let Some(answer) =
-                recalled.and_then(|found| self.give(cache, wanted, found, head, kept))
+                recalled.and_then(|found| self.give(cache, what, found, head, kept).ok())
             {
                 return Ok(Some(answer));
             }
@@ -100,7 +101,7 @@ impl Exchange {
             {
                 if found.reuse != Reuse::Validate {
                     drop(early);
-                    return Ok(self.give(cache, wanted, found, head, kept));
+                    return Ok(self.give(cache, what, found, head, kept).ok());
                 }
                 stale = Some(found.object);
             }

@@ -3,11 +3,16 @@
 //! In: a request that is to be fetched. Out: an answer, something to be validated, or nothing; within a bound of
 //! time. Whoever wants the same waits for the first one, as for an origin, and then looks again.
 
+use std::sync::Arc;
+
 use http::{Response, request::Parts};
 
 use super::{cached::Wanted, exchange::Exchange, source::Source, status::Told};
 use crate::{
-    cache::{Asking, Cache, Found, Landing, Pilot, rules::Reuse},
+    cache::{
+        Asking, Cache, Found, Landing, Object, Pilot,
+        rules::{Asked, Reuse},
+    },
     message::Kept,
     metrics::Cached,
 };
@@ -53,25 +58,25 @@ impl Exchange {
         cache.recall(&key, &head.headers, &wanted.asked).await
     }
 
-    /// An answer of it, unless its origin has to be asked first.
+    /// An answer of what was found; or that, if its origin has to be asked first.
     pub(super) fn give(
         &mut self,
         cache: &Cache,
-        wanted: &Wanted,
+        (asking, asked): (Asking, Asked),
         found: Found,
         head: &Parts,
         kept: &Kept,
-    ) -> Option<Response<Source>> {
+    ) -> Result<Response<Source>, Arc<Object>> {
         let Found { object, reuse } = found;
         let how = match reuse {
             Reuse::Fresh => (Cached::Hit, Told::hit()),
             Reuse::StaleAllowed | Reuse::WhileRevalidate => (Cached::Stale, Told::stale(None)),
-            Reuse::Validate => return None,
+            Reuse::Validate => return Err(object),
         };
         let answer = self.serve(cache, &object, head, how);
         if reuse == Reuse::WhileRevalidate {
-            self.revalidate(cache, wanted.asking, wanted.asked, object, head, kept);
+            self.revalidate(cache, asking, asked, object, head, kept);
         }
-        Some(answer)
+        Ok(answer)
     }
 }
