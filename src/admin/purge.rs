@@ -22,17 +22,7 @@ pub(super) fn urls(world: &Snapshot, url: &str) -> Vec<String> {
     let host = url.find("://").map_or(0, |at| at + "://".len());
     let target = url[host..].find('/').map_or(url.len(), |at| host + at);
     let (origin, target) = url.split_at(target);
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    };
-    let mut target = match path::has_dot_segment(path) {
-        true => path::without_dot_segments(path),
-        false => path.to_owned(),
-    };
-    if let Some(query) = query {
-        target = format!("{target}?{query}");
-    }
+    let target = path::without_dot_segments(target);
     let caches = world.routes.targets().iter().filter_map(|route| route.cache.as_deref());
     let form = |cache: &Cache| format!("{origin}{}", cache.query.canonical(&target));
     let mut forms: Vec<_> = caches.map(form).collect();

@@ -106,12 +106,7 @@ fn target(uri: &Uri, method: &Method) -> Result<Option<Uri>, Reject> {
     if !path::has_dot_segment(target.path()) {
         return Ok(without_authority());
     }
-    let mut resolved = path::without_dot_segments(target.path());
-    if let Some(query) = target.query() {
-        resolved.push('?');
-        resolved.push_str(query);
-    }
-    PathAndQuery::try_from(resolved)
+    PathAndQuery::try_from(&*path::without_dot_segments(target.as_str()))
         .map(|target| Some(target.into()))
         .map_err(|_| Reject::RequestTarget)
 }

@@ -10,11 +10,11 @@ use super::{
     busiest::Busiest,
     fields::Policy,
     queue::{Comer, NoTurn, Seat},
-    quota::Window,
+    quota::{Quota, Window},
     shared::Sharing,
     standing::Standing,
     state::{Blocked, Claim, State, Taken, Terms},
-    used::{Left, Used},
+    used::{Account, Left, Used},
 };
 use crate::{
     config::LimitHeaders,
@@ -154,9 +154,7 @@ impl Limit {
     /// and nobody forgets what they have heard.
     #[inline(never)]
     fn take_told(&self, claim: Claim, now: u64) -> Result<Taken, Blocked> {
-        if let (Some(used), Some(account), Some(quota)) =
-            (&self.used, claim.account, claim.terms.quota)
-        {
+        if let Some((used, account, quota)) = self.quota(claim) {
             used.may_take(account, quota, claim.cost)?;
         }
         let taken = self.state.take(claim, now)?;
@@ -169,29 +167,31 @@ impl Limit {
         }
     }
 
+    /// The quota of a request, if there is one: what was used, whose it is, and how much that may be.
+    #[inline]
+    fn quota(&self, claim: Claim) -> Option<(&Used, Account, Quota)> {
+        Some((self.used.as_ref()?, claim.account?, claim.terms.quota?))
+    }
+
     /// Takes from the quota, if there is one; what is left.
     #[inline]
     pub(super) fn spend(&self, claim: Claim) -> Result<Option<Left>, Blocked> {
-        match (&self.used, claim.account, claim.terms.quota) {
-            (Some(used), Some(account), Some(quota)) => {
-                used.take(account, quota, claim.cost).map(Some)
-            }
-            _ => Ok(None),
+        match self.quota(claim) {
+            Some((used, account, quota)) => used.take(account, quota, claim.cost).map(Some),
+            None => Ok(None),
         }
     }
 
     /// Gives back what was taken from the quota.
     fn refund(&self, claim: Claim) {
-        if let (Some(used), Some(account), Some(_)) = (&self.used, claim.account, claim.terms.quota)
-        {
+        if let Some((used, account, _)) = self.quota(claim) {
             used.give_back(account, claim.cost, None);
         }
     }
 
     /// The day or month that a request counts in which was let through just now.
     pub(super) fn window(&self, claim: Claim) -> Option<Window> {
-        claim.terms.quota?;
-        Some(self.used.as_ref()?.window(claim.account?))
+        self.quota(claim).map(|(used, account, _)| used.window(account))
     }
 
     /// As [`Limit::give_back`], of what a request took that waited since then: its key owed so much, and it
@@ -216,7 +216,7 @@ impl Limit {
 
     /// What is left of the quota, if there is one.
     pub(super) fn left(&self, claim: Claim) -> Option<Left> {
-        Some(self.used.as_ref()?.left(claim.account?, claim.terms.quota?))
+        self.quota(claim).map(|(used, account, quota)| used.left(account, quota))
     }
 
     /// Takes a place in the queue, or says why there is none.

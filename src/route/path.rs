@@ -57,9 +57,17 @@ pub fn has_dot_segment(path: &str) -> bool {
     path.split('/').any(|segment| matches!(&*normalise(segment), "." | ".."))
 }
 
-/// The path without such segments (RFC 3986 section 5.2.4): an origin would resolve them, so the route has
-/// to be found for what the origin will serve.
-pub fn without_dot_segments(path: &str) -> String {
+/// A path, with a query or without, without such segments (RFC 3986 section 5.2.4): an origin would resolve them,
+/// so the route has to be found for what the origin will serve. One that has none is borrowed.
+pub fn without_dot_segments(target: &str) -> Cow<'_, str> {
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    match has_dot_segment(path) {
+        true => Cow::Owned(resolved(path) + query),
+        false => Cow::Borrowed(target),
+    }
+}
+
+fn resolved(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
