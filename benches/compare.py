@@ -4,8 +4,9 @@
     cargo build --release && benches/compare.py
 
 The figure is the CPU time that a proxy spends per request, user and system, all its threads, as the kernel
-counts it, divided by nginx's in the same round: a noisy neighbour then disturbs both. The table has the
-median over the rounds. Every proxy works with one thread on a core that it has to itself; load generator
+counts it, divided by nginx's in the same round. Within a round they take turns of a quarter of a second: a
+noisy neighbour, who stays for longer, then disturbs all alike. The table has the median over the rounds.
+Every proxy works with one thread on a core that it has to itself; load generator
 and origin (an nginx that all share) are elsewhere, on two cores if there are three. Connections to the
 origin are kept, and all add to a message what Janua adds: Via, X-Forwarded-* and X-Request-Id. A request
 that fails is reported and makes the exit code 1. All traffic is on 127.0.0.1.
@@ -21,6 +22,7 @@ import re
 import resource
 import shlex
 import shutil
+import signal
 import socket
 import ssl
 import statistics
@@ -35,7 +37,7 @@ from pathlib import Path
 ORIGIN_PORT = 9001
 CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORE, LOAD_CORE, ORIGIN_CORE = CORES[0], CORES[1], CORES[2 if len(CORES) > 2 else 1]
-IDLE, PATIENCE = 1000, 10
+IDLE, PATIENCE, TURN = 1000, 10, 0.25
 UPLOAD = b"b" * 16384
 pin = lambda core: lambda: os.sched_setaffinity(0, {core})
 KEY, ROUTES = "a-key-of-somebody", 1000
@@ -342,12 +344,29 @@ def expect(scenario, port):
         sys.exit(f"{scenario.url(port)} answers with {got}")
 
 
-def load(scenario, home, port, seconds):
-    """Lets clients loose. How many requests succeeded, and how many did not?"""
-    command = shlex.split(scenario.load.format(seconds=seconds, home=home)) + [scenario.url(port)]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin(LOAD_CORE))
-    count = lambda *patterns: sum(int(n) for p in patterns for n in re.findall(p, done.stdout))
-    if command[0] == "h2load":
+def load(scenario, home, ports, seconds):
+    """Lets clients loose, on several proxies in turns. Of each: how many requests succeeded, and how many did not?"""
+    clients, whole = [], seconds * len(ports)
+    for port in ports:
+        command = shlex.split(scenario.load.format(seconds=whole, home=home)) + [scenario.url(port)]
+        pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        clients.append(subprocess.Popen(command, **pipe, preexec_fn=pin(LOAD_CORE)))
+        clients[-1].send_signal(signal.SIGSTOP)
+    end = time.monotonic() + whole
+    while time.monotonic() < end:
+        for client in clients:
+            client.send_signal(signal.SIGCONT)
+            time.sleep(min(TURN, max(0, end - time.monotonic())))
+            client.send_signal(signal.SIGSTOP)
+    for client in clients:
+        client.send_signal(signal.SIGCONT)
+    return [counted(client.args[0], client.communicate()[0]) for client in clients]
+
+
+def counted(program, said):
+    """How many requests succeeded, and how many did not, by what a client says."""
+    count = lambda *patterns: sum(int(n) for p in patterns for n in re.findall(p, said))
+    if program == "h2load":
         bad = count(r"(\d+) failed", r"(\d+) errored", r"(\d+) timeout", r"(\d+) [345]xx")
         return count(r"(\d+) succeeded"), bad
     refused = count(r"Non-2xx or 3xx responses: (\d+)")
@@ -360,13 +379,14 @@ def work(scenario, home, proxies, rounds, seconds):
     rows, failed = {proxy: [] for proxy in proxies}, False
     with contextlib.ExitStack() as stack:
         servers = started(stack, scenario, home, proxies)
-        for pid, port in servers.values():
+        ports = [port for _, port in servers.values()]
+        for port in ports:
             expect(scenario, port)
-            load(scenario, home, port, 1)
+        load(scenario, home, ports, 1)
         for _ in range(rounds):
-            for proxy, (pid, port) in servers.items():
-                before = cpu(pid)
-                good, bad = load(scenario, home, port, seconds)
+            befores = [cpu(pid) for pid, _ in servers.values()]
+            done = load(scenario, home, ports, seconds)
+            for (proxy, (pid, _)), before, (good, bad) in zip(servers.items(), befores, done):
                 if bad or not good:
                     failed = True
                     print(f"{proxy.name}: {bad} requests failed, {good} did not", file=sys.stderr)
