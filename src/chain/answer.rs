@@ -27,7 +27,6 @@ use crate::{
     message::{Turn, Violations, escaped},
     overload::SMALL,
     reject::Reject,
-    rewrite::Changes,
 };
 
 /// An answer's body on its way to the client. The exchange ends with it.
@@ -57,7 +56,7 @@ impl Body {
         let frame = match &mut self.source {
             Source::Empty => return Poll::Ready(None),
             Source::Made(bytes) => {
-                let bytes = std::mem::take(bytes);
+                let bytes = std::mem::take(&mut **bytes);
                 self.source = Source::Empty;
                 Frame::data(bytes)
             }
@@ -263,12 +262,6 @@ pub(super) fn login(login: Login) -> Response<Source> {
     headers.insert(LOCATION, login.location);
     headers.extend(login.cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// An answer with the route's changes.
-pub(super) fn change(mut response: Response<Source>, changes: Changes<'_>) -> Response<Source> {
-    changes.apply(response.headers_mut());
     response
 }
 

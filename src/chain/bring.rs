@@ -38,7 +38,7 @@ pub(super) struct Bring {
 
 impl Bring {
     /// Takes it in, to its end.
-    pub(super) async fn run(mut self, mut body: AnswerBody) {
+    pub(super) async fn run(mut self, mut body: Box<AnswerBody>) {
         let world = self.world.clone();
         let Some(cache) = &world.routes.targets()[self.rule].cache else { return };
         let (before, after) = self.gap.as_ref().map(|gap| gap.around()).unwrap_or_default();

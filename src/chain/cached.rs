@@ -35,10 +35,6 @@ use crate::{
 };
 
 /// What becomes of a request at the cache.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a hit allocates nothing for it, and it is taken apart at once"
-)]
 pub(super) enum Looked {
     /// It is answered by what was kept.
     Kept(Response<Source>),
@@ -132,12 +128,11 @@ impl Exchange {
     pub(super) async fn answer_kept(
         &mut self,
         route: &Route,
-        (asking, aim): (Option<Asking>, Aim),
+        (cache, asking, aim): (&Cache, Asking, Aim),
         (kept, changes): (&Kept, &Changes<'_>),
         head: &Parts,
         body: &RequestBody,
     ) -> Result<Option<Response<Source>>, Reject> {
-        let (Some(cache), Some(asking)) = (&route.cache, asking) else { return Ok(None) };
         match self.look_up(cache, asking, kept, head, body) {
             Looked::Kept(response) => Ok(Some(response)),
             Looked::Passed => Ok(None),

@@ -190,8 +190,8 @@ impl Origin<'_> {
                 let mut pieces = open.part(from, to);
                 match (pieces.next(), pieces.clone().next()) {
                     (None, _) => Source::Empty,
-                    (Some(only), None) => Source::Made(only),
-                    (Some(_), Some(_)) => Source::Kept(open.part(from, to)),
+                    (Some(only), None) => Source::from(only),
+                    (Some(_), Some(_)) => Source::Kept(Box::new(open.part(from, to))),
                 }
             }
             Self::Shared(reader) => {
@@ -292,5 +292,5 @@ fn several(
     }
     let pieces = Pieces::of(list);
     headers.insert(CONTENT_LENGTH, pieces.length().into());
-    Source::Kept(pieces)
+    Source::Kept(Box::new(pieces))
 }

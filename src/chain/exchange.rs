@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     auth::{Denial, Identity, Login},
+    cors::Preflight,
     limit::Pass,
     message::{
         BodyLimits, InFlight, REQUEST_ID, RequestBody, Scheme, Signal, Upload, Violations,
@@ -129,7 +130,7 @@ pub struct Exchange {
     /// What its answer is kept under, if it is to say so.
     pub(super) cache_key: Option<Box<str>>,
     /// The tunnel that opens when the answer is sent.
-    pub(super) tunnel: Option<Tunnel>,
+    pub(super) tunnel: Option<Box<Tunnel>>,
     /// Whether this is a dry run, which nobody counts and logs.
     pub(super) rehearsed: bool,
 }
@@ -156,64 +157,65 @@ impl Exchange {
     ) -> Box<Self> {
         let started = Instant::now();
         let id = id_of(&client, head, started);
-        Box::new(Self {
-            scheme: client_scheme(&head.headers, &client),
-            client_ip: client_address(
-                &client,
-                &head.headers,
-                &listener.trusted,
-                listener.client_address,
-            ),
-            world,
-            listener,
-            client,
-            host: None,
-            started,
-            method: head.method.clone(),
-            target: head.uri.clone(),
-            version: head.version,
-            id,
-            accept: None,
-            agent: None,
-            referer: None,
-            rule: None,
-            way: 0,
-            endpoint: None,
-            tries: 0,
-            identify: None,
-            waited: None,
-            connect: None,
-            first_byte: None,
-            upload: None,
-            sent: 0,
-            status: None,
-            reject: None,
-            cause: None,
-            reported: None,
-            who: Identity::Stranger,
-            pass: Pass::default(),
-            login: None,
-            cookies: Vec::new(),
-            retry_after: None,
-            denial: None,
-            violations: None,
-            asked: None,
-            speech: None,
-            spoken: None,
-            filtered: None,
-            promised: false,
-            unread: false,
-            page: None,
-            entered: false,
-            held: 0,
-            slot: None,
-            cached: None,
-            passing: None,
-            cache_key: None,
-            resolved: None,
-            tunnel: None,
-            rehearsed: false,
-        })
+        let (headers, trusted) = (&head.headers, &listener.trusted);
+        let client_ip = client_address(&client, headers, trusted, listener.client_address);
+        // Made where it stays.
+        Box::write(
+            Box::new_uninit(),
+            Self {
+                scheme: client_scheme(headers, &client),
+                client_ip,
+                world,
+                listener,
+                client,
+                host: None,
+                started,
+                method: head.method.clone(),
+                target: head.uri.clone(),
+                version: head.version,
+                id,
+                accept: None,
+                agent: None,
+                referer: None,
+                rule: None,
+                way: 0,
+                endpoint: None,
+                tries: 0,
+                identify: None,
+                waited: None,
+                connect: None,
+                first_byte: None,
+                upload: None,
+                sent: 0,
+                status: None,
+                reject: None,
+                cause: None,
+                reported: None,
+                who: Identity::Stranger,
+                pass: Pass::default(),
+                login: None,
+                cookies: Vec::new(),
+                retry_after: None,
+                denial: None,
+                violations: None,
+                asked: None,
+                speech: None,
+                spoken: None,
+                filtered: None,
+                promised: false,
+                unread: false,
+                page: None,
+                entered: false,
+                held: 0,
+                slot: None,
+                cached: None,
+                passing: None,
+                cache_key: None,
+                resolved: None,
+                tunnel: None,
+                rehearsed: false,
+            },
+        )
     }
 
     /// Notes what a valid request asks for.
@@ -281,21 +283,26 @@ impl Exchange {
         head: &Parts,
         target: &'p Uri,
     ) -> Found<'w, 'p, Route> {
-        let ahead = match head.method == Method::OPTIONS {
-            true => self.ahead_of(world, head, target),
-            false => None,
-        };
-        let (asked, found) = match ahead {
-            Some((asked, found)) => (Some(asked), found),
-            None => (None, world.routes.find(&self.query(target, &head.method, &head.headers))),
-        };
-        if let Found::Route { target: route, rule, .. } = &found {
+        if head.method == Method::OPTIONS
+            && let Some((asked, found)) = self.ahead_of(world, head, target)
+        {
+            self.is_taken(&found, head, Some(asked));
+            return found;
+        }
+        let found = world.routes.find(&self.query(target, &head.method, &head.headers));
+        self.is_taken(&found, head, None);
+        found
+    }
+
+    /// Notes the route that takes the request; and what a page asks ahead, if this is only that.
+    #[inline]
+    fn is_taken(&mut self, found: &Found<'_, '_, Route>, head: &Parts, asked: Option<Preflight>) {
+        if let Found::Route { target: route, rule, .. } = found {
             self.rule = Some(*rule);
             if route.cors.is_some() {
                 self.note_page(&head.headers, asked);
             }
         }
-        found
     }
 
     /// The route that takes the request, once it is known.

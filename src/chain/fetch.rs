@@ -70,7 +70,7 @@ pub(super) enum Outcome {
     /// The origin says that what was kept holds; and whether it is kept on.
     Holds(Arc<Object>, Result<(), Unkept>),
     /// An answer for them alone, and why.
-    Alone(Box<Response<AnswerBody>>, Unkept),
+    Alone(Box<Response<Box<AnswerBody>>>, Unkept),
     /// What was missing did not come: it is for who began it to ask for what they want themselves.
     Unfit,
     /// None.
@@ -179,7 +179,7 @@ impl Fetch {
 
     async fn ask(&mut self, way: &Way) -> (Result<Answer, Failure>, Fetched) {
         let request = std::mem::replace(&mut self.request, Request::new(RequestBody::Empty));
-        let mut call = Call::new(request, &self.worker, way.timeout, None);
+        let mut call = Call::new(request, &self.worker, way.timeout);
         call.aim = self.aim;
         call.introduction.clone_from(&self.introduction);
         let relay = self.relay.as_deref().map(|relay| relay as &dyn Onward);
@@ -194,7 +194,7 @@ impl Fetch {
     fn judge(
         &self,
         cache: &Cache,
-        response: &Response<AnswerBody>,
+        response: &Response<Box<AnswerBody>>,
         times: (u64, u64),
     ) -> Result<Judged, Unkept> {
         let facts = self.facts(times);
@@ -260,7 +260,7 @@ impl Fetch {
         self,
         cache: &Cache,
         gap: Box<Gap>,
-        response: Response<AnswerBody>,
+        response: Response<Box<AnswerBody>>,
         (mut fetched, back): (Fetched, Back),
         times: (u64, u64),
     ) {

@@ -402,7 +402,6 @@ impl Exchange {
 }
 
 /// What comes of waiting for another's answer.
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Followed {
     Answer(Response<Source>),
     /// There may be another one to wait for; what came, if it is for others.

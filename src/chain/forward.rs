@@ -73,35 +73,19 @@ pub(super) fn mock(route: &Route, headers: &HeaderMap) -> Result<Response<Source
     Ok(response)
 }
 
-/// The request that goes to an upstream, of this head and body, which are left empty.
+/// Gives a call to its upstream what the exchange knows of it.
 #[inline]
-pub(super) fn request(
-    upgrade: Option<HeaderValue>,
-    head: &mut Parts,
-    body: &mut RequestBody,
-) -> (Request<RequestBody>, Option<Box<Upgrade>>) {
-    let mut request = take(head, body);
-    let upgrade = upgrade.map(|protocol| Box::new(tunnel::ask(&mut request, protocol)));
-    (request, upgrade)
-}
-
-/// The call of a request to its upstream, with what the exchange knows of it.
-#[inline]
-pub(super) fn call<'e>(
-    exchange: &'e Exchange,
+pub(super) fn equip(
+    call: &mut Call<'_>,
+    exchange: &Exchange,
     way: &Way,
-    request: Request<RequestBody>,
     upgrade: Option<&Upgrade>,
-    aim: Aim,
-) -> Result<Call<'e>, Reject> {
-    let protocol = upgrade.map(|upgrade| upgrade.protocol.clone());
-    let mut call = Call::new(request, &exchange.client.worker, way.timeout, protocol);
-    call.aim = aim;
+) -> Result<(), Reject> {
+    call.upgrade = upgrade.map(|upgrade| upgrade.protocol.clone());
     if way.upstream.proxy_protocol {
         call.introduction = Some(introduction(exchange).into());
     }
-    way.upstream.expire(&mut call, exchange.started)?;
-    Ok(call)
+    way.upstream.expire(call, exchange.started)
 }
 
 /// The PROXY header that names the client: its address, as trusted peers tell it, and where it came
@@ -130,13 +114,14 @@ const fn unspecified(ip: IpAddr) -> IpAddr {
 }
 
 /// The request of this head and body, which are left empty.
-fn take(head: &mut Parts, body: &mut RequestBody) -> Request<RequestBody> {
-    let mut request = Request::new(std::mem::replace(body, RequestBody::Empty));
-    *request.method_mut() = std::mem::take(&mut head.method);
-    *request.uri_mut() = std::mem::take(&mut head.uri);
+#[inline]
+pub(super) fn take(head: &mut Parts, body: &mut RequestBody) -> Request<RequestBody> {
+    let mut request = Request::new(std::mem::take(body));
     *request.version_mut() = head.version;
-    *request.headers_mut() = std::mem::take(&mut head.headers);
-    *request.extensions_mut() = std::mem::take(&mut head.extensions);
+    std::mem::swap(request.method_mut(), &mut head.method);
+    std::mem::swap(request.uri_mut(), &mut head.uri);
+    std::mem::swap(request.headers_mut(), &mut head.headers);
+    std::mem::swap(request.extensions_mut(), &mut head.extensions);
     request
 }
 

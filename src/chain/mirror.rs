@@ -129,7 +129,7 @@ impl Copy {
         timeout.total.get_or_insert(timeout.first_byte);
         self.worker.clock.catch_up();
         let request = std::mem::replace(&mut self.request, Request::new(RequestBody::Empty));
-        let mut call = Call::new(request, &self.worker, timeout, None);
+        let mut call = Call::new(request, &self.worker, timeout);
         call.introduction = self.introduction.take();
         call.aim = Aim::any();
         let answer = upstream.forward(&mut call).await;
@@ -158,7 +158,7 @@ impl Copy {
 }
 
 /// Reads an answer, as far as that is worth it; says whether it was whole so far.
-async fn discard(mut body: AnswerBody) -> bool {
+async fn discard(mut body: Box<AnswerBody>) -> bool {
     let mut left = READ;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };

@@ -74,14 +74,15 @@ use crate::{
     reject::Reject,
     rewrite::Changes,
     route::Found,
-    snapshot::{Listener, Target, View, Way},
-    upstream::{Aim, Onward},
+    snapshot::{Listener, Snapshot, Target, View, Way},
+    upstream::{Aim, Call, Onward},
 };
 
 /// Answers a request; an error there never is, only a place for one, which the server's library asks for.
 ///
 /// What is given is put where it stays before the future begins: futures are moved about, so this one
 /// is kept small.
+#[inline]
 pub fn serve(
     world: Arc<View>,
     listener: Arc<Listener>,
@@ -109,99 +110,138 @@ pub fn serve(
     }
 }
 
+/// Where the first stages have led a request.
+enum Led<'w> {
+    /// It is answered: by a stage, by what is kept, or by Janua itself.
+    Answered(Response<source::Source>),
+    /// It goes to an upstream.
+    Onward(Outbound<'w>),
+}
+
+/// A request that goes to an upstream.
+struct Outbound<'w> {
+    way: &'w Way,
+    /// What it is to become, if it is to become a tunnel.
+    upgrade: Option<HeaderValue>,
+    aim: Aim,
+    /// What is done to its answer.
+    changes: Changes<'w>,
+}
+
 /// The stages.
+///
+/// What the first ones found out is given up before the wait for the origin: a request that waits holds
+/// what it needs, and no more. So they are functions of their own, whose states lie in one place.
 async fn run(
     exchange: &mut Exchange,
     head: &mut Parts,
     body: &mut RequestBody,
 ) -> Result<Response<source::Source>, Reject> {
     let world = exchange.world.clone();
-    // What the first stages found out is given up before the wait for the origin: a request that
-    // waits holds what it needs, and no more.
-    let (way, upgrade, aim, changes) = {
-        // 1 validate: framing, Host, target, sizes
-        let kept = validate::validate(exchange, head)?;
-        if let Some(port) = exchange.sent_to_https() {
-            exchange.count_address()?;
-            return forward::to_https(exchange, port);
-        }
-        // 2 find the route; no effect yet
-        let target = head.uri.clone();
-        let found = exchange.find(&world, head, &target);
-        // Is there room for it in the gateway?
-        exchange.come_in(body)?;
-        // 3 access: how often an address may come, address and header lists, of the listener and the route
-        exchange.count_address()?;
-        exchange.admit(&head.headers)?;
-        if let Some(answer) = exchange.answer_ahead(&head.headers) {
-            return answer;
-        }
-        if let Found::Route { target: route, params, .. } = &found {
-            // 4 identify: who is it
-            exchange.identify(route, head).await?;
-            // 5 authorize: may they
-            exchange.authorize(route, head, params)?;
-            // 6 limit: rate, concurrency, quota; it may wait
-            if let Some(waiting) = exchange.limit(route, head, params)? {
-                Box::pin(exchange.wait(waiting, &route.limit, route, head, params)).await?;
-            }
-        }
-        // 7 match: that there is no route is said only now
-        let (route, params) = match found {
-            Found::Route { target, params, .. } => (target, params),
-            nothing => return exchange.nowhere(&nothing),
-        };
-        if let Target::Door(door) = &route.target {
-            return Box::pin(exchange.enter(door, head, body)).await;
-        }
-        // Of several ways one, by what the client sent.
-        exchange.choose(route, head);
-        // 8 prepare: sizes of this route, rewriting, header fields for the origin
-        body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
-        if let Some(answer) = exchange.understand(route, (&params, &kept), head, body).await? {
-            return Ok(answer);
-        }
-        let aim = exchange.aim(route, head, &params);
-        let asks = (exchange.asking(route, head, &params), aim);
-        exchange.strip_credentials(route, head);
-        let changes = prepare::prepare(exchange, route, &params, head)?;
-        if let Some(calling) = &route.calling {
-            Box::pin(exchange.call_by_grpc(calling, &params, head, body)).await?;
-        }
-        // 9 lookup: the cache
-        if let Some(kept) = exchange.answer_kept(route, asks, (&kept, &changes), head, body).await?
-        {
-            return Ok(answer::change(kept, changes));
-        }
-        prepare::announce(exchange, &kept, head.version, &mut head.headers);
-        // 10 forward: is there room? pick an endpoint, send, try again where that is safe
-        exchange.enter_upstream(route)?;
-        exchange.mirror(route, kept.upgrade.is_some(), head, body);
-        let Some(way) = route.target.way(exchange.way) else {
-            let upgrades = kept.upgrade.is_some();
-            let response = forward::answer(exchange, route, &params, upgrades, head)?;
-            return Ok(answer::change(response, changes));
-        };
-        (way, kept.upgrade, aim, changes)
+    let outbound = match lead(exchange, &world, head, body).await? {
+        Led::Answered(response) => return Ok(response),
+        Led::Onward(outbound) => outbound,
     };
-    let mut response = send(exchange, (way, aim), (upgrade, &changes), head, body).await?;
+    let mut response = send(exchange, &outbound, head, body).await?;
     exchange.went_by(&mut response);
     // 11 answer: header fields for the client; the body streams on, counted
-    Ok(answer::change(response, changes))
+    outbound.changes.apply(response.headers_mut());
+    Ok(response)
+}
+
+/// The stages up to the cache, and the answers of routes that go nowhere.
+async fn lead<'w>(
+    exchange: &mut Exchange,
+    world: &'w Snapshot,
+    head: &mut Parts,
+    body: &mut RequestBody,
+) -> Result<Led<'w>, Reject> {
+    // 1 validate: framing, Host, target, sizes
+    let kept = validate::validate(exchange, head)?;
+    if let Some(port) = exchange.sent_to_https() {
+        exchange.count_address()?;
+        return forward::to_https(exchange, port).map(Led::Answered);
+    }
+    // 2 find the route; no effect yet
+    let target = head.uri.clone();
+    let found = exchange.find(world, head, &target);
+    // Is there room for it in the gateway?
+    exchange.come_in(body)?;
+    // 3 access: how often an address may come, address and header lists, of the listener and the route
+    exchange.count_address()?;
+    exchange.admit(&head.headers)?;
+    if let Some(answer) = exchange.answer_ahead(&head.headers) {
+        return answer.map(Led::Answered);
+    }
+    if let Found::Route { target: route, params, .. } = &found {
+        // 4 identify: who is it
+        exchange.identify(route, head).await?;
+        // 5 authorize: may they
+        exchange.authorize(route, head, params)?;
+        // 6 limit: rate, concurrency, quota; it may wait
+        if let Some(waiting) = exchange.limit(route, head, params)? {
+            Box::pin(exchange.wait(waiting, &route.limit, route, head, params)).await?;
+        }
+    }
+    // 7 match: that there is no route is said only now
+    let Found::Route { target: route, params, .. } = &found else {
+        return exchange.nowhere(&found).map(Led::Answered);
+    };
+    if let Target::Door(door) = &route.target {
+        return Box::pin(exchange.enter(door, head, body)).await.map(Led::Answered);
+    }
+    // Of several ways one, by what the client sent.
+    exchange.choose(route, head);
+    // 8 prepare: sizes of this route, rewriting, header fields for the origin
+    body.bound(prepare::body_size(exchange, route, body.size_hint().lower())?);
+    if let Some(answer) = exchange.understand(route, (params, &kept), head, body).await? {
+        return Ok(Led::Answered(*answer));
+    }
+    let aim = exchange.aim(route, head, params);
+    let asking = exchange.asking(route, head, params);
+    exchange.strip_credentials(route, head);
+    let changes = prepare::prepare(exchange, route, params, head)?;
+    if let Some(calling) = &route.calling {
+        Box::pin(exchange.call_by_grpc(calling, params, head, body)).await?;
+    }
+    // 9 lookup: the cache
+    if let (Some(cache), Some(asking)) = (&route.cache, asking) {
+        let asks = (&**cache, asking, aim);
+        if let Some(mut kept) =
+            exchange.answer_kept(route, asks, (&kept, &changes), head, body).await?
+        {
+            changes.apply(kept.headers_mut());
+            return Ok(Led::Answered(kept));
+        }
+    }
+    prepare::announce(exchange, &kept, head.version, &mut head.headers);
+    // 10 forward: is there room? pick an endpoint, send, try again where that is safe
+    exchange.enter_upstream(route)?;
+    exchange.mirror(route, kept.upgrade.is_some(), head, body);
+    let Some(way) = route.target.way(exchange.way) else {
+        let upgrades = kept.upgrade.is_some();
+        let mut response = forward::answer(exchange, route, params, upgrades, head)?;
+        changes.apply(response.headers_mut());
+        return Ok(Led::Answered(response));
+    };
+    Ok(Led::Onward(Outbound { way, upgrade: kept.upgrade, aim, changes }))
 }
 
 /// Stage 10 of a request that goes to an upstream: its answer, as the client understands it.
 async fn send(
     exchange: &mut Exchange,
-    (way, aim): (&Way, Aim),
-    (upgrade, changes): (Option<HeaderValue>, &Changes<'_>),
+    outbound: &Outbound<'_>,
     head: &mut Parts,
     body: &mut RequestBody,
 ) -> Result<Response<source::Source>, Reject> {
+    let Outbound { way, upgrade, aim, changes } = outbound;
     let upstream = &*way.upstream;
-    let (request, upgrade) = forward::request(upgrade, head, body);
+    let upgrade = upgrade.clone().map(|protocol| Box::new(tunnel::ask(head, body, protocol)));
     let ahead = exchange.ahead(changes).filter(|_| upgrade.is_none());
-    let mut call = forward::call(exchange, way, request, upgrade.as_deref(), aim)?;
+    let request = forward::take(head, body);
+    let mut call = Call::new(request, &exchange.client.worker, way.timeout);
+    call.aim = *aim;
+    forward::equip(&mut call, exchange, way, upgrade.as_deref())?;
     let ahead = ahead.as_ref().map(|ahead| ahead as &dyn Onward);
     call.onward = ahead.as_ref();
     let answer = upstream.forward(&mut call).await;
@@ -212,4 +252,25 @@ async fn send(
         response = Box::pin(exchange.answer_call(response)).await?;
     }
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each request in flight has one of the first two, and answers are moved from stage to stage: up to 128
+    /// bytes without a call.
+    #[test]
+    fn what_a_request_is_made_of_stays_small() {
+        fn size<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
+            size_of::<F>()
+        }
+        let (way, exchange) = (size(serve), size_of::<Exchange>());
+        let (answer, body) = (size_of::<Response<source::Source>>(), size_of::<Body>());
+        println!(
+            "its way: {way} bytes, the exchange: {exchange}, the answer: {answer}, its body: {body}"
+        );
+        assert!(way <= 1_950 && exchange <= 900, "{way} {exchange}");
+        assert!(answer <= 128 && body <= 32, "{answer} {body}");
+    }
 }

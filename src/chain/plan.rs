@@ -284,9 +284,8 @@ fn finish(
         let mirror = route.mirror.clone().filter(|_| kept.upgrade.is_none());
         let does = forwards(exchange, route, upstream, split.as_ref(), mirror.as_deref());
         planned.note(does);
-        let request = Request::from_parts(head, RequestBody::Empty);
         let body = bytes(&planned.body);
-        planned.sent = Some(addressed(upstream, choice.index, kept, request).map(|()| body));
+        planned.sent = Some(addressed(upstream, choice.index, kept, head).map(|()| body));
         planned.note("the answer goes to the client");
         let changes = list(exchange, changes);
         let (upstream, split) = (upstream.clone(), split.map(Box::new));
@@ -397,11 +396,13 @@ fn addressed(
     upstream: &Upstream,
     index: Option<usize>,
     kept: Kept,
-    mut request: Request<RequestBody>,
+    mut head: Parts,
 ) -> Request<()> {
+    let mut body = RequestBody::Empty;
     if let Some(protocol) = kept.upgrade {
-        tunnel::ask(&mut request, protocol);
+        tunnel::ask(&mut head, &mut body, protocol);
     }
+    let mut request = Request::from_parts(head, body);
     if let Some(first) = upstream.members().list.get(index.unwrap_or(0)) {
         upstream.set_host(&mut request, &first.endpoint.origin);
     }

@@ -80,7 +80,7 @@ impl Planned<'_> {
 pub(super) fn made(exchange: &Exchange, mut answer: Response<Source>) -> Answer {
     exchange.sign(answer.headers_mut());
     answer.map(|source| match source {
-        Source::Made(bytes) => bytes,
+        Source::Made(bytes) => *bytes,
         Source::Empty
         | Source::Origin(_)
         | Source::Kept(_)

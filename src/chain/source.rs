@@ -12,17 +12,17 @@ use crate::{
     upstream::{AnswerBody, AnswerError},
 };
 
-/// Where an answer's body comes from.
+/// Where an answer's body comes from. It is moved with its answer from stage to stage, so what is in it is boxed.
 #[derive(Debug)]
 pub(super) enum Source {
     /// There is none.
     Empty,
     /// Janua made it.
-    Made(Bytes),
+    Made(Box<Bytes>),
     /// The origin.
-    Origin(AnswerBody),
+    Origin(Box<AnswerBody>),
     /// What is kept.
-    Kept(Pieces),
+    Kept(Box<Pieces>),
     /// The origin, for several.
     Shared(Box<Shared>),
     /// One that was read in part already.
@@ -68,7 +68,7 @@ impl Source {
 
 impl From<Bytes> for Source {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::Empty } else { Self::Made(bytes) }
+        if bytes.is_empty() { Self::Empty } else { Self::Made(Box::new(bytes)) }
     }
 }
 

@@ -44,21 +44,22 @@ impl Exchange {
         (params, kept): (&Params<'_, '_>, &Kept),
         head: &mut Parts,
         body: &mut RequestBody,
-    ) -> Result<Option<Response<Source>>, Reject> {
+    ) -> Result<Option<Box<Response<Source>>>, Reject> {
         if let Some(contract) = &route.contract {
             Box::pin(self.keep_to(contract, params, head, body)).await?;
         }
         if let Some(by) = &route.transform {
             Box::pin(self.transform_request(by, (route, params), head, body)).await?;
         }
-        match (&route.translation, &route.graphql) {
-            (None, None) => Ok(None),
+        let answer = match (&route.translation, &route.graphql) {
+            (None, None) => return Ok(None),
             (Some(by), _) => Box::pin(self.translate_request(by, params, head, body)).await,
             (None, Some(asked)) => {
                 let asking = (asked, route, kept.upgrade.as_ref());
                 Box::pin(self.ask_graphql(asking, params, head, body)).await
             }
-        }
+        };
+        answer.map(|answer| answer.map(Box::new))
     }
 
     /// Translates a request, if the client speaks something else than the origin.

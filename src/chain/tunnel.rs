@@ -20,6 +20,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{
     HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+    request::Parts,
 };
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
@@ -49,21 +50,24 @@ impl Upgrade {
 }
 
 /// Turns a request into one for an upgrade by HTTP/1.1.
-pub(super) fn ask(request: &mut Request<RequestBody>, protocol: HeaderValue) -> Upgrade {
-    let version = request.version();
-    let client = hyper::upgrade::on(&mut *request);
-    if request.extensions_mut().remove::<Protocol>().is_some() {
-        *request.method_mut() = Method::GET;
+pub(super) fn ask(head: &mut Parts, body: &mut RequestBody, protocol: HeaderValue) -> Upgrade {
+    let version = head.version;
+    // The library looks for it in a request.
+    let mut request = Request::new(());
+    *request.extensions_mut() = std::mem::take(&mut head.extensions);
+    let client = hyper::upgrade::on(&mut request);
+    head.extensions = std::mem::take(request.extensions_mut());
+    let headers = &mut head.headers;
+    if head.extensions.remove::<Protocol>().is_some() {
+        head.method = Method::GET;
         // The stream's data is the tunnel's, not a body.
-        *request.body_mut() = RequestBody::Empty;
+        *body = RequestBody::Empty;
         let mut nonce = [0; 16];
         fastrand::fill(&mut nonce);
         let key = HeaderValue::try_from(STANDARD.encode(nonce));
-        let headers = request.headers_mut();
         headers.insert(SEC_WEBSOCKET_KEY, key.unwrap_or(HeaderValue::from_static("")));
         headers.entry(SEC_WEBSOCKET_VERSION).or_insert(HeaderValue::from_static("13"));
     }
-    let headers = request.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocol.clone());
     Upgrade { protocol, client, version }
@@ -75,7 +79,7 @@ pub(super) fn ask(request: &mut Request<RequestBody>, protocol: HeaderValue) -> 
 pub(super) fn open(
     exchange: &mut Exchange,
     upgrade: Upgrade,
-    mut response: Response<AnswerBody>,
+    mut response: Response<Box<AnswerBody>>,
 ) -> Response<Source> {
     let idle = response.body().idle();
     let origin = hyper::upgrade::on(&mut response);
@@ -90,7 +94,8 @@ pub(super) fn open(
         *response.status_mut() = StatusCode::OK;
     }
     let (head, held) = response.into_parts();
-    exchange.tunnel = Some(Tunnel { client: upgrade.client, origin, idle, _held: held });
+    let tunnel = Tunnel { client: upgrade.client, origin, idle, _held: held };
+    exchange.tunnel = Some(Box::new(tunnel));
     Response::from_parts(head, Source::Empty)
 }
 
@@ -100,12 +105,12 @@ pub(super) struct Tunnel {
     origin: OnUpgrade,
     idle: Duration,
     /// Its endpoint has it in flight, and its place there is taken, while this lives.
-    _held: AnswerBody,
+    _held: Box<AnswerBody>,
 }
 
 impl Tunnel {
     /// Carries bytes until the tunnel ends, counts them, and ends the exchange.
-    pub(super) async fn run(self, mut exchange: Box<Exchange>) {
+    pub(super) async fn run(self: Box<Self>, mut exchange: Box<Exchange>) {
         let activity = Activity::new(&exchange.client.worker.clock);
         let ended = tokio::select! {
             carried = self.carry(&activity) => carried.err(),

@@ -198,7 +198,10 @@ fn answer(
     };
     listener.metrics.at(client.worker.index).request(protocol);
     let (head, body) = request.into_parts();
-    Box::pin(chain::serve(world, listener, client, head, Some(body)))
+    Box::into_pin(Box::write(
+        Box::new_uninit(),
+        chain::serve(world, listener, client, head, Some(body)),
+    ))
 }
 
 async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {

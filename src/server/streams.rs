@@ -52,7 +52,11 @@ where
 {
     fn execute(&self, future: F) {
         let rules = self.0.clone();
-        tokio::spawn(Stream { future: Some(future), rules, due: None, deadline: None });
+        // Boxed, so that it stays where it is made: the runtime would move it seven times.
+        let stream = Box::new_uninit();
+        let stream =
+            Box::write(stream, Stream { future: Some(future), rules, due: None, deadline: None });
+        tokio::spawn(Box::into_pin(stream));
     }
 }
 

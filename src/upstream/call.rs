@@ -111,12 +111,8 @@ impl TurnedAway {
 
 impl<'a> Call<'a> {
     /// A request's way, with these times. The request is in origin form, with `Host`.
-    pub fn new(
-        request: Request<RequestBody>,
-        worker: &'a Worker,
-        timeout: Timeouts,
-        upgrade: Option<HeaderValue>,
-    ) -> Self {
+    #[inline]
+    pub fn new(request: Request<RequestBody>, worker: &'a Worker, timeout: Timeouts) -> Self {
         let total = timeout.total.map(|total| Box::new(Deadline::new(&worker.clock, total)));
         let upload = request.body().upload().cloned();
         let request = Some(request);
@@ -125,7 +121,7 @@ impl<'a> Call<'a> {
             request,
             worker,
             timeout,
-            upgrade,
+            upgrade: None,
             total,
             aim: Aim::default(),
             introduction: None,

@@ -25,13 +25,13 @@ use crate::{
 const SOON: Duration = Duration::from_secs(1);
 
 /// What came of a try.
-pub(super) type Sent = Result<Response<AnswerBody>, Failure>;
+pub(super) type Sent = Result<Response<Box<AnswerBody>>, Failure>;
 
 /// An answer, and who gave it.
 #[derive(Debug)]
 pub struct Answer {
     /// The answer.
-    pub response: Response<AnswerBody>,
+    pub response: Response<Box<AnswerBody>>,
     /// Who gave it.
     pub endpoint: Arc<Pool>,
 }

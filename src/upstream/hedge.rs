@@ -135,7 +135,7 @@ impl Upstream {
 impl<'a> Call<'a> {
     /// The same call once more, for a second endpoint that is asked after this time.
     fn twin(&self, request: Request<RequestBody>, after: Duration) -> Self {
-        let mut twin = Call::new(request, self.worker, self.timeout, None);
+        let mut twin = Call::new(request, self.worker, self.timeout);
         let left = self.total.as_ref().map(|total| total.span().saturating_sub(after));
         twin.total = left.map(|left| Box::new(Deadline::new(&self.worker.clock, left)));
         twin.aim = self.aim;

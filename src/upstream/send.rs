@@ -355,8 +355,8 @@ fn open(
     lease: Lease,
     in_flight: InFlight,
     call: &mut Call<'_>,
-) -> Response<AnswerBody> {
-    answer.map(|incoming| AnswerBody::new(incoming, lease, in_flight, call))
+) -> Response<Box<AnswerBody>> {
+    answer.map(|incoming| Box::new(AnswerBody::new(incoming, lease, in_flight, call)))
 }
 
 /// Gives the call's request to a connection. Not in the async function that waits for the answer: it
@@ -372,10 +372,18 @@ fn begin_http1(
     let bodiless = matches!(call.request.as_ref()?.body(), RequestBody::Empty);
     connection.dialogue.begin(repeatable && bodiless);
     connection.dialogue.interims.begin(call.onward.is_some());
-    let mut request = match repeatable && !bodiless {
-        true => call.copy()?,
-        false => call.request.take()?,
-    };
+    if repeatable && !bodiless {
+        let mut copy = call.copy()?;
+        fit_http1(&mut copy);
+        return Some(connection.sender.try_send_request(copy));
+    }
+    fit_http1(call.request.as_mut()?);
+    Some(connection.sender.try_send_request(call.request.take()?))
+}
+
+/// Makes a request one of HTTP/1.1.
+#[inline]
+fn fit_http1(request: &mut Request<RequestBody>) {
     *request.version_mut() = Version::HTTP_11;
     let body = request.body();
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
@@ -383,7 +391,6 @@ fn begin_http1(
         let chunked = HeaderValue::from_static("chunked");
         request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
-    Some(connection.sender.try_send_request(request))
 }
 
 /// Whether an answer may be worth another try elsewhere.
