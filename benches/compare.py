@@ -347,20 +347,24 @@ def expect(scenario, port):
 def load(scenario, home, ports, seconds):
     """Lets clients loose, on several proxies in turns. Of each: how many requests succeeded, and how many did not?"""
     clients, whole = [], seconds * len(ports)
-    for port in ports:
-        command = shlex.split(scenario.load.format(seconds=whole, home=home)) + [scenario.url(port)]
-        pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        clients.append(subprocess.Popen(command, **pipe, preexec_fn=pin(LOAD_CORE)))
-        clients[-1].send_signal(signal.SIGSTOP)
-    end = time.monotonic() + whole
-    while time.monotonic() < end:
+    with contextlib.ExitStack() as stack:
+        for port in ports:
+            command = shlex.split(scenario.load.format(seconds=whole, home=home)) + [scenario.url(port)]
+            pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            client = subprocess.Popen(command, **pipe, preexec_fn=pin(LOAD_CORE))
+            # Whoever is stopped would stay for ever where this is broken off.
+            stack.callback(client.kill)
+            client.send_signal(signal.SIGSTOP)
+            clients.append(client)
+        end = time.monotonic() + whole
+        while time.monotonic() < end:
+            for client in clients:
+                client.send_signal(signal.SIGCONT)
+                time.sleep(min(TURN, max(0, end - time.monotonic())))
+                client.send_signal(signal.SIGSTOP)
         for client in clients:
             client.send_signal(signal.SIGCONT)
-            time.sleep(min(TURN, max(0, end - time.monotonic())))
-            client.send_signal(signal.SIGSTOP)
-    for client in clients:
-        client.send_signal(signal.SIGCONT)
-    return [counted(client.args[0], client.communicate()[0]) for client in clients]
+        return [counted(client.args[0], client.communicate()[0]) for client in clients]
 
 
 def counted(program, said):

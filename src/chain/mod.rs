@@ -115,7 +115,7 @@ enum Led<'w> {
     /// It is answered: by a stage, by what is kept, or by Janua itself.
     Answered(Response<source::Source>),
     /// It goes to an upstream.
-    Onward(Outbound<'w>),
+    Upstream(Outbound<'w>),
 }
 
 /// A request that goes to an upstream.
@@ -140,7 +140,7 @@ async fn run(
     let world = exchange.world.clone();
     let outbound = match lead(exchange, &world, head, body).await? {
         Led::Answered(response) => return Ok(response),
-        Led::Onward(outbound) => outbound,
+        Led::Upstream(outbound) => outbound,
     };
     let mut response = send(exchange, &outbound, head, body).await?;
     exchange.went_by(&mut response);
@@ -224,7 +224,7 @@ async fn lead<'w>(
         changes.apply(response.headers_mut());
         return Ok(Led::Answered(response));
     };
-    Ok(Led::Onward(Outbound { way, upgrade: kept.upgrade, aim, changes }))
+    Ok(Led::Upstream(Outbound { way, upgrade: kept.upgrade, aim, changes }))
 }
 
 /// Stage 10 of a request that goes to an upstream: its answer, as the client understands it.

@@ -398,15 +398,14 @@ fn addressed(
     kept: Kept,
     mut head: Parts,
 ) -> Request<()> {
-    let mut body = RequestBody::Empty;
     if let Some(protocol) = kept.upgrade {
-        tunnel::ask(&mut head, &mut body, protocol);
+        tunnel::ask(&mut head, &mut RequestBody::Empty, protocol);
     }
-    let mut request = Request::from_parts(head, body);
+    let mut request = Request::from_parts(head, ());
     if let Some(first) = upstream.members().list.get(index.unwrap_or(0)) {
         upstream.set_host(&mut request, &first.endpoint.origin);
     }
-    request.map(drop)
+    request
 }
 
 /// What becomes of an origin's header fields: what the route says, and what every answer has.
