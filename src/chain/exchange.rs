@@ -40,7 +40,7 @@ use crate::{
     snapshot::{Listener, Route, Snapshot, View},
     transform::Known,
     translate::Spoken,
-    upstream::{Pool, Upstream},
+    upstream::{GivenUp, Pool, Upstream},
 };
 
 /// The facts of one request and its answer.
@@ -73,6 +73,8 @@ pub struct Exchange {
     pub(super) way: usize,
     /// The endpoint that answered or was tried last.
     pub(super) endpoint: Option<Arc<Pool>>,
+    /// The one that had it when its client left.
+    pub(super) given_up: GivenUp,
     pub(super) tries: u32,
     /// Microseconds that others took to say who makes the request, if they were asked.
     pub(super) identify: Option<u64>,
@@ -156,7 +158,6 @@ impl Exchange {
         head: &Parts,
     ) -> Box<Self> {
         let started = Instant::now();
-        let id = id_of(&client, head, started);
         let (headers, trusted) = (&head.headers, &listener.trusted);
         let client_ip = client_address(&client, headers, trusted, listener.client_address);
         // Made where it stays.
@@ -164,6 +165,7 @@ impl Exchange {
             Box::new_uninit(),
             Self {
                 scheme: client_scheme(headers, &client),
+                id: id_of(&client, head, started),
                 client_ip,
                 world,
                 listener,
@@ -173,13 +175,13 @@ impl Exchange {
                 method: head.method.clone(),
                 target: head.uri.clone(),
                 version: head.version,
-                id,
                 accept: None,
                 agent: None,
                 referer: None,
                 rule: None,
                 way: 0,
                 endpoint: None,
+                given_up: GivenUp::default(),
                 tries: 0,
                 identify: None,
                 waited: None,

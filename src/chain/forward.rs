@@ -75,13 +75,14 @@ pub(super) fn mock(route: &Route, headers: &HeaderMap) -> Result<Response<Source
 
 /// Gives a call to its upstream what the exchange knows of it.
 #[inline]
-pub(super) fn equip(
-    call: &mut Call<'_>,
-    exchange: &Exchange,
+pub(super) fn equip<'a>(
+    call: &mut Call<'a>,
+    exchange: &'a Exchange,
     way: &Way,
     upgrade: Option<&Upgrade>,
 ) -> Result<(), Reject> {
     call.upgrade = upgrade.map(|upgrade| upgrade.protocol.clone());
+    call.given_up = Some(&exchange.given_up);
     if way.upstream.proxy_protocol {
         call.introduction = Some(introduction(exchange).into());
     }

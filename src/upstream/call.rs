@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderValue, Request};
 
 use super::{
-    Aim, Onward, Timeouts, dialogue::Dialogue, expiry::Expiry, members::Comer, pool::Streams,
-    seats::Seat,
+    Aim, GivenUp, Onward, Timeouts, dialogue::Dialogue, expiry::Expiry, members::Comer,
+    pool::Streams, seats::Seat,
 };
 use crate::{
     message::{Phase, RequestBody, Upload},
@@ -36,6 +36,8 @@ pub struct Call<'a> {
     pub introduction: Option<Arc<Vec<u8>>>,
     /// Who passes on what an origin says by HTTP/1.1 before its answer, if anybody does.
     pub onward: Option<&'a &'a dyn Onward>,
+    /// Where it is written at which endpoint the request was, if it is given up.
+    pub given_up: Option<&'a GivenUp>,
     /// How far the client's body has come.
     pub(super) upload: Option<Arc<Upload>>,
     /// Endpoints that were tried.
@@ -126,6 +128,7 @@ impl<'a> Call<'a> {
             aim: Aim::default(),
             introduction: None,
             onward: None,
+            given_up: None,
             upload,
             tries,
             connect: None,

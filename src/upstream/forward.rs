@@ -11,6 +11,7 @@ use super::{
     Aim, Call, Failure, Upstream,
     body::AnswerBody,
     breaker::Breaker,
+    given_up::AtEndpoint,
     members::Comer,
     pool::Pool,
     retry::{Retrying, asks_for_patience},
@@ -81,7 +82,12 @@ impl Upstream {
             call.seen = false;
             // Boxed, as is all that is rare: every request's state would have room for it.
             let mut sent = match self.may_hedge(call) {
-                None => pool.send(call).await,
+                None => {
+                    let at_endpoint = AtEndpoint::new(call, &pool);
+                    let sent = pool.send(call).await;
+                    at_endpoint.end();
+                    sent
+                }
                 Some(after) => {
                     let alone = tried.len();
                     let sent = Box::pin(self.send_hedged(after, call, &mut pool, &mut tried)).await;

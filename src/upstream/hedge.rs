@@ -10,7 +10,7 @@ use std::{
 
 use http::Request;
 
-use super::{Call, Upstream, forward::Sent, pool::Pool, retry::Retrying};
+use super::{Call, Upstream, forward::Sent, given_up::AtEndpoint, pool::Pool, retry::Retrying};
 use crate::{message::RequestBody, worker::Deadline};
 
 /// Whose answer is taken.
@@ -47,6 +47,7 @@ impl Upstream {
         let Some(copy) = call.copy() else { return pool.send(call).await };
         let mut twin = call.twin(copy, after);
         let asked = pool.clone();
+        let at_endpoint = AtEndpoint::new(call, &asked);
         let mut other = None;
         let first = {
             let mut first = pin!(asked.send(call));
@@ -61,6 +62,7 @@ impl Upstream {
                 },
             }
         };
+        at_endpoint.end();
         match (first, other) {
             (First::Itself(sent, lost), Some(other)) => {
                 call.tries += 1;

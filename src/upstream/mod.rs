@@ -20,6 +20,7 @@ mod endpoint;
 mod expiry;
 mod failure;
 mod forward;
+mod given_up;
 mod guards;
 mod heard;
 mod hedge;
@@ -51,6 +52,7 @@ pub use self::{
     endpoint::{Endpoint, Origin},
     failure::Failure,
     forward::Answer,
+    given_up::GivenUp,
     interim::{Before, Interim, Interims, Onward},
     load::Load,
     members::{Member, Members, Place},

@@ -234,8 +234,10 @@ async fn a_client_that_goes_before_its_answer_takes_the_request_along() {
     until("the request at the origin", || origin.requests().len() == 1).await;
     drop(client);
     until("the end at the origin", || origin.open() == 0).await;
+    // What a client did not wait for: whose fault that is, the log has to say.
     let line = janua.logged_reason("client.gone").await;
-    assert_eq!(line["path"], "/", "{line}");
+    assert_eq!((&line["path"], &line["tries"]), (&"/".into(), &1.into()), "{line}");
+    assert_eq!(line["endpoint"], origin.url, "{line}");
 }
 
 #[tokio::test]

@@ -47,6 +47,19 @@ async fn the_answer_that_comes_first_is_taken_and_the_other_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_both_is_logged_with_the_first() {
+    let (stalled, other) = (silent().await, silent().await);
+    let janua = before(&stalled.url, &other.url, "").await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+    until("both are asked", || stalled.requests().len() + other.requests().len() == 2).await;
+    drop(client);
+    let line = janua.logged_reason("client.gone").await;
+    assert_eq!(line["endpoint"], stalled.url, "{line}");
+    assert_eq!(line["tries"], 1, "{line}");
+}
+
+#[tokio::test]
 async fn what_must_not_be_sent_twice_waits_for_the_first() {
     for (method, body, keys, hedged) in [
         ("GET", "", "", true),
