@@ -43,6 +43,10 @@ use crate::{
     worker::{Deadline, Worker},
 };
 
+/// Bytes that TLS takes at once to make records of them, before the client has taken what it has: a piece of
+/// a body as large as origins' are, 64 KiB, with its head. With less its end would take a system call of its own.
+const AT_ONCE: usize = 80 << 10;
+
 /// How long a refused client may take to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -105,7 +109,10 @@ async fn handshake(site: &Site, socket: Socket) -> Option<(Stream, Option<TlsFac
     let shard = site.listener.metrics.at(site.worker.index);
     let patience = site.listener.timeout.handshake.0;
     let mut deadline = Deadline::new(&site.worker.clock, patience);
-    let mut accept = TlsAcceptor::from(tls.config.clone()).accept(socket);
+    let at_once = |connection: &mut rustls::ServerConnection| {
+        connection.set_buffer_limit(Some(AT_ONCE));
+    };
+    let mut accept = TlsAcceptor::from(tls.config.clone()).accept_with(socket, at_once);
     let accepted = poll_fn(|cx| match Pin::new(&mut accept).poll(cx) {
         Poll::Ready(accepted) => Poll::Ready(accepted),
         Poll::Pending => deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
