@@ -449,6 +449,7 @@ def options():
     parser.add_argument("--scenarios", default=",".join(SCENARIOS), help="(%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="of which the median counts (%(default)s)")
     parser.add_argument("--seconds", type=int, default=4, help="a round takes for each proxy (%(default)s)")
+    parser.add_argument("--alone", action="store_true", help="beside no other proxies")
     parser.add_argument("--janua", action="append", metavar="[NAME=]PATH", help="may come again (target/release/janua)")
     chosen = parser.parse_args()
     builds = [build.rpartition("=") for build in chosen.janua or ["target/release/janua"]]
@@ -466,8 +467,8 @@ def main():
     chosen = options()
     for program in ("wrk", "h2load", "openssl"):
         found(program)
-    nginx, haproxy = Nginx("nginx", found("nginx"), "-v"), Haproxy("HAProxy", found("haproxy"), "-v")
-    proxies, failed = [nginx, haproxy], False
+    nginx, failed = Nginx("nginx", found("nginx"), "-v"), False
+    proxies = [] if chosen.alone else [nginx, Haproxy("HAProxy", found("haproxy"), "-v")]
     proxies += [Janua(name, path, "--version") for name, path in chosen.janua.items()]
     with tempfile.TemporaryDirectory(prefix="janua-compare-") as home, contextlib.ExitStack() as stack:
         # Started by root, nginx's worker is somebody else.
