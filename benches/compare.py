@@ -467,8 +467,8 @@ def main():
     chosen = options()
     for program in ("wrk", "h2load", "openssl"):
         found(program)
-    nginx, failed = Nginx("nginx", found("nginx"), "-v"), False
-    proxies = [] if chosen.alone else [nginx, Haproxy("HAProxy", found("haproxy"), "-v")]
+    nginx = Nginx("nginx", found("nginx"), "-v")
+    failed, proxies = False, [] if chosen.alone else [nginx, Haproxy("HAProxy", found("haproxy"), "-v")]
     proxies += [Janua(name, path, "--version") for name, path in chosen.janua.items()]
     with tempfile.TemporaryDirectory(prefix="janua-compare-") as home, contextlib.ExitStack() as stack:
         # Started by root, nginx's worker is somebody else.
