@@ -31,7 +31,7 @@ use crate::{
     limit::Pass,
     message::{
         BodyLimits, InFlight, REQUEST_ID, RequestBody, Scheme, Signal, Upload, Violations,
-        acceptable_request_id, client_address, client_scheme, new_request_id,
+        client_address, client_scheme, request_id,
     },
     metrics::{Cached, Finished},
     overload::Slot,
@@ -137,18 +137,6 @@ pub struct Exchange {
     pub(super) rehearsed: bool,
 }
 
-/// What the request is called: as whoever is trusted calls it, or by a name of our own.
-fn id_of(client: &InFlight, head: &Parts, started: Instant) -> HeaderValue {
-    let given = if client.trusted { head.headers.get(REQUEST_ID) } else { None };
-    let mut id = match given.filter(|id| acceptable_request_id(id)) {
-        Some(id) => id.clone(),
-        None => new_request_id(client.worker.clock.wall(started)),
-    };
-    // No secret, but a value that never comes again: HPACK is not to remember it.
-    id.set_sensitive(true);
-    id
-}
-
 impl Exchange {
     /// A request whose head was read.
     pub(super) fn begin(
@@ -165,7 +153,7 @@ impl Exchange {
             Box::new_uninit(),
             Self {
                 scheme: client_scheme(headers, &client),
-                id: id_of(&client, head, started),
+                id: request_id(&client, headers, started),
                 client_ip,
                 world,
                 listener,
@@ -452,6 +440,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.status.is_none() {
             self.leave(false);
+            if let Some(at) = self.given_up.take() {
+                (self.endpoint, self.tries) = (Some(at.endpoint), at.number);
+            }
             if self.passing.is_some() && !self.rehearsed {
                 self.went_unheard();
             }

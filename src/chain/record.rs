@@ -14,8 +14,6 @@ impl Exchange {
         let route = self.route();
         let who = self.who.principal();
         let asked = self.asked.as_ref().and_then(|asked| asked.first());
-        let given_up = self.given_up.at();
-        let endpoint = self.endpoint.as_ref().or_else(|| given_up.map(|at| &at.endpoint));
         Record {
             time: self.client.worker.clock.wall(self.started),
             id: self.id.as_bytes(),
@@ -44,7 +42,7 @@ impl Exchange {
             reported: self.reported.map(crate::reject::Reject::reason),
             route: route.map(|route| &*route.name),
             upstream: self.upstream().map(|upstream| &*upstream.name),
-            endpoint: endpoint.map(|endpoint| &*endpoint.origin.name),
+            endpoint: self.endpoint.as_ref().map(|endpoint| &*endpoint.origin.name),
             user: who.map(|who| who.subject.as_bytes()),
             auth: who.map(|who| &*who.auth),
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
@@ -57,7 +55,7 @@ impl Exchange {
             connect: self.connect,
             first_byte: self.first_byte,
             cache: self.cached.map(Cached::word),
-            tries: given_up.map_or(self.tries, |at| at.number),
+            tries: self.tries,
         }
     }
 }

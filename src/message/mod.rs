@@ -53,7 +53,7 @@ pub use self::{
     problem::problem,
     proxy_header::{NoProxyHeader, ProxyHeader, Speaker, write_proxy_header},
     query::{form_text, pairs},
-    request_id::{REQUEST_ID, acceptable_request_id, new_request_id},
+    request_id::{REQUEST_ID, new_request_id, request_id},
     tap::{Tapped, Untapped},
     upload::{Phase, Upload},
     violation::{Part, Violation, Violations, descend},

@@ -3,11 +3,26 @@
 //! UUIDv7 (RFC 9562 section 5.7): sorts by time and needs no coordination. It names, it does not
 //! protect, so its random part comes from a fast generator.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 use uuid::{Builder, fmt::Hyphenated};
+
+use super::InFlight;
 
 /// `X-Request-Id`
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a request is called that began then: as whoever is trusted calls it, or by a name of our own.
+pub fn request_id(client: &InFlight, headers: &HeaderMap, began: Instant) -> HeaderValue {
+    let given = if client.trusted { headers.get(REQUEST_ID) } else { None };
+    let mut id = match given.filter(|id| acceptable_request_id(id)) {
+        Some(id) => id.clone(),
+        None => new_request_id(client.worker.clock.wall(began)),
+    };
+    // No secret, but a value that never comes again: HPACK is not to remember it.
+    id.set_sensitive(true);
+    id
+}
 
 /// Makes a name for a request that began so many milliseconds after 1970.
 pub fn new_request_id(millis: u64) -> HeaderValue {
@@ -20,7 +35,7 @@ pub fn new_request_id(millis: u64) -> HeaderValue {
 }
 
 /// Whether a name that a trusted peer gave can go on: short, and harmless in a log.
-pub fn acceptable_request_id(value: &HeaderValue) -> bool {
+fn acceptable_request_id(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     (1..=128).contains(&bytes.len())
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b))

@@ -19,9 +19,9 @@ pub struct Try {
 }
 
 impl GivenUp {
-    /// The try.
-    pub fn at(&self) -> Option<&Try> {
-        self.0.get().map(|at| &**at)
+    /// The try, told once.
+    pub fn take(&mut self) -> Option<Box<Try>> {
+        self.0.take()
     }
 }
 
