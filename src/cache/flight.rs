@@ -26,6 +26,7 @@ use tokio::{
 };
 
 use super::{
+    held::Held,
     object::Object,
     shelf::{Key, Seek},
 };
@@ -42,6 +43,8 @@ pub struct Room {
     pub object: u64,
     /// Bytes of all answers on their way.
     pub filling: u64,
+    /// Bytes of these and of all that are held already.
+    pub all: u64,
     /// The time for which requests wait for others.
     pub wait: Duration,
 }
@@ -86,6 +89,8 @@ struct Body {
     /// Bytes that have come in all.
     came: u64,
     end: Option<End>,
+    /// What readers still have when nothing more comes, counted.
+    left: Option<Held>,
     /// Whether no more is held than somebody still has to read.
     passes: bool,
     readers: Slab<Place>,
@@ -262,8 +267,10 @@ impl Pilot {
             let mut body = self.flight.body.lock();
             if !body.passes {
                 let others = self.flights.filling.load(Relaxed);
-                let Room { object, filling, .. } = self.room;
-                body.passes = body.held + length > object || others + length > filling;
+                let Room { object, filling, all, .. } = self.room;
+                body.passes = body.held + length > object
+                    || others + length > filling
+                    || Held::all() + others + length > all;
             }
             let kept = !body.passes;
             body.held += length;
@@ -325,6 +332,9 @@ impl Drop for Pilot {
         }
         let mut body = self.flight.body.lock();
         body.end.get_or_insert(End::Broken(Reject::UpstreamReset));
+        if !body.readers.is_empty() {
+            body.left = Some(Held::new(body.held));
+        }
         let woken = body.wake();
         drop(body);
         woken.into_iter().for_each(Waker::wake);

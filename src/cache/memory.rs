@@ -15,6 +15,7 @@ use siphasher::sip::SipHasher13;
 use super::{
     disk::Disk,
     flight::Flights,
+    held::Held,
     object::Object,
     partition::Asking,
     shelf::{Key, Limits, Put, Seek, Shelf},
@@ -76,6 +77,12 @@ impl Memory {
     /// Bytes that one answer may have, and all together that are on their way.
     pub fn bounds(&self) -> (u64, u64) {
         (self.max_object.load(Relaxed), self.max_filling.load(Relaxed))
+    }
+
+    /// Bytes that all may have together: what is kept, what is on its way, and what is not kept any longer but is
+    /// still read.
+    pub fn most(&self) -> u64 {
+        self.shelf.capacity().saturating_add(self.max_filling.load(Relaxed))
     }
 
     /// A keyed digest.
@@ -168,6 +175,7 @@ impl Memory {
             objects: self.shelf.len(),
             evicted: self.shelf.evictions(),
             filling: self.flights.filling(),
+            large: Held::all(),
             disk: self.disk.load().as_ref().map(|disk| disk.on_disk()),
         }
     }

@@ -9,6 +9,7 @@ pub mod ban;
 mod compile;
 mod disk;
 mod flight;
+mod held;
 mod memory;
 pub mod names;
 pub mod object;
@@ -29,7 +30,6 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::time::Instant;
 
-use self::rules::{Asked, Reuse};
 pub use self::{
     compile::{Caches, Place},
     disk::Disk,
@@ -45,6 +45,10 @@ pub use self::{
     stamps::Verdict,
     tags::Tags,
     url::{Query, Url},
+};
+use self::{
+    held::Held,
+    rules::{Asked, Reuse},
 };
 use crate::metrics::CacheMetrics;
 
@@ -91,7 +95,7 @@ impl Cache {
     /// What there is room and time for while an answer is on its way.
     pub fn room(&self) -> Room {
         let (object, filling) = self.memory.bounds();
-        Room { object, filling, wait: self.wait }
+        Room { object, filling, all: self.memory.most(), wait: self.wait }
     }
 
     /// What was kept for a request that says this, and varies by these fields.
@@ -167,6 +171,9 @@ impl Cache {
     /// What the disk may have for a request: it is kept in memory from now on, unless something newer is.
     pub async fn recall(&self, key: &Key, request: &HeaderMap, asked: &Asked) -> Option<Found> {
         let disk = self.memory.disk()?;
+        if Held::all() > self.memory.most() {
+            return None;
+        }
         let stamp = self.memory.shelf.stamps().begin();
         let (policy, headers) = (self.policy.clone(), request.clone());
         let suits = move |object: &Arc<Object>| {

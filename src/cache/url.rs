@@ -98,6 +98,10 @@ impl Query {
     }
 
     fn counts(&self, pair: &str) -> bool {
+        // To some origins it separates: what follows would be a parameter that nobody looked at.
+        if pair.contains(';') {
+            return true;
+        }
         let name = percent_decode_str(name(pair)).decode_utf8_lossy();
         match &self.only {
             Some(only) => only.has(&name),
@@ -172,6 +176,8 @@ mod tests {
             (&none, "/a?x=3&y", "/a"),
             (&except, "/a?utm_source=x&b=2&s=1&S=1", "/a?b=2&S=1"),
             (&except, "/a?ut%6d_x=1&b", "/a?b"),
+            (&except, "/a?utm_x;b=1&s=1", "/a?utm_x;b=1"),
+            (&only, "/a?x;q=1&x", "/a?x;q=1"),
             (&sort, "/a?b=2&a=2&s=9&a=1", "/a?a=2&a=1&b=2"),
         ] {
             assert_eq!(rules.canonical(target), expected, "{target}");

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     exchange::Exchange,
+    gone_by::Instead,
     parts::Gap,
     source::Source,
     status::{self, CACHE_STATUS, Fwd, Told},
@@ -45,7 +46,7 @@ pub(super) enum Looked {
 }
 
 /// A request whose answer has to be fetched.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) asking: Asking,
     pub(super) asked: Asked,
@@ -96,6 +97,8 @@ pub(super) struct Passing {
     pub(super) sent: u64,
     /// It is only because answers to such requests were not kept lately.
     pub(super) unkept: Option<(u64, Asked)>,
+    /// What is given if its origin fails.
+    pub(super) instead: Option<Box<Instead>>,
 }
 
 impl Exchange {
@@ -114,13 +117,25 @@ impl Exchange {
             return None;
         };
         let scheme = self.scheme.as_str();
-        let asking = self.asked(route, head, params, |ask| {
+        Some(self.asked(route, head, params, |ask| {
             cache.partition.asking(&cache.memory, ask, self.way, scheme)
-        });
-        if cache.tells == Tells::Key {
-            self.cache_key = status::quoted(&self.seek(cache, &asking, |&seek| seek.to_key()));
+        }))
+    }
+
+    /// Tells apart also by what the route's rules have made of a request, where that is more than its URL says.
+    #[inline]
+    pub(super) fn settle(&mut self, route: &Route, head: &Parts, asking: &mut Asking) {
+        let Some(cache) = &route.cache else { return };
+        if !route.beyond.is_nothing() {
+            let said = asking.partition;
+            asking.partition = cache.memory.digest(|hasher| {
+                hasher.write_u128(said);
+                route.beyond.feed(&head.uri, &head.headers, hasher);
+            });
         }
-        Some(asking)
+        if cache.tells == Tells::Key {
+            self.cache_key = status::quoted(&self.seek(cache, asking, |&seek| seek.to_key()));
+        }
     }
 
     /// Answers by what is kept, or by what is fetched so that it can be; none if the request goes by.
@@ -181,13 +196,22 @@ impl Exchange {
             Some(Ok(response)) => return Looked::Kept(response),
             Some(Err(object)) => {
                 let wanted = asked.no_cache || asked.max_age.is_some() || asked.min_fresh.is_some();
-                (Some(object), if wanted { Fwd::Request } else { Fwd::Stale })
+                // RFC 9211 section 2.2: what is stale had to be validated anyway.
+                let fresh = wanted && self.is_fresh(cache, &asking, &object);
+                (Some(object), if fresh { Fwd::Request } else { Fwd::Stale })
             }
             None if known => (None, Fwd::VaryMiss),
             None => (None, Fwd::UriMiss),
         };
         let missing = Missing { asking, asked, stale, fwd, digest, known };
         self.miss(cache, missing, head)
+    }
+
+    /// Whether what was kept is fresh, whatever its client wants.
+    #[cold]
+    fn is_fresh(&self, cache: &Cache, asking: &Asking, object: &Arc<Object>) -> bool {
+        let purged = self.seek(cache, asking, |seek| cache.is_purged(seek, object));
+        purged == Some(false) && object.terms.left(object.resident(self.started)) > 0
     }
 
     /// What becomes of a request that is the origin's to answer; unless it is not to be asked.
@@ -217,7 +241,11 @@ impl Exchange {
         let recalls = nothing && !asked.no_store && self.may_recall(cache, &asking);
         match () {
             () if asked.only_if_cached || recalls => {}
-            () if alone => return self.pass(cache, asking, fwd, head),
+            () if alone => {
+                let looked = self.pass(cache, asking, fwd, head);
+                self.may_get_instead(head, (asking, asked, stale, fwd));
+                return looked;
+            }
             () if unkept => {
                 let looked = self.pass(cache, asking, fwd, head);
                 if let Some(passing) = &mut self.passing {
@@ -275,8 +303,13 @@ impl Exchange {
             };
             return format!("goes by, and makes void what is kept of {url} if it succeeds{kept}");
         }
-        let apart = cache.partition.describe();
-        let apart = apart.map(|apart| format!(", by {apart}")).unwrap_or_default();
+        let beyond = self.route().is_some_and(|route| !route.beyond.is_nothing());
+        let beyond = beyond.then(|| "what the route's rules make of it".to_owned());
+        let apart: Vec<_> = cache.partition.describe().into_iter().chain(beyond).collect();
+        let apart = match &*apart {
+            [] => String::new(),
+            all => format!(", by {}", all.join(" and ")),
+        };
         let authorized = match asking.authorized && !cache.policy.ignore.authorization {
             true => {
                 "; it has credentials: its answer is kept if it says `public`, `s-maxage` or \
@@ -309,7 +342,8 @@ impl Exchange {
         let request = looks.then(|| Box::new(head.headers.clone()));
         let sent = self.client.worker.clock.wall(self.started) / 1_000;
         let keeper = self.rule.unwrap_or_default();
-        let passing = Passing { asking, keeper, fwd, request, stamp, sent, unkept: None };
+        let (unkept, instead) = (None, None);
+        let passing = Passing { asking, keeper, fwd, request, stamp, sent, unkept, instead };
         self.passing = Some(Box::new(passing));
         Looked::Passed
     }
@@ -322,8 +356,8 @@ impl Exchange {
         let scheme = self.scheme.as_str();
         let asking = Asking { partition: 0, scheme, authorized: false };
         let stamp = self.world.caches.memory().shelf.stamps().begin();
-        let (fwd, request, unkept) = (Fwd::Method, None, None);
-        let passing = Passing { asking, keeper, fwd, request, stamp, sent: 0, unkept };
+        let (fwd, request, unkept, instead) = (Fwd::Method, None, None, None);
+        let passing = Passing { asking, keeper, fwd, request, stamp, sent: 0, unkept, instead };
         self.passing = Some(Box::new(passing));
     }
 

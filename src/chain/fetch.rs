@@ -67,8 +67,8 @@ pub(super) struct Fetched {
 pub(super) enum Outcome {
     /// An answer that everybody may have: its head, and the status that the origin gave.
     Shared(StatusCode, HeaderMap, StatusCode),
-    /// The origin says that what was kept holds; and whether it is kept on.
-    Holds(Arc<Object>, Result<(), Unkept>),
+    /// The origin says that what was kept holds; what it says to them alone; and whether it is kept on.
+    Holds(Arc<Object>, HeaderMap, Result<(), Unkept>),
     /// An answer for them alone, and why.
     Alone(Box<Response<Box<AnswerBody>>>, Unkept),
     /// What was missing did not come: it is for who began it to ask for what they want themselves.
@@ -114,14 +114,14 @@ impl Fetch {
                 report(back, fetched, None);
                 self.bring(head, None).run(response.into_body()).await;
             }
-            Ok(Judged::Holds(object)) => {
+            Ok(Judged::Holds(object, own)) => {
                 self.pilot.land(Landing::Holds(object.clone()));
-                fetched.outcome = Outcome::Holds(object, Ok(()));
+                fetched.outcome = Outcome::Holds(object, own, Ok(()));
                 report(back, fetched, None);
             }
             Ok(Judged::HoldsOnce(object, why)) => {
                 self.pilot.land(Landing::Alone);
-                fetched.outcome = Outcome::Holds(object, Err(why));
+                fetched.outcome = Outcome::Holds(object, HeaderMap::new(), Err(why));
                 report(back, fetched, None);
             }
             Err(why) => {
@@ -229,11 +229,11 @@ impl Fetch {
         match kept::freshen(cache, facts, &self.pilot.key().seek(), stale, by) {
             Ok(fresh) => {
                 cache.metrics.store(self.worker.index);
-                Judged::Holds(fresh)
+                Judged::Holds(fresh, kept::of_one(cache, stale, by))
             }
             Err(why) => {
                 cache.metrics.refuse(self.worker.index, why as usize);
-                Judged::HoldsOnce(Arc::new(kept::once(stale, by)), why)
+                Judged::HoldsOnce(Arc::new(kept::once(stale, by, facts)), why)
             }
         }
     }
@@ -306,7 +306,8 @@ impl Fetch {
 /// What is to be done with an answer.
 enum Judged {
     Keep(Box<Made>),
-    Holds(Arc<Object>),
+    /// It holds; and what is said to who asked alone.
+    Holds(Arc<Object>, HeaderMap),
     /// It holds for who asked, and is not kept any longer.
     HoldsOnce(Arc<Object>, Unkept),
 }

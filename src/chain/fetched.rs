@@ -253,9 +253,11 @@ impl Exchange {
                 let told = Told::stored(wanted.fwd, said);
                 self.stream(cache, came, reader, head, (Cached::Miss, told))
             }
-            Outcome::Holds(object, kept) => {
+            Outcome::Holds(object, own, kept) => {
                 let told = Told::validated(wanted.fwd, kept);
-                self.serve(cache, &object, head, (Cached::Validated, told))
+                let mut answer = self.serve(cache, &object, head, (Cached::Validated, told));
+                answer.headers_mut().extend(own);
+                answer
             }
             Outcome::Unfit => {
                 self.pass(cache, wanted.asking, wanted.fwd, head);

@@ -3,31 +3,82 @@
 //! In: an exchange and its answer. Out: what it makes void is void (RFC 9111 section 4.4), what it says of what is
 //! kept is taken in (section 4.3.5), and what others may have of it is kept.
 
-use http::{HeaderMap, Method, Response, StatusCode, uri::Uri};
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Response, StatusCode, request::Parts, uri::Uri};
 
 use super::{
-    cached::{Passing, keeper_of},
+    cached::{Passing, Wanted, keeper_of},
     exchange::Exchange,
-    fetch::announced,
+    fetch::{announced, is_failure},
     kept::{self, Facts},
     source::Source,
-    status::Told,
+    status::{Fwd, Told},
 };
 use crate::{
     cache::{
-        Cache, Query, Spans, Url,
-        rules::{self, Asked, Said},
+        Asking, Cache, Object, Query, Spans, Url,
+        rules::{self, Asked, Failed, Said},
     },
+    reject::Reject,
     worker::wall,
 };
 
+/// What is given to a request that goes by if its origin fails.
+#[derive(Debug)]
+pub(super) struct Instead {
+    /// What is stale, and what is asked of it.
+    wanted: Wanted,
+    /// The request.
+    head: Parts,
+}
+
 impl Exchange {
-    /// Takes in what the origin said to a request, if it went by.
+    /// Takes in what the origin said to a request, if it went by; if it failed, what was kept may be given.
     #[inline]
-    pub(super) fn went_by(&mut self, response: &mut Response<Source>) {
-        if let Some(passing) = self.passing.take() {
+    pub(super) fn went_by(&mut self, outcome: &mut Result<Response<Source>, Reject>) {
+        if self.passing.is_some() {
+            self.look_at(outcome);
+        }
+    }
+
+    #[cold]
+    fn look_at(&mut self, outcome: &mut Result<Response<Source>, Reject>) {
+        let failed = match outcome {
+            Err(_) => Some(Failed::Silent),
+            Ok(response) => is_failure(response.status()).then_some(Failed::Said),
+        };
+        if let Some(answer) = failed.and_then(|failed| self.instead(failed)) {
+            *outcome = Ok(answer);
+        } else if let Ok(response) = outcome
+            && let Some(passing) = self.passing.take()
+        {
             self.take_in(passing, response);
         }
+    }
+
+    /// A request that goes by is given what is stale if its origin fails, as others are.
+    pub(super) fn may_get_instead(
+        &mut self,
+        head: &Parts,
+        (asking, asked, stale, fwd): (Asking, Asked, Option<Arc<Object>>, Fwd),
+    ) {
+        if let (Some(passing), Some(_)) = (&mut self.passing, &stale) {
+            let (gap, recalls, alone) = (None, false, true);
+            let wanted = Wanted { asking, asked, stale, gap, fwd, recalls, alone };
+            passing.instead = Some(Box::new(Instead { wanted, head: head.clone() }));
+        }
+    }
+
+    /// What was kept, if it may be given to a request that goes by although its origin failed.
+    #[cold]
+    pub(super) fn instead(&mut self, failed: Failed) -> Option<Response<Source>> {
+        let Instead { wanted, head } = *self.passing.as_mut()?.instead.take()?;
+        let world = self.world.clone();
+        let cache = world.routes.targets()[self.rule?].cache.as_deref()?;
+        let answer = self.or_stale(cache, &wanted, (wanted.stale.clone(), failed), &head)?;
+        self.passing = None;
+        Some(answer)
     }
 
     /// Nobody hears what came of a request that went by: its client is gone. It may have changed something, so it is

@@ -150,6 +150,17 @@ pub(super) fn freshen(
     fresh
 }
 
+/// What of a 304 is for whoever asked, and nobody else: fields that are not to be given without asking, and a cookie
+/// that is not kept.
+pub(super) fn of_one(cache: &Cache, old: &Arc<Object>, by: &HeaderMap) -> HeaderMap {
+    let mut headers = old.open().headers();
+    rules::freshen(&mut headers, by);
+    let said = Said::read(&headers, &cache.policy);
+    let sets_cookie = |name: &HeaderName| cache.policy.ignore.set_cookie && *name == SET_COOKIE;
+    let is_own = |name: &HeaderName| said.fields.contains(name) || sets_cookie(name);
+    by.iter().filter(|(name, _)| is_own(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+}
+
 fn renewed(
     cache: &Cache,
     facts: &Facts<'_>,
@@ -190,12 +201,12 @@ fn renewed_for_others(
 }
 
 /// What was kept, with what its origin says of it to one only: it says also that this is not to be kept.
-pub(super) fn once(old: &Arc<Object>, by: &HeaderMap) -> Object {
+pub(super) fn once(old: &Arc<Object>, by: &HeaderMap, facts: &Facts<'_>) -> Object {
     let open = old.open();
     let mut headers = open.headers();
     rules::freshen(&mut headers, by);
     let mut terms = old.terms;
-    terms.age = 0;
+    terms.age = rules::initial_age(by, facts.sent, facts.got);
     let head = Head {
         status: old.status,
         headers: &headers,

@@ -70,6 +70,7 @@ pub use self::{
     unread::refuse_unread,
 };
 use crate::{
+    cache::rules::Failed,
     message::{InFlight, RequestBody},
     reject::Reject,
     rewrite::Changes,
@@ -142,8 +143,9 @@ async fn run(
         Led::Answered(response) => return Ok(response),
         Led::Upstream(outbound) => outbound,
     };
-    let mut response = send(exchange, &outbound, head, body).await?;
-    exchange.went_by(&mut response);
+    let mut outcome = send(exchange, &outbound, head, body).await;
+    exchange.went_by(&mut outcome);
+    let mut response = outcome?;
     // 11 answer: header fields for the client; the body streams on, counted
     outbound.changes.apply(response.headers_mut());
     Ok(response)
@@ -198,9 +200,12 @@ async fn lead<'w>(
         return Ok(Led::Answered(*answer));
     }
     let aim = exchange.aim(route, head, params);
-    let asking = exchange.asking(route, head, params);
+    let mut asking = exchange.asking(route, head, params);
     exchange.strip_credentials(route, head);
     let changes = prepare::prepare(exchange, route, params, head)?;
+    if let Some(asking) = &mut asking {
+        exchange.settle(route, head, asking);
+    }
     if let Some(calling) = &route.calling {
         Box::pin(exchange.call_by_grpc(calling, params, head, body)).await?;
     }
@@ -216,7 +221,11 @@ async fn lead<'w>(
     }
     prepare::announce(exchange, &kept, head.version, &mut head.headers);
     // 10 forward: is there room? pick an endpoint, send, try again where that is safe
-    exchange.enter_upstream(route)?;
+    if let Err(reject) = exchange.enter_upstream(route) {
+        let mut kept = exchange.instead(Failed::Said).ok_or(reject)?;
+        changes.apply(kept.headers_mut());
+        return Ok(Led::Answered(kept));
+    }
     exchange.mirror(route, kept.upgrade.is_some(), head, body);
     let Some(way) = route.target.way(exchange.way) else {
         let upgrades = kept.upgrade.is_some();

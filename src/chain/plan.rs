@@ -266,9 +266,12 @@ fn finish(
     let way = route.target.way(exchange.way);
     let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
     exchange.aim(route, &mut head, params);
-    let asking = exchange.asking(route, &head, params);
+    let mut asking = exchange.asking(route, &head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
+    if let Some(asking) = &mut asking {
+        exchange.settle(route, &head, asking);
+    }
     if let Some(calling) = &route.calling {
         let body = &mut planned.body;
         planned.asked += &exchange.explain_calling(calling, params, &mut head, body)?;

@@ -15,7 +15,7 @@ pub struct Cache {
     pub size: ByteSize,
     /// Larger ones go by and are not kept; at most an eighth of `size`.
     pub max_object: ByteSize,
-    /// Memory for answers that are on their way and may be kept; while it is taken, others go by.
+    /// Memory for answers that are on their way and may be kept, and for large ones that are kept no longer but are still read; while it is taken, others go by.
     pub max_filling: ByteSize,
     /// So many answers of one URL that differ by `Vary`; of more, the oldest goes.
     pub max_variants: u16,

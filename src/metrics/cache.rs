@@ -96,6 +96,8 @@ pub struct Shelved {
     pub evicted: u64,
     /// Bytes of answers that are on their way and may be kept.
     pub filling: u64,
+    /// Bytes of bodies of more than 64 KiB, those included that are not kept any longer but are still read.
+    pub large: u64,
     /// What is on the disk, if there is one.
     pub disk: Option<OnDisk>,
 }

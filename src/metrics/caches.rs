@@ -39,6 +39,12 @@ pub(super) fn caches(page: &mut Page, all: &Named<CacheMetrics>, shelved: &Shelv
         "Memory of answers that are on their way and may be kept.",
         shelved.filling,
     );
+    one(
+        "janua_cache_large_bytes",
+        Kind::Gauge,
+        "Memory of bodies of more than 64 KiB: of answers that are kept, and of those that are still read.",
+        shelved.large,
+    );
     if let Some(disk) = &shelved.disk {
         cache_disk(page, disk);
     }

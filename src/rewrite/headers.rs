@@ -120,6 +120,13 @@ impl HeaderRules {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
 
+    /// Whether a field of this name is made of more than the URL that was asked for.
+    pub(super) fn is_beyond_url(&self, name: &HeaderName) -> bool {
+        let is_beyond =
+            |value: &FieldValue| matches!(value, FieldValue::Rendered(of) if of.is_beyond_url());
+        self.set.iter().chain(&self.add).any(|(own, value)| own == name && is_beyond(value))
+    }
+
     /// Makes the values for a request. Apart from [`Changes::apply`], because the map to change is
     /// often the very one that the variables look at. Allocates only if there are variables.
     pub fn render(&self, variables: &Variables<'_>) -> Changes<'_> {

@@ -7,6 +7,7 @@
 //! A template is text with variables: `https://{request.host}{request.uri}`; see [`Template`].
 //! Everything fixed is made at load; a template without variables costs one clone of a shared value.
 
+mod beyond;
 mod form;
 mod headers;
 mod path;
@@ -17,6 +18,7 @@ mod tests;
 mod variable;
 
 pub use self::{
+    beyond::Beyond,
     form::Form,
     headers::{Changes, FieldChange, FieldValue, HeaderRules},
     path::PathRewrite,

@@ -64,6 +64,11 @@ impl PathRewrite {
         }))
     }
 
+    /// Whether the target depends on more than the URL that was asked for.
+    pub(super) fn is_beyond_url(&self) -> bool {
+        matches!(&self.0, Some(Change::Whole(template)) if template.is_beyond_url())
+    }
+
     /// The target that goes on instead of the request's; none if that goes on as it came.
     ///
     /// A rewrite without a `?` keeps the request's query.

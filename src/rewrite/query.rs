@@ -69,6 +69,11 @@ impl QueryRules {
         self.gone.is_empty() && self.come.is_empty()
     }
 
+    /// Whether it makes something of more than the URL that was asked for.
+    pub(super) fn is_beyond_url(&self) -> bool {
+        self.come.iter().any(|(_, template)| template.is_beyond_url())
+    }
+
     /// The target with the query that the rules make of its own.
     ///
     /// # Errors

@@ -120,6 +120,13 @@ impl Template {
         })
     }
 
+    /// Whether the result depends on more than the URL that was asked for.
+    pub(super) fn is_beyond_url(&self) -> bool {
+        let is_beyond =
+            |part: &Part| matches!(part, Part::Variable(variable, _) if variable.is_beyond_url());
+        self.parts.iter().any(is_beyond)
+    }
+
     /// Whether a `//` at the front of the result would be a variable's doing.
     pub(super) fn is_relative(&self) -> bool {
         self.form == Form::Uri

@@ -111,6 +111,20 @@ impl Variable {
         Err((format!("there is no variable `{name}`"), nearest(name, params).or_else(list)))
     }
 
+    /// Whether it says more than the URL does that was asked for.
+    pub(super) const fn is_beyond_url(&self) -> bool {
+        match self {
+            Self::Claim(_) | Self::ClientIp | Self::Header(_) | Self::Id | Self::Method => true,
+            Self::Host
+            | Self::Param(_)
+            | Self::Path
+            | Self::Query
+            | Self::Route
+            | Self::Scheme
+            | Self::Uri => false,
+        }
+    }
+
     /// Writes the value, safe for the form.
     pub(super) fn write(&self, form: Form, of: &Variables<'_>, out: &mut Vec<u8>) {
         let (kind, value) = match self {

@@ -16,7 +16,7 @@ use crate::{
     graphql::Stored,
     limit::{self, Limiter},
     metrics::{Loading, RouteMetrics},
-    rewrite::{HeaderRules, PathRewrite, QueryRules, RewriteProblem},
+    rewrite::{Beyond, HeaderRules, PathRewrite, QueryRules, RewriteProblem},
     route,
     transform::Transform,
     translate::{Formats, Translation},
@@ -55,6 +55,8 @@ pub struct Route {
     pub request_query: QueryRules,
     /// What becomes of a request's header fields.
     pub request_headers: HeaderRules,
+    /// What these three make out of more than the URL.
+    pub beyond: Beyond,
     /// What becomes of an answer's header fields.
     pub response_headers: HeaderRules,
     /// Bytes of a request's body, instead of the listener's.
@@ -87,6 +89,7 @@ impl Route {
             rewrite: PathRewrite::default(),
             request_query: QueryRules::default(),
             request_headers: HeaderRules::default(),
+            beyond: Beyond::default(),
             response_headers: HeaderRules::default(),
             max_body_size: None,
             cors: None,
@@ -167,8 +170,11 @@ impl Route {
         };
         let request_headers = rules(&route.request_headers, "request-headers");
         let response_headers = rules(&route.response_headers, "response-headers");
+        let (rewrite, request_query) = (rewrite?, request_query?);
+        let request_headers = request_headers?;
         Some(Self {
             name: name.into(),
+            beyond: Beyond::of(&rewrite, &request_query, &request_headers),
             access: access?,
             auth: auth?,
             limit: limit?,
@@ -180,9 +186,9 @@ impl Route {
             graphql,
             target: target?,
             mirror: mirror?,
-            rewrite: rewrite?,
-            request_query: request_query?,
-            request_headers: request_headers?,
+            rewrite,
+            request_query,
+            request_headers,
             response_headers: response_headers?,
             max_body_size: route.max_body_size.map(|size| size.0),
             cors: cors?,

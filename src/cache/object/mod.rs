@@ -23,6 +23,7 @@ use http::{
 use tokio::time::Instant;
 
 use super::{
+    held::Held,
     names::{self, Code},
     rules::Terms,
     shelf::allocated,
@@ -56,8 +57,8 @@ pub struct Head<'a> {
 pub struct Object {
     /// Fields, Vary, tags, the body if it is small.
     block: Box<[u8]>,
-    /// A body that is not small. Boxed twice, since most have none and it then needs one word.
-    pieces: Option<Box<Box<[Bytes]>>>,
+    /// A body that is not small. In a box, since most have none and it then needs one word.
+    large: Option<Box<Large>>,
     /// How it may be used.
     pub terms: Terms,
     /// When it came, in nanoseconds since [`START`].
@@ -71,6 +72,13 @@ pub struct Object {
     /// Its status.
     pub status: StatusCode,
     fields: u16,
+}
+
+/// A body that is not small: its pieces, which are counted.
+#[derive(Debug)]
+struct Large {
+    pieces: Box<[Bytes]>,
+    held: Held,
 }
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -92,12 +100,13 @@ impl Object {
         let tags = place(&block);
         block.extend_from_slice(head.tags.as_bytes());
         let start = place(&block);
-        let pieces = if length <= SMALL {
+        let large = if length <= SMALL {
             block.reserve_exact(length);
             body.iter().for_each(|piece| block.extend_from_slice(piece));
             None
         } else {
-            Some(Box::new(body.into_boxed_slice()))
+            let held = Held::new(length as u64);
+            Some(Box::new(Large { pieces: body.into_boxed_slice(), held }))
         };
         let at = match head.at.checked_duration_since(*START) {
             Some(since) => nanoseconds(since),
@@ -105,7 +114,7 @@ impl Object {
         };
         Self {
             block: block.into_boxed_slice(),
-            pieces,
+            large,
             terms: head.terms,
             at,
             stamp: AtomicU64::new(head.stamp << 1),
@@ -124,6 +133,11 @@ impl Object {
             None => -nanoseconds(START.saturating_duration_since(now)),
         };
         Duration::from_nanos(u64::try_from(now.saturating_sub(self.at)).unwrap_or(0))
+    }
+
+    /// When its origin made it, as far as that is known, in nanoseconds since [`START`].
+    pub(super) fn made_at(&self) -> i64 {
+        self.at.saturating_sub(i64::from(self.terms.age).saturating_mul(1_000_000_000))
     }
 
     /// The number up to which nothing makes it void, and whether it is to be validated.
@@ -158,8 +172,8 @@ impl Object {
 
     /// Bytes of its body.
     pub fn length(&self) -> u64 {
-        match &self.pieces {
-            Some(pieces) => pieces.iter().map(|piece| piece.len() as u64).sum(),
+        match &self.large {
+            Some(large) => large.held.bytes(),
             None => (self.block.len() - self.body as usize) as u64,
         }
     }
@@ -210,7 +224,7 @@ impl Object {
     /// Bytes of memory that it takes.
     pub fn weight(&self) -> u64 {
         let own = allocated(2 * size_of::<usize>() + size_of::<Self>());
-        let pieces = self.pieces.iter().flat_map(|pieces| pieces.iter());
+        let pieces = self.large.iter().flat_map(|large| large.pieces.iter());
         // A piece that is shared has a counter beside it.
         let pieces = pieces.map(|piece| allocated(piece.len()) + SHARED);
         own + allocated(self.block.len()) + pieces.sum::<u64>()
@@ -280,7 +294,7 @@ impl Open<'_> {
     /// A part of its body, from one byte to before another.
     pub fn part(&self, from: u64, to: u64) -> Pieces {
         let small = self.block.slice(self.object.body as usize..);
-        let source = match self.object.pieces {
+        let source = match self.object.large {
             None => Source::Small(small),
             Some(_) => Source::Large(self.object.clone(), 0),
         };
@@ -314,7 +328,7 @@ impl Pieces {
         let there = match &self.source {
             Source::Small(bytes) => bytes.len() as u64,
             Source::Large(object, next) => {
-                let pieces = object.pieces.iter().flat_map(|pieces| pieces.iter().skip(*next));
+                let pieces = object.large.iter().flat_map(|large| large.pieces.iter().skip(*next));
                 pieces.map(|piece| piece.len() as u64).sum()
             }
             Source::List(list, next) => {
@@ -335,7 +349,7 @@ impl Iterator for Pieces {
                 Source::Small(bytes) => std::mem::take(bytes),
                 Source::Large(object, next) => {
                     *next += 1;
-                    object.pieces.as_ref()?.get(*next - 1)?.clone()
+                    object.large.as_ref()?.pieces.get(*next - 1)?.clone()
                 }
                 Source::List(list, next) => {
                     *next += 1;

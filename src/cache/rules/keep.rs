@@ -204,12 +204,11 @@ fn terms(exchange: &Exchange<'_>, policy: &Policy) -> Result<Terms, Unkept> {
     if !(named || is_kept_unasked(status) || says_how_long(exchange) || said.public) {
         return Err(Unkept::NoLifetime);
     }
-    let (age, lifetime) = match policy.override_ttl {
-        Some(seconds) => (0, Lifetime::Said(seconds)),
-        None => {
-            let age = initial_age(answer, sent, got);
-            (age, lifetime(status, answer, said, (age, got), policy))
-        }
+    let age = initial_age(answer, sent, got);
+    let lifetime = match policy.override_ttl {
+        // It counts from now.
+        Some(seconds) => Lifetime::Said(age.saturating_add(seconds)),
+        None => lifetime(status, answer, said, (age, got), policy),
     };
     let revalidate = said.must_revalidate
         || said.proxy_revalidate
@@ -221,7 +220,7 @@ fn terms(exchange: &Exchange<'_>, policy: &Policy) -> Result<Terms, Unkept> {
         (said.immutable, IMMUTABLE),
     ];
     // Where the origin says that it is never fresh, the operator's default does not make it so.
-    let fresh = lifetime.seconds() > 0;
+    let fresh = policy.override_ttl.unwrap_or(lifetime.seconds()) > 0;
     let while_revalidate = if fresh { policy.stale_while_revalidate } else { 0 };
     let terms = Terms {
         age,

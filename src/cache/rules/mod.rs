@@ -46,7 +46,7 @@ pub use self::{
     reuse::{Failed, Reuse, on_error, reuse},
     said::Said,
     status::{is_kept_unasked, is_never_kept},
-    terms::Terms,
+    terms::{Terms, initial_age},
     validate::{conditions, is_about, is_of_head},
     vary::{Star, Vary},
 };

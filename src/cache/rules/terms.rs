@@ -95,7 +95,7 @@ impl Terms {
 
 /// The age of an answer when it came (section 4.2.3); `sent` and `got` are when its request went and its head
 /// came, in seconds since 1970.
-pub(super) fn initial_age(answer: &HeaderMap, sent: u64, got: u64) -> u32 {
+pub fn initial_age(answer: &HeaderMap, sent: u64, got: u64) -> u32 {
     let seconds = |seconds: u64| u32::try_from(seconds).unwrap_or(FOREVER).min(FOREVER);
     let apparent = date_of(answer, got).map_or(0, |date| seconds(got.saturating_sub(date)));
     let corrected = age_value(answer).saturating_add(seconds(got.saturating_sub(sent)));

@@ -33,7 +33,7 @@ impl Resource {
         }
     }
 
-    /// The answers, the most recent first.
+    /// The answers, the most recent first, as their origin dates them (RFC 9111 section 4).
     #[inline]
     pub fn variants(&self) -> &[Arc<Object>] {
         match &self.0 {
@@ -45,8 +45,9 @@ impl Resource {
     /// The same with an answer that replaces what was kept for the same requests; at most so many.
     pub(super) fn with(&self, object: Arc<Object>, most: usize) -> Self {
         let others = self.variants().iter().filter(|other| other.vary() != object.vary());
-        let mut variants = vec![object.clone()];
-        variants.extend(others.take(most.saturating_sub(1)).cloned());
+        let mut variants: Vec<_> = others.take(most.saturating_sub(1)).cloned().collect();
+        let place = variants.partition_point(|other| other.made_at() > object.made_at());
+        variants.insert(place, object.clone());
         Self::of(variants).unwrap_or_else(|| Self::new(object))
     }
 

@@ -195,6 +195,47 @@ async fn slow_readers_of_several_parts_hold_what_is_kept_and_no_more() {
     assert!(parts.contains(&part));
 }
 
+/// Each of them holds another one, which is evicted for the next.
+#[tokio::test]
+async fn slow_readers_of_many_answers_hold_no_more_than_there_is_room_for() {
+    /// More than sockets take in by themselves.
+    const LENGTH: usize = 8 << 20;
+    const ROOM: u64 = 64 + 16;
+    let origin = Origin::script(|mut peer| async move {
+        while peer.request().await.is_some() {
+            peer.send(format!("{HEAD}Content-Length: {LENGTH}\r\n\r\n")).await;
+            peer.send(vec![b'x'; LENGTH]).await;
+        }
+    });
+    let origin = origin.await;
+    let janua = Setup::new(format!(
+        "[cache]\nsize = \"64MiB\"\nmax-object = \"8MiB\"\nmax-filling = \"16MiB\"\n\
+         [[route]]\nname = \"r\"\nto = \"{}\"\ncache = true\n",
+        origin.url
+    ));
+    let janua = janua.start().await;
+    let mut readers: Vec<Client> = Vec::new();
+    let held = || shelved(&janua).large >> 20;
+    for number in 0..14 {
+        let is_kept = held() + 16 <= ROOM;
+        // One who has it fetched, and one who gets what is kept, if it is.
+        for _ in 0..2 {
+            let mut reader = sent(&janua, &format!("/{number}"), "").await;
+            assert_eq!(reader.head().await.status(), 200);
+            readers.push(reader);
+            let stored = || janua.counted("janua_cache_stored_total{route=\"r\"}");
+            until("it is kept", || !is_kept || stored() > number).await;
+        }
+        assert!(held() <= ROOM, "{} MiB for {number} readers", held());
+    }
+    assert!(held() >= ROOM - 16, "{} MiB", held());
+    for mut reader in readers {
+        let body = reader.exactly(LENGTH).await;
+        assert!(body.iter().all(|byte| *byte == b'x'));
+    }
+    until("room again", || held() <= 64).await;
+}
+
 /// An origin that is gone, or says nothing.
 #[tokio::test]
 async fn what_is_stale_is_given_while_the_origin_is_away() {

@@ -84,6 +84,40 @@ async fn all_identities_share_if_the_operator_and_the_origin_say_so() {
     }
 }
 
+/// To the origin these are requests for other URLs, or by others, which it cannot say by `Vary`.
+#[tokio::test]
+async fn who_is_told_apart_by_the_rules_of_the_route_gets_nothing_of_others() {
+    let (one, two) = ("X-Tenant: one\r\n", "X-Tenant: two\r\n");
+    for (rules, apart) in [
+        ("rewrite = \"/{request.header.x-tenant}{request.path}\"", true),
+        ("request-query = { set = { tenant = \"{request.header.x-tenant}\" } }", true),
+        ("request-headers = { set = { authorization = \"B {request.header.x-tenant}\" } }", true),
+        ("request-headers = { add = { cookie = \"t={request.header.x-tenant}\" } }", true),
+        ("rewrite = \"/all{request.path}\"", false),
+        ("request-query = { set = { page = \"{request.path}\" } }", false),
+        ("request-headers = { set = { authorization = \"B all\" } }", false),
+    ] {
+        let origin = numbers("Cache-Control: max-age=60\r\n").await;
+        let setup =
+            format!("[[route]]\nname = \"r\"\nto = \"{}\"\ncache = true\n{rules}\n", origin.url);
+        let janua = Setup::new(setup).start().await;
+        let expected = if apart { ["01", "02", "01", "02"] } else { ["01"; 4] };
+        assert_eq!(gets(&janua, &[one, two, one, two]).await, expected, "{rules}");
+    }
+}
+
+#[tokio::test]
+async fn so_does_who_comes_from_elsewhere_where_the_rules_say_from_where() {
+    let origin = numbers("Cache-Control: max-age=60\r\n").await;
+    let setup = Setup::new(format!(
+        "[[route]]\nname = \"r\"\nto = \"{}\"\ncache = true\nrewrite = \"/{{client.ip}}\"\n",
+        origin.url
+    ));
+    let janua = setup.listener("trusted-proxies = [\"127.0.0.0/8\"]").start().await;
+    let (one, two) = ("X-Forwarded-For: 192.0.2.1\r\n", "X-Forwarded-For: 192.0.2.2\r\n");
+    assert_eq!(gets(&janua, &[one, two, one, two]).await, ["01", "02", "01", "02"]);
+}
+
 #[tokio::test]
 async fn routes_and_ways_do_not_share() {
     let (one, two) = (

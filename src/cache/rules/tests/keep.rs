@@ -324,7 +324,10 @@ fn how_the_operator_lets_it_be_kept() {
     assert_eq!(terms("cache-control: max-age=9", &policy), with(0, 9, 3, 5));
     assert_eq!(terms(MODIFIED, &policy), with(0, 30, 3, 5));
     policy.override_ttl = Some(60);
-    assert_eq!(terms("cache-control: s-maxage=9\nage: 100", &policy), with(0, 60, 3, 5));
+    assert_eq!(terms("cache-control: s-maxage=9\nage: 100", &policy), with(100, 160, 3, 5));
+    // Nothing is fresh then, however old it is.
+    policy.override_ttl = Some(0);
+    assert_eq!(terms("age: 100\netag: \"a\"", &policy), with(100, 100, 0, 5));
     policy.ignore.must_revalidate = true;
     policy.override_ttl = None;
     assert!(!terms("cache-control: s-maxage=9, must-revalidate", &policy).must_revalidate());

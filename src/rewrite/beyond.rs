@@ -1,0 +1,53 @@
+//! [`Beyond`]: what a route's rules make of a request out of more than its URL.
+//!
+//! In: the rules, once; then a request as they have made it. Out: what of it tells answers apart that are kept by
+//! URL. An origin cannot say so by `Vary`: to it these are requests for other URLs, or by other people.
+
+use std::hash::Hasher;
+
+use http::{
+    HeaderMap, HeaderName, Uri,
+    header::{AUTHORIZATION, COOKIE},
+};
+
+use super::{headers::HeaderRules, path::PathRewrite, query::QueryRules};
+
+/// What rules make of a request out of more than its URL.
+#[derive(Clone, Debug, Default)]
+pub struct Beyond {
+    target: bool,
+    /// Fields that say for whom a request is.
+    fields: Box<[HeaderName]>,
+}
+
+impl Beyond {
+    /// What these rules make.
+    pub fn of(path: &PathRewrite, query: &QueryRules, headers: &HeaderRules) -> Self {
+        let fields = [AUTHORIZATION, COOKIE];
+        let fields = fields.into_iter().filter(|name| headers.is_beyond_url(name));
+        Self { target: path.is_beyond_url() || query.is_beyond_url(), fields: fields.collect() }
+    }
+
+    /// Whether the URL says it all.
+    #[inline]
+    pub fn is_nothing(&self) -> bool {
+        !self.target && self.fields.is_empty()
+    }
+
+    /// Feeds what the rules have made of a request.
+    pub fn feed(&self, target: &Uri, headers: &HeaderMap, hasher: &mut dyn Hasher) {
+        let mut feed = |bytes: &[u8]| {
+            hasher.write_usize(bytes.len());
+            hasher.write(bytes);
+        };
+        if self.target {
+            feed(target.path().as_bytes());
+            feed(target.query().unwrap_or_default().as_bytes());
+        }
+        for name in &self.fields {
+            let values = headers.get_all(name);
+            feed(&values.iter().count().to_le_bytes());
+            values.iter().for_each(|value| feed(value.as_bytes()));
+        }
+    }
+}
