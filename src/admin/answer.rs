@@ -44,6 +44,7 @@ enum Page {
     Metrics,
     Config,
     Routes,
+    Explain,
     Limits,
     Upstreams,
     Apis,
@@ -64,6 +65,7 @@ impl Page {
             "/metrics" => Self::Metrics,
             "/config" => Self::Config,
             "/routes" => Self::Routes,
+            "/explain" => Self::Explain,
             "/limits" => Self::Limits,
             "/upstreams" => Self::Upstreams,
             "/apis" => Self::Apis,
@@ -118,6 +120,7 @@ pub(super) async fn answer(room: &Room, request: &Parts) -> Result<Answer, Refus
             made(StatusCode::OK, "application/toml", text)
         }
         Page::Routes => made(StatusCode::OK, JSON, routes(&house.world.load())),
+        Page::Explain => explained(house, request).await,
         Page::Limits => made(StatusCode::OK, JSON, house.world.load().limits.page()),
         Page::Upstreams => made(StatusCode::OK, JSON, upstreams(&house.world.load())),
         Page::Apis => made(StatusCode::OK, JSON, apis(&house.world.load())),
@@ -189,6 +192,20 @@ async fn kept(house: &House, request: &Parts) -> String {
     text.unwrap_or_default() + "\n"
 }
 
+/// What would become of a request now. What stages do for it may take a while, so it is done beside.
+async fn explained(house: &House, request: &Parts) -> Answer {
+    let (explain, world, text) = (house.explain, house.world.load(), prefers_text(request));
+    let query = request.uri.query().unwrap_or_default().to_owned();
+    let explained = tokio::task::spawn_blocking(move || {
+        explain(world, &|name| values(&query, name).map(Cow::into_owned).collect(), text)
+    });
+    match explained.await {
+        Ok(Ok(text_of_it)) => made(StatusCode::OK, if text { TEXT } else { JSON }, text_of_it),
+        Ok(Err(why)) => problem(StatusCode::BAD_REQUEST, "admin.explain", &why, None),
+        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "admin.explain", "it failed", None),
+    }
+}
+
 /// Makes void what `?url=`, `prefix=`, `host=`, `tag=` or `all=true` says; with `soft=true` until its origin
 /// says that it holds.
 async fn purged(house: &House, request: &Parts) -> Result<Answer, Refusal> {
@@ -208,10 +225,14 @@ async fn purged(house: &House, request: &Parts) -> Result<Answer, Refusal> {
 
 /// What the query says by this name.
 fn value<'r>(request: &'r Parts, name: &str) -> Option<Cow<'r, str>> {
-    let query = request.uri.query().unwrap_or_default();
-    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.find(|(key, _)| *key == name)?;
-    percent_decode_str(value).decode_utf8().ok()
+    values(request.uri.query().unwrap_or_default(), name).next()
+}
+
+/// All that a query says by a name.
+fn values<'q>(query: &'q str, name: &str) -> impl Iterator<Item = Cow<'q, str>> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let values = pairs.filter(move |(key, _)| *key == name).map(|(_, value)| value);
+    values.filter_map(|value| percent_decode_str(value).decode_utf8().ok())
 }
 
 /// The weight that an endpoint is to have; none if it is that which is written.

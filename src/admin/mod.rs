@@ -12,6 +12,7 @@
 //! | `GET /metrics` | every counter, for Prometheus                      | if set |
 //! | `GET /config`  | the configuration in force as TOML, secrets masked | if set |
 //! | `GET /routes`  | the routes as JSON, the most specific first        | if set |
+//! | `GET /explain` | what would become of a request now, as text or JSON: `?method=GET&url=URL` and more | if set |
 //! | `GET /limits`  | what limits did, and their busiest keys, as JSON   | if set |
 //! | `GET /upstreams` | the endpoints and how they are, as JSON           | if set |
 //! | `POST /drain`, `/undrain` | `?upstream=NAME&endpoint=URL`: no more requests there, or again | if set |
@@ -41,13 +42,18 @@ use self::{
 };
 use crate::{
     config::{self, Admin, Path, Problem, Report},
-    snapshot::{Bind, Diff, World},
+    snapshot::{Bind, Diff, Snapshot, World},
 };
 
 /// Reads the configuration again and makes it hold. It goes on even if nobody waits for it.
 pub type Reload = Box<
     dyn Fn() -> Pin<Box<dyn Future<Output = Result<Diff, Report>> + Send>> + Send + Sync + 'static,
 >;
+
+/// Explains what would become of a request in a world: what is asked by name, and whether the answer is to be text.
+/// An error is what is wrong with the words.
+pub type Explain =
+    fn(Arc<Snapshot>, &dyn Fn(&str) -> Vec<String>, text: bool) -> Result<String, String>;
 
 /// What the door leads to.
 pub struct House {
@@ -57,6 +63,8 @@ pub struct House {
     pub ready: Arc<AtomicBool>,
     /// What `POST /reload` does.
     pub reload: Reload,
+    /// What `GET /explain` says.
+    pub explain: Explain,
 }
 
 /// The door, open or shut.

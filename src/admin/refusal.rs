@@ -57,7 +57,7 @@ impl Refusal {
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "there are /livez, /readyz, /metrics, /config, /routes, /limits, /upstreams, /drain, \
+                "there are /livez, /readyz, /metrics, /config, /routes, /explain, /limits, /upstreams, /drain, \
                  /undrain, /weight, /cache, /purge, /jwks and /reload",
             ),
             Self::Purge => (

@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{config_tests, service, sockets::Sockets, watch::Watched};
+use super::{config_tests, explain::explain_live, service, sockets::Sockets, watch::Watched};
 use crate::{
     admin::{self, Door, House},
     config::{self, Loaded, Problem, Problems, Report},
@@ -93,7 +93,8 @@ impl Gateway {
         let gateway = Self(Arc::new_cyclic(|shared| {
             let ready = Arc::new(AtomicBool::new(true));
             let reload = reload_of(shared.clone());
-            let house = House { world: world.clone(), ready: ready.clone(), reload };
+            let (world_of, ready_of) = (world.clone(), ready.clone());
+            let house = House { world: world_of, ready: ready_of, reload, explain: explain_live };
             let server = Server::new(world.clone(), passed);
             let pulse = server.pulse();
             let sockets = Mutex::new(Sockets { server, door: Door::new(house) });

@@ -111,7 +111,7 @@ pub use self::{
         RouteTimeout, Test, To, Who,
     },
     schema::{KeyInfo, keys, schema},
-    show::show,
+    show::{is_credential, show},
     soap::{Soap, SoapUser},
     split::{Mirror, MirrorTable, SplitSticky, StickyCookie, Way},
     store::Store,

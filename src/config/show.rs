@@ -45,13 +45,17 @@ fn show_all(value: &mut Value) {
 
 /// Masks what a rule gives origins or clients for a credential: it is a plain text, so its name has to tell.
 fn show_field(name: &str, value: &mut Value) {
+    match value {
+        Value::String(text) if is_credential(name) => "***".clone_into(text),
+        value => show_all(value),
+    }
+}
+
+/// Whether a header field or parameter of this name holds a credential.
+pub fn is_credential(name: &str) -> bool {
     const WHOLE: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
     const PARTS: [&str; 7] =
         ["token", "secret", "password", "passwd", "credential", "api-key", "apikey"];
     let plain = name.to_ascii_lowercase().replace('_', "-");
-    let is_credential = WHOLE.contains(&&*plain) || PARTS.iter().any(|part| plain.contains(part));
-    match value {
-        Value::String(text) if is_credential => "***".clone_into(text),
-        value => show_all(value),
-    }
+    WHOLE.contains(&&*plain) || PARTS.iter().any(|part| plain.contains(part))
 }

@@ -24,6 +24,7 @@ mod deadlines;
 mod demo;
 mod discovery;
 mod explain;
+mod explain_live;
 mod explain_bodies;
 mod forwarding;
 mod framing;

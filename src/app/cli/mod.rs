@@ -184,8 +184,11 @@ pub(super) struct Explain {
     /// That user's scopes.
     #[arg(long, value_delimiter = ',', value_name = "SCOPE,..")]
     pub(super) scopes: Vec<String>,
+    /// Ask the running gateway, which knows what was used of limits and who kept within them.
+    #[arg(long)]
+    pub(super) live: bool,
     #[command(flatten)]
-    pub(super) file: ConfigFile,
+    pub(super) door: AdminDoor,
     /// As one screen of text, or as a JSON object.
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Form,

@@ -5,6 +5,7 @@
 //! a socket, and nothing on the disk changes.
 
 mod json;
+mod masked;
 mod text;
 
 use std::{fmt, sync::Arc};
@@ -94,6 +95,47 @@ pub fn explain_in(world: Arc<Snapshot>, arguments: &Arguments) -> Result<Explana
     let question = question.map_err(|wrong| Unexplained::Words(wrong.to_string()))?;
     let plan = question.plan(&world);
     Ok(Explanation { world, question, plan })
+}
+
+/// Explains what would become of a request in the world that is served, asked by the names that the command line
+/// has: `method`, `url`, `header`, `data`, `from`, `listener`, `as`, `roles` and `scopes`.
+///
+/// # Errors
+/// What is wrong with the words.
+pub(super) fn explain_live(
+    world: Arc<Snapshot>,
+    asked: &dyn Fn(&str) -> Vec<String>,
+    text: bool,
+) -> Result<String, String> {
+    let one = |name: &str| asked(name).pop();
+    let url = one("url").ok_or("say what to explain: `?method=GET&url=URL`")?;
+    let list = |name: &str| {
+        asked(name).iter().flat_map(|list| list.split(',')).map(String::from).collect()
+    };
+    let (user, roles, scopes) = (one("as"), list("roles"), list("scopes"));
+    let arguments = Arguments {
+        method: one("method").unwrap_or_else(|| "GET".into()),
+        url,
+        headers: asked("header"),
+        from: one("from"),
+        listener: one("listener"),
+        who: known(user, roles, scopes),
+        body: one("data").map(String::into_bytes),
+    };
+    let explanation = explain_in(world, &arguments).map_err(|why| why.to_string())?.masked();
+    Ok(if text { explanation.to_string() } else { format!("{:#}\n", explanation.json()) })
+}
+
+/// Who makes a request, if that is said.
+pub(super) fn known(
+    user: Option<String>,
+    roles: Vec<String>,
+    scopes: Vec<String>,
+) -> Option<config::Who> {
+    let said = user.is_some() || !roles.is_empty() || !scopes.is_empty();
+    let (roles, scopes) = (config::OneOrMany(roles), config::OneOrMany(scopes));
+    let user = user.unwrap_or_default();
+    said.then(|| config::Who { user, roles, scopes, ..config::Who::default() })
 }
 
 impl Explanation {

@@ -1,19 +1,26 @@
 //! `janua explain`: what would become of a request.
 
-use super::{Exit, fail, print, refuse};
-use crate::{
-    app::{
-        cli::{Explain, Form},
-        explain::{self, Unexplained},
-    },
-    config::{OneOrMany, Who},
+use std::time::Duration;
+
+use http::Method;
+
+use super::{
+    Exit,
+    answer::show,
+    ask::{Question, ask, encoded},
+    fail, print, refuse,
+};
+use crate::app::{
+    cli::{Explain, Form},
+    explain::{self, Unexplained},
 };
 
+/// How long the gateway may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Explains.
-pub(super) fn explain(explain: Explain) -> Exit {
-    let Explain { method, url, headers, data, from, listener, user, roles, scopes, file, format } =
-        explain;
-    let body = match data.as_deref().map(|data| (data, data.strip_prefix('@'))) {
+pub(super) fn explain(mut explain: Explain) -> Exit {
+    let body = match explain.data.as_deref().map(|data| (data, data.strip_prefix('@'))) {
         None => None,
         Some((data, None)) => Some(data.as_bytes().to_vec()),
         Some((_, Some(path))) => match std::fs::read(path) {
@@ -24,13 +31,15 @@ pub(super) fn explain(explain: Explain) -> Exit {
             }
         },
     };
-    let (roles, scopes) = (OneOrMany(roles), OneOrMany(scopes));
-    let asked = user.is_some() || !roles.is_empty() || !scopes.is_empty();
-    let user = user.unwrap_or_default();
-    let who = asked.then(|| Who { user, roles, scopes, ..Who::default() });
+    if explain.live {
+        return live(&explain, body.as_deref());
+    }
+    let (roles, scopes) = (std::mem::take(&mut explain.roles), std::mem::take(&mut explain.scopes));
+    let who = explain::known(explain.user, roles, scopes);
+    let Explain { method, url, headers, from, listener, .. } = explain;
     let arguments = explain::Arguments { method, url, headers, from, listener, who, body };
-    match explain::explain(&file.source(), &arguments) {
-        Ok(explanation) => match format {
+    match explain::explain(&explain.door.file.source(), &arguments) {
+        Ok(explanation) => match explain.format {
             Form::Text => print(&explanation.to_string()),
             Form::Json => print(&format!("{:#}\n", explanation.json())),
         },
@@ -40,4 +49,28 @@ pub(super) fn explain(explain: Explain) -> Exit {
             Exit::Usage
         }
     }
+}
+
+/// Has the running gateway explain.
+fn live(asked: &Explain, body: Option<&[u8]>) -> Exit {
+    let Explain { method, url, headers, from, listener, user, roles, scopes, .. } = asked;
+    let body = body.map(String::from_utf8_lossy);
+    let one = [
+        ("from", from.as_deref()),
+        ("listener", listener.as_deref()),
+        ("as", user.as_deref()),
+        ("data", body.as_deref()),
+    ];
+    let one = one.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let many = [("header", headers), ("roles", roles), ("scopes", scopes)];
+    let many = many.into_iter().flat_map(|(name, all)| all.iter().map(move |one| (name, &**one)));
+    let mut path = format!("/explain?method={}&url={}", encoded(method), encoded(url));
+    for (name, value) in one.chain(many) {
+        path += &format!("&{name}={}", encoded(value));
+    }
+    let accept = match asked.format {
+        Form::Text => "text/plain",
+        Form::Json => "application/json",
+    };
+    show(ask(&asked.door, &Question { method: Method::GET, path, accept, patience: PATIENCE }))
 }
