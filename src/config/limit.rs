@@ -44,7 +44,7 @@ pub struct Limit {
     pub over: Over,
     /// Requests that may wait at a time. One key has at most as many as are left for others.
     pub max_waiting: u32,
-    /// Clients that kept within their limits go before those that did not. Each request over a limit costs its client (the identity, else the address) a second of good standing, up to a minute, that comes back with time.
+    /// Clients that kept within their limits go before those that did not. Each request over a limit costs its client (the identity, else the address) a second of good standing, up to a minute, that comes back with time. While both wait, one turn in ten is for those that did not.
     pub priority: bool,
     /// Keys whose allowance is known at a time, 64 bytes each, and 43 for a quota. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself. Keys with a quota that come in the same day or month should be fewer: of more, those that used least are counted too high. With a `store`, some 200 bytes more for each key that was in use in the last second or owes something; when there are more, new ones are decided as while the store cannot be asked. The same for each key with a quota in a store that was in use since midnight, or is not told yet; when there are more, of those that are not told, what they use counts at this gateway only.
     pub max_keys: u32,

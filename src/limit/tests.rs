@@ -234,6 +234,52 @@ async fn a_client_that_floods_a_shared_allowance_gets_its_share_and_delays_nobod
     }
 }
 
+/// Two in a closed loop, with one connection and with so many: how often each was served in 6 s.
+async fn in_closed_loops(keys: &str, connections: [u8; 2]) -> [u32; 2] {
+    let gate = Arc::new(Gate::one(keys));
+    let (start, mut loops) = (Instant::now(), Vec::new());
+    for client in [0, 1] {
+        for _ in 0..connections[usize::from(client)] {
+            let gate = gate.clone();
+            loops.push(tokio::spawn(async move {
+                let mut served = [0; 2];
+                while start.elapsed() < 6 * SECOND {
+                    match gate.ask(client).await {
+                        Ok(_) => served[usize::from(client)] += 1,
+                        Err(_) => tokio::time::sleep(SLOT).await,
+                    }
+                }
+                served
+            }));
+        }
+    }
+    let mut all = [0; 2];
+    for one in loops {
+        let served = one.await.unwrap();
+        all = [all[0] + served[0], all[1] + served[1]];
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_one_request_at_a_time_gets_no_more_than_who_has_five() {
+    let keys = "rate = \"10/s\"\nburst = 1\nper = \"global\"\nover = { delay = \"3s\" }\n\
+                priority = false";
+    for connections in [[1, 5], [5, 1]] {
+        let served = in_closed_loops(keys, connections).await;
+        assert!(served.iter().all(|served| (28..=36).contains(served)), "{served:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_did_not_keep_within_its_limits_is_behind_others_and_still_gets_something() {
+    let keys = "rate = \"10/s\"\nburst = 1\nper = \"global\"\nover = { delay = \"3s\" }";
+    for connections in [[1, 2], [1, 100]] {
+        let [good, bad] = in_closed_loops(keys, connections).await;
+        assert!((48..=58).contains(&good) && (5..=12).contains(&bad), "{good} and {bad}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_that_floods_fills_neither_the_queue_nor_the_time_of_others() {
     let gate =
