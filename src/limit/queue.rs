@@ -6,7 +6,7 @@
 //! could die with its worker, and a request that is dropped takes itself out.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc,
         atomic::{
@@ -42,6 +42,8 @@ const BUSY: usize = 32;
 #[derive(Debug, Default)]
 struct Inner {
     lanes: HashMap<u64, Line>,
+    /// How many places each client has, in all lanes. Who has none is not in it.
+    held: HashMap<u64, usize>,
     waiting: usize,
     last: u64,
 }
@@ -61,6 +63,7 @@ struct Waits {
     /// What it takes from: a reload may have made another, whose requests wait here too.
     state: Arc<State>,
     claim: Claim,
+    client: u64,
     came: u64,
     good: bool,
     ear: Arc<Ear>,
@@ -128,7 +131,7 @@ pub(super) struct Comer {
     pub(super) claim: Claim,
     pub(super) client: u64,
     pub(super) class: usize,
-    /// Whether a place counts for the key; else for the client.
+    /// Whether a place counts for the key, too, and not for the client alone.
     pub(super) personal: bool,
     /// How long it may wait.
     pub(super) patience: Duration,
@@ -193,10 +196,11 @@ impl Queue {
         fence(SeqCst);
         inner.last += 1;
         inner.waiting += 1;
+        *inner.held.entry(client).or_default() += 1;
         let (id, good) = (inner.last, class == 0);
         state.metrics.waiting(good).inc();
         let ear = Arc::new(Ear::default());
-        let waits = Waits { state: state.clone(), claim, came, good, ear: ear.clone() };
+        let waits = Waits { state: state.clone(), claim, client, came, good, ear: ear.clone() };
         let line = inner.lanes.entry(claim.key).or_default();
         line.lane.push(client, class, Waiter { id, cost: claim.cost, what: waits });
         self.advance(&mut inner, claim.key, came);
@@ -232,6 +236,7 @@ impl Queue {
             };
             let Some(Waiter { id, what, .. }) = line.lane.pop() else { break };
             inner.waiting -= 1;
+            has_left(&mut inner.held, what.client);
             self.busy(key).fetch_sub(1, Relaxed);
             what.state.metrics.waiting(what.good).dec();
             if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
@@ -254,6 +259,7 @@ impl Queue {
             line.driver = None;
         }
         inner.waiting -= 1;
+        has_left(&mut inner.held, comer.client);
         self.busy(key).fetch_sub(1, Relaxed);
         state.metrics.waiting(left.what.good).dec();
         self.advance(&mut inner, key, state.time(Instant::now()));
@@ -261,16 +267,15 @@ impl Queue {
 }
 
 impl Inner {
-    /// Whether there is a place. Nobody has more than are left for others, so whoever floods leaves half of
-    /// them, and two who flood a third. Clients that did not keep within their limits have half of that, or
+    /// Whether there is a place. No client has more than are left for others, and no key of one's own, so whoever
+    /// floods leaves half of them, whatever keys it has, and two who flood a third. Clients that did not keep within their limits have half of that, or
     /// less: the last places are for those who did.
     fn has_room(&self, comer: &Comer) -> bool {
         let free = comer.most.saturating_sub(self.waiting);
-        let held = self.lanes.get(&comer.claim.key).map_or(0, |line| match comer.personal {
-            true => line.lane.len(),
-            false => line.lane.of(comer.client),
-        });
-        held < free >> comer.class.min(3)
+        let of_key = self.lanes.get(&comer.claim.key).filter(|_| comer.personal);
+        let of_key = of_key.map_or(0, |line| line.lane.len());
+        let of_client = self.held.get(&comer.client).copied().unwrap_or(0);
+        of_key.max(of_client) < free >> comer.class.min(3)
     }
 
     /// When it would be its turn, if nobody else came; none if that is not a matter of time.
@@ -352,6 +357,16 @@ impl Drop for Seat {
         self.state.hall.queue.leave(&self.state, &self.comer, self.id);
         // A turn that it did not hear of goes back here, where nothing is locked.
         drop(self.ear.listen());
+    }
+}
+
+/// One place less is a client's.
+fn has_left(held: &mut HashMap<u64, usize>, client: u64) {
+    if let Entry::Occupied(mut places) = held.entry(client) {
+        match *places.get() {
+            0 | 1 => drop(places.remove()),
+            _ => *places.get_mut() -= 1,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Limiter, Limits, Pass, Place, Refusal, Verdict, Visit};
@@ -35,6 +35,15 @@ impl Gate {
     }
 
     fn after(before: Option<&Self>, sections: &str, names: &[&str]) -> Self {
+        Self::with_params(before, sections, names, &[])
+    }
+
+    fn with_params(
+        before: Option<&Self>,
+        sections: &str,
+        names: &[&str],
+        params: &[Box<str>],
+    ) -> Self {
         let config: Config = toml::from_str(sections).unwrap();
         let mut problems = Problems::new();
         let mut metrics = match before {
@@ -45,7 +54,7 @@ impl Gate {
         let mut limits =
             Limits::compile(&config, before, &Stores::new(), &mut metrics, &mut problems);
         let uses: Vec<_> = names.iter().map(|name| LimitUse::Word((*name).into())).collect();
-        let place = Place { route: "r", params: &[], asks: true, at: &Path::root() };
+        let place = Place { route: "r", params, asks: true, at: &Path::root() };
         let limiter = limits.of_route(&uses, place, &mut metrics, &mut problems);
         limits.forget();
         let limiter = Arc::new(limiter.unwrap_or_else(|| panic!("{problems:?}")));
@@ -98,8 +107,10 @@ async fn ask(limiter: Arc<Limiter>, client: u8, headers: HeaderMap, method: Meth
     let mut pass = Pass::default();
     let with = |pass: &mut Pass, act: &mut dyn FnMut(&Ask<'_>, Visit<'_>) -> Verdict| {
         let client = Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, client)));
-        let (now, param) = (Instant::now(), &|_: &str| None);
         let (headers, method) = (&headers, &method);
+        // In the path whatever a field says.
+        let id = headers.get("x-id").and_then(|id| id.to_str().ok());
+        let (now, param) = (Instant::now(), &|_: &str| id.map(Into::into));
         let ask = Ask {
             now,
             wall: &|| WALL.get(),
@@ -294,6 +305,37 @@ async fn a_key_that_floods_fills_neither_the_queue_nor_the_time_of_others() {
     for client in [2, 3, 4] {
         let waited = millis(&gate.ask(client).await);
         assert!(waited <= 101, "{client} waited {waited} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_many_keys_leaves_half_of_the_queue_to_others() {
+    let keys = "per = [\"ip\", \"path:id\"]\nrate = \"60/h\"\nburst = 1\nmax-waiting = 100\n\
+                over = { delay = \"4m\" }\npriority = false";
+    let sections = format!("[limit.l]\n{keys}\n");
+    let gate = Gate::with_params(None, &sections, &["l"], &["id".into()]);
+    let send = async |client: u8, id: usize| {
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-id"), id.into())]);
+        let sent = tokio::spawn(ask(gate.limiter.clone(), client, headers, Method::GET));
+        tokio::task::yield_now().await;
+        sent
+    };
+    for _ in 0..2 {
+        let mut flood = Vec::new();
+        for id in 0..150 {
+            flood.extend([send(1, id).await, send(1, id).await]);
+        }
+        let waits = |sent: &[JoinHandle<_>]| sent.iter().filter(|one| !one.is_finished()).count();
+        assert_eq!(waits(&flood), 50, "half of the places");
+        let mut others = Vec::new();
+        for id in 0..40 {
+            others.extend([send(2, id).await, send(2, id).await]);
+        }
+        assert_eq!(waits(&others), 25, "half of the rest");
+        flood.iter().for_each(JoinHandle::abort);
+        // Whoever leaves, or has its turn, leaves its place.
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert!(gate.shows("janua_limit_waiting{limit=\"l\",standing=\"good\"} 0"));
     }
 }
 
