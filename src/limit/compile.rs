@@ -17,7 +17,7 @@ use super::{
     rule::Limit,
     section::Section,
     shared::{Shared, Sharing},
-    state::State,
+    state::{Rates, State},
     tally::Tally,
     used::{Shape, Used},
 };
@@ -35,8 +35,8 @@ const MOST: usize = 16;
 /// What is counted of a limit, and which keys it is asked for most, if that is looked for.
 pub(super) type Looked = (Arc<LimitMetrics>, Option<Arc<Busiest>>);
 
-/// The longest that a burst of a rate takes to come back, and how it is shared if several gateways count together.
-type Holding = (Arc<State>, u64, Option<Sharing>);
+/// What is counted, its rates, and how they are shared if several gateways count together.
+type Holding = (Arc<State>, Rates, Option<Sharing>);
 
 /// All limits.
 #[derive(Debug)]
@@ -191,8 +191,8 @@ impl Limits {
         // Each route has an allowance of its own.
         let name = (name, place.route);
         let sharing = limit.sharing.clone();
-        let (shape, longest) = (limit.state.shape.clone(), limit.longest);
-        let state = self.state(name, shape, longest, sharing, &limit.metrics);
+        let shape = limit.state.shape.clone();
+        let state = self.state(name, shape, &limit.rates, sharing, &limit.metrics);
         let sharing = limit.sharing.clone();
         let shape = limit.used.as_ref().map(|used| used.shape.clone());
         let used = shape.map(|shape| self.used(name, shape, sharing, &limit.metrics));
@@ -223,7 +223,7 @@ impl Limits {
         &self,
         (limit, route): (&str, &str),
         shape: (Recipe, u32),
-        longest: u64,
+        rates: &Rates,
         sharing: Option<(Arc<Store>, Sharing)>,
         metrics: &Arc<LimitMetrics>,
     ) -> Arc<State> {
@@ -239,10 +239,10 @@ impl Limits {
                 .map(|(store, terms)| Shared::new(limit, store, keys, terms, metrics.clone()));
             Arc::new(match known {
                 Some(known) => known.resized(keys, shared),
-                None => State::new(shape, longest, shared, metrics.clone()),
+                None => State::new(shape, rates.clone(), shared, metrics.clone()),
             })
         });
-        self.terms.lock().push((state.clone(), longest, terms));
+        self.terms.lock().push((state.clone(), rates.clone(), terms));
         state
     }
 
@@ -316,8 +316,8 @@ impl Limits {
     /// From now on rates are shared as the configuration says, and what is used is kept, on the runtime that
     /// this is called on.
     pub fn start(&self) {
-        for (state, longest, terms) in self.terms.lock().drain(..) {
-            state.hold_to(longest);
+        for (state, rates, terms) in self.terms.lock().drain(..) {
+            state.hold_to(rates);
             if let (Some(shared), Some(terms)) = (&state.shared, terms) {
                 shared.change(terms);
             }

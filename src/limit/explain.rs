@@ -33,7 +33,7 @@ impl Limit {
             words.push(format!("tier `{}`", tier.name));
         }
         if let Some(rate) = rate {
-            words.push(cost(rate, claim.cost, self.state.peek(claim.key, now), now));
+            words.push(cost(rate, claim.cost, self.state.owes(claim.key, rate, now), now));
         }
         if let (Some(shared), Some(_)) = (&self.state.shared, rate) {
             words

@@ -285,7 +285,8 @@ impl Limiter {
         visit.pass.clear();
         if limit.headers != LimitHeaders::Never {
             let now = limit.state.time(ask.now);
-            let tat = limit.state.peek(claim.key, now);
+            let rate = claim.terms.rate;
+            let tat = rate.map_or(0, |rate| limit.state.owes(claim.key, rate, now));
             visit.pass.tell(number, limit, tier, tat, now);
             visit.pass.tell_quota(number, tier, limit.left(claim));
         }

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use super::{
     Refusal, Standing,
-    gcra::Gcra,
     hall::Permit,
     section::{MOST_KEYS, gcra},
     state::{Claim, State, Terms},
@@ -72,9 +71,9 @@ impl PerAddress {
                 Some(known) if known.shape == (shape.clone(), keys) => known.clone(),
                 Some(known) if known.shape.0 == shape => Arc::new(known.resized(keys, None)),
                 _ => {
-                    let longest = terms.rate.map_or(0, Gcra::window);
                     let metrics = Arc::new(LimitMetrics::new(0, &[]));
-                    Arc::new(State::new((shape, keys), longest, None, metrics))
+                    let rates = terms.rate.into_iter().collect();
+                    Arc::new(State::new((shape, keys), rates, None, metrics))
                 }
             };
             Some(Allowance { terms, state, reject })
@@ -98,6 +97,13 @@ impl PerAddress {
             ),
             handshakes: allowance(handshakes, before(|b| &b.handshakes), Reject::LimitHandshakes),
             requests: allowance(requests, before(|b| &b.requests), Reject::LimitRequests),
+        }
+    }
+
+    /// From now on the rates hold that were written.
+    pub fn start(&self) {
+        for Allowance { terms, state, .. } in self.handshakes.iter().chain(&self.requests) {
+            state.hold_to(terms.rate.into_iter().collect());
         }
     }
 
@@ -133,7 +139,7 @@ impl PerAddress {
     pub fn explain(&self, client: Option<IpAddr>, now: Instant) -> Option<String> {
         let allowance = self.requests.as_ref()?;
         let (rate, time) = (allowance.terms.rate?, allowance.state.time(now));
-        let tat = allowance.state.peek(self.key(client), time);
+        let tat = allowance.state.owes(self.key(client), rate, time);
         Some(format!(
             "{} of {} requests are left to this address",
             rate.left(tat, time),

@@ -283,7 +283,8 @@ impl Inner {
         let Claim { key, cost, terms, .. } = comer.claim;
         let line = self.lanes.get(&key);
         let ahead = line.map_or(0, |line| line.lane.ahead(comer.client, comer.class, cost));
-        let turn = terms.rate?.conforms(state.peek(key, came), ahead, cost);
+        let rate = terms.rate?;
+        let turn = rate.conforms(state.owes(key, rate, came), ahead, cost);
         (turn > came).then_some(turn)
     }
 }

@@ -13,7 +13,7 @@ use super::{
     quota::{Quota, Window},
     shared::Sharing,
     standing::Standing,
-    state::{Blocked, Claim, State, Taken, Terms},
+    state::{Blocked, Claim, Rates, State, Taken, Terms},
     used::{Account, Left, Used},
 };
 use crate::{
@@ -39,8 +39,8 @@ pub(super) struct Limit {
     pub(super) tiers: Box<[Tier]>,
     /// The terms of everybody else.
     pub(super) others: Tier,
-    /// The longest that any burst takes to come back.
-    pub(super) longest: u64,
+    /// The rates of all.
+    pub(super) rates: Rates,
     pub(super) cost: Cost,
     /// How long a request may wait; none if it is refused at once.
     pub(super) delay: Option<Duration>,
@@ -102,7 +102,7 @@ impl Limit {
         let Claim { key, cost, terms, .. } = claim;
         let now = self.state.time(ask.now);
         let rate = terms.rate.filter(|rate| cost <= rate.units());
-        let due = rate.map(|rate| rate.conforms(self.state.peek(key, now), 0, cost));
+        let due = rate.map(|rate| rate.conforms(self.state.owes(key, rate, now), 0, cost));
         let due = due.map(|due| Duration::from_nanos(due.saturating_sub(now)));
         let used_up = self.left(claim).filter(|left| left.units < cost);
         due.max(used_up.map(|left| Duration::from_millis(left.until)))

@@ -11,7 +11,7 @@ use super::{
     quota::Quota,
     rule::{Cost, Limit, Tier, Whose},
     shared::Sharing,
-    state::Terms,
+    state::{Rates, Terms},
     tiers::tier_of,
     used::Shape,
 };
@@ -64,7 +64,7 @@ impl Section<'_> {
         let (recipe, terms, cost, tiers, store) = (recipe?, terms?, cost?, tiers?, store?);
         self.check_cost(&cost, terms, &tiers);
         let all = tiers.iter().map(|tier| tier.terms).chain([terms]);
-        let longest = all.filter_map(|terms| terms.rate.map(Gcra::window)).max().unwrap_or(0);
+        let rates: Rates = all.filter_map(|terms| terms.rate).collect();
         let sharing = store.map(|store| (store, self.sharing()));
         // How much a tier has of its rate is its own; what it has used of a quota is the key's.
         let apart = recipe.is_single() && tiers.iter().any(|tier| tier.tint != 0);
@@ -76,13 +76,13 @@ impl Section<'_> {
         Some(Limit {
             name: name.0.into(),
             busiest: limits.busiest(name.0, self.limit.busiest.into(), &metrics),
-            state: limits.state(name, (counted, max_keys), longest, sharing.clone(), &metrics),
+            state: limits.state(name, (counted, max_keys), &rates, sharing.clone(), &metrics),
             metrics,
             standing: limits.standing().clone(),
             tiers,
             used,
             others: tier_of("", Whose::Everybody, told, terms, Bandwidth::of(self.limit, None)),
-            longest,
+            rates,
             cost,
             delay: delay?,
             max_waiting: usize::try_from(max_waiting).unwrap_or(usize::MAX),

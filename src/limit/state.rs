@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use super::{
@@ -36,9 +37,12 @@ pub(super) struct State {
     pub(super) shared: Option<Box<Shared>>,
     epoch: Instant,
     owed: Owed,
-    /// The longest that any burst takes to come back by the terms that hold.
-    longest: AtomicU64,
+    /// The rates of the terms that hold.
+    rates: RwLock<Rates>,
 }
+
+/// The rates of a limit: everybody's, and those of tiers.
+pub(super) type Rates = Arc<[Gcra]>;
 
 /// What holds for a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -116,13 +120,18 @@ pub(super) enum Owed {
     Many(Table),
 }
 
+/// The longest that a burst of one of them takes to come back.
+fn longest(rates: &[Gcra]) -> u64 {
+    rates.iter().map(|rate| rate.window()).max().unwrap_or(0)
+}
+
 /// How late a timer may be, in nanoseconds, without anybody losing by it.
 const LATE: u64 = 5_000_000;
 
 impl State {
     pub(super) fn new(
         shape: (Recipe, u32),
-        longest: u64,
+        rates: Rates,
         shared: Option<Shared>,
         metrics: Arc<LimitMetrics>,
     ) -> Self {
@@ -138,27 +147,41 @@ impl State {
                 true => Owed::One(AtomicU64::new(0)),
                 false => Owed::Many(Table::new(keys)),
             },
-            longest: AtomicU64::new(longest),
+            rates: RwLock::new(rates),
         }
     }
 
-    /// The longest that any burst takes to come back.
-    pub(super) fn longest(&self) -> u64 {
-        self.longest.load(Relaxed)
+    /// The most that a key of this rate may owe, to the store: what a burst takes to come back. By terms that hold
+    /// no more, of somebody who came before, it is the most of all.
+    pub(super) fn bound(&self, rate: Gcra) -> u64 {
+        let rates = self.rates.read();
+        if rates.contains(&rate) { rate.window() } else { longest(&rates) }
     }
 
-    /// Other terms hold from now on, by which a burst takes so long to come back at most: nobody owes more than that.
-    pub(super) fn hold_to(&self, longest: u64) {
-        if longest < self.longest.swap(longest, Relaxed) {
-            self.owed.cap(self.time(Instant::now()) + longest);
+    /// Terms of these rates hold from now on: nobody owes more than the longest that a burst takes to come back.
+    pub(super) fn hold_to(&self, rates: Rates) {
+        let now = longest(&rates);
+        let before = std::mem::replace(&mut *self.rates.write(), rates);
+        if now < longest(&before) {
+            self.owed.cap(self.time(Instant::now()) + now);
         }
+    }
+
+    /// Has a key owe no more than a burst of its rate, if that is one that holds; whether it owed more. That is what
+    /// it took by a slower rate, before a reload. Whose request it is may have come some time ago, so it is the
+    /// clock that says what is more.
+    #[cold]
+    fn forgive(&self, rate: Gcra, key: u64) -> bool {
+        let most = self.time(Instant::now()) + rate.window();
+        self.rates.read().contains(&rate) && self.owed.lower(key, most)
     }
 
     /// The same for another number of keys: what is owed and who runs or waits goes on. What those take who came
     /// before is no longer seen here.
     pub(super) fn resized(&self, keys: u32, shared: Option<Shared>) -> Self {
         let shape = (self.shape.0.clone(), keys);
-        let resized = Self::new(shape, self.longest(), shared, self.metrics.clone());
+        let rates = self.rates.read().clone();
+        let resized = Self::new(shape, rates, shared, self.metrics.clone());
         resized.owed.take_in(&self.owed, self.time(Instant::now()));
         Self { hall: self.hall.clone(), epoch: self.epoch, ..resized }
     }
@@ -228,7 +251,12 @@ impl State {
         let Terms { rate: Some(rate), concurrent: None, .. } = claim.terms else {
             return self.take(claim, now);
         };
-        let due = rate.conforms(self.peek(claim.key, came), 0, claim.cost);
+        let owed = self.peek(claim.key, came);
+        if owed > now + rate.window() {
+            // More than it can owe by its rate: that is looked at where it is taken.
+            return self.take(claim, now);
+        }
+        let due = rate.conforms(owed, 0, claim.cost);
         let due = due.max(came).max(now.saturating_sub(LATE));
         if due > now { Err(Blocked::Until(due)) } else { self.take(claim, due) }
     }
@@ -236,10 +264,22 @@ impl State {
     /// Takes from a key that owes what it does, or what is `known` if that is more.
     #[inline]
     pub(super) fn pay(&self, rate: Gcra, claim: Claim, now: u64, known: u64) -> Result<u64, Over> {
-        self.owed.with(claim.key, now, |tat| {
-            *tat = rate.take((*tat).max(known), now, claim.cost)?;
-            Ok(*tat)
-        })
+        let pay = || {
+            self.owed.with(claim.key, now, |tat| {
+                *tat = rate.take((*tat).max(known), now, claim.cost)?;
+                Ok(*tat)
+            })
+        };
+        match pay() {
+            // Later than all of a burst could make it.
+            Err(Over::Until(time))
+                if time - now > rate.price(claim.cost).unwrap_or(0)
+                    && self.forgive(rate, claim.key) =>
+            {
+                pay()
+            }
+            paid => paid,
+        }
     }
 
     /// Gives back what a request took that was not let through after all.
@@ -272,6 +312,11 @@ impl State {
             },
         };
         self.owed.peek(key, now).max(known.unwrap_or(0))
+    }
+
+    /// What a key owes by this rate: no more than a burst of it, whatever it took by another.
+    pub(super) fn owes(&self, key: u64, rate: Gcra, now: u64) -> u64 {
+        self.peek(key, now).min(now + rate.window())
     }
 
     /// About how many keys owe something, or run.
@@ -311,9 +356,17 @@ impl Owed {
             }
             Self::Many(table) => table.each(most, |shown| {
                 if let Shown::Key(key, _) = shown {
-                    table.with(key, most, |owed| *owed = most.min(*owed));
+                    table.lower(key, most);
                 }
             }),
+        }
+    }
+
+    /// Has a key owe nothing beyond this time; whether it did.
+    fn lower(&self, key: u64, most: u64) -> bool {
+        match self {
+            Self::One(owed) => owed.fetch_min(most, Relaxed) > most,
+            Self::Many(table) => table.lower(key, most),
         }
     }
 

@@ -86,6 +86,18 @@ impl Table {
         self.page(page)[set].0.lock().with(key, now, self.full, act)
     }
 
+    /// Has the number of a key with a place be no more than this; whether it was. What those without one share
+    /// is not one key's.
+    pub(super) fn lower(&self, key: u64, most: u64) -> bool {
+        let (page, set) = self.place(key);
+        let Some(page) = self.pages[page].get() else { return false };
+        let mut places = page[set].0.lock();
+        let Some(at) = places.find(key) else { return false };
+        let was = places.times[at];
+        places.times[at] = was.min(most);
+        was > most
+    }
+
     /// A key's number, as it would find it.
     pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
         let (page, set) = self.place(key);

@@ -605,6 +605,40 @@ async fn what_is_owed_outlives_a_reload_as_long_as_the_keys_mean_the_same() {
     assert!((1_000..1_010).contains(&waited), "{waited}: it goes by the rules it came under");
 }
 
+/// Where a tier is slower still, and also for who waits.
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_was_raised_holds_at_once_whatever_tiers_there_are() {
+    for over in ["", "over = { delay = \"3s\" }\n"] {
+        let keys = |rate: &str| {
+            let slow = "tiers = { slow = { rate = \"1/h\", burst = 10 } }";
+            format!("[limit.l]\nrate = \"{rate}\"\n{slow}\n{over}")
+        };
+        let first = Gate::new(&keys("3/h"), &["l"]);
+        for _ in 0..3 {
+            assert!(first.may(1).await);
+        }
+        assert!(!first.may(1).await);
+        let second = Gate::after(Some(&first), &keys("10/s"), &["l"]);
+        second.limits.start();
+        let refused = first.ask(1).await.unwrap_err().retry_after;
+        assert!(refused > Some(1_000 * SECOND), "who came by the old rate frees nobody");
+        if over.is_empty() {
+            assert_eq!(second.ask(1).await.err(), self::over(SLOT));
+            tokio::time::advance(SECOND).await;
+            for _ in 0..10 {
+                assert!(second.may(1).await);
+            }
+            assert!(!second.may(1).await);
+        } else {
+            let waits = [second.send(1).await, second.send(1).await];
+            for (turn, waits) in waits.into_iter().enumerate() {
+                let waited = millis(&waits.await.unwrap()) / 10;
+                assert_eq!(waited, 10 * (turn as u128 + 1));
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_is_to_know_more_or_fewer_keys_forgives_nobody() {
     let limit = |keys: u32| {

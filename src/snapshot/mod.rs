@@ -207,6 +207,7 @@ impl Snapshot {
         self.stores.iter().for_each(|store| store.start());
         self.auths.iter().for_each(|auth| auth.start());
         self.limits.start();
+        self.listeners.iter().for_each(|listener| listener.per_address.start());
         self.caches.start(&self.config.cache);
         self.upstreams.iter().for_each(|upstream| upstream.start());
     }

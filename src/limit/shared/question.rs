@@ -179,8 +179,8 @@ impl Asker {
             let name = shared.slots.of(self.key).get(self.key).map(|slot| slot.name);
             let Some(name) = name else { break };
             shared.metrics.fetches.inc();
-            let bound = self.state.longest();
             let Order { rate, least, most, back, .. } = order;
+            let bound = self.state.bound(rate);
             let arguments = [rate.interval(), rate.window(), least, most, back, bound];
             match shared.store.run(&TAKE, &shared.key(&name), &arguments).await {
                 Ok(answer) => {

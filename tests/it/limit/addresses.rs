@@ -116,6 +116,17 @@ async fn a_reload_forgives_no_address() {
 }
 
 #[tokio::test]
+async fn a_rate_of_addresses_that_was_raised_holds_at_once() {
+    let janua = open("requests = \"3/h\"").start().await;
+    for status in [401, 401, 401, 429] {
+        assert_eq!(janua.get("/").await.status(), status);
+    }
+    janua.reload(&open("requests = \"100/s\"")).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert_eq!(janua.get("/").await.status(), 401);
+}
+
+#[tokio::test]
 async fn requests_of_an_address_count_where_all_are_sent_to_https_too() {
     let keys = "redirect-to-https = 443\nper-address = { requests = \"2/h\" }";
     let origin = Origin::ok().await;
