@@ -27,8 +27,8 @@ const SHORTEST: u8 = 28;
 
 impl Policy {
     pub(super) fn new(name: &str, rate: Gcra) -> Option<Self> {
-        let window = rate.window().div_ceil(1_000_000_000).max(1);
-        Self::of(name, rate.units(), [window])
+        let units = rate.units();
+        Self::of(name, units, [rate.seconds(units, rate.window())])
     }
 
     /// A quota's.
@@ -96,6 +96,25 @@ mod tests {
             assert_eq!(headers[RATE_LIMIT], format!("{said};r=24;t=1"));
             assert_eq!(headers[RATE_LIMIT_POLICY], format!("{said};q=25;w=3"));
         }
+    }
+
+    #[test]
+    fn a_rate_is_told_as_it_was_written_whether_it_divides_a_second_or_not() {
+        const SECOND: u64 = 1_000_000_000;
+        for (period, most) in [(1, 20_000), (60, 5_000), (3_600, 5_000), (86_400, 5_000)] {
+            for units in 1..=most {
+                let rate = Gcra::new(units, period * SECOND, units).unwrap();
+                let whole = format!("\"l\";q={units};w={period}");
+                assert_eq!(Policy::new("l", rate).unwrap().whole[0], whole);
+                assert_eq!(rate.seconds(units, rate.window()), period, "all of {units} is owed");
+                // Of what is owed no second is left out.
+                let half = rate.interval() * units.div_ceil(2);
+                let exact = (period * units.div_ceil(2)).div_ceil(units);
+                assert_eq!(rate.seconds(units.div_ceil(2), half), exact, "half of {units}");
+            }
+        }
+        let slow = Gcra::new(10, SECOND, 25).unwrap();
+        assert_eq!(Policy::new("l", slow).unwrap().whole[0], "\"l\";q=25;w=3");
     }
 
     #[test]

@@ -91,6 +91,13 @@ impl Gcra {
         self.burst / self.interval
     }
 
+    /// In how many seconds so many units come back that take so long, for people: intervals are rounded up, which
+    /// makes no second more.
+    #[inline]
+    pub(super) fn seconds(self, units: u64, nanos: u64) -> u64 {
+        nanos.saturating_sub(units).div_ceil(1_000_000_000).max(u64::from(nanos > 0))
+    }
+
     /// How long a whole burst takes to come back, in nanoseconds.
     pub(super) const fn window(self) -> u64 {
         self.burst

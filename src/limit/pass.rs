@@ -79,8 +79,9 @@ impl Pass {
     #[inline]
     pub(super) fn tell(&mut self, number: usize, limit: &Limit, tier: usize, tat: u64, now: u64) {
         let Some(rate) = limit.tier(tier).terms.rate else { return };
-        let reset = tat.saturating_sub(now).div_ceil(1_000_000_000);
-        self.note(number, tier, 0, rate.left(tat, now), reset);
+        let (left, owed) = (rate.left(tat, now), tat.saturating_sub(now));
+        let reset = rate.seconds(rate.units() - left.min(rate.units()), owed);
+        self.note(number, tier, 0, left, reset);
     }
 
     /// The same of its quota.
