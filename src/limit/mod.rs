@@ -137,7 +137,10 @@ impl Limiter {
                         limit.let_in((number, tier), (claim, taken), now, ask, &mut visit);
                     }
                     Err(blocked) => {
+                        // The next one has the turn, at once.
                         limit.state.give_back(claim, now);
+                        drop(taken);
+                        limit.state.hall.queue.move_on(claim.key, now);
                         if !limit.only_reports {
                             return self.over((number, tier), (claim, blocked), ask, visit);
                         }

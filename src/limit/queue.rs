@@ -119,8 +119,11 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some((taken, state, claim)) = self.0.take() {
-            state.give_back(claim, state.time(Instant::now()));
+            let now = state.time(Instant::now());
+            state.give_back(claim, now);
             drop(taken);
+            // The next one has it, at once.
+            state.hall.queue.move_on(claim.key, now);
         }
     }
 }
@@ -206,6 +209,13 @@ impl Queue {
         self.advance(&mut inner, claim.key, came);
         drop(inner);
         Ok(Seat { state: state.clone(), comer, id, ear })
+    }
+
+    /// As [`Queue::pump`], if somebody waits.
+    pub(super) fn move_on(&self, key: u64, now: u64) {
+        if self.waits(key) {
+            self.pump(key, now);
+        }
     }
 
     /// Lets those go under a key whose turn has come.

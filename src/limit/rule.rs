@@ -135,7 +135,7 @@ impl Limit {
             && queue.waits(claim.key)
             && queue.len(claim.key).1 > 0
         {
-            return Err(Blocked::Queue);
+            return Err(self.behind_others(claim));
         }
         if self.used.as_ref().is_some_and(|used| used.is_told()) {
             return self.take_told(claim, now);
@@ -148,6 +148,14 @@ impl Limit {
                 Err(blocked)
             }
         }
+    }
+
+    /// What stands in the way of a request when others wait: the quota, if it is used up, as no turn helps then.
+    #[cold]
+    fn behind_others(&self, claim: Claim) -> Blocked {
+        let quota = self.quota(claim);
+        let may = quota.map(|(used, account, quota)| used.may_take(account, quota, claim.cost));
+        may.and_then(Result::err).unwrap_or(Blocked::Queue)
     }
 
     /// The same where what is used of a quota is told to others: what is taken for a moment only they would hear of,

@@ -822,6 +822,43 @@ async fn who_used_a_quota_up_is_refused_at_once_also_where_others_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_turn_of_who_used_a_quota_up_meanwhile_is_the_next_ones_at_once() {
+    let keys = "rate = \"1/s\"\nburst = 1\nquota = \"3/day\"\nover = { delay = \"10s\" }";
+    let gate = Gate::one(keys);
+    let start = Instant::now();
+    let mut sent = Vec::new();
+    for _ in 0..6 {
+        sent.push(gate.send(1).await);
+    }
+    let mut ends = Vec::new();
+    for one in sent {
+        let went = one.await.unwrap().is_ok();
+        ends.push((went, start.elapsed().as_millis() / 100));
+    }
+    let three = [(true, 0), (true, 10), (true, 20)];
+    assert_eq!(ends[..3], three);
+    assert_eq!(ends[3..], [(false, 30); 3], "one turn is enough to find out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_used_a_quota_up_does_not_wait_behind_those_who_did_not() {
+    let keys = "[limit.l]\nrate = \"1/s\"\nburst = 1\nquota = \"2/day\"\n\
+                over = { delay = \"10s\" }\ncost = { header = \"x-cost\" }\n";
+    let gate = Gate::new(keys, &["l"]);
+    assert!(gate.may(1).await);
+    let waits = gate.send(1).await;
+    assert!(!waits.is_finished());
+    // Two are more than are left, however long others wait.
+    let keys = "[limit.l]\nrate = \"1/s\"\nburst = 2\nquota = \"2/day\"\n\
+                over = { delay = \"10s\" }\ncost = 2\n";
+    let dear = Gate::after(Some(&gate), keys, &["l"]);
+    let start = Instant::now();
+    assert_eq!(dear.ask(1).await.err(), used_up(DAY / 2));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(waits.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_go_through_uses_nothing_of_a_quota() {
     let gate = Gate::new(
         "[limit.a]\nquota = \"4/day\"\nrate = \"1/s\"\nburst = 2\nconcurrent = 1\n\

@@ -160,9 +160,7 @@ impl State {
             // Who is gone gives it back.
             drop(answer.send(turn));
         }
-        if self.hall.queue.waits(key) {
-            self.hall.queue.pump(key, now);
-        }
+        self.hall.queue.move_on(key, now);
     }
 }
 
