@@ -1,7 +1,7 @@
 //! [`Link`]: the connection to a store, and the keeper who makes it anew.
 //!
 //! In: commands. Out: answers, in time or not at all. One task of the control side connects: at once, and
-//! after a failure with growing delay. A connection that is closed, or that leaves so many commands in a
+//! after a failure with growing delay; a connection by which no command was answered is one. A connection that is closed, or that leaves so many commands in a
 //! row without an answer, is given up on the spot: from then on nobody waits, until there is another. Where
 //! Sentinels name the server they are asked each time.
 //! Sockets and TLS are `dial`'s, so that authorities are those that were named and no provider of TLS has
@@ -11,7 +11,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -75,8 +75,36 @@ enum State {
 #[derive(Clone)]
 struct Wire {
     connection: MultiplexedConnection,
+    health: Arc<Health>,
+}
+
+/// What is known of a connection.
+#[derive(Debug, Default)]
+struct Health {
     /// Commands without an answer, in a row.
-    failures: Arc<AtomicU32>,
+    failures: AtomicU32,
+    /// Whether one was answered, and who hears of it.
+    answered: AtomicBool,
+    proof: Notify,
+}
+
+impl Health {
+    fn answer(&self) {
+        self.failures.store(0, Relaxed);
+        if !self.answered.load(Relaxed) {
+            self.answered.store(true, Relaxed);
+            self.proof.notify_one();
+        }
+    }
+
+    /// Waits until it is known that the store does what it is asked for: to greet is not enough. Where nobody asks
+    /// for anything, a while without a failure is.
+    async fn proven(&self) {
+        let quiet = timeout(LONGEST_DELAY, self.proof.notified()).await.is_err();
+        if quiet && self.failures.load(Relaxed) > 0 {
+            self.proof.notified().await;
+        }
+    }
 }
 
 impl Manner {
@@ -137,7 +165,7 @@ impl Link {
         match timeout(longest, wire.send(command, asking)).await {
             Ok(Ok(Value::ServerError(error))) => Err(self.refused(&wire, error.into())),
             Ok(Ok(value)) => {
-                wire.failures.store(0, Relaxed);
+                wire.health.answer();
                 let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 metrics.answered(micros);
                 Ok(value)
@@ -145,7 +173,7 @@ impl Link {
             Ok(Err(error)) => Err(self.refused(&wire, error)),
             Err(_) => {
                 metrics.timeouts.inc();
-                if wire.failures.fetch_add(1, Relaxed) + 1 == max_failures {
+                if wire.health.failures.fetch_add(1, Relaxed) + 1 == max_failures {
                     self.give_up(&wire, "it does not answer");
                 }
                 Err(Unavailable::Timeout(longest))
@@ -209,8 +237,7 @@ impl Link {
     /// Gives a connection up, unless it is gone already.
     fn give_up(&self, wire: &Wire, why: &str) {
         let gone = self.state.send_if_modified(|state| {
-            let same =
-                matches!(state, State::Up(now) if Arc::ptr_eq(&now.failures, &wire.failures));
+            let same = matches!(state, State::Up(now) if Arc::ptr_eq(&now.health, &wire.health));
             if same {
                 *state = State::Down(why.into());
             }
@@ -237,23 +264,25 @@ impl Link {
         }
     }
 
-    /// Makes the connection, and makes it again, for ever.
+    /// Makes the connection, and makes it again, for ever. That it is gone is said once, until one did its part.
     pub(super) async fn keep(self: Arc<Self>) {
-        let mut failures = 0;
+        let (mut failures, mut down) = (0, false);
         loop {
-            match self.connect().await {
+            let proven = match self.connect().await {
                 Ok((connection, driver)) => {
-                    failures = 0;
                     self.manner.metrics.connects.inc();
-                    tracing::info!(store = %self.name, "connected to the store");
-                    let wire = Wire { connection, failures: Arc::default() };
-                    self.change(State::Up(wire));
-                    tokio::select! {
-                        () = driver => self.change(State::Down("the connection was closed".into())),
-                        () = self.broken.notified() => {}
+                    if !down {
+                        self.say_up();
                     }
-                    let why = self.why();
-                    tracing::warn!(store = %self.name, %why, "the connection to the store is gone");
+                    let wire = Wire { connection, health: Arc::default() };
+                    self.change(State::Up(wire.clone()));
+                    let proven = self.hold(&wire, driver, down).await;
+                    if proven || !down {
+                        let why = self.why();
+                        tracing::warn!(store = %self.name, %why, "the connection to the store is gone");
+                    }
+                    down = true;
+                    proven
                 }
                 Err(why) => {
                     self.manner.metrics.connect_failures.inc();
@@ -261,14 +290,46 @@ impl Link {
                     if failures == 0 {
                         tracing::warn!(store = %self.name, %why, "the store cannot be reached");
                     }
-                    let delay = FIRST_DELAY.saturating_mul(1 << failures.min(7)).min(LONGEST_DELAY);
-                    failures += 1;
-                    tokio::time::sleep(delay.mul_f64(1.0 - 0.2 * fastrand::f64())).await;
+                    down = true;
+                    false
                 }
+            };
+            if proven {
+                failures = 0;
+            } else {
+                let delay = FIRST_DELAY.saturating_mul(1 << failures.min(7)).min(LONGEST_DELAY);
+                failures += 1;
+                tokio::time::sleep(delay.mul_f64(1.0 - 0.2 * fastrand::f64())).await;
             }
             // What asked for this connection to be given up is over.
             let _ = futures_util::FutureExt::now_or_never(self.broken.notified());
         }
+    }
+
+    /// Holds a connection until it is gone; whether it did its part. If it was said that there is none, that is
+    /// when the contrary is.
+    async fn hold(&self, wire: &Wire, mut driver: Driver, down: bool) -> bool {
+        let mut proven = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = wire.health.proven(), if !proven => {
+                    proven = true;
+                    if down {
+                        self.say_up();
+                    }
+                }
+                () = &mut driver => {
+                    self.change(State::Down("the connection was closed".into()));
+                    return proven;
+                }
+                () = self.broken.notified() => return proven,
+            }
+        }
+    }
+
+    fn say_up(&self) {
+        tracing::info!(store = %self.name, "connected to the store");
     }
 
     /// A connection by which the store has answered.
@@ -332,6 +393,8 @@ impl fmt::Debug for Link {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
     use crate::dial::client_tls;
 
@@ -340,17 +403,69 @@ mod tests {
         let hello = RedisConnectionInfo::default().set_skip_set_lib_name();
         let config = redis::AsyncConnectionConfig::new();
         let made = MultiplexedConnection::new_with_config(&hello, stream, config).await;
-        Wire { connection: made.unwrap().0, failures: Arc::default() }
+        Wire { connection: made.unwrap().0, health: Arc::default() }
+    }
+
+    fn link(url: &str) -> Link {
+        let section = config::Store { url: url.into(), ..Default::default() };
+        let (at, mut problems) = (config::Path::root(), config::Problems::new());
+        let tls = client_tls(None, &at, &mut problems).unwrap();
+        let place = Place::parse(&section.url, None).unwrap();
+        Link::new(
+            "s".into(),
+            place,
+            Manner::new(&section, None, tls, Arc::default()),
+            Arc::default(),
+        )
+    }
+
+    /// A store that greets at once, and takes so long for everything else.
+    async fn slow(delay: Duration) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut asked, mut greeted) = ([0; 4096], false);
+                    while stream.read(&mut asked).await.is_ok_and(|length| length > 0) {
+                        if std::mem::replace(&mut greeted, true) {
+                            tokio::time::sleep(delay).await;
+                        }
+                        if stream.write_all(b"+PONG\r\n").await.is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        url
+    }
+
+    /// How many connections were made in 3 s in which a store was asked all the time that takes so long.
+    async fn connections(delay: Duration) -> u64 {
+        let link = Arc::new(link(&slow(delay).await));
+        let keeper = tokio::spawn(link.clone().keep());
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) {
+            if link.ask(&redis::cmd("PING"), false).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        keeper.abort();
+        link.metrics().connects.get()
+    }
+
+    #[tokio::test]
+    async fn a_store_that_greets_and_answers_too_late_is_tried_again_later_each_time() {
+        let (late, well) =
+            tokio::join!(connections(Duration::from_millis(70)), connections(Duration::ZERO));
+        assert!((2..=6).contains(&late), "{late} connections");
+        assert_eq!(well, 1);
     }
 
     #[tokio::test]
     async fn what_is_said_late_of_a_connection_that_is_gone_does_the_next_no_harm() {
-        let section = config::Store { url: "redis://127.0.0.1".into(), ..Default::default() };
-        let (at, mut problems) = (config::Path::root(), config::Problems::new());
-        let tls = client_tls(None, &at, &mut problems).unwrap();
-        let place = Place::parse(&section.url, None).unwrap();
-        let manner = Manner::new(&section, None, tls, Arc::default());
-        let link = Link::new("s".into(), place, manner, Arc::default());
+        let link = link("redis://127.0.0.1");
         let (one, next) = (wire().await, wire().await);
         link.state.send_replace(State::Up(one.clone()));
         link.give_up(&one, "it does not answer");
