@@ -350,12 +350,7 @@ impl Exchange {
     /// Puts into an answer what every answer has.
     pub(super) fn sign(&self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.id.clone());
-        if let Some(route) = self.route() {
-            route.limit.tell(&self.pass, headers);
-        }
-        if let Some(asked) = &self.asked {
-            asked.tell(headers);
-        }
+        self.tell_limits(headers);
         // Browsers take it over TLS alone, so what ends that must not send it either (RFC 6797 section 7.2).
         if let Some(hsts) = &self.listener.hsts
             && self.scheme == Scheme::Https

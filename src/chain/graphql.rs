@@ -51,6 +51,11 @@ impl Questions {
         self.asked.first()
     }
 
+    /// Whether there is something to tell.
+    pub(super) fn tells(&self) -> bool {
+        self.passes.iter().any(|(_, pass)| pass.tells())
+    }
+
     /// Tells the client what is left.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         self.passes.iter().for_each(|(governed, pass)| governed.limit.tell(pass, headers));

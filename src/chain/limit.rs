@@ -7,7 +7,7 @@
 
 use std::{borrow::Cow, future::poll_fn, pin::pin, time::Duration};
 
-use http::{Version, request::Parts};
+use http::{HeaderMap, Version, request::Parts};
 use serde_json::Value;
 use tokio::time::{Instant, interval};
 
@@ -15,7 +15,7 @@ use super::{exchange::Exchange, pace::Paced};
 use crate::{
     auth::Principal,
     key::{Ask, Who},
-    limit::{Limiter, Pass, Refusal, Verdict, Visit, Waiting},
+    limit::{Limiter, Pass, Refusal, Verdict, Visit, Waiting, forget_told},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -56,6 +56,20 @@ impl Who for Principal {
 }
 
 impl Exchange {
+    /// Tells the client what is left, and takes out what the origin told of its own limits if there is something.
+    #[inline]
+    pub(super) fn tell_limits(&self, headers: &mut HeaderMap) {
+        if self.pass.tells() || self.asked.as_ref().is_some_and(|asked| asked.tells()) {
+            forget_told(headers);
+        }
+        if let Some(route) = self.route() {
+            route.limit.tell(&self.pass, headers);
+        }
+        if let Some(asked) = &self.asked {
+            asked.tell(headers);
+        }
+    }
+
     /// Takes from each allowance; what the request has to wait for, if it has to.
     #[inline]
     pub(super) fn limit(

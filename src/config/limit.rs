@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     enforce::Enforce,
@@ -46,7 +46,7 @@ pub struct Limit {
     pub max_waiting: u32,
     /// Clients that kept within their limits go before those that did not. Each request over a limit costs its client (the identity, else the address) a second of good standing, up to a minute, that comes back with time. While both wait, one turn in ten is for those that did not.
     pub priority: bool,
-    /// Keys whose allowance is known at a time, 64 bytes each, and 43 for a quota. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself. Keys with a quota that come in the same day or month should be fewer: of more, those that used least are counted too high. With a `store`, some 200 bytes more for each key that was in use in the last second or owes something; when there are more, new ones are decided as while the store cannot be asked. The same for each key with a quota in a store that was in use since midnight, or is not told yet; when there are more, of those that are not told, what they use counts at this gateway only.
+    /// Keys whose allowance is known at a time, 64 bytes each, and 43 for a quota. When there are more, new keys share what is left: none is let go who is limited, and a flood of keys competes with itself. Keys with a quota that come in the same day or month should be fewer: of more, those that used least are counted too high. With a `store`, some 200 bytes more for each key that was in use in the last second or owes something; when there are more, of new ones this gateway counts its part by itself, as with `on-failure = "local"`, whatever that says. The same for each key with a quota in a store that was in use since midnight, or is not told yet; when there are more, of those that are not told, what they use counts at this gateway only.
     pub max_keys: u32,
     /// A store in which `rate` and `quota` are counted, for all gateways that share it: `NAME` of `[store.NAME]` (Redis from version 5, or Valkey). `concurrent` counts on each gateway by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub struct Limit {
     pub on_failure: OnFailure,
     /// Keys that the admin door and `janua limits` list, those that the limit was asked for most in the last minutes, about 200 bytes each; 0 for none. Of values of header fields and cookies only the beginning of a digest is shown.
     pub busiest: u16,
-    /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: only those with a refusal (`"refusals"`), `"always"`, or `"never"`. They show the limit's name.
+    /// When answers say what is left, in `RateLimit` and `RateLimit-Policy`: only those with a refusal (`"refusals"`), `"always"`, or `"never"`. They show the limit's name. An origin's own fields of these names go where the gateway tells its own. While the store of a limit decides nothing, its refusals tell nothing.
     pub headers: LimitHeaders,
     /// `"report"` lets every request pass, and counts and logs which this limit would refuse or delay.
     pub enforce: Enforce,
@@ -129,7 +129,7 @@ impl Default for Cost {
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct CostTable {
-    /// The field with the number. What is no number, or zero, is as if it were not there; more than a burst is refused.
+    /// The field with the number; of several, in one field or in many, the largest. What is no number, or zero, is as if it were not there; more than a burst is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"x-cost")]
     pub header: Option<String>,
@@ -263,6 +263,26 @@ pub struct PerAddress {
     pub ipv6_prefix: u8,
     /// Addresses that are known at a time, as `limit.NAME.max-keys`.
     pub max_keys: u32,
+    /// Whether it is there at all.
+    #[serde(skip)]
+    pub written: Written,
+}
+
+/// Whether something is there. One that is there and says nothing means the same as none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Written(pub bool);
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl PerAddress {
+    /// One that is written.
+    pub(super) fn written<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::deserialize(from).map(|table| Self { written: Written(true), ..table })
+    }
 }
 
 impl Default for PerAddress {
@@ -273,6 +293,7 @@ impl Default for PerAddress {
             requests: None,
             ipv6_prefix: 64,
             max_keys: 100_000,
+            written: Written(false),
         }
     }
 }

@@ -48,6 +48,7 @@ pub struct Listener {
     /// Connections at a time; more wait in the kernel's queue.
     pub max_connections: u32,
     /// What an address may do before anybody is asked who it is: connections at a time, handshakes, requests.
+    #[serde(deserialize_with = "PerAddress::written")]
     pub per_address: PerAddress,
     /// Size of a request's head (request line and header fields).
     pub max_header_size: ByteSize,

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The most limits that a route may have.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 /// What is counted of a limit, and which keys it is asked for most, if that is looked for.
 pub(super) type Looked = (Arc<LimitMetrics>, Option<Arc<Busiest>>);

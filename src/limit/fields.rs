@@ -13,6 +13,13 @@ use crate::config::Calendar;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// Takes out what an origin told of its own limits: nobody could tell it from what is told here, under one name
+/// above all.
+pub fn forget(headers: &mut HeaderMap) {
+    headers.remove(RATE_LIMIT);
+    headers.remove(RATE_LIMIT_POLICY);
+}
+
 /// How a limit is told to clients.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {

@@ -50,6 +50,7 @@ use http::HeaderMap;
 pub use self::{
     bandwidth::Pace,
     compile::{Limits, Place},
+    fields::forget as forget_told,
     hall::Permit,
     pass::Pass,
     per_address::PerAddress,
@@ -144,13 +145,14 @@ impl Limiter {
                         if !limit.only_reports {
                             return self.over((number, tier), (claim, blocked), ask, visit);
                         }
-                        limit.report((claim, blocked), ask, &mut visit);
+                        limit.report((number, tier), (claim, blocked), ask, &mut visit);
                     }
                 }
             }
             Ok(None) => {}
             Err(blocked) if limit.only_reports => {
-                limit.report((limit.claim(ask).0, blocked), ask, &mut visit);
+                let (claim, tier) = limit.claim(ask);
+                limit.report((number, tier), (claim, blocked), ask, &mut visit);
             }
             Err(blocked) => {
                 let (claim, tier) = limit.claim(ask);
@@ -174,7 +176,7 @@ impl Limiter {
                 Ok(taken) => limit.let_in((number, tier), (claim, taken), now, ask, &mut visit),
                 Err(Blocked::Ask) => return self.ask_store((number, tier), claim, ask, visit),
                 Err(blocked) if limit.only_reports => {
-                    limit.report((claim, blocked), ask, &mut visit);
+                    limit.report((number, tier), (claim, blocked), ask, &mut visit);
                 }
                 Err(blocked) => {
                     return self.over((number, tier), (claim, blocked), ask, visit);
@@ -286,12 +288,10 @@ impl Limiter {
             other.give_back(claim, other.state.time(ask.now));
         }
         visit.pass.clear();
-        if limit.headers != LimitHeaders::Never {
-            let now = limit.state.time(ask.now);
-            let rate = claim.terms.rate;
-            let tat = rate.map_or(0, |rate| limit.state.owes(claim.key, rate, now));
-            visit.pass.tell(number, limit, tier, tat, now);
-            visit.pass.tell_quota(number, tier, limit.left(claim));
+        // Without its store nobody knows what is left, and nothing may go.
+        let known = refusal.reject != Reject::LimitStoreUnavailable;
+        if limit.headers != LimitHeaders::Never && known {
+            visit.pass.tell_blocked((number, tier), limit, claim, limit.state.time(ask.now));
         }
         // Whoever comes again is to find that the limits behind this one let it in as well.
         let behind = self.limits[number + 1..].iter().filter_map(|limit| limit.due_in(ask)).max();
@@ -302,11 +302,11 @@ impl Limiter {
     /// How an answer goes, if a limit that gave something slows it.
     #[inline]
     pub fn pace(&self, pass: &Pass) -> Option<Pace> {
-        let (number, bandwidth) = pass.paced?;
+        let (number, bandwidth) = pass.paced()?;
         Some(Pace::new(bandwidth, self.limits.get(number)?.metrics.clone()))
     }
 
-    /// Tells the client what is left.
+    /// Tells the client what is left, beside what others told already.
     #[inline]
     pub fn tell(&self, pass: &Pass, headers: &mut HeaderMap) {
         pass.write(self, headers);

@@ -4,19 +4,31 @@
 use http::HeaderMap;
 
 use super::{
-    Limiter, bandwidth::Bandwidth, hall::Permit, rule::Limit, state::Taken, used::Left,
+    Limiter,
+    bandwidth::Bandwidth,
+    compile::MOST,
+    hall::Permit,
+    rule::Limit,
+    state::{Claim, Taken},
+    used::Left,
     waiting::Given,
 };
 use crate::config::LimitHeaders;
 
-/// Limits whose rest an answer tells.
+/// Rates and quotas whose rest an answer tells without a call for memory, and of the most limits that a route has
+/// those beyond that.
 const TOLD: usize = 4;
+const MORE: usize = 2 * MOST - TOLD;
 
 /// What a request got from the limits of its route.
 #[derive(Debug, Default)]
 pub struct Pass {
     told: [Told; TOLD],
+    /// What does not fit there.
+    more: Option<Box<[Told; MORE]>>,
     count: u8,
+    /// The number of the limit that slows the answer most.
+    slowest: u8,
     /// Which limits of the route it took from since it waited, as bits.
     pub(super) taken: u32,
     /// What it took before that.
@@ -24,8 +36,8 @@ pub struct Pass {
     permit: Option<Permit>,
     /// Those of more limits than one.
     permits: Vec<Permit>,
-    /// The limit that slows the answer most, and how fast it lets it go.
-    pub(super) paced: Option<(usize, Bandwidth)>,
+    /// How fast that lets it go.
+    paced: Option<Bandwidth>,
 }
 
 /// What is left of a limit.
@@ -69,10 +81,29 @@ impl Pass {
 
     /// Notes a bandwidth, unless another is slower.
     fn pace(&mut self, number: usize, limit: &Limit, bandwidth: Bandwidth) {
-        let slower = self.paced.is_none_or(|(_, slowest)| bandwidth.is_slower(slowest));
+        let slower = self.paced.is_none_or(|slowest| bandwidth.is_slower(slowest));
         if slower && !limit.only_reports {
-            self.paced = Some((number, bandwidth));
+            self.slowest = u8::try_from(number).unwrap_or(u8::MAX);
+            self.paced = Some(bandwidth);
         }
+    }
+
+    /// The limit that slows the answer most, and how fast it lets it go.
+    pub(super) fn paced(&self) -> Option<(usize, Bandwidth)> {
+        self.paced.map(|bandwidth| (usize::from(self.slowest), bandwidth))
+    }
+
+    /// Notes what is left of a limit that lets a request not go: that of this number, by this tier.
+    pub(super) fn tell_blocked(
+        &mut self,
+        (number, tier): (usize, usize),
+        limit: &Limit,
+        claim: Claim,
+        now: u64,
+    ) {
+        let owes = |rate| limit.state.owes(claim.key, rate, now);
+        self.tell(number, limit, tier, claim.terms.rate.map_or(0, owes), now);
+        self.tell_quota(number, tier, limit.left(claim));
     }
 
     /// Notes what is left of the limit with this number.
@@ -92,7 +123,14 @@ impl Pass {
     }
 
     fn note(&mut self, number: usize, tier: usize, days: u8, left: u64, reset: u64) {
-        let Some(place) = self.told.get_mut(usize::from(self.count)) else { return };
+        let at = usize::from(self.count);
+        let place = match at.checked_sub(TOLD) {
+            None => &mut self.told[at],
+            Some(at) => match self.more.get_or_insert_default().get_mut(at) {
+                Some(place) => place,
+                None => return,
+            },
+        };
         self.count += 1;
         *place = Told {
             limit: u8::try_from(number).unwrap_or(u8::MAX),
@@ -110,10 +148,17 @@ impl Pass {
         self.permits.clear();
     }
 
+    /// Whether there is something to tell.
+    #[inline]
+    pub fn tells(&self) -> bool {
+        self.count > 0
+    }
+
     /// Tells the client what is left.
     #[inline]
     pub(super) fn write(&self, limiter: &Limiter, headers: &mut HeaderMap) {
-        for told in &self.told[..usize::from(self.count)] {
+        let more = self.more.iter().flat_map(|more| more.iter());
+        for told in self.told.iter().chain(more).take(usize::from(self.count)) {
             let limit = limiter.limits.get(usize::from(told.limit));
             let tier = limit.map(|limit| limit.tier(told.tier.into()));
             let policy = tier.and_then(|tier| match told.days {

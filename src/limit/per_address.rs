@@ -64,6 +64,13 @@ impl PerAddress {
         if table.connections == Some(0) {
             problems.push(Problem::error(at.key("connections"), "nobody could connect"));
         }
+        let bounds =
+            table.connections.is_some() || table.handshakes.is_some() || table.requests.is_some();
+        if table.written.0 && !bounds && prefix <= 128 && (1..=MOST_KEYS).contains(&table.max_keys)
+        {
+            let problem = Problem::finding(at.clone(), "this bounds nothing of an address");
+            problems.push(problem.help("`connections`, `handshakes` or `requests`"));
+        }
         let allowance = |terms: Option<Terms>, before: Option<&Allowance>, reject| {
             let terms = terms?;
             let (shape, keys) = (shape.clone(), table.max_keys);

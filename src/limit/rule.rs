@@ -267,14 +267,18 @@ impl Limit {
         visit.pass.take(number, self, tier, taken, now);
     }
 
-    /// Counts what would have become of a request.
+    /// Counts what would have become of a request at the limit of this number, by this tier.
     pub(super) fn report(
         &self,
+        at: (usize, usize),
         (claim, blocked): (Claim, Blocked),
         ask: &Ask<'_>,
         visit: &mut Visit<'_>,
     ) {
         let reject = reason(blocked);
+        if self.headers == LimitHeaders::Always && reject != Reject::LimitStoreUnavailable {
+            visit.pass.tell_blocked(at, self, claim, self.state.time(ask.now));
+        }
         self.metrics.report(visit.worker, reject as usize);
         self.note(claim, visit.worker, false, ask);
         visit.reported.get_or_insert(reject);
@@ -337,8 +341,12 @@ impl Cost {
         match self {
             Self::Number(cost) => *cost,
             Self::Table { header, methods } => {
-                let said = header.as_ref().and_then(|name| ask.headers.get(name));
-                let said = said.and_then(|value| number(value.to_str().ok()?.trim()));
+                // Whoever adds to what a client wrote, as a proxy does, is not to be told less by it.
+                let all = header.iter().flat_map(|name| ask.headers.get_all(name));
+                let all = all.filter_map(|value| value.to_str().ok());
+                let said =
+                    all.flat_map(|value| value.split(',')).filter_map(|it| number(it.trim()));
+                let said = said.max();
                 let of = |method: &Method| {
                     methods.iter().find(|(known, _)| known == method).map(|(_, cost)| *cost)
                 };

@@ -110,7 +110,7 @@ async fn ask(limiter: Arc<Limiter>, client: u8, headers: HeaderMap, method: Meth
         let (headers, method) = (&headers, &method);
         // In the path whatever a field says.
         let id = headers.get("x-id").and_then(|id| id.to_str().ok());
-        let (now, param) = (Instant::now(), &|_: &str| id.map(Into::into));
+        let (now, param) = (Instant::now(), &|_: &str| id);
         let ask = Ask {
             now,
             wall: &|| WALL.get(),
@@ -314,22 +314,22 @@ async fn a_client_of_many_keys_leaves_half_of_the_queue_to_others() {
                 over = { delay = \"4m\" }\npriority = false";
     let sections = format!("[limit.l]\n{keys}\n");
     let gate = Gate::with_params(None, &sections, &["l"], &["id".into()]);
-    let send = async |client: u8, id: usize| {
+    let send = |client: u8, id: usize| {
         let headers = HeaderMap::from_iter([(HeaderName::from_static("x-id"), id.into())]);
-        let sent = tokio::spawn(ask(gate.limiter.clone(), client, headers, Method::GET));
-        tokio::task::yield_now().await;
-        sent
+        tokio::spawn(ask(gate.limiter.clone(), client, headers, Method::GET))
     };
     for _ in 0..2 {
         let mut flood = Vec::new();
         for id in 0..150 {
-            flood.extend([send(1, id).await, send(1, id).await]);
+            flood.extend([send(1, id), send(1, id)]);
+            tokio::task::yield_now().await;
         }
         let waits = |sent: &[JoinHandle<_>]| sent.iter().filter(|one| !one.is_finished()).count();
         assert_eq!(waits(&flood), 50, "half of the places");
         let mut others = Vec::new();
         for id in 0..40 {
-            others.extend([send(2, id).await, send(2, id).await]);
+            others.extend([send(2, id), send(2, id)]);
+            tokio::task::yield_now().await;
         }
         assert_eq!(waits(&others), 25, "half of the rest");
         flood.iter().for_each(JoinHandle::abort);
@@ -579,9 +579,23 @@ async fn a_request_costs_what_is_said() {
         (Method::POST, Some("-3"), "5"),
         (Method::POST, Some("much"), "5"),
         (Method::PUT, Some("10"), "0"),
+        (Method::GET, Some("1, 5"), "5"),
+        (Method::GET, Some("6,much"), "4"),
     ] {
         assert_eq!(left(method.clone(), cost).await.as_deref(), Ok(expected), "{method} {cost:?}");
     }
+    // A client writes one before a proxy adds its own.
+    tokio::time::advance(SECOND).await;
+    let several = [("x-cost", "1"), ("x-cost", "7"), ("x-cost", "2")];
+    let several =
+        several.map(|(name, cost)| (HeaderName::from_static(name), HeaderValue::from_static(cost)));
+    let headers = several.into_iter().fold(HeaderMap::new(), |mut headers, (name, cost)| {
+        headers.append(name, cost);
+        headers
+    });
+    assert!(ask(gate.limiter.clone(), 1, headers.clone(), Method::GET).await.is_ok());
+    let refusal = ask(gate.limiter.clone(), 1, headers, Method::GET).await.unwrap_err();
+    assert_eq!(refusal.retry_after, Some(4 * SLOT), "three are left, and seven it costs");
     let never = Refusal { reject: Reject::LimitCost, retry_after: None };
     for cost in ["11", "18446744073709551615"] {
         assert_eq!(left(Method::GET, Some(cost)).await, Err(never), "{cost}");

@@ -1,6 +1,6 @@
 //! What a client is told, and what of it the log, the metrics and `explain` say.
 
-use crate::support::{Janua, Message, Setup, until};
+use crate::support::{Janua, Message, Origin, Setup, until};
 
 pub(super) fn limited(keys: &str) -> Setup {
     Setup::new(format!(
@@ -86,6 +86,53 @@ async fn all_limits_of_a_route_agree_and_each_is_told() {
     let rejected =
         "janua_limit_rejected_total{limit=\"route secret-name #2\",reason=\"limit.rate\"}";
     until("it is counted by its own name", || janua.counted(rejected) == 1).await;
+}
+
+#[tokio::test]
+async fn as_many_limits_as_a_route_may_have_are_told() {
+    let limit = |rate: usize| {
+        format!("{{ rate = \"{rate}/h\", quota = \"{rate}/day\", headers = \"always\" }}")
+    };
+    let limits: Vec<_> = (1..=16).map(|number| limit(100 + number)).collect();
+    let limits = limits.join(", ");
+    let janua = Setup::new(format!("[[route]]\nlimit = [{limits}]\nto = {{ status = 204 }}\n"));
+    let janua = janua.start().await;
+    let answer = get(&janua, "").await;
+    let (left, policies) = (answer.values("ratelimit"), answer.values("ratelimit-policy"));
+    assert_eq!((left.len(), policies.len()), (32, 32));
+    assert_eq!(policies[..2], ["\"default\";q=101;w=3600", "\"default-quota\";q=101;w=86400"]);
+    assert_eq!(policies[30], "\"default-16\";q=116;w=3600");
+    assert!(left[31].starts_with("\"default-16-quota\";r=115;t="), "{left:?}");
+}
+
+#[tokio::test]
+async fn what_an_origin_tells_of_its_limits_goes_where_the_gateway_tells_of_its_own() {
+    let origin = Origin::answering(
+        "HTTP/1.1 200 OK\r\nRateLimit: \"few\";r=7;t=1\r\nRateLimit-Policy: \"few\";q=9;w=1\r\n\
+         Content-Length: 0\r\n\r\n",
+    )
+    .await;
+    for (headers, policies) in [("always", "\"few\";q=5;w=3600"), ("refusals", "\"few\";q=9;w=1")] {
+        let janua = Setup::new(format!(
+            "[limit.few]\nrate = \"5/h\"\nheaders = \"{headers}\"\n\
+             [[route]]\nlimit = \"few\"\nto = \"{}\"\n",
+            origin.url
+        ));
+        let answer = get(&janua.start().await, "").await;
+        assert_eq!(answer.values("ratelimit-policy"), [policies]);
+        assert_eq!(answer.values("ratelimit").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_on_trial_tells_what_is_left_also_when_nothing_is() {
+    let keys = "rate = \"2/h\"\nenforce = \"report\"\nheaders = \"always\"";
+    let janua = limited(keys).start().await;
+    for left in [1, 0, 0] {
+        let answer = get(&janua, "").await;
+        assert_eq!(answer.status(), 204);
+        assert!(field(&answer, "ratelimit").starts_with(&format!("\"few\";r={left};t=")));
+    }
 }
 
 #[tokio::test]

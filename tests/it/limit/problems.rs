@@ -1,6 +1,6 @@
 //! Limits that cannot be meant: refused at load, where they stand, with what to do.
 
-use crate::support::Setup;
+use crate::support::{Setup, daemon::on};
 
 /// The keys of a limit, where the problem is, what must be said of it, and of what to do.
 const LIMITS: &[(&str, &str, &str, &str)] = &[
@@ -133,6 +133,19 @@ async fn a_limit_that_cannot_be_meant_is_refused_at_load() {
         let report = Setup::new(text).fails_to_start().await;
         let said = format!("a limit cannot be called {message}");
         assert!(report.to_string().contains(&said), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_bounds_nothing_of_an_address_is_told() {
+    for (keys, told) in [("", true), ("max-keys = 7", true), ("connections = 7", false)] {
+        let text = format!(
+            "[[listener]]\naddress = \"127.0.0.1:0\"\nper-address = {{ {keys} }}\n\
+             [[route]]\nto = \"echo\"\n"
+        );
+        let check = on(&text, &["check"]);
+        let said = String::from_utf8_lossy(&[check.stdout, check.stderr].concat()).into_owned();
+        assert_eq!(said.contains("this bounds nothing of an address"), told, "{keys}: {said}");
     }
 }
 

@@ -350,6 +350,7 @@ async fn without_the_store_a_gateway_does_as_it_was_told() {
             assert_eq!(answer.status(), status, "{keys} {number}");
             if status == 503 {
                 answer.assert_refused(503, "limit.store_unavailable", keys);
+                assert_eq!(answer.field("ratelimit"), None, "nobody knows what is left");
                 assert_eq!(answer.field("retry-after").as_deref(), Some("1"));
             }
         }
