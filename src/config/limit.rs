@@ -54,7 +54,7 @@ pub struct Limit {
     pub store: Option<String>,
     /// How long a gateway may spend what the store gave it beyond what was asked for at once: as much as the key spent lately, up to a quarter of the burst. Gateways together are over the rate for a moment by no more than they hold, which is what the rate gives in this time, once for each of them. `"0s"`: nothing is given ahead, and requests wait for the store's answer. For a quota, which no request waits for: how often the store is told what was used, and says what others did, unless little is left; gateways together are over a quota by no more than they let through in this time and that of an answer.
     pub lease: Duration,
-    /// How many gateways share the store: while it cannot be asked, each gives so many-th part of the rate and the burst. A quota goes on with what is known of it.
+    /// How many gateways share the store: while it cannot be asked, each gives so many-th part of the rate and the burst, and of what was left of a quota.
     pub gateways: u32,
     /// What happens while the store cannot be asked: `"local"`: each gateway counts its part by itself; `"reject"`: 503; `"allow"`: the limit lets everything through.
     pub on_failure: OnFailure,

@@ -186,6 +186,21 @@ impl Tally {
         alone.then(|| self.terms.read().on_failure)
     }
 
+    /// How much of what a key used in this day or month the store does not know.
+    pub(super) fn unheard(&self, key: u64, window: Window) -> u64 {
+        let shard = self.shard(key).lock();
+        shard
+            .keys
+            .get(&key)
+            .filter(|own| own.window == window)
+            .map_or(0, |own| (own.taken - own.told.0).saturating_sub(own.back - own.told.1))
+    }
+
+    /// How many gateways there are.
+    pub(super) fn gateways(&self) -> u64 {
+        self.terms.read().gateways.max(1).into()
+    }
+
     /// Counts that it went on without the store.
     pub(super) fn count_fallback(&self) {
         self.metrics.fallbacks.inc();

@@ -145,6 +145,9 @@ impl Used {
         if fallback == Some(OnFailure::Reject) {
             return Err(Blocked::Unavailable);
         }
+        if fallback == Some(OnFailure::Local) {
+            self.may_take_alone(tally, account, quota, cost)?;
+        }
         match self.take_here(account, quota, cost) {
             Ok(left) => {
                 let now = Window::at(quota.calendar, account.wall);
@@ -156,6 +159,26 @@ impl Used {
             }
             Err(blocked) => Err(blocked),
         }
+    }
+
+    /// Whether this gateway may take by itself, as others do the same: its part of what was left when the store was
+    /// last told something. What fits all of that once, fits.
+    fn may_take_alone(
+        &self,
+        tally: &Tally,
+        account: Account,
+        quota: Quota,
+        cost: u64,
+    ) -> Result<(), Blocked> {
+        let left = self.left(account, quota);
+        let alone = tally.unheard(account.key, self.window(account));
+        let then = left.units.saturating_add(alone);
+        let part = then.div_ceil(tally.gateways()).max(cost.min(then));
+        // What is more than there is at all, or than is left, is refused for that.
+        if cost <= left.units && alone.saturating_add(cost) > part {
+            return Err(Blocked::Quota(left.until));
+        }
+        Ok(())
     }
 
     /// Whether what is used is told to others.
@@ -175,8 +198,12 @@ impl Used {
             // Nobody takes who did not ask first.
             tally.fallback(account.key).inspect(|_| tally.count_fallback())
         });
-        if fallback == Some(OnFailure::Reject) {
-            return Err(Blocked::Unavailable);
+        match (fallback, &self.tally) {
+            (Some(OnFailure::Reject), _) => return Err(Blocked::Unavailable),
+            (Some(OnFailure::Local), Some(tally)) => {
+                self.may_take_alone(tally, account, quota, cost)?;
+            }
+            _ => {}
         }
         let now = Window::at(quota.calendar, account.wall);
         let mut count = self.counts.peek(account.key, now.floor());

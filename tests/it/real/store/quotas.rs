@@ -200,6 +200,7 @@ async fn without_the_store_a_quota_does_as_it_was_told() {
     let server = StoreServer::down("");
     for (keys, statuses) in [
         ("", [204, 204, 429, 429]),
+        ("gateways = 2", [204, 429, 429, 429]),
         ("on-failure = \"reject\"", [503; 4]),
         ("on-failure = \"allow\"", [204; 4]),
     ] {
@@ -213,6 +214,22 @@ async fn without_the_store_a_quota_does_as_it_was_told() {
         }
         let fallbacks = "janua_limit_store_fallbacks_total{limit=\"l\"}";
         until("it is counted", || janua.counted(fallbacks) >= 4).await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_alone_gives_its_part_of_what_was_left_when_the_store_went() {
+    let mut server = StoreServer::start();
+    let keys = "quota = \"10/day\"\ngateways = 3";
+    let janua = several(&setup(&server, keys), 1).await.remove(0);
+    for _ in 0..4 {
+        assert_eq!(get(&janua).await.status(), 204);
+    }
+    until("it is told", || used(&server) == 4).await;
+    server.kill();
+    until("the store is down", || janua.counted("janua_store_up{store=\"shared\"}") == 0).await;
+    for status in [204, 204, 429, 429] {
+        assert_eq!(get(&janua).await.status(), status, "a third of six");
     }
 }
 
