@@ -39,7 +39,7 @@ fn it_takes_the_same_words_and_answers_in_json_too() {
     let daemon = gateway(
         "host = \"a.test\"\nmethods = [\"GET\"]\nheaders = { x-a = \"1\" }\nto = { status = 204 }",
     );
-    let words = ["http://a.test/x?y=%26z&q=a b", "-H", "x-a: 1", "--from", "192.0.2.7"];
+    let words = ["http://a.test/x?y=%26z&q=a+b", "-H", "x-a: 1", "--from", "192.0.2.7"];
     for format in ["text", "json"] {
         let (code, offline) = explain(&daemon, &[&words[..], &["--format", format]].concat());
         assert_eq!(code, Some(0), "{offline}");
