@@ -124,8 +124,8 @@ impl Exchange {
 
     /// Tells apart also by what the route's rules have made of a request, where that is more than its URL says.
     #[inline]
-    pub(super) fn settle(&mut self, route: &Route, head: &Parts, asking: &mut Asking) {
-        let Some(cache) = &route.cache else { return };
+    pub(super) fn settle(&mut self, route: &Route, head: &Parts, asking: &mut Option<Asking>) {
+        let (Some(cache), Some(asking)) = (&route.cache, asking) else { return };
         if !route.beyond.is_nothing() {
             let said = asking.partition;
             asking.partition = cache.memory.digest(|hasher| {

@@ -203,37 +203,36 @@ async fn lead<'w>(
     let mut asking = exchange.asking(route, head, params);
     exchange.strip_credentials(route, head);
     let changes = prepare::prepare(exchange, route, params, head)?;
-    if let Some(asking) = &mut asking {
-        exchange.settle(route, head, asking);
-    }
+    exchange.settle(route, head, &mut asking);
     if let Some(calling) = &route.calling {
         Box::pin(exchange.call_by_grpc(calling, params, head, body)).await?;
     }
     // 9 lookup: the cache
     if let (Some(cache), Some(asking)) = (&route.cache, asking) {
         let asks = (&**cache, asking, aim);
-        if let Some(mut kept) =
-            exchange.answer_kept(route, asks, (&kept, &changes), head, body).await?
+        if let Some(kept) = exchange.answer_kept(route, asks, (&kept, &changes), head, body).await?
         {
-            changes.apply(kept.headers_mut());
-            return Ok(Led::Answered(kept));
+            return Ok(changed(kept, changes));
         }
     }
     prepare::announce(exchange, &kept, head.version, &mut head.headers);
     // 10 forward: is there room? pick an endpoint, send, try again where that is safe
     if let Err(reject) = exchange.enter_upstream(route) {
-        let mut kept = exchange.instead(Failed::Said).ok_or(reject)?;
-        changes.apply(kept.headers_mut());
-        return Ok(Led::Answered(kept));
+        return exchange.instead(Failed::Said).map(|kept| changed(kept, changes)).ok_or(reject);
     }
     exchange.mirror(route, kept.upgrade.is_some(), head, body);
     let Some(way) = route.target.way(exchange.way) else {
         let upgrades = kept.upgrade.is_some();
-        let mut response = forward::answer(exchange, route, params, upgrades, head)?;
-        changes.apply(response.headers_mut());
-        return Ok(Led::Answered(response));
+        let response = forward::answer(exchange, route, params, upgrades, head)?;
+        return Ok(changed(response, changes));
     };
     Ok(Led::Upstream(Outbound { way, upgrade: kept.upgrade, aim, changes }))
+}
+
+/// An answer of these stages, with the header fields of the route.
+fn changed<'w>(mut answer: Response<source::Source>, changes: Changes<'w>) -> Led<'w> {
+    changes.apply(answer.headers_mut());
+    Led::Answered(answer)
 }
 
 /// Stage 10 of a request that goes to an upstream: its answer, as the client understands it.

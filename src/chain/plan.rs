@@ -269,9 +269,7 @@ fn finish(
     let mut asking = exchange.asking(route, &head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
-    if let Some(asking) = &mut asking {
-        exchange.settle(route, &head, asking);
-    }
+    exchange.settle(route, &head, &mut asking);
     if let Some(calling) = &route.calling {
         let body = &mut planned.body;
         planned.asked += &exchange.explain_calling(calling, params, &mut head, body)?;

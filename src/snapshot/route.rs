@@ -147,12 +147,8 @@ impl Route {
         if let Some(auth) = &auth {
             check_auth(auth, route, known, at, problems);
         }
-        let place = limit::Place {
-            route: name,
-            params: &params,
-            asks: !route.auth.is_empty(),
-            at: &at.key("limit"),
-        };
+        let (asks, limits) = (!route.auth.is_empty(), at.key("limit"));
+        let place = limit::Place { route: name, params: &params, asks, at: &limits };
         let limit = known.limits.of_route(&route.limit, place, metrics, problems);
         let given = (name, &params[..], target.as_ref());
         let cache = answers_kept(route, given, known, metrics, at, problems);

@@ -220,7 +220,7 @@ fn terms(exchange: &Exchange<'_>, policy: &Policy) -> Result<Terms, Unkept> {
         (said.immutable, IMMUTABLE),
     ];
     // Where the origin says that it is never fresh, the operator's default does not make it so.
-    let fresh = policy.override_ttl.unwrap_or(lifetime.seconds()) > 0;
+    let fresh = policy.override_ttl.unwrap_or_else(|| lifetime.seconds()) > 0;
     let while_revalidate = if fresh { policy.stale_while_revalidate } else { 0 };
     let terms = Terms {
         age,
