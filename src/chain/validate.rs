@@ -4,7 +4,12 @@
 //! in origin form with a `Host`, without hop-by-hop fields; and what was taken off. RFC 9112 section
 //! 3.2 (targets), RFC 9113 section 8.3 (pseudo-header fields).
 
-use http::{HeaderValue, Method, Uri, Version, header::HOST, request::Parts, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderValue, Method, Uri, Version,
+    header::{CONTENT_LENGTH, HOST},
+    request::Parts,
+    uri::PathAndQuery,
+};
 use hyper::ext::Protocol;
 
 use super::exchange::Exchange;
@@ -44,10 +49,11 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
     let mut kept = strip_request(
         &mut head.headers,
         head.version,
-        exchange.client.trusted,
+        exchange.client.is_trusted(),
         &exchange.world.reserved,
     );
     if head.version == Version::HTTP_2 {
+        one_length(&head.headers)?;
         join_cookies(&mut head.headers);
     }
     if kept.expect == Some(false) {
@@ -64,7 +70,7 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
 
 /// What the client asks for: the target's authority where it has one, else `Host`; and whether there
 /// was a `Host`.
-fn host(uri: &Uri, headers: &http::HeaderMap) -> Result<(Option<HeaderValue>, bool), Reject> {
+fn host(uri: &Uri, headers: &HeaderMap) -> Result<(Option<HeaderValue>, bool), Reject> {
     let mut fields = headers.get_all(HOST).iter();
     let field = fields.next();
     if fields.next().is_some() || field.is_some_and(|host| !is_authority(host.as_bytes())) {
@@ -85,6 +91,14 @@ fn host(uri: &Uri, headers: &http::HeaderMap) -> Result<(Option<HeaderValue>, bo
     }
     let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Reject::RequestHost)?;
     Ok((Some(host), false))
+}
+
+/// By HTTP/1 the guard has seen to it: there is one length, in digits, or none. The origin may go by it.
+fn one_length(headers: &HeaderMap) -> Result<(), Reject> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Ok(()) };
+    let digits = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    if digits && lengths.next().is_none() { Ok(()) } else { Err(Reject::RequestFraming) }
 }
 
 /// The target in origin form, without dot segments, or `*`; none if that is what it is.

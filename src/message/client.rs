@@ -71,7 +71,7 @@ pub struct Client {
     /// The listener it came in at.
     pub listener: usize,
     /// Whether the peer is one whose word about others counts.
-    pub trusted: bool,
+    trusted: AtomicBool,
     /// The worker that carries it.
     pub worker: Worker,
     /// How it stands.
@@ -84,6 +84,17 @@ pub struct Client {
 }
 
 impl Client {
+    /// Whether the peer is one whose word about others counts.
+    #[inline]
+    pub fn is_trusted(&self) -> bool {
+        self.trusted.load(Relaxed)
+    }
+
+    /// Whether it counts from now on.
+    pub fn trust(&self, trusted: bool) {
+        self.trusted.store(trusted, Relaxed);
+    }
+
     /// A client at this address, in clear or with these facts.
     pub fn new(
         peer: Option<SocketAddr>,
@@ -105,7 +116,7 @@ impl Client {
             scheme,
             tls,
             listener,
-            trusted,
+            trusted: AtomicBool::new(trusted),
             worker,
             state,
             rouser: Arc::default(),

@@ -31,7 +31,7 @@ pub fn client_address(
     field: AddressField,
 ) -> Option<IpAddr> {
     let peer = client.ip();
-    if !client.trusted {
+    if !client.is_trusted() {
         return peer;
     }
     let (name, parse): (_, fn(&str) -> Option<IpAddr>) = match field {
@@ -105,7 +105,7 @@ pub fn client_scheme(headers: &HeaderMap, client: &Client) -> Scheme {
 
 /// What a trusted peer says in a field.
 fn told<'h>(headers: &'h HeaderMap, client: &Client, name: &HeaderName) -> Option<&'h str> {
-    let value = if client.trusted { headers.get(name)? } else { return None };
+    let value = if client.is_trusted() { headers.get(name)? } else { return None };
     value.to_str().ok().filter(|value| !value.is_empty())
 }
 
@@ -113,17 +113,17 @@ fn told<'h>(headers: &'h HeaderMap, client: &Client, name: &HeaderName) -> Optio
 ///
 /// `headers` hold the forwarded fields of a trusted peer, or none. `host` is what the client asked for.
 pub fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: Option<&HeaderValue>) {
-    let earlier = if client.trusted { join(headers, &X_FORWARDED_FOR) } else { None };
+    let earlier = if client.is_trusted() { join(headers, &X_FORWARDED_FOR) } else { None };
     let chain = match &earlier {
         None => client.peer_text.clone(),
         Some(earlier) => extend(earlier, &client.peer_text),
     };
     headers.insert(X_FORWARDED_FOR, chain);
-    if !(client.trusted && headers.contains_key(X_FORWARDED_PROTO)) {
+    if !(client.is_trusted() && headers.contains_key(X_FORWARDED_PROTO)) {
         headers.insert(X_FORWARDED_PROTO, proto(client.scheme));
     }
     if let Some(host) = host
-        && !(client.trusted && headers.contains_key(X_FORWARDED_HOST))
+        && !(client.is_trusted() && headers.contains_key(X_FORWARDED_HOST))
     {
         headers.insert(X_FORWARDED_HOST, host.clone());
     }

@@ -153,6 +153,17 @@ pub fn strip_response(headers: &mut HeaderMap) -> bool {
     framed
 }
 
+/// Takes off an answer's trailers what is about one hop, and what only a head may say (RFC 9110 section 6.5.1).
+pub fn strip_answer_trailers(trailers: &mut HeaderMap) {
+    let of_heads =
+        |name: &str| matches!(name, "content-length" | "host" | "set-cookie" | "trailer");
+    let gone = |name: &&HeaderName| is_about_one_hop(name.as_str()) || of_heads(name.as_str());
+    let gone: Vec<HeaderName> = trailers.keys().filter(gone).cloned().collect();
+    for name in gone {
+        trailers.remove(name);
+    }
+}
+
 /// Whether a field is about its connection alone, whichever way it goes.
 fn is_about_one_hop(name: &str) -> bool {
     matches!(
@@ -187,9 +198,14 @@ fn keep_one_framing(headers: &mut HeaderMap) -> bool {
 ///
 /// `h2c` never does: the origin would speak HTTP/2 on a connection whose requests nobody checks.
 pub fn may_pass(protocols: &str) -> bool {
+    let is_token = |word: &str| word.parse::<HeaderName>().is_ok();
     protocols.split(',').map(str::trim).all(|protocol| {
-        let name = protocol.split('/').next().unwrap_or(protocol);
-        !["h2c", "h2", "http", "tls"].iter().any(|never| name.eq_ignore_ascii_case(never))
+        // RFC 9110 section 7.8: a name, and perhaps a version.
+        let (name, version) = protocol.split_once('/').unwrap_or((protocol, "1"));
+        let never = ["h2c", "h2", "http", "tls"];
+        is_token(name)
+            && is_token(version)
+            && !never.iter().any(|never| name.eq_ignore_ascii_case(never))
     })
 }
 
@@ -354,6 +370,12 @@ mod tests {
             (vec![("connection", "upgrade"), ("upgrade", "websocket, h2c")], None),
             (vec![("connection", "upgrade"), ("upgrade", "HTTP/2.0")], None),
             (vec![("connection", "upgrade"), ("upgrade", "TLS/1.2")], None),
+            (vec![("connection", "upgrade"), ("upgrade", "")], None),
+            (vec![("connection", "upgrade"), ("upgrade", ",")], None),
+            (vec![("connection", "upgrade"), ("upgrade", "websocket,")], None),
+            (vec![("connection", "upgrade"), ("upgrade", "h2c;x")], None),
+            (vec![("connection", "upgrade"), ("upgrade", "\"h2c\"")], None),
+            (vec![("connection", "upgrade"), ("upgrade", "foo bar")], None),
         ] {
             let kept =
                 strip_request(&mut map(&fields), Version::HTTP_11, false, &Reserved::default());

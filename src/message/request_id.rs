@@ -14,7 +14,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a request is called that began then: as whoever is trusted calls it, or by a name of our own.
 pub fn request_id(client: &InFlight, headers: &HeaderMap, began: Instant) -> HeaderValue {
-    let given = if client.trusted { headers.get(REQUEST_ID) } else { None };
+    let given = if client.is_trusted() { headers.get(REQUEST_ID) } else { None };
     let mut id = match given.filter(|id| acceptable_request_id(id)) {
         Some(id) => id.clone(),
         None => new_request_id(client.worker.clock.wall(began)),

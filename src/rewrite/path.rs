@@ -92,12 +92,10 @@ impl PathRewrite {
                 target.extend_from_slice(add.as_bytes());
                 target.extend_from_slice(rest.as_bytes());
             }
-            Change::Whole(template) => {
-                template.write(variables, &mut target);
-                if has_dot_segment(&target) {
-                    return Err(Reject::RequestTarget);
-                }
-            }
+            Change::Whole(template) => template.write(variables, &mut target),
+        }
+        if has_dot_segment(&target) {
+            return Err(Reject::RequestTarget);
         }
         finish(target, variables.query).map(Some)
     }

@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use super::form::{Form, Kind};
 use crate::message::{text, without_port};
 
-/// What is known of a request. All of it is as the client sent it, before any rule changed it.
+/// What is known of a request. All of it is as the client sent it, before any rule changed it, but for dot segments of
+/// its path: no prefix that is added can be left by them.
 #[derive(Clone, Copy)]
 pub struct Variables<'a> {
     /// `{request.method}`
@@ -20,7 +21,7 @@ pub struct Variables<'a> {
     /// `{request.host}`; its port is left out, so that `https://{request.host}{request.uri}` is
     /// right whatever port the request came in at.
     pub host: Option<&'a HeaderValue>,
-    /// `{request.path}`, as it came, and the first part of `{request.uri}`.
+    /// `{request.path}`, without dot segments, and the first part of `{request.uri}`.
     pub path: &'a str,
     /// `{request.query}`, without the `?`, and the second part of `{request.uri}`.
     pub query: Option<&'a str>,

@@ -197,7 +197,12 @@ fn answer(
 ) -> Pin<Box<impl Future<Output = Result<Response<chain::Body>, Infallible>> + use<>>> {
     let client = client.begin();
     let world = lens.look();
-    let listener = world.listener(client.listener).unwrap_or(listener).clone();
+    let now = world.listener(client.listener).unwrap_or(listener);
+    if !Arc::ptr_eq(now, listener) {
+        // A reload may have changed whose word counts.
+        client.trust(now.trusts(client.ip()));
+    }
+    let listener = now.clone();
     let protocol = match request.version() {
         Version::HTTP_10 => Protocol::Http10,
         Version::HTTP_2 => Protocol::Http2,

@@ -8,6 +8,9 @@ use crate::{
     telemetry::{self, AccessLog, Format, Losses, Options, Redaction, Sink},
 };
 
+/// Bytes of lines that may wait to be written, at most: all workers take theirs at once.
+const MOST_WAITING: u64 = 1 << 30;
+
 /// The access log, the one before if nothing of it changed; and what those of this process lost.
 pub(super) fn access_log(
     config: &Config,
@@ -31,6 +34,11 @@ fn log(
     let at = Path::root().key("log");
     if let Err(error) = telemetry::check_level(&config.log.level) {
         problems.push(Problem::error(at.key("level"), error.to_string()));
+    }
+    if config.log.buffer.0 > MOST_WAITING {
+        let problem = Problem::error(at.key("buffer"), "more than a gibibyte of lines would wait");
+        problems.push(problem.help("`\"8MiB\"` is the default"));
+        return None;
     }
     let format = match config.log.access {
         config::AccessLog::Off => return Some(Arc::new(AccessLog::off())),

@@ -257,6 +257,13 @@ fn check_words(listener: &config::Listener, at: &Path, problems: &mut Problems) 
             problems.push(Problem::error(at.key(key), message));
         }
     }
+    let http2 = &listener.http2;
+    for (key, wrong) in [("max-streams", http2.max_streams == 0), ("window", http2.window.0 == 0)] {
+        if wrong {
+            let message = "no request could be answered by HTTP/2";
+            problems.push(Problem::error(at.key("http2").key(key), message));
+        }
+    }
     if listener.max_header_size < listener.max_request_line {
         let message = "the head cannot be smaller than its first line, `max-request-line`";
         problems.push(Problem::error(at.key("max-header-size"), message));

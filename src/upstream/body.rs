@@ -19,7 +19,7 @@ use super::{
     seats::Seat,
 };
 use crate::{
-    message::{Upload, take_piece},
+    message::{Upload, strip_answer_trailers, take_piece},
     reject::Reject,
     worker::{Clock, Deadline},
 };
@@ -197,7 +197,10 @@ impl Body for AnswerBody {
                 }
                 Some(Err(error))
             }),
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    strip_answer_trailers(trailers);
+                }
                 if let Some(silence) = &mut this.silence {
                     silence.lasts = false;
                 }

@@ -469,3 +469,18 @@ fn proxy_needs_no_file() {
     assert_eq!(answering.join().unwrap(), "GET /a?b=c HTTP/1.1\r\n");
     assert_eq!(daemon.public.get("/").0, 502, "the origin is gone");
 }
+
+/// What would be taken and then keep requests, or the process, from going on.
+#[test]
+fn sizes_that_cannot_be_meant_are_told_by_check() {
+    for (text, at, message) in [
+        ("[log]\nbuffer = \"2GiB\"", "2:10", "more than a gibibyte of lines would wait"),
+        ("[[listener]]\nhttp2.max-streams = 0", "2:21", "no request could be answered by HTTP/2"),
+        ("[[listener]]\nhttp2.window = \"0B\"", "2:16", "no request could be answered by HTTP/2"),
+    ] {
+        let output = on(&format!("{text}\n[[route]]\nto = \"echo\"\n"), &["check"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{text}: {said}");
+        assert!(said.contains(message) && said.contains(&format!(":{at}")), "{text}: {said}");
+    }
+}

@@ -215,8 +215,10 @@ async fn large_bodies_arrive_whole_both_ways() {
 #[tokio::test]
 async fn trailers_pass_both_ways() {
     let origin = Origin::answering(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
-         2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
+         Trailer: X-Sum, Connection, Set-Cookie, Content-Length, Upgrade\r\n\r\n\
+         2\r\nok\r\n0\r\nX-Sum: 7\r\nConnection: close\r\nSet-Cookie: a=1\r\nContent-Length: 9\r\n\
+         Upgrade: h2c\r\n\r\n",
     )
     .await;
     let janua = Setup::to(&origin.url).listener("h2c = true").start().await;

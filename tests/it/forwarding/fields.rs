@@ -143,6 +143,27 @@ async fn a_trusted_proxys_word_goes_on_with_ours() {
     assert_eq!((&line["client"], &line["peer"]), (&"203.0.113.7".into(), &"127.0.0.1".into()));
 }
 
+/// Also on connections that were there before.
+#[tokio::test]
+async fn who_is_trusted_no_longer_is_a_stranger_at_once() {
+    let origin = Origin::ok().await;
+    let trusting = || Setup::to(&origin.url).listener(TRUSTED);
+    let janua = trusting().start().await;
+    let mut client = janua.client().await;
+    for (setup, told) in [
+        (None, "203.0.113.7, 127.0.0.1"),
+        (Some(Setup::to(&origin.url)), "127.0.0.1"),
+        (Some(trusting()), "203.0.113.7, 127.0.0.1"),
+    ] {
+        if let Some(setup) = setup {
+            janua.reload(&setup).await.unwrap();
+        }
+        let answer = client.request("GET /", "X-Forwarded-For: 203.0.113.7\r\n").await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(origin.last().values("x-forwarded-for"), [told]);
+    }
+}
+
 #[tokio::test]
 async fn addresses_are_written_as_their_kind_is_written() {
     let origin = Origin::ok().await;

@@ -24,6 +24,12 @@ async fn the_path_that_the_origin_sees() {
         ("add-prefix = \"/v1\"", "/x", "/v1/x"),
         ("add-prefix = \"/v1\"", "/", "/v1/"),
         ("strip-prefix = \"/api\"\nadd-prefix = \"/v1\"", "/api/x", "/v1/x"),
+        // What a prefix is added to, or taken from, is what the route was found for.
+        ("add-prefix = \"/v1\"", "/../v2/x", "/v1/v2/x"),
+        ("add-prefix = \"/v1\"", "/a/%2e%2E/../v2/x?y=/../z", "/v1/v2/x?y=/../z"),
+        ("strip-prefix = \"/api\"\nadd-prefix = \"/v1\"", "/api/../../api/q", "/v1/q"),
+        ("strip-prefix = \"/api\"", "/y/../api/x", "/x"),
+        ("strip-prefix = \"/api\"", "/api/./x", "/x"),
         (
             "rewrite = \"/items?host={request.host}&q={request.query}\"",
             "/x?a=b",
@@ -32,6 +38,7 @@ async fn the_path_that_the_origin_sees() {
         ("path = \"/o/{id}\"\nrewrite = \"/items/{path.id}\"", "/o/a%20b", "/items/a%20b"),
         ("path = \"/f/{rest*}\"\nrewrite = \"/g/{path.rest}\"", "/f/a/b%2Fc", "/g/a/b%2Fc"),
         ("path = \"/f/{rest*}\"\nrewrite = \"{request.path}\"", "/f/x?y=z", "/f/x?y=z"),
+        ("path = \"/f/{rest*}\"\nrewrite = \"/g{request.path}\"", "/f/../f/x", "/g/f/x"),
         (
             "path = \"/f/{rest*}\"\nrewrite = \"{request.uri}&more=1\"",
             "/f/x?y=z",

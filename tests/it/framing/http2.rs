@@ -88,6 +88,8 @@ fn requests() -> Vec<(&'static str, Expected, Vec<u8>)> {
         ("less than the length", malformed, [post(&with(&[("content-length", "10")])), frame(DATA, END_STREAM, 1, b"hello")].concat()),
         ("more than the length", malformed, [post(&with(&[("content-length", "3")])), frame(DATA, END_STREAM, 1, b"hello")].concat()),
         ("two lengths", malformed, [post(&with(&[("content-length", "5"), ("content-length", "6")])), frame(DATA, END_STREAM, 1, b"hello")].concat()),
+        ("one length twice", Reason("request.framing"), [post(&with(&[("content-length", "5"), ("content-length", "5")])), frame(DATA, END_STREAM, 1, b"hello")].concat()),
+        ("an empty length", Reason("request.framing"), more(&[("content-length", "")])),
         ("a path without a slash", Reason("request.target"), pseudo("GET", "http", "*", "a")),
         ("a host that is not the authority", Reason("request.host"), more(&[("host", "b.example")])),
         ("two hosts", Reason("request.host"), get(&[(":method", "GET"), (":scheme", "http"), (":path", "/"), ("host", "a"), ("host", "b")])),
