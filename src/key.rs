@@ -415,7 +415,7 @@ fn stranger(ip: Option<IpAddr>, prefix: u8, hasher: &mut impl Hasher) {
 
 /// A text, in the digest; its end cannot be taken for another's beginning.
 #[inline]
-fn text(bytes: &[u8], hasher: &mut impl Hasher) -> bool {
+pub fn text(bytes: &[u8], hasher: &mut impl Hasher) -> bool {
     hasher.write_u8(1);
     hasher.write(bytes);
     hasher.write_usize(bytes.len());

@@ -92,9 +92,8 @@ impl Gateway {
         let world = World::new(snapshot);
         let gateway = Self(Arc::new_cyclic(|shared| {
             let ready = Arc::new(AtomicBool::new(true));
-            let reload = reload_of(shared.clone());
-            let (world_of, ready_of) = (world.clone(), ready.clone());
-            let house = House { world: world_of, ready: ready_of, reload, explain: explain_live };
+            let (reload, explain) = (reload_of(shared.clone()), explain_live);
+            let house = House { world: world.clone(), ready: ready.clone(), reload, explain };
             let server = Server::new(world.clone(), passed);
             let pulse = server.pulse();
             let sockets = Mutex::new(Sockets { server, door: Door::new(house) });

@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TE, TRAILER},
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TE, TRAILER},
     request::Parts,
 };
 use http_body::{Body as _, Frame};
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     grpc::{Broken, Form, Lines, Operation, Refused, Reply, Streamed, Unwrapped, Web, Wrapped},
-    message::{RequestBody, ask_anew, is_json, is_plain},
+    message::{RequestBody, ask_anew, is_json, is_plain, remove_where},
     reject::Reject,
     route::Params,
     snapshot::Calling,
@@ -226,16 +226,10 @@ fn dress(reply: &Reply, headers: &mut HeaderMap) -> Source {
 
 /// Takes off what is about a body that does not go on, and what is gRPC's own.
 fn undress(headers: &mut HeaderMap) {
-    let ours = |name: &&HeaderName| {
-        **name == CONTENT_LENGTH
-            || **name == CONTENT_ENCODING
-            || **name == TRAILER
-            || name.as_str().starts_with("grpc-")
-    };
-    let gone: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
-    for name in gone {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| {
+        matches!(name, "content-length" | "content-encoding" | "trailer")
+            || name.starts_with("grpc-")
+    });
 }
 
 /// Whether a body is JSON, as it is.

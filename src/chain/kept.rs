@@ -153,12 +153,18 @@ pub(super) fn freshen(
 /// What of a 304 is for whoever asked, and nobody else: fields that are not to be given without asking, and a cookie
 /// that is not kept.
 pub(super) fn of_one(cache: &Cache, old: &Arc<Object>, by: &HeaderMap) -> HeaderMap {
-    let mut headers = old.open().headers();
-    rules::freshen(&mut headers, by);
+    let headers = freshened(old, by);
     let said = Said::read(&headers, &cache.policy);
     let sets_cookie = |name: &HeaderName| cache.policy.ignore.set_cookie && *name == SET_COOKIE;
     let is_own = |name: &HeaderName| said.fields.contains(name) || sets_cookie(name);
     by.iter().filter(|(name, _)| is_own(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+}
+
+/// The fields of what was kept, with those that come now.
+fn freshened(old: &Arc<Object>, by: &HeaderMap) -> HeaderMap {
+    let mut headers = old.open().headers();
+    rules::freshen(&mut headers, by);
+    headers
 }
 
 fn renewed(
@@ -167,8 +173,7 @@ fn renewed(
     old: &Arc<Object>,
     by: &HeaderMap,
 ) -> Result<Made, Unkept> {
-    let mut headers = old.open().headers();
-    rules::freshen(&mut headers, by);
+    let headers = freshened(old, by);
     // Parts are kept as the whole would be.
     let part = old.status == StatusCode::PARTIAL_CONTENT;
     let status = if part { StatusCode::OK } else { old.status };
@@ -202,9 +207,7 @@ fn renewed_for_others(
 
 /// What was kept, with what its origin says of it to one only: it says also that this is not to be kept.
 pub(super) fn once(old: &Arc<Object>, by: &HeaderMap, facts: &Facts<'_>) -> Object {
-    let open = old.open();
-    let mut headers = open.headers();
-    rules::freshen(&mut headers, by);
+    let headers = freshened(old, by);
     let mut terms = old.terms;
     terms.age = rules::initial_age(by, facts.sent, facts.got);
     let head = Head {
@@ -216,5 +219,5 @@ pub(super) fn once(old: &Arc<Object>, by: &HeaderMap, facts: &Facts<'_>) -> Obje
         vary: old.vary(),
         tags: Tags::default(),
     };
-    Object::new(head, open.body().collect())
+    Object::new(head, old.open().body().collect())
 }

@@ -278,8 +278,8 @@ impl Queue {
 
 impl Inner {
     /// Whether there is a place. No client has more than are left for others, and no key of one's own, so whoever
-    /// floods leaves half of them, whatever keys it has, and two who flood a third. Clients that did not keep within their limits have half of that, or
-    /// less: the last places are for those who did.
+    /// floods leaves half of them, whatever keys it has, and two who flood a third. Clients that did not keep within
+    /// their limits have half of that, or less: the last places are for those who did.
     fn has_room(&self, comer: &Comer) -> bool {
         let free = comer.most.saturating_sub(self.waiting);
         let of_key = self.lanes.get(&comer.claim.key).filter(|_| comer.personal);

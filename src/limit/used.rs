@@ -142,12 +142,7 @@ impl Used {
         cost: u64,
     ) -> Result<Left, Blocked> {
         let fallback = tally.fallback(account.key);
-        if fallback == Some(OnFailure::Reject) {
-            return Err(Blocked::Unavailable);
-        }
-        if fallback == Some(OnFailure::Local) {
-            self.may_take_alone(tally, account, quota, cost)?;
-        }
+        self.may_go_on(fallback, tally, account, quota, cost)?;
         match self.take_here(account, quota, cost) {
             Ok(left) => {
                 let now = Window::at(quota.calendar, account.wall);
@@ -158,6 +153,22 @@ impl Used {
                 Ok(self.left(account, quota))
             }
             Err(blocked) => Err(blocked),
+        }
+    }
+
+    /// Whether it goes on while the store cannot be asked; what is known here is not looked at yet.
+    fn may_go_on(
+        &self,
+        fallback: Option<OnFailure>,
+        tally: &Tally,
+        account: Account,
+        quota: Quota,
+        cost: u64,
+    ) -> Result<(), Blocked> {
+        match fallback {
+            Some(OnFailure::Reject) => Err(Blocked::Unavailable),
+            Some(OnFailure::Local) => self.may_take_alone(tally, account, quota, cost),
+            Some(OnFailure::Allow) | None => Ok(()),
         }
     }
 
@@ -198,12 +209,8 @@ impl Used {
             // Nobody takes who did not ask first.
             tally.fallback(account.key).inspect(|_| tally.count_fallback())
         });
-        match (fallback, &self.tally) {
-            (Some(OnFailure::Reject), _) => return Err(Blocked::Unavailable),
-            (Some(OnFailure::Local), Some(tally)) => {
-                self.may_take_alone(tally, account, quota, cost)?;
-            }
-            _ => {}
+        if let Some(tally) = &self.tally {
+            self.may_go_on(fallback, tally, account, quota, cost)?;
         }
         let now = Window::at(quota.calendar, account.wall);
         let mut count = self.counts.peek(account.key, now.floor());

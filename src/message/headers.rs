@@ -124,14 +124,19 @@ pub(super) fn strip_trailers(trailers: &mut HeaderMap, reserved: Option<&Reserve
     let of_heads = |name: &str| {
         is_protected(name) || matches!(name, "authorization" | "cookie" | "x-request-id" | "via")
     };
-    let gone = |name: &&HeaderName| {
-        classify(name.as_str()) != Class::EndToEnd
-            || of_heads(name.as_str())
-            || reserved.is_some_and(|reserved| reserved.holds(name.as_str()))
-    };
-    let gone: Vec<HeaderName> = trailers.keys().filter(gone).cloned().collect();
+    remove_where(trailers, |name| {
+        classify(name) != Class::EndToEnd
+            || of_heads(name)
+            || reserved.is_some_and(|reserved| reserved.holds(name))
+    });
+}
+
+/// Takes off the fields whose names are so.
+pub fn remove_where(headers: &mut HeaderMap, is_gone: impl Fn(&str) -> bool) {
+    let gone = headers.keys().filter(|name| is_gone(name.as_str()));
+    let gone: Vec<HeaderName> = gone.cloned().collect();
     for name in gone {
-        trailers.remove(name);
+        headers.remove(name);
     }
 }
 
@@ -155,13 +160,10 @@ pub fn strip_response(headers: &mut HeaderMap) -> bool {
 
 /// Takes off an answer's trailers what is about one hop, and what only a head may say (RFC 9110 section 6.5.1).
 pub fn strip_answer_trailers(trailers: &mut HeaderMap) {
-    let of_heads =
-        |name: &str| matches!(name, "content-length" | "host" | "set-cookie" | "trailer");
-    let gone = |name: &&HeaderName| is_about_one_hop(name.as_str()) || of_heads(name.as_str());
-    let gone: Vec<HeaderName> = trailers.keys().filter(gone).cloned().collect();
-    for name in gone {
-        trailers.remove(name);
-    }
+    remove_where(trailers, |name| {
+        is_about_one_hop(name)
+            || matches!(name, "content-length" | "host" | "set-cookie" | "trailer")
+    });
 }
 
 /// Whether a field is about its connection alone, whichever way it goes.

@@ -11,6 +11,7 @@ use http::{
 };
 
 use super::{headers::HeaderRules, path::PathRewrite, query::QueryRules};
+use crate::key;
 
 /// What rules make of a request out of more than its URL.
 #[derive(Clone, Debug, Default)]
@@ -35,19 +36,17 @@ impl Beyond {
     }
 
     /// Feeds what the rules have made of a request.
-    pub fn feed(&self, target: &Uri, headers: &HeaderMap, hasher: &mut dyn Hasher) {
-        let mut feed = |bytes: &[u8]| {
-            hasher.write_usize(bytes.len());
-            hasher.write(bytes);
-        };
+    pub fn feed(&self, target: &Uri, headers: &HeaderMap, mut hasher: &mut dyn Hasher) {
         if self.target {
-            feed(target.path().as_bytes());
-            feed(target.query().unwrap_or_default().as_bytes());
+            key::text(target.path().as_bytes(), &mut hasher);
+            key::text(target.query().unwrap_or_default().as_bytes(), &mut hasher);
         }
         for name in &self.fields {
-            let values = headers.get_all(name);
-            feed(&values.iter().count().to_le_bytes());
-            values.iter().for_each(|value| feed(value.as_bytes()));
+            for value in headers.get_all(name) {
+                key::text(value.as_bytes(), &mut hasher);
+            }
+            // No text begins so: what follows is another field's.
+            hasher.write_u8(0);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! [`Link`]: the connection to a store, and the keeper who makes it anew.
 //!
 //! In: commands. Out: answers, in time or not at all. One task of the control side connects: at once, and
-//! after a failure with growing delay; a connection by which no command was answered is one. A connection that is closed, or that leaves so many commands in a
-//! row without an answer, is given up on the spot: from then on nobody waits, until there is another. Where
-//! Sentinels name the server they are asked each time.
+//! after a failure with growing delay; a connection by which no command was answered is one. A connection
+//! that is closed, or that leaves so many commands in a row without an answer, is given up on the spot: from
+//! then on nobody waits, until there is another. Where Sentinels name the server they are asked each time.
 //! Sockets and TLS are `dial`'s, so that authorities are those that were named and no provider of TLS has
 //! to be the process's default; the library only speaks the protocol.
 

@@ -23,11 +23,14 @@ impl Explanation {
             }
         }
         match &mut self.plan.outcome {
-            Outcome::Answered(answer) => mask_fields(answer.headers_mut()),
-            Outcome::Refused { answer, .. } => mask_fields(answer.headers_mut()),
+            Outcome::Answered(answer) | Outcome::Refused { answer, .. } => {
+                mask_fields(answer.headers_mut());
+            }
             Outcome::Forwarded { changes, .. } => {
                 for (name, change) in changes {
-                    mask_change(name, change);
+                    if let FieldChange::Set(value) | FieldChange::Add(value) = change {
+                        mask(name, value);
+                    }
                 }
             }
             Outcome::Door(_) => {}
@@ -37,17 +40,11 @@ impl Explanation {
 }
 
 fn mask_fields(headers: &mut HeaderMap) {
-    for (name, value) in headers.iter_mut() {
-        if is_credential(name.as_str()) {
-            *value = HeaderValue::from_static(MASK);
-        }
-    }
+    headers.iter_mut().for_each(|(name, value)| mask(name, value));
 }
 
-fn mask_change(name: &HeaderName, change: &mut FieldChange) {
-    if let FieldChange::Set(value) | FieldChange::Add(value) = change
-        && is_credential(name.as_str())
-    {
+fn mask(name: &HeaderName, value: &mut HeaderValue) {
+    if is_credential(name.as_str()) {
         *value = HeaderValue::from_static(MASK);
     }
 }

@@ -122,8 +122,8 @@ pub(super) fn explain_live(
         who: known(user, roles, scopes),
         body: one("data").map(String::into_bytes),
     };
-    let explanation = explain_in(world, &arguments).map_err(|why| why.to_string())?.masked();
-    Ok(if text { explanation.to_string() } else { format!("{:#}\n", explanation.json()) })
+    let explanation = explain_in(world, &arguments).map_err(|why| why.to_string())?;
+    Ok(explanation.masked().written(text))
 }
 
 /// Who makes a request, if that is said.
@@ -147,6 +147,11 @@ impl Explanation {
     /// The name of the route that takes it.
     pub fn route(&self) -> Option<&str> {
         self.plan.route(&self.world).map(|route| &*route.name)
+    }
+
+    /// As one screen of text, or as JSON.
+    pub(super) fn written(&self, text: bool) -> String {
+        if text { self.to_string() } else { format!("{:#}\n", self.json()) }
     }
 
     /// The facts as JSON.

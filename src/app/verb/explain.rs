@@ -19,7 +19,7 @@ use crate::app::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Explains.
-pub(super) fn explain(mut explain: Explain) -> Exit {
+pub(super) fn explain(explain: Explain) -> Exit {
     let body = match explain.data.as_deref().map(|data| (data, data.strip_prefix('@'))) {
         None => None,
         Some((data, None)) => Some(data.as_bytes().to_vec()),
@@ -34,15 +34,12 @@ pub(super) fn explain(mut explain: Explain) -> Exit {
     if explain.live {
         return live(&explain, body.as_deref());
     }
-    let (roles, scopes) = (std::mem::take(&mut explain.roles), std::mem::take(&mut explain.scopes));
-    let who = explain::known(explain.user, roles, scopes);
-    let Explain { method, url, headers, from, listener, .. } = explain;
+    let Explain { method, url, headers, from, listener, user, roles, scopes, door, format, .. } =
+        explain;
+    let who = explain::known(user, roles, scopes);
     let arguments = explain::Arguments { method, url, headers, from, listener, who, body };
-    match explain::explain(&explain.door.file.source(), &arguments) {
-        Ok(explanation) => match explain.format {
-            Form::Text => print(&explanation.to_string()),
-            Form::Json => print(&format!("{:#}\n", explanation.json())),
-        },
+    match explain::explain(&door.file.source(), &arguments) {
+        Ok(explanation) => print(&explanation.written(format == Form::Text)),
         Err(Unexplained::Config(report)) => refuse(&report),
         Err(Unexplained::Words(why)) => {
             fail(&why);
