@@ -62,6 +62,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// Of a request that nothing that is kept is for.
+    fn anew(asking: Asking, asked: Asked, fwd: Fwd) -> Self {
+        let (stale, gap, recalls, alone) = (None, None, false, true);
+        Self { asking, asked, stale, gap, fwd, recalls, alone }
+    }
+
     /// Whether what has just come for another may be given. It is as new as who wants to be sure could get it.
     pub(super) fn takes(&self, object: &Object) -> bool {
         let max_age = self.asked.max_age.filter(|seconds| *seconds > 0);
@@ -167,7 +173,8 @@ impl Exchange {
         body: &RequestBody,
     ) -> Looked {
         if !cache.policy.methods.answer(&head.method) {
-            return self.pass(cache, asking, Fwd::Method, head);
+            let wanted = Wanted::anew(asking, Asked::default(), Fwd::Method);
+            return self.pass(cache, wanted, head);
         }
         // What is done only if nothing has changed is the origin's to say.
         let plain = rules::is_plain(&head.headers);
@@ -218,12 +225,11 @@ impl Exchange {
     #[cold]
     fn bypass(&mut self, cache: &Cache, asking: Asking, head: &Parts) -> Looked {
         let asked = Asked::read(&head.headers, &cache.policy);
-        if !asked.only_if_cached {
-            return self.pass(cache, asking, Fwd::Bypass, head);
+        let wanted = Wanted::anew(asking, asked, Fwd::Bypass);
+        match asked.only_if_cached {
+            true => Looked::Fetch(Box::new(wanted)),
+            false => self.pass(cache, wanted, head),
         }
-        let (stale, gap, fwd) = (None, None, Fwd::Bypass);
-        let (recalls, alone) = (false, true);
-        Looked::Fetch(Box::new(Wanted { asking, asked, stale, gap, fwd, recalls, alone }))
     }
 
     /// What becomes of a request that nothing answers.
@@ -239,24 +245,17 @@ impl Exchange {
         let alone = asked.no_store || head.method == Method::HEAD || (nothing && part());
         let unkept = nothing && !alone && cache.memory.unkept.has(digest, self.started);
         let recalls = nothing && !asked.no_store && self.may_recall(cache, &asking);
-        match () {
-            () if asked.only_if_cached || recalls => {}
-            () if alone => {
-                let looked = self.pass(cache, asking, fwd, head);
-                self.may_get_instead(head, (asking, asked, stale, fwd));
-                return looked;
-            }
-            () if unkept => {
-                let looked = self.pass(cache, asking, fwd, head);
-                if let Some(passing) = &mut self.passing {
-                    passing.unkept = Some((digest, asked));
-                }
-                return looked;
-            }
-            () => {}
-        }
+        let goes_by = (alone || unkept) && !asked.only_if_cached && !recalls;
         let alone = alone || unkept;
-        Looked::Fetch(Box::new(Wanted { asking, asked, stale, gap, fwd, recalls, alone }))
+        let wanted = Wanted { asking, asked, stale, gap, fwd, recalls, alone };
+        if !goes_by {
+            return Looked::Fetch(Box::new(wanted));
+        }
+        let looked = self.pass(cache, wanted, head);
+        if let Some(passing) = self.passing.as_mut().filter(|_| unkept) {
+            passing.unkept = Some((digest, asked));
+        }
+        looked
     }
 
     /// The URL that the client asked for, as far as it tells answers apart.
@@ -332,18 +331,22 @@ impl Exchange {
         }
     }
 
-    /// Takes note of a request that goes by.
+    /// Takes note of a request that goes by. If its origin fails it is given what is stale, as others are.
     #[cold]
-    pub(super) fn pass(&mut self, cache: &Cache, asking: Asking, fwd: Fwd, head: &Parts) -> Looked {
-        self.count(cache, Cached::Passed);
+    pub(super) fn pass(&mut self, cache: &Cache, wanted: Wanted, head: &Parts) -> Looked {
+        let Wanted { asking, fwd, .. } = wanted;
         let stamp = cache.memory.shelf.stamps().begin();
         let looks =
             fwd != Fwd::Bypass && (head.method == Method::HEAD || self.may_collect(cache, head));
         let request = looks.then(|| Box::new(head.headers.clone()));
         let sent = self.client.worker.clock.wall(self.started) / 1_000;
         let keeper = self.rule.unwrap_or_default();
-        let (unkept, instead) = (None, None);
-        let passing = Passing { asking, keeper, fwd, request, stamp, sent, unkept, instead };
+        let instead = wanted.stale.is_some();
+        let instead = instead.then(|| Box::new(Instead { wanted, head: head.clone() }));
+        if instead.is_none() {
+            self.count(cache, Cached::Passed);
+        }
+        let passing = Passing { asking, keeper, fwd, request, stamp, sent, unkept: None, instead };
         self.passing = Some(Box::new(passing));
         Looked::Passed
     }

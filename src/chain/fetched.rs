@@ -57,19 +57,21 @@ impl Exchange {
             return Ok(None);
         };
         let what = (wanted.asking, wanted.asked);
-        if wanted.recalls && (wanted.alone || wanted.asked.only_if_cached) {
-            let recalled = self.recall(cache, wanted, head).await;
-            if let Some(answer) =
-                recalled.and_then(|found| self.give(cache, what, found, head, kept).ok())
-            {
-                return Ok(Some(answer));
+        let mut stale = wanted.stale.clone();
+        if wanted.recalls
+            && (wanted.alone || wanted.asked.only_if_cached)
+            && let Some(found) = self.recall(cache, wanted, head).await
+        {
+            match self.give(cache, what, found, head, kept) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(object) => stale = Some(object),
             }
         }
         if wanted.asked.only_if_cached {
             return Err(Reject::OnlyIfCached);
         }
         if wanted.alone {
-            self.pass(cache, wanted.asking, wanted.fwd, head);
+            self.pass(cache, Wanted { stale, ..wanted.clone() }, head);
             return Ok(None);
         }
         let until = Instant::now() + cache.wait;
@@ -95,7 +97,6 @@ impl Exchange {
             if let Some(response) = self.joined(cache, wanted, head) {
                 return Ok(Some(response));
             }
-            let mut stale = wanted.stale.clone();
             if wanted.recalls
                 && let Some(found) = self.recall(cache, wanted, head).await
             {
@@ -110,7 +111,7 @@ impl Exchange {
             let asked = (head, self.request_of(&wanted, head, kept), changes);
             return self.lead((cache, way, route), &wanted, pilot, aim, asked).await;
         }
-        self.pass(cache, wanted.asking, wanted.fwd, head);
+        self.pass(cache, wanted.clone(), head);
         Ok(None)
     }
 
@@ -260,7 +261,7 @@ impl Exchange {
                 answer
             }
             Outcome::Unfit => {
-                self.pass(cache, wanted.asking, wanted.fwd, head);
+                self.pass(cache, wanted.clone(), head);
                 return Ok(None);
             }
             Outcome::Alone(response, why) => {

@@ -3,8 +3,6 @@
 //! In: an exchange and its answer. Out: what it makes void is void (RFC 9111 section 4.4), what it says of what is
 //! kept is taken in (section 4.3.5), and what others may have of it is kept.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, Method, Response, StatusCode, request::Parts, uri::Uri};
 
 use super::{
@@ -13,13 +11,14 @@ use super::{
     fetch::{announced, is_failure},
     kept::{self, Facts},
     source::Source,
-    status::{Fwd, Told},
+    status::Told,
 };
 use crate::{
     cache::{
-        Asking, Cache, Object, Query, Spans, Url,
+        Cache, Query, Spans, Url,
         rules::{self, Asked, Failed, Said},
     },
+    metrics::Cached,
     reject::Reject,
     worker::wall,
 };
@@ -28,9 +27,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Instead {
     /// What is stale, and what is asked of it.
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
     /// The request.
-    head: Parts,
+    pub(super) head: Parts,
 }
 
 impl Exchange {
@@ -51,23 +50,23 @@ impl Exchange {
         if let Some(answer) = failed.and_then(|failed| self.instead(failed)) {
             *outcome = Ok(answer);
         } else if let Ok(response) = outcome
-            && let Some(passing) = self.passing.take()
+            && let Some(passing) = self.not_instead()
         {
             self.take_in(passing, response);
         }
     }
 
-    /// A request that goes by is given what is stale if its origin fails, as others are.
-    pub(super) fn may_get_instead(
-        &mut self,
-        head: &Parts,
-        (asking, asked, stale, fwd): (Asking, Asked, Option<Arc<Object>>, Fwd),
-    ) {
-        if let (Some(passing), Some(_)) = (&mut self.passing, &stale) {
-            let (gap, recalls, alone) = (None, false, true);
-            let wanted = Wanted { asking, asked, stale, gap, fwd, recalls, alone };
-            passing.instead = Some(Box::new(Instead { wanted, head: head.clone() }));
+    /// What is known of a request that went by, which what is stale is not given to.
+    fn not_instead(&mut self) -> Option<Box<Passing>> {
+        let mut passing = self.passing.take()?;
+        // Not before it is known which of the two it is.
+        if passing.instead.take().is_some()
+            && let Some(cache) =
+                self.world.clone().routes.targets()[passing.keeper].cache.as_deref()
+        {
+            self.count(cache, Cached::Passed);
         }
+        Some(passing)
     }
 
     /// What was kept, if it may be given to a request that goes by although its origin failed.
@@ -76,16 +75,19 @@ impl Exchange {
         let Instead { wanted, head } = *self.passing.as_mut()?.instead.take()?;
         let world = self.world.clone();
         let cache = world.routes.targets()[self.rule?].cache.as_deref()?;
-        let answer = self.or_stale(cache, &wanted, (wanted.stale.clone(), failed), &head)?;
-        self.passing = None;
-        Some(answer)
+        let answer = self.or_stale(cache, &wanted, (wanted.stale.clone(), failed), &head);
+        match answer {
+            Some(_) => self.passing = None,
+            None => self.count(cache, Cached::Passed),
+        }
+        answer
     }
 
     /// Nobody hears what came of a request that went by: its client is gone. It may have changed something, so it is
     /// taken to have.
     #[cold]
     pub(super) fn went_unheard(&mut self) {
-        let Some(passing) = self.passing.take() else { return };
+        let Some(passing) = self.not_instead() else { return };
         let world = self.world.clone();
         let keeper = world.routes.targets()[passing.keeper].cache.as_deref();
         if let Some(keeper) = keeper.filter(|_| rules::invalidates(&self.method, StatusCode::OK)) {

@@ -435,6 +435,40 @@ async fn who_has_waited_long_enough_goes_alone() {
 }
 
 #[tokio::test]
+async fn who_goes_alone_gets_what_is_stale_where_the_origin_fails() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let origin = Origin::script(move |mut peer| {
+        let count = count.clone();
+        async move {
+            while peer.request().await.is_some() {
+                match count.fetch_add(1, Relaxed) {
+                    0 => {
+                        let fields = "Cache-Control: max-age=60, stale-if-error=600\r\nAge: 90\r\n";
+                        let length = "Content-Length: 2\r\n";
+                        peer.send(format!("HTTP/1.1 200 OK\r\n{fields}{length}\r\nok")).await;
+                    }
+                    1 => std::future::pending().await,
+                    _ => return,
+                }
+            }
+        }
+    })
+    .await;
+    let janua = kept(&origin.url, "wait = \"50ms\"").start().await;
+    ask(&janua, "GET /", "").await;
+    landed(&janua).await;
+    let _waits = sent(&janua, "/", "").await;
+    until("the origin is asked", || origin.requests().len() == 2).await;
+    let answer = ask(&janua, "GET /", "").await;
+    assert_eq!((answer.status(), &*answer.text()), (200, "ok"));
+    assert!(origin.requests().len() > 2, "it went alone");
+    let counted = |how| {
+        janua.counted(&format!("janua_cache_requests_total{{route=\"r\",outcome=\"{how}\"}}"))
+    };
+    assert_eq!((counted("stale"), counted("passed")), (1, 0), "{}", janua.metrics());
+}
+
+#[tokio::test]
 async fn many_stale_hits_are_validated_once() {
     let may = Arc::new(Semaphore::new(1));
     let known = may.clone();

@@ -3,7 +3,13 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use rustix::process::Signal;
 
-use std::io::{Read as _, Write as _};
+use std::{
+    io::{Read as _, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use super::*;
 use crate::support::Door;
@@ -46,6 +52,36 @@ async fn what_is_stale_is_validated() {
     let (status, answer) = daemon.public.get("/x/100");
     assert!(status == 200 && answer.ends_with(&body("/x/100")), "{answer}");
     assert_eq!(origin.last().field("if-none-match").as_deref(), Some("\"1\""));
+}
+
+/// Also for requests that go by the cache where it has nothing fresh.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stale_is_given_where_the_origin_fails() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let known = fails.clone();
+    let origin = Origin::script(move |mut peer| {
+        let fails = known.clone();
+        async move {
+            while peer.request().await.is_some() && !fails.load(Relaxed) {
+                let fields = "Cache-Control: max-age=0, stale-if-error=600\r\n";
+                let length = "Content-Length: 2\r\n";
+                peer.send(format!("HTTP/1.1 200 OK\r\n{fields}{length}\r\nok")).await;
+            }
+        }
+    })
+    .await;
+    let text = text(DISK, &origin, "");
+    let daemon = begin(&text);
+    daemon.public.get("/x");
+    until_written(&daemon, 1);
+    let mut daemon = again(daemon, &text);
+    fails.store(true, Relaxed);
+    for line in ["HEAD /x", "GET /x"] {
+        let (status, answer) = daemon.public.ask(line, "");
+        assert_eq!(status, 200, "{line}: {answer}");
+        // Not what memory has by now.
+        daemon = again(daemon, &text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
