@@ -221,6 +221,8 @@ rejects! {
     OverloadRequests = 503 "overload.requests" "There is too much to do at present. Please try again.";
     /// Bodies in flight take all the memory that they may.
     OverloadMemory = 503 "overload.memory" "There is too much to do at present. Please try again.";
+    /// The system has no descriptors or memory left for a connection to an origin.
+    OverloadSystem = 503 "overload.system" "There is too much to do at present. Please try again.";
     /// The upstream has as many requests in flight as it may.
     OverloadUpstream = 503 "overload.upstream" "The service has too much to do at present. Please try again.";
 

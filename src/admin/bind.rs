@@ -3,19 +3,11 @@
 //! In: an address. Out: a socket that listens, and the file that goes with it. A Unix socket is for
 //! its owner alone from its first moment on; so is the directory, if it has to be made.
 
-use std::{
-    fs, io,
-    net::TcpListener,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
-    path::{Path, PathBuf},
-};
-
-use rustix::fs::Mode;
-use socket2::{Domain, SockAddr, Socket, Type};
+use std::{fs, io, net::TcpListener, os::unix::fs::DirBuilderExt as _};
 
 use crate::{
     snapshot::Bind,
-    stream::{Listening, remove_stale},
+    stream::{Listening, SocketFile, bind_unix},
 };
 
 /// The kernel's queue of connections that were not yet accepted.
@@ -27,14 +19,7 @@ pub(super) struct Bound {
     pub(super) socket: Listening,
     /// Where, with the port that the system chose.
     pub(super) address: Bind,
-    pub(super) file: Option<File>,
-}
-
-/// The file of a Unix socket; it is removed with this.
-#[derive(Debug)]
-pub(super) struct File {
-    path: PathBuf,
-    inode: u64,
+    pub(super) file: Option<SocketFile>,
 }
 
 /// Binds an address.
@@ -47,40 +32,19 @@ pub(super) fn bind(bind: &Bind) -> io::Result<Bound> {
             Ok(Bound { socket: Listening::Tcp(socket), address, file: None })
         }
         Bind::Unix(path) => {
-            let socket = Listening::Unix(unix(path)?);
-            let file = File { path: path.clone(), inode: fs::symlink_metadata(path)?.ino() };
+            if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            }
+            let (socket, file) = bind_unix(path, Some(0o600), BACKLOG)?;
             Ok(Bound { socket, address: bind.clone(), file: Some(file) })
         }
         Bind::Systemd(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 
-fn unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    remove_stale(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // Before it has a name: the file is made with this mode, so nobody can slip in between.
-    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        // Unless it is another's by now.
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
     use super::*;
 

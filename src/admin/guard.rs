@@ -74,9 +74,11 @@ impl Names {
         if !names.all(|name| name.is_some_and(|name| is_local(name, own))) {
             return Err(Refusal::Host);
         }
+        // By the name that it was asked by: another port of this machine is another site.
+        let host = request.headers.get(HOST);
         let from_here = |origin: &http::HeaderValue| {
-            let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-            authority.is_some_and(|(_, authority)| is_local(authority, own))
+            let authority = origin.as_bytes().strip_prefix(b"http://");
+            authority.zip(host).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host.as_bytes()))
         };
         if request.headers.get_all(ORIGIN).iter().all(from_here) {
             Ok(())
@@ -138,12 +140,13 @@ mod tests {
     fn pages_of_other_sites_may_not_ask() {
         let names = Names::of(&"[::1]:2019".parse().unwrap());
         for (origin, welcome) in [
-            ("http://localhost:3000", true),
-            ("http://[::1]", true),
+            ("http://[::1]:2019", true),
+            ("http://[::1]:3000", false),
+            ("http://localhost:2019", false),
             ("https://evil.example", false),
             ("null", false),
         ] {
-            let fields = [("host", "localhost"), ("origin", origin)];
+            let fields = [("host", "[::1]:2019"), ("origin", origin)];
             assert_eq!(names.admit(&request("/", &fields)).is_ok(), welcome, "{origin}");
         }
     }

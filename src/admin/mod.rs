@@ -43,6 +43,7 @@ use self::{
 use crate::{
     config::{self, Admin, Path, Problem, Report},
     snapshot::{Bind, Diff, Snapshot, World},
+    stream::SocketFile,
 };
 
 /// Reads the configuration again and makes it hold. It goes on even if nobody waits for it.
@@ -81,7 +82,7 @@ struct Open {
     token: Arc<ArcSwapOption<Token>>,
     accepting: tokio::task::AbortHandle,
     /// Keeps the socket's file; it goes with this.
-    _file: Option<bind::File>,
+    _file: Option<SocketFile>,
 }
 
 /// A door as a new configuration wants it, bound and not yet open.

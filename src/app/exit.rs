@@ -6,9 +6,9 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Well. After SIGTERM: every client had ended by itself.
+    /// Well. So is an end that was asked for, even if clients had to be cut: the log says how many.
     Ok = 0,
-    /// It was tried and did not work; or, after SIGTERM, clients had to be cut.
+    /// It was tried and did not work.
     Failed = 1,
     /// The command line makes no sense.
     Usage = 2,
@@ -25,8 +25,8 @@ impl From<Exit> for ExitCode {
 /// What `--help` says of it.
 pub(super) const HELP: &str = "\
 Exit codes:
-   0  all went well; after SIGTERM, every client had ended by itself
-   1  it did not work; after SIGTERM, clients had to be cut
+   0  all went well; after SIGTERM too, and the log says whether clients had to be cut
+   1  it did not work
    2  the command line makes no sense
   78  the configuration is at fault, so that trying again is of no use
 

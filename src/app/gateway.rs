@@ -1,8 +1,9 @@
 //! A running gateway: its world, its data plane, and how both change.
 //!
 //! [`Gateway::start`] and [`Gateway::reload`] do the same things in the same order: read, parse,
-//! compile everything, run the configuration's own tests, bind what is new, swap, let go of what is
-//! old. Up to the swap nothing of the old world is touched, so whatever fails leaves no trace.
+//! compile everything, run the configuration's own tests, get the sockets and threads that are new, swap,
+//! put these to work, let go of what is old. Up to the swap nothing of the old world is touched, so
+//! whatever fails leaves no trace; from there on nothing can fail.
 
 use std::{
     path::{Path, PathBuf},
@@ -69,6 +70,9 @@ pub struct Gateway(Arc<Shared>);
 struct Shared {
     source: Source,
     world: Arc<World>,
+    /// Held by a reload from its beginning to its end: one at a time. Reading may take as long as it
+    /// takes, and the end must not wait for that.
+    reloads: Mutex<()>,
     sockets: Mutex<Sockets>,
     log: Option<telemetry::Handle>,
     ready: Arc<AtomicBool>,
@@ -87,8 +91,7 @@ impl Gateway {
         log: Option<telemetry::Handle>,
     ) -> Result<Self, Report> {
         let since = SystemTime::now();
-        let loaded = source.load()?;
-        let (snapshot, mut findings) = compile(&loaded, Purpose::Serve, None)?;
+        let (loaded, (snapshot, mut findings)) = read(source.clone(), None).await?;
         let world = World::new(snapshot);
         let gateway = Self(Arc::new_cyclic(|shared| {
             let ready = Arc::new(AtomicBool::new(true));
@@ -99,17 +102,18 @@ impl Gateway {
             let sockets = Mutex::new(Sockets { server, door: Door::new(house) });
             let watched = Watched::new(&config::Config::default(), std::iter::empty(), since);
             let watched = watch::Sender::new(watched);
-            Shared { source, world, sockets, log, ready, watched, pulse }
+            let reloads = Mutex::default();
+            Shared { source, world, reloads, sockets, log, ready, watched, pulse }
         }));
         let snapshot = gateway.world().load();
         let mut sockets = gateway.0.sockets.lock().await;
         findings.extend(sockets.server.findings(&snapshot));
         tell(&loaded.report(findings));
-        let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
+        let prepared = sockets.prepare(&snapshot).await;
+        let prepared = prepared.map_err(|problems| loaded.report(problems))?;
         gateway.set_log(&snapshot);
         snapshot.start();
-        let committed = sockets.commit(prepared, &snapshot).await;
-        committed.map_err(|error| loaded.report(system(&error)))?;
+        sockets.commit(prepared, &snapshot).await;
         sockets.tell();
         drop(sockets);
         gateway.0.watched.send_replace(Watched::new(&snapshot.config, loaded.watched(), since));
@@ -136,19 +140,31 @@ impl Gateway {
         self.0.watched.subscribe()
     }
 
-    /// Reads the configuration again and makes it hold. The logs' files are opened anew in any case.
-    ///
-    /// To be awaited to its end: what is bound and what holds must not come apart.
+    /// Reads the configuration again and makes it hold. The logs' files are opened anew in any case. It
+    /// goes on even if nobody waits for it.
     ///
     /// # Errors
     /// Everything that is wrong; the world is as it was.
     pub async fn reload(&self) -> Result<Diff, Report> {
-        // One at a time; and nobody drains meanwhile.
-        let mut sockets = self.0.sockets.lock().await;
-        service::reloading();
+        let gateway = self.clone();
+        // On a task of its own: what is bound and what holds must not come apart when who asked goes away,
+        // and a bug in it must not end who listens for signals.
+        match tokio::spawn(async move { gateway.reload_now().await }).await {
+            Ok(reloaded) => reloaded,
+            Err(_) => {
+                self.world().load().metrics.process().reload_failed();
+                self.tell_service(|| service::reloaded(false));
+                Err(Report::of_no_file(bug()))
+            }
+        }
+    }
+
+    async fn reload_now(&self) -> Result<Diff, Report> {
+        let _alone = self.0.reloads.lock().await;
+        self.tell_service(service::reloading);
         self.reopen_logs();
         let since = SystemTime::now();
-        let reloaded = self.try_reload(&mut sockets, since).await;
+        let reloaded = self.try_reload(since).await;
         let now = self.world().load();
         match &reloaded {
             Ok(diff) => {
@@ -165,28 +181,29 @@ impl Gateway {
                 );
             }
         }
-        service::reloaded(reloaded.is_ok());
+        self.tell_service(|| service::reloaded(reloaded.is_ok()));
         reloaded
     }
 
-    async fn try_reload(&self, sockets: &mut Sockets, since: SystemTime) -> Result<Diff, Report> {
-        let (source, before) = (self.0.source.clone(), self.world().load());
-        let known = before.clone();
-        // It reads files and may take a while: not on a thread that others wait for.
-        let compiled = tokio::task::spawn_blocking(move || {
-            let loaded = source.load()?;
-            compile(&loaded, Purpose::Serve, Some(&known)).map(|compiled| (loaded, compiled))
-        });
-        let (loaded, (snapshot, mut findings)) = match compiled.await {
-            Ok(compiled) => compiled?,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        };
-        // A watched file may change, or a reload have waited, until after the end has begun: what
-        // was let go must not be bound again.
+    /// Tells the service manager how a reload goes, unless it was told that the end has begun.
+    fn tell_service(&self, how: impl FnOnce()) {
+        if self.is_ready() {
+            how();
+        }
+    }
+
+    async fn try_reload(&self, since: SystemTime) -> Result<Diff, Report> {
+        let before = self.world().load();
+        let known = Some(before.clone());
+        let (loaded, (snapshot, mut findings)) = read(self.0.source.clone(), known).await?;
+        // From here on nobody drains meanwhile.
+        let mut sockets = self.0.sockets.lock().await;
+        // The end may have begun while the files were read: what was let go must not be bound again.
         if !self.is_ready() {
             return Err(loaded.report(ending()));
         }
-        let prepared = sockets.prepare(&snapshot).map_err(|problems| loaded.report(problems))?;
+        let prepared = sockets.prepare(&snapshot).await;
+        let prepared = prepared.map_err(|problems| loaded.report(problems))?;
         findings.extend(sockets.server.findings(&snapshot));
         tell(&loaded.report(findings));
         self.world().swap(snapshot.clone());
@@ -195,9 +212,7 @@ impl Gateway {
         before.rest();
         snapshot.start();
         drop(asked);
-        if let Err(error) = sockets.commit(prepared, &snapshot).await {
-            tracing::error!(%error, "not all workers could be started");
-        }
+        sockets.commit(prepared, &snapshot).await;
         self.set_log(&snapshot);
         let watched = Watched::new(&snapshot.config, loaded.watched(), since);
         let mut diff = Diff::between(&before.config, &snapshot.config);
@@ -282,15 +297,24 @@ fn reload_of(shared: Weak<Shared>) -> admin::Reload {
     Box::new(move || {
         let shared = shared.upgrade();
         Box::pin(async move {
-            let Some(shared) = shared else { return Ok(Diff::default()) };
-            // On a task of its own: a client that goes away must not leave it half done.
-            let reload = tokio::spawn(async move { Gateway(shared).reload().await });
-            match reload.await {
-                Ok(reloaded) => reloaded,
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            match shared {
+                Some(shared) => Gateway(shared).reload().await,
+                None => Ok(Diff::default()),
             }
         })
     })
+}
+
+/// Loads and compiles: it reads files and may take a while, so not on a thread that others wait for.
+async fn read(
+    source: Source,
+    previous: Option<Arc<Snapshot>>,
+) -> Result<(Loaded, (Arc<Snapshot>, Problems)), Report> {
+    let read = tokio::task::spawn_blocking(move || {
+        let loaded = source.load()?;
+        compile(&loaded, Purpose::Serve, previous.as_deref()).map(|compiled| (loaded, compiled))
+    });
+    read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 /// Compiles what was loaded, and runs its own tests.
@@ -324,9 +348,8 @@ fn tell(report: &Report) {
     }
 }
 
-fn system(error: &std::io::Error) -> Problems {
-    let message = format!("the system has no threads or sockets left: {error}");
-    Problem::error(config::Path::root(), message).into()
+fn bug() -> Problems {
+    Problem::error(config::Path::root(), "the reload ended in a bug, which the log tells").into()
 }
 
 fn ending() -> Problems {

@@ -20,6 +20,8 @@ use crate::{
     auth::Pretended,
     chain::{self, Asked, MOST_REHEARSED, Plan},
     config::{self, Who},
+    reject::Reject,
+    server::guard::{Guard, Limits},
     snapshot::{Bind, Listener, Snapshot},
 };
 
@@ -94,7 +96,8 @@ impl Question {
             request.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
         *request.uri_mut() = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
-        let asked = Asked { request, from, who: words.who.map(Pretended::from) };
+        let malformed = malformed(&request, listener);
+        let asked = Asked { request, from, who: words.who.map(Pretended::from), malformed };
         Ok(Self { asked, listener: listener.clone(), why })
     }
 
@@ -128,6 +131,22 @@ fn url(text: &str) -> Result<Uri, Wrong> {
         (Some(other), _) => Err(wrong(format!("`{other}` is not http or https"))),
         (None, Some(_)) => Err(wrong(format!("`{text}` has no http:// or https://"))),
     }
+}
+
+/// What is wrong with the head as it comes by HTTP/1.1, which is looked at byte by byte there.
+fn malformed<B>(request: &Request<B>, listener: &Listener) -> Option<Reject> {
+    // It has an authority for a target, and is refused in any case.
+    if request.method() == Method::CONNECT {
+        return None;
+    }
+    let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri()).into_bytes();
+    for (name, value) in request.headers() {
+        let parts: [&[u8]; 4] = [name.as_ref(), b": ", value.as_bytes(), b"\r\n"];
+        parts.iter().for_each(|part| head.extend_from_slice(part));
+    }
+    head.extend_from_slice(b"\r\n");
+    let refused = Guard::new().inspect(&head, &Limits::from(&listener.head)).err();
+    refused.map(|refused| refused.reject)
 }
 
 /// The fields, and `Host` unless it is among them; every client sends one.

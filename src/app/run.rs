@@ -7,7 +7,7 @@
 //! The end, in order: readiness fails (`server.drain.announce`), no more connections are taken, what
 //! runs may finish (`server.drain.timeout`), what is left is cut. A second signal cuts at once.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{runtime::Runtime, sync::Notify};
 
@@ -22,6 +22,9 @@ use crate::{config::Report, server::Passed, stream::Descriptors, telemetry};
 
 /// Threads of control: one that waits for signals, one for a reload or a scrape meanwhile.
 const THREADS: usize = 2;
+
+/// How long what still writes at the very end is waited for, once nobody wants to wait any more.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why there was no life.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +46,11 @@ pub(super) fn run(source: Source, passed: Passed) -> Result<Exit, Stillborn> {
     let log = telemetry::init("info", telemetry::Format::Auto).ok();
     log_panics();
     Descriptors::raise();
-    runtime()?.block_on(live(source, passed, log))
+    let runtime = runtime()?;
+    let lived = runtime.block_on(live(source, passed, log));
+    // A file that is still being read is no reason to stay.
+    runtime.shutdown_timeout(PATIENCE);
+    lived
 }
 
 /// The runtime of control.
@@ -61,22 +68,23 @@ async fn live(
     log: Option<telemetry::Handle>,
 ) -> Result<Exit, Stillborn> {
     let mut signals = Signals::new()?;
-    let gateway = Gateway::start(source, passed, log).await.map_err(Stillborn::Config)?;
+    let wish = Arc::new(Notify::new());
+    let gateway = tokio::select! {
+        started = Gateway::start(source, passed, log) => started.map_err(Stillborn::Config)?,
+        // The start may hang, on a file that nobody writes.
+        name = the_end(&mut signals, || wish.notify_one(), || {}) => {
+            tracing::info!("{name}: the end, before all had begun");
+            return Ok(Exit::Ok);
+        }
+    };
     service::ready();
     tokio::spawn(service::watchdog(gateway.pulse().clone()));
     tokio::spawn(watch(gateway.clone()));
-    let wish = Arc::new(Notify::new());
     tokio::spawn(reload(gateway.clone(), wish.clone()));
-    loop {
-        match signals.next().await {
-            Signal::Reload => wish.notify_one(),
-            Signal::Reopen => gateway.reopen_logs(),
-            Signal::End(name) => {
-                tracing::info!("{name}: the end begins");
-                return Ok(end(gateway, signals).await);
-            }
-        }
-    }
+    let reopen = || gateway.reopen_logs();
+    let name = the_end(&mut signals, || wish.notify_one(), reopen).await;
+    tracing::info!("{name}: the end begins");
+    Ok(end(gateway, signals).await)
 }
 
 /// Reloads whenever somebody wishes it. Beside the signals, so that they are heard meanwhile; wishes
@@ -91,29 +99,38 @@ async fn reload(gateway: Gateway, wish: Arc<Notify>) {
 
 async fn end(gateway: Gateway, mut signals: Signals) -> Exit {
     service::stopping();
+    let refuse = || tracing::warn!("SIGHUP: no reload, the end has begun");
+    let reopen = || gateway.reopen_logs();
     tokio::select! {
         _ = gateway.drain() => {}
-        () = impatience(&gateway, &mut signals) => {}
-    }
-    match gateway.stop().await {
-        0 => {
-            tracing::info!("the end: all clients had finished");
-            Exit::Ok
-        }
-        cut => {
-            tracing::warn!(clients = cut, "the end: clients were cut");
-            Exit::Failed
+        name = the_end(&mut signals, refuse, reopen) => {
+            tracing::warn!("{name} again: what runs is cut");
         }
     }
+    let hurry = async {
+        the_end(&mut signals, refuse, reopen).await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        cut = gateway.clone().stop() => match cut {
+            0 => tracing::info!("the end: all clients had finished"),
+            cut => tracing::warn!(clients = cut, "the end: clients were cut"),
+        },
+        () = hurry => {
+            tracing::error!("the end: what was to be kept is not all written");
+            return Exit::Failed;
+        }
+    }
+    Exit::Ok
 }
 
-/// Waits for one more signal that wants the end.
-async fn impatience(gateway: &Gateway, signals: &mut Signals) {
+/// Does what signals want until one wants the end, and says which.
+async fn the_end(signals: &mut Signals, reload: impl Fn(), reopen: impl Fn()) -> &'static str {
     loop {
         match signals.next().await {
-            Signal::Reload => tracing::warn!("SIGHUP: no reload, the end has begun"),
-            Signal::Reopen => gateway.reopen_logs(),
-            Signal::End(name) => return tracing::warn!("{name} again: what runs is cut"),
+            Signal::Reload => reload(),
+            Signal::Reopen => reopen(),
+            Signal::End(name) => return name,
         }
     }
 }

@@ -3,7 +3,17 @@
 //! In: the turns of process life. Out: datagrams to the socket that `NOTIFY_SOCKET` names, and
 //! nothing at all where there is none. A manager that does not listen is no reason to stop.
 
-use std::time::Duration;
+use std::{
+    io,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            ffi::OsStrExt as _,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    time::Duration,
+};
 
 use sd_notify::NotifyState::{self, MonotonicUsec, Ready, Reloading, Status, Stopping, Watchdog};
 use tokio::time::MissedTickBehavior;
@@ -53,9 +63,22 @@ async fn attest(patience: Duration, well: impl Fn() -> bool, tell: impl Fn()) {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    if let Err(error) = send(states) {
         tracing::debug!(%error, "the service manager does not listen");
     }
+}
+
+/// Not by the crate that has the words: it takes a name in the abstract namespace, with an `@` before it,
+/// for a path.
+fn send(states: &[NotifyState<'_>]) -> io::Result<()> {
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let address = match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(&name)?,
+    };
+    let lines: Vec<_> = states.iter().map(ToString::to_string).collect();
+    UnixDatagram::unbound()?.send_to_addr(lines.join("\n").as_bytes(), &address)?;
+    Ok(())
 }
 
 #[cfg(test)]

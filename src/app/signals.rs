@@ -19,6 +19,7 @@ pub(super) enum Signal {
 pub(super) struct Signals {
     hangup: Stream,
     user1: Stream,
+    user2: Stream,
     terminate: Stream,
     interrupt: Stream,
     quit: Stream,
@@ -30,20 +31,25 @@ impl Signals {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
         })
     }
 
-    /// The next one.
+    /// The next one that wants something. SIGUSR2 does not, and ends nobody by mistake either: others change
+    /// their binary by it.
     pub(super) async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.terminate.recv() => Signal::End("SIGTERM"),
-            _ = self.interrupt.recv() => Signal::End("SIGINT"),
-            _ = self.quit.recv() => Signal::End("SIGQUIT"),
-            _ = self.hangup.recv() => Signal::Reload,
-            _ = self.user1.recv() => Signal::Reopen,
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Signal::End("SIGTERM"),
+                _ = self.interrupt.recv() => return Signal::End("SIGINT"),
+                _ = self.quit.recv() => return Signal::End("SIGQUIT"),
+                _ = self.hangup.recv() => return Signal::Reload,
+                _ = self.user1.recv() => return Signal::Reopen,
+                _ = self.user2.recv() => tracing::warn!("SIGUSR2 means nothing here"),
+            }
         }
     }
 }

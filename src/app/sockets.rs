@@ -3,8 +3,6 @@
 //! In: a snapshot. Out: first sockets, bound and silent; then, once that snapshot holds, the same at
 //! work and the old ones closed. What is wrong with both is said together.
 
-use std::io;
-
 use crate::{
     admin::{self, Door},
     config::Problems,
@@ -22,27 +20,27 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Binds what a snapshot needs and is not bound yet.
-    pub(super) fn prepare(&self, snapshot: &Snapshot) -> Result<Prepared, Problems> {
+    /// Gets what a snapshot needs and is not there yet.
+    pub(super) async fn prepare(&mut self, snapshot: &Snapshot) -> Result<Prepared, Problems> {
         let mut problems = Problems::new();
         let door = problems.keep(self.door.prepare(&snapshot.config.admin));
-        match (self.server.prepare(snapshot), door) {
+        match (self.server.prepare(snapshot).await, door) {
             (Ok(server), Some(door)) => Ok((server, door)),
-            (server, _) => {
-                problems.extend(server.err().into_iter().flatten());
+            (Ok(server), None) => {
+                self.server.give_up(server).await;
+                Err(problems)
+            }
+            (Err(more), _) => {
+                problems.extend(more);
                 Err(problems)
             }
         }
     }
 
     /// Makes what is bound what the snapshot says, which by now is the one that holds.
-    pub(super) async fn commit(
-        &mut self,
-        (server, door): Prepared,
-        snapshot: &Snapshot,
-    ) -> io::Result<()> {
+    pub(super) async fn commit(&mut self, (server, door): Prepared, snapshot: &Snapshot) {
         self.door.commit(door);
-        self.server.commit(server, snapshot).await
+        self.server.commit(server, snapshot).await;
     }
 
     /// Says where clients come in.

@@ -2,17 +2,21 @@
 //!
 //! In: what the last load asked for, and events of the file system. Out: reloads. Folders are watched
 //! rather than files, because editors and orchestrators put a new file or link in the old one's place;
-//! events of other files in them are not ours. A change is let settle before it is read.
+//! events of other files in them are not ours. The folders above them are watched too, since a folder may
+//! itself be put in another's place. A change is let settle before it is read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::Metadata,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, event::ModifyKind,
+};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout},
@@ -48,7 +52,7 @@ struct Stamp(u64, u64, SystemTime);
 impl Stamp {
     /// None for what is no file, or was written since it began to be read: nobody knows what was read.
     fn of(path: &Path, since: SystemTime) -> Option<Self> {
-        let found = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let found = path.metadata().ok().filter(Metadata::is_file)?;
         let written = found.modified().ok()?;
         (written < since).then(|| Self(found.ino(), found.size(), written))
     }
@@ -98,7 +102,7 @@ pub(super) async fn watch(gateway: Gateway) {
     loop {
         let Watched { since, .. } = *watched.borrow_and_update();
         let names = watched.borrow().names();
-        if armed.as_ref().map(|armed| &armed.names) != names.as_ref() {
+        if !armed.as_ref().is_some_and(|armed| armed.is_for(names.as_ref())) {
             // The new watcher before the old one goes: nothing slips through in between.
             armed = names.and_then(|names| Armed::new(names, since, changed.clone()));
         }
@@ -122,31 +126,47 @@ async fn settle(changed: &Notify) {
 /// A watcher at work, and what it looks for.
 struct Armed {
     names: BTreeSet<PathBuf>,
+    folders: Folders,
     _watcher: RecommendedWatcher,
+}
+
+/// Folders, and the number of each that is there: what is watched is that one, not who has its name later.
+type Folders = BTreeMap<PathBuf, Option<u64>>;
+
+/// The folders that these names are in, and all above them.
+fn folders(names: &BTreeSet<PathBuf>) -> Folders {
+    let above = names.iter().flat_map(|name| name.ancestors().skip(1));
+    let number = |folder: &Path| folder.metadata().ok().map(|found| found.ino());
+    above.map(|folder| (folder.to_owned(), number(folder))).collect()
 }
 
 impl Armed {
     fn new(names: BTreeSet<PathBuf>, since: SystemTime, changed: Arc<Notify>) -> Option<Self> {
-        let (ours, on_change) = (names.clone(), changed.clone());
+        let folders = folders(&names);
+        let (ours, above, on_change) = (names.clone(), folders.clone(), changed.clone());
         let on_event = move |event: notify::Result<Event>| {
-            if event.map_or(true, |event| matters(&event, &ours)) {
+            if event.map_or(true, |event| matters(&event, &ours, &above)) {
                 on_change.notify_one();
             }
         };
         let watcher = notify::recommended_watcher(on_event).and_then(|mut watcher| {
-            let folders: BTreeSet<_> = names.iter().filter_map(|name| name.parent()).collect();
-            for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
-                watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            for folder in folders.keys().filter(|folder| folder.is_dir()) {
+                let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
+                // Not everybody may look into every folder further up.
+                if names.iter().any(|name| name.parent() == Some(folder)) {
+                    watched?;
+                }
             }
             Ok(watcher)
         });
         match watcher {
             Ok(watcher) => {
                 // Between the reading and this moment nobody was watching.
-                if names.iter().any(|name| changed_since(name, since)) {
+                let changed_now = names.iter().any(|name| changed_since(name, since));
+                if changed_now || folders.keys().any(|folder| moved_since(folder, since)) {
                     changed.notify_one();
                 }
-                Some(Self { names, _watcher: watcher })
+                Some(Self { names, folders, _watcher: watcher })
             }
             Err(error) => {
                 tracing::warn!(%error, "the configuration's files cannot be watched");
@@ -154,28 +174,71 @@ impl Armed {
             }
         }
     }
+
+    /// Whether this is what is to be watched now.
+    fn is_for(&self, names: Option<&BTreeSet<PathBuf>>) -> bool {
+        names.is_some_and(|names| self.names == *names && self.folders == folders(names))
+    }
 }
 
+/// Whether a file was written, or put in its place, since then.
 fn changed_since(name: &Path, since: SystemTime) -> bool {
-    // The file system's clock lags behind the system's by up to a tick.
-    let since = since.checked_sub(Duration::from_millis(10)).unwrap_or(since);
-    // What is gone, or is a pattern, has changed with its folder.
-    let folder = || name.parent().unwrap_or(name).symlink_metadata();
-    let found = name.symlink_metadata().or_else(|_| folder());
-    found.and_then(|found| found.modified()).is_ok_and(|modified| modified >= since)
+    let since = tolerant(since);
+    match name.symlink_metadata() {
+        Ok(found) => Times::of(&found).is_some_and(|times| times.written.max(times.moved) >= since),
+        // What is gone, or is a pattern, has changed with its folder.
+        Err(_) => {
+            let folder = name.parent().unwrap_or(name).symlink_metadata();
+            folder.is_ok_and(|found| found.modified().is_ok_and(|written| written >= since))
+        }
+    }
 }
 
-/// Whether an event is about one of the names. Of an overflow nobody knows what it was about.
-fn matters(event: &Event, ours: &BTreeSet<PathBuf>) -> bool {
-    let about_us = |path: &PathBuf| ours.iter().any(|name| config::fits(name, path));
-    match event.kind {
-        EventKind::Access(_) => false,
+/// Whether a folder was put in another's place since then, as far as that can be told: one in which files come and
+/// go has the time of that.
+fn moved_since(folder: &Path, since: SystemTime) -> bool {
+    let since = tolerant(since);
+    let times = folder.symlink_metadata().ok().and_then(|found| Times::of(&found));
+    times.is_some_and(|times| times.moved >= since && times.written < since)
+}
+
+/// The file system's clock lags behind the system's by up to a tick.
+fn tolerant(since: SystemTime) -> SystemTime {
+    since.checked_sub(Duration::from_millis(10)).unwrap_or(since)
+}
+
+/// When a file was written, and when it got its name, owner or mode at the latest.
+struct Times {
+    written: SystemTime,
+    moved: SystemTime,
+}
+
+impl Times {
+    fn of(found: &Metadata) -> Option<Self> {
+        let seconds = Duration::from_secs(u64::try_from(found.ctime()).ok()?);
+        let rest = Duration::from_nanos(u64::try_from(found.ctime_nsec()).ok()?);
+        let moved = SystemTime::UNIX_EPOCH.checked_add(seconds + rest)?;
+        Some(Self { written: found.modified().ok()?, moved })
+    }
+}
+
+/// Whether an event is about one of the names, or puts a folder in another's place that they are in. Of an
+/// overflow nobody knows what it was about.
+fn matters(event: &Event, names: &BTreeSet<PathBuf>, folders: &Folders) -> bool {
+    let is_name = |path: &PathBuf| names.iter().any(|name| config::fits(name, path));
+    let is_folder = |path: &PathBuf| folders.contains_key(path);
+    let moves = match event.kind {
+        EventKind::Access(_) => return false,
+        // What is written to a folder is told of what is in it.
+        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => false,
         EventKind::Any
         | EventKind::Create(_)
         | EventKind::Modify(_)
         | EventKind::Remove(_)
-        | EventKind::Other => event.need_rescan() || event.paths.iter().any(about_us),
-    }
+        | EventKind::Other => true,
+    };
+    let about_us = |path| is_name(path) || moves && is_folder(path);
+    event.need_rescan() || event.paths.iter().any(about_us)
 }
 
 /// A path, and every link on the way from it to the file: a change of any of them changes the file.
@@ -205,6 +268,8 @@ fn names(path: &Path) -> Vec<PathBuf> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use notify::event::{CreateKind, MetadataKind};
+
     use super::*;
 
     #[test]
@@ -232,14 +297,21 @@ mod tests {
     }
 
     #[test]
-    fn only_our_files_matter() {
+    fn only_our_files_matter_and_what_they_are_in() {
         let ours = BTreeSet::from(["/etc/janua/janua.toml".into(), "/etc/janua/*.d".into()]);
-        let event = |path: &str| Event::new(EventKind::Any).add_path(path.into());
-        assert!(matters(&event("/etc/janua/janua.toml"), &ours));
-        assert!(matters(&event("/etc/janua/new.d"), &ours));
-        assert!(!matters(&event("/etc/janua/access.log"), &ours));
-        let mut read = event("/etc/janua/janua.toml");
-        read.kind = EventKind::Access(notify::event::AccessKind::Read);
-        assert!(!matters(&read, &ours));
+        let folders = folders(&ours);
+        let matters = |event: &Event| matters(event, &ours, &folders);
+        let event = |kind, path: &str| Event::new(kind).add_path(path.into());
+        let any = |path: &str| event(EventKind::Any, path);
+        assert!(matters(&any("/etc/janua/janua.toml")));
+        assert!(matters(&any("/etc/janua/new.d")));
+        assert!(!matters(&any("/etc/janua/access.log")));
+        let read = EventKind::Access(notify::event::AccessKind::Read);
+        assert!(!matters(&event(read, "/etc/janua/janua.toml")));
+        assert!(matters(&event(EventKind::Create(CreateKind::Folder), "/etc/janua")));
+        assert!(!matters(&event(EventKind::Create(CreateKind::Folder), "/etc/other")));
+        let mode = EventKind::Modify(ModifyKind::Metadata(MetadataKind::Permissions));
+        assert!(!matters(&event(mode, "/etc")));
+        assert!(matters(&event(mode, "/etc/janua/janua.toml")), "it may be readable now");
     }
 }

@@ -136,6 +136,8 @@ pub struct Asked {
     pub from: IpAddr,
     /// Who makes it, in place of credentials.
     pub who: Option<Pretended>,
+    /// What refuses its head before the chain hears of it: form, framing, sizes.
+    pub malformed: Option<Reject>,
 }
 
 /// Plans what to do with a request that a client sends to a listener.
@@ -152,7 +154,10 @@ pub fn plan(world: &Arc<Snapshot>, listener: &Arc<Listener>, asked: &Asked) -> P
     }
     let body = body.map_or(RequestBody::Empty, RequestBody::from);
     let mut planned = Planned { who: asked.who.as_ref(), body, ..Planned::default() };
-    let outcome = run(world, &mut exchange, head, &mut planned);
+    let outcome = match asked.malformed {
+        Some(reject) => Err(reject),
+        None => run(world, &mut exchange, head, &mut planned),
+    };
     let outcome = outcome.unwrap_or_else(|reject| {
         let answer = exchange.problem(reject);
         planned.refused(&exchange, reject, answer)

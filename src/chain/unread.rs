@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::answer;
 use crate::{
     message::{Client, REQUEST_ID, new_request_id},
-    metrics::Finished,
+    metrics::{Finished, Protocol},
     reject::Reject,
     snapshot::{Listener, Snapshot},
     telemetry::{Record, Tls},
@@ -39,6 +39,7 @@ pub fn refuse_unread(
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(response.body());
 
+    listener.metrics.at(client.worker.index).request(Protocol::Http11);
     let bytes_out = response.body().len() as u64;
     let finished = Finished { status: Some(reject.code()), micros: 0, bytes_in: 0, bytes_out };
     world.no_route.finish(client.worker.index, &finished);

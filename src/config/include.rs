@@ -82,6 +82,8 @@ impl<'a> Files<'a> {
         self.sources.ask(path.to_path_buf());
         let canonical = match fs::canonicalize(path) {
             Ok(canonical) => canonical,
+            // A pipe, as of `-c /dev/stdin` and `-c <(..)`, has no other name.
+            Err(_) if path.exists() => path.to_owned(),
             Err(error) => return self.unreadable(path, &error, asker),
         };
         if self.is_refused(path, &canonical, asker) {

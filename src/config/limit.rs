@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::{
     enforce::Enforce,
@@ -263,26 +263,6 @@ pub struct PerAddress {
     pub ipv6_prefix: u8,
     /// Addresses that are known at a time, as `limit.NAME.max-keys`.
     pub max_keys: u32,
-    /// Whether it is there at all.
-    #[serde(skip)]
-    pub written: Written,
-}
-
-/// Whether something is there. One that is there and says nothing means the same as none.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Written(pub bool);
-
-impl PartialEq for Written {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl PerAddress {
-    /// One that is written.
-    pub(super) fn written<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Self::deserialize(from).map(|table| Self { written: Written(true), ..table })
-    }
 }
 
 impl Default for PerAddress {
@@ -293,7 +273,6 @@ impl Default for PerAddress {
             requests: None,
             ipv6_prefix: 64,
             max_keys: 100_000,
-            written: Written(false),
         }
     }
 }

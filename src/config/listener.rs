@@ -18,6 +18,10 @@ pub struct Listener {
     pub name: Option<String>,
     /// `"IP:PORT"`, `"[::]:PORT"` (IPv6 and IPv4), `"unix:/PATH"`, or `"systemd:NAME"` for a passed socket.
     pub address: String,
+    /// Of a Unix socket: who may connect, as `chmod` has it in octal; `"0666"` is everybody. By default what the umask leaves, most often the user that Janua runs as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"0660")]
+    pub mode: Option<String>,
     /// TLS on this listener: `"self-signed"`, or a table with certificates; clear text without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"self-signed")]
@@ -48,8 +52,8 @@ pub struct Listener {
     /// Connections at a time; more wait in the kernel's queue.
     pub max_connections: u32,
     /// What an address may do before anybody is asked who it is: connections at a time, handshakes, requests.
-    #[serde(deserialize_with = "PerAddress::written")]
-    pub per_address: PerAddress,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_address: Option<PerAddress>,
     /// Size of a request's head (request line and header fields).
     pub max_header_size: ByteSize,
     /// Number of header fields in a request.
@@ -73,6 +77,7 @@ impl Default for Listener {
         Self {
             name: None,
             address: "0.0.0.0:8080".into(),
+            mode: None,
             tls: None,
             h2c: false,
             redirect_to_https: None,
@@ -83,7 +88,7 @@ impl Default for Listener {
             proxy_protocol: None,
             access: OneOrMany::default(),
             max_connections: 65_536,
-            per_address: PerAddress::default(),
+            per_address: None,
             max_header_size: ByteSize::kib(32),
             max_headers: 100,
             max_request_line: ByteSize::kib(8),

@@ -12,11 +12,11 @@ use std::{
 use serde::Deserialize as _;
 use toml::{
     Spanned,
-    de::{DeTable, Deserializer},
+    de::{DeTable, DeValue, Deserializer},
 };
 
 use super::{
-    Config,
+    Admin, Config,
     check::check,
     finding,
     include::Files,
@@ -25,7 +25,7 @@ use super::{
     problem::{Problem, Problems},
     report::Report,
     rest::Rest,
-    schema::schema,
+    schema::{Node, schema},
     source::Sources,
     syntax,
     tree::{Adopt, index, unite},
@@ -80,11 +80,26 @@ impl Loaded {
     }
 }
 
+/// The `[admin]` section of files of which all else may be wrong: a gateway runs on what they said before, and
+/// has to be found while they are being edited. The default where they say nothing of it that makes sense.
+pub fn admin_alone(path: &FsPath, env: Env<'_>) -> Admin {
+    let mut files = Files::new(env);
+    files.read(path);
+    let mut tree = merge(&files.sources, env, &mut Problems::new()).tree;
+    let Some(admin) = tree.remove("admin") else { return Admin::default() };
+    let DeValue::Table(admin) = admin.into_inner() else { return Admin::default() };
+    let known =
+        admin.into_iter().filter(|(key, _)| ["address", "token"].contains(&&**key.get_ref()));
+    let root = Spanned::new(0..0, known.collect());
+    Admin::deserialize(Deserializer::from(root)).unwrap_or_default()
+}
+
 fn load(files: Files<'_>) -> Result<Loaded, Report> {
     let Files { env, mut sources, mut problems, .. } = files;
     let merged = merge(&sources, env, &mut problems);
     let places = index(&merged.tree);
-    let checked = check(&merged.tree, &schema(), &sources);
+    let schema = schema();
+    let checked = check(&merged.tree, &schema, &sources);
     // A tree that is half understood lacks keys that somebody wrote: what it seems to say is noise.
     if merged.is_whole {
         // Nor is there anything to say of a string whose variable is missing.
@@ -96,7 +111,8 @@ fn load(files: Files<'_>) -> Result<Loaded, Report> {
         false => (deserialise(merged.tree), None),
         true if merged.is_whole => {
             let read = |tree| deserialise(tree).ok();
-            (Err(None), Rest::of(merged.tree, &problems, read))
+            let is_known = |section: &str| Node::root(&schema).property(section).is_some();
+            (Err(None), Rest::of(&merged.tree, &problems, is_known, read))
         }
         true => (Err(None), None),
     };
@@ -157,6 +173,32 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn the_door_is_found_whatever_else_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("door.toml"), "[admin]\naddress = \"unix:/x\"\n").unwrap();
+        let env = |name: &str| (name == "PORT").then(|| "9".to_owned());
+        let (here, default) = ("unix:/x", "unix:/run/janua/admin.sock");
+        for (text, wanted) in [
+            ("[admin]\naddress = \"unix:/x\"\n[[route]]\nto = ", here),
+            ("[admin]\naddress = \"unix:/x\"\n[[route]\n", here),
+            ("[unheard]\nof = 1\n[admin]\naddress = \"unix:/x\"\nwho = \"me\"\n", here),
+            ("include = [\"door.toml\"]\n[unheard]\nof = 1\n", here),
+            (
+                "[server]\nname = \"${NOPE}\"\n[admin]\naddress = \"127.0.0.1:${PORT}\"\n",
+                "127.0.0.1:9",
+            ),
+            ("[admin]\naddress = 9\n", default),
+            ("admin = 9\n", default),
+            ("", default),
+        ] {
+            std::fs::write(path("janua.toml"), text).unwrap();
+            assert_eq!(admin_alone(&path("janua.toml"), &env).address, wanted, "{text}");
+        }
+        assert_eq!(admin_alone(&path("nothing.toml"), &env), Admin::default());
+    }
 
     #[test]
     fn every_file_that_a_load_reads_is_watched() {

@@ -94,7 +94,7 @@ pub use self::{
         AddressField, Alpn, Certificate, ClientCertificates, Http2, Listener, ListenerTimeout,
         Protocol, ProxyProtocol, Tls, TlsFiles, TlsVersion, TlsWord,
     },
-    load::Loaded,
+    load::{Loaded, admin_alone},
     nearest::nearest,
     oidc::Oidc,
     overload::{Adaptive, AdaptiveWord, Controller, MaxInFlight, Priority},
@@ -251,7 +251,7 @@ pub struct Log {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/var/log/janua/access.log")]
     pub access_file: Option<PathBuf>,
-    /// Query parameters whose values are left out of the log; `["*"]` leaves out all.
+    /// Query parameters whose values are left out of the log, in any case, and as `NAME[...]`; `["*"]` leaves out all.
     pub redact_query: OneOrMany<String>,
     /// Memory for lines not yet written; when it is full, lines are dropped and counted.
     pub buffer: ByteSize,
@@ -269,12 +269,25 @@ impl Default for Log {
                     "access_token",
                     "api_key",
                     "apikey",
+                    "assertion",
+                    "client_secret",
                     "code",
+                    "id_token",
+                    "jwt",
                     "key",
                     "password",
+                    "refresh_token",
                     "secret",
+                    "session",
                     "sig",
+                    "signature",
+                    "subscription-key",
                     "token",
+                    "X-Amz-Credential",
+                    "X-Amz-Security-Token",
+                    "X-Amz-Signature",
+                    "X-Goog-Credential",
+                    "X-Goog-Signature",
                 ]
                 .map(String::from)
                 .to_vec(),

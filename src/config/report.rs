@@ -38,6 +38,11 @@ impl Report {
         Self { sources, problems: problems.into_iter().collect(), rest: None }
     }
 
+    /// Problems that are in no file.
+    pub fn of_no_file(problems: Problems) -> Self {
+        Self::new(Arc::default(), problems)
+    }
+
     /// The same, of form, beside what has the right one.
     pub(super) fn beside(self, rest: Option<Rest>) -> Self {
         Self { rest: rest.map(Box::new), ..self }

@@ -7,7 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use super::{
     Config, names,
@@ -20,26 +23,41 @@ use super::{
 pub struct Rest {
     /// The configuration.
     pub config: Config,
+    gaps: Gaps,
+}
+
+/// What is not in it.
+#[derive(Clone, Debug, Default)]
+struct Gaps {
     /// The sections that lack something: `upstream.a`, `route[2]`.
     sections: BTreeSet<Path>,
     /// What was called something, and is not there.
     gone: BTreeSet<String>,
+    /// Whether something lost the name that others may call it by.
+    is_nameless: bool,
 }
 
 impl Rest {
-    /// What is left of a tree without the values that these are about.
+    /// What is left of a tree without the values that these are about; `is_known` says whether there is a
+    /// section of a name.
     pub(super) fn of<'t>(
-        mut tree: DeTable<'t>,
+        tree: &DeTable<'t>,
         problems: &Problems,
-        read: impl FnOnce(DeTable<'t>) -> Option<Config>,
+        is_known: impl Fn(&str) -> bool,
+        read: impl Fn(DeTable<'t>) -> Option<Config>,
     ) -> Option<Self> {
-        let (mut sections, mut gone) = (BTreeSet::new(), BTreeSet::new());
-        for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
-            let steps = reach(problem.path.steps())?;
-            take_out(&mut tree, steps, &mut gone);
-            sections.insert(problem.path.section());
-        }
-        Some(Self { config: read(tree)?, sections, gone })
+        let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+        let paths: Vec<_> = errors.map(|problem| &problem.path).collect();
+        // As little as may be; then what that stands in, of which it may be a part that has to be there.
+        (0..WIDEST).find_map(|wider| {
+            let (mut tree, mut gaps) = (tree.clone(), Gaps::default());
+            for path in &paths {
+                let steps = reach(path.steps(), wider, &is_known)?;
+                gaps.take_out(&mut tree, steps);
+                gaps.sections.insert(path.section());
+            }
+            Some(Self { config: read(tree)?, gaps })
+        })
     }
 
     /// What is wrong with its names.
@@ -49,43 +67,64 @@ impl Rest {
 
     /// Those that are there whatever was taken out.
     pub fn worth_telling(&self, problems: Problems) -> Problems {
+        let Gaps { sections, gone, is_nameless } = &self.gaps;
         let is_own = |problem: &Problem| {
             problem.severity == Severity::Error
-                && !self.sections.contains(&problem.path.section())
-                && !self.gone.iter().any(|name| problem.message.contains(&format!("`{name}`")))
+                && !sections.contains(&problem.path.section())
+                && !gone.iter().any(|name| problem.message.contains(&format!("`{name}`")))
+                && !(*is_nameless && problem.message.contains("there is no "))
         };
         problems.into_iter().filter(is_own).collect()
     }
 }
 
-/// The steps to what is to be taken out: of a list all of it, or its places would be others. None for a whole
-/// part of the configuration, and for a name, by which others may call it.
-fn reach(steps: &[Step]) -> Option<&[Step]> {
-    let last = steps.iter().rposition(|step| matches!(step, Step::Key(_)))?;
-    match &steps[last] {
-        Step::Key(key) if last > 0 && key != "name" => Some(&steps[..=last]),
-        _ => None,
+/// How many tables further out than a value itself is tried what is left without them.
+const WIDEST: usize = 4;
+
+/// The steps to what is to be taken out: of a list all of it, or its places would be others. A route, which has
+/// to lead somewhere, ends the way. None for a part of the configuration as a whole, unless nobody knows it.
+fn reach<'s>(
+    steps: &'s [Step],
+    wider: usize,
+    is_known: impl Fn(&str) -> bool,
+) -> Option<&'s [Step]> {
+    if let [Step::Key(section)] = steps {
+        return (!is_known(section)).then_some(steps);
     }
+    if let [Step::Key(section), Step::Index(_)] = steps {
+        return (section == "route").then_some(steps);
+    }
+    let keys = steps.iter().enumerate().filter(|(_, step)| matches!(step, Step::Key(_)));
+    let mut inner: Vec<_> = keys.map(|(at, _)| at).filter(|at| *at > 0).collect();
+    inner.truncate(inner.len().saturating_sub(wider).max(1));
+    inner.last().map(|last| &steps[..=*last])
 }
 
-/// Takes out what is at these steps, the last of which is a key.
-fn take_out(table: &mut DeTable<'_>, steps: &[Step], gone: &mut BTreeSet<String>) {
-    let Some((Step::Key(key), mut steps)) = steps.split_first() else { return };
-    if steps.is_empty() {
-        if let Some(value) = table.remove(&**key) {
-            gone.insert(key.clone().into_owned());
-            call(value.get_ref(), gone);
+impl Gaps {
+    /// Takes out what is at these steps, the last of which is a key or a route's place.
+    fn take_out(&mut self, table: &mut DeTable<'_>, steps: &[Step]) {
+        let Some((Step::Key(key), mut rest)) = steps.split_first() else { return };
+        if rest.is_empty() {
+            if let Some(value) = table.remove(&**key) {
+                self.gone.insert(key.clone().into_owned());
+                call(value.get_ref(), &mut self.gone);
+            }
+            return;
         }
-        return;
-    }
-    let Some(mut value) = table.get_mut(&**key).map(toml::Spanned::get_mut) else { return };
-    while let Some((Step::Index(index), rest)) = steps.split_first() {
-        let DeValue::Array(array) = value else { return };
-        let Some(item) = array.get_mut(*index) else { return };
-        (value, steps) = (item.get_mut(), rest);
-    }
-    if let DeValue::Table(table) = value {
-        take_out(table, steps, gone);
+        let Some(mut value) = table.get_mut(&**key).map(Spanned::get_mut) else { return };
+        let mut is_item = false;
+        while let Some((Step::Index(index), further)) = rest.split_first() {
+            let DeValue::Array(array) = value else { return };
+            let Some(item) = array.get_mut(*index) else { return };
+            (value, rest, is_item) = (item.get_mut(), further, true);
+        }
+        let DeValue::Table(table) = value else { return };
+        self.is_nameless |= is_item && matches!(rest, [Step::Key(key)] if key == "name");
+        self.take_out(table, rest);
+        if key == "route" && matches!(rest, [] | [Step::Key(_)]) && !table.contains_key("to") {
+            let nowhere = DeValue::String("echo".into());
+            table.insert(Spanned::new(0..0, "to".into()), Spanned::new(0..0, nowhere));
+        }
     }
 }
 

@@ -51,11 +51,59 @@ fn show_field(name: &str, value: &mut Value) {
     }
 }
 
-/// Whether a header field or parameter of this name holds a credential.
+/// Whether a header field or parameter of this name holds a credential, as far as a name can tell.
 pub fn is_credential(name: &str) -> bool {
-    const WHOLE: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
-    const PARTS: [&str; 7] =
-        ["token", "secret", "password", "passwd", "credential", "api-key", "apikey"];
+    const WHOLE: [&str; 9] = [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "assertion",
+        "code",
+        "jwt",
+        "key",
+        "sig",
+    ];
+    const PARTS: [&str; 9] = [
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "credential",
+        "api-key",
+        "apikey",
+        "session",
+        "signature",
+    ];
+    // Keys that tell things apart, and open nothing.
+    const NAMES: [&str; 3] = ["idempotency-key", "surrogate-key", "sec-websocket-key"];
     let plain = name.to_ascii_lowercase().replace('_', "-");
-    WHOLE.contains(&&*plain) || PARTS.iter().any(|part| plain.contains(part))
+    let is_key = || plain.ends_with("-key") && !NAMES.contains(&&*plain);
+    WHOLE.contains(&&*plain) || PARTS.iter().any(|part| plain.contains(part)) || is_key()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Log;
+
+    #[test]
+    fn what_the_log_hides_is_masked_here_too() {
+        for name in Log::default().redact_query.0 {
+            assert!(is_credential(&name), "{name}");
+        }
+        for (name, is) in [
+            ("Authorization", true),
+            ("X-Api-Key", true),
+            ("Ocp-Apim-Subscription-Key", true),
+            ("x_key", true),
+            ("X-Session-Id", true),
+            ("Idempotency-Key", false),
+            ("Surrogate-Key", false),
+            ("Accept", false),
+            ("zip-code", false),
+        ] {
+            assert_eq!(is_credential(name), is, "{name}");
+        }
+    }
 }

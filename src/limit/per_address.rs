@@ -41,12 +41,14 @@ struct Allowance {
 impl PerAddress {
     /// Compiles the table at `at`, with what was counted `before`.
     pub fn compile(
-        table: &config::PerAddress,
+        table: Option<&config::PerAddress>,
         before: Option<&Self>,
         standing: &Arc<Standing>,
         at: &Path,
         problems: &mut Problems,
     ) -> Self {
+        let is_written = table.is_some();
+        let table = table.cloned().unwrap_or_default();
         let prefix = table.ipv6_prefix;
         let shape = Recipe { parts: [Part::Ip].into(), prefix, apart: false };
         if table.ipv6_prefix > 128 {
@@ -66,8 +68,7 @@ impl PerAddress {
         }
         let bounds =
             table.connections.is_some() || table.handshakes.is_some() || table.requests.is_some();
-        if table.written.0 && !bounds && prefix <= 128 && (1..=MOST_KEYS).contains(&table.max_keys)
-        {
+        if is_written && !bounds && prefix <= 128 && (1..=MOST_KEYS).contains(&table.max_keys) {
             let problem = Problem::finding(at.clone(), "this bounds nothing of an address");
             problems.push(problem.help("`connections`, `handshakes` or `requests`"));
         }

@@ -27,7 +27,7 @@ pub struct ListenerShard {
 }
 
 impl ListenerShard {
-    /// Counts a request whose head was read.
+    /// Counts a request, whether its head made sense or not.
     pub fn request(&self, protocol: Protocol) {
         self.requests[protocol as usize].inc();
     }

@@ -72,7 +72,7 @@ fn read<T>(
     }
     if entries.len().saturating_add(hosts.len().saturating_mul(paths.len())) > MAX_ENTRIES {
         let message = format!("with this there are more than {MAX_ENTRIES} pairs of host and path");
-        problems.push(RouteProblem { rule: index, key: "host", message, help: None });
+        problems.push(RouteProblem { rule: index, key: "host", item: None, message, help: None });
         return;
     }
     entries.extend(hosts.iter().flat_map(|host| {
@@ -88,12 +88,15 @@ fn read_all<P>(
     parse: impl Fn(&str) -> Result<P, (String, Option<String>)>,
     problems: &mut Vec<RouteProblem>,
 ) -> Vec<P> {
-    let read = |text: &String| {
+    let read = |(index, text): (usize, &String)| {
+        let item = (texts.len() > 1).then_some(index);
         parse(text)
-            .map_err(|(message, help)| problems.push(RouteProblem { rule, key, message, help }))
+            .map_err(|(message, help)| {
+                problems.push(RouteProblem { rule, key, item, message, help })
+            })
             .ok()
     };
-    texts.iter().filter_map(read).collect()
+    texts.iter().enumerate().filter_map(read).collect()
 }
 
 /// Puts the entries of one leaf in order and reports ties and what is never reached.
@@ -123,7 +126,7 @@ fn settle<T>(
             );
             let (rule, key) = (entry.rule, key_of(&rules[entry.rule]));
             let help = Some("take it away, or give it what they leave open".into());
-            findings.push(RouteProblem { rule, key, message, help });
+            findings.push(RouteProblem { rule, key, item: None, message, help });
         }
     }
 }
@@ -138,6 +141,7 @@ fn only_connect<T>(
     methods.all(|method| method == Method::CONNECT).then(|| RouteProblem {
         rule: index,
         key: "methods",
+        item: None,
         message: format!("`{}` never takes a request: CONNECT is always refused", rule.name),
         help: Some("for WebSockets, by HTTP/2 too, take \"GET\"".into()),
     })
@@ -163,7 +167,13 @@ fn tie<T>(a: &Entry, b: &Entry, rules: &[Rule<'_, T>]) -> RouteProblem {
             "tell them apart by `listener`, `methods`, `headers` or `query`, or take one away",
         )
     };
-    RouteProblem { rule: second.rule, key: key_of(rule), message, help: Some(help.into()) }
+    RouteProblem {
+        rule: second.rule,
+        key: key_of(rule),
+        item: None,
+        message,
+        help: Some(help.into()),
+    }
 }
 
 /// The key to point at for a route's host and path.

@@ -110,7 +110,7 @@ impl Demand {
         problems: &mut Vec<RouteProblem>,
     ) -> Option<Self> {
         let mut report = |key, (message, help)| {
-            problems.push(RouteProblem { rule: index, key, message, help });
+            problems.push(RouteProblem { rule: index, key, item: None, message, help });
         };
         let methods = Methods::parse(&rule.route.methods).map_err(|fault| report("methods", fault));
         let headers = Conditions::on_headers(&rule.route.headers)

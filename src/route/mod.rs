@@ -85,6 +85,8 @@ pub struct RouteProblem {
     pub rule: usize,
     /// The key that it is about, as it is written in the file.
     pub key: &'static str,
+    /// Which of several values.
+    pub item: Option<usize>,
     /// What is wrong.
     pub message: String,
     /// What to write instead.

@@ -7,7 +7,6 @@
 
 use std::{
     future::poll_fn,
-    io,
     pin::pin,
     sync::{
         Arc,
@@ -27,7 +26,7 @@ use super::connection::{self, Site};
 use crate::{
     message::Clients,
     snapshot::{Lens, Listener as Rules},
-    stream::{Descriptors, Listener, Listening, Socket},
+    stream::{Descriptors, Listener, Listening, Socket, is_exhausted},
     worker::Worker,
 };
 
@@ -143,12 +142,4 @@ async fn room_for(descriptors: Descriptors, socket: &Socket, taken: &Cancellatio
         tokio::time::sleep(PAUSE).await;
     }
     true
-}
-
-/// Whether the system has no descriptors or memory left, which passes.
-fn is_exhausted(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -21,7 +21,10 @@ use super::{
     bind,
     worker::{Command, Handle},
 };
-use crate::{snapshot::Bind, stream::Listening};
+use crate::{
+    snapshot::Bind,
+    stream::{Listening, SocketFile},
+};
 
 /// An address that is bound.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(super) struct Address {
     /// Connections that may be open.
     most: u32,
     shares: Vec<Share>,
+    /// Of a Unix socket that we bound.
+    file: Option<SocketFile>,
 }
 
 /// One of its sockets.
@@ -42,6 +47,17 @@ struct Share {
     taken: CancellationToken,
 }
 
+/// What an address needs for so many workers, and has not: had before it is promised.
+#[derive(Debug)]
+pub(super) struct Provision {
+    /// Sockets in all.
+    want: usize,
+    /// Sockets beside those that it has.
+    more: Vec<Listening>,
+    /// What each share's worker is given, of those that get one.
+    given: Vec<Listening>,
+}
+
 impl Share {
     fn new(socket: Listening) -> Self {
         Self { socket, worker: None, taken: CancellationToken::new() }
@@ -50,14 +66,28 @@ impl Share {
 
 impl Address {
     /// Sockets at one address, of a listener with this number.
-    pub(super) fn new(listener: usize, sockets: Vec<Listening>) -> Self {
+    pub(super) fn new(listener: usize, sockets: Vec<Listening>, file: Option<SocketFile>) -> Self {
         let entrance = Entrance {
             listener: AtomicUsize::new(listener),
             connections: Arc::new(Semaphore::new(0)),
             retired: CancellationToken::new(),
         };
         let shares = sockets.into_iter().map(Share::new).collect();
-        Self { entrance: Arc::new(entrance), most: 0, shares }
+        Self { entrance: Arc::new(entrance), most: 0, shares, file }
+    }
+
+    /// Whether nobody can come in any more: somebody removed the socket's file.
+    pub(super) fn is_lost(&self) -> bool {
+        self.file.as_ref().is_some_and(SocketFile::is_lost)
+    }
+
+    /// Lets those connect whom the bits of a mode name, of a Unix socket; without one, who may now.
+    pub(super) fn permit(&self, mode: Option<u32>) {
+        if let (Some(file), Some(mode)) = (&self.file, mode)
+            && let Err(error) = file.permit(mode)
+        {
+            tracing::error!(%error, "who may connect to a Unix socket stays as it was");
+        }
     }
 
     /// Belongs to this listener, with so many connections.
@@ -88,40 +118,61 @@ impl Address {
         }
     }
 
-    /// Gives each of these workers as many sockets as any other.
-    pub(super) async fn spread(&mut self, bind: &Bind, workers: &[Handle]) -> io::Result<()> {
+    /// Gets what so many workers need for as many sockets each as any other.
+    pub(super) fn provide(&self, bind: &Bind, workers: usize) -> io::Result<Provision> {
         let have = self.shares.len();
         let want = match bind {
-            Bind::Tcp(_) => have.next_multiple_of(workers.len()),
+            Bind::Tcp(_) => have.next_multiple_of(workers),
             // It is one socket, whoever has it.
-            Bind::Unix(_) | Bind::Systemd(_) => workers.len(),
+            Bind::Unix(_) | Bind::Systemd(_) => workers,
         };
-        if let (Some(more), Some(first)) = (want.checked_sub(have), self.shares.first()) {
-            let more = bind::more(bind, &first.socket, more)?;
-            self.shares.extend(more.into_iter().map(Share::new));
-        }
+        let more = match self.shares.first() {
+            Some(first) => bind::more(bind, &first.socket, want.saturating_sub(have))?,
+            None => Vec::new(),
+        };
+        let held = self.shares.iter().take(want).enumerate();
+        let held = held.filter(|(index, share)| share.worker != Some(index % workers));
+        let to_give = held.map(|(_, share)| &share.socket).chain(&more);
+        let given = to_give.map(Listening::try_clone).collect::<io::Result<_>>()?;
+        Ok(Provision { want, more, given })
+    }
+
+    /// Gives each of these workers, for whom it was provided, its sockets.
+    pub(super) async fn spread(&mut self, provision: Provision, workers: &[Handle]) {
+        let Provision { want, more, given } = provision;
+        self.shares.extend(more.into_iter().map(Share::new));
         self.shares.drain(want..).for_each(|share| share.taken.cancel());
+        let mut given = given.into_iter();
         for (index, share) in self.shares.iter_mut().enumerate() {
             let index = index % workers.len();
             if share.worker == Some(index) {
                 continue;
             }
-            let socket = share.socket.try_clone()?;
+            let Some(socket) = given.next() else { return };
             share.taken.cancel();
             share.taken = self.entrance.retired.child_token();
             share.worker = Some(index);
             let command = Command::Accept(socket, self.entrance.clone(), share.taken.clone());
             workers[index].send(command).await;
         }
-        Ok(())
     }
 
     /// Gives it up.
-    pub(super) fn retire(&self, bind: &Bind) {
+    pub(super) fn retire(self) {
         self.entrance.retired.cancel();
-        if let Bind::Unix(path) = bind {
-            let _ = std::fs::remove_file(path);
+    }
+
+    /// Gives it up for another with the same file.
+    pub(super) fn make_room(mut self) {
+        if let Some(file) = &mut self.file {
+            file.leave();
         }
+        self.retire();
+    }
+
+    /// Whether it is on this port.
+    pub(super) fn has_port(&self, port: u16) -> bool {
+        self.socket().and_then(Listening::address).is_some_and(|address| address.port() == port)
     }
 
     /// One of its sockets; where they are, they are all.

@@ -9,7 +9,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    os::unix::net::UnixListener,
 };
 
 use listenfd::ListenFd;
@@ -17,37 +16,38 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     snapshot::Bind,
-    stream::{Listening, remove_stale},
+    stream::{Listening, SocketFile, bind_unix},
 };
 
 /// The kernel's queue of connections that were not yet accepted; it caps this by `somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Binds an address for so many workers; `is_own` says whether it listens on a port already.
+/// Binds an address for so many workers, and says which file that made; `is_own` says whether it listens on
+/// a port already.
 ///
 /// # Errors
 /// What the system says; the address is not in it.
 pub(super) fn bind(
     bind: &Bind,
+    mode: Option<u32>,
     passed: &Passed,
     workers: usize,
     is_own: impl Fn(u16) -> bool,
-) -> io::Result<Vec<Listening>> {
-    match bind {
+) -> io::Result<(Vec<Listening>, Option<SocketFile>)> {
+    let sockets = match bind {
         Bind::Tcp(address) => {
             if !is_own(address.port()) {
                 drop(tcp(*address, false)?);
             }
-            more_tcp(*address, workers)
+            more_tcp(*address, workers)?
         }
         Bind::Unix(path) => {
-            remove_stale(path)?;
-            let first = UnixListener::bind(path)?;
-            first.set_nonblocking(true)?;
-            share(Listening::Unix(first), workers)
+            let (first, file) = bind_unix(path, mode, BACKLOG)?;
+            return Ok((share(first, workers)?, Some(file)));
         }
-        Bind::Systemd(name) => share(passed.named(name)?, workers),
-    }
+        Bind::Systemd(name) => share(passed.named(name)?, workers)?,
+    };
+    Ok((sockets, None))
 }
 
 /// More sockets where one is bound already, for more workers.

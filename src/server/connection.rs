@@ -224,11 +224,7 @@ async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
         let (lens, listener, client) = &refused;
         chain::refuse_unread(&lens.look(), listener, client, reject)
     };
-    let limits = Limits {
-        max_header_size: listener.head.size,
-        max_headers: listener.head.fields,
-        max_request_line: listener.head.line,
-    };
+    let limits = Limits::from(&listener.head);
     let http1 = Http1 { guard: Guard::new(), limits, refuse: Box::new(refuse) };
     let io = Watched::new(stream, client.clone(), standing.clone(), held, Some(http1));
     let (lens, own) = (lens.clone(), listener.clone());

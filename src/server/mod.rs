@@ -1,8 +1,9 @@
 //! Sockets in, HTTP out: workers, the addresses they accept at, and how they come and go.
 //!
-//! In: snapshots. Out: requests for the chain. [`Server`] is control's side: it binds what a new
-//! snapshot needs *before* that holds ([`Server::prepare`]), and only then lets the old go
-//! ([`Server::commit`]). An address that stays keeps its socket, its queue and its connections.
+//! In: snapshots. Out: requests for the chain. [`Server`] is control's side: it gets the sockets and
+//! threads that a new snapshot needs *before* that holds ([`Server::prepare`]), so that nothing can fail
+//! when it puts them to work and lets the old go ([`Server::commit`]). An address that stays keeps its
+//! socket, its queue and its connections.
 
 mod accept;
 mod address;
@@ -17,7 +18,10 @@ mod worker;
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
-use self::{address::Address, worker::Handle};
+use self::{
+    address::{Address, Provision},
+    worker::Handle,
+};
 pub use self::{bind::Passed, pulse::Pulse};
 use crate::{
     config::{Path, Problem, Problems},
@@ -37,18 +41,20 @@ pub struct Server {
     pulse: Pulse,
 }
 
-/// Sockets that a new snapshot needs, bound and not yet accepting.
-#[derive(Debug, Default)]
-pub struct Prepared(Vec<(Bind, usize, Vec<Listening>)>);
-
-impl Prepared {
-    fn has_port(&self, port: u16) -> bool {
-        self.0.iter().flat_map(|(.., sockets)| sockets).any(|socket| is_at(socket, port))
-    }
+/// What a new snapshot needs, there and not yet at work.
+#[derive(Debug)]
+pub struct Prepared {
+    bound: Vec<(Bind, Address)>,
+    provisions: HashMap<Bind, Provision>,
+    staff: Staff,
 }
 
-fn is_at(socket: &Listening, port: u16) -> bool {
-    socket.address().is_some_and(|address| address.port() == port)
+/// Workers for a new snapshot, by their numbers.
+#[derive(Debug, Default)]
+struct Staff {
+    /// They were about to leave.
+    stay: Vec<usize>,
+    begin: Vec<(usize, Handle)>,
 }
 
 impl Server {
@@ -58,20 +64,41 @@ impl Server {
         Self { world, passed, workers, addresses, pulse }
     }
 
-    /// Binds what a snapshot needs and is not bound yet.
+    /// Gets what a snapshot needs and is not there yet: sockets, and workers.
     ///
     /// # Errors
-    /// Each listener that cannot be bound, and why. What was bound for the others is closed again.
-    pub fn prepare(&self, snapshot: &Snapshot) -> Result<Prepared, Problems> {
+    /// Each listener that cannot be bound, and why; or that the system has no thread or socket for all of
+    /// it. What was had for the others is given back.
+    pub async fn prepare(&mut self, snapshot: &Snapshot) -> Result<Prepared, Problems> {
+        let bound = self.bind(snapshot)?;
+        let provisions = self.provide(&bound, snapshot).map_err(|error| exhausted(&error))?;
+        let staff = self.hire(snapshot.workers).await.map_err(|error| exhausted(&error))?;
+        Ok(Prepared { bound, provisions, staff })
+    }
+
+    /// Gives back what was prepared: its snapshot will not hold.
+    pub async fn give_up(&self, prepared: Prepared) {
+        self.dismiss(prepared.staff).await;
+    }
+
+    /// Binds what is not bound yet, or lost its file.
+    fn bind(&self, snapshot: &Snapshot) -> Result<Vec<(Bind, Address)>, Problems> {
         let mut problems = Problems::new();
-        let mut prepared = Prepared::default();
+        let mut bound: Vec<(Bind, Address)> = Vec::new();
         for (index, listener) in snapshot.listeners.iter().enumerate() {
-            if self.addresses.contains_key(&listener.bind) {
+            if self.addresses.get(&listener.bind).is_some_and(|address| !address.is_lost()) {
                 continue;
             }
-            let is_own = |port| self.has_port(port) || prepared.has_port(port);
-            match bind::bind(&listener.bind, &self.passed, snapshot.workers, is_own) {
-                Ok(sockets) => prepared.0.push((listener.bind.clone(), listener.id, sockets)),
+            let is_own = |port| {
+                let new = bound.iter().map(|(_, address)| address);
+                self.addresses.values().chain(new).any(|address| address.has_port(port))
+            };
+            let (bind, mode) = (&listener.bind, listener.mode);
+            match bind::bind(bind, mode, &self.passed, snapshot.workers, is_own) {
+                Ok((sockets, file)) => {
+                    let address = Address::new(listener.id, sockets, file);
+                    bound.push((listener.bind.clone(), address));
+                }
                 Err(error) => {
                     let at = Path::root().key("listener").index(index).key("address");
                     let message = format!("cannot listen on `{}`: {error}", listener.bind);
@@ -83,11 +110,55 @@ impl Server {
                 }
             }
         }
-        if problems.is_empty() { Ok(prepared) } else { Err(problems) }
+        if problems.is_empty() { Ok(bound) } else { Err(problems) }
     }
 
-    fn has_port(&self, port: u16) -> bool {
-        self.addresses.values().filter_map(Address::socket).any(|socket| is_at(socket, port))
+    /// What the workers of a snapshot need to accept at its addresses.
+    fn provide(
+        &self,
+        bound: &[(Bind, Address)],
+        snapshot: &Snapshot,
+    ) -> io::Result<HashMap<Bind, Provision>> {
+        let of = |bind: &Bind, address: &Address| {
+            Ok((bind.clone(), address.provide(bind, snapshot.workers)?))
+        };
+        let is_new = |bind| bound.iter().any(|(new, _)| new == bind);
+        let stay = snapshot.listeners.iter().map(|listener| &listener.bind);
+        let stay = stay.filter(|bind| !is_new(*bind));
+        let stay = stay.filter_map(|bind| Some((bind, self.addresses.get(bind)?)));
+        let new = bound.iter().map(|(bind, address)| (bind, address));
+        stay.chain(new).map(|(bind, address)| of(bind, address)).collect()
+    }
+
+    /// Has the first so many workers stay, or gets new ones in their places.
+    async fn hire(&mut self, count: usize) -> io::Result<Staff> {
+        let mut staff = Staff::default();
+        for index in 0..count {
+            match self.workers.get_mut(index) {
+                Some(worker) if worker.works() => continue,
+                Some(worker) if worker.stay() => {
+                    staff.stay.push(index);
+                    continue;
+                }
+                // Two threads of one number would share what is a worker's own.
+                Some(gone) => gone.join().await,
+                None => {}
+            }
+            match Handle::start(index, self.world.clone()).await {
+                Ok(worker) => staff.begin.push((index, worker)),
+                Err(error) => {
+                    self.dismiss(staff).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(staff)
+    }
+
+    async fn dismiss(&self, staff: Staff) {
+        for index in staff.stay {
+            self.workers[index].leave().await;
+        }
     }
 
     /// What should be looked at: sockets that were passed and that nobody takes.
@@ -106,70 +177,50 @@ impl Server {
     }
 
     /// Makes the data plane what the snapshot says, which by now is the one that holds.
-    ///
-    /// # Errors
-    /// The system has no thread or socket for all of it; what there is goes on.
-    pub async fn commit(&mut self, prepared: Prepared, snapshot: &Snapshot) -> io::Result<()> {
+    pub async fn commit(&mut self, prepared: Prepared, snapshot: &Snapshot) {
         self.retire(snapshot);
-        for (bind, listener, sockets) in prepared.0 {
-            self.addresses.insert(bind, Address::new(listener, sockets));
+        for (bind, address) in prepared.bound {
+            if let Some(lost) = self.addresses.insert(bind, address) {
+                lost.make_room();
+            }
         }
+        for (index, worker) in prepared.staff.begin {
+            worker.begin(index, &self.pulse).await;
+            match self.workers.get_mut(index) {
+                Some(gone) => *gone = worker,
+                None => self.workers.push(worker),
+            }
+        }
+        let (working, leaving) = self.workers.split_at(snapshot.workers);
         for listener in &snapshot.listeners {
             if let Some(address) = self.addresses.get_mut(&listener.bind) {
                 address.hold(listener.id, listener.max_connections);
+                address.permit(listener.mode);
             }
         }
-        let staffed = self.staff(snapshot.workers).await;
-        let working = self.workers.iter().take(snapshot.workers);
-        let working = working.take_while(|worker| worker.works()).count();
-        if working == 0 {
-            return staffed;
-        }
-        for (bind, address) in &mut self.addresses {
-            address.spread(bind, &self.workers[..working]).await?;
+        for (bind, provision) in prepared.provisions {
+            if let Some(address) = self.addresses.get_mut(&bind) {
+                address.spread(provision, working).await;
+            }
         }
         // Only now, when others accept in their place.
-        for worker in self.workers.iter().skip(snapshot.workers) {
+        for worker in leaving {
             worker.leave().await;
         }
-        staffed
     }
 
     /// Lets go of addresses that the snapshot has not.
     fn retire(&mut self, snapshot: &Snapshot) {
-        self.addresses.retain(|bind, address| {
-            let stays = snapshot.listeners.iter().any(|listener| listener.bind == *bind);
-            if !stays {
-                address.retire(bind);
-            }
-            stays
-        });
+        let stays = |bind: &Bind| snapshot.listeners.iter().any(|listener| listener.bind == *bind);
+        self.addresses.extract_if(|bind, _| !stays(bind)).for_each(|(_, gone)| gone.retire());
         for worker in &self.workers {
             worker.clients.tell(Signal::Drain, |listener| snapshot.listener(listener).is_none());
         }
     }
 
-    /// Has the first so many workers work.
-    async fn staff(&mut self, count: usize) -> io::Result<()> {
-        for index in 0..count {
-            match self.workers.get_mut(index) {
-                Some(worker) if worker.stay() => {}
-                Some(gone) => {
-                    // Two threads of one number would share what is a worker's own.
-                    gone.join().await;
-                    *gone = Handle::start(index, self.world.clone(), &self.pulse)?;
-                }
-                None => self.workers.push(Handle::start(index, self.world.clone(), &self.pulse)?),
-            }
-        }
-        Ok(())
-    }
-
     /// Stops accepting, and tells every client to finish what was begun.
     pub fn drain(&mut self) {
-        for (bind, address) in self.addresses.drain() {
-            address.retire(&bind);
-        }
+        self.addresses.drain().for_each(|(_, address)| address.retire());
         for worker in &self.workers {
             worker.clients.tell_all(Signal::Drain);
         }
@@ -207,6 +258,13 @@ impl Server {
             tcp.or_else(unix).unwrap_or_else(|| bind.to_string())
         })
     }
+}
+
+fn exhausted(error: &io::Error) -> Problems {
+    let message = format!("the system has no threads or sockets left: {error}");
+    Problem::error(Path::root(), message)
+        .help("fewer `server.workers`, or more descriptors and tasks (`ulimit -n`, `ulimit -u`, `TasksMax=`)")
+        .into()
 }
 
 /// What to do about an address that cannot be bound.

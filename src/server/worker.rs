@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, oneshot},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -33,6 +36,8 @@ const CUT: Duration = Duration::from_millis(500);
 /// What control tells a worker.
 #[derive(Debug)]
 pub(super) enum Command {
+    /// The snapshot that it was started for holds.
+    Begin,
     /// Accept here, until told that another does.
     Accept(Listening, Arc<Entrance>, CancellationToken),
     /// Look at the stage.
@@ -72,22 +77,31 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Starts a worker, whose pulse can be felt from now on.
-    pub(super) fn start(index: usize, world: Arc<World>, pulse: &Pulse) -> io::Result<Self> {
+    /// Starts a worker, which waits for its beginning: the snapshot that it is for does not hold yet. Ends
+    /// if this is dropped instead.
+    pub(super) async fn start(index: usize, world: Arc<World>) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(64);
         let clients = Clients::default();
         let stage = Stage::default();
         let (own, known) = (clients.clone(), stage.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            // For names that the system resolves, nothing else.
-            .max_blocking_threads(16)
-            .build()?;
-        let thread = thread::Builder::new()
-            .name(format!("worker-{index}"))
-            .spawn(move || runtime.block_on(run(index, world, own, known, receiver)))?;
-        pulse.watch(index, sender.clone(), stage.clone());
+        let (tell, built) = oneshot::channel();
+        // The runtime by the thread that is for it: without a thread there is none to take down.
+        let live = move || match runtime() {
+            Ok(runtime) => {
+                let _ = tell.send(Ok(()));
+                runtime.block_on(run(index, world, own, known, receiver));
+            }
+            Err(error) => drop(tell.send(Err(error))),
+        };
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(live)?;
+        built.await.map_err(io::Error::other)??;
         Ok(Self { clients, stage, commands: sender, thread: Some(thread) })
+    }
+
+    /// Has it look at the world, and its pulse felt, from now on.
+    pub(super) async fn begin(&self, index: usize, pulse: &Pulse) {
+        self.send(Command::Begin).await;
+        pulse.watch(index, self.commands.clone(), self.stage.clone());
     }
 
     /// Whether it works and has not been told to leave.
@@ -132,6 +146,14 @@ impl Handle {
     }
 }
 
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // For names that the system resolves, nothing else.
+        .max_blocking_threads(16)
+        .build()
+}
+
 async fn run(
     index: usize,
     world: Arc<World>,
@@ -139,6 +161,8 @@ async fn run(
     stage: Stage,
     mut commands: mpsc::Receiver<Command>,
 ) {
+    // What was started for a snapshot that never held ends here.
+    let Some(Command::Begin) = commands.recv().await else { return };
     let worker = Worker { index, clock: Clock::new() };
     tokio::spawn(worker.clock.clone().run());
     let lens = Lens::new(world);
@@ -159,7 +183,7 @@ async fn run(
                 let accepting = accept(socket, entrance, taken, lens, clients, worker.clone());
                 tokio::spawn(accepting);
             }
-            Some(Command::Leave) => {}
+            Some(Command::Begin | Command::Leave) => {}
             Some(Command::Beat(answer)) => drop(answer.send(())),
             Some(Command::Stop) | None => {
                 // Who was cut says so in the log, and this thread's end would be the end of that.

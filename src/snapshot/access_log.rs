@@ -1,6 +1,6 @@
 //! The access log of a configuration: the one before goes on if it is to do the same.
 
-use std::sync::Arc;
+use std::{path::Path as FilePath, sync::Arc};
 
 use super::{Purpose, Snapshot};
 use crate::{
@@ -47,6 +47,13 @@ fn log(
         config::AccessLog::Text => Format::Text,
     };
     if purpose == Purpose::Look {
+        let folder = config.log.access_file.as_deref().and_then(FilePath::parent);
+        if let Some(folder) =
+            folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+        {
+            let message = format!("there is no folder `{}`", folder.display());
+            problems.push(Problem::finding(at.key("access-file"), message));
+        }
         return Some(Arc::new(AccessLog::off()));
     }
     let options = Options {

@@ -408,7 +408,9 @@ fn routes(
         }
         Err(wrong) => {
             problems.extend(wrong.into_iter().map(|wrong| {
-                Problem::error(place(wrong.rule, wrong.key), wrong.message).help_if(wrong.help)
+                let at = place(wrong.rule, wrong.key);
+                let at = wrong.item.map_or_else(|| at.clone(), |item| at.index(item));
+                Problem::error(at, wrong.message).help_if(wrong.help)
             }));
             None
         }

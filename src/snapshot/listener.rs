@@ -42,6 +42,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Where it listens.
     pub bind: Bind,
+    /// Who may connect to its Unix socket, as the bits of a file's mode.
+    pub mode: Option<u32>,
     /// Its TLS, if it is not in clear.
     pub tls: Option<ServerTls>,
     /// Whether HTTP/2 may begin without TLS.
@@ -156,8 +158,9 @@ impl Listener {
         let proxy = proxy.map(|proxy| ProxyProtocol::compile(proxy, &at.key("proxy-protocol")));
         let proxy = problems.keep(proxy.transpose());
         check_words(listener, at, problems);
+        let mode = problems.keep(mode(listener, &at.key("mode")));
         let before = previous.map(|previous| &previous.per_address);
-        let (standing, table) = (given.limits.standing(), &listener.per_address);
+        let (standing, table) = (given.limits.standing(), listener.per_address.as_ref());
         let per_address =
             PerAddress::compile(table, before, standing, &at.key("per-address"), problems);
         let (bind, trusted) = (problems.keep(bind), problems.keep(trusted));
@@ -171,6 +174,7 @@ impl Listener {
         Some(Self {
             id: previous.map_or_else(next_id, |previous| previous.id),
             bind: bind?,
+            mode: mode?,
             tls,
             h2c: listener.h2c,
             redirect_to_https: listener.redirect_to_https,
@@ -222,6 +226,23 @@ fn trusted(list: &[String], at: &Path) -> Result<Networks, Problem> {
     let entries: Vec<_> = list.iter().enumerate().filter(|(_, entry)| *entry != SOCKETS).collect();
     let texts: Vec<_> = entries.iter().map(|(_, text)| text).collect();
     Networks::parse(&texts).map_err(|(index, wrong)| wrong.problem(at.index(entries[index].0)))
+}
+
+/// The bits of a mode that is written in octal.
+fn mode(listener: &config::Listener, at: &Path) -> Result<Option<u32>, Problem> {
+    let Some(text) = &listener.mode else { return Ok(None) };
+    if !listener.address.starts_with("unix:") {
+        return Err(Problem::error(at.clone(), "`mode` is for a listener at `unix:/PATH`"));
+    }
+    let is_octal = text.len() >= 3 && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    let bits = is_octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
+    let bits = bits.filter(|bits| *bits <= 0o777).map(Some);
+    bits.ok_or_else(|| {
+        let problem = Problem::error(at.clone(), format!("`{text}` is not a mode"));
+        problem.help(
+            "three octal digits, as for chmod: \"0660\" for owner and group, \"0666\" for all",
+        )
+    })
 }
 
 /// Keys that say nothing together.

@@ -40,7 +40,7 @@ pub use self::{
     calls::Calling,
     diff::Diff,
     graphql::{Governed, Graphql, Guarded, Introspection},
-    listener::{Bind, Listener, ProxyProtocol},
+    listener::{Bind, HeadLimits, Listener, ProxyProtocol},
     mirror::Mirror,
     route::Route,
     target::{Fork, Target, Way},

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    io::fcntl_dupfd_cloexec,
+    io::{Errno, fcntl_dupfd_cloexec},
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
@@ -54,6 +54,13 @@ impl Descriptors {
     pub fn are_short(self, open: &impl AsFd) -> io::Result<bool> {
         Ok(self.is_reserved(&fcntl_dupfd_cloexec(open, 0)?))
     }
+}
+
+/// Whether the system has no descriptors or memory left, which passes.
+pub fn is_exhausted(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 #[cfg(test)]

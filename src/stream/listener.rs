@@ -6,11 +6,16 @@
 use std::{
     fs, io,
     net::{self, SocketAddr},
-    os::unix::{self, fs::FileTypeExt as _},
+    os::unix::{
+        self,
+        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
     task::{Context, Poll},
 };
 
+use rustix::fs::{Mode, fchmod};
+use socket2::{Domain, SockAddr, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::Socket;
@@ -57,7 +62,7 @@ impl Listening {
 ///
 /// # Errors
 /// Somebody listens there, or it is no socket; a link is none, wherever it leads.
-pub fn remove_stale(path: &Path) -> io::Result<()> {
+fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
             Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of this name"))
@@ -67,6 +72,78 @@ pub fn remove_stale(path: &Path) -> io::Result<()> {
         }
         Ok(_) => fs::remove_file(path),
         Err(_) => Ok(()),
+    }
+}
+
+/// Listens at a path, whose file those may use whom the bits of a mode name from its first moment on; without
+/// one, whom the umask leaves.
+///
+/// # Errors
+/// Somebody listens there, or there is another file; or what the system says.
+pub fn bind_unix(
+    path: &Path,
+    mode: Option<u32>,
+    backlog: i32,
+) -> io::Result<(Listening, SocketFile)> {
+    remove_stale(path)?;
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    if let Some(mode) = mode {
+        // Before it has a name: the file is made with this mode, so nobody can slip in between.
+        fchmod(&socket, Mode::from_raw_mode(mode))?;
+    }
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = SocketFile::at(path)?;
+    if let Some(mode) = mode {
+        // The umask took from it.
+        file.permit(mode)?;
+    }
+    socket.listen(backlog)?;
+    socket.set_nonblocking(true)?;
+    Ok((Listening::Unix(socket.into()), file))
+}
+
+/// The file of a Unix socket that listens; it goes with this.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// Which file it is: another gateway may have put its own in this one's place.
+    inode: u64,
+}
+
+impl SocketFile {
+    /// The file at a path, right after a socket was bound there.
+    ///
+    /// # Errors
+    /// There is none.
+    fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), inode: fs::symlink_metadata(path)?.ino() })
+    }
+
+    /// Lets those connect that these bits of a mode name.
+    ///
+    /// # Errors
+    /// It is not ours.
+    pub fn permit(&self, mode: u32) -> io::Result<()> {
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
+    }
+
+    /// Whether somebody removed it, and put nothing in its place: its clients find nobody.
+    pub fn is_lost(&self) -> bool {
+        !self.path.is_symlink() && !self.path.exists()
+    }
+
+    /// Leaves the place to the next, whose file may have the same number.
+    pub const fn leave(&mut self) {
+        self.inode = 0;
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Unless it is another's by now.
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -24,8 +24,8 @@ use tokio::{
 use tokio_rustls::TlsStream;
 
 pub use self::{
-    descriptors::Descriptors,
-    listener::{Listener, Listening, remove_stale},
+    descriptors::{Descriptors, is_exhausted},
+    listener::{Listener, Listening, SocketFile, bind_unix},
 };
 
 /// A stream in clear.

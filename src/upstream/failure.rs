@@ -3,7 +3,9 @@
 use std::{error::Error as StdError, io, sync::Arc};
 
 use super::pool::Pool;
-use crate::{dial::NoConnection, message::BodyError, overload::Outcome, reject::Reject};
+use crate::{
+    dial::NoConnection, message::BodyError, overload::Outcome, reject::Reject, stream::is_exhausted,
+};
 
 /// What is told of a cause, in bytes.
 const CAUSE: usize = 300;
@@ -68,6 +70,8 @@ impl Failure {
         let reject = match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Reject::ConnectRefused,
             io::ErrorKind::TimedOut => Reject::ConnectTimeout,
+            // No endpoint's fault, and no other would do better.
+            _ if is_exhausted(&error) => Reject::OverloadSystem,
             _ => Reject::ConnectFailed,
         };
         Self::caused(reject, error)
@@ -99,6 +103,9 @@ impl Failure {
 impl From<NoConnection> for Failure {
     fn from(error: NoConnection) -> Self {
         match error {
+            NoConnection::Resolve(error) if is_exhausted(&error) => {
+                Self::caused(Reject::OverloadSystem, error)
+            }
             NoConnection::Resolve(error) => Self::caused(Reject::Resolve, error),
             NoConnection::Connect(error) => Self::from_connect(error),
         }

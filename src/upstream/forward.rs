@@ -279,7 +279,10 @@ impl Upstream {
                 let left = self.guards.breaker.as_ref().map(Breaker::left).unwrap_or_default();
                 Some(left.max(SOON))
             }
-            Reject::UpstreamBusy | Reject::QueueFull | Reject::QueueTimeout => Some(SOON),
+            Reject::UpstreamBusy
+            | Reject::QueueFull
+            | Reject::QueueTimeout
+            | Reject::OverloadSystem => Some(SOON),
             _ => None,
         }
     }

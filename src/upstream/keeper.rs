@@ -17,7 +17,6 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Failure,
     discovered::{Following, follow},
     endpoint::Endpoint,
     roster::Roster,
@@ -25,6 +24,7 @@ use super::{
 use crate::{
     config::{Start, UpstreamProtocol},
     health::Check,
+    reject::Reject,
 };
 
 /// Endpoints that are asked at the same time, of all upstreams: what else is due waits.
@@ -111,9 +111,12 @@ async fn ask(roster: Weak<Roster>, endpoint: Arc<Endpoint>, check: Arc<Check>) {
         let limit = check.settings.timeout.0;
         let answer = timeout(limit, endpoint.is_well(&check)).await;
         drop(room);
-        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")));
+        let late = |_| Some(Err(format!("no answer within {limit:?}")));
+        let answer = answer.unwrap_or_else(late);
         let Some(roster) = roster.upgrade() else { return };
-        take_in(&roster, &endpoint, &check, answer, now);
+        if let Some(answer) = answer {
+            take_in(&roster, &endpoint, &check, answer, now);
+        }
         drop(roster);
         sleep_until(now + every.mul_f64(0.9 + fastrand::f64() / 5.0)).await;
     }
@@ -143,19 +146,24 @@ fn take_in(
 }
 
 impl Endpoint {
-    /// Asks whether it is well.
-    async fn is_well(&self, check: &Check) -> Result<(), String> {
-        let told = |failure: Failure| match failure.source {
-            Some(source) => format!("{}: {source}", failure.reject.reason()),
-            None => failure.reject.reason().to_owned(),
-        };
+    /// Asks whether it is well; none if the system has nothing left to ask with.
+    async fn is_well(&self, check: &Check) -> Option<Result<(), String>> {
         let origin = &self.origin;
         let protocol = match check.needs_http2() {
             true => UpstreamProtocol::Http2,
             false => origin.settings.protocol,
         };
-        let (stream, is_http2) = origin.open(protocol, None).await.map_err(told)?;
+        let (stream, is_http2) = match origin.open(protocol, None).await {
+            Ok(opened) => opened,
+            Err(failure) if failure.reject == Reject::OverloadSystem => return None,
+            Err(failure) => {
+                let reason = failure.reject.reason();
+                let told = |source| format!("{reason}: {source}");
+                return Some(Err(failure.source.map_or_else(|| reason.to_owned(), told)));
+            }
+        };
         let authority = &origin.settings.address.authority;
-        check.ask(stream, is_http2, authority).await.map_err(|error| error.to_string())
+        let answer = check.ask(stream, is_http2, authority).await;
+        Some(answer.map_err(|error| error.to_string()))
     }
 }

@@ -140,6 +140,27 @@ fn what_is_wrong_with_form_and_with_meaning_is_told_at_once() {
             ),
             &["NOT_THERE_AT_ALL", "upstream `b`"],
         ),
+        (
+            format!("[unheard]\nof = 1\n{ORIGIN}[[route]]\nto = \"b\"\n"),
+            &["`unheard`", "upstream `b`"],
+        ),
+        (
+            format!("[server]\nname = \"${{NOT_THERE_AT_ALL}}\"\n{ORIGIN}[[route]]\nto = \"b\"\n"),
+            &["NOT_THERE_AT_ALL", "upstream `b`"],
+        ),
+        // What has to be there, and is not.
+        (
+            "[[route]]\nto = { body = \"x\" }\n[[route]]\npath = \"/y\"\n\
+             [[route]]\npath = \"/x\"\nto = \"b\"\n"
+                .into(),
+            &["status", "`to`", "upstream `b`"],
+        ),
+        (
+            "[[listener]]\naddress = \"127.0.0.1:0\"\n\
+             tls = { certificates = [{ cert = \"/nowhere\" }] }\n[[route]]\nto = \"b\"\n"
+                .into(),
+            &["`key`", "upstream `b`"],
+        ),
     ] {
         let output = on(&text, &["check", "--format", "json"]);
         assert_eq!(output.status.code(), Some(78), "{text}");
@@ -433,7 +454,12 @@ fn reload_and_healthcheck_say_what_the_gateway_says() {
     let output = daemon.verb("reload");
     assert_eq!(output.status.code(), Some(78));
     assert!(err(&output).contains("nobody"), "{}", err(&output));
-    assert_eq!(daemon.verb("healthcheck").status.code(), Some(0));
+    for half in ["[[route]]\nto = ", "[server]\nname = \"${NOPE}\"\n", "[unheard]\nof = 1\n"] {
+        daemon.write(&format!("{text}{half}"));
+        let output = daemon.verb("healthcheck");
+        assert_eq!(output.status.code(), Some(0), "{half}: {}", err(&output));
+        assert_eq!(daemon.verb("reload").status.code(), Some(78), "{half}");
+    }
 }
 
 #[test]

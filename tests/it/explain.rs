@@ -362,6 +362,7 @@ admin.address = "off"
 name = "one"
 address = "127.0.0.1:0"
 max-headers = 12
+max-header-size = "2KiB"
 max-request-line = "200B"
 
 [[listener]]
@@ -487,6 +488,7 @@ async fn the_data_plane_does_what_explain_says() {
     let gateway = Gateway::start(source, Passed::default(), None).await;
     let gateway = gateway.unwrap_or_else(|report| panic!("{report}"));
     let long = format!("/{}", "x".repeat(300));
+    let large = format!("x-large: {}", "x".repeat(3000));
     let headers = [
         "",
         "x-version: 2",
@@ -500,6 +502,10 @@ async fn the_data_plane_does_what_explain_says() {
         "origin: https://other.example; access-control-request-method: POST",
         "origin: https://app.example; access-control-request-method: PUT",
         "a: 1; b: 1; c: 1; d: 1; e: 1; f: 1; g: 1; h: 1; i: 1; j: 1; k: 1; l: 1",
+        "content-length: 11; transfer-encoding: chunked",
+        "content-length: 1, 2",
+        "transfer-encoding: gzip",
+        &large,
     ];
     let targets = [
         "/items/7",

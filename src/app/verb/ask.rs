@@ -11,7 +11,6 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
 use tokio::{
     net::{TcpStream, UnixStream},
     time::timeout,
@@ -57,7 +56,7 @@ pub(super) fn encoded(text: &str) -> String {
 
 /// Asks.
 pub(super) fn ask(door: &AdminDoor, question: &Question) -> Answer {
-    let Admin { address, token } = admin(door)?;
+    let (Admin { address, token }, wrong) = admin(door);
     if address == "off" {
         return Err(Unanswered::Gateway("the configuration has no admin door".into()));
     }
@@ -69,36 +68,24 @@ pub(super) fn ask(door: &AdminDoor, question: &Question) -> Answer {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(&error))?;
     let token = token.as_ref().map(|token| token.as_str());
-    runtime.block_on(exchange(&bind, token, question)).map_err(|error| failed(&error))
+    let answer = runtime.block_on(exchange(&bind, token, question));
+    // Where nobody is, what is wrong with the file may be why.
+    answer.map_err(|error| wrong.map_or_else(|| failed(&error), Unanswered::Config))
 }
 
-/// Where to ask: as the options say, else the configuration.
-fn admin(door: &AdminDoor) -> Result<Admin, Unanswered> {
+/// Where to ask: as the options say, else the configuration; and what is wrong with that, if it is to say.
+///
+/// The gateway runs on what the file said before, and has to be reached while it is being edited.
+fn admin(door: &AdminDoor) -> (Admin, Option<Report>) {
     let path = &door.file.config;
-    let written = match Loaded::read(path, &config::environment) {
-        Ok(loaded) => Ok(loaded.config.admin),
-        // The gateway still runs on what the file said before, and has to say what is wrong with it
-        // now; so look only at what leads to the gateway.
-        Err(report) => admin_alone(path).ok_or(report),
+    let (written, wrong) = match Loaded::read(path, &config::environment) {
+        Ok(loaded) => (loaded.config.admin, None),
+        Err(report) => (config::admin_alone(path, &config::environment), Some(report)),
     };
-    match (&door.admin, written) {
-        (Some(address), written) => {
-            let token = written.ok().and_then(|admin| admin.token);
-            Ok(Admin { address: address.clone(), token })
-        }
-        (None, written) => written.map_err(Unanswered::Config),
+    match &door.admin {
+        Some(address) => (Admin { address: address.clone(), ..written }, None),
+        None => (written, wrong),
     }
-}
-
-/// The `admin` section of a file whose rest may be wrong.
-fn admin_alone(path: &std::path::Path) -> Option<Admin> {
-    #[derive(Deserialize)]
-    struct Alone {
-        #[serde(default)]
-        admin: Admin,
-    }
-    let text = std::fs::read_to_string(path).ok()?;
-    toml::from_str(&text).ok().map(|Alone { admin }| admin)
 }
 
 async fn exchange(

@@ -39,7 +39,7 @@ use self::{
     input::{Input, Step},
     line::Line,
 };
-use crate::reject::Reject;
+use crate::{reject::Reject, snapshot::HeadLimits};
 
 /// The longest request line: `http::Uri` takes no longer target.
 const LONGEST_LINE: usize = 65_534;
@@ -53,6 +53,12 @@ pub struct Limits {
     pub max_headers: u16,
     /// Bytes of the request line without its line end; never more than 65,534.
     pub max_request_line: usize,
+}
+
+impl From<&HeadLimits> for Limits {
+    fn from(head: &HeadLimits) -> Self {
+        Self { max_header_size: head.size, max_headers: head.fields, max_request_line: head.line }
+    }
 }
 
 /// What the connection waits for, for the caller's deadlines.

@@ -84,8 +84,13 @@ impl Redaction {
         if !has_value {
             return false;
         }
-        if name.contains(&b'%') {
-            let same = |hidden: &[u8]| percent_decode(name).map(folded).eq(hidden.iter().copied());
+        if name.iter().any(|byte| matches!(byte, b'%' | b'[')) {
+            // `token[]=` and `token[a]=` are lists and maps of the same name.
+            let decoded = || percent_decode(name).map(folded);
+            let same = |hidden: &[u8]| {
+                let plain = decoded().take_while(|byte| *byte != b'[');
+                decoded().eq(hidden.iter().copied()) || plain.eq(hidden.iter().copied())
+            };
             return self.names.iter().any(|hidden| same(hidden));
         }
         let same = |hidden: &[u8]| name.iter().zip(hidden).all(|(raw, byte)| folded(*raw) == *byte);
@@ -116,6 +121,11 @@ mod tests {
             ("%74oke%6E=abc", "%74oke%6E=***", "%74oke%6E=***"),
             ("api%5Fkey=abc=def", "api%5Fkey=***", "api%5Fkey=***"),
             ("a+b=1&a%20b=2", "a+b=***&a%20b=***", "a+b=***&a%20b=***"),
+            (
+                "token[]=1&token%5Bx%5d=2&b[token]=3",
+                "token[]=***&token%5Bx%5d=***&b[token]=3",
+                "token[]=***&token%5Bx%5d=***&b[token]=***",
+            ),
             ("tokens=1&xtoken=2&token", "tokens=1&xtoken=2&token", "tokens=***&xtoken=***&***"),
             ("x=1;token=a;b", "x=1;token=***", "x=***"),
             ("token=a;b&x=1", "token=***&x=1", "token=***&x=***"),
