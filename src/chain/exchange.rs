@@ -310,7 +310,11 @@ impl Exchange {
         &mut self,
         found: &Found<'_, '_, Route>,
     ) -> Result<Response<Source>, Reject> {
-        let Found::MethodNotAllowed { allowed } = found else { return Err(Reject::NoRoute) };
+        let allowed = match found {
+            Found::MethodNotAllowed { allowed } => allowed,
+            Found::Doubtful => return Err(Reject::RequestTarget),
+            Found::Route { .. } | Found::None => return Err(Reject::NoRoute),
+        };
         let list: Vec<_> = allowed.iter().map(Method::as_str).collect();
         let mut response = self.problem(Reject::MethodNotAllowed);
         if let Ok(list) = HeaderValue::try_from(list.join(", ")) {

@@ -16,7 +16,7 @@ use super::exchange::Exchange;
 use crate::{
     message::{Kept, is_authority, join_cookies, may_pass, strip_request},
     reject::Reject,
-    route::path,
+    route::path::{self, Dots},
 };
 
 /// Brings a request into its one form.
@@ -117,8 +117,10 @@ fn target(uri: &Uri, method: &Method) -> Result<Option<Uri>, Reject> {
         path if !path.starts_with('/') => return Err(Reject::RequestTarget),
         _ => {}
     }
-    if !path::has_dot_segment(target.path()) {
-        return Ok(without_authority());
+    match path::dots(target.path()) {
+        Dots::None => return Ok(without_authority()),
+        Dots::Hidden => return Err(Reject::RequestTarget),
+        Dots::Plain => {}
     }
     PathAndQuery::try_from(&*path::without_dot_segments(target.as_str()))
         .map(|target| Some(target.into()))
@@ -146,7 +148,7 @@ mod tests {
             ("/a/%2e%2E/b", "/b"),
             ("/a/.%2e/b?x=/../y", "/b?x=/../y"),
             ("/a//../b", "/a/b"),
-            ("/a/..%2fb", "/a/..%2fb"),
+            ("/a/b;x/..", "/a/"),
             ("/...", "/..."),
         ] {
             let uri: Uri = path.parse().unwrap();
@@ -162,6 +164,9 @@ mod tests {
             (Method::GET, "http://a.example", Ok("/")),
             (Method::OPTIONS, "*", Ok("*")),
             (Method::GET, "*", Err(Reject::RequestTarget)),
+            (Method::GET, "/a/..%2fb", Err(Reject::RequestTarget)),
+            (Method::GET, "/a/b\\..", Err(Reject::RequestTarget)),
+            (Method::GET, "/a/..;/b", Err(Reject::RequestTarget)),
         ] {
             let given: Uri = uri.parse().unwrap();
             let target = target(&given, &method).map(|uri| uri.unwrap_or(given).to_string());

@@ -36,7 +36,7 @@ pub struct Route {
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = &"api.example.com")]
     pub host: OneOrMany<String>,
-    /// `"/exact"`, `"/orders/{id}"` (one segment), `"/files/{rest*}"` (the rest); by default any path.
+    /// `"/exact"`, `"/orders/{id}"` (one segment), `"/files/{rest*}"` (the rest); by default any path. Many slashes in a row count as one.
     #[serde(skip_serializing_if = "OneOrMany::is_empty")]
     #[schemars(example = &"/orders/{id}")]
     pub path: OneOrMany<String>,

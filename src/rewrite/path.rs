@@ -4,6 +4,8 @@
 //! target, or none if the request's goes on as it came. A target never begins with `//`, which some
 //! origins take for a host, and no variable makes a dot segment.
 
+use std::borrow::Cow;
+
 use http::uri::PathAndQuery;
 use percent_encoding::{percent_decode, percent_decode_str};
 
@@ -104,16 +106,16 @@ impl PathRewrite {
 /// The path without a prefix of whole segments, or all of it if it does not begin with that. What
 /// is left begins with `/`.
 ///
-/// Segments are compared decoded, as routes are: `/%61pi/x` is below `/api`.
+/// Segments are compared decoded, and many slashes count as one, as with routes: `//%61pi/x` is below `/api`.
 fn stripped<'p>(path: &'p str, prefix: &str) -> &'p str {
     let mut rest = path;
     for wanted in prefix.split('/').skip(1) {
-        let segment = rest.get(1..).unwrap_or_default();
-        let segment = segment.split_once('/').map_or(segment, |(segment, _)| segment);
+        let from = rest.trim_start_matches('/');
+        let segment = from.split_once('/').map_or(from, |(segment, _)| segment);
         if rest.is_empty() || !percent_decode_str(segment).eq(percent_decode_str(wanted)) {
             return path;
         }
-        rest = &rest[1 + segment.len()..];
+        rest = &from[segment.len()..];
     }
     if rest.is_empty() { "/" } else { rest }
 }
@@ -141,11 +143,15 @@ pub(super) fn target(bytes: Vec<u8>) -> Result<PathAndQuery, Reject> {
     PathAndQuery::from_maybe_shared(bytes::Bytes::from(bytes)).map_err(|_| refusal)
 }
 
+/// Whether a segment is `.` or `..`, or is for an origin that takes an escaped slash or a backslash for the end of a
+/// segment, or cuts it at a `;`.
 fn has_dot_segment(target: &[u8]) -> bool {
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    path.split(|byte| *byte == b'/')
-        .map(percent_decode)
-        .any(|segment| segment.clone().eq(*b".") || segment.eq(*b".."))
+    path.split(|byte| *byte == b'/').any(|segment| {
+        let segment = Cow::from(percent_decode(segment));
+        let mut pieces = segment.split(|byte| matches!(byte, b'/' | b'\\'));
+        pieces.any(|piece| matches!(piece.split(|byte| *byte == b';').next(), Some(b"." | b"..")))
+    })
 }
 
 fn read_prefix(key: &'static str, text: &str) -> Result<Box<str>, RewriteProblem> {

@@ -30,11 +30,14 @@
 //! # What is compared
 //!
 //! Hosts without case, port and final dot. Paths in the normal form of [`path::normalise`], with
-//! case, with empty segments (`/a` is not `/a/`, nor `//a`). The caller has to take out dot segments
-//! ([`path::without_dot_segments`]) before it asks, and sends the origin the path as it is then.
+//! case; many slashes in a row count as one (`//a/` is `/a/`, which is not `/a`), as nearly every server has it. The
+//! caller has to take out dot segments ([`path::without_dot_segments`]) before it asks, and sends the origin the path
+//! as it is then. Where an origin may take something for the end of a segment that is none here, which route takes
+//! the path may be in doubt; see `doubt`.
 
 mod compile;
 mod demand;
+mod doubt;
 mod explain;
 mod hash;
 mod host;
@@ -153,6 +156,8 @@ pub enum Found<'t, 'q, T> {
         /// The methods that they take, sorted: the answer's `Allow`.
         allowed: Vec<Method>,
     },
+    /// A route takes it, and another one would if the origin reads the path as some do: `/admin%2Fx` as `/admin/x`.
+    Doubtful,
     /// No route takes it.
     None,
 }
@@ -222,11 +227,34 @@ impl<T> RouteTable<T> {
     /// Nothing is allocated unless the path is spelled oddly or the method is refused.
     pub fn find<'t, 'p>(&'t self, query: &Query<'_, 'p>) -> Found<'t, 'p, T> {
         let host = query.host.filter(|_| self.forest.has_hosts()).map(host::normal);
-        let path = path::normalise(query.path);
-        for tree in self.forest.of(host.as_deref()) {
-            let mut spans = Spans::default();
+        let (path, hides) = path::read(query.path);
+        let mut spans = Spans::default();
+        match self.search(host.as_deref(), &path, &mut spans, query) {
+            Ok(at) if hides && self.is_in_doubt(at, host.as_deref(), &path, &spans, query) => {
+                Found::Doubtful
+            }
+            Ok(at) => {
+                let Entry { rule, path: pattern, .. } = &self.entries[at];
+                let params = Params::new(&pattern.names, path, spans);
+                Found::Route { target: &self.targets[*rule], rule: *rule, params }
+            }
+            Err(Some(owner)) => self.refuse(owner, &path, query),
+            Err(None) => Found::None,
+        }
+    }
+
+    /// The entry that takes a request for a path in normal form; or the tree of the host that owns it, if any does.
+    #[inline]
+    fn search<'t>(
+        &'t self,
+        host: Option<&str>,
+        path: &str,
+        spans: &mut Spans,
+        query: &Query<'_, '_>,
+    ) -> Result<usize, Option<&'t Tree>> {
+        for tree in self.forest.of(host) {
             let mut owns = false;
-            let taken = tree.walk(&path, &mut spans, &mut |mut leaf| {
+            let taken = tree.walk(path, spans, &mut |mut leaf| {
                 let takes = |at: &usize| match self.demand(*at).failing(query) {
                     None => true,
                     Some(failure) => {
@@ -236,16 +264,13 @@ impl<T> RouteTable<T> {
                 };
                 leaf.find(takes).map_or(ControlFlow::Continue(()), ControlFlow::Break)
             });
-            if let ControlFlow::Break(at) = taken {
-                let Entry { rule, path: pattern, .. } = &self.entries[at];
-                let params = Params::new(&pattern.names, path, spans);
-                return Found::Route { target: &self.targets[*rule], rule: *rule, params };
-            }
-            if owns {
-                return self.refuse(tree, &path, query);
+            match taken {
+                ControlFlow::Break(at) => return Ok(at),
+                ControlFlow::Continue(()) if owns => return Err(Some(tree)),
+                ControlFlow::Continue(()) => {}
             }
         }
-        Found::None
+        Err(None)
     }
 
     /// Every route with what it makes of a request, the most specific first; a route with several

@@ -28,6 +28,12 @@ impl Spans {
     pub(super) fn pop(&mut self) {
         self.count -= 1;
     }
+
+    /// What stands at these places of a path.
+    pub(super) fn of<'p>(&self, path: &'p str) -> impl Iterator<Item = &'p str> {
+        let places = self.places.iter().take(self.count);
+        places.filter_map(|(start, end)| path.get(*start as usize..*end as usize))
+    }
 }
 
 /// The path parameters of a match.

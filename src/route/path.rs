@@ -6,10 +6,11 @@
 
 use std::borrow::Cow;
 
-/// Bytes that stand for themselves in a path: RFC 3986's `pchar`, and the `/` between segments.
+/// Bytes that stand for themselves in a path: RFC 3986's `pchar`, and the `/` between segments. Without `;`, which
+/// does so too, but at which some origins cut a segment.
 const PLAIN: [bool; 256] = {
     let mut table = [false; 256];
-    let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/";
+    let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@/";
     let mut at = 0;
     while at < plain.len() {
         table[plain[at] as usize] = true;
@@ -29,41 +30,89 @@ const PLAIN: [bool; 256] = {
 ///
 /// A path that is in this form already, which is nearly every one, is borrowed.
 pub fn normalise(path: &str) -> Cow<'_, str> {
+    read(path).0
+}
+
+/// The same, and whether the path has anything that an origin might take for the end of a segment: an escaped
+/// slash, a backslash or a `;`.
+pub(super) fn read(path: &str) -> (Cow<'_, str>, bool) {
     let bytes = path.as_bytes();
-    let mut at = 0;
+    let (mut at, mut hides) = (0, false);
     while at < bytes.len() {
         match spelling(&bytes[at..]) {
             (Spelling::Kept, length) => at += length,
+            (Spelling::Hiding, length) => {
+                hides = true;
+                at += length;
+            }
             (Spelling::Plain(_) | Spelling::Escaped(_), _) => {
-                return Cow::Owned(respelled(path, at));
+                let path = respelled(path, at);
+                let hides = hides_separator(&path);
+                return (Cow::Owned(path), hides);
             }
         }
     }
-    Cow::Borrowed(path)
+    (Cow::Borrowed(path), hides)
 }
 
-/// Whether a segment of the path is `.` or `..`, in any spelling.
-///
-/// An origin would resolve such a segment and serve another path than the one that was matched.
-pub fn has_dot_segment(path: &str) -> bool {
-    let begins_so = |byte: Option<&u8>| matches!(byte, Some(b'.' | b'%'));
-    let bytes = path.as_bytes();
+/// Whether a path in normal form, or a piece of one, has what an origin might take for the end of a segment.
+pub(super) fn hides_separator(normal: &str) -> bool {
+    normal.contains([';', '%'])
+        && (normal.contains(';') || normal.contains("%2F") || normal.contains("%5C"))
+}
+
+/// A path in normal form as the most careless origin would read it: with escaped slashes and backslashes for `/`,
+/// and nothing of a segment from its `;` on.
+pub(super) fn read_carelessly(normal: &str) -> String {
+    let path = normal.replace("%2F", "/").replace("%5C", "/");
+    let segments: Vec<_> =
+        path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
+    segments.join("/")
+}
+
+/// Which dot segments a path has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dots {
+    /// None.
+    None,
+    /// `.` or `..`, in any spelling: an origin would resolve it and serve another path than the one that was
+    /// matched, so it is resolved before.
+    Plain,
+    /// One that is there for some origins only: `..%2F`, `..\\`, `..;x`. Nobody can say which path it means.
+    Hidden,
+}
+
+/// Whether segments of a path are `.` or `..`.
+pub fn dots(path: &str) -> Dots {
+    let mut before = b'/';
+    let may_have = path.bytes().any(|byte| {
+        let may = matches!(byte, b'%' | b'\\') || byte == b'.' && before == b'/';
+        before = byte;
+        may
+    });
     // Nearly no path has a segment that begins like one.
-    if !begins_so(bytes.first())
-        && !bytes.windows(2).any(|pair| pair[0] == b'/' && begins_so(pair.get(1)))
-    {
-        return false;
+    if !may_have {
+        return Dots::None;
     }
-    path.split('/').any(|segment| matches!(&*normalise(segment), "." | ".."))
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    let mut found = Dots::None;
+    for segment in path.split('/').map(normalise) {
+        if is_dots(&segment) {
+            found = Dots::Plain;
+        } else if hides_separator(&segment) && read_carelessly(&segment).split('/').any(is_dots) {
+            return Dots::Hidden;
+        }
+    }
+    found
 }
 
 /// A path, with a query or without, without such segments (RFC 3986 section 5.2.4): an origin would resolve them,
 /// so the route has to be found for what the origin will serve. One that has none is borrowed.
 pub fn without_dot_segments(target: &str) -> Cow<'_, str> {
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
-    match has_dot_segment(path) {
-        true => Cow::Owned(resolved(path) + query),
-        false => Cow::Borrowed(target),
+    match dots(path) {
+        Dots::None => Cow::Borrowed(target),
+        Dots::Plain | Dots::Hidden => Cow::Owned(resolved(path) + query),
     }
 }
 
@@ -72,7 +121,7 @@ fn resolved(path: &str) -> String {
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
-        match &*dots(segment) {
+        match &*short(segment) {
             "." if last => kept.push(""),
             "." => {}
             ".." => {
@@ -87,7 +136,7 @@ fn resolved(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-fn dots(segment: &str) -> Cow<'_, str> {
+fn short(segment: &str) -> Cow<'_, str> {
     if segment.len() <= 6 { normalise(segment) } else { Cow::Borrowed(segment) }
 }
 
@@ -95,6 +144,8 @@ fn dots(segment: &str) -> Cow<'_, str> {
 enum Spelling {
     /// As it is.
     Kept,
+    /// The same, and an origin might end a segment there.
+    Hiding,
     /// As the byte itself.
     Plain(u8),
     /// As an escape of the byte.
@@ -106,13 +157,16 @@ enum Spelling {
 fn spelling(bytes: &[u8]) -> (Spelling, usize) {
     match *bytes {
         [byte, ..] if PLAIN[usize::from(byte)] => (Spelling::Kept, 1),
+        [b';', ..] => (Spelling::Hiding, 1),
         [b'%', high, low, ..] => match (digit(high), digit(low)) {
             (Some(high_value), Some(low_value)) => {
                 let byte = high_value << 4 | low_value;
-                if PLAIN[usize::from(byte)] && byte != b'/' {
+                if (PLAIN[usize::from(byte)] || byte == b';') && byte != b'/' {
                     (Spelling::Plain(byte), 3)
                 } else if high.is_ascii_lowercase() || low.is_ascii_lowercase() {
                     (Spelling::Escaped(byte), 3)
+                } else if matches!(byte, b'/' | b'\\') {
+                    (Spelling::Hiding, 3)
                 } else {
                     (Spelling::Kept, 3)
                 }
@@ -136,7 +190,9 @@ fn respelled(path: &str, kept: usize) -> String {
         let (spelling, length) = spelling(&bytes[at..]);
         match spelling {
             // Only ASCII is ever kept, so these are whole characters.
-            Spelling::Kept => out.extend(bytes[at..at + length].iter().map(|b| char::from(*b))),
+            Spelling::Kept | Spelling::Hiding => {
+                out.extend(bytes[at..at + length].iter().map(|b| char::from(*b)))
+            }
             Spelling::Plain(byte) => out.push(char::from(byte)),
             Spelling::Escaped(byte) => {
                 let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
@@ -192,11 +248,52 @@ mod tests {
 
     #[test]
     fn dot_segments_are_found_in_any_spelling() {
-        for path in ["/..", "/a/../b", "/./", "/%2e%2e/x", "/a/.%2E", "/%2E"] {
-            assert!(has_dot_segment(path), "{path}");
+        for (path, found) in [
+            ("/..", Dots::Plain),
+            ("/a/../b", Dots::Plain),
+            ("/./", Dots::Plain),
+            ("/%2e%2e/x", Dots::Plain),
+            ("/a/.%2E", Dots::Plain),
+            ("/%2E", Dots::Plain),
+            ("/a;b/../c", Dots::Plain),
+            ("/", Dots::None),
+            ("/...", Dots::None),
+            ("/a..b", Dots::None),
+            ("/.well-known/x", Dots::None),
+            ("/%252e", Dots::None),
+            ("/a%2Fb", Dots::None),
+            ("/a;..", Dots::None),
+            ("/...;x", Dots::None),
+            ("/..%2F", Dots::Hidden),
+            ("/q/..%2fadmin", Dots::Hidden),
+            ("/q%2f..", Dots::Hidden),
+            ("/q%2F%2e%2e%5Cx", Dots::Hidden),
+            ("/q/..\\admin", Dots::Hidden),
+            ("/..;/x", Dots::Hidden),
+            ("/q/.%2E%3bx/y", Dots::Hidden),
+            ("/.;", Dots::Hidden),
+            ("/../a/..;x", Dots::Hidden),
+        ] {
+            assert_eq!(dots(path), found, "{path}");
         }
-        for path in ["/", "/...", "/a..b", "/.well-known/x", "/%252e", "/..%2F"] {
-            assert!(!has_dot_segment(path), "{path}");
+    }
+
+    #[test]
+    fn what_may_end_a_segment_is_seen() {
+        for (path, hides, careless) in [
+            ("/a/b", false, "/a/b"),
+            ("/a%20b", false, "/a%20b"),
+            ("/a%252Fb", false, "/a%252Fb"),
+            ("/a%2Fb", true, "/a/b"),
+            ("/a%2fb", true, "/a/b"),
+            ("/a\\b%5cc", true, "/a/b/c"),
+            ("/a;b/c;d=e", true, "/a/c"),
+            ("/a%3bb/c", true, "/a/c"),
+            ("/;x/a", true, "//a"),
+        ] {
+            let (normal, found) = read(path);
+            assert_eq!((found, hides_separator(&normal)), (hides, hides), "{path}");
+            assert_eq!(read_carelessly(&normal), careless, "{path}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! In: a pattern from a file. Out: its shape, which says what it takes and how specific it is, and
 //! the names of its parameters, which say nothing of either. How shapes are searched is `tree`'s.
 
-use super::path;
+use super::path::{self, Dots};
 
 /// Most parameters in a pattern: a match keeps their places in an array of this size.
 pub(super) const MAX_PARAMS: usize = 16;
@@ -18,7 +18,7 @@ pub(super) enum Segment {
     Literal(Box<str>),
     /// Any one segment that is not empty.
     Param,
-    /// All that is left, be it an empty segment or many; only at the end.
+    /// All that is left, be it nothing or many segments; only at the end.
     Rest,
 }
 
@@ -54,8 +54,12 @@ impl Pattern {
         if text.contains(['?', '#']) {
             return fault("is more than a path", "put conditions on the query into `query`".into());
         }
-        if path::has_dot_segment(text) {
+        if path::dots(text) != Dots::None {
             return fault("has a `.` or `..` segment", "no request gets here with one".into());
+        }
+        if text.contains("//") {
+            let help = "write one `/`: many of them in a request's path count as one".into();
+            return fault("has an empty segment", help);
         }
         let (mut shape, mut names) = (Vec::new(), Vec::<Box<str>>::new());
         for segment in inner.split('/') {
@@ -166,6 +170,9 @@ mod tests {
             ("/a?b=c", "into `query`"),
             ("/a/../b", "no request"),
             ("/%2e", "no request"),
+            ("/a/..%2fb", "no request"),
+            ("//a", "write one `/`"),
+            ("/a//{rest*}", "write one `/`"),
             ("/{rest*}/x", "come last"),
             ("/{a}/{a}", "another name"),
             ("/{a}.json", "whole segment"),

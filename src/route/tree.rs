@@ -53,11 +53,13 @@ impl Tree {
         visit: &mut impl FnMut(Leaf) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         if path.starts_with('/') {
-            self.descend(path, Some(1), spans, visit)
+            self.descend(path, Some(past_slashes(path, 1)), spans, visit)
         } else {
             // `*`, the target of an OPTIONS for the whole server: only what takes all takes it.
             spans.push(0, path.len());
-            visit(self.rest.clone())
+            visit(self.rest.clone())?;
+            spans.pop();
+            ControlFlow::Continue(())
         }
     }
 
@@ -78,7 +80,7 @@ impl Tree {
         };
         let length = path[at..].bytes().position(|byte| byte == b'/');
         let (end, next) = match length {
-            Some(length) => (at + length, Some(at + length + 1)),
+            Some(length) => (at + length, Some(past_slashes(path, at + length + 1))),
             None => (path.len(), None),
         };
         if let Some(tree) = self.literals.get(&path[at..end]) {
@@ -96,6 +98,12 @@ impl Tree {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The place after the slashes that stand at `at`: many divide two segments as one does.
+#[inline]
+fn past_slashes(path: &str, at: usize) -> usize {
+    at + path.as_bytes()[at..].iter().take_while(|byte| **byte == b'/').count()
 }
 
 /// What follows by its text. Most places have one follower or none; without a map there is less

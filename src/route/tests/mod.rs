@@ -104,6 +104,7 @@ fn answer(table: &RouteTable<String>, text: &str) -> String {
             let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
             format!("405 {}", allowed.join(","))
         }
+        Found::Doubtful => "in doubt".into(),
         Found::None => "404".into(),
     }
 }
@@ -126,7 +127,7 @@ fn the_smallest_gateway_takes_everything() {
     expect(&table(&[]), &[("GET /", "404"), ("GET a.example/x", "404"), ("OPTIONS *", "404")]);
     expect(
         &table(&[("all", r#"path = "/{rest*}""#)]),
-        &[("GET /", "all rest="), ("GET //a/", "all rest=/a/"), ("OPTIONS *", "all rest=*")],
+        &[("GET /", "all rest="), ("GET //a/", "all rest=a/"), ("OPTIONS *", "all rest=*")],
     );
 }
 
@@ -155,12 +156,16 @@ fn the_most_specific_path_wins_wherever_it_stands() {
                 ("GET /files", "all all=files"),
                 ("GET /files/", "files rest="),
                 ("GET /files/a/b", "files rest=a/b"),
-                ("GET /files//", "files rest=/"),
+                ("GET /files//", "files rest="),
                 ("GET /files/a/readme", "readme dir=a"),
-                ("GET /files//readme", "files rest=/readme"),
+                ("GET /files//readme", "files rest=readme"),
+                ("GET /files/https://a//b", "files rest=https://a//b"),
+                ("GET //files///a//readme", "readme dir=a"),
                 ("GET /README", "readme"),
                 ("GET /readme", "all all=readme"),
-                ("GET //orders/new", "all all=/orders/new"),
+                ("GET //orders/new", "new"),
+                ("GET /orders//7//", "all all=orders//7//"),
+                ("GET //", "all all="),
             ],
         );
     }
@@ -186,10 +191,63 @@ fn no_spelling_of_a_path_dodges_its_route() {
             ("GET /a%2Fb", "slash"),
             ("GET /a%2fb", "slash"),
             ("GET /a/b", "b"),
-            ("GET /admin%2Fx", "open rest=admin%2Fx"),
+            ("GET //admin", "admin"),
+            ("GET ///admin//x", "admin rest=x"),
+            ("GET /admin%2Fx", "in doubt"),
             ("GET /%2561dmin", "open rest=%2561dmin"),
             ("GET /ADMIN", "open rest=ADMIN"),
             ("GET /%", "open rest=%25"),
+        ],
+    );
+}
+
+#[test]
+fn a_path_that_may_be_another_routes_is_nobodys() {
+    let table = table(&[
+        ("open", r#"path = "/{rest*}""#),
+        ("admin", r#"path = ["/admin", "/admin/{rest*}"]"#),
+        ("matrix", r#"path = "/m;v=1""#),
+        ("m", r#"path = "/m""#),
+        ("project", r#"path = "/projects/{id}""#),
+        ("issues", r#"path = "/projects/{id}/issues""#),
+        ("users", r#"path = "/users/{id}", methods = "GET""#),
+        ("me", r#"path = "/users/me", methods = "GET""#),
+        ("all", r#"host = "a.example", path = "/x/{rest*}""#),
+        ("only", r#"path = "/only/{id}", host = "b.example""#),
+        ("post", r#"path = "/d/{id}", host = "d.example", methods = "POST""#),
+    ]);
+    expect(
+        &table,
+        &[
+            ("GET /admin%2Fx", "in doubt"),
+            ("DELETE /admin%2fx", "in doubt"),
+            ("GET /admin%5Cx", "in doubt"),
+            ("GET /admin\\x", "in doubt"),
+            ("GET /admin;x/y", "in doubt"),
+            ("GET /admin;x", "in doubt"),
+            ("GET /admin%3bx/y", "in doubt"),
+            ("GET /;x/admin/y", "in doubt"),
+            ("GET /%2Fadmin", "in doubt"),
+            // Within one route nothing changes by it.
+            ("GET /admin/a%2Fb;c", "admin rest=a%2Fb;c"),
+            ("GET /other%2Fx;y", "open rest=other%2Fx;y"),
+            // What a pattern spells out is meant so.
+            ("GET /m;v=1", "matrix"),
+            ("GET /m;v=2", "in doubt"),
+            // A slash as data of a parameter, though there is a route for all the rest.
+            ("GET /projects/a%2Fb", "project id=a%2Fb"),
+            ("GET /projects/a%2Fb/issues", "issues id=a%2Fb"),
+            ("GET /projects/a%2Fissues", "in doubt"),
+            ("GET /users/me;x", "in doubt"),
+            ("GET /users/7;v=1", "users id=7;v=1"),
+            ("POST /users%2F7", "open rest=users%2F7"),
+            // A host's route of that path that does not take the method.
+            ("GET d.example/d%2F7", "in doubt"),
+            ("POST d.example/d%2F7", "in doubt"),
+            ("GET a.example/x%2Fy", "in doubt"),
+            ("GET c.example/x%2Fy", "open rest=x%2Fy"),
+            ("GET b.example/only/a%2Fb", "only id=a%2Fb"),
+            ("GET /%252Fadmin", "open rest=%252Fadmin"),
         ],
     );
 }

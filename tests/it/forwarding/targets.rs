@@ -30,6 +30,7 @@ async fn the_path_that_the_origin_sees() {
         ("strip-prefix = \"/api\"\nadd-prefix = \"/v1\"", "/api/../../api/q", "/v1/q"),
         ("strip-prefix = \"/api\"", "/y/../api/x", "/x"),
         ("strip-prefix = \"/api\"", "/api/./x", "/x"),
+        ("path = \"/api/{rest*}\"\nstrip-prefix = \"/api\"", "//api//x//y", "/x//y"),
         (
             "rewrite = \"/items?host={request.host}&q={request.query}\"",
             "/x?a=b",
@@ -69,11 +70,52 @@ async fn dots_and_codes_do_not_get_around_a_route() {
         "/%61dmin/x",
         "http://a.example/admin/x",
         "http://a.example/b/../admin/x",
+        "//admin/x",
+        "/q/..///admin//x",
     ] {
         let answer = janua.get(target).await;
         assert_eq!(answer.status(), 403, "{target}: {answer:?} {:?}", origin.requests().last());
     }
+    // What some origins would make `/admin/x` of, and others not.
+    for target in [
+        "/q/..%2fadmin/x",
+        "/q/..%2F..%2fadmin/x",
+        "/q/%2e%2e%5Cadmin/x",
+        "/q/..\\admin/x",
+        "/q/..;/admin/x",
+        "/q/..;a=b/admin/x",
+        "/q/.%2e%3b/admin/x",
+        "/admin%2fx",
+        "/admin%2Fx",
+        "/%2fadmin/x",
+        "/admin%5cx",
+        "/admin\\x",
+        "/admin;x/y",
+        "/admin;/x",
+        "/;/admin/x",
+    ] {
+        janua.get(target).await.assert_refused(400, "request.target", target);
+    }
     assert_eq!(origin.requests().len(), 0);
+    for target in ["/projects/a%2Fb", "//x//y", "/c;v=1/%5C;jsessionid=7", "/https://b/%2F"] {
+        assert_eq!(janua.get(target).await.status(), 200, "{target}");
+        assert_eq!(origin.last().target(), target);
+    }
+}
+
+/// RFC 3986 has an escaped slash for data: it stays in a parameter, though there is a route for all the rest.
+#[tokio::test]
+async fn a_slash_within_a_parameter_reaches_the_origin_as_it_came() {
+    let (janua, origin) = gateway(
+        "[[route]]\npath = \"/projects/{id}\"\nrewrite = \"/p/{path.id}\"\nto = \"{origin}\"\n\
+         [[route]]\npath = \"/projects/{id}/issues\"\nto = \"{origin}\"\n\
+         [[route]]\nto = { status = 403, body = \"no\" }\n",
+    )
+    .await;
+    assert_eq!(janua.get("/projects/a%2Fb").await.status(), 200);
+    assert_eq!(origin.last().target(), "/p/a%2Fb");
+    let issues = janua.get("/projects/a%2Fissues").await;
+    issues.assert_refused(400, "request.target", "it may be the issues of `a`");
 }
 
 #[tokio::test]

@@ -1,0 +1,61 @@
+//! Paths of which an origin may make others than Janua does: `/admin%2Fx`, `/admin\\x`, `/admin;v=1/x`.
+//!
+//! RFC 3986 has an escaped slash for data, and so it is taken: `/projects/a%2Fb` fits `/projects/{id}`. But nginx
+//! decodes it, Windows takes a backslash for a slash, and Java's servers cut segments at a `;`. If the path would be
+//! another route's then, whoever sends it may want that route's origin without its guards, so it is nobody's.
+
+use std::{convert::Infallible, ops::ControlFlow};
+
+use super::{
+    Query, RouteTable,
+    params::Spans,
+    path,
+    pattern::{Pattern, Segment},
+};
+
+impl<T> RouteTable<T> {
+    /// Whether another route than that of the entry at `at` would take the request, if its origin ended segments
+    /// where Janua does not.
+    ///
+    /// What the route spells out in its pattern is meant so. And a route that says how long the path is goes before
+    /// one for all the rest: `/projects/a%2Fb` is not in doubt because of a route for `/{rest*}`.
+    #[cold]
+    pub(super) fn is_in_doubt(
+        &self,
+        at: usize,
+        host: Option<&str>,
+        path: &str,
+        spans: &Spans,
+        query: &Query<'_, '_>,
+    ) -> bool {
+        if !spans.of(path).any(path::hides_separator) {
+            return false;
+        }
+        let own = &self.entries[at];
+        let other = |at: usize| {
+            let other = &self.entries[at];
+            other.rule != own.rule && !is_for_the_rest(&other.path, &own.path)
+        };
+        let path = path::read_carelessly(path);
+        let owner = match self.search(host, &path, &mut Spans::default(), query) {
+            Ok(at) => return other(at),
+            Err(owner) => owner,
+        };
+        owner.is_some_and(|tree| {
+            let mut reached = false;
+            let ControlFlow::Continue(()) =
+                tree.walk(&path, &mut Spans::default(), &mut |mut leaf| {
+                    reached |=
+                        leaf.any(|at| self.demand(at).listeners.take(query.listener) && other(at));
+                    ControlFlow::<Infallible>::Continue(())
+                });
+            reached
+        })
+    }
+}
+
+/// Whether a pattern takes all that is left where the other one says what may stand there.
+fn is_for_the_rest(pattern: &Pattern, other: &Pattern) -> bool {
+    let mut pieces = pattern.shape.iter().zip(&other.shape);
+    pieces.find(|(piece, other)| piece != other).is_some_and(|(piece, _)| *piece == Segment::Rest)
+}
