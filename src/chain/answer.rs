@@ -79,14 +79,19 @@ impl Body {
                 }
                 Poll::Ready(Err(End::Whole(Some(trailers)))) => Frame::trailers(trailers),
                 Poll::Ready(Err(End::Broken(reject))) => {
-                    return self.break_off(BrokenOff { reject, source: None });
+                    return self.break_off(BrokenOff { reject, source: None }, cx);
                 }
             },
             Source::Begun(_) | Source::Watched(_) | Source::Translated(_) => {
                 match self.source.poll_within(cx) {
                     Poll::Ready(Some(Ok(frame))) => frame,
-                    other => return self.pass(other),
+                    other => return self.pass(other, cx),
                 }
+            }
+            Source::Broken(_) => {
+                let broken = std::mem::replace(&mut self.source, Source::Empty);
+                let Source::Broken(error) = broken else { return Poll::Ready(None) };
+                return Poll::Ready(Some(Err(*error)));
             }
             Source::Origin(body) => match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => {
@@ -100,7 +105,7 @@ impl Body {
                 Poll::Ready(Some(Ok(frame))) => frame,
                 Poll::Ready(Some(Err(error))) => {
                     let reject = error.reject();
-                    return self.break_off(BrokenOff { reject, source: Some(error) });
+                    return self.break_off(BrokenOff { reject, source: Some(error) }, cx);
                 }
             },
         };
@@ -116,21 +121,30 @@ impl Body {
     fn pass(
         &mut self,
         frame: Poll<Option<Result<Frame<Bytes>, BrokenOff>>>,
+        cx: &Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match frame {
             Poll::Pending => self.wait(),
-            Poll::Ready(Some(Err(error))) => return self.break_off(error),
+            Poll::Ready(Some(Err(error))) => return self.break_off(error, cx),
             Poll::Ready(_) => self.source = Source::Empty,
         }
         frame
     }
 
+    /// Breaks off, the next time that somebody asks: the library that writes it throws away what it has not written
+    /// when it does, and that may be all that came before.
     #[cold]
-    fn break_off(&mut self, error: BrokenOff) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn break_off(
+        &mut self,
+        error: BrokenOff,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some(exchange) = &mut self.exchange {
             exchange.reject = Some(error.reject);
         }
-        Poll::Ready(Some(Err(error)))
+        self.source = Source::Broken(Box::new(error));
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The next piece, or as much of one as may go now.
@@ -202,7 +216,11 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         let ended = match &self.source {
             Source::Empty => true,
-            Source::Made(_) | Source::Kept(_) | Source::Shared(_) | Source::Begun(_) => false,
+            Source::Made(_)
+            | Source::Kept(_)
+            | Source::Shared(_)
+            | Source::Begun(_)
+            | Source::Broken(_) => false,
             Source::Origin(body) => body.is_end_stream(),
             Source::Watched(watched) => watched.is_end_stream(),
             Source::Translated(translated) => translated.is_end_stream(),
@@ -216,7 +234,7 @@ impl HttpBody for Body {
             Source::Made(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Origin(body) => body.size_hint(),
             Source::Kept(pieces) => SizeHint::with_exact(pieces.length()),
-            Source::Shared(_) | Source::Translated(_) => SizeHint::default(),
+            Source::Shared(_) | Source::Translated(_) | Source::Broken(_) => SizeHint::default(),
             Source::Begun(begun) => begun.size_hint(),
             Source::Watched(watched) => watched.size_hint(),
         };

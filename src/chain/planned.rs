@@ -87,6 +87,7 @@ pub(super) fn made(exchange: &Exchange, mut answer: Response<Source>) -> Answer 
         | Source::Shared(_)
         | Source::Begun(_)
         | Source::Watched(_)
-        | Source::Translated(_) => Bytes::new(),
+        | Source::Translated(_)
+        | Source::Broken(_) => Bytes::new(),
     })
 }

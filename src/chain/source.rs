@@ -31,6 +31,8 @@ pub(super) enum Source {
     Watched(Box<Watched>),
     /// One that is translated as it goes by.
     Translated(Box<Translated>),
+    /// One that has broken off.
+    Broken(Box<BrokenOff>),
 }
 
 impl Source {
@@ -44,7 +46,8 @@ impl Source {
             | Self::Shared(_)
             | Self::Begun(_)
             | Self::Watched(_)
-            | Self::Translated(_) => false,
+            | Self::Translated(_)
+            | Self::Broken(_) => false,
         }
     }
 }
@@ -59,9 +62,12 @@ impl Source {
             Self::Begun(begun) => begun.poll(cx),
             Self::Watched(watched) => watched.poll(cx),
             Self::Translated(translated) => translated.poll(cx),
-            Self::Empty | Self::Made(_) | Self::Origin(_) | Self::Kept(_) | Self::Shared(_) => {
-                Poll::Ready(None)
-            }
+            Self::Empty
+            | Self::Made(_)
+            | Self::Origin(_)
+            | Self::Kept(_)
+            | Self::Shared(_)
+            | Self::Broken(_) => Poll::Ready(None),
         }
     }
 }

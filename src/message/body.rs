@@ -53,6 +53,9 @@ pub enum BodyError {
     /// The client's connection broke, or what came on it was malformed.
     #[error("the client's connection broke")]
     Client(#[source] hyper::Error),
+    /// The client ended it before its length.
+    #[error("the client ended the request body before its length")]
+    Short,
 }
 
 impl BodyError {
@@ -62,7 +65,7 @@ impl BodyError {
             Self::TooLarge => Reject::BodyTooLarge,
             Self::TooSlow => Reject::BodyTimeout,
             Self::Malformed => Reject::BodySyntax,
-            Self::Client(_) => Reject::RequestIncomplete,
+            Self::Client(_) | Self::Short => Reject::RequestIncomplete,
         }
     }
 }
@@ -266,6 +269,10 @@ impl ClientBody {
         let phase = if done { Phase::Done } else { Phase::Taking };
         self.upload.enter(phase, &self.patience.clock);
         let frame = match frame {
+            // By HTTP/2 the library takes RST_STREAM with NO_ERROR for its end.
+            None if self.incoming.size_hint().exact().is_some_and(|left| left > 0) => {
+                return Poll::Ready(Some(Err(BodyError::Short)));
+            }
             None => {
                 self.copy(None, true);
                 return Poll::Ready(None);

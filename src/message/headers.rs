@@ -145,8 +145,19 @@ pub fn remove_where(headers: &mut HeaderMap, is_gone: impl Fn(&str) -> bool) {
 #[inline]
 pub fn strip_response(headers: &mut HeaderMap) -> bool {
     // Most answers have none of them. An empty vector does not allocate.
-    let about_one_hop = |name: &&HeaderName| is_about_one_hop(name.as_str());
-    let gone: Vec<HeaderName> = headers.keys().filter(about_one_hop).cloned().collect();
+    let mut gone: Vec<HeaderName> = Vec::new();
+    let (mut lengths, mut is_list) = (0, false);
+    for (name, value) in &*headers {
+        if *name == CONTENT_LENGTH {
+            lengths += 1;
+            is_list |= value.as_bytes().contains(&b',');
+        } else if is_about_one_hop(name.as_str()) {
+            gone.push(name.clone());
+        }
+    }
+    if (lengths > 1 || is_list) && !keep_one_length(headers) {
+        return false;
+    }
     if gone.is_empty() {
         return true;
     }
@@ -184,6 +195,16 @@ pub fn join_cookies(headers: &mut HeaderMap) {
     {
         headers.insert(COOKIE, joined);
     }
+}
+
+/// Leaves an answer with one length, if all that it has are the same (RFC 9112 section 6.3); says whether they are.
+#[cold]
+fn keep_one_length(headers: &mut HeaderMap) -> bool {
+    let mut lengths = tokens(headers, &CONTENT_LENGTH);
+    let Some(length) = lengths.next() else { return false };
+    let value = HeaderValue::from_str(length).ok().filter(|_| lengths.all(|other| other == length));
+    drop(lengths);
+    value.map(|value| headers.insert(CONTENT_LENGTH, value)).is_some()
 }
 
 /// Leaves an answer with one framing (RFC 9112 section 6.3: `Transfer-Encoding` overrides the length);
@@ -263,7 +284,11 @@ fn classify(name: &str) -> Class {
         {
             return Class::Drop;
         }
-        Some(b'x') if name.starts_with("x-forwarded-") || name == "x-real-ip" => {
+        // A copy may come from another gateway.
+        Some(b'x')
+            if name.starts_with("x-forwarded-")
+                || matches!(name, "x-real-ip" | "x-janua-mirrored") =>
+        {
             return Class::Forwarded;
         }
         Some(b'f') if name == "forwarded" => return Class::Forwarded,
@@ -353,11 +378,15 @@ mod tests {
 
     #[test]
     fn forwarded_fields_pass_from_trusted_clients_only() {
-        let fields =
-            [("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4"), ("x-real-ip", "1")];
+        let fields = [
+            ("forwarded", "for=1.2.3.4"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-real-ip", "1"),
+            ("x-janua-mirrored", "1"),
+        ];
         let mut headers = map(&fields);
         strip_request(&mut headers, Version::HTTP_11, true, &Reserved::default());
-        assert_eq!(headers.len(), 3);
+        assert_eq!(headers.len(), 4);
         strip_request(&mut headers, Version::HTTP_11, false, &Reserved::default());
         assert!(headers.is_empty());
     }
@@ -415,6 +444,31 @@ mod tests {
         ]);
         strip_response(&mut headers);
         assert_eq!(names(&headers), ["content-type", "trailer"]);
+    }
+
+    #[test]
+    fn an_answer_has_one_length() {
+        for (lengths, passes) in [
+            (&["5"][..], Some("5")),
+            (&["5, 5"], Some("5")),
+            (&["5,5,\t5"], Some("5")),
+            (&["5", "5"], Some("5")),
+            (&["5", "5, 5"], Some("5")),
+            (&["5", "6"], None),
+            (&["5, 6"], None),
+            (&["5,"], Some("5")),
+            (&[","], None),
+            (&["05, 5"], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for length in lengths {
+                headers.append(CONTENT_LENGTH, HeaderValue::from_static(length));
+            }
+            let passed = strip_response(&mut headers);
+            let left: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
+            assert_eq!(passed, passes.is_some(), "{lengths:?}");
+            assert!(!passed || left == [passes.unwrap()], "{lengths:?}: {left:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 
 use super::{
     Call,
+    failure::of_body,
     pool::{Http1, InFlight, StreamLease},
     seats::Seat,
 };
@@ -36,15 +37,19 @@ pub enum AnswerError {
     /// The origin's connection broke, or what came on it was malformed.
     #[error("the origin's connection broke")]
     Origin(#[source] hyper::Error),
+    /// The origin ended it before its length.
+    #[error("the origin ended its answer before its length")]
+    Short,
 }
 
 impl AnswerError {
     /// How the request ends for it.
-    pub const fn reject(&self) -> Reject {
+    pub fn reject(&self) -> Reject {
         match self {
             Self::Idle => Reject::IdleTimeout,
             Self::Total => Reject::TotalTimeout,
-            Self::Origin(_) => Reject::UpstreamReset,
+            Self::Origin(error) => of_body(error),
+            Self::Short => Reject::UpstreamReset,
         }
     }
 }
@@ -55,7 +60,12 @@ pub(super) enum Lease {
     /// Goes back to its pool when the body is over; is closed when the body is dropped before.
     Http1(Http1),
     /// Counts itself out when it is dropped.
-    Http2 { _stream: StreamLease },
+    Http2 {
+        /// The stream.
+        _stream: StreamLease,
+        /// Whether the body has the length that the head says: not after HEAD, and not with 304.
+        counts: bool,
+    },
 }
 
 /// An answer's body. It is moved with its answer from stage to stage, so it is small: what is needed only where the
@@ -69,6 +79,17 @@ pub struct AnswerBody {
     clock: Clock,
     in_flight: InFlight,
     burden: Option<Box<Burden>>,
+    begun: Begun,
+}
+
+/// What was taken of an answer's body before anybody asked for it.
+enum Begun {
+    /// Nothing.
+    No,
+    /// Its first piece.
+    Piece(Frame<Bytes>),
+    /// That there is none.
+    Over,
 }
 
 /// The wait for an origin.
@@ -111,6 +132,7 @@ impl AnswerBody {
             clock: call.worker.clock.clone(),
             in_flight,
             burden: Burden { total, upload, seat }.boxed(),
+            begun: Begun::No,
         };
         if body.incoming.is_end_stream() {
             body.give_back();
@@ -141,6 +163,25 @@ impl AnswerBody {
         let pool = self.in_flight.pool();
         pool.origin.health.broke_off();
         pool.tally.broke_off();
+    }
+
+    /// Takes what of it came with its head, if anything did: an answer that is broken from its first byte is none,
+    /// and the client can still be told so.
+    ///
+    /// # Errors
+    /// How it is broken.
+    pub(super) fn begin(&mut self) -> Result<(), AnswerError> {
+        if self.incoming.is_end_stream() {
+            return Ok(());
+        }
+        // Nobody waits for more: whoever reads it asks again, and is woken then.
+        self.begun = match self.poll_piece(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => Begun::No,
+            Poll::Ready(None) => Begun::Over,
+            Poll::Ready(Some(Ok(piece))) => Begun::Piece(piece),
+            Poll::Ready(Some(Err(error))) => return Err(error),
+        };
+        Ok(())
     }
 
     /// How long the origin may be silent.
@@ -175,28 +216,37 @@ impl AnswerBody {
         }
         Poll::Pending
     }
-}
 
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = AnswerError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+    /// The next piece, from the origin, which is not waited for without end.
+    fn poll_incoming(
+        &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
-        let this = &mut *self;
+        let piece = self.poll_piece(cx);
+        if piece.is_ready() {
+            return piece;
+        }
+        self.poll_silence(cx).map(|error| {
+            if matches!(error, AnswerError::Idle) {
+                self.breaks_off();
+            }
+            Some(Err(error))
+        })
+    }
+
+    /// The next piece, from the origin.
+    #[inline]
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let this = self;
         let rouser = match &this.lease {
             Some(Lease::Http1(connection)) => Some(&*connection.rouser),
             _ => None,
         };
         match take_piece(&mut this.incoming, rouser, cx) {
-            Poll::Pending => this.poll_silence(cx).map(|error| {
-                if matches!(error, AnswerError::Idle) {
-                    this.breaks_off();
-                }
-                Some(Err(error))
-            }),
+            Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     strip_answer_trailers(trailers);
@@ -215,6 +265,10 @@ impl Body for AnswerBody {
                 this.breaks_off();
                 Poll::Ready(Some(Err(AnswerError::Origin(error))))
             }
+            Poll::Ready(None) if this.is_short() => {
+                this.breaks_off();
+                Poll::Ready(Some(Err(AnswerError::Short)))
+            }
             Poll::Ready(None) => {
                 this.give_back();
                 Poll::Ready(None)
@@ -222,12 +276,44 @@ impl Body for AnswerBody {
         }
     }
 
+    /// Whether there should be more, now that it has ended. The library takes RST_STREAM with NO_ERROR for the end of
+    /// an answer, whatever came of it (RFC 9113 section 8.1 has it for the end of a request).
+    fn is_short(&self) -> bool {
+        matches!(self.lease, Some(Lease::Http2 { counts: true, .. }))
+            && self.incoming.size_hint().exact().is_some_and(|left| left > 0)
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        match std::mem::replace(&mut self.begun, Begun::No) {
+            Begun::No => self.poll_incoming(cx),
+            Begun::Piece(piece) => Poll::Ready(Some(Ok(piece))),
+            Begun::Over => {
+                self.begun = Begun::Over;
+                Poll::Ready(None)
+            }
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        matches!(self.begun, Begun::No) && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let left = self.incoming.size_hint();
+        let Begun::Piece(piece) = &self.begun else { return left };
+        let held = piece.data_ref().map_or(0, Bytes::len) as u64;
+        match left.exact() {
+            Some(left) => SizeHint::with_exact(left + held),
+            None => SizeHint::default(),
+        }
     }
 }
 

@@ -112,6 +112,19 @@ impl From<NoConnection> for Failure {
     }
 }
 
+/// What an answer's body broke off for: that the origin's connection ended, or that what came is not HTTP.
+pub(super) fn of_body(error: &hyper::Error) -> Reject {
+    let is_reset = match (find::<h2::Error>(error), find::<io::Error>(error)) {
+        (Some(h2), _) => h2.is_io() || h2.is_remote(),
+        // What the library says of chunks, and TLS of records.
+        (None, Some(io)) => {
+            !matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+        }
+        (None, None) => true,
+    };
+    if is_reset { Reject::UpstreamReset } else { Reject::UpstreamProtocol }
+}
+
 /// The first error of this type in a chain of causes.
 pub(super) fn find<'a, E: StdError + 'static>(
     error: &'a (dyn StdError + 'static),

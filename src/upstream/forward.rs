@@ -37,6 +37,19 @@ pub struct Answer {
     pub endpoint: Arc<Pool>,
 }
 
+impl Answer {
+    /// Looks at what came with the answer's head.
+    ///
+    /// # Errors
+    /// That what came of its body is broken, so that it is no answer.
+    fn begin(&mut self) -> Result<(), Failure> {
+        self.response.body_mut().begin().map_err(|error| {
+            let endpoint = Some(self.endpoint.clone());
+            Failure { endpoint, ..Failure::caused(error.reject(), error) }
+        })
+    }
+}
+
 impl Upstream {
     /// Has a request answered by one of the endpoints.
     ///
@@ -50,7 +63,12 @@ impl Upstream {
                 Err(()) => return Err(Failure::new(Reject::BreakerOpen)),
             },
         };
-        let answer = self.send(call).await;
+        let mut answer = self.send(call).await;
+        if let Ok(begun) = &mut answer
+            && let Err(broken) = begun.begin()
+        {
+            answer = Err(broken);
+        }
         if let Some(permit) = permit {
             permit.tell(self.verdict(call, &answer), call.worker.index);
         }

@@ -7,7 +7,9 @@ use std::{
     task::Poll,
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, Version, header::TRANSFER_ENCODING};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Version, header::TRANSFER_ENCODING,
+};
 use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::TrySendError};
 use tokio::time::Instant;
@@ -252,6 +254,7 @@ impl Pool {
         call: &mut Call<'_>,
     ) -> Sent {
         let Some(copy) = call.copy() else { return Err(sent_already()) };
+        let is_head = copy.method() == Method::HEAD;
         let copy = http2::translate(copy, self.origin.settings.address.tls)?;
         let in_flight = self.begin();
         let sent = pin!(sender.try_send_request(copy));
@@ -267,7 +270,8 @@ impl Pool {
         if answer.headers().len() > usize::from(self.origin.settings.max_headers) {
             return Err(Failure::new(Reject::UpstreamHeaderTooLarge));
         }
-        Ok(open(answer, Lease::Http2 { _stream: stream }, in_flight, call))
+        let counts = !is_head && answer.status() != StatusCode::NOT_MODIFIED;
+        Ok(open(answer, Lease::Http2 { _stream: stream, counts }, in_flight, call))
     }
 
     /// Why a stream has no answer. The request stays in the call if nobody has seen it.

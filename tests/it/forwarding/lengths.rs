@@ -56,12 +56,25 @@ async fn a_head_keeps_the_length_that_the_body_would_have() {
 /// A client that cannot tell a broken answer from a whole one keeps half a file.
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_broken_for_the_client_too() {
-    for (name, answer) in [
-        ("less than its length", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
-        ("within a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhalf"),
-        ("no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"),
+    for (name, reason, answer) in [
+        (
+            "less than its length",
+            "upstream.reset",
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+        ),
+        (
+            "within a chunk",
+            "upstream.reset",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhalf",
+        ),
+        (
+            "no last chunk",
+            "upstream.reset",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        ),
         (
             "a bad chunk",
+            "upstream.protocol",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nxyz\r\n",
         ),
     ] {
@@ -76,7 +89,7 @@ async fn an_answer_that_breaks_off_is_broken_for_the_client_too() {
         assert_eq!((got.status(), got.complete), (200, false), "{name}: {got:?}");
         assert!(got.text().contains("half"), "{name}: what came is passed on");
         let line = janua.logged(name, |line| line["path"] == "/one").await;
-        assert!(line["reason"].is_string(), "{name} is in the log: {line}");
+        assert_eq!(line["reason"], reason, "{name} is in the log: {line}");
 
         let mut client = janua.http2().await;
         let request = Request::get("http://a.example/two").body(()).unwrap();
@@ -91,6 +104,53 @@ async fn an_answer_that_breaks_off_is_broken_for_the_client_too() {
         }
         assert!(ended.is_err_and(|error| error.is_reset()), "{name} by HTTP/2");
     }
+}
+
+/// The client has heard nothing yet, so it can be told.
+#[tokio::test]
+async fn an_answer_that_is_broken_from_its_first_byte_is_502() {
+    for chunk in ["xyz\r\n", "-1\r\n", "\r\n", "fffffffffffffffff\r\n"] {
+        let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}");
+        let origin = Origin::script(move |mut peer| {
+            let answer = answer.clone();
+            async move {
+                peer.request().await;
+                peer.send(answer).await;
+                peer.ended().await;
+            }
+        })
+        .await;
+        let janua = Setup::to(&origin.url).listener("h2c = true").start().await;
+        let mut client = janua.client().await;
+        client.get("/one").await.assert_refused(502, "upstream.protocol", chunk);
+        client.get("/two").await.assert_refused(502, "upstream.protocol", "the connection goes on");
+        let line = janua.logged_reason("upstream.protocol").await;
+        assert!(line["cause"].is_string(), "{line}");
+        let (answer, _) = janua.http2().await.get("http://a.example/").await;
+        assert_eq!(answer.status(), 502, "{chunk} by HTTP/2");
+    }
+}
+
+#[tokio::test]
+async fn a_length_that_comes_twice_goes_on_once() {
+    for lengths in [
+        "Content-Length: 2, 2\r\n",
+        "Content-Length: 2\r\nContent-Length: 2\r\n",
+        "Content-Length: 2,2\r\nContent-Length: 2\r\n",
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{lengths}\r\nok");
+        let origin = Origin::answering(answer).await;
+        let janua = Setup::to(&origin.url).start().await;
+        let mut client = janua.client().await;
+        for _ in 0..2 {
+            let answer = client.get("/").await;
+            assert_eq!((answer.values("content-length"), &*answer.text()), (vec!["2"], "ok"));
+        }
+    }
+    let origin = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n").await;
+    let janua = Setup::to(&origin.url).start().await;
+    let answer = janua.client().await.request("HEAD /", "").await;
+    assert_eq!(answer.status(), 502, "two lengths: {answer:?}");
 }
 
 /// What an origin says beyond its answer is nobody's: least of all the next client's.

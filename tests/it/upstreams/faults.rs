@@ -117,25 +117,33 @@ async fn what_is_no_answer_is_502_by_http2_too() {
 }
 
 /// Answers that break off in their body; the client must see that they did.
-const HALF: &[(&str, Does)] = &[
-    ("a length", Does::Says(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")),
-    ("a length, reset", Does::SaysAndResets(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")),
+const HALF: &[(&str, &str, Does)] = &[
+    ("a length", RESET, Does::Says(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")),
+    (
+        "a length, reset",
+        RESET,
+        Does::SaysAndResets(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"),
+    ),
     (
         "within a chunk",
+        RESET,
         Does::Says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello"),
     ),
     (
         "before the last chunk",
+        RESET,
         Does::Says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
     ),
     (
         "a chunk that is none",
+        "upstream.protocol",
         Does::SaysAndWaits(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n",
         ),
     ),
     (
         "a chunk too long",
+        "upstream.protocol",
         Does::SaysAndWaits(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello!\r\n0\r\n\r\n",
         ),
@@ -144,7 +152,7 @@ const HALF: &[(&str, Does)] = &[
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_breaks_off_for_the_client() {
-    for (name, does) in HALF {
+    for (name, reason, does) in HALF {
         let origin = does.origin().await;
         let janua = one(&origin.url, "").listener("h2c = true").start().await;
         let mut client = janua.client().await;
@@ -154,7 +162,7 @@ async fn an_answer_that_breaks_off_breaks_off_for_the_client() {
         let answer = client.body(head).await;
         assert!(!answer.complete, "{name}: {answer:?}");
         assert!(!answer.text().ends_with("0\r\n\r\n"), "{name}: {answer:?}");
-        janua.logged_reason(RESET).await;
+        janua.logged_reason(reason).await;
 
         let mut frames = Frames::open(janua.address).await;
         let head = frames::block(&frames::with(&[]));

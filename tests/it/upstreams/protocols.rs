@@ -309,6 +309,78 @@ async fn a_stream_that_broke_is_not_begun_again() {
     assert_eq!(origin.connections(), 1);
 }
 
+/// RST_STREAM with NO_ERROR is for what is left of a request. The library takes it for the end of the answer.
+#[tokio::test]
+async fn an_answer_that_ends_before_its_length_is_broken_however_politely_it_ends() {
+    let said = |data: &'static [u8], end: fn(u32) -> Vec<u8>| {
+        move |_: usize, stream: u32| {
+            let fields = [(":status", "200"), ("content-length", "10")];
+            let fields = frames::block(&fields);
+            let head = frames::frame(frames::HEADERS, frames::END_HEADERS, stream, &fields);
+            [head, frames::frame(frames::DATA, 0, stream, data), end(stream)].concat()
+        }
+    };
+    let reset: fn(u32) -> Vec<u8> = |stream| frames::frame(frames::RST_STREAM, 0, stream, &[0; 4]);
+    let ended: fn(u32) -> Vec<u8> =
+        |stream| frames::frame(frames::DATA, frames::END_STREAM, stream, b"");
+    for (name, request, data, end, complete) in [
+        ("half of it", "GET /", &b"half!"[..], reset, false),
+        ("nothing of it", "GET /", b"", reset, false),
+        ("all of it", "GET /", b"0123456789", reset, true),
+        ("none is due", "HEAD /", b"", ended, true),
+    ] {
+        let origin = by_hand(said(data, end), |_, _| Vec::new()).await;
+        let janua = one(&origin.url, "protocol = \"h2\"").start().await;
+        let answer = janua.client().await.request(request, "").await;
+        match complete {
+            true => assert_eq!((answer.status(), answer.complete), (200, true), "{name}"),
+            false => {
+                // Where nothing has come the client may still be told.
+                assert!(answer.status() == 502 || !answer.complete, "{name}: {answer:?}");
+                janua.logged_reason("upstream.reset").await;
+            }
+        }
+    }
+}
+
+/// The same from a client: what the origin gets is no whole request.
+#[tokio::test]
+async fn an_upload_that_ends_before_its_length_is_broken_however_politely_it_ends() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counter = ended.clone();
+    let origin = Origin::script(move |mut peer| {
+        let counter = counter.clone();
+        async move {
+            converse(&mut peer, |part, stream| match part {
+                Part::Head => Vec::new(),
+                Part::End => {
+                    counter.fetch_add(1, Relaxed);
+                    Vec::new()
+                }
+                Part::Whole => answered(stream),
+            })
+            .await;
+        }
+    })
+    .await;
+    let janua = one(&origin.url, "protocol = \"h2\"").listener("h2c = true").start().await;
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/"),
+        (":authority", "a"),
+        ("content-length", "10"),
+    ];
+    let mut client = frames::Frames::open(janua.address).await;
+    let head = frames::frame(frames::HEADERS, frames::END_HEADERS, 1, &frames::block(&fields));
+    client.send(&[head, frames::frame(frames::DATA, 0, 1, b"hello")].concat()).await;
+    until("the beginning", || origin.received().contains("hello")).await;
+    client.send(&frames::frame(frames::RST_STREAM, 0, 1, &[0; 4])).await;
+    janua.logged("the end", |line| line["method"] == "POST").await;
+    assert_eq!(janua.get("/").await.status(), 200, "the connection goes on");
+    assert_eq!((ended.load(Relaxed), origin.connections()), (0, 1));
+}
+
 /// Requests that wait for a connection that one of them makes do not wait one after the other.
 #[tokio::test]
 async fn an_origin_of_http2_that_says_nothing_holds_nobody_for_longer_than_a_connection_may_take() {
