@@ -403,6 +403,10 @@ impl Driver {
         let since = since.max(quiet);
         match phase {
             Phase::Refused => left(since, LINGER.into()).map_or(Patience::Over, Patience::Left),
+            // By HTTP/2 there is no stream yet on which it could be told.
+            Phase::Head if self.http2 => {
+                left(since, self.timeout.header).map_or(Patience::Finish, Patience::Left)
+            }
             Phase::Head => left(since, self.timeout.header)
                 .map_or(Patience::Refuse(Reject::RequestTimeout), Patience::Left),
             Phase::Idle | Phase::Body | Phase::Upgrade | Phase::Tunnel => {

@@ -11,6 +11,7 @@ mod bind;
 mod connection;
 mod enter;
 pub mod guard;
+mod heads;
 mod pulse;
 mod streams;
 mod watched;

@@ -18,7 +18,10 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::guard::{Guard, Limits, Phase};
+use super::{
+    guard::{Guard, Limits, Phase},
+    heads::Heads,
+};
 use crate::{message::Client, reject::Reject, stream::Stream};
 
 /// Bytes of a refused client that are still read, so that it gets to read its answer: closing a
@@ -85,6 +88,8 @@ pub(super) struct Watched {
     /// Bytes that were read and may not go on yet.
     held: Vec<u8>,
     http1: Option<Http1>,
+    /// What HTTP/2 has instead.
+    heads: Heads,
     /// What is to be written before anything else: interim answers, or the rest of them.
     before: Bytes,
     ending: Ending,
@@ -120,8 +125,8 @@ impl Watched {
         held: Vec<u8>,
         http1: Option<Http1>,
     ) -> Self {
-        let (before, ending) = (Bytes::new(), Ending::No);
-        Self { stream, client, standing, held, http1, before, ending }
+        let (heads, before, ending) = (Heads::new(), Bytes::new(), Ending::No);
+        Self { stream, client, standing, held, http1, heads, before, ending }
     }
 
     fn now(&self) -> u64 {
@@ -143,7 +148,8 @@ impl Watched {
     fn look(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
         let now = self.now();
         let Some(http1) = &mut self.http1 else {
-            self.standing.enter(Phase::Body, now);
+            let is_open = self.heads.follow(&buf.filled()[before..]);
+            self.standing.enter(if is_open { Phase::Head } else { Phase::Body }, now);
             return;
         };
         let fresh = &buf.filled()[before..];

@@ -461,6 +461,34 @@ async fn a_client_that_reads_slowly_and_steadily_gets_everything() {
     }
 }
 
+/// By HTTP/2 nobody can be told why: the connection ends.
+#[tokio::test]
+async fn a_client_of_http2_that_never_ends_a_head_is_cut() {
+    let origin = Origin::ok().await;
+    let keys = "h2c = true\ntimeout.header = \"300ms\"";
+    let janua = Setup::to(&origin.url).listener(keys).start().await;
+    let head = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&with(&[])));
+    let settings = [PREFACE, &frame(SETTINGS, 0, 0, b"")].concat();
+    for (name, bytes) in [
+        ("half of HEADERS", [&settings, &head[..20]].concat()),
+        ("HEADERS that go on", [&settings[..], &frame(HEADERS, 0, 1, &head[9..20])].concat()),
+        ("the head of a frame", [&settings, &head[..5]].concat()),
+    ] {
+        let mut frames = Frames::silent(janua.address).await;
+        frames.send(&bytes).await;
+        assert_eq!(soon(name, frames.outcome()).await, Outcome::GoAway(0), "{name}");
+        while soon("the end", frames.next()).await.is_some() {}
+    }
+    // Who has sent all of it may be quiet for longer.
+    let mut frames = Frames::open(janua.address).await;
+    frames.send(&head).await;
+    assert_eq!(frames.outcome().await, Outcome::Answer(b"ok".to_vec()));
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    frames.send(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &block(&with(&[])))).await;
+    assert_eq!(frames.outcome().await, Outcome::Answer(b"ok".to_vec()));
+    assert_eq!(origin.requests().len(), 2);
+}
+
 // --- Bounds ---
 
 #[tokio::test]
