@@ -27,6 +27,7 @@ mod forward;
 mod gather;
 mod gone_by;
 mod graphql;
+mod hops;
 mod identify;
 mod interim;
 mod kept;
@@ -71,11 +72,11 @@ pub use self::{
 };
 use crate::{
     cache::rules::Failed,
-    message::{InFlight, RequestBody},
+    message::{InFlight, Kept, RequestBody},
     reject::Reject,
     rewrite::Changes,
-    route::Found,
-    snapshot::{Listener, Snapshot, Target, View, Way},
+    route::{Found, Params},
+    snapshot::{Listener, Route, Snapshot, Target, View, Way},
     upstream::{Aim, Call, Onward},
 };
 
@@ -214,6 +215,20 @@ async fn lead<'w>(
         {
             return Ok(changed(kept, changes));
         }
+    }
+    set_out(exchange, (route, params), (kept, aim, changes), head, body)
+}
+
+/// The last steps of a request before it leaves for an upstream, or is answered by Janua itself.
+fn set_out<'w>(
+    exchange: &mut Exchange,
+    (route, params): (&'w Route, &Params<'_, '_>),
+    (kept, aim, changes): (Kept, Aim, Changes<'w>),
+    head: &mut Parts,
+    body: &mut RequestBody,
+) -> Result<Led<'w>, Reject> {
+    if let Some(answer) = exchange.end_of_way(head)? {
+        return Ok(changed(answer, changes));
     }
     prepare::announce(exchange, &kept, head.version, &mut head.headers);
     // 10 forward: is there room? pick an endpoint, send, try again where that is safe

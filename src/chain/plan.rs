@@ -284,6 +284,10 @@ fn finish(
         (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
         _ => exchange.explain_change(),
     });
+    if let Some(answer) = exchange.end_of_way(&mut head)? {
+        planned.note("goes no further: `Max-Forwards` is 0");
+        return Ok(Outcome::Answered(made(exchange, answer)));
+    }
     prepare::announce(exchange, &kept, head.version, &mut head.headers);
     let scope = Scope { exchange, route, params };
     if let (Some(Way { upstream, .. }), Some(choice)) = (route.target.way(exchange.way), choice) {

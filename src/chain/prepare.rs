@@ -6,7 +6,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri, Version,
-    header::{TE, VIA},
+    header::{CONNECTION, TE, VIA},
     request::Parts,
 };
 
@@ -67,6 +67,8 @@ pub(super) fn announce(
     append_via(headers, &exchange.world.via[via]);
     if kept.trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        // RFC 9110 section 10.1.4: it is about this hop. Whoever sends it by HTTP/2 takes this off.
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
 }
 

@@ -19,7 +19,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{
     HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+    header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, UPGRADE},
     request::Parts,
 };
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
@@ -68,7 +68,8 @@ pub(super) fn ask(head: &mut Parts, body: &mut RequestBody, protocol: HeaderValu
         headers.insert(SEC_WEBSOCKET_KEY, key.unwrap_or(HeaderValue::from_static("")));
         headers.entry(SEC_WEBSOCKET_VERSION).or_insert(HeaderValue::from_static("13"));
     }
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    let named = if headers.contains_key(TE) { "upgrade, te" } else { "upgrade" };
+    headers.insert(CONNECTION, HeaderValue::from_static(named));
     headers.insert(UPGRADE, protocol.clone());
     Upgrade { protocol, client, version }
 }

@@ -8,13 +8,13 @@ use http::{
     HeaderMap, HeaderValue, Method, Uri, Version,
     header::{CONTENT_LENGTH, HOST},
     request::Parts,
-    uri::PathAndQuery,
+    uri::{PathAndQuery, Scheme},
 };
 use hyper::ext::Protocol;
 
 use super::exchange::Exchange;
 use crate::{
-    message::{Kept, is_authority, join_cookies, may_pass, strip_request},
+    message::{Kept, are_one_authority, is_authority, join_cookies, may_pass, strip_request, text},
     reject::Reject,
     route::path::{self, Dots},
 };
@@ -68,8 +68,7 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
     Ok(kept)
 }
 
-/// What the client asks for: the target's authority where it has one, else `Host`; and whether there
-/// was a `Host`.
+/// What the client asks for: the target's authority where it has one, else `Host`; and whether a `Host` says the same.
 fn host(uri: &Uri, headers: &HeaderMap) -> Result<(Option<HeaderValue>, bool), Reject> {
     let mut fields = headers.get_all(HOST).iter();
     let field = fields.next();
@@ -80,14 +79,16 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Result<(Option<HeaderValue>, bool), R
     if !is_authority(authority.as_str().as_bytes()) {
         return Err(Reject::RequestHost);
     }
-    // Two names for one request are a way to be routed by one and served by the other.
-    if field
-        .is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
-    {
-        return Err(Reject::RequestHost);
-    }
     if let Some(field) = field {
-        return Ok((Some(field.clone()), true));
+        if field.as_bytes() == authority.as_str().as_bytes() {
+            return Ok((Some(field.clone()), true));
+        }
+        // Two names for one request are a way to be routed by one and served by the other. Of two spellings of one
+        // name the target's holds (RFC 9112 section 3.2.2).
+        if !are_one_authority(text(field), authority.as_str(), uri.scheme() == Some(&Scheme::HTTPS))
+        {
+            return Err(Reject::RequestHost);
+        }
     }
     let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Reject::RequestHost)?;
     Ok((Some(host), false))

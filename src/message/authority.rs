@@ -28,6 +28,8 @@ fn is_odd_authority(text: &[u8]) -> bool {
     let port = text.iter().rposition(|&byte| byte == b':').filter(|_| !text.ends_with(b"]"));
     !text.starts_with(b":")
         && !text.contains(&b'@')
+        // How two `Host` fields look when somebody joined them.
+        && !text.contains(&b',')
         && Authority::try_from(text).is_ok()
         && port.is_none_or(|colon| is_port(&text[colon + 1..]))
 }
@@ -45,6 +47,22 @@ pub fn without_port(host: &str) -> &str {
     }
 }
 
+/// Whether two authorities are one: without case, a final dot, and the port that the scheme has anyway.
+pub fn are_one_authority(a: &str, b: &str, https: bool) -> bool {
+    let parts = |text| {
+        let host = without_port(text);
+        let port = text[host.len()..].trim_start_matches(':');
+        let port = match port {
+            "" if https => "443",
+            "" => "80",
+            port => port,
+        };
+        (host.strip_suffix('.').unwrap_or(host), port)
+    };
+    let ((host, port), (other, other_port)) = (parts(a), parts(b));
+    host.eq_ignore_ascii_case(other) && port == other_port
+}
+
 /// The text of a field whose bytes are known to be text.
 pub fn text(value: &HeaderValue) -> &str {
     std::str::from_utf8(value.as_bytes()).unwrap_or_default()
@@ -53,6 +71,28 @@ pub fn text(value: &HeaderValue) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_authority_has_many_spellings() {
+        for (a, b, https, same) in [
+            ("a", "A", false, true),
+            ("a:80", "a", false, true),
+            ("a:", "a:80", false, true),
+            ("a.", "a", false, true),
+            ("a.:80", "A", false, true),
+            ("a:443", "a", true, true),
+            ("[::1]:80", "[::1]", false, true),
+            ("a:443", "a", false, false),
+            ("a:80", "a", true, false),
+            ("a:8080", "a", false, false),
+            ("a", "b", false, false),
+            ("", "a", false, false),
+            ("a..", "a", false, false),
+        ] {
+            assert_eq!(are_one_authority(a, b, https), same, "{a} {b}");
+            assert_eq!(are_one_authority(b, a, https), same, "{b} {a}");
+        }
+    }
 
     #[test]
     fn a_host_is_a_name_or_an_address_with_or_without_a_port() {

@@ -214,6 +214,11 @@ impl<T> RouteTable<T> {
         &self.targets
     }
 
+    /// The methods that a rule takes, by its index, unless it takes any.
+    pub fn methods(&self, rule: usize) -> impl Iterator<Item = &Method> {
+        self.demands.get(rule).into_iter().flat_map(|demand| demand.methods.list())
+    }
+
     /// The same table with other targets, if there is one for each.
     pub fn try_map<U>(self, map: impl FnMut(T) -> Option<U>) -> Option<RouteTable<U>> {
         let Self { forest, entries, demands, targets, findings } = self;

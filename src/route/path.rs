@@ -191,7 +191,7 @@ fn respelled(path: &str, kept: usize) -> String {
         match spelling {
             // Only ASCII is ever kept, so these are whole characters.
             Spelling::Kept | Spelling::Hiding => {
-                out.extend(bytes[at..at + length].iter().map(|b| char::from(*b)))
+                out.extend(bytes[at..at + length].iter().map(|b| char::from(*b)));
             }
             Spelling::Plain(byte) => out.push(char::from(byte)),
             Spelling::Escaped(byte) => {

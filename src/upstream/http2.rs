@@ -11,7 +11,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use http::{
     HeaderValue, Request, Uri, Version,
-    header::{HOST, TRANSFER_ENCODING},
+    header::{CONNECTION, HOST, TRANSFER_ENCODING},
     uri::{Authority, PathAndQuery, Scheme},
 };
 use hyper::client::conn::http2;
@@ -80,6 +80,8 @@ pub(super) fn translate(
 ) -> Result<Request<RequestBody>, Failure> {
     *request.version_mut() = Version::HTTP_2;
     request.headers_mut().remove(TRANSFER_ENCODING);
+    // Of a request with `TE`, which stays.
+    request.headers_mut().remove(CONNECTION);
     let host = request.headers_mut().remove(HOST);
     let target = request.uri().path_and_query().cloned();
     let uri = absolute(tls, host.as_ref(), target);

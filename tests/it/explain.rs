@@ -241,6 +241,7 @@ the origin sees
   x-forwarded-host: api.example.com:8080
   via: 1.1 janua
   te: trailers
+  connection: te
 
 the origin's answer, with these header fields changed
   remove server

@@ -310,6 +310,23 @@ async fn a_client_that_goes_away_frees_the_origin() {
     until("the origin's connection ends", || origin.open() == 0).await;
 }
 
+/// As nginx has it: one who is gone looks the same, and what nobody waits for is to be given up.
+#[tokio::test]
+async fn a_client_that_closes_its_side_before_its_answer_is_taken_for_gone() {
+    let origin = Origin::script(|mut peer| async move {
+        peer.request().await;
+        peer.ended().await;
+    })
+    .await;
+    let janua = Setup::to(&origin.url).start().await;
+    let mut client = janua.client().await;
+    client.send("GET /half HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.half_close().await;
+    assert_eq!(client.ended().await, "");
+    assert_eq!(janua.logged_reason("client.gone").await["path"], "/half");
+    until("the origin's connection ends", || origin.open() == 0).await;
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_before_its_answer_is_logged_as_gone() {
     let origin = Origin::script(|mut peer| async move {

@@ -3,7 +3,10 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{Client, Janua, Message, Origin, Setup};
+use crate::support::{
+    Client, Janua, Message, Origin, Setup,
+    origin::{Served, reply},
+};
 
 const TRUSTED: &str = "trusted-proxies = [\"127.0.0.0/8\", \"::1\", \"10.0.0.0/8\"]";
 
@@ -31,7 +34,7 @@ async fn what_is_about_the_clients_connection_does_not_pass() {
         ("Proxy-Connection: keep-alive\r\nX: 1\r\n", &["proxy-connection"], &["x"]),
         ("Connection: X-Hop, close\r\nX-Hop: 1\r\nX: 1\r\n", &["x-hop", "connection"], &["x"]),
         ("Connection: x-a\r\nConnection: x-b\r\nX-A: 1\r\nX-B: 1\r\n", &["x-a", "x-b"], &[]),
-        ("TE: trailers, deflate\r\nConnection: TE\r\n", &["connection"], &[]),
+        ("X-Janua-Mirrored: 1\r\n", &["x-janua-mirrored"], &[]),
         ("TE: deflate\r\n", &["te"], &[]),
         ("Upgrade: foo/2\r\n", &["upgrade", "connection"], &[]),
         ("Proxy-Authorization: Basic YTpi\r\n", &["proxy-authorization"], &[]),
@@ -48,6 +51,59 @@ async fn what_is_about_the_clients_connection_does_not_pass() {
             assert!(seen.field(name).is_some(), "{name} of {fields}");
         }
     }
+}
+
+/// RFC 9110, 10.1.4: it is about one hop, and says so where a hop can be named.
+#[tokio::test]
+async fn that_trailers_are_taken_is_said_for_the_next_hop() {
+    let (janua, origin) = gateway("").await;
+    for fields in ["TE: trailers, deflate\r\nConnection: TE\r\n", "TE: trailers\r\n"] {
+        let seen = seen(&janua, &origin, fields).await;
+        assert_eq!((seen.values("te"), seen.values("connection")), (vec!["trailers"], vec!["te"]));
+    }
+    let told = |request: http::Request<hyper::body::Incoming>| async move {
+        let field =
+            |name| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        reply(format!("{:?} {:?}", field("te"), field("connection")))
+    };
+    let origin = Served::h2c(told).await;
+    let toml = format!("endpoints = [\"{}\"]\nprotocol = \"h2\"\n", origin.url);
+    let janua = Setup::new(format!("[upstream.u]\n{toml}[[route]]\nto = \"u\"\n")).start().await;
+    let answer = janua.client().await.request("GET /", "TE: trailers\r\n").await;
+    assert_eq!(answer.text(), "Some(\"trailers\") None");
+}
+
+/// RFC 9110, 7.6.2.
+#[tokio::test]
+async fn a_request_goes_as_far_as_it_may() {
+    let origin = Origin::ok().await;
+    let janua = Setup::new(format!(
+        "[[route]]\nto = \"{}\"\n[[route]]\npath = \"/some\"\nmethods = [\"GET\", \"OPTIONS\"]\nto = \"{}\"\n",
+        origin.url, origin.url
+    ))
+    .start()
+    .await;
+    let mut client = janua.client().await;
+    for (request, hops, left) in [
+        ("OPTIONS /", "1", "0"),
+        ("OPTIONS *", "10", "9"),
+        ("TRACE /", "2", "1"),
+        ("OPTIONS /", "many", "many"),
+        ("OPTIONS /", "-1", "-1"),
+        ("GET /", "0", "0"),
+    ] {
+        let answer = client.request(request, &format!("Max-Forwards: {hops}\r\n")).await;
+        assert_eq!(answer.status(), 200, "{request} {hops}");
+        assert_eq!(origin.last().values("max-forwards"), [left], "{request} {hops}");
+    }
+    let before = origin.requests().len();
+    for (target, allow) in [("/", None), ("*", None), ("/some", Some("GET, OPTIONS, HEAD"))] {
+        let answer = client.request(&format!("OPTIONS {target}"), "Max-Forwards: 0\r\n").await;
+        assert_eq!((answer.status(), answer.field("allow").as_deref()), (204, allow), "{target}");
+    }
+    let answer = client.request("TRACE /", "Max-Forwards: 0\r\nCookie: a=b\r\n").await;
+    answer.assert_refused(405, "request.method", "TRACE");
+    assert_eq!(origin.requests().len(), before, "none went further");
 }
 
 /// What we add is added after `Connection` was obeyed: naming our fields there takes nothing away.

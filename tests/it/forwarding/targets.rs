@@ -146,6 +146,11 @@ async fn a_host_is_a_host_in_whatever_form_it_comes() {
     assert_eq!(client.answer().await.text(), "exact", "the target's authority");
     let (_, body) = janua.http2().await.get("http://api.example.com/").await;
     assert_eq!(body, "exact", "HTTP/2's authority");
+    for (target, host) in [("http://a", "b"), ("http://a", "a:443"), ("http://a:8080", "a")] {
+        let mut client = janua.client().await;
+        client.send(format!("GET {target}/ HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        client.answer().await.assert_refused(400, "request.host", target);
+    }
 }
 
 #[tokio::test]

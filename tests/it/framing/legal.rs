@@ -42,6 +42,8 @@ const CASES: &[Case] = &[
     case("OPTIONS *", "OPTIONS * HTTP/1.1", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
     case("an absolute target", "GET /b?c HTTP/1.1", b"GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n").fields(&[("host", "a")]),
     case("an absolute target in capitals", "GET /b HTTP/1.1", b"GET HTTP://A.example/b HTTP/1.1\r\nHost: a.EXAMPLE\r\n\r\n"),
+    case("an absolute target with the port that it has anyway", "GET /b HTTP/1.1", b"GET http://a:80/b HTTP/1.1\r\nHost: a\r\n\r\n").fields(&[("host", "a:80")]),
+    case("an absolute target whose Host is spelled otherwise", "GET /b HTTP/1.1", b"GET http://a/b HTTP/1.1\r\nHost: A.:80\r\n\r\n").fields(&[("host", "a")]),
     case("an absolute target without a path", "GET / HTTP/1.1", b"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n"),
     case("an absolute target with a query alone", "GET /?b HTTP/1.1", b"GET http://a?b HTTP/1.1\r\nHost: a\r\n\r\n"),
     case("an empty query", "GET /? HTTP/1.1", b"GET /? HTTP/1.1\r\nHost: a\r\n\r\n"),
