@@ -46,7 +46,7 @@ rejects! {
     /// The request line is not `METHOD SP TARGET SP VERSION`.
     RequestLine = 400 "request.line" "The request line is malformed.";
     /// The target is not one that a proxy can take.
-    RequestTarget = 400 "request.target" "The request target is malformed.";
+    RequestTarget = 400 "request.target" "The request target is malformed, or may be read in two ways.";
     /// A header field is malformed: its name, its value, folded, or its line end.
     RequestHeader = 400 "request.header" "A header field is malformed.";
     /// `Host` is missing, repeated, malformed or not what the target says.

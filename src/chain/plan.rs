@@ -198,6 +198,8 @@ fn run(
     if let Found::Route { target: route, .. } = &found {
         let page = exchange.explain_page(&head.headers);
         planned.note(format!("the route `{}`{page}", route.name));
+    } else if matches!(found, Found::Doubtful) {
+        planned.note("more than one, by how the path is read; that is refused at `match`");
     } else {
         planned.note("no route; that is said at `match`");
     }

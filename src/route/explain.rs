@@ -5,13 +5,15 @@
 
 use std::{collections::HashSet, convert::Infallible, fmt, ops::ControlFlow, ptr};
 
-use super::{Failure, Query, RouteTable, host, params::Spans, path, tree::Tree};
+use super::{Failure, Found, Query, RouteTable, host, params::Spans, path, tree::Tree};
 
 /// What a route makes of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict<'t> {
     /// It takes it.
     Takes,
+    /// It would take it, if the path were not in doubt.
+    Doubts,
     /// It would take it, if no more specific route did.
     Outranked,
     /// It is not asked: a route of a more specific host is for this path.
@@ -24,6 +26,9 @@ impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Takes => f.write_str("takes it"),
+            Self::Doubts => f.write_str(
+                "would take it, but the path is another route's where an escaped slash, a backslash or a `;` ends a segment",
+            ),
             Self::Outranked => f.write_str("would take it, but a more specific route does"),
             Self::Overruled => f.write_str("a route of a more specific host is for this path"),
             Self::Fails(failure) => failure.fmt(f),
@@ -63,6 +68,7 @@ pub(super) fn explain<'t, T>(
             ControlFlow::<Infallible>::Continue(())
         });
     }
+    let doubtful = matches!(table.find(query), Found::Doubtful);
     let mut taken = false;
     let mut verdict = |at: usize| {
         let tree = table.forest.tree(&table.entries[at].host);
@@ -77,6 +83,7 @@ pub(super) fn explain<'t, T>(
         match failure {
             Some(failure) => Verdict::Fails(failure),
             None if std::mem::replace(&mut taken, true) => Verdict::Outranked,
+            None if doubtful => Verdict::Doubts,
             None => Verdict::Takes,
         }
     };

@@ -113,6 +113,7 @@ fn endpoints(upstream: &Upstream) -> Vec<Value> {
 fn candidate(of: &Explanation, candidate: &Candidate<'_>) -> Value {
     let verdict = match candidate.verdict {
         Verdict::Takes => "takes",
+        Verdict::Doubts => "doubts",
         Verdict::Outranked => "outranked",
         Verdict::Overruled => "overruled",
         Verdict::Fails(_) => "fails",

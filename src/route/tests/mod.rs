@@ -253,6 +253,18 @@ fn a_path_that_may_be_another_routes_is_nobodys() {
 }
 
 #[test]
+fn a_path_in_doubt_is_explained_as_that() {
+    let table = table(&[("open", r#"path = "/{rest*}""#), ("admin", r#"path = "/admin/{rest*}""#)]);
+    let verdicts = |text| {
+        let request = Request::new(text);
+        let candidates = table.explain(&request.query());
+        candidates.into_iter().map(|candidate| candidate.verdict.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts("GET /admin//x")[0], "takes it");
+    assert!(verdicts("GET /admin%2Fx")[1].contains("an escaped slash"));
+}
+
+#[test]
 fn the_most_specific_host_wins() {
     let table = table(&[
         ("any", ""),
