@@ -68,7 +68,8 @@ impl Wanted {
         Self { asking, asked, stale, gap, fwd, recalls, alone }
     }
 
-    /// Whether what has just come for another may be given. It is as new as who wants to be sure could get it.
+    /// Whether what has just come for another may be given, also to who wants to be sure: that is a preference
+    /// (RFC 9111 section 5.2.1.4), what came was not there when this one asked, and a flood of them is one fetch.
     pub(super) fn takes(&self, object: &Object) -> bool {
         let max_age = self.asked.max_age.filter(|seconds| *seconds > 0);
         let asked = Asked { no_cache: false, max_age, ..self.asked };

@@ -443,12 +443,12 @@ impl Clients {
         self.0.told.store(Signal::GoOn as u8, Relaxed);
     }
 
-    /// Tells those that came in at a listener of whom `leaves` says so, and how many they were.
-    pub fn tell(&self, signal: Signal, leaves: impl Fn(usize) -> bool) -> usize {
+    /// Tells those of whom `leaves` says so, and how many they were.
+    pub fn tell(&self, signal: Signal, leaves: impl Fn(&Client) -> bool) -> usize {
         // A client that is dropped takes the lock: none may be, while it is held.
         let clients: Vec<_> =
             self.0.seats.lock().iter().filter_map(|(_, weak)| weak.upgrade()).collect();
-        let told = clients.iter().filter(|client| leaves(client.listener));
+        let told = clients.iter().filter(|client| leaves(client));
         told.map(|client| client.state.tell(signal)).count()
     }
 }
@@ -524,7 +524,7 @@ mod tests {
         let client = |listener| Client::new(None, None, listener, false, worker());
         let seat = |listener| clients.reserve().take(client(listener));
         let (stays, leaves) = (seat(1), seat(2));
-        assert_eq!(clients.tell(Signal::Drain, |listener| listener == 2), 1);
+        assert_eq!(clients.tell(Signal::Drain, |client| client.listener == 2), 1);
         assert_eq!(stays.state.signal(), Signal::GoOn);
         assert_eq!(leaves.state.signal(), Signal::Drain);
         drop(leaves);

@@ -80,7 +80,9 @@ pub(super) async fn serve(
         client.hold(held);
     }
     let client = seat.take(client);
-    if !site.entrance.is_of(site.listener.id) {
+    let is_clear = |listener: &Listener| listener.tls.is_none();
+    let now = site.lens.look().listener(site.listener.id).map(|now| is_clear(now));
+    if !site.entrance.is_of(site.listener.id) || now != Some(is_clear(&site.listener)) {
         // It came too late to be told.
         client.state.tell(Signal::Drain);
     }

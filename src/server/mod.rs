@@ -26,7 +26,7 @@ use self::{
 pub use self::{bind::Passed, pulse::Pulse};
 use crate::{
     config::{Path, Problem, Problems},
-    message::Signal,
+    message::{Client, Signal},
     snapshot::{Bind, Snapshot, World},
     stream::Listening,
 };
@@ -210,12 +210,17 @@ impl Server {
         }
     }
 
-    /// Lets go of addresses that the snapshot has not.
+    /// Lets go of addresses that the snapshot has not, and of their clients.
     fn retire(&mut self, snapshot: &Snapshot) {
         let stays = |bind: &Bind| snapshot.listeners.iter().any(|listener| listener.bind == *bind);
         self.addresses.extract_if(|bind, _| !stays(bind)).for_each(|(_, gone)| gone.retire());
+        // Nor does it stay in clear where it is to be TLS by now.
+        let leaves = |client: &Client| {
+            let listener = snapshot.listener(client.listener);
+            listener.is_none_or(|listener| listener.tls.is_some() != client.tls.is_some())
+        };
         for worker in &self.workers {
-            worker.clients.tell(Signal::Drain, |listener| snapshot.listener(listener).is_none());
+            worker.clients.tell(Signal::Drain, leaves);
         }
     }
 

@@ -250,6 +250,18 @@ async fn a_connection_gets_its_listeners_new_settings() {
     client.answer().await.assert_refused(413, "request.body_too_large", "the new limit");
 }
 
+#[tokio::test]
+async fn who_came_in_clear_does_not_stay_where_it_is_to_be_tls() {
+    let origin = Origin::ok().await;
+    let janua = Setup::to(&origin.url).start().await;
+    let mut client = janua.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.answer().await.status(), 200);
+    let secret = Setup::to(&origin.url).listener("tls = \"self-signed\"");
+    janua.reload(&secret).await.unwrap();
+    assert_eq!(client.ended().await, "", "its connection is closed");
+}
+
 // --- Listeners that come and go ---
 
 #[tokio::test]
