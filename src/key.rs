@@ -55,6 +55,8 @@ pub trait Who {
     /// A claim.
     fn claim(&self, name: &str) -> Option<Cow<'_, Value>>;
     /// Whether that name is one person's, rather than that of all whom the section lets in.
+    fn has_name(&self) -> bool;
+    /// Whether that is so of all sections that know them.
     fn is_somebody(&self) -> bool;
     /// Gives each thing beside the name by which an origin may tell what it answers them from what it answers others.
     fn told(&self, each: &mut dyn FnMut(&[u8]));
@@ -131,7 +133,7 @@ pub fn client(
     prefix: u8,
 ) -> u64 {
     let mut hasher = seed.build_hasher();
-    if !identity(who, &mut hasher) {
+    if !identity(who.filter(|who| who.has_name()), &mut hasher) {
         stranger(ip, prefix, &mut hasher);
     }
     hasher.finish()
@@ -283,7 +285,9 @@ impl Part {
     /// Puts what a request says into the digest; what is not there, as the address.
     #[inline]
     fn feed(&self, ask: &Ask<'_>, prefix: u8, hasher: &mut impl Hasher) {
-        if *self == Self::Ip || !self.feed_said(ask, prefix, hasher) {
+        // A name that all have would make one of all.
+        let nameless = *self == Self::Identity && ask.who.is_some_and(|who| !who.has_name());
+        if *self == Self::Ip || nameless || !self.feed_said(ask, prefix, hasher) {
             stranger(ask.client, prefix, hasher);
         }
     }
@@ -329,7 +333,8 @@ impl Part {
             Self::Ip => return ip(),
             Self::Route => return format!("route `{}`", ask.route),
             Self::Identity => {
-                ("identity".into(), ask.who.map(|who| short(who.name().1.as_bytes())))
+                let who = ask.who.filter(|who| who.has_name());
+                ("identity".into(), who.map(|who| short(who.name().1.as_bytes())))
             }
             Self::Path(name) => {
                 (format!("path {name}"), (ask.param)(name).map(|value| short(value.as_bytes())))
@@ -463,7 +468,11 @@ mod tests {
 
     use super::*;
 
-    struct Alice;
+    struct Alice {
+        nameless: bool,
+    }
+
+    const ALICE: &Alice = &Alice { nameless: false };
 
     impl Who for Alice {
         fn name(&self) -> (&str, &str) {
@@ -486,8 +495,12 @@ mod tests {
             (name == "team").then(|| Cow::Owned(Value::from("red")))
         }
 
+        fn has_name(&self) -> bool {
+            !self.nameless
+        }
+
         fn is_somebody(&self) -> bool {
-            true
+            self.has_name()
         }
 
         fn told(&self, _: &mut dyn FnMut(&[u8])) {}
@@ -519,17 +532,23 @@ mod tests {
         let none = headers(&[]);
         let key = |words: &[&str], ask: &Ask<'_>| recipe(words).key(&seed, ask);
         let (a, b) = (ask("192.0.2.1", &none, None), ask("192.0.2.2", &none, None));
-        let alice = ask("192.0.2.2", &none, Some(&Alice));
+        let alice = ask("192.0.2.2", &none, Some(ALICE));
         assert_ne!(key(&["ip"], &a), key(&["ip"], &b));
         assert_eq!(key(&["ip"], &b), key(&["ip"], &alice));
         for word in ["identity", "claim:team", "header:x-t", "cookie:s", "path:other"] {
             assert_eq!(key(&[word], &a), key(&["ip"], &a), "{word}: it falls back to the address");
         }
         for word in ["identity", "claim:team"] {
-            let elsewhere = ask("192.0.2.9", &none, Some(&Alice));
+            let elsewhere = ask("192.0.2.9", &none, Some(ALICE));
             assert_eq!(key(&[word], &alice), key(&[word], &elsewhere), "{word}");
             assert_ne!(key(&[word], &alice), key(&[word], &b), "{word}");
         }
+        // Whom a section lets in without saying who they are.
+        let somebody = ask("192.0.2.2", &none, Some(&Alice { nameless: true }));
+        assert_eq!(key(&["identity"], &somebody), key(&["identity"], &b));
+        let standing = |ask: &Ask<'_>| client(&seed, (ask.client, ask.who), 64);
+        assert_eq!(standing(&somebody), standing(&b));
+        assert_ne!(standing(&alice), standing(&b));
         assert_eq!(key(&["path:id"], &a), key(&["path:id"], &b));
         assert_ne!(key(&["path:id", "ip"], &a), key(&["path:id", "ip"], &b));
         assert_eq!(key(&["route"], &a), key(&["route"], &alice));
@@ -584,7 +603,7 @@ mod tests {
     #[test]
     fn who_looks_on_sees_who_it_is_and_no_credential() {
         let lines = headers(&[("x-t", "s3cret"), ("cookie", "s=s3cret2"), ("x-t", "more")]);
-        let ask = ask("192.0.2.1", &lines, Some(&Alice));
+        let ask = ask("192.0.2.1", &lines, Some(ALICE));
         for (word, hidden, open) in [
             ("ip", "ip 192.0.2.1", "ip 192.0.2.1"),
             ("identity", "identity `alice`", "identity `alice`"),

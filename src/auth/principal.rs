@@ -24,6 +24,8 @@ pub struct Principal {
     pub subject: Box<str>,
     /// Whether that is the name of all whom the section lets in.
     pub nameless: bool,
+    /// Whether that is so of one of those who know them besides.
+    pub also_nameless: bool,
     /// Who they are besides, where several sections had to know them: section and name.
     pub also: Box<[(Arc<str>, Box<str>)]>,
     /// Whose key it is, where that is another thing.
@@ -88,7 +90,7 @@ impl Principal {
     pub fn and(&self, other: &Self) -> Self {
         let mut both = self.clone();
         // What the second says of somebody else is not about whom the first names.
-        both.nameless = self.nameless || other.nameless;
+        both.also_nameless |= other.nameless || other.also_nameless;
         let second = std::iter::once((other.auth.clone(), other.subject.clone()));
         both.also = self.also.iter().cloned().chain(second).chain(other.also.to_vec()).collect();
         both.owner = self.owner.clone().or_else(|| other.owner.clone());
@@ -336,7 +338,9 @@ mod tests {
         assert_eq!(both.headers, [field("x-user", "alice"), field("x-key", "k")].into());
 
         second.nameless = true;
-        assert!(first.and(&second).nameless && second.and(&first).nameless);
+        let (one, other) = (first.and(&second), second.and(&first));
+        assert_eq!((one.nameless, one.also_nameless), (false, true));
+        assert_eq!((other.nameless, other.also_nameless), (true, false));
     }
 
     #[test]

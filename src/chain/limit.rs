@@ -46,8 +46,12 @@ impl Who for Principal {
         Self::claim(self, name)
     }
 
-    fn is_somebody(&self) -> bool {
+    fn has_name(&self) -> bool {
         !self.nameless
+    }
+
+    fn is_somebody(&self) -> bool {
+        !self.nameless && !self.also_nameless
     }
 
     fn told(&self, each: &mut dyn FnMut(&[u8])) {

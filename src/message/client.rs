@@ -2,13 +2,13 @@
 //!
 //! [`Client`] is made once for a connection and shared by its requests: what every request needs of
 //! it (the address as a header value, the scheme) is ready made. It lives as long as anything goes on
-//! with that client, tunnels included, so [`Clients`] can say who is there and tell them to go.
+//! with that client, tunnels included, so [`Clients`](super::Clients) can say who is there and tell them to go.
 
 use std::{
     any::Any,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::Waker,
@@ -16,10 +16,9 @@ use std::{
 
 use http::HeaderValue;
 use parking_lot::Mutex;
-use slab::Slab;
 use tokio::sync::Notify;
 
-use super::ClientCertificate;
+use super::{ClientCertificate, Seat};
 use crate::{
     reject::Reject,
     worker::{Rouser, Worker},
@@ -78,7 +77,7 @@ pub struct Client {
     pub state: ClientState,
     /// What wakes the task of its connection.
     pub rouser: Arc<Rouser>,
-    seat: Option<Seat>,
+    pub(super) seat: Option<Seat>,
     /// What ends with it.
     held: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -184,6 +183,11 @@ pub enum Signal {
     Cut,
 }
 
+/// A request waits that is nothing to anybody if its client goes away.
+const WAITS: u8 = 1;
+/// A request runs, and it is time to look.
+const LOOK: u8 = 2;
+
 /// For whom an answer waits, as its body saw it when it was polled last.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Turn {
@@ -196,7 +200,7 @@ pub enum Turn {
 }
 
 impl Signal {
-    fn from_number(number: u8) -> Self {
+    pub(super) fn from_number(number: u8) -> Self {
         match number {
             0 => Self::GoOn,
             1 => Self::Leave,
@@ -222,8 +226,8 @@ pub struct ClientState {
     cutting: AtomicBool,
     /// Whether the last request asked for an upgrade and has it.
     switched: AtomicBool,
-    /// Whether a request waits for which it has to be known whether its client is there.
-    waits: AtomicBool,
+    /// Why it has to be known whether the client is there: `WAITS`, `LOOK`.
+    waits: AtomicU8,
     /// What goes before the answer in hand, and whether there is something.
     before: Mutex<Vec<u8>>,
     has_before: AtomicBool,
@@ -302,12 +306,24 @@ impl ClientState {
 
     /// Notes whether a request waits that is nothing to anybody if its client goes away.
     pub fn set_waits(&self, waits: bool) {
-        self.waits.store(waits, Relaxed);
+        match waits {
+            true => self.waits.fetch_or(WAITS, Relaxed),
+            false => self.waits.fetch_and(!WAITS, Relaxed),
+        };
     }
 
-    /// Whether there is one.
-    pub fn waits(&self) -> bool {
-        self.waits.load(Relaxed)
+    /// Has the connection look once whether its client is there.
+    pub fn look(&self) {
+        self.waits.fetch_or(LOOK, Relaxed);
+    }
+
+    /// Whether it has to be looked for the client, now that somebody does.
+    #[inline]
+    pub fn looks(&self) -> bool {
+        self.waits.load(Relaxed) > 0 && {
+            self.waits.fetch_and(!LOOK, Relaxed);
+            true
+        }
     }
 
     /// Notes that the connection becomes a tunnel.
@@ -383,106 +399,6 @@ impl ClientState {
     }
 }
 
-/// The clients of one worker.
-#[derive(Clone, Debug, Default)]
-pub struct Clients(Arc<Room>);
-
-#[derive(Debug, Default)]
-struct Room {
-    /// Nobody, as yet, in the seat of a connection that is not known well enough.
-    seats: Mutex<Slab<Weak<Client>>>,
-    /// What everybody was told, and whoever comes is told too.
-    told: AtomicU8,
-    /// Told when nobody is left.
-    emptied: Notify,
-}
-
-/// A place among the clients; it is free again when this is dropped.
-#[derive(Debug)]
-pub struct Seat {
-    clients: Clients,
-    place: usize,
-}
-
-impl Clients {
-    /// Keeps a seat for a connection whose client is not known yet.
-    pub fn reserve(&self) -> Seat {
-        let place = self.0.seats.lock().insert(Weak::new());
-        Seat { clients: self.clone(), place }
-    }
-
-    /// How many are there.
-    pub fn len(&self) -> usize {
-        self.0.seats.lock().len()
-    }
-
-    /// Whether nobody is there.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Waits until nobody is there.
-    pub async fn gone(&self) {
-        loop {
-            let emptied = self.0.emptied.notified();
-            if self.is_empty() {
-                return;
-            }
-            emptied.await;
-        }
-    }
-
-    /// Tells everybody, and whoever comes.
-    pub fn tell_all(&self, signal: Signal) {
-        self.0.told.fetch_max(signal as u8, Relaxed);
-        self.tell(signal, |_| true);
-    }
-
-    /// Has nothing to tell to whoever comes from now on.
-    pub fn welcome(&self) {
-        self.0.told.store(Signal::GoOn as u8, Relaxed);
-    }
-
-    /// Tells those of whom `leaves` says so, and how many they were.
-    pub fn tell(&self, signal: Signal, leaves: impl Fn(&Client) -> bool) -> usize {
-        // A client that is dropped takes the lock: none may be, while it is held.
-        let clients: Vec<_> =
-            self.0.seats.lock().iter().filter_map(|(_, weak)| weak.upgrade()).collect();
-        let told = clients.iter().filter(|client| leaves(client));
-        told.map(|client| client.state.tell(signal)).count()
-    }
-}
-
-impl Seat {
-    /// Seats the client.
-    pub fn take(self, mut client: Client) -> Arc<Client> {
-        let (clients, place) = (self.clients.clone(), self.place);
-        client.seat = Some(self);
-        let client = Arc::new(client);
-        if let Some(seat) = clients.0.seats.lock().get_mut(place) {
-            *seat = Arc::downgrade(&client);
-        }
-        // Who is told now finds it in its seat, and what was told before is here.
-        match Signal::from_number(clients.0.told.load(Relaxed)) {
-            Signal::GoOn => {}
-            told => client.state.tell(told),
-        }
-        client
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut seats = self.clients.0.seats.lock();
-        seats.remove(self.place);
-        let emptied = seats.is_empty();
-        drop(seats);
-        if emptied {
-            self.clients.0.emptied.notify_waiters();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -516,32 +432,5 @@ mod tests {
         state.tell(Signal::Cut);
         state.tell(Signal::Drain);
         assert_eq!(state.signal(), Signal::Cut);
-    }
-
-    #[test]
-    fn only_clients_of_the_listeners_that_leave_are_told() {
-        let clients = Clients::default();
-        let client = |listener| Client::new(None, None, listener, false, worker());
-        let seat = |listener| clients.reserve().take(client(listener));
-        let (stays, leaves) = (seat(1), seat(2));
-        assert_eq!(clients.tell(Signal::Drain, |client| client.listener == 2), 1);
-        assert_eq!(stays.state.signal(), Signal::GoOn);
-        assert_eq!(leaves.state.signal(), Signal::Drain);
-        drop(leaves);
-        assert_eq!(clients.len(), 1);
-        drop(stays);
-        assert!(clients.is_empty());
-    }
-
-    #[tokio::test]
-    async fn who_is_not_known_yet_is_waited_for_and_told_what_everybody_was_told() {
-        let clients = Clients::default();
-        let seat = clients.reserve();
-        clients.tell_all(Signal::Drain);
-        let client = seat.take(Client::new(None, None, 0, false, worker()));
-        assert_eq!(client.state.signal(), Signal::Drain);
-        let (gone, ()) = (clients.gone(), tokio::task::yield_now().await);
-        tokio::join!(gone, async move { drop(client) });
-        assert!(clients.is_empty());
     }
 }

@@ -9,6 +9,7 @@ mod body;
 mod certificate;
 mod change;
 mod client;
+mod clients;
 mod condition;
 mod cookie;
 mod forwarded;
@@ -36,7 +37,8 @@ pub use self::{
     body::{BodyError, BodyLimits, RequestBody, take_piece},
     certificate::{CertificateFacts, ClientCertificate},
     change::{Change, Changed},
-    client::{Client, ClientState, Clients, InFlight, Scheme, Seat, Signal, TlsFacts, Turn},
+    client::{Client, ClientState, InFlight, Scheme, Signal, TlsFacts, Turn},
+    clients::{Clients, Seat},
     condition::{Conditions, CookieName, Rank},
     cookie::{clear_cookies, cookies},
     forwarded::{client_address, client_origin, client_scheme, set_forwarded},

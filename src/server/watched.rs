@@ -342,7 +342,7 @@ impl AsyncWrite for Watched {
             self.before = self.client.state.take_before().into();
         }
         // hyper does not read while it has something that nobody took yet, a body or a next request.
-        if self.client.state.waits() && self.stream.is_closed_by_peer() {
+        if self.client.state.looks() && self.stream.is_closed_by_peer() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         Pin::new(&mut self.stream).poll_flush(cx)

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -16,7 +16,10 @@ use rustix::{
     process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit},
 };
 
-use crate::support::{Daemon, Door, PATIENCE, daemon::JANUA};
+use crate::{
+    process::ECHO,
+    support::{Daemon, Door, PATIENCE, daemon::JANUA},
+};
 
 const MORE: &str = "[[route]]\npath = \"/b\"\nto = \"echo\"\n";
 
@@ -279,4 +282,36 @@ fn an_origin_is_not_blamed_for_descriptors_that_the_gateway_has_not() {
         assert_eq!(daemon.public.get("/origin").0, 200);
     }
     assert!(!daemon.said("an endpoint is down"));
+}
+
+/// Clients that take all they can get leave something for origins and the operator.
+#[test]
+fn running_out_of_descriptors_passes() {
+    // One worker: another could take all there is before the first client's turn comes.
+    let text = format!(
+        "[server]\nworkers = 1\n{}",
+        ECHO.replace("\"off\"\n[[listener]]", "\"unix:HOME/admin.sock\"\n[[listener]]")
+            .replace("\"echo\"", &format!("\"{}\"", origin()))
+    );
+    let mut daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &text, |file| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n 64; exec \"$0\" run -c \"$1\"", JANUA]).arg(file);
+        command
+    });
+    let Door::Tcp(address) = daemon.public.clone() else { panic!("not TCP") };
+    // More than it can have; those beyond wait in the kernel's queue.
+    let mut clients: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+    daemon.until("accepting pauses");
+    let mut first = clients.remove(0);
+    first.set_read_timeout(Some(PATIENCE)).unwrap();
+    first.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(daemon.verb("healthcheck").status.code(), Some(0));
+    assert_eq!(daemon.verb("reload").status.code(), Some(0));
+    drop(clients);
+    assert_eq!(daemon.public.get("/a").0, 200);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, Some(0));
 }

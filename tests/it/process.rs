@@ -1,4 +1,4 @@
-//! Process life: signals, the service manager, a system that has nothing left.
+//! Process life: signals, the service manager, sockets that it passes.
 
 use std::{
     fs::OpenOptions,
@@ -345,50 +345,4 @@ fn a_socket_that_was_not_passed_or_is_no_listener_is_a_clear_error() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(78), "{said}");
     assert!(said.contains("the service manager passed no sockets"), "{said}");
-}
-
-/// A server for this one test: it answers each connection once.
-fn origin() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        while let Ok((mut stream, _)) = listener.accept() {
-            let _ = stream.read(&mut [0; 4096]);
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-            let _ = stream.write_all(answer);
-        }
-    });
-    format!("http://{address}")
-}
-
-/// Clients that take all they can get leave something for origins and the operator.
-#[test]
-fn running_out_of_descriptors_passes() {
-    // One worker: another could take all there is before the first client's turn comes.
-    let text = format!(
-        "[server]\nworkers = 1\n{}",
-        ECHO.replace("\"off\"\n[[listener]]", "\"unix:HOME/admin.sock\"\n[[listener]]")
-            .replace("\"echo\"", &format!("\"{}\"", origin()))
-    );
-    let mut daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &text, |file| {
-        let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -n 64; exec \"$0\" run -c \"$1\"", JANUA]).arg(file);
-        command
-    });
-    let Door::Tcp(address) = daemon.public.clone() else { panic!("not TCP") };
-    // More than it can have; those beyond wait in the kernel's queue.
-    let mut clients: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
-    daemon.until("accepting pauses");
-    let mut first = clients.remove(0);
-    first.set_read_timeout(Some(PATIENCE)).unwrap();
-    first.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    first.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(daemon.verb("healthcheck").status.code(), Some(0));
-    assert_eq!(daemon.verb("reload").status.code(), Some(0));
-    drop(clients);
-    assert_eq!(daemon.public.get("/a").0, 200);
-    daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ended().0, Some(0));
 }

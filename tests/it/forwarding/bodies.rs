@@ -327,6 +327,25 @@ async fn a_client_that_closes_its_side_before_its_answer_is_taken_for_gone() {
     until("the origin's connection ends", || origin.open() == 0).await;
 }
 
+/// What comes behind a request is not read before that is answered: the end behind it has to be looked for.
+#[tokio::test]
+async fn whatever_a_client_sent_behind_its_request_it_is_missed_when_it_goes() {
+    for behind in ["\r\n", "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        let origin = Origin::script(|mut peer| async move {
+            peer.request().await;
+            peer.ended().await;
+        })
+        .await;
+        let janua = Setup::to(&origin.url).start().await;
+        let mut client = janua.client().await;
+        client.send(format!("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n{behind}")).await;
+        until("the origin is asked", || origin.requests().len() == 1).await;
+        drop(client);
+        assert_eq!(janua.logged_reason("client.gone").await["path"], "/gone", "{behind:?}");
+        until("the origin's connection ends", || origin.open() == 0).await;
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_before_its_answer_is_logged_as_gone() {
     let origin = Origin::script(|mut peer| async move {
