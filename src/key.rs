@@ -88,8 +88,6 @@ pub struct Recipe {
     pub parts: Box<[Part]>,
     /// Bits of an address of IPv6.
     pub prefix: u8,
-    /// Whether who counts by it keeps some apart from others where it gives one key for all.
-    pub apart: bool,
 }
 
 /// A map by keys. They are digests that nobody outside can choose, so it makes none of its own; what is in
@@ -166,8 +164,7 @@ impl Recipe {
             };
             problems.push(problem);
         }
-        let apart = false;
-        (parts.len() == words.len()).then(|| Self { parts: parts.into(), prefix, apart })
+        (parts.len() == words.len()).then(|| Self { parts: parts.into(), prefix })
     }
 
     /// The key of a request.
@@ -209,7 +206,7 @@ impl Recipe {
 
     /// Whether there is one key for each route, or for all.
     pub fn is_single(&self) -> bool {
-        !self.apart && (self.parts.is_empty() || self.is_per_route())
+        self.parts.is_empty() || self.is_per_route()
     }
 
     /// Whether it is a matter of the route alone.
@@ -516,7 +513,7 @@ mod tests {
 
     fn recipe(words: &[&str]) -> Recipe {
         let parts = words.iter().map(|word| Part::parse(word).unwrap()).collect();
-        Recipe { parts, prefix: 64, apart: false }
+        Recipe { parts, prefix: 64 }
     }
 
     fn ask<'a>(client: &str, headers: &'a HeaderMap, who: Option<&'a dyn Who>) -> Ask<'a> {

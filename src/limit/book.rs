@@ -179,7 +179,7 @@ mod tests {
     const SEED: Seed = Seed([3, u64::MAX]);
 
     fn used(parts: &[Part], keys: u32) -> Arc<Used> {
-        let recipe = Recipe { parts: parts.into(), prefix: 64, apart: false };
+        let recipe = Recipe { parts: parts.into(), prefix: 64 };
         Arc::new(Used::new(Shape { recipe, keys, calendar: Calendar::Day }, SEED))
     }
 

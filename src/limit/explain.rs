@@ -52,7 +52,7 @@ impl Limit {
             }
         }
         if let Some(most) = concurrent {
-            words.push(format!("{} of {most} at work", self.state.hall.running(claim.key)));
+            words.push(format!("{} of {most} at work", self.state.hall.running(claim.hall)));
         }
         if let Some(bandwidth) = tier.bandwidth {
             words.push(bandwidth.describe());

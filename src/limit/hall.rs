@@ -32,9 +32,10 @@ pub(super) struct Hall {
 
 /// How many run, by key. Whoever does not run is not in it.
 #[derive(Debug)]
-enum Running {
-    One(AtomicU32),
-    Many(Box<[Mutex<ByKey<u32>>; SHARDS]>),
+struct Running {
+    /// Under the key that all have but those of some tiers, if there is one: it is 0.
+    all: Option<AtomicU32>,
+    keys: Box<[Mutex<ByKey<u32>>; SHARDS]>,
 }
 
 const SHARDS: usize = 16;
@@ -44,52 +45,62 @@ const SHARDS: usize = 16;
 pub struct Permit {
     hall: Arc<Hall>,
     key: u64,
+    /// Those who wait for it are under this key, or under what tiers make of it.
+    base: u64,
 }
 
 impl Hall {
     /// For a single key, or for many; times are since this moment.
     pub(super) fn new(single: bool, epoch: Instant) -> Self {
-        let running = match single {
-            true => Running::One(AtomicU32::new(0)),
-            false => Running::Many(Box::default()),
-        };
+        let running = Running { all: single.then(AtomicU32::default), keys: Box::default() };
         Self { running, queue: Queue::default(), epoch }
     }
 
-    /// Lets somebody run, if not too many do.
+    /// Lets somebody run under a key, if not too many do. Others wait under `base`, or what tiers make of it.
     #[inline]
-    pub(super) fn enter(self: &Arc<Self>, key: u64, most: u32) -> Option<Permit> {
-        self.running.enter(key, most).then(|| Permit { hall: self.clone(), key })
+    pub(super) fn enter(self: &Arc<Self>, (key, base): (u64, u64), most: u32) -> Option<Permit> {
+        self.running.enter(key, most).then(|| Permit { hall: self.clone(), key, base })
     }
 
     /// How many run under a key.
     pub(super) fn running(&self, key: u64) -> u32 {
-        match &self.running {
-            Running::One(count) => count.load(Relaxed),
-            Running::Many(shards) => {
-                shards[shard(key, SHARDS)].lock().get(&key).copied().unwrap_or_default()
-            }
+        match self.running.of(key) {
+            Place::All(count) => count.load(Relaxed),
+            Place::Shard(shard) => shard.lock().get(&key).copied().unwrap_or_default(),
         }
     }
 
     /// Under how many keys somebody runs.
     pub(super) fn keys(&self) -> usize {
-        match &self.running {
-            Running::One(count) => usize::from(count.load(Relaxed) > 0),
-            Running::Many(shards) => shards.iter().map(|shard| shard.lock().len()).sum(),
-        }
+        let Running { all, keys } = &self.running;
+        let all = all.as_ref().map_or(0, |count| usize::from(count.load(Relaxed) > 0));
+        all + keys.iter().map(|shard| shard.lock().len()).sum::<usize>()
     }
 }
 
+/// Where it is counted how many run under a key.
+enum Place<'a> {
+    All(&'a AtomicU32),
+    Shard(&'a Mutex<ByKey<u32>>),
+}
+
 impl Running {
+    #[inline]
+    fn of(&self, key: u64) -> Place<'_> {
+        match &self.all {
+            Some(count) if key == 0 => Place::All(count),
+            _ => Place::Shard(&self.keys[shard(key, SHARDS)]),
+        }
+    }
+
     fn enter(&self, key: u64, most: u32) -> bool {
-        match self {
-            Self::One(count) => {
+        match self.of(key) {
+            Place::All(count) => {
                 let more = |count: u32| Some(count + 1).filter(|count| *count <= most);
                 count.fetch_update(Acquire, Relaxed, more).is_ok()
             }
-            Self::Many(shards) => {
-                let mut shard = shards[shard(key, SHARDS)].lock();
+            Place::Shard(shard) => {
+                let mut shard = shard.lock();
                 let count = shard.entry(key).or_default();
                 if *count < most {
                     *count += 1;
@@ -104,10 +115,10 @@ impl Running {
     }
 
     fn leave(&self, key: u64) {
-        match self {
-            Self::One(count) => drop(count.fetch_sub(1, SeqCst)),
-            Self::Many(shards) => {
-                if let Entry::Occupied(mut count) = shards[shard(key, SHARDS)].lock().entry(key) {
+        match self.of(key) {
+            Place::All(count) => drop(count.fetch_sub(1, SeqCst)),
+            Place::Shard(shard) => {
+                if let Entry::Occupied(mut count) = shard.lock().entry(key) {
                     match *count.get() {
                         0 | 1 => drop(count.remove()),
                         _ => *count.get_mut() -= 1,
@@ -124,9 +135,9 @@ impl Drop for Permit {
         running.leave(self.key);
         // Whoever begins to wait says so before it looks whether it has to: one of both sees the other.
         fence(SeqCst);
-        if queue.waits(self.key) {
+        if queue.waits(self.base) {
             let now = Instant::now().saturating_duration_since(*epoch).as_nanos();
-            queue.pump(self.key, u64::try_from(now).unwrap_or(u64::MAX / 4));
+            queue.release(self.base, u64::try_from(now).unwrap_or(u64::MAX / 4));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! has to agree, and when a later one refuses, what earlier ones took is given back.
 //!
 //! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
-//! a limit counts, `rule` what holds for whom, `bandwidth` how fast answers go, `hall` who runs, `queue` and
+//! a limit counts (`owed` by key), `rule` what holds for whom, `bandwidth` how fast answers go, `hall` who runs, `queue` and
 //! `lane` who waits and in which order, `standing` who kept within limits, `ledger` and `book` how what was used
 //! survives a restart, `shared` what several gateways count together, `busiest` and `sketch` which keys are asked
 //! for most.
@@ -24,6 +24,7 @@ mod gcra;
 mod hall;
 mod lane;
 mod ledger;
+mod owed;
 mod page;
 mod pass;
 mod per_address;

@@ -50,7 +50,7 @@ impl PerAddress {
         let is_written = table.is_some();
         let table = table.cloned().unwrap_or_default();
         let prefix = table.ipv6_prefix;
-        let shape = Recipe { parts: [Part::Ip].into(), prefix, apart: false };
+        let shape = Recipe { parts: [Part::Ip].into(), prefix };
         if table.ipv6_prefix > 128 {
             problems.push(
                 Problem::error(at.key("ipv6-prefix"), "an address has 128 bits").help("64, or 56"),
@@ -171,8 +171,7 @@ impl PerAddress {
         if ip.is_none() {
             return Ok(None);
         }
-        let claim =
-            Claim { key: self.key(ip), tint: 0, cost: 1, terms: allowance.terms, account: None };
+        let claim = Claim::new(self.key(ip), (0, false), 1, allowance.terms, None);
         match allowance.state.take(claim, now) {
             Ok(taken) => Ok(taken.permit),
             Err(blocked) => {

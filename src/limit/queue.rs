@@ -42,6 +42,9 @@ const BUSY: usize = 32;
 #[derive(Debug, Default)]
 struct Inner {
     lanes: HashMap<u64, Line>,
+    /// The lanes of tiers with a rate of their own, by the key of everybody: those of one wait for the same others
+    /// to end.
+    beside: HashMap<u64, Vec<u64>>,
     /// How many places each client has, in all lanes. Who has none is not in it.
     held: HashMap<u64, usize>,
     waiting: usize,
@@ -51,10 +54,14 @@ struct Inner {
 /// A lane, and whose timer moves it.
 #[derive(Debug, Default)]
 struct Line {
+    /// The key of everybody that its own was made of.
+    base: u64,
     lane: Lane<Waits>,
     driver: Option<(u64, Arc<Ear>)>,
     /// For when the driver's timer is set.
     set: Option<u64>,
+    /// Whether it is the rate that whoever is first waits for, rather than others to end.
+    timed: bool,
 }
 
 /// Somebody who waits.
@@ -204,23 +211,30 @@ impl Queue {
         state.metrics.waiting(good).inc();
         let ear = Arc::new(Ear::default());
         let waits = Waits { state: state.clone(), claim, client, came, good, ear: ear.clone() };
-        let line = inner.lanes.entry(claim.key).or_default();
+        let line = inner.line(claim);
         line.lane.push(client, class, Waiter { id, cost: claim.cost, what: waits });
         self.advance(&mut inner, claim.key, came);
         drop(inner);
         Ok(Seat { state: state.clone(), comer, id, ear })
     }
 
-    /// As [`Queue::pump`], if somebody waits.
+    /// Lets those go under a key whose turn has come, if somebody waits.
     pub(super) fn move_on(&self, key: u64, now: u64) {
         if self.waits(key) {
-            self.pump(key, now);
+            self.advance(&mut self.inner.lock(), key, now);
         }
     }
 
-    /// Lets those go under a key whose turn has come.
-    pub(super) fn pump(&self, key: u64, now: u64) {
-        self.advance(&mut self.inner.lock(), key, now);
+    /// Somebody has ended: lets those go under a key whose turn has come, and under what tiers make of it. Of several
+    /// lanes that is first where somebody waits the longest.
+    pub(super) fn release(&self, base: u64, now: u64) {
+        let mut inner = self.inner.lock();
+        let beside = inner.beside.get(&base).cloned().unwrap_or_default();
+        let mut lanes: Vec<_> = beside.into_iter().chain([base]).collect();
+        lanes.sort_by_cached_key(|key| inner.lanes.get(key).and_then(Line::since));
+        for key in lanes {
+            self.advance(&mut inner, key, now);
+        }
     }
 
     fn advance(&self, inner: &mut Inner, key: u64, now: u64) {
@@ -228,12 +242,12 @@ impl Queue {
         let mut next = None;
         while let Some(first) = line.lane.first() {
             let Waits { ref state, claim, came, .. } = first.what;
-            let told = match state.take_late(claim, came, now) {
+            let told = match state.take_late(claim, (came, line.timed), now) {
                 Ok(taken) => Ok(taken),
                 // Nobody's turn comes before the store does.
                 Err(blocked @ Blocked::Unavailable) => Err(NoTurn { after: None, blocked }),
                 Err(Blocked::Until(time)) => {
-                    next = Some(time);
+                    (next, line.timed) = (Some(time), true);
                     break;
                 }
                 Err(
@@ -242,7 +256,10 @@ impl Queue {
                     | Blocked::Quota(_)
                     | Blocked::Never
                     | Blocked::Ask,
-                ) => break,
+                ) => {
+                    line.timed = false;
+                    break;
+                }
             };
             let Some(Waiter { id, what, .. }) = line.lane.pop() else { break };
             inner.waiting -= 1;
@@ -256,7 +273,7 @@ impl Queue {
         }
         line.drive(next);
         if line.lane.len() == 0 {
-            inner.lanes.remove(&key);
+            inner.close(key);
         }
     }
 
@@ -277,6 +294,28 @@ impl Queue {
 }
 
 impl Inner {
+    /// The lane of a claim.
+    fn line(&mut self, claim: Claim) -> &mut Line {
+        let (key, base) = (claim.key, claim.base());
+        self.lanes.entry(key).or_insert_with(|| {
+            if key != base {
+                self.beside.entry(base).or_default().push(key);
+            }
+            Line { base, ..Line::default() }
+        })
+    }
+
+    /// Takes a lane out that is empty.
+    fn close(&mut self, key: u64) {
+        let Some(Line { base, .. }) = self.lanes.remove(&key) else { return };
+        if let Entry::Occupied(mut beside) = self.beside.entry(base) {
+            beside.get_mut().retain(|lane| *lane != key);
+            if beside.get().is_empty() {
+                beside.remove();
+            }
+        }
+    }
+
     /// Whether there is a place. No client has more than are left for others, and no key of one's own, so whoever
     /// floods leaves half of them, whatever keys it has, and two who flood a third. Clients that did not keep within
     /// their limits have half of that, or less: the last places are for those who did.
@@ -300,6 +339,11 @@ impl Inner {
 }
 
 impl Line {
+    /// Since when whoever is first waits.
+    fn since(&self) -> Option<u64> {
+        self.lane.first().map(|first| first.what.came)
+    }
+
     /// Has somebody look again at this time.
     fn drive(&mut self, next: Option<u64>) {
         let Some(time) = next else { return };

@@ -60,6 +60,8 @@ pub(super) struct Tier {
     pub(super) terms: Terms,
     /// What makes its keys others than everybody's; 0 if it has the rate that they have, and runs with them.
     pub(super) tint: u64,
+    /// Whether it says itself how many run, so that they are not counted with everybody's.
+    pub(super) runs_apart: bool,
     pub(super) policy: Option<Policy>,
     pub(super) quota_policy: Option<Policy>,
     pub(super) bandwidth: Option<Bandwidth>,
@@ -87,10 +89,10 @@ impl Limit {
     pub(super) fn claim(&self, ask: &Ask<'_>) -> (Claim, usize) {
         let tier = self.tiers.iter().position(|tier| tier.whose.is(ask));
         let tier = tier.unwrap_or(self.tiers.len());
-        let Tier { terms, tint, .. } = *self.tier(tier);
-        let key = self.state.shape.0.key(&self.standing.seed, ask) ^ tint;
+        let Tier { terms, tint, runs_apart, .. } = *self.tier(tier);
+        let base = self.state.base(&self.standing.seed, ask);
         let account = self.used.as_ref().map(|used| used.account(ask));
-        (Claim { key, tint, cost: self.cost.of(ask), terms, account }, tier)
+        (Claim::new(base, (tint, runs_apart), self.cost.of(ask), terms, account), tier)
     }
 
     /// In how long a request could take what it asks for.

@@ -66,9 +66,6 @@ impl Section<'_> {
         let all = tiers.iter().map(|tier| tier.terms).chain([terms]);
         let rates: Rates = all.filter_map(|terms| terms.rate).collect();
         let sharing = store.map(|store| (store, self.sharing()));
-        // How much a tier has of its rate is its own; what it has used of a quota is the key's.
-        let apart = recipe.is_single() && tiers.iter().any(|tier| tier.tint != 0);
-        let counted = Recipe { apart, ..recipe.clone() };
         let shape = |calendar| Shape { recipe: recipe.clone(), keys: max_keys, calendar };
         let used = self
             .calendar()
@@ -76,7 +73,7 @@ impl Section<'_> {
         Some(Limit {
             name: name.0.into(),
             busiest: limits.busiest(name.0, self.limit.busiest.into(), &metrics),
-            state: limits.state(name, (counted, max_keys), &rates, sharing.clone(), &metrics),
+            state: limits.state(name, (recipe, max_keys), &rates, sharing.clone(), &metrics),
             metrics,
             standing: limits.standing().clone(),
             tiers,
@@ -109,7 +106,7 @@ impl Section<'_> {
             return None;
         }
         if **per == ["global"] {
-            return Some(Recipe { parts: Box::default(), prefix, apart: false });
+            return Some(Recipe { parts: Box::default(), prefix });
         }
         Recipe::compile(per, prefix, &self.at.key("per"), self.problems)
     }

@@ -4,10 +4,8 @@
 //! way. Terms are the caller's: a reload changes them, and what is owed goes on.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    hash::RandomState,
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -17,12 +15,17 @@ use tokio::time::Instant;
 use super::{
     gcra::{Gcra, Over},
     hall::{Hall, Permit},
+    owed::Owed,
     quota::Quota,
     shared::Shared,
-    table::{Shown, Table},
+    table::Table,
     used::{Account, Left},
 };
-use crate::{key::Recipe, metrics::LimitMetrics, store::Store};
+use crate::{
+    key::{Ask, Recipe},
+    metrics::LimitMetrics,
+    store::Store,
+};
 
 /// What a limit counts.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub(super) struct State {
     pub(super) shared: Option<Box<Shared>>,
     epoch: Instant,
     owed: Owed,
+    /// The same of tiers that count by themselves where all others have one key.
+    of_tiers: OnceLock<Owed>,
     /// The rates of the terms that hold.
     rates: RwLock<Rates>,
 }
@@ -58,10 +63,36 @@ pub(super) struct Claim {
     pub(super) key: u64,
     /// What its tier has put into the key.
     pub(super) tint: u64,
+    /// The key that it runs under: a tier with a rate of its own runs with everybody, unless it says how many run.
+    pub(super) hall: u64,
     pub(super) cost: u64,
     pub(super) terms: Terms,
     /// Whose quota it is, if there is one.
     pub(super) account: Option<Account>,
+}
+
+/// What a tint leaves of a key as it is: whose timers and permits move whom is looked up by these bits.
+const UNTINTED: u64 = 31 << 59;
+
+impl Claim {
+    /// What a request would take by a tier that puts this into its key, and runs `apart` from others or not.
+    #[inline]
+    pub(super) const fn new(
+        base: u64,
+        (tint, apart): (u64, bool),
+        cost: u64,
+        terms: Terms,
+        account: Option<Account>,
+    ) -> Self {
+        let key = base ^ (tint & !UNTINTED);
+        Self { key, tint, hall: if apart { key } else { base }, cost, terms, account }
+    }
+
+    /// The key without what its tier put into it.
+    #[inline]
+    pub(super) const fn base(self) -> u64 {
+        self.key ^ (self.tint & !UNTINTED)
+    }
 }
 
 /// What stands in the way.
@@ -113,13 +144,6 @@ pub(super) struct Taken {
     pub(super) left: Option<Left>,
 }
 
-/// A number by key: when all is paid for that was taken.
-#[derive(Debug)]
-pub(super) enum Owed {
-    One(AtomicU64),
-    Many(Table),
-}
-
 /// The longest that a burst of one of them takes to come back.
 fn longest(rates: &[Gcra]) -> u64 {
     rates.iter().map(|rate| rate.window()).max().unwrap_or(0)
@@ -147,7 +171,28 @@ impl State {
                 true => Owed::One(AtomicU64::new(0)),
                 false => Owed::Many(Table::new(keys)),
             },
+            of_tiers: OnceLock::new(),
             rates: RwLock::new(rates),
+        }
+    }
+
+    /// The key of a request, before its tier puts something into it. Where all have one, it is 0.
+    #[inline]
+    pub(super) fn base(&self, seed: &RandomState, ask: &Ask<'_>) -> u64 {
+        match self.owed {
+            Owed::One(_) => 0,
+            Owed::Many(_) => self.shape.0.key(seed, ask),
+        }
+    }
+
+    /// What keys owe, this one among them.
+    #[inline]
+    fn owed(&self, key: u64) -> &Owed {
+        match &self.owed {
+            Owed::One(_) if key != 0 => self.of_tiers.get_or_init(|| {
+                Owed::Many(Table::new(usize::try_from(self.shape.1).unwrap_or(usize::MAX)))
+            }),
+            owed => owed,
         }
     }
 
@@ -163,7 +208,9 @@ impl State {
         let now = longest(&rates);
         let before = std::mem::replace(&mut *self.rates.write(), rates);
         if now < longest(&before) {
-            self.owed.cap(self.time(Instant::now()) + now);
+            let most = self.time(Instant::now()) + now;
+            self.owed.cap(most);
+            self.of_tiers.get().inspect(|owed| owed.cap(most));
         }
     }
 
@@ -173,7 +220,7 @@ impl State {
     #[cold]
     fn forgive(&self, rate: Gcra, key: u64) -> bool {
         let most = self.time(Instant::now()) + rate.window();
-        self.rates.read().contains(&rate) && self.owed.lower(key, most)
+        self.rates.read().contains(&rate) && self.owed(key).lower(key, most)
     }
 
     /// The same for another number of keys: what is owed and who runs or waits goes on. What those take who came
@@ -182,7 +229,11 @@ impl State {
         let shape = (self.shape.0.clone(), keys);
         let rates = self.rates.read().clone();
         let resized = Self::new(shape, rates, shared, self.metrics.clone());
-        resized.owed.take_in(&self.owed, self.time(Instant::now()));
+        let now = self.time(Instant::now());
+        resized.owed.take_in(&self.owed, now);
+        if let Some(of_tiers) = self.of_tiers.get() {
+            resized.owed(u64::MAX).take_in(of_tiers, now);
+        }
         Self { hall: self.hall.clone(), epoch: self.epoch, ..resized }
     }
 
@@ -229,7 +280,7 @@ impl State {
     ) -> Result<Taken, Blocked> {
         let concurrent = claim.terms.concurrent;
         let Some(most) = concurrent else { return Ok(Taken { tat, permit: None, left: None }) };
-        if let Some(permit) = self.hall.enter(claim.key, most) {
+        if let Some(permit) = self.hall.enter((claim.hall, claim.base()), most) {
             return Ok(Taken { tat, permit: Some(permit), left: None });
         }
         self.give_back(claim, now);
@@ -237,20 +288,19 @@ impl State {
     }
 
     /// As [`State::take`], for somebody who waits since `came`: as of the moment that it could be taken, if
-    /// that is not long ago. So those who wait get all that the rate gives, also if it is faster than timers.
+    /// that is not long ago. So those who wait get all that the rate gives, also if it is faster than timers. It has
+    /// to be the rate that it waited for, by a timer: who waited for others to end could have taken it long ago.
     pub(super) fn take_late(
         self: &Arc<Self>,
         claim: Claim,
-        came: u64,
+        (came, timed): (u64, bool),
         now: u64,
     ) -> Result<Taken, Blocked> {
         if let Some(shared) = &self.shared {
             return self.draw_late(shared, claim, now);
         }
-        // Who waited for others to end could have taken it long ago.
-        let Terms { rate: Some(rate), concurrent: None, .. } = claim.terms else {
-            return self.take(claim, now);
-        };
+        let rate = claim.terms.rate.filter(|_| timed || claim.terms.concurrent.is_none());
+        let Some(rate) = rate else { return self.take(claim, now) };
         let owed = self.peek(claim.key, came);
         if owed > now + rate.window() {
             // More than it can owe by its rate: that is looked at where it is taken.
@@ -265,7 +315,7 @@ impl State {
     #[inline]
     pub(super) fn pay(&self, rate: Gcra, claim: Claim, now: u64, known: u64) -> Result<u64, Over> {
         let pay = || {
-            self.owed.with(claim.key, now, |tat| {
+            self.owed(claim.key).with(claim.key, now, |tat| {
                 *tat = rate.take((*tat).max(known), now, claim.cost)?;
                 Ok(*tat)
             })
@@ -287,7 +337,8 @@ impl State {
         let Some(rate) = claim.terms.rate else { return };
         let put = self.shared.as_ref().and_then(|shared| self.put_back(shared, rate, claim, now));
         if put.is_none() {
-            self.owed.with(claim.key, now, |tat| *tat = rate.give_back(*tat, claim.cost));
+            let owed = self.owed(claim.key);
+            owed.with(claim.key, now, |tat| *tat = rate.give_back(*tat, claim.cost));
         }
     }
 
@@ -298,7 +349,7 @@ impl State {
         let put = self.shared.as_ref().and_then(|shared| self.put_back(shared, rate, claim, now));
         if put.is_none() {
             let price = rate.price(claim.cost).unwrap_or(0).min(owed.saturating_sub(now));
-            self.owed.with(claim.key, now, |tat| *tat = tat.saturating_sub(price));
+            self.owed(claim.key).with(claim.key, now, |tat| *tat = tat.saturating_sub(price));
         }
     }
 
@@ -311,7 +362,7 @@ impl State {
                 (owed, true) => owed,
             },
         };
-        self.owed.peek(key, now).max(known.unwrap_or(0))
+        self.owed(key).peek(key, now).max(known.unwrap_or(0))
     }
 
     /// What a key owes by this rate: no more than a burst of it, whatever it took by another.
@@ -322,79 +373,8 @@ impl State {
     /// About how many keys owe something, or run.
     pub(super) fn keys(&self) -> usize {
         let now = self.time(Instant::now());
-        let owing = self.owed.keys(now);
+        let owing = self.owed.keys(now) + self.of_tiers.get().map_or(0, |owed| owed.keys(now));
         let shared = self.shared.as_deref().map_or(0, Shared::keys);
         owing.max(self.hall.keys()).max(shared)
-    }
-}
-
-impl Owed {
-    pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
-        match self {
-            Self::One(owed) => owed.load(Relaxed),
-            Self::Many(table) => table.peek(key, now),
-        }
-    }
-
-    /// Takes in what another owes.
-    fn take_in(&self, other: &Self, now: u64) {
-        match (self, other) {
-            (Self::One(own), Self::One(other)) => own.store(other.load(Relaxed), Relaxed),
-            (Self::Many(own), Self::Many(other)) => other.each(now, |shown| match shown {
-                Shown::Key(key, time) => own.with(key, now, |owed| *owed = time.max(*owed)),
-                Shown::Others(first, time) => own.raise(first, other.sets(), time),
-            }),
-            (Self::One(_), Self::Many(_)) | (Self::Many(_), Self::One(_)) => {}
-        }
-    }
-
-    /// Has no key owe anything beyond this time.
-    fn cap(&self, most: u64) {
-        match self {
-            Self::One(owed) => {
-                owed.fetch_min(most, Relaxed);
-            }
-            Self::Many(table) => table.each(most, |shown| {
-                if let Shown::Key(key, _) = shown {
-                    table.lower(key, most);
-                }
-            }),
-        }
-    }
-
-    /// Has a key owe nothing beyond this time; whether it did.
-    fn lower(&self, key: u64, most: u64) -> bool {
-        match self {
-            Self::One(owed) => owed.fetch_min(most, Relaxed) > most,
-            Self::Many(table) => table.lower(key, most),
-        }
-    }
-
-    /// About how many keys have a number above `now`.
-    pub(super) fn keys(&self, now: u64) -> usize {
-        match self {
-            Self::One(owed) => usize::from(owed.load(Relaxed) > now),
-            Self::Many(table) => table.keys(now),
-        }
-    }
-
-    #[inline]
-    pub(super) fn with<T>(&self, key: u64, now: u64, act: impl Fn(&mut u64) -> T) -> T {
-        let owed = match self {
-            Self::Many(table) => return table.with(key, now, act),
-            Self::One(owed) => owed,
-        };
-        let mut before = owed.load(Relaxed);
-        loop {
-            let mut after = before;
-            let acted = act(&mut after);
-            if after == before {
-                return acted;
-            }
-            match owed.compare_exchange_weak(before, after, Relaxed, Relaxed) {
-                Ok(_) => return acted,
-                Err(found) => before = found,
-            }
-        }
     }
 }

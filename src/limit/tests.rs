@@ -1,6 +1,7 @@
 //! Limits as a route has them, with time that stands still unless somebody waits.
 
 use std::{
+    borrow::Cow,
     cell::Cell,
     net::{IpAddr, Ipv4Addr},
     sync::{
@@ -15,11 +16,11 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Limiter, Limits, Pass, Place, Refusal, Verdict, Visit};
 use crate::{
-    config::{Config, LimitUse, Path, Problems},
-    key::Ask,
+    config::{self, Config, LimitUse, Path, Problems},
+    key::{Ask, Who},
     metrics::{Loading, Registry},
     reject::Reject,
-    store::Stores,
+    store::{Store, Stores},
 };
 
 /// A configuration's limits, and a route that names some of them.
@@ -51,8 +52,14 @@ impl Gate {
             None => Loading::first(1, Reject::REASONS, 0),
         };
         let before = before.map(|before| &before.limits);
-        let mut limits =
-            Limits::compile(&config, before, &Stores::new(), &mut metrics, &mut problems);
+        // Nobody connects them, so they are away.
+        let store = |(name, section): (&String, &config::Store)| {
+            let at = Path::root();
+            let made = Store::compile(name, section, Arc::default(), &at, &mut problems);
+            (name.clone(), made.map(Arc::new))
+        };
+        let stores: Stores = config.store.iter().map(store).collect();
+        let mut limits = Limits::compile(&config, before, &stores, &mut metrics, &mut problems);
         let uses: Vec<_> = names.iter().map(|name| LimitUse::Word((*name).into())).collect();
         let place = Place { route: "r", params, asks: true, at: &Path::root() };
         let limiter = limits.of_route(&uses, place, &mut metrics, &mut problems);
@@ -68,6 +75,12 @@ impl Gate {
     /// A request of a client's: what it got and how long it waited, or why it may not go.
     fn ask(&self, client: u8) -> impl Future<Output = Answer> + Send + use<> {
         ask(self.limiter.clone(), client, HeaderMap::new(), Method::GET)
+    }
+
+    /// The same of somebody who has the role `gold`, or of anybody.
+    fn ask_as(&self, gold: bool, client: u8) -> impl Future<Output = Answer> + Send + use<> {
+        let role = gold.then_some((GOLD, HeaderValue::from_static("")));
+        ask(self.limiter.clone(), client, role.into_iter().collect(), Method::GET)
     }
 
     /// The same, sent now and beside others.
@@ -97,6 +110,39 @@ thread_local! {
     static WALL: Cell<u64> = const { Cell::new(19_676 * DAY + DAY / 2) };
 }
 
+/// A request with this field is made by somebody who has the role `gold`.
+const GOLD: HeaderName = HeaderName::from_static("x-gold");
+
+struct Gold;
+
+impl Who for Gold {
+    fn name(&self) -> (&str, &str) {
+        ("k", "g")
+    }
+
+    fn owner(&self) -> Option<&str> {
+        None
+    }
+
+    fn has_role(&self, role: &str) -> bool {
+        role == "gold"
+    }
+
+    fn has_scope(&self, _: &str) -> bool {
+        false
+    }
+
+    fn claim(&self, _: &str) -> Option<Cow<'_, serde_json::Value>> {
+        None
+    }
+
+    fn is_somebody(&self) -> bool {
+        true
+    }
+
+    fn told(&self, _: &mut dyn FnMut(&[u8])) {}
+}
+
 /// In milliseconds.
 const DAY: u64 = 86_400_000;
 
@@ -119,7 +165,7 @@ async fn ask(limiter: Arc<Limiter>, client: u8, headers: HeaderMap, method: Meth
             headers,
             route: "r",
             param,
-            who: None,
+            who: headers.contains_key(GOLD).then_some(&Gold as &dyn Who),
         };
         act(&ask, Visit { pass, worker: 0, reported: &mut None })
     };
@@ -188,21 +234,24 @@ async fn over_the_limit_a_request_waits_its_turn_or_is_refused_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_gets_all_that_the_rate_gives_and_not_more() {
-    // Faster than a timer ticks.
-    let gate = Gate::one(
-        "rate = \"10000/s\"\nburst = 1\nover = { delay = \"5s\" }\nmax-waiting = 9000\n\
-         priority = false",
-    );
-    let start = Instant::now();
-    let mut sent = Vec::new();
-    for _ in 0..4_001 {
-        sent.push(gate.send(1).await);
+    // How many run is bounded as well, but by far more than there are.
+    for concurrent in ["", "concurrent = 9000\n"] {
+        // Faster than a timer ticks.
+        let gate = Gate::one(&format!(
+            "{concurrent}rate = \"10000/s\"\nburst = 1\nover = {{ delay = \"5s\" }}\n\
+             max-waiting = 9000\npriority = false"
+        ));
+        let start = Instant::now();
+        let mut sent = Vec::new();
+        for _ in 0..4_001 {
+            sent.push(gate.send(1).await);
+        }
+        for sent in sent {
+            assert!(sent.await.unwrap().is_ok());
+        }
+        let took = start.elapsed().as_millis();
+        assert!((399..=410).contains(&took), "{took} ms, {concurrent}");
     }
-    for sent in sent {
-        assert!(sent.await.unwrap().is_ok());
-    }
-    let took = start.elapsed().as_millis();
-    assert!((399..=410).contains(&took), "{took} ms");
 }
 
 /// A hundred times harder than the others, who share an allowance with it.
@@ -491,6 +540,93 @@ async fn so_many_run_at_a_time_and_the_next_waits_for_one_to_end() {
     drop((second, third));
     assert!(gate.may(1).await && gate.may(1).await);
     assert!(gate.shows("janua_limit_keys{limit=\"l\"} 0"), "nobody runs: {}", gate.page());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_runs_with_everybody_unless_it_says_itself_how_many_run() {
+    for per in ["global", "ip", "route"] {
+        for (tier, beside) in [
+            ("\"200/s\"", false),
+            ("{ rate = \"200/s\", burst = 3 }", false),
+            ("{ quota = \"5/day\" }", false),
+            ("{ rate = \"200/s\", concurrent = 1 }", true),
+            ("{ concurrent = 2 }", true),
+        ] {
+            let gate = Gate::one(&format!(
+                "rate = \"100/s\"\nconcurrent = 1\nper = \"{per}\"\ntiers = {{ gold = {tier} }}"
+            ));
+            for gold in [false, true] {
+                let runs = gate.ask_as(gold, 1).await.unwrap();
+                let other = gate.ask_as(!gold, 1).await;
+                assert_eq!(other.is_ok(), beside, "{per} {tier} {gold}");
+                drop((runs, other));
+                assert!(gate.ask_as(!gold, 1).await.is_ok(), "{per} {tier}: it has ended");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_others_to_end_goes_when_it_is_first_whatever_tier_it_is_of() {
+    for per in ["global", "ip"] {
+        let gate = Gate::one(&format!(
+            "rate = \"100/s\"\nconcurrent = 1\nper = \"{per}\"\ntiers = {{ gold = \"200/s\" }}\n\
+             over = {{ delay = \"60s\" }}\npriority = false"
+        ));
+        for order in [[true, false, true], [false, true, false]] {
+            let mut runs = gate.ask_as(!order[0], 1).await.unwrap();
+            let mut sent = Vec::new();
+            for gold in order {
+                sent.push(tokio::spawn(gate.ask_as(gold, 1)));
+                tokio::time::sleep(SECOND).await;
+            }
+            while !sent.is_empty() {
+                assert!(sent.iter().all(|one| !one.is_finished()), "{per}: one runs");
+                drop(runs);
+                runs =
+                    tokio::time::timeout(SECOND, sent.remove(0)).await.unwrap().unwrap().unwrap();
+                tokio::time::sleep(SECOND).await;
+            }
+        }
+        // A rate of its own nobody else's lane holds up.
+        let slow = Gate::one(&format!(
+            "rate = \"1/m\"\nburst = 1\nconcurrent = 9\nper = \"{per}\"\ntiers = {{ gold = \"9/s\" }}\n\
+             over = {{ delay = \"4m\" }}"
+        ));
+        assert!(slow.may(1).await);
+        let waits = slow.send(1).await;
+        assert_eq!(millis(&slow.ask_as(true, 1).await), 0);
+        assert_eq!(millis(&waits.await.unwrap()) / 1_000, 60);
+        assert!(slow.shows("janua_limit_waiting{limit=\"l\",standing=\"good\"} 0"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_comes_or_goes_forgives_nobody() {
+    for per in ["global", "route", "ip"] {
+        let limit = |tiers: &str| {
+            format!("[limit.l]\nper = \"{per}\"\nrate = \"3/h\"\nconcurrent = 2\n{tiers}\n")
+        };
+        let with = limit("tiers = { gold = \"5/h\" }");
+        let first = Gate::new(&limit(""), &["l"]);
+        let runs = [first.ask(1).await.unwrap(), first.ask(1).await.unwrap()];
+        let second = Gate::after(Some(&first), &with, &["l"]);
+        second.limits.start();
+        for gold in [false, true] {
+            let refusal = second.ask_as(gold, 1).await.unwrap_err();
+            assert_eq!(refusal.reject, Reject::LimitConcurrent, "{per}: two run");
+        }
+        drop(runs);
+        assert!(second.may(1).await && !second.may(1).await, "{per}: one of three was left");
+        for _ in 0..5 {
+            assert!(second.ask_as(true, 1).await.is_ok(), "{per}: a rate of its own");
+        }
+        assert!(second.ask_as(true, 1).await.is_err(), "{per}");
+        let third = Gate::after(Some(&second), &limit(""), &["l"]);
+        assert!(!third.may(1).await, "{per}: none of three was left");
+        let fourth = Gate::after(Some(&third), &with, &["l"]);
+        assert!(fourth.ask_as(true, 1).await.is_err(), "{per}: none of five was left");
+    }
 }
 
 #[tokio::test(start_paused = true)]

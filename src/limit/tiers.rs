@@ -42,7 +42,9 @@ impl Section<'_> {
             let bandwidth = Bandwidth::of(self.limit, table.bandwidth);
             let whose = Whose::read(name);
             let tint = tint(name, terms, others);
-            tiers.push(Tier { tint, ..tier_of(name, whose, told, terms, bandwidth) });
+            let runs_apart = tint != 0 && table.concurrent.is_some();
+            let tier = tier_of(name, whose, told, terms, bandwidth);
+            tiers.push(Tier { tint, runs_apart, ..tier });
         }
         tiers.sort_by_key(|Tier { terms, bandwidth, .. }| {
             let pause = terms.rate.map_or(0, Gcra::interval);
@@ -110,7 +112,8 @@ pub(super) fn tier_of(
     // Two policies of one answer cannot have one name.
     let told = if policy.is_some() { &own } else { told };
     let quota_policy = terms.quota.and_then(|quota| Policy::of_quota(told, quota));
-    Tier { name: name.into(), whose, terms, tint: 0, policy, quota_policy, bandwidth }
+    let (name, tint, runs_apart) = (name.into(), 0, false);
+    Tier { name, whose, terms, tint, runs_apart, policy, quota_policy, bandwidth }
 }
 
 /// What sets a tier's keys apart, the same in every gateway: what the slow owe is nothing to the fast who come from

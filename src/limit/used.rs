@@ -12,8 +12,9 @@ use std::{
 };
 
 use super::{
+    owed::Owed,
     quota::{self, Quota, Spent, Window},
-    state::{Blocked, Owed},
+    state::Blocked,
     table::{Shown, Table},
     tally::Tally,
 };

@@ -257,8 +257,7 @@ fn so_many_keys_have_room_and_who_owes_nothing_makes_room() {
     let wait = |key, now| {
         let (sender, answer) = oneshot::channel();
         let terms = Terms { rate: Gcra::new(1, SECOND, 1), concurrent: None, quota: None };
-        let waiter =
-            Waiter { claim: Claim { key, tint: 0, cost: 1, account: None, terms }, answer: sender };
+        let waiter = Waiter { claim: Claim::new(key, (0, false), 1, terms, None), answer: sender };
         (slots.wait(waiter, Name::default, now), answer)
     };
     let waits = |answer: &mut oneshot::Receiver<_>| {
