@@ -13,9 +13,11 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN, digest};
 
 use super::{
+    quota::Window,
     table::Shown,
     used::{Seed, Shape, Used},
 };
+use crate::config::Calendar;
 
 /// What a file begins with.
 const MAGIC: &[u8] = b"janua quotas 1\n";
@@ -26,11 +28,14 @@ const OTHERS: u64 = 1 << 63;
 /// Whose counts they are: the limit, and the route where each has its own.
 pub(super) type Name = (Box<str>, Box<str>);
 
+/// What was counted of quotas that there are no more.
+pub(super) type Pages = HashMap<Name, Arc<Page>>;
+
 /// What all quotas counted.
 #[derive(Debug)]
 pub(super) struct Book {
     pub(super) seed: Seed,
-    pub(super) pages: HashMap<Name, Page>,
+    pub(super) pages: Pages,
     /// Two books with the same say the same.
     pub(super) digest: Box<[u8]>,
 }
@@ -46,6 +51,23 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// What is worth to be kept at this time of what a quota counts.
+    pub(super) fn of(used: &Used, wall: u64) -> Self {
+        let mut counts = Vec::new();
+        used.each(wall, |shown| counts.push(shown));
+        Self { words: words(&used.shape), sets: used.sets(), counts }
+    }
+
+    /// What of it is of a day or month that is not over.
+    pub(super) fn counts(&self, wall: u64) -> impl Iterator<Item = Shown> + '_ {
+        let word = self.words.split(' ').next().unwrap_or_default();
+        let calendar = [Calendar::Day, Calendar::Month].into_iter().find(|it| it.word() == word);
+        let floor = calendar.map_or(u64::MAX, |calendar| Window::at(calendar, wall).floor());
+        self.counts.iter().copied().filter(move |shown| match shown {
+            Shown::Key(_, count) | Shown::Others(_, count) => *count > floor,
+        })
+    }
+
     /// Whether its keys mean the same.
     pub(super) fn is_of(&self, shape: &Shape) -> bool {
         self.words == words(shape)
@@ -56,33 +78,31 @@ fn words(shape: &Shape) -> String {
     format!("{} {}", shape.calendar.word(), shape.recipe.words())
 }
 
-/// Writes what is worth to be kept at this time.
+/// Writes what is worth to be kept at this time: of quotas that there are, and of those that there were.
 pub(super) fn write(
     out: &mut dyn Write,
     seed: Seed,
-    all: &[(Name, Arc<Used>)],
+    (all, absent): (&[(Name, Arc<Used>)], &Pages),
     wall: u64,
 ) -> io::Result<()> {
     let mut out = Digesting { out, context: Context::new(&SHA256) };
     out.write_all(MAGIC)?;
     out.numbers(seed.0)?;
-    for ((limit, route), used) in all {
-        out.text(limit)?;
-        out.text(route)?;
-        out.text(&words(&used.shape))?;
-        out.numbers([used.sets() as u64, 0])?;
+    for (name, used) in all {
+        out.begin(name, &words(&used.shape), used.sets())?;
         let mut written = Ok(());
         used.each(wall, |shown| {
             if written.is_ok() {
-                written = match shown {
-                    Shown::Key(key, count) => out.numbers([key, count]),
-                    Shown::Others(first, count) => out.numbers([first, count | OTHERS]),
-                };
+                written = out.shown(shown);
             }
         });
         written?;
-        // Who used nothing is not kept, so this is nobody's.
-        out.numbers([0, 0])?;
+        out.end()?;
+    }
+    for (name, page) in absent {
+        out.begin(name, &page.words, page.sets)?;
+        page.counts(wall).try_for_each(|shown| out.shown(shown))?;
+        out.end()?;
     }
     let Digesting { out, context } = out;
     out.write_all(context.finish().as_ref())
@@ -111,6 +131,25 @@ impl Digesting<'_> {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.context.update(bytes);
         self.out.write_all(bytes)
+    }
+
+    fn begin(&mut self, (limit, route): &Name, words: &str, sets: usize) -> io::Result<()> {
+        self.text(limit)?;
+        self.text(route)?;
+        self.text(words)?;
+        self.numbers([sets as u64, 0])
+    }
+
+    fn shown(&mut self, shown: Shown) -> io::Result<()> {
+        match shown {
+            Shown::Key(key, count) => self.numbers([key, count]),
+            Shown::Others(first, count) => self.numbers([first, count | OTHERS]),
+        }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        // Who used nothing is not kept, so this is nobody's.
+        self.numbers([0, 0])
     }
 
     fn numbers(&mut self, [one, other]: [u64; 2]) -> io::Result<()> {
@@ -146,7 +185,7 @@ impl Rest<'_> {
                 });
             }
             let sets = usize::try_from(sets).ok()?;
-            pages.insert(name, Page { words, sets, counts });
+            pages.insert(name, Arc::new(Page { words, sets, counts }));
         }
         Some(Book { seed, pages, digest })
     }
@@ -170,10 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        config::Calendar,
-        key::{Part, Recipe},
-    };
+    use crate::key::{Part, Recipe};
 
     const DAY: u64 = 86_400_000;
     const SEED: Seed = Seed([3, u64::MAX]);
@@ -194,7 +230,7 @@ mod tests {
 
     fn bytes(all: &[(Name, Arc<Used>)], wall: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        write(&mut bytes, SEED, all, wall).unwrap();
+        write(&mut bytes, SEED, (all, &Pages::new()), wall).unwrap();
         bytes
     }
 
@@ -254,5 +290,18 @@ mod tests {
         assert!(page.is_of(&shape), "that it knows more keys changes none");
         shape.calendar = Calendar::Month;
         assert!(!page.is_of(&shape));
+    }
+
+    #[test]
+    fn what_was_counted_of_a_quota_that_is_gone_is_kept_until_its_day_is_over() {
+        let all = all(&[(1, 5), (2, 6)]);
+        let absent = Pages::from([(all[0].0.clone(), Arc::new(Page::of(&all[0].1, 20_000 * DAY)))]);
+        for (wall, kept) in [(20_000 * DAY, 2), (20_001 * DAY - 1, 2), (20_001 * DAY, 0)] {
+            let mut bytes = Vec::new();
+            write(&mut bytes, SEED, (&all[1..], &absent), wall).unwrap();
+            let page = &read(&bytes).unwrap().pages[&all[0].0];
+            assert!(page.is_of(&all[0].1.shape) && page.sets == all[0].1.sets());
+            assert_eq!(page.counts.len(), kept, "at {wall}");
+        }
     }
 }

@@ -99,6 +99,10 @@ impl Limits {
             quotas: metrics.quotas(),
         };
         for (name, section) in &config.limit {
+        if let Some(known) = limits.ledger_before.as_ref().filter(|it| it.is_in(&limits.folder)) {
+            // Also without a quota it keeps those that were: one may come back.
+            let _ = limits.ledger.set(known.clone());
+        }
             let at = Path::root().key("limit").key(name.clone());
             let mut section = Section { limit: section, at: &at, problems };
             if name.is_empty() || name.contains('/') || name.starts_with("route ") {

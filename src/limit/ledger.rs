@@ -8,7 +8,7 @@
 //! one begins with what the file says, and once it has the lock it adds what the other counted since.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    book::{self, Book, Name, Page},
+    book::{self, Book, Name, Page, Pages},
     quota::{Window, merge},
     table::Shown,
     used::{Seed, Shape, Used},
@@ -40,6 +40,11 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Of the time no more than one part of these is spent on writing.
 const PART: u32 = 20;
 
+/// A file that is no larger is written at least this often, however long that takes: where processors are busy, it
+/// takes long because it has to wait for one.
+const SMALL: u64 = 1 << 20;
+const LONGEST: Duration = Duration::from_secs(2);
+
 /// The largest file that is read: 60 million keys.
 const LARGEST: u64 = 1 << 30;
 
@@ -51,6 +56,11 @@ pub(super) struct Ledger {
     metrics: Arc<QuotaMetrics>,
     /// What is counted now.
     open: Mutex<Vec<(Name, Arc<Used>)>>,
+    /// What was counted of those that are gone, for the day or month that it was counted in: who takes one out and
+    /// brings it back forgives nobody.
+    absent: Mutex<Pages>,
+    /// Whether the file does not say that yet.
+    stale: AtomicBool,
     disk: Mutex<Disk>,
     started: AtomicBool,
     /// Whether another goes on with it.
@@ -93,6 +103,7 @@ impl Ledger {
         let moved = Self::new(folder.join(FILE), self.seed, None, &self.metrics);
         *moved.before.lock() = Some(self.clone());
         moved.disk.lock().strange = true;
+        moved.absent.lock().clone_from(&self.absent.lock());
         moved
     }
 
@@ -102,6 +113,8 @@ impl Ledger {
             seed,
             metrics: metrics.clone(),
             open: Mutex::default(),
+            absent: Mutex::default(),
+            stale: AtomicBool::new(false),
             disk: Mutex::new(Disk { read, ..Disk::default() }),
             started: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -118,7 +131,8 @@ impl Ledger {
     pub(super) fn used(&self, name: &Name, shape: Shape) -> Used {
         let used = Used::new(shape, self.seed);
         let disk = self.disk.lock();
-        if let Some(page) = disk.read.as_ref().and_then(|book| page(book, name, &used)) {
+        let read = disk.read.as_ref().and_then(|book| page(&book.pages, name, &used));
+        if let Some(page) = read.or_else(|| page(&self.absent.lock(), name, &used)) {
             let wall = wall();
             for shown in &page.counts {
                 used.take_in(*shown, page.sets, wall, u64::max);
@@ -133,18 +147,31 @@ impl Ledger {
             before.over.store(true, Relaxed);
             all.iter().for_each(|(_, used)| used.change());
         }
-        *self.open.lock() = all;
+        self.turn_to(all);
         if self.started.swap(true, Relaxed) {
             return;
         }
         let ledger = Arc::downgrade(self);
         tokio::spawn(async move {
             while let Some(ledger) = ledger.upgrade() {
-                let since = Instant::now();
-                let _ = tokio::task::spawn_blocking(move || ledger.save()).await;
-                sleep(EVERY.max(since.elapsed() * PART)).await;
+                let saved = tokio::task::spawn_blocking(move || ledger.save()).await;
+                sleep(saved.unwrap_or(EVERY)).await;
             }
         });
+    }
+
+    /// From now on these are counted. What was, and is no more, stays as it is.
+    fn turn_to(&self, all: Vec<(Name, Arc<Used>)>) {
+        let mut open = self.open.lock();
+        let mut absent = self.absent.lock();
+        let names: HashSet<Name> = all.iter().map(|(name, _)| name.clone()).collect();
+        absent.retain(|name, _| !names.contains(name));
+        for (name, used) in std::mem::replace(&mut *open, all) {
+            if !names.contains(&name) {
+                absent.insert(name, Arc::new(Page::of(&used, wall())));
+                self.stale.store(true, Relaxed);
+            }
+        }
     }
 
     /// Keeps what is counted for the last time, and lets another process go on with it.
@@ -156,8 +183,16 @@ impl Ledger {
         }
     }
 
-    /// Writes what changed. It blocks.
-    fn save(&self) {
+    /// Writes what changed; after which pause it is to be done again. It blocks.
+    fn save(&self) -> Duration {
+        // Here, where somebody does it: how long a thread was waited for says nothing of the disk.
+        let since = Instant::now();
+        self.save_now();
+        let size = fs::metadata(&self.file).map_or(0, |found| found.len());
+        pause(since.elapsed(), size)
+    }
+
+    fn save_now(&self) {
         let mut disk = self.disk.lock();
         if self.over.load(Relaxed) {
             disk.lock = None;
@@ -180,18 +215,24 @@ impl Ledger {
     }
 
     fn write(&self) -> Result<(), String> {
-        let all = self.open.lock().clone();
+        let (all, absent, wall) = {
+            let (open, mut absent, wall) = (self.open.lock(), self.absent.lock(), wall());
+            absent.retain(|_, page| page.counts(wall).next().is_some());
+            (open.clone(), absent.clone(), wall)
+        };
         // All of them are asked.
         let changed = all.iter().filter(|(_, used)| used.has_changed()).count();
-        if changed == 0 {
+        if !self.stale.swap(false, Relaxed) && changed == 0 {
             return Ok(());
         }
-        let written =
-            state::write_with(&self.file, 0o600, |file| book::write(file, self.seed, &all, wall()));
+        let written = state::write_with(&self.file, 0o600, |file| {
+            book::write(file, self.seed, (&all, &absent), wall)
+        });
         match &written {
             Ok(()) => self.metrics.writes.inc(),
             Err(_) => {
                 self.metrics.failures.inc();
+                self.stale.store(true, Relaxed);
                 all.iter().for_each(|(_, used)| used.change());
             }
         }
@@ -217,7 +258,10 @@ impl Ledger {
         };
         let before = disk.read.take();
         match read(&self.file) {
-            Ok(Some(found)) if !disk.strange => self.join(&found, before.as_ref()),
+            Ok(Some(found)) if !disk.strange => {
+                self.join(&found, before.as_ref());
+                self.keep(found);
+            }
             Ok(_) => {}
             // It is not ours to throw away.
             Err(_) => drop(fs::rename(&self.file, self.file.with_extension("broken"))),
@@ -233,9 +277,9 @@ impl Ledger {
         }
         let wall = wall();
         for (name, used) in &*self.open.lock() {
-            let Some(found) = page(found, name, used) else { continue };
-            let before = before.and_then(|before| page(before, name, used));
-            let before: HashMap<u64, u64> = before.map(keys).unwrap_or_default();
+            let Some(found) = page(&found.pages, name, used) else { continue };
+            let before = before.and_then(|before| page(&before.pages, name, used));
+            let before = before.map(|before| keys(&before)).unwrap_or_default();
             let now = Window::at(used.shape.calendar, wall);
             for shown in &found.counts {
                 let base = match shown {
@@ -247,11 +291,29 @@ impl Ledger {
             used.change();
         }
     }
+
+    /// Keeps what a book says of quotas that there are not.
+    fn keep(&self, found: Book) {
+        if found.seed != self.seed {
+            return;
+        }
+        let (open, mut absent) = (self.open.lock(), self.absent.lock());
+        let gone = |name: &Name| !open.iter().any(|(known, _)| known == name);
+        for (name, page) in found.pages.into_iter().filter(|(name, _)| gone(name)) {
+            absent.entry(name).or_insert(page);
+        }
+    }
 }
 
-/// What a book says of these counts.
-fn page<'b>(book: &'b Book, name: &Name, used: &Used) -> Option<&'b Page> {
-    book.pages.get(name).filter(|page| page.is_of(&used.shape))
+/// What pages say of these counts.
+fn page(pages: &Pages, name: &Name, used: &Used) -> Option<Arc<Page>> {
+    pages.get(name).filter(|page| page.is_of(&used.shape)).cloned()
+}
+
+/// How long nothing is written after a write that took so long, to a file of this size.
+fn pause(took: Duration, size: u64) -> Duration {
+    let pause = EVERY.max(took.saturating_mul(PART));
+    if size <= SMALL { pause.min(LONGEST) } else { pause }
 }
 
 fn keys(page: &Page) -> HashMap<u64, u64> {
@@ -274,4 +336,53 @@ fn read(file: &Path) -> Result<Option<Book>, String> {
     }
     let bytes = fs::read(file).map_err(|error| error.to_string())?;
     book::read(&bytes).map(Some).map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_is_written_often_however_long_that_takes() {
+        let (second, millis) = (Duration::from_secs(1), Duration::from_millis);
+        for (took, size, expected) in [
+            (millis(1), 149, second),
+            (millis(50), 149, second),
+            (millis(80), 149, millis(1_600)),
+            (second, 149, 2 * second),
+            (10 * second, SMALL, 2 * second),
+            (second, SMALL + 1, 20 * second),
+            (millis(1), LARGEST, second),
+        ] {
+            assert_eq!(pause(took, size), expected, "{took:?} for {size} bytes");
+        }
+    }
+
+    /// As where processors are busy: threads come late.
+    #[test]
+    fn that_a_thread_was_waited_for_makes_no_pause_longer() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .enable_time()
+            .build()
+            .unwrap();
+        let home = tempfile::tempdir().unwrap();
+        runtime.block_on(async {
+            let metrics = Arc::new(QuotaMetrics::default());
+            metrics.kept.set(0);
+            let ledger = Arc::new(Ledger::open(home.path(), &metrics));
+            let busy = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_secs(1)));
+            ledger.start(Vec::new());
+            busy.await.unwrap();
+            while metrics.kept.get() == 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+            ledger.stale.store(true, Relaxed);
+            let asked = Instant::now();
+            while metrics.writes.get() == 0 {
+                assert!(asked.elapsed() < Duration::from_millis(1_900), "it is not written");
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+    }
 }

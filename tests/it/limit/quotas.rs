@@ -291,6 +291,48 @@ fn a_reload_keeps_what_was_used_also_in_another_directory() {
     assert_eq!((ask(&daemon, "a"), ask(&daemon, "b")), (429, 429));
 }
 
+/// Also if another quota is there all the time, and the gateway is started anew meanwhile.
+#[test]
+fn a_quota_that_is_taken_out_and_brought_back_forgives_nobody() {
+    until_midnight();
+    let other = "[limit.other]\nquota = \"9/day\"\n";
+    let (with, route) = ONCE.split_once("[[route]]").unwrap();
+    let without = with.split_once("[limit.once]").unwrap().0;
+    for other in [other, ""] {
+        let route = format!("[[route]]{route}");
+        let there = format!("{with}{other}{route}");
+        let free = route.replace("limit = \"once\"\n", "");
+        let gone = match other {
+            "" => format!("{without}{free}"),
+            _ => format!("{without}{other}{}", route.replace("\"once\"", "\"other\"")),
+        };
+        let mut daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &there, run);
+        let turn_to = |daemon: &mut Daemon, text: &str| {
+            daemon.write(text);
+            daemon.signal(Signal::HUP);
+            daemon.until("reloaded");
+        };
+        assert_eq!((ask(&daemon, "a"), ask(&daemon, "a")), (204, 429));
+        turn_to(&mut daemon, &gone);
+        assert_eq!((ask(&daemon, "a"), ask(&daemon, "a")), (204, 204), "it is free");
+        turn_to(&mut daemon, &there);
+        assert_eq!((ask(&daemon, "a"), ask(&daemon, "b")), (429, 204), "{other}");
+        turn_to(&mut daemon, &gone);
+        daemon.signal(Signal::TERM);
+        let mut daemon = Daemon::start_in(daemon.stopped(), &gone, run);
+        // What it counts itself is written beside that.
+        assert_eq!(ask(&daemon, "a"), 204);
+        std::thread::sleep(Duration::from_millis(1_200));
+        turn_to(&mut daemon, &there);
+        for key in ["a", "b"] {
+            assert_eq!(ask(&daemon, key), 429, "{key} {other}");
+        }
+        daemon.signal(Signal::TERM);
+        let daemon = Daemon::start_in(daemon.stopped(), &there, run);
+        assert_eq!((ask(&daemon, "a"), ask(&daemon, "b"), ask(&daemon, "c")), (429, 429, 204));
+    }
+}
+
 #[test]
 fn the_operator_sees_the_busiest_keys() {
     until_midnight();
