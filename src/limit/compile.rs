@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 use super::{
     Limiter, Standing,
-    book::Name,
     busiest::Busiest,
     counted::Counted,
     ledger::Ledger,
@@ -26,33 +25,32 @@ use crate::{
     key::{Part, Recipe},
     metrics::{LimitMetrics, Loading, QuotaMetrics},
     store::{Store, Stores},
-    worker::wall,
 };
 
 /// The most limits that a route may have.
 pub(super) const MOST: usize = 16;
 
-/// What is counted of a limit, and which keys it is asked for most, if that is looked for.
-pub(super) type Looked = (Arc<LimitMetrics>, Option<Arc<Busiest>>);
-
 /// What is counted, its rates, and how they are shared if several gateways count together.
-type Holding = (Arc<State>, Rates, Option<Sharing>);
+type Holding = (Arc<State>, Rates, Option<Shares>);
+
+/// Where several gateways count together, and how.
+type Shares = (Arc<Store>, Sharing);
 
 /// All limits.
 #[derive(Debug)]
 pub struct Limits {
     /// None for a name whose section is wrong, so that who names it is not called wrong too.
     named: BTreeMap<String, Option<Arc<Limit>>>,
-    standing: Arc<Standing>,
+    pub(super) standing: Arc<Standing>,
     /// Where limits are counted that several gateways share.
     pub(super) stores: Stores,
-    states: Counted<State>,
-    used: Counted<Used>,
-    busiest: Counted<Busiest>,
+    pub(super) states: Counted<State>,
+    pub(super) used: Counted<Used>,
+    pub(super) busiest: Counted<Busiest>,
     /// What holds for rates from the start on.
     terms: Mutex<Vec<Holding>>,
     /// The same of quotas.
-    tallies: Mutex<Vec<(Arc<Used>, Sharing)>>,
+    tallies: Mutex<Vec<(Arc<Used>, Shares)>>,
     /// Where it is kept what was used, once somebody has a quota.
     ledger: OnceLock<Arc<Ledger>>,
     ledger_before: Option<Arc<Ledger>>,
@@ -98,11 +96,11 @@ impl Limits {
             folder: config.server.state.clone(),
             quotas: metrics.quotas(),
         };
-        for (name, section) in &config.limit {
         if let Some(known) = limits.ledger_before.as_ref().filter(|it| it.is_in(&limits.folder)) {
             // Also without a quota it keeps those that were: one may come back.
             let _ = limits.ledger.set(known.clone());
         }
+        for (name, section) in &config.limit {
             let at = Path::root().key("limit").key(name.clone());
             let mut section = Section { limit: section, at: &at, problems };
             if name.is_empty() || name.contains('/') || name.starts_with("route ") {
@@ -228,15 +226,16 @@ impl Limits {
         (limit, route): (&str, &str),
         shape: (Recipe, u32),
         rates: &Rates,
-        sharing: Option<(Arc<Store>, Sharing)>,
+        sharing: Option<Shares>,
         metrics: &Arc<LimitMetrics>,
     ) -> Arc<State> {
-        let terms = sharing.as_ref().map(|(_, terms)| *terms);
+        let holds = sharing.clone();
         let state = self.states.get((limit, route), |_, before| {
             let store = sharing.as_ref().map(|(store, _)| store);
-            let known = before.filter(|known| known.shape.0 == shape.0 && known.is_in(store));
+            let known = before.filter(|known| known.shape.0 == shape.0);
             let keys = shape.1;
-            if let Some(same) = known.filter(|known| known.shape.1 == keys) {
+            let same = |known: &&Arc<State>| known.shape.1 == keys && known.is_in(store);
+            if let Some(same) = known.filter(same) {
                 return same.clone();
             }
             let shared = sharing
@@ -246,7 +245,7 @@ impl Limits {
                 None => State::new(shape, rates.clone(), shared, metrics.clone()),
             })
         });
-        self.terms.lock().push((state.clone(), rates.clone(), terms));
+        self.terms.lock().push((state.clone(), rates.clone(), holds));
         state
     }
 
@@ -255,7 +254,7 @@ impl Limits {
         &self,
         name: (&str, &str),
         shape: Shape,
-        sharing: Option<(Arc<Store>, Sharing)>,
+        sharing: Option<Shares>,
         metrics: &Arc<LimitMetrics>,
     ) -> Arc<Used> {
         match sharing {
@@ -269,20 +268,28 @@ impl Limits {
         &self,
         name: (&str, &str),
         shape: Shape,
-        (store, terms): (Arc<Store>, Sharing),
+        sharing: Shares,
         metrics: &Arc<LimitMetrics>,
     ) -> Arc<Used> {
+        let (seed, keys) = (Tally::seed(&sharing.0), shape.keys);
         let used = self.used.get(name, |name, before| {
-            let same = |known: &&Arc<Used>| {
-                known.shape == shape && known.tally.as_ref().is_some_and(|it| it.is_in(&store))
-            };
-            before.filter(same).cloned().unwrap_or_else(|| {
-                let seed = Tally::seed(&store);
-                let tally = Tally::new(name, shape.keys, (store, terms), metrics.clone());
-                Arc::new(Used::shared(shape, seed, tally))
-            })
+            let known = before.and_then(|known| Some((known, known.tally.as_ref()?)));
+            let known = known.filter(|(known, tally)| {
+                known.is_under(seed) && tally.is_in(&sharing.0) && known.shape.is_like(&shape)
+            });
+            match known {
+                Some((known, _)) if known.shape.keys == keys => known.clone(),
+                Some((known, tally)) => {
+                    let tally = tally.resized(keys, sharing.clone());
+                    Arc::new(known.resized(keys, Some(tally)))
+                }
+                None => {
+                    let tally = Tally::new(name, keys, sharing.clone(), metrics.clone());
+                    Arc::new(Used::shared(shape, seed, tally))
+                }
+            }
         });
-        self.tallies.lock().push((used.clone(), terms));
+        self.tallies.lock().push((used.clone(), sharing));
         used
     }
 
@@ -295,9 +302,7 @@ impl Limits {
         let here = |known: &&Arc<Used>| known.tally.is_none();
         self.used.get(name, |name, before| match before.filter(here) {
             Some(known) if known.shape == shape => known.clone(),
-            Some(known) if known.shape == (Shape { keys: known.shape.keys, ..shape.clone() }) => {
-                Arc::new(known.resized(shape.keys))
-            }
+            Some(known) if known.shape.is_like(&shape) => Arc::new(known.resized(shape.keys, None)),
             Some(_) | None => Arc::new(ledger.used(name, shape)),
         })
     }
@@ -320,15 +325,15 @@ impl Limits {
     /// From now on rates are shared as the configuration says, and what is used is kept, on the runtime that
     /// this is called on.
     pub fn start(&self) {
-        for (state, rates, terms) in self.terms.lock().drain(..) {
+        for (state, rates, sharing) in self.terms.lock().drain(..) {
             state.hold_to(rates);
-            if let (Some(shared), Some(terms)) = (&state.shared, terms) {
-                shared.change(terms);
+            if let (Some(shared), Some(sharing)) = (&state.shared, sharing) {
+                shared.change(sharing);
             }
         }
-        for (used, terms) in self.tallies.lock().drain(..) {
+        for (used, sharing) in self.tallies.lock().drain(..) {
             if let Some(tally) = &used.tally {
-                tally.change(terms);
+                tally.change(sharing);
                 tally.start(&used);
             }
         }
@@ -350,37 +355,6 @@ impl Limits {
         if let Some(ledger) = self.ledger.get() {
             ledger.finish();
         }
-    }
-
-    /// Brings the gauges up to date that cost a look.
-    pub fn measure(&self, metrics: &crate::metrics::Registry) {
-        for (limit, (owing, used)) in self.keys() {
-            metrics.limit_keys(&limit, owing, used);
-        }
-        metrics.limit_clients(self.standing.clients());
-    }
-
-    /// About how many keys of each limit owe something, and how many used something of a quota.
-    pub(super) fn keys(&self) -> BTreeMap<Box<str>, (usize, usize)> {
-        let mut keys: BTreeMap<_, (usize, usize)> = BTreeMap::new();
-        for ((limit, _), state) in &*self.states.now.lock() {
-            keys.entry(limit.clone()).or_default().0 += state.keys();
-        }
-        for ((limit, _), used) in &*self.used.now.lock() {
-            keys.entry(limit.clone()).or_default().1 += used.keys(wall());
-        }
-        keys
-    }
-
-    /// The limits by name, what is counted of them, and which keys they are asked for most.
-    pub(super) fn each(&self) -> BTreeMap<Box<str>, Looked> {
-        let busiest = self.busiest.now.lock();
-        let states = self.states.now.lock();
-        let one = |((limit, _), state): (&Name, &Arc<State>)| {
-            let busiest = busiest.get(&(limit.clone(), Box::default())).cloned();
-            (limit.clone(), (state.metrics.clone(), busiest))
-        };
-        states.iter().map(one).collect()
     }
 
     /// Lets go of what was counted before, and of stores that no limit names: all were looked through.

@@ -36,8 +36,10 @@ impl Limit {
             words.push(cost(rate, claim.cost, self.state.owes(claim.key, rate, now), now));
         }
         if let (Some(shared), Some(_)) = (&self.state.shared, rate) {
-            words
-                .push(format!("counted in store `{}`, as far as it is known here", shared.store()));
+            words.push(format!(
+                "counted in store `{}`, as far as it is known here",
+                shared.store().name
+            ));
         }
         if let (Some(quota), Some(Left { units, until, .. })) = (quota, self.left(claim)) {
             words.push(format!(
@@ -48,7 +50,7 @@ impl Limit {
                 coarse(until / 1_000)
             ));
             if let Some(tally) = self.used.as_ref().and_then(|used| used.tally.as_ref()) {
-                words.push(format!("told to store `{}`", tally.store()));
+                words.push(format!("told to store `{}`", tally.store().name));
             }
         }
         if let Some(most) = concurrent {

@@ -223,11 +223,15 @@ impl State {
         self.rates.read().contains(&rate) && self.owed(key).lower(key, most)
     }
 
-    /// The same for another number of keys: what is owed and who runs or waits goes on. What those take who came
-    /// before is no longer seen here.
+    /// The same for another number of keys, or in another store: what is owed here and who runs or waits goes on.
+    /// What those take who came before is no longer seen here.
     pub(super) fn resized(&self, keys: u32, shared: Option<Shared>) -> Self {
         let shape = (self.shape.0.clone(), keys);
         let rates = self.rates.read().clone();
+        let shared = shared.map(|shared| match &self.shared {
+            Some(before) if before.is_in(&shared.store()) => shared.resized(before),
+            _ => shared,
+        });
         let resized = Self::new(shape, rates, shared, self.metrics.clone());
         let now = self.time(Instant::now());
         resized.owed.take_in(&self.owed, now);
@@ -237,7 +241,7 @@ impl State {
         Self { hall: self.hall.clone(), epoch: self.epoch, ..resized }
     }
 
-    /// Whether its rate is counted in this store, or in none.
+    /// Whether its rate is counted where this store is, or in none.
     pub(super) fn is_in(&self, store: Option<&Arc<Store>>) -> bool {
         match (&self.shared, store) {
             (None, None) => true,

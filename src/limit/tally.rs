@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::rand;
 use futures_util::{StreamExt, stream};
 use parking_lot::{Mutex, RwLock};
@@ -67,7 +68,8 @@ const SHARDS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Tally {
     limit: Name,
-    store: Arc<Store>,
+    /// A reload may have made another way to the same.
+    store: ArcSwap<Store>,
     metrics: Arc<LimitMetrics>,
     terms: RwLock<Sharing>,
     /// Sets this process apart from others.
@@ -141,7 +143,7 @@ impl Tally {
         let _ = rand::fill(&mut gateway);
         Self {
             limit: limit.clone(),
-            store,
+            store: ArcSwap::new(store),
             metrics,
             terms: RwLock::new(terms),
             gateway: u64::from_be_bytes(gateway),
@@ -159,26 +161,45 @@ impl Tally {
         Seed::of(store.secret("quota"))
     }
 
-    /// Whether it is in this store.
-    pub(super) fn is_in(&self, store: &Arc<Store>) -> bool {
-        Arc::ptr_eq(&self.store, store)
+    /// Whether it is where this store is.
+    pub(super) fn is_in(&self, store: &Store) -> bool {
+        self.store().is_same_place(store)
     }
 
-    /// From now on it is told like this.
-    pub(super) fn change(&self, terms: Sharing) {
+    /// From now on it is told like this, by this way to the store.
+    pub(super) fn change(&self, (store, terms): (Arc<Store>, Sharing)) {
+        self.store.store(store);
         *self.terms.write() = terms;
     }
 
-    /// The store's name.
-    pub(super) fn store(&self) -> &str {
-        &self.store.name
+    /// The store.
+    pub(super) fn store(&self) -> Guard<Arc<Store>> {
+        self.store.load()
+    }
+
+    /// Whether the store could not be asked lately.
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone.load(Relaxed)
+    }
+
+    /// The same for so many keys: what was not told is told by this one.
+    pub(super) fn resized(&self, keys: u32, sharing: (Arc<Store>, Sharing)) -> Self {
+        let resized = Self::new(&self.limit, keys, sharing, self.metrics.clone());
+        for (own, before) in resized.shards.iter().zip(&self.shards) {
+            own.lock().keys.clone_from(&before.lock().keys);
+        }
+        resized.news.some.notify_one();
+        // To the store it is the same gateway, that goes on counting.
+        let (gateway, number) = (self.gateway, self.number.load(Relaxed).into());
+        Self { gateway, number, alone: self.is_alone().into(), ..resized }
     }
 
     /// What holds for a key while the store is away, if it is; of a cluster, the server that has the key.
     pub(super) fn fallback(&self, key: u64) -> Option<OnFailure> {
-        let alone = match self.store.is_up() {
+        let store = self.store();
+        let alone = match store.is_up() {
             false => true,
-            true if self.store.is_cluster() && self.alone.load(Relaxed) => {
+            true if store.is_cluster() && self.alone.load(Relaxed) => {
                 self.shard(key).lock().keys.get(&key).is_some_and(|own| own.alone)
             }
             true => self.alone.load(Relaxed),
@@ -274,13 +295,13 @@ impl Tally {
         let expiry = own.window.end(calendar).saturating_add(DAY);
         let arguments = [self.gateway, own.number, own.taken, own.back, expiry];
         self.metrics.fetches.inc();
-        self.store.run(&TELL, &name, &arguments).await
+        self.store.load_full().run(&TELL, &name, &arguments).await
     }
 
     fn lost(&self, error: &Unavailable) {
         if !self.alone.swap(true, Relaxed) {
             self.metrics.store_down.set(1);
-            let (limit, store) = (&self.limit.0, self.store());
+            let (limit, store) = (&self.limit.0, &self.store().name);
             tracing::warn!(%limit, %store, %error, "the quota goes on without its store");
         }
     }
@@ -288,7 +309,7 @@ impl Tally {
     fn found(&self) {
         if self.alone.swap(false, Relaxed) {
             self.metrics.store_down.set(0);
-            tracing::info!(limit = %self.limit.0, store = %self.store(), "the quota counts in its store again");
+            tracing::info!(limit = %self.limit.0, store = %self.store().name, "the quota counts in its store again");
         }
     }
 }
@@ -325,7 +346,11 @@ impl Used {
             some = true;
             lost = lost.or_else(|| told.err());
             // In a cluster others may be told all the same.
-            if lost.is_some() && (!tally.store.is_cluster() || tally.store.down().is_some()) {
+            let of_cluster = || {
+                let store = tally.store();
+                store.is_cluster() && store.down().is_none()
+            };
+            if lost.is_some() && !of_cluster() {
                 break;
             }
         }

@@ -630,6 +630,54 @@ async fn a_tier_that_comes_or_goes_forgives_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_way_to_the_same_store_forgives_nobody_and_counts_all_who_run() {
+    let limit = |store: &str, keys: &str| {
+        format!(
+            "[store.s]\n{store}\n[limit.l]\nstore = \"s\"\nrate = \"3/h\"\nconcurrent = 2\n{keys}\n\
+             [limit.q]\nstore = \"s\"\nquota = \"3/month\"\ngateways = 3\n{keys}\n"
+        )
+    };
+    let here = "url = \"unix:/nowhere\"";
+    let reload = |before: &Gate, text: &str, name| {
+        let gate = Gate::after(Some(before), text, &[name]);
+        gate.limits.start();
+        gate
+    };
+    let first = Gate::new(&limit(here, ""), &["l"]);
+    first.limits.start();
+    let runs = [first.ask(1).await.unwrap(), first.ask(1).await.unwrap()];
+    let quota = reload(&first, &limit(here, ""), "q");
+    assert!(quota.may(1).await && !quota.may(1).await, "its part");
+    let mut before = quota;
+    for (store, keys) in [
+        ("timeout = \"70ms\"", ""),
+        ("max-waiting = 7\nmax-failures = 9", ""),
+        ("timeout = \"70ms\"", "max-keys = 77"),
+        ("", "max-keys = 5000"),
+    ] {
+        let text = limit(&format!("{here}\n{store}"), keys);
+        let rate = reload(&before, &text, "l");
+        let refusal = rate.ask(1).await.unwrap_err();
+        assert_eq!(refusal.reject, Reject::LimitConcurrent, "{store} {keys}: two run");
+        before = reload(&rate, &text, "q");
+        let refusal = before.ask(1).await.unwrap_err();
+        assert_eq!(refusal.reject, Reject::LimitQuota, "{store} {keys}: its part was used up");
+    }
+    drop(runs);
+    let text = limit(here, "");
+    let rate = reload(&before, &text, "l");
+    assert!(rate.may(1).await && !rate.may(1).await, "two of three an hour were taken");
+    // Elsewhere nothing was counted yet; who runs does so here.
+    let runs = first.ask(2).await.unwrap();
+    let elsewhere = limit("url = \"unix:/elsewhere\"", "");
+    assert!(reload(&rate, &elsewhere, "q").may(1).await);
+    let rate = reload(&rate, &elsewhere, "l");
+    let other = rate.ask(2).await.unwrap();
+    assert_eq!(rate.ask(2).await.unwrap_err().reject, Reject::LimitConcurrent);
+    drop((runs, other));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_in_vain_for_others_to_end_is_refused_in_time() {
     let gate = Gate::one("concurrent = 1\nover = { delay = \"2s\" }");
     let _runs = gate.ask(1).await.unwrap();

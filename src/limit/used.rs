@@ -44,6 +44,13 @@ pub(super) struct Shape {
     pub(super) calendar: Calendar,
 }
 
+impl Shape {
+    /// Whether counts of the one are those of the other, however many keys are known.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (&self.recipe, self.calendar) == (&other.recipe, other.calendar)
+    }
+}
+
 /// The key of digests that are kept.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) struct Seed(pub(super) [u64; 2]);
@@ -109,9 +116,15 @@ impl Used {
         Self { tally: Some(tally), ..Self::new(shape, seed) }
     }
 
-    /// The same for another number of keys.
-    pub(super) fn resized(&self, keys: u32) -> Self {
-        let other = Self::new(Shape { keys, ..self.shape.clone() }, self.seed);
+    /// Whether its keys are digests under this seed.
+    pub(super) fn is_under(&self, seed: Seed) -> bool {
+        self.seed == seed
+    }
+
+    /// The same for another number of keys, counted together with others if there is a tally.
+    pub(super) fn resized(&self, keys: u32, tally: Option<Tally>) -> Self {
+        let shape = Shape { keys, ..self.shape.clone() };
+        let other = Self { tally, ..Self::new(shape, self.seed) };
         // Also of days that are over: they are in nobody's way.
         self.each(0, |shown| other.take_in(shown, self.sets(), 0, u64::max));
         other.change();

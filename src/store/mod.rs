@@ -176,6 +176,13 @@ impl Store {
     }
 
     /// Begins to connect, on the runtime that this is called on, and goes on for as long as it lives.
+    /// Whether another is the way to the same things, however it is gone.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        (&self.name, &self.section.url, self.section.database)
+            == (&other.name, &other.section.url, other.section.database)
+    }
+
     pub fn start(&self) {
         self.keeper.get_or_init(|| {
             AbortOnDropHandle::new(match &self.way {

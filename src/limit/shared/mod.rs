@@ -22,11 +22,15 @@ use std::{
     },
 };
 
+use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::RwLock;
 
 pub(super) use self::question::Question;
-use self::slots::{Name, Slots};
+use self::{
+    question::Fetch,
+    slots::{Name, Slots},
+};
 use super::{
     gcra::Gcra,
     state::{Blocked, Claim, State, Taken},
@@ -47,11 +51,15 @@ const LATER: u64 = 200_000_000;
 /// So long after a failure the store counts as unsteady, in nanoseconds.
 const UNSTEADY: u64 = 1_000_000_000;
 
+/// So long after a failure that nobody asked after the store counts as there if it has a connection, in nanoseconds.
+const QUIET: u64 = 10_000_000_000;
+
 /// A rate that is counted in a store.
 #[derive(Debug)]
 pub(super) struct Shared {
     limit: Box<str>,
-    store: Arc<Store>,
+    /// A reload may have made another way to the same.
+    store: ArcSwap<Store>,
     slots: Slots,
     terms: RwLock<Sharing>,
     metrics: Arc<LimitMetrics>,
@@ -82,7 +90,7 @@ impl Shared {
         Self {
             limit: limit.into(),
             slots: Slots::new(keys, store.max_waiting()),
-            store,
+            store: ArcSwap::new(store),
             terms: RwLock::new(terms),
             metrics,
             alone: AtomicBool::new(false),
@@ -90,19 +98,28 @@ impl Shared {
         }
     }
 
-    /// Whether it is counted in this store.
-    pub(super) fn is_in(&self, store: &Arc<Store>) -> bool {
-        Arc::ptr_eq(&self.store, store)
+    /// Whether it is counted where this store is.
+    pub(super) fn is_in(&self, store: &Store) -> bool {
+        self.store.load().is_same_place(store)
     }
 
-    /// The store's name.
-    pub(super) fn store(&self) -> &str {
-        &self.store.name
+    /// The store.
+    pub(super) fn store(&self) -> Guard<Arc<Store>> {
+        self.store.load()
     }
 
-    /// From now on it is shared like this.
-    pub(super) fn change(&self, terms: Sharing) {
+    /// From now on it is shared like this, by this way to the store.
+    pub(super) fn change(&self, (store, terms): (Arc<Store>, Sharing)) {
+        self.slots.let_wait(store.max_waiting());
+        self.store.store(store);
         *self.terms.write() = terms;
+    }
+
+    /// The same for another number of keys, of which nothing is known yet.
+    pub(super) fn resized(self, before: &Self) -> Self {
+        self.failed.store(before.failed.load(Relaxed), Relaxed);
+        self.alone.store(before.is_alone(), Relaxed);
+        self
     }
 
     /// What a key owes, as far as that is known here, and whether it goes on without the store. Of those in a
@@ -125,6 +142,15 @@ impl Shared {
     /// How many keys are in use.
     pub(super) fn keys(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Whether it goes on without the store. Where nobody asks any more that is over when nothing was amiss for a
+    /// while.
+    pub(super) fn is_down(&self, now: u64) -> bool {
+        if now > self.failed.load(Relaxed) + QUIET && self.store().is_up() {
+            self.found(now);
+        }
+        self.is_alone()
     }
 
     /// Whether the store could not be asked lately.
@@ -151,17 +177,21 @@ impl Shared {
         self.failed.store(now, Relaxed);
         if !self.alone.swap(true, Relaxed) {
             self.metrics.store_down.set(1);
-            let (limit, store) = (&self.limit, self.store());
+            let (limit, store) = (&self.limit, &self.store().name);
             tracing::warn!(%limit, %store, %error, "the limit goes on without its store");
         }
     }
 
+    /// Whether the store did not answer a moment ago.
+    fn is_unsteady(&self, now: u64) -> bool {
+        now <= self.failed.load(Relaxed) + UNSTEADY
+    }
+
     /// The store answered.
     fn found(&self, now: u64) {
-        let steady = || now > self.failed.load(Relaxed) + UNSTEADY;
-        if self.is_alone() && steady() && self.alone.swap(false, Relaxed) {
+        if self.is_alone() && !self.is_unsteady(now) && self.alone.swap(false, Relaxed) {
             self.metrics.store_down.set(0);
-            tracing::info!(limit = %self.limit, store = %self.store(), "the limit counts in its store again");
+            tracing::info!(limit = %self.limit, store = %self.store().name, "the limit counts in its store again");
         }
     }
 }
@@ -195,13 +225,15 @@ impl State {
         }
         match drawn {
             Err(Blocked::Ask) if claim.cost == 0 => Ok(self.peek(claim.key, now)),
-            Err(Blocked::Ask) if shared.store.down().is_some() => self.do_without(rate, claim, now),
+            Err(Blocked::Ask) if shared.store().down().is_some() => {
+                self.do_without(rate, claim, now)
+            }
             drawn => drawn,
         }
     }
 
     /// As [`State::take`], for somebody who waits in the queue. While the store is asked for that, its answer
-    /// moves the queue on.
+    /// moves the queue on, or that there is none. Then nobody waits for the next answer, until there is one again.
     pub(super) fn draw_late(
         self: &Arc<Self>,
         shared: &Shared,
@@ -210,11 +242,15 @@ impl State {
     ) -> Result<Taken, Blocked> {
         let later = || Err(Blocked::Until(now + LATER));
         match (self.take(claim, now), claim.terms.rate) {
-            (Err(Blocked::Ask), Some(rate)) if !self.fetch(shared, rate, claim) => {
-                let tat = self.unasked(rate, claim, now)?;
+            (Err(Blocked::Ask), Some(rate)) => {
+                let tat = match self.fetch(shared, rate, claim, now) {
+                    Fetch::Waits => return later(),
+                    Fetch::Unanswered => self.do_without(rate, claim, now)?,
+                    Fetch::NoRoom => self.unasked(rate, claim, now)?,
+                };
                 self.admit(claim, tat, now)
             }
-            (Err(Blocked::Ask), _) => later(),
+            (Err(Blocked::Ask), None) => later(),
             (taken, _) => taken,
         }
     }
@@ -223,7 +259,7 @@ impl State {
     #[cold]
     fn do_without(&self, rate: Gcra, claim: Claim, now: u64) -> Result<u64, Blocked> {
         let Some(shared) = &self.shared else { return Err(Blocked::Unavailable) };
-        if let Some(down) = shared.store.down() {
+        if let Some(down) = shared.store().down() {
             shared.lost(&down, now);
         }
         shared.metrics.fallbacks.inc();
@@ -240,7 +276,7 @@ impl State {
     #[cold]
     pub(super) fn unasked(&self, rate: Gcra, claim: Claim, now: u64) -> Result<u64, Blocked> {
         match &self.shared {
-            Some(shared) if shared.store.down().is_none() => {
+            Some(shared) if shared.store().down().is_none() => {
                 shared.metrics.fallbacks.inc();
                 let gateways = shared.terms.read().gateways;
                 self.count_here(shared, (rate, gateways), claim, now)

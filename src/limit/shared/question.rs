@@ -54,6 +54,17 @@ impl Question {
     }
 }
 
+/// What becomes of somebody in the queue for whom the store is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fetch {
+    /// It waits for the answer.
+    Waits,
+    /// There was none to the last question: it does not wait for this one's.
+    Unanswered,
+    /// There is no room to ask for it.
+    NoRoom,
+}
+
 /// Who asks the store about a key. When it is dropped, nobody who waits is left waiting.
 struct Asker {
     state: Arc<State>,
@@ -78,26 +89,28 @@ impl State {
             self.send(claim.key, None);
         }
         // Its own question may come after one that is under way.
-        let longest = shared.store.timeout() * 3;
+        let longest = shared.store().timeout() * 3;
         Question { state: self.clone(), claim, answer, longest, unasked: asks.is_none() }
     }
 
-    /// Has the store asked so that somebody in the queue can go; whether it could be.
-    pub(in crate::limit) fn fetch(
+    /// Has the store asked so that somebody in the queue can go.
+    pub(super) fn fetch(
         self: &Arc<Self>,
         shared: &Shared,
         rate: Gcra,
         claim: Claim,
-    ) -> bool {
+        now: u64,
+    ) -> Fetch {
         let mut shard = shared.slots.of(claim.key);
-        let Some(slot) = shard.get(claim.key) else { return false };
+        let Some(slot) = shard.get(claim.key) else { return Fetch::NoRoom };
         slot.wanted = rate.price(claim.cost).map(|price| (rate, price));
+        let lost = slot.lost && shared.is_unsteady(now);
         let asks = !std::mem::replace(&mut slot.busy, true);
         drop(shard);
         if asks {
             self.send(claim.key, None);
         }
-        true
+        if lost { Fetch::Unanswered } else { Fetch::Waits }
     }
 
     /// Sends an asker out. Not to be called with the key locked: where nothing can run any more, as in the end
@@ -142,7 +155,7 @@ impl State {
         let now = self.time(Instant::now());
         let mut told = Vec::new();
         if let Some(slot) = shared.slots.of(key).get(key) {
-            slot.alone = false;
+            (slot.alone, slot.lost) = (false, false);
             slot.pot.settle(order, granted, owed, lease, now);
             for waiter in std::mem::take(&mut slot.waiters) {
                 let Waiter { claim, .. } = waiter;
@@ -180,14 +193,22 @@ impl Asker {
             let Order { rate, least, most, back, .. } = order;
             let bound = self.state.bound(rate);
             let arguments = [rate.interval(), rate.window(), least, most, back, bound];
-            match shared.store.run(&TAKE, &shared.key(&name), &arguments).await {
+            let store = shared.store.load_full();
+            match store.run(&TAKE, &shared.key(&name), &arguments).await {
                 Ok(answer) => {
                     shared.found(state.time(Instant::now()));
                     state.settle(shared, self.key, &order, answer);
                 }
                 Err(error) => {
-                    shared.lost(&error, state.time(Instant::now()));
-                    break;
+                    let (now, key) = (state.time(Instant::now()), self.key);
+                    shared.lost(&error, now);
+                    if let Some(slot) = shared.slots.of(key).get(key) {
+                        slot.lost = true;
+                    }
+                    // Those who wait for this answer go on before the queue does.
+                    drop(self);
+                    state.hall.queue.move_on(key, now);
+                    return;
                 }
             }
         }

@@ -3,7 +3,10 @@
 //! In memory that is bounded: when there are as many keys as may be and none can be forgotten, there is no
 //! slot for another. Locks are held for as long as it takes to look at one key.
 
-use std::collections::hash_map::Entry;
+use std::{
+    collections::hash_map::Entry,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
@@ -25,7 +28,7 @@ pub(super) struct Slots {
     /// Keys of a shard.
     most: usize,
     /// Requests that may wait under a key.
-    most_waiting: usize,
+    most_waiting: AtomicUsize,
 }
 
 /// Some of the keys.
@@ -49,6 +52,8 @@ pub(super) struct Slot {
     pub(super) busy: bool,
     /// Whether the store could not be asked about it, the last time that it was to be.
     pub(super) alone: bool,
+    /// Whether there was no answer to the last question.
+    pub(super) lost: bool,
     /// What the first of the queue needs, at this rate.
     pub(super) wanted: Option<(Gcra, u64)>,
     /// Those who wait for its answer, in the order in which they came.
@@ -78,7 +83,16 @@ impl Slots {
     pub(super) fn new(keys: u32, most_waiting: usize) -> Self {
         let most = usize::try_from(keys).unwrap_or(usize::MAX).div_ceil(SHARDS);
         let shard = || Mutex::new(Shard { full: FEW.min(most), ..Shard::default() });
-        Self { shards: (0..SHARDS).map(|_| shard()).collect(), most, most_waiting }
+        Self {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            most,
+            most_waiting: most_waiting.into(),
+        }
+    }
+
+    /// So many may wait under a key from now on.
+    pub(super) fn let_wait(&self, most: usize) {
+        self.most_waiting.store(most, Relaxed);
     }
 
     /// Where a key is, if it is in use.
@@ -110,11 +124,12 @@ impl Slots {
                 name: name(),
                 busy: false,
                 alone: false,
+                lost: false,
                 wanted: None,
                 waiters: Vec::new(),
             })),
         };
-        if slot.waiters.len() >= self.most_waiting {
+        if slot.waiters.len() >= self.most_waiting.load(Relaxed) {
             return None;
         }
         slot.waiters.push(waiter);

@@ -480,6 +480,74 @@ async fn a_store_that_stands_still_holds_nobody_up() {
     }
 }
 
+/// As the limit was told to, after the store's `timeout` of 50 ms.
+#[tokio::test]
+async fn who_waits_goes_on_without_a_store_that_stands_still() {
+    for (on_failure, status, most) in
+        [("local", 204, 1_100), ("allow", 204, 600), ("reject", 503, 600)]
+    {
+        let server = StoreServer::start();
+        let keys = format!(
+            "rate = \"20/s\"\nburst = 1\nper = \"global\"\nlease = \"0s\"\n\
+             on-failure = \"{on_failure}\"\nover = {{ delay = \"5s\" }}"
+        );
+        let janua = several(&setup(&server, &keys), 1).await.remove(0);
+        assert_eq!(get(&janua).await.status(), 204);
+        let mut clients = Vec::new();
+        for _ in 0..10 {
+            clients.push(janua.client().await);
+        }
+        server.pause();
+        let began = Instant::now();
+        let send = |mut client: Client| tokio::spawn(async move { client.get("/").await.status() });
+        for sent in clients.into_iter().map(send).collect::<Vec<_>>() {
+            assert_eq!(soon("an answer", sent).await.unwrap(), status, "{on_failure}");
+        }
+        // By itself the gateway gives one each 50 ms.
+        let took = began.elapsed();
+        println!("ten that waited, {on_failure}: {took:?}");
+        assert!(took < Duration::from_millis(most), "{on_failure}: {took:?}");
+        server.go_on();
+    }
+}
+
+#[tokio::test]
+async fn who_waits_goes_nearly_as_fast_with_a_store_that_comes_and_goes() {
+    let server = StoreServer::start();
+    let keys = "rate = \"20/s\"\nburst = 1\nper = \"global\"\nlease = \"0s\"\n\
+                over = { delay = \"5s\" }";
+    let gateways = several(&setup(&server, keys), 1).await;
+    let act = async {
+        for _ in 0..5 {
+            server.pause();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            server.go_on();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let told = load(&gateways, 4, Duration::from_secs(3), act).await;
+    let (admitted, slowest) = (told.admitted.len(), told.slowest);
+    println!("{admitted} of 60 with a store that comes and goes, slowest {slowest:?}");
+    assert!((42..=75).contains(&admitted), "{admitted} of 60");
+    assert!(slowest < Duration::from_millis(1_000), "{slowest:?}");
+}
+
+#[tokio::test]
+async fn a_limit_that_nobody_asks_for_is_not_called_without_its_store_for_ever() {
+    let server = StoreServer::start();
+    let keys = "rate = \"100/s\"\nper = \"global\"\nlease = \"0s\"";
+    let gateways = several(&setup(&server, keys), 1).await;
+    let down = || {
+        gateways[0].world().metrics_page(&janua::metrics::Outside::default());
+        gateways[0].counted("janua_limit_store_down{limit=\"l\"}")
+    };
+    server.pause();
+    assert_eq!(get(&gateways[0]).await.status(), 204);
+    server.go_on();
+    assert_eq!(down(), 1);
+    until("nothing is amiss", || down() == 0).await;
+}
+
 /// Nobody's turn comes before the store does.
 #[tokio::test]
 async fn who_waits_is_refused_at_once_when_the_store_is_gone_if_that_was_said() {
