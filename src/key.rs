@@ -251,6 +251,10 @@ impl Part {
                 bad(format!("`{kind}:` names nothing"))
             }
             Some(("claim", name)) => Ok(Self::Claim(name.into())),
+            // What ends a name in a `Cookie` field is in none.
+            Some(("cookie", name)) if name.contains(['=', ';']) => {
+                bad(format!("no cookie can be called `{name}`"))
+            }
             Some(("cookie", name)) => Ok(Self::Cookie(name.into())),
             Some(("path", name)) => Ok(Self::Path(name.into())),
             Some(("header", name)) => match HeaderName::try_from(name) {

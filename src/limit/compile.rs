@@ -1,7 +1,7 @@
 //! From `[limit.NAME]` and what routes write to [`Limiter`]s.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
@@ -41,6 +41,8 @@ type Shares = (Arc<Store>, Sharing);
 pub struct Limits {
     /// None for a name whose section is wrong, so that who names it is not called wrong too.
     named: BTreeMap<String, Option<Arc<Limit>>>,
+    /// Those of them that a route names.
+    wanted: Mutex<BTreeSet<String>>,
     pub(super) standing: Arc<Standing>,
     /// Where limits are counted that several gateways share.
     pub(super) stores: Stores,
@@ -84,6 +86,7 @@ impl Limits {
         let standing = before.map(|before| before.standing.clone());
         let mut limits = Self {
             named: BTreeMap::new(),
+            wanted: Mutex::default(),
             standing: standing.unwrap_or_else(|| Arc::new(Standing::new())),
             stores: stores.clone(),
             states: Counted::after(before.map(|before| &before.states)),
@@ -112,6 +115,16 @@ impl Limits {
             limits.named.insert(name.clone(), made.map(Arc::new));
         }
         limits
+    }
+
+    /// Tells of those that no route names: all routes have named theirs.
+    pub fn check_wanted(&self, problems: &mut Problems) {
+        let wanted = self.wanted.lock();
+        for name in self.named.keys().filter(|name| !wanted.contains(*name)) {
+            let at = Path::root().key("limit").key(name.clone());
+            let problem = Problem::finding(at, "no route names this limit, so it holds for nobody");
+            problems.push(problem.help(format!("limit = \"{name}\" on a route, or leave it out")));
+        }
     }
 
     /// Which clients kept within their limits.
@@ -178,6 +191,7 @@ impl Limits {
             let message = format!("`{name}` is here twice");
             problems.push(Problem::error(at.clone(), message));
         }
+        self.wanted.lock().insert(name.into());
         let Some(known) = self.named.get(name) else {
             let problem = Problem::error(at.clone(), format!("there is no limit `{name}`"));
             let names = self.named.keys().map(String::as_str);

@@ -38,12 +38,51 @@ struct Allowance {
     reject: Reject,
 }
 
+/// What of a table cannot be meant, or is in vain at a listener without TLS.
+fn check(
+    table: &config::PerAddress,
+    (is_written, tls): (bool, bool),
+    at: &Path,
+    problems: &mut Problems,
+) {
+    if table.ipv6_prefix > 128 {
+        problems.push(
+            Problem::error(at.key("ipv6-prefix"), "an address has 128 bits").help("64, or 56"),
+        );
+    }
+    if table.max_keys == 0 {
+        problems.push(Problem::error(at.key("max-keys"), "no address could be known"));
+    }
+    if table.max_keys > MOST_KEYS {
+        let message = format!("at most {MOST_KEYS} addresses are known");
+        problems.push(Problem::error(at.key("max-keys"), message).help("1000000 take 66 MiB"));
+    }
+    if table.connections == Some(0) {
+        problems.push(Problem::error(at.key("connections"), "nobody could connect"));
+    }
+    if table.handshakes.is_some() && !tls {
+        let message = "without TLS there are no handshakes";
+        let problem = Problem::finding(at.key("handshakes"), message);
+        problems.push(problem.help("`connections`, or `tls`"));
+    }
+    let bounds =
+        table.connections.is_some() || table.handshakes.is_some() || table.requests.is_some();
+    if is_written
+        && !bounds
+        && table.ipv6_prefix <= 128
+        && (1..=MOST_KEYS).contains(&table.max_keys)
+    {
+        let problem = Problem::finding(at.clone(), "this bounds nothing of an address");
+        problems.push(problem.help("`connections`, `handshakes` or `requests`"));
+    }
+}
+
 impl PerAddress {
-    /// Compiles the table at `at`, with what was counted `before`.
+    /// Compiles the table at `at`, with what was counted `before`; the listener has TLS or not.
     pub fn compile(
         table: Option<&config::PerAddress>,
         before: Option<&Self>,
-        standing: &Arc<Standing>,
+        (standing, tls): (&Arc<Standing>, bool),
         at: &Path,
         problems: &mut Problems,
     ) -> Self {
@@ -51,27 +90,7 @@ impl PerAddress {
         let table = table.cloned().unwrap_or_default();
         let prefix = table.ipv6_prefix;
         let shape = Recipe { parts: [Part::Ip].into(), prefix };
-        if table.ipv6_prefix > 128 {
-            problems.push(
-                Problem::error(at.key("ipv6-prefix"), "an address has 128 bits").help("64, or 56"),
-            );
-        }
-        if table.max_keys == 0 {
-            problems.push(Problem::error(at.key("max-keys"), "no address could be known"));
-        }
-        if table.max_keys > MOST_KEYS {
-            let message = format!("at most {MOST_KEYS} addresses are known");
-            problems.push(Problem::error(at.key("max-keys"), message).help("1000000 take 66 MiB"));
-        }
-        if table.connections == Some(0) {
-            problems.push(Problem::error(at.key("connections"), "nobody could connect"));
-        }
-        let bounds =
-            table.connections.is_some() || table.handshakes.is_some() || table.requests.is_some();
-        if is_written && !bounds && prefix <= 128 && (1..=MOST_KEYS).contains(&table.max_keys) {
-            let problem = Problem::finding(at.clone(), "this bounds nothing of an address");
-            problems.push(problem.help("`connections`, `handshakes` or `requests`"));
-        }
+        check(&table, (is_written, tls), at, problems);
         let allowance = |terms: Option<Terms>, before: Option<&Allowance>, reject| {
             let terms = terms?;
             let (shape, keys) = (shape.clone(), table.max_keys);

@@ -195,6 +195,7 @@ impl Section<'_> {
             let message = "a request waits for a rate or for its turn, and not for another day";
             self.wrong("over", message, "over = \"reject\", or rate = \"10/s\"");
         }
+        self.check_delay(all());
         let burst = all().filter_map(|terms| terms.rate.map(Gcra::units)).min();
         let quota = all().filter_map(|terms| terms.quota.map(|quota| quota.units)).min();
         for (word, least) in [("burst", burst), ("quota", quota)] {
@@ -208,6 +209,19 @@ impl Section<'_> {
         }
         if matches!(cost, Cost::Number(0)) && self.limit.concurrent.is_none() {
             self.wrong("cost", "this limit lets everything through", "1 or more");
+        }
+    }
+
+    /// Where the next unit comes much later than anybody waits, hardly anybody does.
+    fn check_delay(&mut self, mut all: impl Iterator<Item = Terms>) {
+        const MUCH: u64 = 10;
+        let Over::Delay(config::Delay { delay }) = self.limit.over else { return };
+        let delay_nanos = u64::try_from(delay.0.as_nanos()).unwrap_or(u64::MAX);
+        let slow = |rate: Gcra| rate.interval() / MUCH > delay_nanos;
+        if all.all(|terms| terms.concurrent.is_none() && terms.rate.is_some_and(slow)) {
+            let message = "by this rate hardly anybody over it has a turn in that time";
+            let problem = Problem::finding(self.at.key("over"), message);
+            self.problems.push(problem.help("over = \"reject\", or a longer delay"));
         }
     }
 

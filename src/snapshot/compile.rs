@@ -72,6 +72,9 @@ impl Snapshot {
             config: &config,
         };
         let routes = routes((&written, &listeners), &known, &mut metrics, &mut problems);
+        if !problems.has_errors() {
+            limits.check_wanted(&mut problems);
+        }
         let (log, losses) = access_log(&config, purpose, most_workers, previous, &mut problems);
         let overload = overload(&config, most_workers, previous, &mut problems);
         admin::check(&config.admin, &mut problems);

@@ -161,6 +161,7 @@ impl Listener {
         let mode = problems.keep(mode(listener, &at.key("mode")));
         let before = previous.map(|previous| &previous.per_address);
         let (standing, table) = (given.limits.standing(), listener.per_address.as_ref());
+        let standing = (standing, listener.tls.is_some());
         let per_address =
             PerAddress::compile(table, before, standing, &at.key("per-address"), problems);
         let (bind, trusted) = (problems.keep(bind), problems.keep(trusted));

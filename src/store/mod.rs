@@ -119,6 +119,7 @@ impl Store {
         let site = site.and_then(|site| problems.keep(site));
         let (site, tls, password, sentinel_password) = (site?, tls?, password?, of_sentinels?);
         site.check(section, at, problems);
+        check_bounds(section, at, problems);
         let name: Box<str> = name.into();
         let manner = Manner::new(section, password.as_ref(), tls, metrics);
         let way = match site {
@@ -175,7 +176,6 @@ impl Store {
             == (&other.name, &other.section, &other.password, &other.sentinel_password)
     }
 
-    /// Begins to connect, on the runtime that this is called on, and goes on for as long as it lives.
     /// Whether another is the way to the same things, however it is gone.
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {
@@ -183,6 +183,7 @@ impl Store {
             == (&other.name, &other.section.url, other.section.database)
     }
 
+    /// Begins to connect, on the runtime that this is called on, and goes on for as long as it lives.
     pub fn start(&self) {
         self.keeper.get_or_init(|| {
             AbortOnDropHandle::new(match &self.way {
@@ -269,6 +270,26 @@ impl Store {
 
 fn read<T: FromRedisValue>(value: Value) -> Result<T, Unavailable> {
     T::from_redis_value(value).map_err(|error| Unavailable::Refused(error.to_string()))
+}
+
+/// Bounds that leave nothing.
+fn check_bounds(section: &config::Store, at: &Path, problems: &mut Problems) {
+    for (key, nothing, message, usual) in [
+        ("timeout", section.timeout.0.is_zero(), "no answer could come in time", "\"50ms\""),
+        (
+            "connect-timeout",
+            section.connect_timeout.0.is_zero(),
+            "no connection could be made",
+            "\"2s\"",
+        ),
+        ("max-failures", section.max_failures == 0, "every connection would be given up", "5"),
+        ("max-waiting", section.max_waiting == 0, "nothing could be asked", "1000"),
+    ] {
+        if nothing {
+            let help = format!("{usual} is the default");
+            problems.push(Problem::error(at.key(key), message).help(help));
+        }
+    }
 }
 
 /// Where a store is.

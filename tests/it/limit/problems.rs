@@ -51,6 +51,8 @@ const LIMITS: &[(&str, &str, &str, &str)] = &[
     ("rate = \"1/s\"\nper = [\"ip\", \"global\"]", "limit.l.per[1]", "`global` is for all", ""),
     ("rate = \"1/s\"\nper = \"header:a b\"", "limit.l.per", "`a b` is not a field name", ""),
     ("rate = \"1/s\"\nper = \"cookie:\"", "limit.l.per", "`cookie:` names nothing", ""),
+    ("rate = \"1/s\"\nper = \"cookie:a=b\"", "limit.l.per", "can be called `a=b`", ""),
+    ("rate = \"1/s\"\nper = \"cookie:a; b\"", "limit.l.per", "can be called `a; b`", ""),
     ("rate = \"1/s\"\nper = \"path:id\"", "route[0].limit", "no path parameter `id`", ""),
     ("rate = \"1/s\"\nipv6-prefix = 129", "limit.l.ipv6-prefix", "128 bits", ""),
     ("rate = \"1/s\"\nmax-keys = 0", "limit.l.max-keys", "no key could be known", ""),
@@ -134,6 +136,62 @@ async fn a_limit_that_cannot_be_meant_is_refused_at_load() {
         let said = format!("a limit cannot be called {message}");
         assert!(report.to_string().contains(&said), "{report}");
     }
+}
+
+#[tokio::test]
+async fn bounds_of_a_store_that_leave_nothing_are_refused_at_load() {
+    for (keys, key, message) in [
+        ("timeout = \"0s\"", "timeout", "no answer could come in time"),
+        ("connect-timeout = \"0s\"", "connect-timeout", "no connection could be made"),
+        ("max-failures = 0", "max-failures", "every connection would be given up"),
+        ("max-waiting = 0", "max-waiting", "nothing could be asked"),
+    ] {
+        let text =
+            format!("[store.s]\nurl = \"unix:/nowhere\"\n{keys}\n[[route]]\nto = \"echo\"\n");
+        let at = format!("store.s.{key}");
+        Setup::new(text).fails_at(&at, message, "is the default").await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_limit_says_in_vain_is_told() {
+    let delay = "hardly anybody over it has a turn in that time";
+    for (limit, uses, told, message) in [
+        ("rate = \"1/s\"", "", true, "no route names this limit"),
+        ("rate = \"1/s\"", "limit = \"l\"", false, "no route names this limit"),
+        ("rate = \"1/s\"", "limit = [\"9/s\", \"l\"]", false, "no route names this limit"),
+        ("rate = \"1/h\"\nover = { delay = \"2s\" }", "limit = \"l\"", true, delay),
+        ("rate = \"1/m\"\nover = { delay = \"30s\" }", "limit = \"l\"", false, delay),
+        (
+            "rate = \"1/h\"\nconcurrent = 2\nover = { delay = \"2s\" }",
+            "limit = \"l\"",
+            false,
+            delay,
+        ),
+        (
+            "rate = \"1/h\"\ntiers = { gold = \"9/s\" }\nover = { delay = \"2s\" }",
+            "limit = \"l\"",
+            false,
+            delay,
+        ),
+    ] {
+        let text = format!(
+            "[[listener]]\naddress = \"127.0.0.1:0\"\n[limit.l]\n{limit}\n\
+             [[route]]\n{uses}\nto = \"echo\"\n"
+        );
+        let check = on(&text, &["check"]);
+        let said = String::from_utf8_lossy(&[check.stdout, check.stderr].concat()).into_owned();
+        assert_eq!(said.contains(message), told, "{limit} {uses}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn handshakes_are_bounded_in_vain_where_there_are_none() {
+    let text = "[[listener]]\naddress = \"127.0.0.1:0\"\nper-address = { handshakes = \"9/s\" }\n\
+                [[route]]\nto = \"echo\"\n";
+    let check = on(text, &["check"]);
+    let said = String::from_utf8_lossy(&[check.stdout, check.stderr].concat()).into_owned();
+    assert!(said.contains("without TLS there are no handshakes"), "{said}");
 }
 
 #[tokio::test]
