@@ -138,18 +138,19 @@ impl Memory {
         {
             let key = seek.to_key();
             if fresh.vary() != old.vary() {
-                disk.forget(&key, old);
+                self.forget(seek, old);
             }
             disk.keep(key, fresh);
         }
     }
 
-    /// Keeps an answer no longer.
+    /// Keeps an answer no longer. The disk comes first: who has just read it there puts it in memory before it is
+    /// asked whether the disk still has it.
     pub fn forget(&self, seek: &Seek<'_>, object: &Arc<Object>) {
-        self.shelf.remove_object(seek, object);
         if let Some(disk) = &*self.disk.load() {
             disk.forget(&seek.to_key(), object);
         }
+        self.shelf.remove_variant(seek, object);
     }
 
     /// Makes all void that is kept of the URL of a request that began at `since`, in every partition (RFC 9111

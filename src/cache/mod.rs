@@ -180,13 +180,18 @@ impl Cache {
             let vary = object.vary();
             vary.0.is_empty() || suits_by(&policy, object, vary, &headers)
         };
-        let object = disk.find(key, stamp, suits).await?;
+        let (object, recalled) = disk.find(key, stamp, suits).await?;
         let (seek, now) = (key.seek(), Instant::now());
         if let Some(newer) = self.lookup(&seek, request, asked, now) {
             return Some(newer);
         }
         let found = self.judge(&seek, &object, asked, now)?;
-        self.memory.shelf.put(key.clone(), object);
+        self.memory.shelf.put(key.clone(), object.clone());
+        // Whoever forgets it from here on finds it in memory; who has done so before is seen at the disk.
+        if !disk.holds(&recalled) {
+            self.memory.shelf.remove_object(&seek, &object);
+            return None;
+        }
         Some(found)
     }
 }

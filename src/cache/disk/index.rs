@@ -25,6 +25,8 @@ struct Entry {
     /// The last purge that it was compared with.
     number: u64,
     order: u64,
+    /// Its order when it came, which no other has: whatever is under its name later is another.
+    made: u64,
 }
 
 /// An answer that may be the one.
@@ -33,6 +35,8 @@ pub(super) struct Candidate {
     pub(super) filed: Filed,
     /// The last purge that it was compared with.
     pub(super) number: u64,
+    /// Which one it is of those that had this name.
+    made: u64,
 }
 
 /// Orders below are for what was there before the start.
@@ -64,8 +68,12 @@ impl Index {
 
     /// What is there under a name.
     pub(super) fn candidate(&self, name: &Name) -> Option<Candidate> {
-        let entry = self.all.get(name)?;
-        Some(Candidate { filed: entry.filed, number: entry.number })
+        self.all.get(name).map(Entry::candidate)
+    }
+
+    /// Whether it is still there, and no other in its place.
+    pub(super) fn has(&self, candidate: &Candidate) -> bool {
+        self.all.get(&candidate.filed.name).is_some_and(|entry| entry.made == candidate.made)
     }
 
     /// Takes in a file that is used now; the one that was there under its name before.
@@ -83,7 +91,8 @@ impl Index {
         let before = self.remove(&filed.name);
         self.bytes += bytes;
         self.order.insert(order, filed.name);
-        self.all.insert(filed.name, Entry { bytes, filed, number: filed.number, order });
+        let entry = Entry { bytes, filed, number: filed.number, order, made: order };
+        self.all.insert(filed.name, entry);
         before
     }
 
@@ -126,7 +135,7 @@ impl Index {
             self.all.range(all_of_key(url, key)).map(|(_, entry)| *entry).collect();
         found.sort_by_key(|entry| std::cmp::Reverse(entry.order));
         found.truncate(most);
-        found.iter().map(|entry| Candidate { filed: entry.filed, number: entry.number }).collect()
+        found.iter().map(Entry::candidate).collect()
     }
 
     /// Of a key with more answers than this the one that was used longest ago.
@@ -155,7 +164,7 @@ impl Index {
     pub(super) fn after(&self, name: Option<Name>, most: usize) -> Vec<Candidate> {
         let from = name.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let after = self.all.range((from, std::ops::Bound::Unbounded)).take(most);
-        after.map(|(_, entry)| Candidate { filed: entry.filed, number: entry.number }).collect()
+        after.map(|(_, entry)| entry.candidate()).collect()
     }
 
     /// Takes note that a file was compared with all purges up to this one, and is called otherwise now.
@@ -169,7 +178,13 @@ impl Index {
     }
 }
 
-fn all_of_url(url: u64) -> std::ops::RangeInclusive<Name> {
+impl Entry {
+    fn candidate(&self) -> Candidate {
+        Candidate { filed: self.filed, number: self.number, made: self.made }
+    }
+}
+
+pub(super) fn all_of_url(url: u64) -> std::ops::RangeInclusive<Name> {
     Name { url, key: 0, variant: 0 }..=Name { url, key: u64::MAX, variant: u64::MAX }
 }
 

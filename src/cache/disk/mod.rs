@@ -12,6 +12,7 @@
 //! | `folder`, `name`, `form`, `seal` | where files are, what they are called, what is in them, how that is proved |
 //! | `index` | what there is, in memory |
 //! | `reading`, `writing`, `keeping` | what the threads do |
+//! | `waiting` | which answers are still to be written |
 //! | `purges` | purges that not everything was compared with yet |
 //! | `health`, `queue` | errors and counts; work that waits |
 
@@ -25,6 +26,7 @@ mod purges;
 mod queue;
 mod reading;
 mod seal;
+mod waiting;
 mod writing;
 
 use std::{
@@ -47,11 +49,12 @@ use parking_lot::{Mutex, RwLock};
 use self::{
     folder::{Folder, Secrets},
     health::Health,
-    index::Index,
+    index::{Candidate, Index},
     name::Filed,
     queue::Queue,
     reading::Read,
     seal::Seal,
+    waiting::Waiting,
     writing::Write,
 };
 use super::{
@@ -122,6 +125,7 @@ struct Bounds {
 #[derive(Debug, Default)]
 struct Known {
     index: Index,
+    waiting: Waiting,
     state: State,
     missed: Missed,
 }
@@ -350,13 +354,18 @@ impl Tier {
     fn invalidate(&self, url: u64) {
         let mut known = self.known.lock();
         known.missed(|missed| missed.note(url));
+        known.waiting.remove_url(url);
         known.index.remove_url(url).into_iter().for_each(|filed| self.doom(filed));
     }
 
     fn forget(&self, name: &name::Name) {
-        let mut known = self.known.lock();
+        self.forget_known(&mut self.known.lock(), name);
+    }
+
+    fn forget_known(&self, known: &mut Known, name: &name::Name) {
         // While it is not known what there is, more than this variant goes.
         known.missed(|missed| missed.note(name.url));
+        known.waiting.remove(name);
         if let Some(filed) = known.index.remove(name) {
             self.doom(filed);
         }
@@ -372,6 +381,11 @@ impl Tier {
 }
 
 impl Known {
+    /// Whether an answer is the one of its name: neither gone, nor is a newer one to be written.
+    fn holds(&self, candidate: &Candidate) -> bool {
+        self.index.has(candidate) && !self.waiting.has(&candidate.filed.name)
+    }
+
     fn missed(&mut self, note: impl FnOnce(&mut Missed)) {
         if self.state != State::Ready {
             note(&mut self.missed);

@@ -33,8 +33,12 @@ pub(super) struct Read {
     candidates: Vec<Candidate>,
     suits: Suits,
     stamp: u64,
-    back: oneshot::Sender<Option<Arc<Object>>>,
+    back: oneshot::Sender<Option<(Arc<Object>, Recalled)>>,
 }
+
+/// Which file an answer was read from.
+#[derive(Debug)]
+pub struct Recalled(Candidate);
 
 impl std::fmt::Debug for Read {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,13 +55,19 @@ impl Disk {
         }
     }
 
+    /// Whether what was read is still what is there. Who keeps it asks after that, since it may be forgotten until
+    /// then.
+    pub fn holds(&self, recalled: &Recalled) -> bool {
+        self.0.known.lock().holds(&recalled.0)
+    }
+
     /// The answer that suits, if it is there and comes in time; `stamp` is from before.
     pub async fn find(
         &self,
         key: &Key,
         stamp: u64,
         suits: impl Fn(&Arc<Object>) -> bool + Send + 'static,
-    ) -> Option<Arc<Object>> {
+    ) -> Option<(Arc<Object>, Recalled)> {
         let tier = &self.0;
         if tier.health.is_off() {
             return None;
@@ -95,7 +105,7 @@ impl Tier {
         }
     }
 
-    fn try_one(&self, candidate: &Candidate, read: &Read) -> Option<Arc<Object>> {
+    fn try_one(&self, candidate: &Candidate, read: &Read) -> Option<(Arc<Object>, Recalled)> {
         let mut candidate = *candidate;
         let mut found = self.read(&candidate, read);
         // It may have been given another name, since it was compared with a purge; who gives it holds this lock
@@ -116,9 +126,15 @@ impl Tier {
             Ok(found) => {
                 self.health.worked();
                 let found = found?;
+                let mut known = self.known.lock();
+                // It may have been forgotten while it was read.
+                if !known.holds(&candidate) {
+                    return None;
+                }
+                known.index.touch(&candidate.filed.name);
+                drop(known);
                 self.health.counts.hits.fetch_add(1, Relaxed);
-                self.known.lock().index.touch(&candidate.filed.name);
-                Some(found)
+                Some((found, Recalled(candidate)))
             }
             Err(broken) => {
                 self.give_up(&candidate.filed, broken);

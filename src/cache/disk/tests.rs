@@ -79,6 +79,10 @@ impl House {
     }
 
     fn keep(&self, url: &str, vary: &str, body: &[u8]) {
+        self.memory.keep(&self.key(1, url), self.object(vary, body));
+    }
+
+    fn object(&self, vary: &str, body: &[u8]) -> Arc<Object> {
         let mut headers = HeaderMap::new();
         headers.insert("cache-tag", "t".parse().unwrap());
         let names = if vary.is_empty() { "" } else { "accept" };
@@ -92,7 +96,7 @@ impl House {
             tags: Tags::read(&headers),
         };
         let body = vec![Bytes::copy_from_slice(body)];
-        self.memory.keep(&self.key(1, url), Arc::new(Object::new(head, body)));
+        Arc::new(Object::new(head, body))
     }
 
     /// Waits until so many were written since the start.
@@ -106,7 +110,7 @@ impl House {
         let vary = vary.to_owned();
         let suits = move |object: &Arc<Object>| object.vary().1 == vary.as_bytes();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let found = runtime.block_on(self.disk.find(&key, stamp, suits))?;
+        let (found, _) = runtime.block_on(self.disk.find(&key, stamp, suits))?;
         let verdict = self.memory.shelf.stamps().verdict(&found, &key.seek());
         Some((found.open().body().flat_map(|piece| piece.to_vec()).collect(), verdict))
     }
@@ -436,4 +440,88 @@ fn what_was_purged_is_lost_with_the_list_of_purges() {
     next.keep(URL, "", b"x");
     next.until_written(1);
     assert_eq!(next.word(URL), valid("x"));
+}
+
+/// What makes a kept answer one that is not to come back, of the URL that it is kept under.
+type Forget = fn(&House, &Key, &Arc<Object>);
+
+const FORGET: [(&str, Forget); 4] = [
+    ("it is forgotten", |house, key, old| house.memory.forget(&key.seek(), old)),
+    ("its URL is void", |house, key, _| house.disk.invalidate(key.url())),
+    ("it varies by something else now", |house, key, old| {
+        let fresh = house.object("de", b"new");
+        house.memory.replace(&key.seek(), old, fresh);
+    }),
+    ("a newer one has no room in the queue", |house, _, _| {
+        house.disk.0.bounds.queue.store(1, Relaxed);
+        house.keep(URL, "", b"new");
+        house.disk.0.bounds.queue.store(1 << 20, Relaxed);
+    }),
+];
+
+#[test]
+fn what_is_forgotten_while_it_waits_to_be_written_does_not_come_back() {
+    for (what, forget) in FORGET {
+        let home = tempfile::tempdir().unwrap();
+        let house = open(home.path());
+        let (key, old) = (house.key(1, URL), house.object("", b"old"));
+        // Once with its file being written, once behind others.
+        for others in [0, 1] {
+            let before = house.disk.on_disk().writes;
+            let writer_waits = house.disk.0.publishing.lock();
+            for number in 0..others {
+                house.keep(&format!("http://b.example/{number}"), "", b"x");
+            }
+            house.memory.keep(&key, old.clone());
+            thread::sleep(Duration::from_millis(20));
+            forget(&house, &key, &old);
+            house.keep("http://c.example/", "", b"last");
+            drop(writer_waits);
+            until("the last one is written", || house.word("http://c.example/").is_some());
+            assert_eq!(house.word(URL), None, "{what}, {others} before it");
+            house.disk.invalidate("http://c.example/");
+            until("files are removed", || {
+                files(&home).len() == house.disk.0.known.lock().index.len()
+            });
+            assert!(house.disk.on_disk().writes > before, "{what}");
+            assert!(house.disk.0.known.lock().waiting.is_empty(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_is_forgotten_while_it_is_read_is_not_found() {
+    for (what, forget) in FORGET {
+        let home = tempfile::tempdir().unwrap();
+        let house = Arc::new(open(home.path()));
+        let (key, old) = (house.key(1, URL), house.object("", b"old"));
+        house.memory.keep(&key, old.clone());
+        house.until_written(1);
+        let stamp = house.memory.shelf.stamps().begin();
+        let (there, within) = (house.clone(), key.clone());
+        let suits = move |_: &Arc<Object>| {
+            forget(&there, &within, &old);
+            true
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert!(runtime.block_on(house.disk.find(&key, stamp, suits)).is_none(), "{what}");
+    }
+}
+
+#[test]
+fn who_keeps_what_was_read_hears_that_it_was_forgotten_since() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (what, forget) in FORGET {
+        let (key, old) = (house.key(1, URL), house.object("", b"old"));
+        house.memory.keep(&key, old.clone());
+        until("it is written", || house.word(URL).is_some());
+        let stamp = house.memory.shelf.stamps().begin();
+        let suits = |object: &Arc<Object>| object.vary().1.is_empty();
+        let (_, recalled) = runtime.block_on(house.disk.find(&key, stamp, suits)).unwrap();
+        assert!(house.disk.holds(&recalled), "{what}");
+        forget(&house, &key, &old);
+        assert!(!house.disk.holds(&recalled), "{what}");
+    }
 }

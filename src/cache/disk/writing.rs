@@ -27,6 +27,9 @@ use crate::{
 pub(super) struct Write {
     key: Key,
     object: Arc<Object>,
+    name: Name,
+    /// By which it is known among those that wait.
+    number: u64,
 }
 
 /// So often a disk that is full is tried again, with ever more room made.
@@ -38,17 +41,19 @@ impl Disk {
     pub(in crate::cache) fn keep(&self, key: Key, object: Arc<Object>) {
         let tier = &self.0;
         let name = Name::of(&tier.seal, &key, &object);
-        let waits = tier.known.lock().state == State::Waiting;
-        if waits {
-            // What the other process has of it is older.
-            return tier.forget(&name);
-        }
         let weight = object.weight();
         let fits = !tier.health.is_off() && weight <= tier.bounds.size.load(Relaxed) / 8;
         let most = tier.bounds.queue.load(Relaxed);
-        if !fits || tier.writes.push(Write { key, object }, weight, most).is_err() {
+        let mut known = tier.known.lock();
+        if known.state == State::Waiting {
+            // What the other process has of it is older.
+            return tier.forget_known(&mut known, &name);
+        }
+        // With the lock, so that whoever forgets it finds it, and its turn does not come before it waits.
+        let write = Write { key, object, name, number: known.waiting.add(name) };
+        if !fits || tier.writes.push(write, weight, most).is_err() {
             tier.health.counts.dropped.fetch_add(1, Relaxed);
-            tier.forget(&name);
+            tier.forget_known(&mut known, &name);
         }
     }
 }
@@ -59,13 +64,15 @@ impl Tier {
         while let Some(write) = self.writes.pop() {
             number = number.wrapping_add(1);
             let new = self.folder.new_file(number);
-            match self.write(&write, &new) {
+            let written = self.write(&write, &new);
+            self.known.lock().waiting.done(&write.name, write.number);
+            match written {
                 // Not a sign that it can be read, too.
                 Ok(true) => drop(self.health.counts.writes.fetch_add(1, Relaxed)),
                 Ok(false) => {}
                 Err(error) => {
                     let _ = remove(&new);
-                    self.forget(&Name::of(&self.seal, &write.key, &write.object));
+                    self.forget_older(&write.name);
                     match is_full(&error) {
                         true => drop(self.health.counts.dropped.fetch_add(1, Relaxed)),
                         false => self.health.failed(&new, &error),
@@ -77,8 +84,8 @@ impl Tier {
 
     /// Writes an answer; whether it was not void meanwhile.
     fn write(&self, write: &Write, new: &Path) -> io::Result<bool> {
-        let Write { key, object } = write;
-        if self.is_void(write) {
+        let Write { key, object, .. } = write;
+        if !self.is_due(write) {
             return Ok(false);
         }
         let resident = object.resident(Instant::now()).as_millis();
@@ -98,6 +105,21 @@ impl Tier {
         self.publish(write, new, bytes)
     }
 
+    /// Takes off what is there in place of one that could not be written; a newer one may still wait.
+    fn forget_older(&self, name: &Name) {
+        let mut known = self.known.lock();
+        known.missed(|missed| missed.note(name.url));
+        if let Some(filed) = known.index.remove(name) {
+            self.doom(filed);
+        }
+    }
+
+    /// Whether one is still to be given its name.
+    fn is_due(&self, write: &Write) -> bool {
+        let is_due = self.known.lock().waiting.is_due(&write.name, write.number);
+        is_due && !self.is_void(write)
+    }
+
     fn is_void(&self, write: &Write) -> bool {
         let memory = self.memory.lock().upgrade();
         memory.is_none_or(|memory| {
@@ -108,9 +130,9 @@ impl Tier {
 
     /// Gives a file that is whole its name.
     fn publish(&self, write: &Write, new: &Path, bytes: u64) -> io::Result<bool> {
-        let name = Name::of(&self.seal, &write.key, &write.object);
+        let name = write.name;
         let _publishing = self.publishing.lock();
-        if self.is_void(write) {
+        if !self.is_due(write) {
             remove(new)?;
             return Ok(false);
         }
@@ -125,11 +147,12 @@ impl Tier {
         let most = self.bounds.variants.load(Relaxed);
         let mut known = self.known.lock();
         // It is asked once more where nobody can take it off the index before it is there.
-        if self.is_void(write) {
+        if !known.waiting.is_due(&name, write.number) || self.is_void(write) {
             drop(known);
             remove(&self.path(&filed))?;
             return Ok(false);
         }
+        known.waiting.done(&name, write.number);
         known.index.insert(filed, bytes);
         let more = known.index.one_too_many((name.url, name.key), most);
         if let Some(gone) = more.and_then(|name| known.index.remove(&name)) {

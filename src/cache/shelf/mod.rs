@@ -167,6 +167,12 @@ impl Shelf {
         self.change(shard_of(seek.hash()), 0, |shard| shard.remove(seek, gone)).is_some()
     }
 
+    /// Takes off what is for the same requests as an object, be it this one or the same read from a disk.
+    pub fn remove_variant(&self, seek: &Seek<'_>, gone: &Arc<Object>) -> bool {
+        let gone = |object: &Arc<Object>| object.vary() == gone.vary();
+        self.change(shard_of(seek.hash()), 0, |shard| shard.remove(seek, gone)).is_some()
+    }
+
     /// Bytes that are kept, all counted but some 850 KiB that a shelf takes when it is empty.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
