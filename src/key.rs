@@ -12,13 +12,13 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use http::{HeaderMap, HeaderName, Method, header::COOKIE};
+use http::{HeaderMap, HeaderName, Method};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
     config::{Path, Problem, Problems, nearest},
-    message::hex,
+    message::{self, hex},
 };
 
 /// What a request says to whoever asks whose it is.
@@ -444,12 +444,9 @@ fn joined<'a>(values: impl Iterator<Item = &'a [u8]>, hasher: &mut impl Hasher) 
 
 /// The values of a cookie.
 fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    let pairs =
-        headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
-    pairs.filter_map(move |pair| {
-        let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        Some(value.trim_ascii_end())
-    })
+    message::cookies(headers)
+        .filter(move |(known, _)| *known == name.as_bytes())
+        .map(|(_, value)| value)
 }
 
 /// Has `act` look at a claim's text; only what is no text is written out for it.
@@ -588,6 +585,8 @@ mod tests {
         };
         assert_eq!(found(&[("cookie", "a=1; s=2;ss=3; xs=4")]), "2");
         assert_eq!(found(&[("cookie", "s=1"), ("cookie", "b=2; s=3 ")]), "1|3");
+        // As origins read them.
+        assert_eq!(found(&[("cookie", "a=1; s =2; s= 3; s\t=4")]), "2|3|4");
         assert_eq!(found(&[("cookie", "s"), ("x", "s=1")]), "");
     }
 

@@ -35,6 +35,8 @@ use crate::reject::Reject;
 /// Bytes that are held of an answer that is not kept, before its slowest reader has to take some. Who takes less
 /// than these in all the time that others may have to wait is cut.
 const AHEAD: u64 = 256 << 10;
+/// Bytes that a piece takes beside its own: its place, what shares it, and what the allocator needs for both.
+const PIECE: u64 = 128;
 
 /// How much may be held, and for how long somebody may hold up others.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +87,7 @@ struct Body {
     /// The number of the first piece that is held.
     first: usize,
     pieces: VecDeque<Bytes>,
+    /// Bytes that these take.
     held: u64,
     /// Bytes that have come in all.
     came: u64,
@@ -263,25 +266,26 @@ impl Pilot {
     /// near enough, or those that hold up others are cut. Not taken if nobody is left who would.
     pub async fn bring(&mut self, piece: Bytes) -> bool {
         let length = piece.len() as u64;
+        let taken = length + PIECE;
         let (kept, woken) = {
             let mut body = self.flight.body.lock();
             if !body.passes {
                 let others = self.flights.filling.load(Relaxed);
                 let Room { object, filling, all, .. } = self.room;
-                body.passes = body.held + length > object
-                    || others + length > filling
-                    || Held::all() + others + length > all;
+                body.passes = body.came + length > object
+                    || others + taken > filling
+                    || Held::all() + others + taken > all;
             }
             let kept = !body.passes;
-            body.held += length;
+            body.held += taken;
             body.came += length;
             body.pieces.push_back(piece);
             (kept, body.wake())
         };
         woken.into_iter().for_each(Waker::wake);
         if kept {
-            self.counted += length;
-            self.flights.filling.fetch_add(length, Relaxed);
+            self.counted += taken;
+            self.flights.filling.fetch_add(taken, Relaxed);
             return true;
         }
         self.count_out();
@@ -357,7 +361,7 @@ impl Body {
             && let Some(piece) = self.pieces.pop_front()
         {
             self.first += 1;
-            self.held -= piece.len() as u64;
+            self.held -= piece.len() as u64 + PIECE;
         }
         if self.held <= AHEAD {
             return Poll::Ready(true);

@@ -4,10 +4,11 @@
 //! of a whole. Out: by the pilot its bytes; on the shelf the object. What is not as long as it was said to be
 //! is not kept, and never joined to anything.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 
 use super::{kept::Made, overload::Room, parts::Gap};
@@ -21,6 +22,10 @@ use crate::{
 
 /// Pieces of a large answer are put together up to this size, once it is whole.
 const BLOCK: usize = 256 << 10;
+/// Smaller frames are put together before they are anybody's: each piece has its price, whatever is in it.
+const SMALL: usize = 4 << 10;
+/// So much of them, unless their origin makes a pause.
+const TOGETHER: usize = 16 << 10;
 
 /// A body to bring.
 pub(super) struct Bring {
@@ -83,26 +88,56 @@ impl Bring {
             Some(gap) if gap.there.is_some() => gap.missing.length(),
             _ => u64::MAX,
         };
+        let mut small = Vec::new();
         loop {
-            match body.frame().await {
-                None => return Some(End::Whole(None)),
-                Some(Err(error)) => return Some(End::Broken(error.reject())),
+            let frame = match small.is_empty() {
+                true => body.frame().await,
+                false => match at_once(body).await {
+                    Poll::Ready(frame) => frame,
+                    // Whoever reads gets what is there.
+                    Poll::Pending if self.bring_small(&mut small).await => continue,
+                    Poll::Pending => return None,
+                },
+            };
+            let end = match frame {
+                None => End::Whole(None),
+                Some(Err(error)) => End::Broken(error.reject()),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if data.is_empty() => {}
                     Ok(data) => {
                         *came += data.len() as u64;
                         if *came > most {
                             return Some(End::Broken(Reject::UpstreamProtocol));
                         }
-                        // What comes is a part of a larger buffer, which is not to be kept for it.
-                        if !self.pilot.bring(Bytes::copy_from_slice(&data)).await {
+                        if !self.bring_data(&data, &mut small).await {
                             return None;
                         }
+                        continue;
                     }
-                    Err(frame) => return Some(End::Whole(frame.into_trailers().ok())),
+                    Err(frame) => End::Whole(frame.into_trailers().ok()),
                 },
-            }
+            };
+            return self.bring_small(&mut small).await.then_some(end);
         }
+    }
+
+    /// Brings what a frame has, or puts it to what is `small`; whether anybody is left who wants it.
+    async fn bring_data(&mut self, data: &[u8], small: &mut Vec<u8>) -> bool {
+        if data.len() < SMALL {
+            small.extend_from_slice(data);
+            return small.len() < TOGETHER || self.bring_small(small).await;
+        }
+        // What comes is a part of a larger buffer, which is not to be kept for it.
+        self.bring_small(small).await && self.pilot.bring(Bytes::copy_from_slice(data)).await
+    }
+
+    /// Brings what was put together, if there is anything.
+    async fn bring_small(&mut self, small: &mut Vec<u8>) -> bool {
+        if small.is_empty() {
+            return true;
+        }
+        let piece = Bytes::copy_from_slice(small);
+        small.clear();
+        self.pilot.bring(piece).await
     }
 
     /// Brings what is there already; whether anybody is left who wants it.
@@ -131,6 +166,13 @@ impl Bring {
         }
         cache.memory.keep(&key, object);
     }
+}
+
+/// What comes of a body without a wait.
+async fn at_once(
+    body: &mut AnswerBody,
+) -> Poll<Option<Result<Frame<Bytes>, <AnswerBody as http_body::Body>::Error>>> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await
 }
 
 /// The same bytes in fewer pieces, or at least in memory of their own if they are `slices`; not all of a large

@@ -10,10 +10,10 @@ use std::{
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{
-        AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
-        ETAG, LAST_MODIFIED,
+        AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
+        CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, EXPIRES, IF_NONE_MATCH, LAST_MODIFIED, SET_COOKIE,
     },
     request::Parts,
 };
@@ -104,7 +104,15 @@ impl Exchange {
         mut response: Response<Source>,
         head: &Parts,
     ) -> Response<Source> {
-        let part = self.part(head, response.status(), response.headers(), None);
+        let headers = response.headers();
+        // RFC 9110 section 13.1.3: what has no date of its change is sent. That it has not changed since it came is
+        // for what is kept to say.
+        let undated =
+            !headers.contains_key(LAST_MODIFIED) && !head.headers.contains_key(IF_NONE_MATCH);
+        let part = match undated {
+            true => Part::Whole,
+            false => self.part(head, response.status(), headers, None),
+        };
         if part == Part::NotModified {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             without_content(response.headers_mut());
@@ -170,6 +178,8 @@ fn cut(
         Part::Unsatisfiable => {
             status = StatusCode::RANGE_NOT_SATISFIABLE;
             without_content(&mut headers);
+            // It is Janua's own, and about this request: nothing of it is what was said of the whole.
+            OF_THE_WHOLE.iter().for_each(|name| drop(headers.remove(name)));
             if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
                 headers.insert(CONTENT_RANGE, value);
             }
@@ -238,6 +248,19 @@ impl Shared {
         }
     }
 }
+
+/// Fields that say how the answer that they are of may be kept and found again.
+static OF_THE_WHOLE: [HeaderName; 9] = [
+    AGE,
+    CACHE_CONTROL,
+    CONTENT_LOCATION,
+    ETAG,
+    EXPIRES,
+    LAST_MODIFIED,
+    SET_COOKIE,
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("surrogate-control"),
+];
 
 /// Takes off what says something of a body that is not sent (RFC 9110 section 15.4.5).
 fn without_content(headers: &mut HeaderMap) {

@@ -142,6 +142,27 @@ fn resident() -> usize {
     kib << 10
 }
 
+#[tokio::test]
+async fn an_answer_in_tiny_chunks_takes_no_more_memory_than_it_has_bytes() {
+    const LENGTH: usize = 300_000;
+    let origin = Origin::script(|mut peer| async move {
+        peer.request().await;
+        peer.send(format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n")).await;
+        peer.send("1\r\nx\r\n".repeat(LENGTH)).await;
+        // Not its end: all of it is on its way.
+        peer.request().await;
+    })
+    .await;
+    let janua = kept(&origin.url, "").start().await;
+    let mut client = sent(&janua, "/", "").await;
+    assert_eq!(client.head().await.status(), 200);
+    let before = resident();
+    until("it is on its way", || shelved(&janua).filling >= LENGTH as u64).await;
+    let (taken, counted) = (resident().saturating_sub(before), shelved(&janua).filling);
+    assert!(counted < 2 * LENGTH as u64, "{counted}");
+    assert!(taken < 12 << 20, "{taken} bytes for {LENGTH}");
+}
+
 /// Bytes of an answer that is read slowly.
 const LARGE: usize = 8 << 20;
 
