@@ -5,7 +5,7 @@
 //! every form that any of them makes.
 
 use crate::{
-    cache::{Cache, Purge, ban::Reach},
+    cache::{Purge, Query, ban::Reach},
     route::path,
     snapshot::Snapshot,
 };
@@ -23,9 +23,8 @@ pub(super) fn urls(world: &Snapshot, url: &str) -> Vec<String> {
     let target = url[host..].find('/').map_or(url.len(), |at| host + at);
     let (origin, target) = url.split_at(target);
     let target = path::without_dot_segments(target);
-    let caches = world.routes.targets().iter().filter_map(|route| route.cache.as_deref());
-    let form = |cache: &Cache| format!("{origin}{}", cache.query.canonical(&target));
-    let mut forms: Vec<_> = caches.map(form).collect();
+    let form = |query: &Query| format!("{origin}{}", query.canonical(&target));
+    let mut forms: Vec<_> = world.queries.iter().map(form).collect();
     forms.sort_unstable();
     forms.dedup();
     if forms.is_empty() {

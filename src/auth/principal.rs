@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, sync::Arc};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
@@ -40,6 +41,8 @@ pub struct Principal {
     pub headers: Box<[(HeaderName, HeaderValue)]>,
     /// What whoever knows them has the client set in its cookies.
     pub cookies: Box<[HeaderValue]>,
+    /// A digest of all that is said of them, where the origin gets what says it, by `keep-credentials`; else nothing.
+    pub seen: Box<[u8]>,
     /// The token that tells the origin, by `identity-token`.
     pub(super) token: Token,
     /// Who they are to policies.
@@ -99,6 +102,7 @@ impl Principal {
         for (name, value) in &other.claims {
             both.claims.entry(name.clone()).or_insert_with(|| value.clone());
         }
+        both.seen = [&*self.seen, &*other.seen].concat().into();
         both.token = self.token.or(&other.token);
         both.cookies = self.cookies.iter().chain(&other.cookies).cloned().collect();
         let new =
@@ -109,7 +113,8 @@ impl Principal {
     }
 
     /// Gives each thing beside the name by which an origin may tell what it answers them from what it answers others:
-    /// who they are besides, roles, scopes, and the header fields that it gets.
+    /// who they are besides, roles, scopes, the header fields that it gets, and whatever its credentials say if it gets
+    /// those.
     pub fn told(&self, each: &mut dyn FnMut(&[u8])) {
         for (auth, subject) in &self.also {
             each(auth.as_bytes());
@@ -122,6 +127,9 @@ impl Principal {
         for (name, value) in &self.headers {
             each(name.as_str().as_bytes());
             each(value.as_bytes());
+        }
+        if !self.seen.is_empty() {
+            each(&self.seen);
         }
     }
 
@@ -162,6 +170,8 @@ pub(super) fn within<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&
 pub(super) struct Introduction {
     pub(super) fields: Box<[(HeaderName, Box<str>)]>,
     pub(super) token: Option<Arc<IdentityToken>>,
+    /// Whether it gets their credentials as well.
+    pub(super) keeps: bool,
 }
 
 impl Introduction {
@@ -173,8 +183,27 @@ impl Introduction {
         };
         principal.headers = self.fields.iter().filter_map(field).collect();
         principal.token = Token::new(self.token.clone());
+        if self.keeps {
+            principal.seen = seen(&principal.claims);
+        }
         principal
     }
+}
+
+/// Claims that are others with each token, whatever it says of somebody.
+const OF_ONE_TOKEN: [&str; 5] = ["auth_time", "exp", "iat", "jti", "nbf"];
+
+/// A digest of what claims say of somebody. It is made with the principal, not with each request.
+fn seen(claims: &Map<String, Value>) -> Box<[u8]> {
+    let mut said: Vec<_> =
+        claims.iter().filter(|(name, _)| !OF_ONE_TOKEN.contains(&name.as_str())).collect();
+    said.sort_by_key(|(name, _)| name.as_str());
+    // Each is JSON with an end of its own.
+    let text: String = said
+        .iter()
+        .map(|(name, value)| format!("{}{value},", Value::from(name.as_str())))
+        .collect();
+    digest(&SHA256, text.as_bytes()).as_ref().into()
 }
 
 /// A claim as a header field's value.
@@ -298,7 +327,7 @@ mod tests {
         let claims =
             ["evil", "list", "name", "edge", "no", "deep", "yes", "n", "empty", "roles", "gone"];
         let fields = claims.map(|claim| (HeaderName::from_static(claim), claim.into()));
-        let who = Introduction { fields: fields.into(), token: None }.of(who);
+        let who = Introduction { fields: fields.into(), ..Introduction::default() }.of(who);
         let said: Vec<_> = who
             .headers
             .iter()
@@ -317,6 +346,25 @@ mod tests {
                 ("roles", "admin,a%2Cb"),
             ]
         );
+    }
+
+    #[test]
+    fn whoever_sees_a_token_sees_all_that_it_says_of_somebody() {
+        let seen = |keeps, claims| {
+            Introduction { keeps, ..Introduction::default() }.of(principal(claims)).seen
+        };
+        let token = || json!({ "sub": "alice", "tenant": "a", "exp": 1, "iat": 2, "jti": "x" });
+        assert!(seen(false, token()).is_empty());
+        let again = json!({ "jti": "y", "nbf": 8, "exp": 9, "tenant": "a", "sub": "alice" });
+        assert_eq!(seen(true, token()), seen(true, again), "the same in another token");
+        for other in [
+            json!({ "sub": "alice", "tenant": "b", "exp": 1, "iat": 2, "jti": "x" }),
+            json!({ "sub": "alice", "tenant": ["a"], "exp": 1 }),
+            json!({ "sub": "alice", "tenant": "a", "perms": [], "exp": 1 }),
+            json!({ "sub": "alice", "exp": 1 }),
+        ] {
+            assert_ne!(seen(true, token()), seen(true, other.clone()), "{other}");
+        }
     }
 
     #[test]
@@ -356,7 +404,9 @@ mod tests {
             Principal { roles: words(&["a,b"]), ..none.clone() },
             Principal { also: [("app".into(), "a".into())].into(), ..none.clone() },
             Principal { also: [("app".into(), "b".into())].into(), ..none.clone() },
-            Principal { headers: [field].into(), ..none },
+            Principal { headers: [field].into(), ..none.clone() },
+            Principal { seen: [1].into(), ..none.clone() },
+            Principal { seen: [2].into(), ..none },
         ];
         let told = |who: &Principal| {
             let mut all: Vec<Vec<u8>> = Vec::new();

@@ -197,7 +197,7 @@ fn introduction(
         problems.keep(field).zip(problems.keep(claim))
     };
     let fields = section.identity_headers.iter().filter_map(field).collect();
-    Introduction { fields, token: token.map(Arc::new) }
+    Introduction { fields, token: token.map(Arc::new), keeps: section.keep_credentials }
 }
 
 /// A header field's name that may say who somebody is, and nothing that HTTP or Janua itself says.

@@ -56,7 +56,26 @@ struct Names {
     begun: Vec<Box<str>>,
 }
 
+/// So many ways are remembered at most that no route has any more.
+const MOST_BEFORE: usize = 64;
+
 impl Query {
+    /// Each way in which queries tell answers apart, once: those of `now`, and those of `before`, since what was kept
+    /// then may be given again by a later configuration.
+    pub fn distinct<'q>(
+        now: impl IntoIterator<Item = &'q Self>,
+        before: &'q [Self],
+    ) -> Box<[Self]> {
+        let mut all: Vec<Self> = Vec::new();
+        for (at, query) in now.into_iter().map(|query| (0, query)).chain(before.iter().enumerate())
+        {
+            if at < MOST_BEFORE && !all.contains(query) {
+                all.push(query.clone());
+            }
+        }
+        all.into()
+    }
+
     /// Compiles `query`, which stands at `at`.
     pub(super) fn compile(written: &CacheQuery, at: &Path, problems: &mut Problems) -> Self {
         if written.only.is_some() && !written.except.is_empty() {

@@ -26,7 +26,7 @@ use crate::{
         Asking, Cache, Object, Query, Seek, Tells, Url,
         rules::{self, Asked, Reuse},
     },
-    message::{Kept, RequestBody, text},
+    message::{Kept, RequestBody, beyond_host, text},
     metrics::Cached,
     reject::Reject,
     rewrite::Changes,
@@ -94,8 +94,6 @@ struct Missing {
 #[derive(Debug)]
 pub(super) struct Passing {
     pub(super) asking: Asking,
-    /// The number of the route that keeps answers of its URL.
-    pub(super) keeper: usize,
     pub(super) fwd: Fwd,
     /// Its fields, as its origin gets them, if something of its answer may be kept.
     pub(super) request: Option<Box<HeaderMap>>,
@@ -118,8 +116,8 @@ impl Exchange {
         params: &Params<'_, '_>,
     ) -> Option<Asking> {
         let Some(cache) = &route.cache else {
-            if self.world.keeps && !head.method.is_safe() {
-                self.note_change(head);
+            if !self.world.queries.is_empty() && !head.method.is_safe() {
+                self.note_change();
             }
             return None;
         };
@@ -133,6 +131,15 @@ impl Exchange {
     #[inline]
     pub(super) fn settle(&mut self, route: &Route, head: &Parts, asking: &mut Option<Asking>) {
         let (Some(cache), Some(asking)) = (&route.cache, asking) else { return };
+        // What a trusted peer says of the URL beside its host; an origin that makes links of it need not vary by it.
+        let told = self.client.is_trusted().then(|| self.beyond_host(head)).flatten();
+        if let Some(told) = told {
+            let said = asking.partition;
+            asking.partition = cache.memory.digest(|hasher| {
+                hasher.write_u128(said);
+                hasher.write(&told);
+            });
+        }
         if !route.beyond.is_nothing() {
             let said = asking.partition;
             asking.partition = cache.memory.digest(|hasher| {
@@ -143,6 +150,17 @@ impl Exchange {
         if cache.tells == Tells::Key {
             self.cache_key = status::quoted(&self.seek(cache, asking, |&seek| seek.to_key()));
         }
+    }
+
+    /// What a trusted peer says of the URL that is in no other part of the key, if it says anything.
+    fn beyond_host(&self, head: &Parts) -> Option<Vec<u8>> {
+        let mut told = Vec::new();
+        let known = (self.scheme.as_str(), self.host.as_ref());
+        beyond_host(&head.headers, &self.client, known, &mut |bytes| {
+            told.extend_from_slice(bytes);
+            told.extend_from_slice(&bytes.len().to_le_bytes());
+        });
+        (!told.is_empty()).then_some(told)
     }
 
     /// Answers by what is kept, or by what is fetched so that it can be; none if the request goes by.
@@ -321,14 +339,20 @@ impl Exchange {
     }
 
     /// What becomes of a request on a route that keeps nothing, for people.
-    pub(super) fn explain_change(&self) -> String {
-        let keeper = self.passing.as_ref().map(|passing| passing.keeper);
-        match keeper {
-            None => "nothing configured".into(),
-            Some(keeper) => {
-                let name = &self.world.routes.targets()[keeper].name;
-                format!("makes void what `{name}` keeps of its URL if it succeeds")
+    pub(super) fn explain_change(&self, head: &Parts) -> String {
+        let nothing = || "nothing configured".to_owned();
+        if self.passing.is_none() {
+            return nothing();
+        }
+        let routes = &self.world.routes;
+        match routes.find(&self.query(self.resource(), &Method::GET, &head.headers)) {
+            route::Found::Route { target, .. } if target.cache.is_some() => {
+                format!("makes void what `{}` keeps of its URL if it succeeds", target.name)
             }
+            _ if routes.targets().iter().any(|route| route.cache.is_some()) => {
+                "makes void what any route keeps of its URL if it succeeds".into()
+            }
+            _ => nothing(),
         }
     }
 
@@ -341,27 +365,25 @@ impl Exchange {
             fwd != Fwd::Bypass && (head.method == Method::HEAD || self.may_collect(cache, head));
         let request = looks.then(|| Box::new(head.headers.clone()));
         let sent = self.client.worker.clock.wall(self.started) / 1_000;
-        let keeper = self.rule.unwrap_or_default();
         let instead = wanted.stale.is_some();
         let instead = instead.then(|| Box::new(Instead { wanted, head: head.clone() }));
         if instead.is_none() {
             self.count(cache, Cached::Passed);
         }
-        let passing = Passing { asking, keeper, fwd, request, stamp, sent, unkept: None, instead };
+        let passing = Passing { asking, fwd, request, stamp, sent, unkept: None, instead };
         self.passing = Some(Box::new(passing));
         Looked::Passed
     }
 
-    /// Takes note of a request that may change something, on a route that keeps nothing: what another route keeps
-    /// of its URL, which a GET would take, is void if it succeeds.
-    fn note_change(&mut self, head: &Parts) {
-        let get = self.query(self.resource(), &Method::GET, &head.headers);
-        let Some((keeper, _)) = keeper_of(&self.world.routes.find(&get)) else { return };
+    /// Takes note of a request that may change something, on a route that keeps nothing: what others keep of its URL is
+    /// void if it succeeds. Which of them a GET would take is not asked, since that may have other header fields; nor
+    /// whether they keep anything now, since what was kept before a reload may be given again after the next.
+    fn note_change(&mut self) {
         let scheme = self.scheme.as_str();
         let asking = Asking { partition: 0, scheme, authorized: false };
         let stamp = self.world.caches.memory().shelf.stamps().begin();
         let (fwd, request, unkept, instead) = (Fwd::Method, None, None, None);
-        let passing = Passing { asking, keeper, fwd, request, stamp, sent: 0, unkept, instead };
+        let passing = Passing { asking, fwd, request, stamp, sent: 0, unkept, instead };
         self.passing = Some(Box::new(passing));
     }
 
@@ -380,13 +402,5 @@ impl Exchange {
         {
             headers.append(CACHE_STATUS, value);
         }
-    }
-}
-
-/// The route that was found and its number, if it keeps answers.
-pub(super) fn keeper_of<'r>(found: &route::Found<'r, '_, Route>) -> Option<(usize, &'r Cache)> {
-    match found {
-        route::Found::Route { rule, target, .. } => Some((*rule, target.cache.as_deref()?)),
-        _ => None,
     }
 }

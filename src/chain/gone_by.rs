@@ -6,7 +6,7 @@
 use http::{HeaderMap, Method, Response, StatusCode, request::Parts, uri::Uri};
 
 use super::{
-    cached::{Passing, Wanted, keeper_of},
+    cached::{Passing, Wanted},
     exchange::Exchange,
     fetch::{announced, is_failure},
     kept::{self, Facts},
@@ -49,10 +49,17 @@ impl Exchange {
         };
         if let Some(answer) = failed.and_then(|failed| self.instead(failed)) {
             *outcome = Ok(answer);
-        } else if let Ok(response) = outcome
-            && let Some(passing) = self.not_instead()
-        {
-            self.take_in(passing, response);
+            return;
+        }
+        match outcome {
+            Ok(response) => {
+                if let Some(passing) = self.not_instead() {
+                    self.take_in(passing, response);
+                }
+            }
+            // It may have done what it was asked to before it fell silent.
+            Err(reject) if may_have_arrived(*reject) => self.went_unheard(),
+            Err(_) => drop(self.not_instead()),
         }
     }
 
@@ -61,8 +68,8 @@ impl Exchange {
         let mut passing = self.passing.take()?;
         // Not before it is known which of the two it is.
         if passing.instead.take().is_some()
-            && let Some(cache) =
-                self.world.clone().routes.targets()[passing.keeper].cache.as_deref()
+            && let Some(rule) = self.rule
+            && let Some(cache) = self.world.clone().routes.targets()[rule].cache.as_deref()
         {
             self.count(cache, Cached::Passed);
         }
@@ -83,15 +90,14 @@ impl Exchange {
         answer
     }
 
-    /// Nobody hears what came of a request that went by: its client is gone. It may have changed something, so it is
+    /// Nobody hears what came of a request that went by: its client is gone, or its origin silent. It may have changed something, so it is
     /// taken to have.
     #[cold]
     pub(super) fn went_unheard(&mut self) {
-        let Some(passing) = self.not_instead() else { return };
-        let world = self.world.clone();
-        let keeper = world.routes.targets()[passing.keeper].cache.as_deref();
-        if let Some(keeper) = keeper.filter(|_| rules::invalidates(&self.method, StatusCode::OK)) {
-            self.make_void(keeper, &passing, &HeaderMap::new());
+        if let Some(passing) = self.not_instead()
+            && rules::invalidates(&self.method, StatusCode::OK)
+        {
+            self.make_void(&passing, &HeaderMap::new());
         }
     }
 
@@ -103,10 +109,8 @@ impl Exchange {
         let cache_of = |rule: usize| world.routes.targets()[rule].cache.as_deref();
         let status = response.status();
         let mut stamp = Some(passing.stamp);
-        if rules::invalidates(&self.method, status)
-            && let Some(keeper) = cache_of(passing.keeper)
-        {
-            stamp = self.make_void(keeper, &passing, response.headers());
+        if rules::invalidates(&self.method, status) {
+            stamp = self.make_void(&passing, response.headers());
         }
         let Some(cache) = self.rule.and_then(cache_of) else { return };
         if let Some((digest, asked)) = &passing.unkept
@@ -129,20 +133,40 @@ impl Exchange {
     /// Makes void what is kept of the URL of a request that has changed something, and of those that its answer
     /// names, by whichever route (RFC 9111 section 4.4). What the answer itself brings is good from the number
     /// that is given.
-    fn make_void(&self, keeper: &Cache, passing: &Passing, answer: &HeaderMap) -> Option<u64> {
-        let Passing { asking, stamp: since, .. } = passing;
-        let (memory, fields) = (&keeper.memory, HeaderMap::new());
-        let stamp = self.seek(keeper, asking, |seek| memory.invalidate_target(seek, *since));
-        let Url { scheme, host, target } = self.url(asking, &Query::default());
+    fn make_void(&self, passing: &Passing, answer: &HeaderMap) -> Option<u64> {
+        let memory = self.world.caches.memory();
+        let Url { scheme, host, target } = self.url(&passing.asking, &Query::default());
         for target in rules::also_invalid(answer, scheme, &host, &target) {
-            let Ok(target) = Uri::try_from(target) else { continue };
-            let get = self.query(&target, &Method::GET, &fields);
-            let keeper =
-                keeper_of(&self.world.routes.find(&get)).map_or(keeper, |(_, cache)| cache);
-            let url = Url::new(scheme, &host, &target, &keeper.query);
-            memory.invalidate_target(&memory.seek(&url, asking), *since);
+            if let Ok(target) = Uri::try_from(target) {
+                self.void(passing, (scheme, &host), &target, None);
+            }
         }
-        stamp
+        let cache = self.rule.and_then(|rule| self.world.routes.targets()[rule].cache.as_deref());
+        let whole = Query::default();
+        let own = self.url(&passing.asking, cache.map_or(&whole, |cache| &cache.query));
+        self.void(passing, (scheme, &host), self.resource(), Some(&own.target));
+        // The last, so that its number is the newest.
+        memory.invalidate_target(&memory.seek(&own, &passing.asking), passing.stamp)
+    }
+
+    /// Makes a URL void in each form in which any route may have kept it, but for one.
+    fn void(
+        &self,
+        passing: &Passing,
+        (scheme, host): (&str, &str),
+        target: &Uri,
+        but: Option<&str>,
+    ) {
+        let memory = self.world.caches.memory();
+        let mut done: Vec<Url<'_>> = Vec::new();
+        for query in &self.world.queries {
+            let url = Url::new(scheme, host, target, query);
+            if but == Some(&*url.target) || done.contains(&url) {
+                continue;
+            }
+            memory.invalidate_target(&memory.seek(&url, &passing.asking), passing.stamp);
+            done.push(url);
+        }
     }
 
     /// Whether an answer that went by might have been kept.
@@ -201,4 +225,23 @@ impl Exchange {
             let _ = kept::freshen(cache, &facts, seek, &object, said);
         });
     }
+}
+
+/// Whether a request that ended so may have come to an origin.
+const fn may_have_arrived(reject: Reject) -> bool {
+    !matches!(
+        reject,
+        Reject::BreakerOpen
+            | Reject::ConnectFailed
+            | Reject::ConnectRefused
+            | Reject::ConnectTimeout
+            | Reject::NoEndpoint
+            | Reject::OverloadSystem
+            | Reject::OverloadUpstream
+            | Reject::QueueFull
+            | Reject::QueueTimeout
+            | Reject::Resolve
+            | Reject::UpstreamBusy
+            | Reject::UpstreamTls
+    )
 }

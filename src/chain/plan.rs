@@ -284,7 +284,7 @@ fn finish(
     planned.note_target(&came, &head.uri);
     planned.note(match (&route.cache, asking) {
         (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
-        _ => exchange.explain_change(),
+        _ => exchange.explain_change(&head),
     });
     if let Some(answer) = exchange.end_of_way(&mut head)? {
         planned.note("goes no further: `Max-Forwards` is 0");

@@ -103,6 +103,69 @@ pub fn client_scheme(headers: &HeaderMap, client: &Client) -> Scheme {
     }
 }
 
+/// Gives each thing that a trusted peer says of the URL that its client asked for and that `host` and `scheme` do not
+/// say: the origin gets it, and may make links of it.
+pub fn beyond_host(
+    headers: &HeaderMap,
+    client: &Client,
+    (scheme, host): (&str, Option<&HeaderValue>),
+    each: &mut dyn FnMut(&[u8]),
+) {
+    if !client.is_trusted() {
+        return;
+    }
+    let host = host.map(HeaderValue::as_bytes).unwrap_or_default();
+    for (name, value) in headers {
+        let (name, value) = (name.as_str(), value.as_bytes());
+        if name == "forwarded" {
+            beyond_host_forwarded(value, (scheme, host), each);
+        } else if let Some(what) = name.strip_prefix("x-forwarded-") {
+            let said = match what {
+                // Who it is for is another thing, and for `Vary` to say.
+                "for" => true,
+                "host" => value.eq_ignore_ascii_case(host),
+                "proto" => value == scheme.as_bytes(),
+                _ => false,
+            };
+            if !said {
+                each(name.as_bytes());
+                each(value);
+            }
+        }
+    }
+}
+
+/// The same of a value of `Forwarded`, whose other parts are each client's.
+fn beyond_host_forwarded(value: &[u8], (scheme, host): (&str, &[u8]), each: &mut dyn FnMut(&[u8])) {
+    // Where it ends what is quoted is not to be guessed.
+    if value.contains(&b'\\') {
+        return each(value);
+    }
+    let mut quoted = false;
+    let parts = value.split(|byte| {
+        quoted ^= *byte == b'"';
+        !quoted && matches!(byte, b',' | b';')
+    });
+    for part in parts {
+        let part = part.trim_ascii();
+        let (name, said) = match part.iter().position(|byte| *byte == b'=') {
+            Some(at) => (part[..at].trim_ascii(), part[at + 1..].trim_ascii()),
+            None => (part, &[][..]),
+        };
+        let bare = said.strip_prefix(b"\"").and_then(|said| said.strip_suffix(b"\""));
+        let bare = bare.unwrap_or(said);
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        let known = match () {
+            () if is("host") => bare.eq_ignore_ascii_case(host),
+            () if is("proto") => bare == scheme.as_bytes(),
+            () => true,
+        };
+        if !known {
+            each(part);
+        }
+    }
+}
+
 /// What a trusted peer says in a field.
 fn told<'h>(headers: &'h HeaderMap, client: &Client, name: &HeaderName) -> Option<&'h str> {
     let value = if client.is_trusted() { headers.get(name)? } else { return None };
@@ -260,6 +323,38 @@ mod tests {
             let field = AddressField::Forwarded;
             let address = client_address(&client("10.0.0.1", true), &headers, &trusted, field);
             assert_eq!(address.unwrap().to_string(), expected, "{chain:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_trusted_peer_says_of_the_url_is_known_where_host_and_scheme_do_not_say_it() {
+        for (lines, beyond) in [
+            (vec![], vec![]),
+            (vec![("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=\"[::1]\";by=x")], vec![]),
+            (vec![("x-forwarded-host", "A.example"), ("x-forwarded-proto", "https")], vec![]),
+            (vec![("forwarded", "for=1.2.3.4;host=\"a.example\", for=b;Proto=https")], vec![]),
+            (vec![("x-forwarded-host", "evil")], vec!["x-forwarded-host", "evil"]),
+            (
+                vec![("x-forwarded-host", "a.example"), ("x-forwarded-host", "evil")],
+                vec!["x-forwarded-host", "evil"],
+            ),
+            (vec![("x-forwarded-proto", "HTTPS")], vec!["x-forwarded-proto", "HTTPS"]),
+            (vec![("x-forwarded-prefix", "/x")], vec!["x-forwarded-prefix", "/x"]),
+            (vec![("forwarded", "for=1.2.3.4;HOST=evil")], vec!["HOST=evil"]),
+            (vec![("forwarded", "for=\";host=evil\";proto=wss")], vec!["proto=wss"]),
+            (vec![("forwarded", "for=\"\\\";host=evil")], vec!["for=\"\\\";host=evil"]),
+            (vec![("forwarded", "host=\"a,b\"")], vec!["host=\"a,b\""]),
+        ] {
+            let (host, headers) = (HeaderValue::from_static("a.example"), fields(&lines));
+            let said = |trusted| {
+                let (client, mut said) = (client("10.0.0.1", trusted), Vec::new());
+                beyond_host(&headers, &client, ("https", Some(&host)), &mut |bytes| {
+                    said.push(String::from_utf8_lossy(bytes).into_owned());
+                });
+                said
+            };
+            assert_eq!(said(true), beyond, "{lines:?}");
+            assert!(said(false).is_empty(), "{lines:?}");
         }
     }
 

@@ -41,7 +41,7 @@ pub use self::{
     clients::{Clients, Seat},
     condition::{Conditions, CookieName, Rank},
     cookie::{clear_cookies, cookies},
-    forwarded::{client_address, client_origin, client_scheme, set_forwarded},
+    forwarded::{beyond_host, client_address, client_origin, client_scheme, set_forwarded},
     headers::{
         Kept, MIRRORED, Reserved, join_cookies, may_pass, remove_where, strip_answer_trailers,
         strip_request, strip_response, wants_upgrade,

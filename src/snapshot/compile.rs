@@ -20,7 +20,7 @@ use super::{
 use crate::{
     access::Lists,
     auth::{self, Cookies, Provider, Providers, Signer, identity_header},
-    cache::Caches,
+    cache::{Caches, Query},
     config::{self, Config, Path, Problem, Problems},
     limit::Limits,
     message::{MIRRORED, Reserved},
@@ -99,7 +99,7 @@ impl Snapshot {
             limits,
             caches,
             overload,
-            keeps: routes.targets().iter().any(|route| route.cache.is_some()),
+            queries: queries(&routes, previous),
             routes,
             no_route: metrics.route(metrics::NO_ROUTE),
             metrics: metrics.finish(),
@@ -125,6 +125,13 @@ fn limits(
 ) -> Limits {
     let before = previous.map(|previous| &previous.limits);
     Limits::compile(config, before, stores, metrics, problems)
+}
+
+/// In which forms URLs may be kept.
+fn queries(routes: &RouteTable<Route>, previous: Option<&Snapshot>) -> Box<[Query]> {
+    let now = routes.targets().iter().filter_map(|route| route.cache.as_deref());
+    let before = previous.map_or(&[][..], |previous| &previous.queries);
+    Query::distinct(now.map(|cache| &cache.query), before)
 }
 
 /// What is kept of answers, which stays.

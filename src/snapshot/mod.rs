@@ -47,7 +47,7 @@ pub use self::{
 };
 use crate::{
     auth::{Cookies, Provider, Signer},
-    cache::Caches,
+    cache::{Caches, Query},
     config::{self, Config},
     contract::Api,
     discovery::Running,
@@ -100,8 +100,9 @@ pub struct Snapshot {
     pub cookies: Cookies,
     /// Which requests go where.
     pub routes: RouteTable<Route>,
-    /// Whether any of them keeps answers.
-    pub keeps: bool,
+    /// The ways in which queries tell answers apart that are kept by any of them, or were by those before; none where
+    /// nothing ever was.
+    pub queries: Box<[Query]>,
     /// Routes as they were written, or as a document has them, by the number of their rule.
     pub written: Vec<config::Route>,
     /// All counters.

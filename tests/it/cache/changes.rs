@@ -66,7 +66,9 @@ async fn a_change_by_a_route_that_keeps_nothing_makes_void_what_another_keeps() 
         ("/pages/a", "POST /pages/a?utm_x=1", true),
         ("/pages/a?utm_y=2", "POST /pages/a?utm_x=1", true),
         ("/pages/a?b", "POST /pages/a?utm_x=1", false),
-        ("/a", "POST /a?utm_x=1", false),
+        // And of every other, since nobody knows which of them has it.
+        ("/a", "POST /a?utm_x=1", true),
+        ("/a", "POST /a?x=1", false),
     ] {
         let before = get(&janua, kept).await;
         assert_eq!(get(&janua, kept).await, before, "{kept}");
@@ -160,4 +162,99 @@ async fn a_change_whose_client_did_not_wait_for_its_answer_is_one_as_well() {
     until("its client is gone", || janua.counted("janua_requests_in_flight") == 0).await;
     get(&janua, "/a").await;
     assert_eq!(origin.requests().len(), 3, "it is as it was");
+}
+
+#[tokio::test]
+async fn so_does_one_by_another_route_than_a_get_of_its_header_fields_would_take() {
+    let origin = counts("").await;
+    let url = &origin.url;
+    let janua = Setup::new(format!(
+        "[[route]]\nname = \"beta\"\nheaders = {{ x-beta = \"1\" }}\nmethods = \"GET\"\nto = \"{url}\"\ncache = true\n\
+         [[route]]\nname = \"list\"\npath = \"/list\"\nmethods = \"GET\"\nto = \"{url}\"\n\
+         cache = {{ query = {{ only = [] }} }}\n\
+         [[route]]\nname = \"list-writes\"\npath = \"/list\"\nmethods = \"POST\"\nto = \"{url}\"\ncache = true\n\
+         [[route]]\nname = \"rest\"\nto = \"{url}\"\n"
+    ))
+    .start()
+    .await;
+    for (kept, fields, change, voids) in [
+        ("GET /a", "X-Beta: 1\r\n", "POST /a", true),
+        ("GET /a", "X-Beta: 1\r\n", "POST /b", false),
+        ("GET /list?a=1", "", "POST /list?a=2", true),
+        ("GET /list", "", "POST /list?a=2", true),
+        ("GET /list", "", "POST /lists?a=2", false),
+    ] {
+        let get = async || {
+            let answer = ask(&janua, kept, fields).await;
+            landed(&janua).await;
+            answer.text()
+        };
+        let before = get().await;
+        assert_eq!(get().await, before, "{kept}");
+        ask(&janua, change, "Content-Length: 0\r\n").await;
+        assert_eq!(get().await != before, voids, "{kept} after {change}");
+    }
+}
+
+#[tokio::test]
+async fn so_does_one_while_nothing_is_kept_for_a_reload() {
+    let origin = counts("").await;
+    for rules in ["", "query = { only = [] }"] {
+        let (kept, none) = (super::kept(&origin.url, rules), Setup::to(&origin.url));
+        let janua = kept.start().await;
+        let (a, b) = (get(&janua, "/a").await, get(&janua, "/b").await);
+        janua.reload(&none).await.unwrap();
+        let target = if rules.is_empty() { "POST /a" } else { "POST /a?x" };
+        ask(&janua, target, "Content-Length: 0\r\n").await;
+        janua.reload(&kept).await.unwrap();
+        assert_ne!(get(&janua, "/a").await, a, "{rules}");
+        assert_eq!(get(&janua, "/b").await, b, "{rules}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_whose_origin_falls_silent_is_one_as_well() {
+    let origin = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            if request.line.starts_with("POST /slow") {
+                std::future::pending::<()>().await;
+            }
+            if request.line.starts_with("POST /nonsense") {
+                peer.send("nonsense\r\n\r\n").await;
+            }
+            if request.line.starts_with("POST") {
+                return;
+            }
+            let head = "Cache-Control: max-age=60\r\nContent-Length: 2";
+            peer.send(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nok")).await;
+        }
+    })
+    .await;
+    let janua = Setup::new(format!(
+        "[[route]]\nname = \"away\"\nmethods = \"PUT\"\nto = \"http://127.0.0.1:9\"\n\
+         [[route]]\nname = \"r\"\nto = \"{}\"\ncache = true\ntimeout = {{ first-byte = \"200ms\" }}\n",
+        origin.url
+    ))
+    .start()
+    .await;
+    for (path, method, status, voids) in [
+        ("/slow", "POST", 504, true),
+        ("/nonsense", "POST", 502, true),
+        ("/cut", "POST", 502, true),
+        // It went nowhere.
+        ("/away", "PUT", 502, false),
+    ] {
+        for _ in 0..2 {
+            get(&janua, path).await;
+        }
+        let gets = || {
+            let all = origin.requests();
+            all.iter().filter(|request| request.line.starts_with(&format!("GET {path} "))).count()
+        };
+        assert_eq!(gets(), 1, "{path}");
+        let answer = ask(&janua, &format!("{method} {path}"), "Content-Length: 0\r\n").await;
+        assert_eq!(answer.status(), status, "{path}");
+        get(&janua, path).await;
+        assert_eq!(gets(), 1 + usize::from(voids), "{path}");
+    }
 }

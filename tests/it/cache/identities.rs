@@ -5,6 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use super::{ask, landed};
 use crate::{
     auth::key,
@@ -116,6 +119,50 @@ async fn so_does_who_comes_from_elsewhere_where_the_rules_say_from_where() {
     let janua = setup.listener("trusted-proxies = [\"127.0.0.0/8\"]").start().await;
     let (one, two) = ("X-Forwarded-For: 192.0.2.1\r\n", "X-Forwarded-For: 192.0.2.2\r\n");
     assert_eq!(gets(&janua, &[one, two, one, two]).await, ["01", "02", "01", "02"]);
+}
+
+#[tokio::test]
+async fn so_does_whom_a_trusted_proxy_says_something_else_of_the_url_than_their_host() {
+    for (said, trusts, apart) in [
+        ("X-Forwarded-Host: evil.example\r\n", true, true),
+        ("X-Forwarded-Host: evil.example\r\n", false, false),
+        ("X-Forwarded-Host: A.example\r\nX-Forwarded-Proto: http\r\n", true, false),
+        ("X-Forwarded-Proto: HTTPS\r\n", true, true),
+        ("X-Forwarded-Prefix: /x\r\n", true, true),
+        ("Forwarded: for=192.0.2.1;host=evil.example\r\n", true, true),
+        ("Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 192.0.2.1\r\n", true, false),
+    ] {
+        let origin = numbers("Cache-Control: max-age=60\r\n").await;
+        let trusted = if trusts { "trusted-proxies = [\"127.0.0.0/8\"]" } else { "" };
+        let janua = super::kept(&origin.url, "").listener(trusted).start().await;
+        let expected = if apart { ["01", "02", "01", "02"] } else { ["01"; 4] };
+        assert_eq!(gets(&janua, &[said, "", said, ""]).await, expected, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_one_person_that_say_other_things_are_kept_apart_where_the_origin_sees_them() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let token = |claims: &str| {
+        let signed = format!("{}.{}", encode(r#"{"alg":"HS256"}"#), encode(claims));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()).as_ref());
+        format!("Authorization: Bearer {signed}.{signature}\r\n")
+    };
+    let a = token(r#"{"sub":"alice","exp":4000000000,"tenant":"a"}"#);
+    let b = token(r#"{"sub":"alice","exp":4000000000,"tenant":"b"}"#);
+    let again = token(r#"{"sub":"alice","exp":4000000001,"jti":"7","tenant":"a"}"#);
+    for (keeps, expected) in [(true, ["01", "02", "01", "02"]), (false, ["01"; 4])] {
+        let origin = numbers("Cache-Control: max-age=60\r\n").await;
+        let setup = Setup::new(format!(
+            "[auth.j]\nkeep-credentials = {keeps}\njwt = {{ audience = [], secret = \"{secret}\" }}\n\
+             [[route]]\nname = \"r\"\nauth = \"j\"\ncache = true\nto = \"{}\"\n",
+            origin.url
+        ));
+        let janua = setup.start().await;
+        assert_eq!(gets(&janua, &[&a, &b, &again, &b]).await, expected, "{keeps}");
+    }
 }
 
 #[tokio::test]
