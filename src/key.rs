@@ -251,10 +251,10 @@ impl Part {
                 bad(format!("`{kind}:` names nothing"))
             }
             Some(("claim", name)) => Ok(Self::Claim(name.into())),
-            // What ends a name in a `Cookie` field is in none.
-            Some(("cookie", name)) if name.contains(['=', ';']) => {
-                bad(format!("no cookie can be called `{name}`"))
-            }
+            Some(("cookie", name)) if !is_cookie(name) => Err((
+                format!("`{name}` is no cookie's name"),
+                "a name without `;` and `=`, and without a space at its ends".into(),
+            )),
             Some(("cookie", name)) => Ok(Self::Cookie(name.into())),
             Some(("path", name)) => Ok(Self::Path(name.into())),
             Some(("header", name)) => match HeaderName::try_from(name) {
@@ -440,6 +440,12 @@ fn joined<'a>(values: impl Iterator<Item = &'a [u8]>, hasher: &mut impl Hasher) 
         hasher.write_usize(length - 2);
     }
     length > 0
+}
+
+/// Whether a cookie can have this name.
+fn is_cookie(name: &str) -> bool {
+    name.trim() == name
+        && !name.contains(|sign: char| matches!(sign, ';' | '=') || sign.is_control())
 }
 
 /// The values of a cookie.

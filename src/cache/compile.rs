@@ -6,15 +6,17 @@ use http::{HeaderName, StatusCode, header::CACHE_CONTROL};
 
 use super::{
     Cache, Disk, Memory, Partition, Shared, Tells,
+    checks::{check_sizes, check_times},
     memory::passing_secret,
-    policy::{Ignore, Methods, Policy, Ttl},
-    rules::{self, Unkept},
+    policy::{Ignore, Methods, Policy},
+    rules::Unkept,
+    times::{is_never_kept, never_kept, seconds, ttl},
     url::Query,
 };
 use crate::{
     config::{
-        self, CacheIgnore, CacheMethod, CacheRules, CacheStatus, CacheStatusMore, CacheTtl,
-        CacheUse, Duration, Path, Problem, Problems, Statuses,
+        self, CacheIgnore, CacheMethod, CacheRules, CacheStatus, CacheStatusMore, CacheUse, Path,
+        Problem, Problems,
     },
     key::{Part, Recipe},
     metrics::Loading,
@@ -49,6 +51,8 @@ pub struct Place<'a> {
     pub upstreams: &'a [&'a str],
     /// Whether it asks who makes a request.
     pub asks: bool,
+    /// Whether it takes requests that could be answered from what is kept.
+    pub reads: bool,
     /// Its path parameters.
     pub params: &'a [Box<str>],
     /// Where its `cache` stands.
@@ -157,6 +161,11 @@ impl Caches {
             problems.push(Problem::error(place.at.clone(), message).help("leave `cache` out"));
             return None;
         }
+        if !place.reads {
+            let message = "this route takes no GET, so nothing is ever kept by it";
+            let help = "leave `cache` out: what others keep is void after a change by any route";
+            problems.push(Problem::finding(place.at.clone(), message).help(help));
+        }
         let words = &rules.written.key;
         let recipe = self.recipe(words, place, problems)?;
         let metrics = metrics.cache(place.route, Unkept::REASONS);
@@ -246,48 +255,13 @@ fn open_disk(written: &config::CacheDisk, before: Option<&Caches>) -> Result<Arc
     Disk::open(written, secret).map(Arc::new)
 }
 
-fn check_sizes(written: &config::Cache, at: &Path, problems: &mut Problems) {
-    let (size, most) = (written.size.0, written.max_object.0);
-    if size < 1 << 20 {
-        let problem = Problem::error(at.key("size"), "less than a mebibyte keeps nothing");
-        problems.push(problem.help("`\"256MiB\"` is the default"));
-    } else if most > size / 8 {
-        let message = "one answer may take more than an eighth of `size`";
-        let help = format!("at most {} bytes here, or a larger `size`", size / 8);
-        problems.push(Problem::error(at.key("max-object"), message).help(help));
-    }
-    if let Some(disk) = &written.disk {
-        check_disk(disk, &at.key("disk"), problems);
-    }
-    if written.max_variants == 0 {
-        problems.push(Problem::error(at.key("max-variants"), "none could be kept"));
-    }
-}
-
-fn check_disk(written: &config::CacheDisk, at: &Path, problems: &mut Problems) {
-    if written.path.as_os_str().is_empty() {
-        let problem = Problem::error(at.key("path"), "it is empty");
-        problems.push(problem.help("a directory: `\"/var/cache/janua\"`"));
-    }
-    if written.size.0 < 1 << 20 {
-        let problem = Problem::error(at.key("size"), "less than a mebibyte keeps nothing");
-        problems.push(problem.help("`\"1GiB\"` is the default"));
-    }
-    if written.queue.0 == 0 {
-        let problem = Problem::error(at.key("queue"), "nothing would ever be written");
-        problems.push(problem.help("`\"64MiB\"` is the default; or leave `disk` out"));
-    }
-    if written.wait.0.is_zero() {
-        let problem = Problem::error(at.key("wait"), "nothing would ever be found");
-        problems.push(problem.help("`\"250ms\"` is the default; or leave `disk` out"));
-    }
-}
-
 impl Rules {
     fn compile(written: &CacheRules, at: &Path, problems: &mut Problems) -> Option<Self> {
         let before = problems.iter().len();
         let ttl = ttl(written.ttl.as_ref(), &at.key("ttl"), problems);
-        let status = statuses(&written.status, &at.key("status"), problems);
+        check_times(written, at, problems);
+        let listed = written.status.as_ref();
+        let status = listed.and_then(|listed| statuses(listed, &at.key("status"), problems));
         let targeted = targeted(&written.targeted, &at.key("targeted"), problems);
         let query = Query::compile(&written.query, &at.key("query"), problems);
         let ignores = |word| written.ignore.contains(&word);
@@ -333,36 +307,12 @@ impl Rules {
     }
 }
 
-fn seconds(duration: Duration) -> u32 {
-    u32::try_from(duration.0.as_secs()).unwrap_or(u32::MAX).min(1 << 31)
-}
-
-fn ttl(written: Option<&CacheTtl>, at: &Path, problems: &mut Problems) -> Ttl {
-    match written {
-        None => Ttl::default(),
-        Some(CacheTtl::All(all)) => Ttl::new(Some(seconds(*all)), []),
-        Some(CacheTtl::Table(table)) => {
-            let mut by_status = Vec::new();
-            for (word, time) in table {
-                match word.parse::<Statuses>() {
-                    _ if word == "default" => {}
-                    Ok(only) if only.from == only.to && is_never_kept(only.from) => {
-                        problems.push(never_kept(at.key(word.clone()), only.from));
-                    }
-                    Ok(statuses) => by_status.push((statuses, seconds(*time))),
-                    Err(message) => {
-                        let problem = Problem::error(at.key(word.clone()), message);
-                        problems
-                            .push(problem.help("a status such as `404`, `\"4xx\"`, or `default`"));
-                    }
-                }
-            }
-            Ttl::new(table.get("default").copied().map(seconds), by_status)
-        }
-    }
-}
-
 fn statuses(written: &[u16], at: &Path, problems: &mut Problems) -> Option<Box<[StatusCode]>> {
+    if written.is_empty() {
+        let problem = Problem::error(at.clone(), "nothing would be kept");
+        problems
+            .push(problem.help("a status or several; or leave it out for all that may be kept"));
+    }
     let mut statuses = Vec::new();
     for (index, code) in written.iter().enumerate() {
         match StatusCode::from_u16(*code) {
@@ -371,14 +321,6 @@ fn statuses(written: &[u16], at: &Path, problems: &mut Problems) -> Option<Box<[
         }
     }
     (!statuses.is_empty()).then(|| statuses.into())
-}
-
-fn is_never_kept(code: u16) -> bool {
-    StatusCode::from_u16(code).map_or(true, rules::is_never_kept)
-}
-
-fn never_kept(at: Path, code: u16) -> Problem {
-    Problem::error(at, format!("answers with {code} are not kept as they are"))
 }
 
 fn targeted(written: &[String], at: &Path, problems: &mut Problems) -> Box<[HeaderName]> {

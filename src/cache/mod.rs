@@ -6,6 +6,7 @@
 //! where, and `ban` makes it void; `disk` is what outlives the process. Nothing here asks an origin: that is `chain`'s.
 
 pub mod ban;
+mod checks;
 mod compile;
 mod disk;
 mod flight;
@@ -22,12 +23,13 @@ pub mod shelf;
 mod spans;
 pub mod stamps;
 mod tags;
+mod times;
 mod unkept;
 mod url;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode, header::AUTHORIZATION};
 use tokio::time::Instant;
 
 pub use self::{
@@ -152,7 +154,9 @@ impl Cache {
     #[inline]
     pub fn suits(&self, object: &Arc<Object>, request: &HeaderMap) -> bool {
         let whole = object.status != StatusCode::PARTIAL_CONTENT;
-        (whole || spans::answers(object, request)) && self.is_for(object, request)
+        (whole || spans::answers(object, request))
+            && !wants_credentials(object, request)
+            && self.is_for(object, request)
     }
 
     /// Whether what was kept was the answer to such a request, as far as it varies.
@@ -178,7 +182,8 @@ impl Cache {
         let (policy, headers) = (self.policy.clone(), request.clone());
         let suits = move |object: &Arc<Object>| {
             let vary = object.vary();
-            vary.0.is_empty() || suits_by(&policy, object, vary, &headers)
+            let suits = vary.0.is_empty() || suits_by(&policy, object, vary, &headers);
+            suits && !wants_credentials(object, &headers)
         };
         let (object, recalled) = disk.find(key, stamp, suits).await?;
         let (seek, now) = (key.seek(), Instant::now());
@@ -194,6 +199,13 @@ impl Cache {
         }
         Some(found)
     }
+}
+
+/// Whether an answer says that credentials are wanted, and this request has some: it is for its origin to say whether
+/// they do.
+#[inline]
+fn wants_credentials(object: &Object, request: &HeaderMap) -> bool {
+    object.status == StatusCode::UNAUTHORIZED && request.contains_key(AUTHORIZATION)
 }
 
 fn suits_by(

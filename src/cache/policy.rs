@@ -112,7 +112,8 @@ pub struct Ttl {
 }
 
 impl Ttl {
-    /// One for the statuses that RFC 9110 section 15.1 lets keep without a word, and others by status.
+    /// One for the statuses that RFC 9110 section 15.1 lets keep without a word, and others by status; a range means
+    /// such statuses alone: what refuses one client (401, 403) is for others only where it is named.
     pub fn new(every: Option<u32>, by_status: impl IntoIterator<Item = (Statuses, u32)>) -> Self {
         let mut by_status: Box<[_]> = by_status.into_iter().collect();
         by_status.sort_by_key(|(statuses, _)| statuses.to.saturating_sub(statuses.from));
@@ -121,8 +122,12 @@ impl Ttl {
 
     /// Seconds for an answer of this status.
     pub fn of(&self, status: StatusCode) -> Option<u32> {
-        let named = self.by_status.iter().find(|(statuses, _)| statuses.holds(status.as_u16()));
-        let every = || self.every.filter(|_| super::rules::is_kept_unasked(status));
+        let unasked = super::rules::is_kept_unasked(status);
+        let means = |(statuses, _): &&(Statuses, u32)| {
+            statuses.holds(status.as_u16()) && (unasked || statuses.from == statuses.to)
+        };
+        let named = self.by_status.iter().find(means);
+        let every = || self.every.filter(|_| unasked);
         named.map(|(_, seconds)| *seconds).or_else(every)
     }
 }
@@ -134,8 +139,18 @@ mod tests {
     #[test]
     fn the_narrowest_status_decides_how_long() {
         let statuses = |text: &str| text.parse::<Statuses>().unwrap();
-        let ttl = Ttl::new(Some(30), [(statuses("4xx"), 10), (statuses("404"), 5)]);
-        let cases = [(200, Some(30)), (404, Some(5)), (410, Some(10)), (500, None), (302, None)];
+        let ttl =
+            Ttl::new(Some(30), [(statuses("4xx"), 10), (statuses("404"), 5), (statuses("403"), 7)]);
+        let cases = [
+            (200, Some(30)),
+            (404, Some(5)),
+            (410, Some(10)),
+            (403, Some(7)),
+            (400, None),
+            (401, None),
+            (500, None),
+            (302, None),
+        ];
         for (status, seconds) in cases {
             assert_eq!(ttl.of(StatusCode::from_u16(status).unwrap()), seconds, "{status}");
         }

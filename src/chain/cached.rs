@@ -195,13 +195,9 @@ impl Exchange {
             let wanted = Wanted::anew(asking, Asked::default(), Fwd::Method);
             return self.pass(cache, wanted, head);
         }
-        // What is done only if nothing has changed is the origin's to say.
         let plain = rules::is_plain(&head.headers);
-        let if_match = [IF_MATCH, IF_UNMODIFIED_SINCE];
-        if kept.upgrade.is_some()
-            || !body.is_end_stream()
-            || !plain && if_match.iter().any(|name| head.headers.contains_key(name))
-        {
+        let may_go_by = !plain || kept.upgrade.is_some() || !body.is_end_stream();
+        if may_go_by && Self::goes_by(kept, (head, body)).is_some() {
             return self.bypass(cache, asking, head);
         }
         let asked = match plain {
@@ -302,12 +298,18 @@ impl Exchange {
         cache: &Cache,
         asking: Asking,
         kept: &Kept,
-        head: &Parts,
+        (head, body): (&Parts, &RequestBody),
     ) -> String {
         let methods = cache.policy.methods;
         let answered = methods.answer(&head.method);
-        if kept.upgrade.is_some() {
-            return "goes by, as an upgrade".into();
+        let only = Asked::read(&head.headers, &cache.policy).only_if_cached;
+        if let Some(why) = Self::goes_by(kept, (head, body)).filter(|_| answered) {
+            return match only {
+                true => format!(
+                    "is not looked for, for {why}; 504, since it is not to be asked for either"
+                ),
+                false => format!("goes by, for {why}"),
+            };
         }
         if !answered && head.method.is_safe() {
             return format!("goes by: {} is not answered from what is kept", head.method);
@@ -335,7 +337,21 @@ impl Exchange {
             }
             false => "",
         };
-        format!("looks for what is kept of {url}{apart}{authorized}")
+        let only = if only { "; 504 if there is nothing (`only-if-cached`)" } else { "" };
+        format!("looks for what is kept of {url}{apart}{authorized}{only}")
+    }
+
+    /// Why a request with a method that is answered is the origin's to answer all the same.
+    fn goes_by(kept: &Kept, (head, body): (&Parts, &RequestBody)) -> Option<&'static str> {
+        if kept.upgrade.is_some() {
+            return Some("it asks for an upgrade");
+        }
+        // What is done only if nothing has changed is the origin's to say.
+        let if_match = [IF_MATCH, IF_UNMODIFIED_SINCE];
+        if if_match.iter().any(|name| head.headers.contains_key(name)) {
+            return Some("what is done only if nothing has changed is its origin's to say");
+        }
+        (!body.is_end_stream()).then_some("it has a body")
     }
 
     /// What becomes of a request on a route that keeps nothing, for people.

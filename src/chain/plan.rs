@@ -283,7 +283,9 @@ fn finish(
     }
     planned.note_target(&came, &head.uri);
     planned.note(match (&route.cache, asking) {
-        (Some(cache), Some(asking)) => exchange.explain_cache(cache, asking, &kept, &head),
+        (Some(cache), Some(asking)) => {
+            exchange.explain_cache(cache, asking, &kept, (&head, &planned.body))
+        }
         _ => exchange.explain_change(&head),
     });
     if let Some(answer) = exchange.end_of_way(&mut head)? {

@@ -79,7 +79,7 @@ fn disk_queue() -> ByteSize {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CacheRules {
-    /// How long an answer is fresh of which the origin does not say it: a time for 200, 203, 204, 300, 301, 308, 404, 405, 410, 414 and 501, or times by status: `{ 200 = "1m", 404 = "5s" }`.
+    /// How long an answer is fresh of which the origin does not say it: a time for 200, 203, 204, 300, 301, 308, 404, 405, 410, 414 and 501, or times by status: `{ 200 = "1m", 404 = "5s" }`. A range (`"4xx"`) means those of them that are in it; others (`401`, `403`, `500`) have to be named one by one, and a 401 is never given to a request with `Authorization`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"30s")]
     pub ttl: Option<CacheTtl>,
@@ -98,9 +98,9 @@ pub struct CacheRules {
     #[schemars(example = ["request"])]
     pub ignore: OneOrMany<CacheIgnore>,
     /// Only answers with these statuses are kept; by default all that may be.
-    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = [200, 301])]
-    pub status: OneOrMany<u16>,
+    pub status: Option<OneOrMany<u16>>,
     /// The methods that are answered from what is kept.
     pub methods: OneOrMany<CacheMethod>,
     /// What beside the URL tells answers apart, as in `per` of a limit: `"header:NAME"`, `"cookie:NAME"`, `"claim:NAME"`, `"identity"`, `"path:PARAMETER"`, `"ip"`, or several; `"global"`: nothing. By default nothing, and on a route with `auth` the identity: nobody is given what was made for another.
@@ -131,7 +131,7 @@ impl Default for CacheRules {
             stale_while_revalidate: Duration::secs(0),
             stale_if_error: Duration::secs(0),
             ignore: OneOrMany::default(),
-            status: OneOrMany::default(),
+            status: None,
             methods: OneOrMany(vec![CacheMethod::Get, CacheMethod::Head]),
             key: OneOrMany::default(),
             query: CacheQuery::default(),

@@ -225,11 +225,18 @@ fn answers_kept(
         route: name,
         upstreams: &ways.collect::<Vec<_>>(),
         asks: !route.auth.is_empty(),
+        // A document says the methods of its operations.
+        reads: route.api.is_some() || takes_get(&route.methods),
         params,
         at: &at.key("cache"),
     };
     let wanted = route.cache.as_ref().filter(|_| target.is_some());
     known.caches.of_route(wanted, place, metrics, problems)
+}
+
+/// Whether requests with GET are among those with these methods.
+fn takes_get(methods: &[String]) -> bool {
+    methods.is_empty() || methods.iter().any(|method| method.eq_ignore_ascii_case("GET"))
 }
 
 /// Which pages of other origins may use a route.

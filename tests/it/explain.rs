@@ -606,6 +606,33 @@ fn what_may_hold_a_request_back_is_said() {
 }
 
 #[test]
+fn what_is_looked_for_and_what_goes_by_the_cache_is_said() {
+    let config = "[[route]]\ncache = true\nto = \"http://127.0.0.1:9\"\n";
+    let lookup = |arguments: &Arguments| {
+        let source = Source::Text("cache.toml".into(), config.into());
+        let text = explain(&source, arguments).unwrap().to_string();
+        let line = text.lines().find_map(|line| line.trim_start().strip_prefix("9 lookup"));
+        line.expect(&text).trim_start().to_owned()
+    };
+    for (request, said) in [
+        ("GET /a", "looks for what is kept of `http://"),
+        ("GET /a; if-none-match: \"a\"", "looks for what is kept of `http://"),
+        ("GET /a; if-match: \"a\"", "goes by, for what is done only if nothing has changed"),
+        (
+            "GET /a; if-match: \"a\"; cache-control: only-if-cached",
+            "is not looked for, for what is done only if nothing has changed",
+        ),
+    ] {
+        let said_of_it = lookup(&arguments(request));
+        assert!(said_of_it.starts_with(said), "{request}: {said_of_it}");
+    }
+    let only = lookup(&arguments("GET /a; cache-control: only-if-cached"));
+    assert!(only.ends_with("; 504 if there is nothing (`only-if-cached`)"), "{only}");
+    let body = Arguments { body: Some(b"hi".to_vec()), ..arguments("GET /a") };
+    assert!(lookup(&body).starts_with("goes by, for it has a body"), "{}", lookup(&body));
+}
+
+#[test]
 fn what_a_change_makes_void_is_said_where_nothing_is_kept() {
     let config = "[[route]]\nname = \"reads\"\nmethods = \"GET\"\ncache = true\nto = \"http://127.0.0.1:9\"\n\
                   [[route]]\nname = \"writes\"\nmethods = [\"POST\", \"OPTIONS\"]\nto = \"http://127.0.0.1:9\"\n";

@@ -162,6 +162,8 @@ fn what_was_kept_last_is_found_by_who_may_have_it_also_by_the_next_process() {
     let home = tempfile::tempdir().unwrap();
     let house = open(home.path());
     house.keep(URL, "", b"old");
+    // Of two that wait only the newer one is written.
+    house.until_written(1);
     house.keep(URL, "", b"new");
     house.keep(URL, "de", b"neu");
     house.keep("http://a.example/y", "", b"other");

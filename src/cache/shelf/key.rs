@@ -33,8 +33,9 @@ pub struct Key {
     url: Box<str>,
 }
 
-/// Bits of the hash that are of the URL alone.
-pub(in crate::cache) const URL_BITS: u32 = 16;
+/// Bits of the hash that are of the URL alone: as many as tell places of [`Stamps`](crate::cache::stamps::Stamps) apart
+/// at most.
+pub(in crate::cache) const URL_BITS: u32 = 20;
 
 impl<'a> Seek<'a> {
     pub(in crate::cache) fn new(seed: &RandomState, partition: u128, url: Url<'a>) -> Self {

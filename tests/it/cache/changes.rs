@@ -200,13 +200,13 @@ async fn so_does_one_by_another_route_than_a_get_of_its_header_fields_would_take
 async fn so_does_one_while_nothing_is_kept_for_a_reload() {
     let origin = counts("").await;
     for rules in ["", "query = { only = [] }"] {
-        let (kept, none) = (super::kept(&origin.url, rules), Setup::to(&origin.url));
-        let janua = kept.start().await;
+        let kept = || super::kept(&origin.url, rules);
+        let janua = kept().start().await;
         let (a, b) = (get(&janua, "/a").await, get(&janua, "/b").await);
-        janua.reload(&none).await.unwrap();
+        janua.reload(&Setup::to(&origin.url)).await.unwrap();
         let target = if rules.is_empty() { "POST /a" } else { "POST /a?x" };
         ask(&janua, target, "Content-Length: 0\r\n").await;
-        janua.reload(&kept).await.unwrap();
+        janua.reload(&kept()).await.unwrap();
         assert_ne!(get(&janua, "/a").await, a, "{rules}");
         assert_eq!(get(&janua, "/b").await, b, "{rules}");
     }

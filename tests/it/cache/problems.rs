@@ -1,5 +1,10 @@
 //! Caches that cannot be meant, and what is said of them.
 
+use janua::{
+    config::Loaded,
+    snapshot::{Purpose, Snapshot},
+};
+
 use crate::support::Setup;
 
 const UPSTREAM: &str = "[upstream.u]\nendpoints = \"http://127.0.0.1:9\"\n";
@@ -38,6 +43,12 @@ const RULES: &[(&str, &str, &str, &str)] = &[
     ("ttl = { 6xx = '1s' }", "ttl.6xx", "6xx", "4xx"),
     ("ttl = { all = '1s' }", "ttl.all", "all", "default"),
     ("ttl = { 304 = '1s' }", "ttl.304", "304", ""),
+    ("ttl = { '401-403' = '1s' }", "ttl.401-403", "unless its status is named", "each by itself"),
+    ("ttl = { '502-504' = '1s' }", "ttl.502-504", "unless its status is named", "each by itself"),
+    ("ttl = '500ms'", "ttl", "less than one", "1s"),
+    ("ttl = { 404 = '999ms' }", "ttl.404", "less than one", "0s"),
+    ("override-ttl = '999ms'", "override-ttl", "caches count in seconds", "1s"),
+    ("stale-if-error = '1ms'", "stale-if-error", "less than one", ""),
     ("override-ttl = 'x'", "override-ttl", "not a duration", ""),
     ("heuristic = '10%'", "heuristic", "not a duration", ""),
     ("stale-while-revalidate = true", "stale-while-revalidate", "", ""),
@@ -49,6 +60,7 @@ const RULES: &[(&str, &str, &str, &str)] = &[
         "did you mean `no-store`?",
     ),
     ("ignore = true", "ignore", "", ""),
+    ("status = []", "status", "nothing would be kept", "leave it out"),
     ("status = [206]", "status[0]", "answers with 206 are not kept", ""),
     ("status = [200, 304]", "status[1]", "answers with 304 are not kept", ""),
     ("status = 99", "status[0]", "answers with 99 are not kept", ""),
@@ -95,6 +107,8 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("key = 'header:a b'", "key", "`a b` is not a field name", ""),
     ("key = 'header:'", "key", "`header:` names nothing", "`header:NAME`"),
     ("key = 'tenant'", "key", "`tenant`", ""),
+    ("key = 'cookie:a b;'", "key", "`a b;` is no cookie's name", "without `;`"),
+    ("key = 'cookie:a=b'", "key", "`a=b` is no cookie's name", ""),
     ("key = 'headers:a'", "key", "headers:a", ""),
     ("key = ['header:a', 'header:A']", "key[1]", "`header:A` is here twice", ""),
     ("key = ['global', 'ip']", "key[0]", "`global` is for all", "leave it out"),
@@ -185,4 +199,33 @@ async fn a_cache_that_is_switched_off_is_no_cache() {
         janua.get("/").await;
     }
     assert_eq!(origin.requests().len(), 2);
+}
+
+#[test]
+fn what_is_of_no_use_is_a_finding() {
+    let disk = |size: &str| format!("[cache.disk]\npath = \"/nowhere\"\nsize = \"{size}\"\n");
+    for (cache, methods, path, message) in [
+        ("max-filling = \"15MiB\"\n".to_owned(), "", "cache.max-filling", "no answer of that size"),
+        ("max-filling = \"16MiB\"\n".to_owned(), "", "", ""),
+        (disk("127MiB"), "", "cache.disk.size", "are never written"),
+        (disk("128MiB"), "", "", ""),
+        (String::new(), "methods = \"POST\"\n", "route[0].cache", "takes no GET"),
+        (String::new(), "methods = [\"POST\", \"GET\"]\n", "", ""),
+    ] {
+        let route = format!("[[route]]\nto = \"u\"\ncache = true\n{methods}");
+        let text = format!("{UPSTREAM}[cache]\n{cache}{route}");
+        let config = Loaded::parse("<test>", &text, &|_| None).unwrap().config;
+        let (_, found) = Snapshot::compile(config, Purpose::Look, None).unwrap();
+        let said: Vec<_> = found
+            .iter()
+            .map(|problem| (problem.path.to_string(), problem.message.clone()))
+            .collect();
+        match path {
+            "" => assert_eq!(said, [], "{text}"),
+            path => assert!(
+                said.len() == 1 && said[0].0 == path && said[0].1.contains(message),
+                "{text}: {said:?}"
+            ),
+        }
+    }
 }
