@@ -68,11 +68,15 @@ impl Rest {
     /// Those that are there whatever was taken out.
     pub fn worth_telling(&self, problems: Problems) -> Problems {
         let Gaps { sections, gone, is_nameless } = &self.gaps;
+        let names_what_is_gone = |problem: &Problem| {
+            let says = |words: &str| problem.message.contains(words);
+            gone.iter().any(|name| says(&format!("`{name}`")))
+                || *is_nameless && says("there is no ")
+        };
         let is_own = |problem: &Problem| {
             problem.severity == Severity::Error
                 && !sections.contains(&problem.path.section())
-                && !gone.iter().any(|name| problem.message.contains(&format!("`{name}`")))
-                && !(*is_nameless && problem.message.contains("there is no "))
+                && !names_what_is_gone(problem)
         };
         problems.into_iter().filter(is_own).collect()
     }
@@ -83,11 +87,7 @@ const WIDEST: usize = 4;
 
 /// The steps to what is to be taken out: of a list all of it, or its places would be others. A route, which has
 /// to lead somewhere, ends the way. None for a part of the configuration as a whole, unless nobody knows it.
-fn reach<'s>(
-    steps: &'s [Step],
-    wider: usize,
-    is_known: impl Fn(&str) -> bool,
-) -> Option<&'s [Step]> {
+fn reach(steps: &[Step], wider: usize, is_known: impl Fn(&str) -> bool) -> Option<&[Step]> {
     if let [Step::Key(section)] = steps {
         return (!is_known(section)).then_some(steps);
     }

@@ -136,6 +136,10 @@ impl Who for Gold {
         None
     }
 
+    fn has_name(&self) -> bool {
+        true
+    }
+
     fn is_somebody(&self) -> bool {
         true
     }

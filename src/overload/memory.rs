@@ -12,7 +12,7 @@ use std::{
 /// any that this one is in.
 pub fn half_of_memory() -> u64 {
     let machine = rustix::system::sysinfo();
-    let machine = u64::from(machine.totalram).saturating_mul(u64::from(machine.mem_unit));
+    let machine = machine.totalram.saturating_mul(u64::from(machine.mem_unit));
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     limits(Path::new("/sys/fs/cgroup"), &groups).fold(machine, u64::min) / 2
 }

@@ -90,11 +90,10 @@ fn read_all<P>(
 ) -> Vec<P> {
     let read = |(index, text): (usize, &String)| {
         let item = (texts.len() > 1).then_some(index);
-        parse(text)
-            .map_err(|(message, help)| {
-                problems.push(RouteProblem { rule, key, item, message, help })
-            })
-            .ok()
+        let read = parse(text).map_err(|(message, help)| {
+            problems.push(RouteProblem { rule, key, item, message, help });
+        });
+        read.ok()
     };
     texts.iter().enumerate().filter_map(read).collect()
 }

@@ -288,9 +288,6 @@ struct Driver {
 enum Patience {
     /// It is looked at again after this time.
     Left(Duration),
-    /// A request runs: the same, soon, and whether its client is still there. What comes behind a request is not
-    /// read before it is answered, and so not the end either.
-    Runs,
     /// It had its time without a request: it is closed, after what may have begun just now.
     Finish,
     /// Its client is too slow, and told so.
@@ -350,14 +347,6 @@ impl Driver {
                         self.far = !self.is_pressed();
                         self.deadline.reset(time);
                     }
-                    Patience::Runs => {
-                        self.far = false;
-                        self.deadline.reset(FIRST_LOOK);
-                        if !self.http2 {
-                            self.client.state.look();
-                            cx.waker().wake_by_ref();
-                        }
-                    }
                     // HTTP/2 finishes when the client plays along; one that is silent does not.
                     Patience::Finish if self.finishing => return Poll::Ready(()),
                     Patience::Finish => {
@@ -412,7 +401,14 @@ impl Driver {
         }
         let (phase, since) = self.standing.phase();
         // A request runs: its own deadlines hold, and what came behind it has its time afterwards.
-        let Some(quiet) = self.quiet_since else { return Patience::Runs };
+        let Some(quiet) = self.quiet_since else {
+            if !self.http2 {
+                // What comes behind it is not read before it is answered, and so not the client's end either.
+                self.client.state.look();
+                self.client.state.wake();
+            }
+            return Patience::Left(FIRST_LOOK);
+        };
         let since = since.max(quiet);
         match phase {
             Phase::Refused => left(since, LINGER.into()).map_or(Patience::Over, Patience::Left),
