@@ -12,7 +12,7 @@ use super::{
     value::{ByteRate, ByteSize, Duration, OneOrMany},
 };
 
-/// How much: a rate, a quota, how many at a time, how fast answers go, or several of these; for `limit` of routes. The counts of a limit go on over a reload as long as its `per` is the same. Whoever waits when a reload changes or removes the limit goes on waiting by the rules they came under; at shutdown they keep their turn, as long as `server.drain` lets requests run.
+/// How much: a rate, a quota, how many at a time, how fast answers go, or several of these; for `limit` of routes. The counts of a limit go on over a reload as long as its `per`, and what is in its store as long as the name, `url` and `database` of that, are the same. Whoever waits when a reload changes or removes the limit goes on waiting by the rules they came under; at shutdown they keep their turn, as long as `server.drain` lets requests run.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limit {
@@ -23,7 +23,7 @@ pub struct Limit {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 20)]
     pub burst: Option<u32>,
-    /// As much in each day or month of the calendar, in UTC: `"10000/day"`, `"1000000/month"`. What was used survives a restart, in `server.state` or, with a `store`, there; whoever used all of it is refused until the day or month ends, and does not wait.
+    /// As much in each day or month of the calendar, in UTC: `"10000/day"`, `"1000000/month"`. What was used survives a restart, in `server.state`, also while the limit is taken out, or, with a `store`, there; whoever used all of it is refused until the day or month ends, and does not wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
     /// What a request costs: a number, `{ header = "x-cost" }` (a number from a header field), or by method: `{ POST = 5, OPTIONS = 0 }`.
@@ -32,7 +32,7 @@ pub struct Limit {
     pub per: OneOrMany<String>,
     /// Addresses of IPv6 count as one if so many of their first bits are the same.
     pub ipv6_prefix: u8,
-    /// Other rates and quotas for some: `{ gold = "100/s", "scope:bulk" = { quota = "50000/day" }, "owner:acme" = { rate = "1000/s", burst = 5000 } }`. A name alone is a role's, `default` is `rate`; of several that fit, the fastest counts, and of those as fast the one with the greatest quota. Each counts its rate by itself: whoever shares a key with slower ones, an address say, does not wait for them. What was used of a quota is the key's.
+    /// Other rates and quotas for some: `{ gold = "100/s", "scope:bulk" = { quota = "50000/day" }, "owner:acme" = { rate = "1000/s", burst = 5000 } }`. A name alone is a role's, `default` is `rate`; of several that fit, the fastest counts, and of those as fast the one with the greatest quota. Each counts its rate by itself: whoever shares a key with slower ones, an address say, does not wait for them. What was used of a quota is the key's, and `concurrent` of the limit is for all tiers together; one that a tier says is its own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = BTreeMap::from([("gold", "100/s"), ("default", "10/s")]))]
     pub tiers: BTreeMap<String, Tier>,
@@ -164,7 +164,7 @@ pub struct TierTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"100000/day")]
     pub quota: Option<Quota>,
-    /// So many at a time.
+    /// So many at a time, counted by themselves instead of with everybody's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 50)]
     pub concurrent: Option<u32>,

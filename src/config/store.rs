@@ -17,7 +17,7 @@ pub struct Store {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"janua")]
     pub username: Option<String>,
-    /// The password.
+    /// The password. Quotas that are counted here have their keys under it: with another password all of them begin anew, and gateways with the old one and the new one count apart, so give all of them the new one at the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
     /// The password of the Sentinels, if they have one.
