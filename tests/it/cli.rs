@@ -140,9 +140,18 @@ fn what_is_wrong_with_form_and_with_meaning_is_told_at_once() {
             ),
             &["NOT_THERE_AT_ALL", "upstream `b`"],
         ),
+    ] {
+        assert_told(&text, told);
+    }
+}
+
+#[test]
+fn what_is_left_is_judged_where_something_is_unknown_or_lacks_a_part() {
+    const ORIGIN: &str = "[upstream.a]\nendpoints = [\"http://127.0.0.1:1\"]\n";
+    for (text, told) in [
         (
             format!("[unheard]\nof = 1\n{ORIGIN}[[route]]\nto = \"b\"\n"),
-            &["`unheard`", "upstream `b`"],
+            &["`unheard`", "upstream `b`"][..],
         ),
         (
             format!("[server]\nname = \"${{NOT_THERE_AT_ALL}}\"\n{ORIGIN}[[route]]\nto = \"b\"\n"),
@@ -162,16 +171,21 @@ fn what_is_wrong_with_form_and_with_meaning_is_told_at_once() {
             &["`key`", "upstream `b`"],
         ),
     ] {
-        let output = on(&text, &["check", "--format", "json"]);
-        assert_eq!(output.status.code(), Some(78), "{text}");
-        let problems: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let problems = problems.as_array().unwrap();
-        let said = |problem: &Value| format!("{} {}", problem["path"], problem["message"]);
-        let said: Vec<_> = problems.iter().map(said).collect();
-        assert_eq!(said.len(), told.len(), "{text}\n{said:#?}");
-        for (said, told) in said.iter().zip(told) {
-            assert!(said.contains(told), "{told}: {said}");
-        }
+        assert_told(&text, told);
+    }
+}
+
+/// Checks a text, and compares what is told with these words, in order.
+fn assert_told(text: &str, told: &[&str]) {
+    let output = on(text, &["check", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    let problems: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let problems = problems.as_array().unwrap();
+    let said = |problem: &Value| format!("{} {}", problem["path"], problem["message"]);
+    let said: Vec<_> = problems.iter().map(said).collect();
+    assert_eq!(said.len(), told.len(), "{text}\n{said:#?}");
+    for (said, told) in said.iter().zip(told) {
+        assert!(said.contains(told), "{told}: {said}");
     }
 }
 
