@@ -363,9 +363,14 @@ impl Tier {
     }
 
     fn forget_known(&self, known: &mut Known, name: &name::Name) {
+        known.waiting.remove(name);
+        self.forget_there(known, name);
+    }
+
+    /// Takes off what is there; one that waits to be written stays.
+    fn forget_there(&self, known: &mut Known, name: &name::Name) {
         // While it is not known what there is, more than this variant goes.
         known.missed(|missed| missed.note(name.url));
-        known.waiting.remove(name);
         if let Some(filed) = known.index.remove(name) {
             self.doom(filed);
         }

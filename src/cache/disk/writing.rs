@@ -72,7 +72,8 @@ impl Tier {
                 Ok(false) => {}
                 Err(error) => {
                     let _ = remove(&new);
-                    self.forget_older(&write.name);
+                    // A newer one may still wait.
+                    self.forget_there(&mut self.known.lock(), &write.name);
                     match is_full(&error) {
                         true => drop(self.health.counts.dropped.fetch_add(1, Relaxed)),
                         false => self.health.failed(&new, &error),
@@ -103,15 +104,6 @@ impl Tier {
             }
         }
         self.publish(write, new, bytes)
-    }
-
-    /// Takes off what is there in place of one that could not be written; a newer one may still wait.
-    fn forget_older(&self, name: &Name) {
-        let mut known = self.known.lock();
-        known.missed(|missed| missed.note(name.url));
-        if let Some(filed) = known.index.remove(name) {
-            self.doom(filed);
-        }
     }
 
     /// Whether one is still to be given its name.

@@ -310,14 +310,19 @@ async fn a_client_that_goes_away_frees_the_origin() {
     until("the origin's connection ends", || origin.open() == 0).await;
 }
 
-/// As nginx has it: one who is gone looks the same, and what nobody waits for is to be given up.
-#[tokio::test]
-async fn a_client_that_closes_its_side_before_its_answer_is_taken_for_gone() {
-    let origin = Origin::script(|mut peer| async move {
+/// An origin that takes a request, and waits for its connection's end.
+async fn silent() -> Origin {
+    Origin::script(|mut peer| async move {
         peer.request().await;
         peer.ended().await;
     })
-    .await;
+    .await
+}
+
+/// As nginx has it: one who is gone looks the same, and what nobody waits for is to be given up.
+#[tokio::test]
+async fn a_client_that_closes_its_side_before_its_answer_is_taken_for_gone() {
+    let origin = silent().await;
     let janua = Setup::to(&origin.url).start().await;
     let mut client = janua.client().await;
     client.send("GET /half HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -331,11 +336,7 @@ async fn a_client_that_closes_its_side_before_its_answer_is_taken_for_gone() {
 #[tokio::test]
 async fn whatever_a_client_sent_behind_its_request_it_is_missed_when_it_goes() {
     for behind in ["\r\n", "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"] {
-        let origin = Origin::script(|mut peer| async move {
-            peer.request().await;
-            peer.ended().await;
-        })
-        .await;
+        let origin = silent().await;
         let janua = Setup::to(&origin.url).start().await;
         let mut client = janua.client().await;
         client.send(format!("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n{behind}")).await;
@@ -348,11 +349,7 @@ async fn whatever_a_client_sent_behind_its_request_it_is_missed_when_it_goes() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_before_its_answer_is_logged_as_gone() {
-    let origin = Origin::script(|mut peer| async move {
-        peer.request().await;
-        peer.ended().await;
-    })
-    .await;
+    let origin = silent().await;
     let janua = Setup::to(&origin.url).start().await;
     let mut client = janua.client().await;
     client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
