@@ -331,8 +331,17 @@ impl Tier {
 
     fn remove_doomed(&self) {
         while let Some(filed) = self.doomed.pop() {
-            self.remove(&filed);
+            self.remove_unless_back(&filed);
             self.removed.fetch_add(1, AcqRel);
+        }
+    }
+
+    /// Removes a file that was taken off the index; not one that came in its place since, which is called the same as
+    /// long as nothing is purged in between.
+    fn remove_unless_back(&self, filed: &Filed) {
+        let _publishing = self.publishing.lock();
+        if self.known.lock().index.get(&filed.name) != Some(*filed) {
+            self.remove(filed);
         }
     }
 

@@ -527,3 +527,18 @@ fn who_keeps_what_was_read_hears_that_it_was_forgotten_since() {
         assert!(!house.disk.holds(&recalled), "{what}");
     }
 }
+
+#[test]
+fn what_is_kept_again_is_not_removed_for_what_was_forgotten_before() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    house.keep(URL, "", b"x");
+    house.until_written(1);
+    let tier = &house.disk.0;
+    // As late as that: the next one is there already.
+    let name = name::Name::of(&tier.seal, &house.key(1, URL), &house.object("", b"x"));
+    let filed = tier.known.lock().index.get(&name).unwrap();
+    tier.doom(filed);
+    assert!(tier.until_removed());
+    assert_eq!(house.word(URL), Some(("x".into(), Verdict::Valid)));
+}
