@@ -17,7 +17,7 @@ pub(super) struct Quota {
 }
 
 /// A day or month: the number of it since 1970.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Window(u64);
 
 /// Why something cannot be taken.

@@ -8,6 +8,11 @@
 //! What is told is the sum since a key came to be counted here, not the difference to what was told before: to
 //! say it once more does no harm, and it is not known of an answer that did not come whether it was heard. A
 //! key has a field for each gateway, which holds a sum of its own for each time that it came to be counted.
+//!
+//! Keys may be what clients choose, and each is a key of the store's until its day or month is over. So of a
+//! gateway as many come there as may be known (`max-keys`), and up to twice as many of those that used much: the
+//! more there are, the more a further one has to have used of its quota before it is told, and at twice as many
+//! that is all of it. What it used until then the others do not hear of.
 
 use std::{
     sync::{
@@ -98,17 +103,44 @@ struct Shard {
     keys: ByKey<Own>,
     /// How often one was told since those that the store knows were let go.
     told: usize,
+    /// How often one came to be counted in the latest day or month.
+    came: usize,
+    window: Window,
+}
+
+/// What is left of how much.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LeftOf {
+    pub(super) left: u64,
+    pub(super) units: u64,
 }
 
 impl Shard {
-    /// Whether there is room for a key, if need be instead of those that the store knows.
-    fn has_room(&mut self, key: u64, most: usize) -> bool {
-        let known = self.keys.contains_key(&key);
-        if !known && self.keys.len() >= most && self.told.saturating_mul(SOME) >= most {
+    /// Whether a key is to be counted: one that is, or one that there is room for, if need be instead of those that
+    /// the store knows, and that used enough to be one more of the store's keys.
+    fn takes_in(&mut self, key: u64, window: Window, of: LeftOf, most: usize) -> bool {
+        if self.keys.contains_key(&key) {
+            return true;
+        }
+        if self.window < window {
+            (self.window, self.came) = (window, 0);
+        }
+        if self.came >= most && of.units.saturating_sub(of.left) <= self.enough(of.units, most) {
+            return false;
+        }
+        if self.keys.len() >= most && self.told.saturating_mul(SOME) >= most {
             self.keys.retain(|_, own| !own.is_told());
             self.told = 0;
         }
-        known || self.keys.len() < most
+        let room = self.keys.len() < most;
+        self.came += usize::from(room);
+        room
+    }
+
+    /// What one more key has to have used more than.
+    fn enough(&self, units: u64, most: usize) -> u64 {
+        let beyond = (self.came - most) as u64;
+        units.saturating_mul(beyond) / (most as u64).max(1)
     }
 }
 
@@ -186,7 +218,9 @@ impl Tally {
     pub(super) fn resized(&self, keys: u32, sharing: (Arc<Store>, Sharing)) -> Self {
         let resized = Self::new(&self.limit, keys, sharing, self.metrics.clone());
         for (own, before) in resized.shards.iter().zip(&self.shards) {
-            own.lock().keys.clone_from(&before.lock().keys);
+            let (mut own, before) = (own.lock(), before.lock());
+            own.keys.clone_from(&before.keys);
+            (own.came, own.window) = (before.came, before.window);
         }
         resized.news.some.notify_one();
         // To the store it is the same gateway, that goes on counting.
@@ -228,13 +262,13 @@ impl Tally {
     }
 
     /// Takes note of what a key used here in this day or month, and what was given back; so much is left of its
-    /// quota.
-    pub(super) fn note(&self, key: u64, window: Window, (taken, back): (u64, u64), left: u64) {
+    /// quota, to anybody's knowledge.
+    pub(super) fn note(&self, key: u64, window: Window, (taken, back): (u64, u64), of: LeftOf) {
         if (taken, back) == (0, 0) {
             return;
         }
         let mut shard = self.shard(key).lock();
-        if !shard.has_room(key, self.most) {
+        if !shard.takes_in(key, window, of, self.most) {
             self.metrics.store_lost.inc();
             return;
         }
@@ -253,7 +287,7 @@ impl Tally {
         let news = own.is_told();
         own.taken = own.taken.saturating_add(taken);
         own.back = own.back.saturating_add(back);
-        let urgent = (own.taken - own.told.0).saturating_mul(URGENT) > left;
+        let urgent = (own.taken - own.told.0).saturating_mul(URGENT) > of.left;
         drop(shard);
         if news {
             self.news.some.notify_one();
@@ -397,32 +431,61 @@ async fn keep(used: Weak<Used>, news: Arc<News>) {
 mod tests {
     use super::*;
 
-    fn own(taken: u64, told: u64) -> Own {
-        Own {
-            window: Window::at(Calendar::Day, 0),
-            number: 0,
-            taken,
-            back: 0,
-            told: (told, 0),
-            alone: false,
-        }
+    fn today() -> Window {
+        Window::at(Calendar::Day, 86_400_000)
     }
+
+    fn own(taken: u64, told: u64) -> Own {
+        Own { window: today(), number: 0, taken, back: 0, told: (told, 0), alone: false }
+    }
+
+    /// Of a key that nothing is left of.
+    const SPENT: LeftOf = LeftOf { left: 0, units: 100 };
 
     #[test]
     fn a_shard_that_is_full_is_looked_through_only_when_enough_was_told() {
         let mut shard = Shard::default();
         for key in 0..16 {
-            assert!(shard.has_room(key, 16));
+            assert!(shard.takes_in(key, today(), SPENT, 16));
             shard.keys.insert(key, own(1, u64::from(key < 2)));
         }
-        assert!(shard.has_room(3, 16), "it has a place");
+        shard.came = 0;
+        assert!(shard.takes_in(3, today(), SPENT, 16), "it has a place");
         shard.told = 1;
-        assert!(!shard.has_room(100, 16) && shard.keys.len() == 16);
+        assert!(!shard.takes_in(100, today(), SPENT, 16) && shard.keys.len() == 16);
         shard.told = 2;
-        assert!(shard.has_room(100, 16) && shard.keys.len() == 14);
+        assert!(shard.takes_in(100, today(), SPENT, 16) && shard.keys.len() == 14);
         assert_eq!(shard.told, 0);
         assert!(!shard.keys.contains_key(&0) && shard.keys.contains_key(&15), "only what was told");
         shard.keys.extend([(100, own(1, 0)), (101, own(1, 0))]);
-        assert!(!shard.has_room(102, 16));
+        assert!(!shard.takes_in(102, today(), SPENT, 16));
+    }
+
+    /// A flood of keys that a client makes up, all told at once: a store that holds each until its day is over.
+    #[test]
+    fn of_more_keys_than_may_be_known_those_that_used_much_come_to_the_store() {
+        let mut shard = Shard::default();
+        let mut come = |key: u64, window: Window, used: u64| {
+            let of = LeftOf { left: 100 - used, units: 100 };
+            let comes = shard.takes_in(key, window, of, 10);
+            if comes {
+                shard.keys.insert(key, own(1, 1));
+                shard.told += 1;
+            }
+            comes
+        };
+        let tomorrow = Window::at(Calendar::Day, 2 * 86_400_000);
+        assert!((0..10).all(|key| come(key, today(), 1)), "as many as may be known");
+        assert!(come(10, today(), 1), "the first beyond");
+        assert!(
+            (20..1_000).all(|key| !come(key, today(), 10)),
+            "no more of those that used little"
+        );
+        assert!(come(11, today(), 11), "who used more than a tenth");
+        assert!(!come(12, today(), 20) && come(12, today(), 21), "and now than a fifth");
+        assert!((13..20).all(|key| come(key, today(), 100)));
+        assert!(!come(1_000, today(), 100), "never more than twice as many");
+        assert!(come(19, today(), 1), "one that is counted goes on");
+        assert!(come(1_001, tomorrow, 1), "the next day begins anew");
     }
 }

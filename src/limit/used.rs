@@ -16,7 +16,7 @@ use super::{
     quota::{self, Quota, Spent, Window},
     state::Blocked,
     table::{Shown, Table},
-    tally::Tally,
+    tally::{LeftOf, Tally},
 };
 use crate::{
     config::{Calendar, OnFailure},
@@ -160,7 +160,8 @@ impl Used {
         match self.take_here(account, quota, cost) {
             Ok(left) => {
                 let now = Window::at(quota.calendar, account.wall);
-                tally.note(account.key, now, (cost, 0), left.units);
+                let of = LeftOf { left: left.units, units: quota.units };
+                tally.note(account.key, now, (cost, 0), of);
                 Ok(left)
             }
             Err(Blocked::Quota(_)) if fallback == Some(OnFailure::Allow) => {
@@ -266,7 +267,8 @@ impl Used {
             return;
         }
         if let Some(tally) = &self.tally {
-            tally.note(account.key, now, (0, cost), u64::MAX);
+            // What there was no room to note is not given back to the others either.
+            tally.note(account.key, now, (0, cost), LeftOf { left: u64::MAX, units: 0 });
         }
         self.change();
     }

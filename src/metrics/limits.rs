@@ -78,7 +78,7 @@ fn limit_stores(page: &mut Page, all: &Named<LimitMetrics>) {
     let lost = (
         "janua_limit_store_lost_total",
         Kind::Counter,
-        "Times that a key's use of a quota was not kept for a store that is away, for want of room.",
+        "Times that a key's use of a quota was not kept for the store, for want of room.",
     );
     simple(page, lost, "limit", all, |limit| limit.store_lost.get());
 }

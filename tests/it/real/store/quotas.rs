@@ -195,6 +195,34 @@ async fn what_there_is_no_room_for_while_the_store_is_away_is_counted() {
     until("all but that is told", || used(&server) == sent - lost).await;
 }
 
+/// Each value that a client makes up is a key, which a store holds until its day is over.
+#[tokio::test]
+async fn a_flood_of_keys_does_not_fill_the_store_and_who_uses_much_is_told_of_all_the_same() {
+    let server = StoreServer::start();
+    let keys = "quota = \"1000/day\"\nper = \"header:x-t\"\nmax-keys = 64\nlease = \"0s\"";
+    let janua = several(&setup(&server, keys), 1).await.remove(0);
+    let mut client = janua.client().await;
+    for value in 0..1_000 {
+        let answer = client.request("GET /", &format!("X-T: {value}\r\n")).await;
+        assert_eq!(answer.status(), 204, "{value}");
+    }
+    let size = || server.command(&["DBSIZE"]).parse::<u64>().unwrap();
+    let told = janua.counted("janua_limit_store_lost_total{limit=\"l\"}");
+    until("all is told that there is room for", || used(&server) == 1_000 - told).await;
+    let flood = size();
+    assert!((64..=80).contains(&flood), "{flood} keys of 1000");
+    for _ in 0..300 {
+        assert_eq!(client.request("GET /", "X-T: busy\r\n").await.status(), 204);
+    }
+    until("who used a fourth is one of the store's keys", || size() == flood + 1).await;
+    for left in (0..700).rev() {
+        let answer = client.request("GET /", "X-T: busy\r\n").await;
+        assert_eq!(answer.status(), 204, "{left}");
+    }
+    let over = client.request("GET /", "X-T: busy\r\n").await;
+    over.assert_refused(429, "limit.quota", "here it was counted from the first on");
+}
+
 #[tokio::test]
 async fn without_the_store_a_quota_does_as_it_was_told() {
     let server = StoreServer::down("");
