@@ -6,7 +6,7 @@
 
 use crate::{
     cache::{Purge, Query, ban::Reach},
-    route::path,
+    message::path,
     snapshot::Snapshot,
 };
 

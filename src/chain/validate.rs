@@ -14,9 +14,12 @@ use hyper::ext::Protocol;
 
 use super::exchange::Exchange;
 use crate::{
-    message::{Kept, are_one_authority, is_authority, join_cookies, may_pass, strip_request, text},
+    message::{
+        Kept, are_one_authority, is_authority, join_cookies, may_pass,
+        path::{self, Dots},
+        strip_request, text,
+    },
     reject::Reject,
-    route::path::{self, Dots},
 };
 
 /// Brings a request into its one form.

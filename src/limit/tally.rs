@@ -359,7 +359,7 @@ impl Used {
             }
             if let Ok(sum) = &told {
                 let mut shard = tally.shard(key).lock();
-                let Shard { keys, told } = &mut *shard;
+                let Shard { keys, told, .. } = &mut *shard;
                 let now = keys.get_mut(&key).filter(|now| now.number == own.number);
                 let since = now.map_or(0, |now| {
                     now.told = (own.taken, own.back);

@@ -20,6 +20,7 @@ mod json;
 mod media;
 mod networks;
 mod openapi;
+pub mod path;
 mod problem;
 mod proxy_header;
 mod query;

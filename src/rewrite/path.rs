@@ -4,10 +4,8 @@
 //! target, or none if the request's goes on as it came. A target never begins with `//`, which some
 //! origins take for a host, and no variable makes a dot segment.
 
-use std::borrow::Cow;
-
 use http::uri::PathAndQuery;
-use percent_encoding::{percent_decode, percent_decode_str};
+use percent_encoding::percent_decode_str;
 
 use super::{
     RewriteProblem,
@@ -15,7 +13,11 @@ use super::{
     template::Template,
     variable::Variables,
 };
-use crate::{config, reject::Reject};
+use crate::{
+    config,
+    message::path::{Dots, dots},
+    reject::Reject,
+};
 
 /// How a route changes the path.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +98,7 @@ impl PathRewrite {
             }
             Change::Whole(template) => template.write(variables, &mut target),
         }
-        if has_dot_segment(&target) {
+        if dots(before_query(&target)?) != Dots::None {
             return Err(Reject::RequestTarget);
         }
         finish(target, variables.query).map(Some)
@@ -143,15 +145,10 @@ pub(super) fn target(bytes: Vec<u8>) -> Result<PathAndQuery, Reject> {
     PathAndQuery::from_maybe_shared(bytes::Bytes::from(bytes)).map_err(|_| refusal)
 }
 
-/// Whether a segment is `.` or `..`, or is for an origin that takes an escaped slash or a backslash for the end of a
-/// segment, or cuts it at a `;`.
-fn has_dot_segment(target: &[u8]) -> bool {
+/// The path of a target.
+fn before_query(target: &[u8]) -> Result<&str, Reject> {
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    path.split(|byte| *byte == b'/').any(|segment| {
-        let segment = Cow::from(percent_decode(segment));
-        let mut pieces = segment.split(|byte| matches!(byte, b'/' | b'\\'));
-        pieces.any(|piece| matches!(piece.split(|byte| *byte == b';').next(), Some(b"." | b"..")))
-    })
+    std::str::from_utf8(path).map_err(|_| Reject::RequestTarget)
 }
 
 fn read_prefix(key: &'static str, text: &str) -> Result<Box<str>, RewriteProblem> {
@@ -163,7 +160,7 @@ fn read_prefix(key: &'static str, text: &str) -> Result<Box<str>, RewriteProblem
         return fault("a prefix is fixed text without a query", "use `rewrite` for more");
     }
     let prefix = text.trim_end_matches('/');
-    if prefix.is_empty() || prefix.contains("//") || has_dot_segment(prefix.as_bytes()) {
+    if prefix.is_empty() || prefix.contains("//") || dots(prefix) != Dots::None {
         return fault("this is not a prefix of whole segments", "write it like \"/api\"");
     }
     Ok(form::uri(prefix).into())

@@ -9,9 +9,9 @@ use std::{convert::Infallible, ops::ControlFlow};
 use super::{
     Query, RouteTable,
     params::Spans,
-    path,
     pattern::{Pattern, Segment},
 };
+use crate::message::path;
 
 impl<T> RouteTable<T> {
     /// Whether another route than that of the entry at `at` would take the request, if its origin ended segments

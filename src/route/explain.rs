@@ -5,7 +5,8 @@
 
 use std::{collections::HashSet, convert::Infallible, fmt, ops::ControlFlow, ptr};
 
-use super::{Failure, Found, Query, RouteTable, host, params::Spans, path, tree::Tree};
+use super::{Failure, Found, Query, RouteTable, host, params::Spans, tree::Tree};
+use crate::message::path;
 
 /// What a route makes of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

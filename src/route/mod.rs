@@ -29,9 +29,9 @@
 //!
 //! # What is compared
 //!
-//! Hosts without case, port and final dot. Paths in the normal form of [`path::normalise`], with
+//! Hosts without case, port and final dot. Paths in the normal form of [`normalise`](crate::message::path::normalise), with
 //! case; many slashes in a row count as one (`//a/` is `/a/`, which is not `/a`), as nearly every server has it. The
-//! caller has to take out dot segments ([`path::without_dot_segments`]) before it asks, and sends the origin the path
+//! caller has to take out dot segments ([`without_dot_segments`](crate::message::path::without_dot_segments)) before it asks, and sends the origin the path
 //! as it is then. Where an origin may take something for the end of a segment that is none here, which route takes
 //! the path may be in doubt; see `doubt`.
 
@@ -44,7 +44,6 @@ mod host;
 mod methods;
 mod order;
 mod params;
-pub mod path;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -66,7 +65,7 @@ pub use self::{
     explain::{Candidate, Verdict},
     params::Params,
 };
-use crate::config;
+use crate::{config, message::path};
 
 /// One route as the table takes it.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! In: a pattern from a file. Out: its shape, which says what it takes and how specific it is, and
 //! the names of its parameters, which say nothing of either. How shapes are searched is `tree`'s.
 
-use super::path::{self, Dots};
+use crate::message::path::{self, Dots};
 
 /// Most parameters in a pattern: a match keeps their places in an array of this size.
 pub(super) const MAX_PARAMS: usize = 16;

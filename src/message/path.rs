@@ -2,7 +2,7 @@
 //!
 //! In: a path as the client wrote it, or a piece of a pattern. Out: the same path with each
 //! character spelled in one way. It is for matching only: what goes to the origin is the path as it
-//! came, without dot segments: those are taken out before anything is compared.
+//! came, without dot segments: those are taken out before anything is compared, and no rewrite makes any.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ pub fn normalise(path: &str) -> Cow<'_, str> {
 
 /// The same, and whether the path has anything that an origin might take for the end of a segment: an escaped
 /// slash, a backslash or a `;`.
-pub(super) fn read(path: &str) -> (Cow<'_, str>, bool) {
+pub fn read(path: &str) -> (Cow<'_, str>, bool) {
     let bytes = path.as_bytes();
     let (mut at, mut hides) = (0, false);
     while at < bytes.len() {
@@ -56,14 +56,14 @@ pub(super) fn read(path: &str) -> (Cow<'_, str>, bool) {
 }
 
 /// Whether a path in normal form, or a piece of one, has what an origin might take for the end of a segment.
-pub(super) fn hides_separator(normal: &str) -> bool {
+pub fn hides_separator(normal: &str) -> bool {
     normal.contains([';', '%'])
         && (normal.contains(';') || normal.contains("%2F") || normal.contains("%5C"))
 }
 
 /// A path in normal form as the most careless origin would read it: with escaped slashes and backslashes for `/`,
 /// and nothing of a segment from its `;` on.
-pub(super) fn read_carelessly(normal: &str) -> String {
+pub fn read_carelessly(normal: &str) -> String {
     let path = normal.replace("%2F", "/").replace("%5C", "/");
     let segments: Vec<_> =
         path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
@@ -304,6 +304,21 @@ mod tests {
             prop_assert_eq!(normalise(&once), once.as_str());
             prop_assert_eq!(once.matches('/').count(), path.matches('/').count());
             prop_assert!(once.is_ascii());
+        }
+
+        /// What the most careless origin makes of a path: it decodes all of it, takes a backslash for a slash, and
+        /// cuts segments at a `;`.
+        #[test]
+        fn no_dot_segment_is_missed_that_any_origin_sees(
+            path in "(/|%2[fF]|%5[cC]|\\\\|;|%3[bB]|[.]|%2[eE]|%25|%|a|2e){0,12}",
+        ) {
+            let decoded: Vec<u8> = percent_encoding::percent_decode_str(&path).collect();
+            let is_dots = |piece: &[u8]| {
+                let piece = piece.split(|byte| *byte == b';').next();
+                matches!(piece, Some(b"." | b".."))
+            };
+            let seen = decoded.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dots);
+            prop_assert_eq!(dots(&path) != Dots::None, seen, "{:?}", dots(&path));
         }
 
         #[test]
