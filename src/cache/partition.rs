@@ -65,6 +65,16 @@ impl Partition {
         known || told && !apart(|part| *part == Part::Header(http::header::AUTHORIZATION))
     }
 
+    /// Whether answers are told apart by cookies.
+    pub fn is_by_cookies(&self) -> bool {
+        let by = |part: &Part| match part {
+            Part::Cookie(_) => true,
+            Part::Header(name) => *name == http::header::COOKIE,
+            _ => false,
+        };
+        self.recipe.parts.iter().any(by)
+    }
+
     /// What it is, for people.
     pub fn describe(&self) -> Option<String> {
         (!self.recipe.parts.is_empty()).then(|| self.recipe.names().join(" and "))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::{
     HeaderMap, Method, Response, StatusCode,
-    header::{IF_MATCH, IF_UNMODIFIED_SINCE, RANGE},
+    header::{COOKIE, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE},
     request::Parts,
 };
 use http_body::Body as _;
@@ -337,8 +337,14 @@ impl Exchange {
             }
             false => "",
         };
+        let cookies = match head.headers.contains_key(COOKIE) && !cache.partition.is_by_cookies() {
+            true => {
+                "; it has cookies: its answer is kept if somebody says for how long, or it says `public`"
+            }
+            false => "",
+        };
         let only = if only { "; 504 if there is nothing (`only-if-cached`)" } else { "" };
-        format!("looks for what is kept of {url}{apart}{authorized}{only}")
+        format!("looks for what is kept of {url}{apart}{authorized}{cookies}{only}")
     }
 
     /// Why a request with a method that is answered is the origin's to answer all the same.

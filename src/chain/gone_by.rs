@@ -182,6 +182,7 @@ impl Exchange {
         let exchange = rules::Exchange {
             method: &self.method,
             authorized: passing.asking.authorized,
+            cookies: false,
             located: false,
             status: response.status(),
             answer,

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, DATE, EXPIRES, SET_COOKIE, VARY},
+    header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, COOKIE, DATE, EXPIRES, SET_COOKIE, VARY},
 };
 use tokio::time::Instant;
 
@@ -63,6 +63,7 @@ impl Made {
         let exchange = rules::Exchange {
             method: if facts.posted { &Method::POST } else { &Method::GET },
             authorized: facts.authorized,
+            cookies: facts.request.contains_key(COOKIE) && !cache.partition.is_by_cookies(),
             located: facts.posted,
             status,
             answer: &headers,

@@ -6,8 +6,8 @@
 use http::{
     HeaderMap, HeaderName, Method, StatusCode,
     header::{
-        AGE, ETAG, EXPIRES, LAST_MODIFIED, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE,
-        TRAILER,
+        AGE, COOKIE, ETAG, EXPIRES, LAST_MODIFIED, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+        SET_COOKIE, TRAILER,
     },
 };
 
@@ -29,6 +29,8 @@ pub struct Exchange<'a> {
     pub method: &'a Method,
     /// Whether the request had `Authorization`, or we know by other means whose it is.
     pub authorized: bool,
+    /// Whether the origin saw cookies by which its answers are not told apart.
+    pub cookies: bool,
     /// Whether `Content-Location` names the URI that was asked for; matters for POST only.
     pub located: bool,
     /// The answer's.
@@ -75,6 +77,8 @@ pub enum Unkept {
     Authorization,
     /// It sets a cookie, and does not say that it is for everybody.
     SetCookie,
+    /// Its request had cookies, and nobody says that it is for others, too.
+    Cookie,
     /// It depends on what is in no request.
     VaryStar,
     /// Nobody says for how long it holds.
@@ -93,7 +97,7 @@ pub enum Unkept {
 
 impl Unkept {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Method,
         Self::Status,
         Self::Partial,
@@ -102,6 +106,7 @@ impl Unkept {
         Self::Private,
         Self::Authorization,
         Self::SetCookie,
+        Self::Cookie,
         Self::VaryStar,
         Self::NoLifetime,
         Self::Expired,
@@ -133,6 +138,7 @@ impl Unkept {
             Self::Private => "private",
             Self::Authorization => "authorization",
             Self::SetCookie => "set_cookie",
+            Self::Cookie => "cookie",
             Self::VaryStar => "vary_star",
             Self::NoLifetime => "no_lifetime",
             Self::Expired => "expired",
@@ -210,6 +216,11 @@ fn terms(exchange: &Exchange<'_>, policy: &Policy) -> Result<Terms, Unkept> {
         Some(seconds) => Lifetime::Said(age.saturating_add(seconds)),
         None => lifetime(status, answer, said, (age, got), policy),
     };
+    if matches!(lifetime, Lifetime::Guessed(_) | Lifetime::Unknown)
+        && is_somebodys(exchange, policy)
+    {
+        return Err(Unkept::Cookie);
+    }
     let revalidate = said.must_revalidate
         || said.proxy_revalidate
         || (said.s_maxage.is_some() && policy.override_ttl.is_none());
@@ -239,6 +250,15 @@ fn terms(exchange: &Exchange<'_>, policy: &Policy) -> Result<Terms, Unkept> {
         _ if fresh || (stale && !terms.must_revalidate()) => Ok(terms),
         _ => Err(Unkept::Expired),
     }
+}
+
+/// Whether an answer of which nobody says how long it holds may be the page of who brought cookies. That it is to be
+/// asked about each time is enough: it comes to nobody then of whom the origin does not say so.
+fn is_somebodys(exchange: &Exchange<'_>, policy: &Policy) -> bool {
+    let Exchange { cookies, said, answer, .. } = *exchange;
+    let told_apart =
+        || matches!(Vary::read(answer, policy), Ok(Some(vary)) if vary.names().contains(&COOKIE));
+    cookies && !(said.public || said.no_cache || told_apart())
 }
 
 /// Whether the origin says for how long it holds, if in vain.

@@ -31,6 +31,7 @@ fn judge(case: Case<'_>, policy: &Policy) -> Result<Kept, Unkept> {
         &Exchange {
             method: &case.method.parse::<Method>().unwrap(),
             authorized: request.contains_key("authorization"),
+            cookies: request.contains_key("cookie"),
             located: case.located,
             status: StatusCode::from_u16(case.status).unwrap(),
             answer: &answer,
@@ -368,6 +369,7 @@ fn an_answer_without_a_date_gets_one() {
         let exchange = Exchange {
             method: &Method::GET,
             authorized: false,
+            cookies: false,
             located: false,
             status: StatusCode::OK,
             answer: &answer,

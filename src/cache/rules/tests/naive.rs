@@ -85,6 +85,7 @@ pub(in super::super) fn kept_of_get(
     let exchange = Exchange {
         method: &Method::GET,
         authorized,
+        cookies: false,
         located: false,
         status,
         answer,
@@ -200,6 +201,7 @@ proptest! {
         let exchange = Exchange {
             method: &Method::GET,
             authorized: false,
+            cookies: false,
             located: false,
             status: StatusCode::from_u16(status).unwrap(),
             answer: &answer,

