@@ -129,8 +129,10 @@ impl Memory {
     /// Keeps an answer with what its origin says of it now. Where that only holds for longer, the disk has it as it
     /// was: it is validated sooner than it need be.
     pub fn replace(&self, seek: &Seek<'_>, old: &Arc<Object>, fresh: Arc<Object>) {
-        self.shelf.replace(seek, old, fresh.clone());
-        if fresh.status == StatusCode::PARTIAL_CONTENT {
+        let put = self.shelf.replace(seek, old, fresh.clone());
+        // What is gone may have been forgotten, and must not come back. If it only had to make room, the disk has it
+        // as it was.
+        if put == Put::Gone || fresh.status == StatusCode::PARTIAL_CONTENT {
             return;
         }
         if let Some(disk) = &*self.disk.load()

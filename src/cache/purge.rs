@@ -47,7 +47,7 @@ impl Purge {
         let ways = [
             word("url").map(|url| Reach::Url(canonical(&url).into())),
             word("prefix").map(|url| Reach::Prefix(begun(&url).into())),
-            word("host").map(|host| Reach::Host(host.to_ascii_lowercase().into())),
+            word("host").map(|host| Reach::Host(canonical_host("http", &host).into())),
             word("tag").map(|tag| Reach::Tag((*tag).into())),
             is("all").then_some(Reach::All),
         ];
@@ -124,11 +124,13 @@ impl Memory {
     /// # Errors
     /// Too many purges are not carried out yet.
     pub fn purge(self: &Arc<Self>, purge: Purge) -> Result<(), Full> {
+        let Purge { reach, soft } = purge;
+        let ban = |reach| self.shelf.stamps().ban(reach, soft);
         // The disk first: what is found there after this has a number that is older.
-        if let Some(disk) = self.disk() {
-            disk.purge(&purge.reach, purge.soft)?;
+        match self.disk() {
+            Some(disk) => disk.purge(&reach, soft, || ban(reach.clone()))?,
+            None => ban(reach)?,
         }
-        self.shelf.stamps().ban(purge.reach, purge.soft)?;
         if !self.sweeping.swap(true, AcqRel) {
             tokio::spawn(self.clone().sweep());
         }

@@ -137,11 +137,15 @@ pub fn beyond_host(
 
 /// The same of a value of `Forwarded`, whose other parts are each client's.
 fn beyond_host_forwarded(value: &[u8], (scheme, host): (&str, &[u8]), each: &mut dyn FnMut(&[u8])) {
-    // Where it ends what is quoted is not to be guessed.
-    if value.contains(&b'\\') {
+    let (mut quoted, mut hides) = (false, false);
+    for byte in value {
+        quoted ^= *byte == b'"';
+        hides |= *byte == b'\\' || quoted && matches!(byte, b',' | b';');
+    }
+    // Where it ends what is quoted is not to be guessed, nor whether an origin knows of quotes.
+    if quoted || hides {
         return each(value);
     }
-    let mut quoted = false;
     let parts = value.split(|byte| {
         quoted ^= *byte == b'"';
         !quoted && matches!(byte, b',' | b';')
@@ -341,7 +345,13 @@ mod tests {
             (vec![("x-forwarded-proto", "HTTPS")], vec!["x-forwarded-proto", "HTTPS"]),
             (vec![("x-forwarded-prefix", "/x")], vec!["x-forwarded-prefix", "/x"]),
             (vec![("forwarded", "for=1.2.3.4;HOST=evil")], vec!["HOST=evil"]),
-            (vec![("forwarded", "for=\";host=evil\";proto=wss")], vec!["proto=wss"]),
+            // To some origins what is quoted is not.
+            (vec![("forwarded", "for=\";host=evil\"")], vec!["for=\";host=evil\""]),
+            // Joined, these two say `host=evil`.
+            (
+                vec![("forwarded", "for=\"x"), ("forwarded", "for=\";host=evil")],
+                vec!["for=\"x", "for=\";host=evil"],
+            ),
             (vec![("forwarded", "for=\"\\\";host=evil")], vec!["for=\"\\\";host=evil"]),
             (vec![("forwarded", "host=\"a,b\"")], vec!["host=\"a,b\""]),
         ] {

@@ -108,8 +108,8 @@ impl Tier {
         let number = self.newest.load(Relaxed) + 1;
         let purged = Purged { number, soft, reach: Some(reach.clone()) };
         // For this process it holds whatever becomes of the file.
-        self.newest.store(number, Relaxed);
         self.ban(number, reach, soft);
+        self.newest.store(number, Relaxed);
         purges::add(&self.folder.purges(), &purged, &self.seal)
     }
 
@@ -144,7 +144,12 @@ impl Tier {
     }
 
     /// Makes void what is kept of this, for good.
-    pub(super) fn purge(&self, reach: &Reach, soft: bool) -> Result<(), Full> {
+    pub(super) fn purge(
+        &self,
+        reach: &Reach,
+        soft: bool,
+        then: impl FnOnce() -> Result<(), Full>,
+    ) -> Result<(), Full> {
         let _publishing = self.publishing.lock();
         let one = match reach {
             Reach::Url(url) if !soft => Some(name::of_url(&self.seal, url)),
@@ -177,7 +182,7 @@ impl Tier {
                 self.wake();
             }
         }
-        Ok(())
+        then()
     }
 
     /// Removes the files of a URL before it returns, also those that are not known yet.

@@ -261,9 +261,15 @@ impl Disk {
         }
     }
 
-    /// Makes void what is kept of this, for good before it returns. It blocks.
-    pub(super) fn purge(&self, reach: &Reach, soft: bool) -> Result<(), Full> {
-        self.0.purge(reach, soft)
+    /// Makes void what is kept of this, for good before it returns. It blocks. `then` makes it void elsewhere, before
+    /// any file gets its name that counts as compared with this.
+    pub(super) fn purge(
+        &self,
+        reach: &Reach,
+        soft: bool,
+        then: impl FnOnce() -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.0.purge(reach, soft, then)
     }
 }
 

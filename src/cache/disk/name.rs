@@ -4,7 +4,10 @@
 //! and the file's name. A name alone proves nothing: what is in the file does.
 
 use super::seal::Seal;
-use crate::cache::{object::Object, shelf::Key};
+use crate::cache::{
+    object::Object,
+    shelf::{Key, Url},
+};
 
 /// Where an answer is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -27,9 +30,13 @@ pub(super) struct Filed {
     pub(super) soft: bool,
 }
 
-/// The digest of a URL.
+/// The digest of a URL, however it is spelled.
 pub(super) fn of_url(seal: &Seal, url: &str) -> u64 {
-    seal.digest("url", &[url.as_bytes()])
+    let parts = Url::read(url);
+    match parts.respelled() {
+        None => seal.digest("url", &[url.as_bytes()]),
+        Some(target) => seal.digest("url", &[parts.with(&target).text().as_bytes()]),
+    }
 }
 
 /// The digests of a key.

@@ -1,6 +1,7 @@
 //! What is read: heads until one suits, and its body.
 
 use std::{
+    cmp::Reverse,
     fs::File,
     io::{self, BufReader},
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -38,7 +39,11 @@ pub(super) struct Read {
 
 /// Which file an answer was read from.
 #[derive(Debug)]
-pub struct Recalled(Candidate);
+pub struct Recalled {
+    candidate: Candidate,
+    /// Whether it would stand in the way of a newer one, which varies by something else and is for others.
+    pub hides: bool,
+}
 
 impl std::fmt::Debug for Read {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,7 +63,7 @@ impl Disk {
     /// Whether what was read is still what is there. Who keeps it asks after that, since it may be forgotten until
     /// then.
     pub fn holds(&self, recalled: &Recalled) -> bool {
-        self.0.known.lock().holds(&recalled.0)
+        self.0.known.lock().holds(&recalled.candidate)
     }
 
     /// The answer that suits, if it is there and comes in time; `stamp` is from before.
@@ -100,9 +105,28 @@ impl Tier {
             if read.back.is_closed() {
                 continue;
             }
-            let found = read.candidates.iter().find_map(|candidate| self.try_one(candidate, &read));
+            let found = self.newest(&read);
             let _ = read.back.send(found);
         }
+    }
+
+    /// The newest that suits, which is the one to be given (RFC 9111 section 4).
+    fn newest(&self, read: &Read) -> Option<(Arc<Object>, Recalled)> {
+        let [only] = &read.candidates[..] else {
+            let of = |candidate: &Candidate| match self.open(&candidate.filed) {
+                Ok((_, held)) => (held.came, held.vary().0.to_vec(), *candidate),
+                // What is wrong with it is seen when it is read.
+                Err(_) => (0, Vec::new(), *candidate),
+            };
+            let mut all: Vec<_> = read.candidates.iter().map(of).collect();
+            all.sort_by_key(|(came, ..)| Reverse(*came));
+            return all.iter().find_map(|(came, names, candidate)| {
+                let (object, recalled) = self.try_one(candidate, read)?;
+                let newer = |(other, by, _): &(u64, Vec<u8>, _)| other > came && by != names;
+                Some((object, Recalled { hides: all.iter().any(newer), ..recalled }))
+            });
+        };
+        self.try_one(only, read)
     }
 
     fn try_one(&self, candidate: &Candidate, read: &Read) -> Option<(Arc<Object>, Recalled)> {
@@ -134,7 +158,7 @@ impl Tier {
                 known.index.touch(&candidate.filed.name);
                 drop(known);
                 self.health.counts.hits.fetch_add(1, Relaxed);
-                Some((found, Recalled(candidate)))
+                Some((found, Recalled { candidate, hides: false }))
             }
             Err(broken) => {
                 self.give_up(&candidate.filed, broken);

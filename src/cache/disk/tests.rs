@@ -491,6 +491,80 @@ fn what_is_forgotten_while_it_waits_to_be_written_does_not_come_back() {
     }
 }
 
+/// A file that gets its name in between would count as compared with it.
+#[test]
+fn no_file_gets_its_name_between_a_purge_on_the_disk_and_in_memory() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    let tier = &house.disk.0;
+    let mut asked = false;
+    let then = || {
+        asked = true;
+        assert!(tier.publishing.try_lock().is_none());
+        Ok(())
+    };
+    house.disk.purge(&Reach::Tag("t".into()), false, then).unwrap();
+    assert!(asked && tier.publishing.try_lock().is_some());
+}
+
+/// A 304 on its way for what was forgotten meanwhile, as something else was said to a HEAD.
+#[test]
+fn what_is_forgotten_while_it_is_validated_does_not_come_back() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    house.keep(URL, "", b"old");
+    house.until_written(1);
+    let key = house.key(1, URL);
+    let old = house.memory.shelf.get(&key.seek()).unwrap().variants()[0].clone();
+    house.memory.forget(&key.seek(), &old);
+    assert_eq!(house.word(URL), None);
+    let mut headers = old.open().headers();
+    headers.insert("x-new", "1".parse().unwrap());
+    let head = Head {
+        status: StatusCode::OK,
+        headers: &headers,
+        terms: Terms::of_parts([0, 600, 0, 0], 0),
+        at: Instant::now(),
+        stamp: house.memory.shelf.stamps().begin(),
+        vary: old.vary(),
+        tags: Tags::read(&headers),
+    };
+    let fresh = Arc::new(Object::new(head, vec![Bytes::from_static(b"old")]));
+    house.memory.replace(&key.seek(), &old, fresh);
+    house.keep("http://a.example/other", "", b"other");
+    house.until_written(2);
+    assert_eq!(house.word(URL), None, "it came back");
+}
+
+/// RFC 9111 section 4: of several that suit the most recent is to be given, whichever was used last.
+#[test]
+fn of_what_suits_the_newest_is_found_and_nothing_hides_it() {
+    let home = tempfile::tempdir().unwrap();
+    let house = open(home.path());
+    house.keep(URL, "", b"old");
+    house.until_written(1);
+    thread::sleep(Duration::from_millis(5));
+    house.keep(URL, "b", b"new");
+    house.until_written(2);
+    let key = house.key(1, URL);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let found = |accept: &'static [u8]| {
+        let suits = move |object: &Arc<Object>| {
+            let (names, value) = object.vary();
+            names.is_empty() || value == accept
+        };
+        let stamp = house.memory.shelf.stamps().begin();
+        let (found, recalled) =
+            runtime.block_on(house.disk.find(&key, stamp, suits)).expect("something suits");
+        let body: Vec<u8> = found.open().body().flat_map(|piece| piece.to_vec()).collect();
+        (String::from_utf8(body).unwrap(), recalled.hides)
+    };
+    for _ in 0..2 {
+        assert_eq!(found(b"a"), ("old".into(), true), "in memory it would be for `b` as well");
+        assert_eq!(found(b"b"), ("new".into(), false));
+    }
+}
+
 #[test]
 fn what_is_forgotten_while_it_is_read_is_not_found() {
     for (what, forget) in FORGET {

@@ -105,7 +105,8 @@ impl Said {
             self.no_store |= is("no-store");
             self.no_cache |= is("no-cache");
             self.private |= is("private");
-            self.must_revalidate |= is("must-revalidate") || is("proxy-revalidate");
+            // Not as `must-revalidate`, which also gives leave to keep what needs some.
+            self.proxy_revalidate |= is("must-revalidate") || is("proxy-revalidate");
             self.broken |= is("max-age") || is("s-maxage");
         }
     }

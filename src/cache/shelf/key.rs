@@ -5,7 +5,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use crate::message::without_port;
+use crate::message::{path, without_port};
 
 /// What a request looks for; borrowed, so that to look allocates nothing.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub(in crate::cache) struct Url<'a> {
 /// What an answer is kept under.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Key {
-    /// The upper bits are of the URL alone, so all that is kept of one is found by them.
+    /// The upper bits are of the URL alone, however it is spelled, so all that is kept of one is found by them.
     hash: u64,
     /// In two words, which need not be aligned to four.
     partition: [u64; 2],
@@ -39,16 +39,19 @@ pub(in crate::cache) const URL_BITS: u32 = 20;
 
 impl<'a> Seek<'a> {
     pub(in crate::cache) fn new(seed: &RandomState, partition: u128, url: Url<'a>) -> Self {
-        let of_url = url.digest(seed);
-        let whole = seed.hash_one((of_url, partition));
+        let exact = url.digest(seed);
+        let whole = seed.hash_one((exact, partition));
+        let of_url = match url.respelled() {
+            None => exact,
+            Some(target) => url.with(&target).digest(seed),
+        };
         let hash = (of_url >> (64 - URL_BITS) << (64 - URL_BITS)) | (whole >> URL_BITS);
         Self { hash, partition, url }
     }
 
     /// The same, owned.
     pub fn to_key(&self) -> Key {
-        let Url { scheme, host, target } = self.url;
-        let url = [scheme, "://", host, target].concat().into_boxed_str();
+        let url = self.url.text().into_boxed_str();
         Key { hash: self.hash, partition: halves(self.partition), url }
     }
 
@@ -110,6 +113,31 @@ impl<'a> Url<'a> {
         Self { scheme, host: &rest[..end], target: &rest[end..] }
     }
 
+    /// Its text.
+    pub(in crate::cache) fn text(&self) -> String {
+        let Url { scheme, host, target } = *self;
+        [scheme, "://", host, target].concat()
+    }
+
+    /// The same place with another target.
+    pub(in crate::cache) fn with(self, target: &'a str) -> Self {
+        Self { target, ..self }
+    }
+
+    /// The target in the one spelling that is compared where something is made void, if it has another: an origin
+    /// takes `/a%62` and `//ab` for `/ab`, or may.
+    #[inline]
+    pub(in crate::cache) fn respelled(&self) -> Option<String> {
+        let (path, _) = self.target.split_at(self.target.find('?').unwrap_or(self.target.len()));
+        let mut before = 0;
+        let odd = path.bytes().fold(false, |odd, byte| {
+            let doubled = (before, byte) == (b'/', b'/');
+            before = byte;
+            odd | doubled | (byte == b'%') | !byte.is_ascii_graphic()
+        });
+        odd.then(|| respelled(path, &self.target[path.len()..]))
+    }
+
     /// A digest of its text. A hasher is slow at the beginning and the end of each part, so a short text is
     /// put together first.
     #[inline]
@@ -165,9 +193,42 @@ impl<'a> Url<'a> {
     }
 }
 
+#[cold]
+fn respelled(path: &str, query: &str) -> String {
+    let mut target = String::with_capacity(path.len() + query.len());
+    for sign in path::normalise(path).chars() {
+        if sign != '/' || !target.ends_with('/') {
+            target.push(sign);
+        }
+    }
+    target + query
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_has_one_spelling_where_it_is_made_void() {
+        let seed = RandomState::new();
+        let place =
+            |target| Seek::new(&seed, 1, Url::new("http", "a", target)).hash() >> (64 - URL_BITS);
+        for (target, other) in [
+            ("/ab", "/a%62"),
+            ("/ab", "//ab"),
+            ("/a/b?x=%61", "/a///%62?x=%61"),
+            ("/caf%C3%A9", "/caf%c3%a9"),
+        ] {
+            assert_eq!(place(target), place(other), "{target} {other}");
+            let (one, two) = (Url::new("http", "a", target), Url::new("http", "a", other));
+            let (one, two) = (Seek::new(&seed, 1, one), Seek::new(&seed, 1, two));
+            assert_ne!(one.hash(), two.hash(), "as keys they are two");
+            assert!(!one.is(&two.to_key()));
+        }
+        for (target, other) in [("/a/b", "/a%2Fb"), ("/a?b=//c", "/a?b=/c"), ("/a", "/A")] {
+            assert_ne!(place(target), place(other), "{target} {other}");
+        }
+    }
 
     #[test]
     fn a_key_is_what_was_looked_for_and_nothing_else() {
