@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::{
-    principal::Principal,
+    principal::{Principal, seen},
     provider::identity_header,
     signer::{LONGEST, Signer},
 };
@@ -83,13 +83,14 @@ impl IdentityToken {
         })
     }
 
+    /// What it says of somebody beside the name.
+    fn claims(&self, who: &Principal) -> Map<String, Value> {
+        let claim = |name: &Box<str>| Some((name.to_string(), who.claim(name)?.into_owned()));
+        self.claims.iter().filter_map(claim).collect()
+    }
+
     fn make(&self, who: &Principal, now: u64) -> Result<HeaderValue, String> {
-        let mut claims = Map::new();
-        for name in &self.claims {
-            if let Some(claim) = who.claim(name) {
-                claims.insert(name.to_string(), claim.into_owned());
-            }
-        }
+        let mut claims = self.claims(who);
         claims.insert("iss".into(), Value::from(&*self.issuer));
         claims.insert("sub".into(), Value::from(&*who.subject));
         if let Some(audience) = &self.audience {
@@ -106,6 +107,12 @@ impl Token {
     /// What one is to have.
     pub(super) fn new(of: Option<Arc<IdentityToken>>) -> Self {
         Self { of, made: Mutex::default() }
+    }
+
+    /// A digest of what it says of somebody beside the name; nothing if it is none, or says no more.
+    pub(super) fn says_of(&self, who: &Principal) -> Box<[u8]> {
+        let claims = self.of.as_ref().map(|token| token.claims(who));
+        claims.filter(|claims| !claims.is_empty()).map(|claims| seen(&claims)).unwrap_or_default()
     }
 
     /// This one, or else another.

@@ -36,7 +36,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Du
 
 use http::{
     HeaderMap, HeaderValue, Method, Uri,
-    header::{COOKIE, WWW_AUTHENTICATE},
+    header::{AUTHORIZATION, COOKIE, WWW_AUTHENTICATE},
 };
 use tokio::time::Instant;
 
@@ -355,6 +355,21 @@ impl Auth {
         for place in providers.flat_map(|provider| &provider.credentials) {
             place.clear(headers, uri);
         }
+    }
+
+    /// Whether `Authorization` of a request goes on to the origin and is not what this principal is known by.
+    pub fn is_foreign(&self, who: Option<&Principal>, headers: &HeaderMap) -> bool {
+        let Some(value) = headers.get(AUTHORIZATION) else { return false };
+        let is_there = |place: &place::Place| place.is_in_authorization(value);
+        let mut providers = self.0.iter().flat_map(|asked| &asked.providers);
+        !providers.any(|provider| {
+            let knows = who.is_some_and(|who| {
+                who.auth == provider.name || who.also.iter().any(|(auth, _)| *auth == provider.name)
+            });
+            // Of several places the first that has something counts: one before it might have.
+            provider.credentials.iter().any(is_there)
+                || knows && provider.places().first().is_some_and(is_there)
+        })
     }
 
     /// Puts into a refusal what says how to do better.

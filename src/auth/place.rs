@@ -90,9 +90,8 @@ impl Place {
     pub(super) fn clear(&self, headers: &mut HeaderMap, uri: &mut Uri) {
         match self {
             Self::Header(name) => drop(headers.remove(name)),
-            Self::Authorization(scheme) => {
-                let ours = |value: &HeaderValue| after_scheme(value.as_bytes(), scheme).is_some();
-                if headers.get(AUTHORIZATION).is_some_and(ours) {
+            Self::Authorization(_) => {
+                if headers.get(AUTHORIZATION).is_some_and(|value| self.is_in_authorization(value)) {
                     headers.remove(AUTHORIZATION);
                 }
             }
@@ -101,6 +100,11 @@ impl Place {
                 clear_cookies(headers, |key| self.is_cookie(key));
             }
         }
+    }
+
+    /// Whether the credential stands in this value of `Authorization`.
+    pub(super) fn is_in_authorization(&self, value: &HeaderValue) -> bool {
+        matches!(self, Self::Authorization(scheme) if after_scheme(value.as_bytes(), scheme).is_some())
     }
 
     /// Whether it is in a cookie of this name.

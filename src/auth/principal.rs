@@ -43,6 +43,8 @@ pub struct Principal {
     pub cookies: Box<[HeaderValue]>,
     /// A digest of all that is said of them, where the origin gets what says it, by `keep-credentials`; else nothing.
     pub seen: Box<[u8]>,
+    /// A digest of what the token says of them that tells the origin, beside the name; else nothing.
+    pub signed: Box<[u8]>,
     /// The token that tells the origin, by `identity-token`.
     pub(super) token: Token,
     /// Who they are to policies.
@@ -104,6 +106,7 @@ impl Principal {
         }
         both.seen = [&*self.seen, &*other.seen].concat().into();
         both.token = self.token.or(&other.token);
+        both.signed = both.token.says_of(&both);
         both.cookies = self.cookies.iter().chain(&other.cookies).cloned().collect();
         let new =
             |(name, _): &&(HeaderName, _)| self.headers.iter().all(|(known, _)| known != name);
@@ -128,8 +131,10 @@ impl Principal {
             each(name.as_str().as_bytes());
             each(value.as_bytes());
         }
-        if !self.seen.is_empty() {
-            each(&self.seen);
+        for digest in [&self.seen, &self.signed] {
+            if !digest.is_empty() {
+                each(digest);
+            }
         }
     }
 
@@ -186,6 +191,7 @@ impl Introduction {
         if self.keeps {
             principal.seen = seen(&principal.claims);
         }
+        principal.signed = principal.token.says_of(&principal);
         principal
     }
 }
@@ -194,7 +200,7 @@ impl Introduction {
 const OF_ONE_TOKEN: [&str; 5] = ["auth_time", "exp", "iat", "jti", "nbf"];
 
 /// A digest of what claims say of somebody. It is made with the principal, not with each request.
-fn seen(claims: &Map<String, Value>) -> Box<[u8]> {
+pub(super) fn seen(claims: &Map<String, Value>) -> Box<[u8]> {
     let mut said: Vec<_> =
         claims.iter().filter(|(name, _)| !OF_ONE_TOKEN.contains(&name.as_str())).collect();
     said.sort_by_key(|(name, _)| name.as_str());

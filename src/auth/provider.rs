@@ -115,6 +115,11 @@ impl Provider {
         HeaderValue::from_bytes(&told).unwrap_or_else(|_| self.challenge.clone())
     }
 
+    /// Where it looks for credentials.
+    pub(super) fn places(&self) -> &[Place] {
+        self.method.places()
+    }
+
     /// Where browsers log in, if they do.
     pub(super) fn login(&self) -> Option<&Oidc> {
         match &self.method {

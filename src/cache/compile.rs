@@ -47,6 +47,8 @@ struct Rules {
 pub struct Place<'a> {
     /// Its name.
     pub route: &'a str,
+    /// What it says of the requests that it takes, and of what its origins are asked; the same words tomorrow.
+    pub asks_for: &'a str,
     /// The upstreams that its requests may go to, in their order.
     pub upstreams: &'a [&'a str],
     /// Whether it asks who makes a request.
@@ -170,7 +172,7 @@ impl Caches {
         let recipe = self.recipe(words, place, problems)?;
         let metrics = metrics.cache(place.route, Unkept::REASONS);
         let key = recipe.words();
-        let base = |upstream: &&str| self.base(place.route, upstream, &key);
+        let base = |upstream: &&str| self.base([place.route, place.asks_for, upstream, &key]);
         let bases = place.upstreams.iter().map(base);
         Some(Some(Box::new(Cache {
             policy: rules.policy,
@@ -235,9 +237,9 @@ impl Caches {
     }
 
     /// What tells this route's answers from others', and from those that it keeps apart by something else.
-    fn base(&self, route: &str, upstream: &str, key: &str) -> u128 {
+    fn base(&self, said: [&str; 4]) -> u128 {
         self.memory.digest(|hasher| {
-            for text in [route, upstream, key] {
+            for text in said {
                 hasher.write(text.as_bytes());
                 hasher.write_u8(0xff);
             }

@@ -46,7 +46,7 @@ pub use self::{
     spans::Spans,
     stamps::Verdict,
     tags::Tags,
-    url::{Query, Url},
+    url::{Query, Url, canonical_host},
 };
 use self::{
     held::Held,
@@ -191,7 +191,9 @@ impl Cache {
             return Some(newer);
         }
         let found = self.judge(&seek, &object, asked, now)?;
-        self.memory.shelf.put(key.clone(), object.clone());
+        if !recalled.hides {
+            self.memory.shelf.put(key.clone(), object.clone());
+        }
         // Whoever forgets it from here on finds it in memory; who has done so before is seen at the disk.
         if !disk.holds(&recalled) {
             self.memory.shelf.remove_object(&seek, &object);

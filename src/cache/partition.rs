@@ -5,6 +5,8 @@
 
 use std::hash::Hasher;
 
+use http::header::{AUTHORIZATION, COOKIE};
+
 use super::Memory;
 use crate::key::{Ask, Part, Recipe, Who};
 
@@ -32,14 +34,15 @@ impl Partition {
         Self { bases, recipe }
     }
 
-    /// What a request says of itself, which goes the way of this number.
+    /// What a request says of itself, which goes the way of this number. `is_foreign` is asked whether it has
+    /// `Authorization` that goes on to the origin, and by which nobody knows who makes it.
     #[inline]
     pub fn asking(
         &self,
         memory: &Memory,
         ask: &Ask<'_>,
-        way: usize,
-        scheme: &'static str,
+        (way, scheme): (usize, &'static str),
+        is_foreign: impl FnOnce() -> bool,
     ) -> Asking {
         let base = self.bases.get(way).copied().unwrap_or_default();
         let partition = match &*self.recipe.parts {
@@ -50,26 +53,24 @@ impl Partition {
                 self.recipe.feed_said(ask, &mut hasher);
             }),
         };
-        Asking { partition, scheme, authorized: self.is_authorized(ask) }
+        Asking { partition, scheme, authorized: self.is_authorized(ask, is_foreign) }
     }
 
     /// Whether a request has credentials by which its answers are not told apart.
-    fn is_authorized(&self, ask: &Ask<'_>) -> bool {
+    fn is_authorized(&self, ask: &Ask<'_>, is_foreign: impl FnOnce() -> bool) -> bool {
         let apart = |wanted: fn(&Part) -> bool| self.recipe.parts.iter().any(wanted);
-        let known = ask.who.is_some();
+        let by_field = || apart(|part| *part == Part::Header(AUTHORIZATION));
         if ask.who.is_some_and(Who::is_somebody) && apart(|part| *part == Part::Identity) {
-            return false;
+            return is_foreign() && !by_field();
         }
-        let field = http::header::AUTHORIZATION;
-        let told = ask.headers.contains_key(&field);
-        known || told && !apart(|part| *part == Part::Header(http::header::AUTHORIZATION))
+        ask.who.is_some() || ask.headers.contains_key(AUTHORIZATION) && !by_field()
     }
 
     /// Whether answers are told apart by cookies.
     pub fn is_by_cookies(&self) -> bool {
         let by = |part: &Part| match part {
             Part::Cookie(_) => true,
-            Part::Header(name) => *name == http::header::COOKIE,
+            Part::Header(name) => *name == COOKIE,
             _ => false,
         };
         self.recipe.parts.iter().any(by)

@@ -9,7 +9,10 @@ use std::borrow::Cow;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-use crate::config::{CacheQuery, Path, Problem, Problems};
+use crate::{
+    config::{CacheQuery, Path, Problem, Problems},
+    message::without_port,
+};
 
 /// Where an answer is kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,14 +34,25 @@ impl<'a> Url<'a> {
     }
 }
 
-/// A host in small letters, without the port that its scheme has anyway.
-pub(super) fn canonical_host<'a>(scheme: &str, host: &'a str) -> Cow<'a, str> {
-    let own = if scheme == "https" { ":443" } else { ":80" };
-    let host = host.strip_suffix(own).unwrap_or(host);
-    match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        true => host.to_ascii_lowercase().into(),
+/// A host in small letters, without a final dot, and without the port that its scheme has anyway.
+pub fn canonical_host<'a>(scheme: &str, host: &'a str) -> Cow<'a, str> {
+    let may_be_odd = |byte: u8| byte.is_ascii_uppercase() || byte == b':';
+    match host.ends_with('.') || host.bytes().any(may_be_odd) {
+        true => plain_host(scheme, host),
         false => host.into(),
     }
+}
+
+fn plain_host<'a>(scheme: &str, host: &'a str) -> Cow<'a, str> {
+    let name = without_port(host);
+    let port = host[name.len()..].trim_start_matches([':', '0']);
+    let own = if scheme == "https" { "443" } else { "80" };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let mut plain = name.to_ascii_lowercase();
+    if !port.is_empty() && port != own {
+        plain = format!("{plain}:{port}");
+    }
+    if plain == host { host.into() } else { plain.into() }
 }
 
 /// What of a query tells answers apart: all of it, unless something was written.
@@ -123,7 +137,7 @@ impl Query {
         }
         let name = percent_decode_str(name(pair)).decode_utf8_lossy();
         match &self.only {
-            Some(only) => only.has(&name),
+            Some(only) => only.has(&name) || only.is_read_as(&name),
             None => !self.except.has(&name),
         }
     }
@@ -156,6 +170,15 @@ impl Names {
             }
         }
         names
+    }
+
+    /// Whether origins that are careless with names take it for one of these: whatever its case, without spaces in
+    /// front, and up to a bracket or NUL.
+    fn is_read_as(&self, name: &str) -> bool {
+        let name = name.trim_start_matches([' ', '+']);
+        let name = name.split(['[', '\0']).next().unwrap_or_default().to_lowercase();
+        self.whole.iter().any(|whole| whole.to_lowercase() == name)
+            || self.begun.iter().any(|begun| name.starts_with(&begun.to_lowercase()))
     }
 
     fn has(&self, name: &str) -> bool {
@@ -197,6 +220,7 @@ mod tests {
             (&except, "/a?ut%6d_x=1&b", "/a?b"),
             (&except, "/a?utm_x;b=1&s=1", "/a?utm_x;b=1"),
             (&only, "/a?x;q=1&x", "/a?x;q=1"),
+            (&only, "/a?q[]=1&Q=2&%20q=3&+q=4&q%00x=5&xq=6", "/a?q[]=1&Q=2&%20q=3&+q=4&q%00x=5"),
             (&sort, "/a?b=2&a=2&s=9&a=1", "/a?a=2&a=1&b=2"),
         ] {
             assert_eq!(rules.canonical(target), expected, "{target}");
@@ -212,6 +236,14 @@ mod tests {
             ("https", "example.com:80", "example.com:80"),
             ("http", "example.com:8080", "example.com:8080"),
             ("http", "[::1]:80", "[::1]"),
+            ("http", "[::1]", "[::1]"),
+            ("http", "a.example.", "a.example"),
+            ("http", "a.example.:80", "a.example"),
+            ("http", "a.example:", "a.example"),
+            ("http", "a.example:0080", "a.example"),
+            ("http", "a.example:08080", "a.example:8080"),
+            ("", "A", "a"),
+            ("http", "", ""),
         ] {
             assert_eq!(canonical_host(scheme, host), expected, "{scheme} {host}");
         }

@@ -4,11 +4,11 @@
 //! In: a request as its origin would get it. Out: an answer; or that it goes its own way, after which
 //! [`Exchange::went_by`] looks at what the origin said. A hit waits for nothing; all that waits is boxed.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{
-    HeaderMap, Method, Response, StatusCode,
-    header::{COOKIE, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE},
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    header::{COOKIE, HOST, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE},
     request::Parts,
 };
 use http_body::Body as _;
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Asking, Cache, Object, Query, Seek, Tells, Url,
+        Asking, Cache, Object, Query, Seek, Tells, Url, canonical_host,
         rules::{self, Asked, Reuse},
     },
     message::{Kept, RequestBody, beyond_host, text},
@@ -112,7 +112,7 @@ impl Exchange {
     pub(super) fn asking(
         &mut self,
         route: &Route,
-        head: &Parts,
+        head: &mut Parts,
         params: &Params<'_, '_>,
     ) -> Option<Asking> {
         let Some(cache) = &route.cache else {
@@ -121,10 +121,25 @@ impl Exchange {
             }
             return None;
         };
+        self.spell_host(head);
         let scheme = self.scheme.as_str();
+        let is_foreign = || route.auth.is_foreign(self.who.principal(), &head.headers);
         Some(self.asked(route, head, params, |ask| {
-            cache.partition.asking(&cache.memory, ask, self.way, scheme)
+            cache.partition.asking(&cache.memory, ask, (self.way, scheme), is_foreign)
         }))
+    }
+
+    /// Spells the host as keys do: its origin may make links of how it is spelled, and those who share the answer have
+    /// spelled it otherwise.
+    #[inline]
+    fn spell_host(&mut self, head: &mut Parts) {
+        let Some(host) = self.host.as_ref().map(text) else { return };
+        if let Cow::Owned(spelled) = canonical_host(self.scheme.as_str(), host)
+            && let Ok(spelled) = HeaderValue::try_from(spelled)
+        {
+            head.headers.insert(HOST, spelled.clone());
+            self.host = Some(spelled);
+        }
     }
 
     /// Tells apart also by what the route's rules have made of a request, where that is more than its URL says.

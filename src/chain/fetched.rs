@@ -75,7 +75,7 @@ impl Exchange {
             return Ok(None);
         }
         let until = Instant::now() + cache.wait;
-        let (mut own, mut other) = (false, None);
+        let (mut own, mut failed, mut other) = (false, false, None);
         for _ in 0..WAITS {
             let mut early = match self.join(cache, wanted, head, (own, other.as_ref())) {
                 Turn::Wait(flight) => {
@@ -83,6 +83,8 @@ impl Exchange {
                         Followed::Answer(response) => return Ok(Some(response)),
                         Followed::Alone => break,
                         Followed::Own => own = true,
+                        Followed::Failed(why) if failed => return Err(why),
+                        Followed::Failed(_) => failed = true,
                         Followed::Again(came) => match self.joined(cache, wanted, head) {
                             Some(response) => return Ok(Some(response)),
                             None => other = came.or(other),
@@ -209,6 +211,10 @@ impl Exchange {
                 let stale = stale.filter(|object| cache.suits(object, &head.headers));
                 match (self.or_stale(cache, wanted, (stale, failed), head), reject) {
                     (Some(response), _) => Followed::Answer(response),
+                    // It may be for what that one request said, so another asks, once.
+                    (None, Some(why @ (Reject::UpstreamReset | Reject::UpstreamProtocol))) => {
+                        Followed::Failed(why)
+                    }
                     // An origin that does not answer is not asked again by everybody who waited.
                     (None, Some(reject)) => return Err(reject),
                     (None, None) => Followed::Alone,
@@ -409,6 +415,8 @@ enum Followed {
     Answer(Response<Source>),
     /// There may be another one to wait for; what came, if it is for others.
     Again(Option<Arc<Object>>),
+    /// Its origin broke off.
+    Failed(Reject),
     /// It is no use to wait: what comes may not be given without asking.
     Own,
     Alone,

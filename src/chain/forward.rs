@@ -228,6 +228,7 @@ pub(super) fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Fai
         (reject, _) => reject,
     };
     exchange.cause = failure.cause();
+    exchange.arrived = failure.arrived;
     exchange.endpoint = failure.endpoint;
     if let Some(after) = upstream.retry_after(reject) {
         exchange.retry_after = Some(after);

@@ -3,7 +3,7 @@
 //! In: an exchange and its answer. Out: what it makes void is void (RFC 9111 section 4.4), what it says of what is
 //! kept is taken in (section 4.3.5), and what others may have of it is kept.
 
-use http::{HeaderMap, Method, Response, StatusCode, request::Parts, uri::Uri};
+use http::{HeaderMap, Method, Response, StatusCode, header::COOKIE, request::Parts, uri::Uri};
 
 use super::{
     cached::{Passing, Wanted},
@@ -58,7 +58,7 @@ impl Exchange {
                 }
             }
             // It may have done what it was asked to before it fell silent.
-            Err(reject) if may_have_arrived(*reject) => self.went_unheard(),
+            Err(reject) if self.arrived || may_have_arrived(*reject) => self.went_unheard(),
             Err(_) => drop(self.not_instead()),
         }
     }
@@ -90,11 +90,13 @@ impl Exchange {
         answer
     }
 
-    /// Nobody hears what came of a request that went by: its client is gone, or its origin silent. It may have changed something, so it is
-    /// taken to have.
+    /// Nobody hears what came of a request that went by: its client is gone, or its origin silent. It may have changed
+    /// something, so it is taken to have, unless its client did not send it whole.
     #[cold]
     pub(super) fn went_unheard(&mut self) {
+        let whole = self.upload.as_ref().is_none_or(|upload| upload.is_whole());
         if let Some(passing) = self.not_instead()
+            && whole
             && rules::invalidates(&self.method, StatusCode::OK)
         {
             self.make_void(&passing, &HeaderMap::new());
@@ -182,7 +184,8 @@ impl Exchange {
         let exchange = rules::Exchange {
             method: &self.method,
             authorized: passing.asking.authorized,
-            cookies: false,
+            cookies: passing.request.as_ref().is_some_and(|it| it.contains_key(COOKIE))
+                && !cache.partition.is_by_cookies(),
             located: false,
             status: response.status(),
             answer,
@@ -210,16 +213,25 @@ impl Exchange {
                 matches!(object.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
             if !is_of_success || !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length)
             {
-                cache.memory.forget(seek, &object);
+                // What is said to somebody with credentials may be about them.
+                if !passing.asking.authorized {
+                    cache.memory.forget(seek, &object);
+                }
+                return;
+            }
+            // Section 5.2.1.5: nothing of this exchange is to be kept.
+            let asked = Asked::read(request, &cache.policy);
+            if asked.no_store {
                 return;
             }
             let facts = Facts {
                 request,
-                asked: &Asked::default(),
+                asked: &asked,
                 authorized: passing.asking.authorized,
                 posted: false,
                 stamp: passing.stamp,
-                sent: now,
+                // It may be another exchange's clock that was read, or none's.
+                sent: if passing.sent > 0 { passing.sent } else { now },
                 got: now,
             };
             // Whether it is kept on is all there is to it.
@@ -228,7 +240,7 @@ impl Exchange {
     }
 }
 
-/// Whether a request that ended so may have come to an origin.
+/// Whether a request whose last try ended so may have come to an origin.
 const fn may_have_arrived(reject: Reject) -> bool {
     !matches!(
         reject,

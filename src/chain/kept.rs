@@ -56,6 +56,17 @@ impl Made {
         cache: &Cache,
         facts: &Facts<'_>,
         status: StatusCode,
+        headers: HeaderMap,
+    ) -> Result<Self, Unkept> {
+        let cookies = facts.request.contains_key(COOKIE) && !cache.partition.is_by_cookies();
+        Self::judged(cache, (facts, cookies), status, headers)
+    }
+
+    /// The same; `cookies` is whether the origin saw some by which its answers are not told apart.
+    fn judged(
+        cache: &Cache,
+        (facts, cookies): (&Facts<'_>, bool),
+        status: StatusCode,
         mut headers: HeaderMap,
     ) -> Result<Self, Unkept> {
         let policy = &cache.policy;
@@ -63,7 +74,7 @@ impl Made {
         let exchange = rules::Exchange {
             method: if facts.posted { &Method::POST } else { &Method::GET },
             authorized: facts.authorized,
-            cookies: facts.request.contains_key(COOKIE) && !cache.partition.is_by_cookies(),
+            cookies,
             located: facts.posted,
             status,
             answer: &headers,
@@ -152,12 +163,13 @@ pub(super) fn freshen(
 }
 
 /// What of a 304 is for whoever asked, and nobody else: fields that are not to be given without asking, and a cookie
-/// that is not kept.
+/// that is not kept, or of which it does not itself say that it is for all.
 pub(super) fn of_one(cache: &Cache, old: &Arc<Object>, by: &HeaderMap) -> HeaderMap {
     let headers = freshened(old, by);
     let said = Said::read(&headers, &cache.policy);
-    let sets_cookie = |name: &HeaderName| cache.policy.ignore.set_cookie && *name == SET_COOKIE;
-    let is_own = |name: &HeaderName| said.fields.contains(name) || sets_cookie(name);
+    let own_cookie = cache.policy.ignore.set_cookie || !is_said_to_all(cache, by);
+    let is_own =
+        |name: &HeaderName| said.fields.contains(name) || own_cookie && *name == SET_COOKIE;
     by.iter().filter(|(name, _)| is_own(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
 }
 
@@ -168,17 +180,33 @@ fn freshened(old: &Arc<Object>, by: &HeaderMap) -> HeaderMap {
     headers
 }
 
+/// Whether a 304, or what is said to a HEAD, says by itself that all of it is for everybody. What was kept may have
+/// said so, but not of a cookie that comes now.
+fn is_said_to_all(cache: &Cache, by: &HeaderMap) -> bool {
+    let said = Said::read(by, &cache.policy);
+    said.public || said.s_maxage.is_some()
+}
+
 fn renewed(
     cache: &Cache,
     facts: &Facts<'_>,
     old: &Arc<Object>,
     by: &HeaderMap,
 ) -> Result<Made, Unkept> {
-    let headers = freshened(old, by);
+    let without_cookie = || {
+        let mut by = by.clone();
+        by.remove(SET_COOKIE);
+        by
+    };
+    let headers = match by.contains_key(SET_COOKIE) && !is_said_to_all(cache, by) {
+        true => freshened(old, &without_cookie()),
+        false => freshened(old, by),
+    };
     // Parts are kept as the whole would be.
     let part = old.status == StatusCode::PARTIAL_CONTENT;
     let status = if part { StatusCode::OK } else { old.status };
-    let mut made = Made::of(cache, facts, status, headers)?;
+    // What was kept was for all who look for it, and its origin says no more than that it holds.
+    let mut made = Made::judged(cache, (facts, false), status, headers)?;
     made.status = old.status;
     Ok(made)
 }

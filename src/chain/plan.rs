@@ -273,7 +273,7 @@ fn finish(
     let way = route.target.way(exchange.way);
     let choice = way.map(|way| exchange.explain_aim(&way.upstream, route, &head, params));
     exchange.aim(route, &mut head, params);
-    let mut asking = exchange.asking(route, &head, params);
+    let mut asking = exchange.asking(route, &mut head, params);
     exchange.strip_credentials(route, &mut head);
     let changes = prepare::prepare(exchange, route, params, &mut head)?;
     exchange.settle(route, &head, &mut asking);

@@ -51,7 +51,7 @@ pub fn without_port(host: &str) -> &str {
 pub fn are_one_authority(a: &str, b: &str, https: bool) -> bool {
     let parts = |text| {
         let host = without_port(text);
-        let port = text[host.len()..].trim_start_matches(':');
+        let port = text[host.len()..].trim_start_matches([':', '0']);
         let port = match port {
             "" if https => "443",
             "" => "80",
@@ -78,6 +78,7 @@ mod tests {
             ("a", "A", false, true),
             ("a:80", "a", false, true),
             ("a:", "a:80", false, true),
+            ("a:080", "a:80", false, true),
             ("a.", "a", false, true),
             ("a.:80", "A", false, true),
             ("a:443", "a", true, true),

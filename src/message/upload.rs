@@ -52,6 +52,11 @@ impl Upload {
         self.received.load(Relaxed)
     }
 
+    /// Whether the origin has it all.
+    pub fn is_whole(&self) -> bool {
+        self.phase.load(Relaxed) == Phase::Done as u8
+    }
+
     /// Counts bytes that came; says how many there were before.
     pub(super) fn count(&self, bytes: u64) -> u64 {
         self.received.fetch_add(bytes, Relaxed)

@@ -17,16 +17,19 @@ use crate::key;
 #[derive(Clone, Debug, Default)]
 pub struct Beyond {
     target: bool,
-    /// Fields that say for whom a request is.
+    /// Fields that say for whom a request is: credentials, and what is made of an identity.
     fields: Box<[HeaderName]>,
 }
 
 impl Beyond {
     /// What these rules make.
     pub fn of(path: &PathRewrite, query: &QueryRules, headers: &HeaderRules) -> Self {
-        let fields = [AUTHORIZATION, COOKIE];
-        let fields = fields.into_iter().filter(|name| headers.is_beyond_url(name));
-        Self { target: path.is_beyond_url() || query.is_beyond_url(), fields: fields.collect() }
+        let credentials = [AUTHORIZATION, COOKIE];
+        let credentials = credentials.into_iter().filter(|name| headers.is_beyond_url(name));
+        let mut fields: Vec<_> = credentials.chain(headers.of_identity().cloned()).collect();
+        fields.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        fields.dedup();
+        Self { target: path.is_beyond_url() || query.is_beyond_url(), fields: fields.into() }
     }
 
     /// Whether the URL says it all.

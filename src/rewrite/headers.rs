@@ -127,6 +127,13 @@ impl HeaderRules {
         self.set.iter().chain(&self.add).any(|(own, value)| own == name && is_beyond(value))
     }
 
+    /// The fields that are made of who makes a request.
+    pub(super) fn of_identity(&self) -> impl Iterator<Item = &HeaderName> {
+        let is =
+            |value: &FieldValue| matches!(value, FieldValue::Rendered(of) if of.is_of_identity());
+        self.set.iter().chain(&self.add).filter(move |(_, value)| is(value)).map(|(name, _)| name)
+    }
+
     /// Makes the values for a request. Apart from [`Changes::apply`], because the map to change is
     /// often the very one that the variables look at. Allocates only if there are variables.
     pub fn render(&self, variables: &Variables<'_>) -> Changes<'_> {

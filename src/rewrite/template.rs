@@ -127,6 +127,11 @@ impl Template {
         self.parts.iter().any(is_beyond)
     }
 
+    /// Whether the result says something of who makes the request.
+    pub(super) fn is_of_identity(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Variable(Variable::Claim(_), _)))
+    }
+
     /// Whether a `//` at the front of the result would be a variable's doing.
     pub(super) fn is_relative(&self) -> bool {
         self.form == Form::Uri

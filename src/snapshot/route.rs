@@ -223,6 +223,7 @@ fn answers_kept(
     let ways = target.into_iter().flat_map(Target::ways).map(|way| &*way.upstream.name);
     let place = cache::Place {
         route: name,
+        asks_for: &asks_for(route),
         upstreams: &ways.collect::<Vec<_>>(),
         asks: !route.auth.is_empty(),
         // A document says the methods of its operations.
@@ -232,6 +233,25 @@ fn answers_kept(
     };
     let wanted = route.cache.as_ref().filter(|_| target.is_some());
     known.caches.of_route(wanted, place, metrics, problems)
+}
+
+/// What a route says of the requests that it takes, and of what its origins are asked. Two that have no name may
+/// change places in the file, or one its rewrite, and what was kept is another's then.
+fn asks_for(route: &config::Route) -> String {
+    let of = route.clone();
+    let said = config::Route {
+        host: of.host,
+        path: of.path,
+        headers: of.headers,
+        query: of.query,
+        strip_prefix: of.strip_prefix,
+        add_prefix: of.add_prefix,
+        rewrite: of.rewrite,
+        request_headers: of.request_headers,
+        request_query: of.request_query,
+        ..config::Route::default()
+    };
+    serde_json::to_string(&said).unwrap_or_default()
 }
 
 /// Whether requests with GET are among those with these methods.

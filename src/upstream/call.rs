@@ -61,6 +61,8 @@ pub struct Call<'a> {
     pub(super) lost: bool,
     /// Whether the endpoint that failed it may have acted on it.
     pub(super) seen: bool,
+    /// Whether any did.
+    pub(super) arrived: bool,
 }
 
 /// How often a request was turned away unseen, so that it may be begun again.
@@ -141,6 +143,7 @@ impl<'a> Call<'a> {
             turned_away,
             lost: false,
             seen: false,
+            arrived: false,
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Failure {
     pub reject: Reject,
     /// The endpoint that was tried last.
     pub endpoint: Option<Arc<Pool>>,
+    /// Whether an endpoint, that one or one before it, may have acted on the request.
+    pub arrived: bool,
     /// What the system or library said. For the log only.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -24,12 +26,12 @@ pub struct Failure {
 impl Failure {
     /// A failure without an endpoint or a cause.
     pub const fn new(reject: Reject) -> Self {
-        Self { reject, endpoint: None, source: None }
+        Self { reject, endpoint: None, arrived: false, source: None }
     }
 
     /// A failure for this cause.
     pub fn caused(reject: Reject, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { reject, endpoint: None, source: Some(source.into()) }
+        Self { reject, endpoint: None, arrived: false, source: Some(source.into()) }
     }
 
     /// What it tells of the upstream: too slow, overloaded, or nothing that its load has to do with.

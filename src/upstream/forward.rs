@@ -64,10 +64,13 @@ impl Upstream {
             },
         };
         let mut answer = self.send(call).await;
-        if let Ok(begun) = &mut answer
-            && let Err(broken) = begun.begin()
-        {
-            answer = Err(broken);
+        match &mut answer {
+            Ok(begun) => {
+                if let Err(broken) = begun.begin() {
+                    answer = Err(Failure { arrived: true, ..broken });
+                }
+            }
+            Err(failure) => failure.arrived = call.arrived,
         }
         if let Some(permit) = permit {
             permit.tell(self.verdict(call, &answer), call.worker.index);
@@ -122,6 +125,7 @@ impl Upstream {
             if self.is_good(&sent) {
                 return come_to(sent, Some(pool));
             }
+            call.arrived |= sent.is_ok() || call.seen || call.lost;
             // Who has all its connections was not asked.
             let passed = sent.as_ref().is_err_and(|it| it.reject == Reject::UpstreamBusy);
             call.tries -= u32::from(passed);

@@ -8,6 +8,13 @@ use http::{
     header::{CONTENT_LOCATION, LOCATION},
 };
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::message::{are_one_authority, path};
+
+/// What is in no query of a request.
+const ODD: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
+
 /// Whether an exchange makes void what is kept of its URI: the method is not known to be safe, and the answer
 /// is no error.
 pub fn invalidates(method: &Method, status: StatusCode) -> bool {
@@ -29,7 +36,14 @@ pub fn also_invalid<'a>(
     let resolve = move |reference: &http::HeaderValue| {
         resolve(std::str::from_utf8(reference.as_bytes()).ok()?, scheme, host, target)
     };
-    named.filter_map(resolve).filter(move |other| *other != target)
+    named.filter_map(resolve).filter(move |other| *other != target).map(|other| written(&other))
+}
+
+/// A target as a client would have to write it: browsers take a reference with spaces, or with letters of any
+/// language, and escape those.
+fn written(target: &str) -> String {
+    let (path, query) = split(target);
+    format!("{}{}", path::normalise(path), utf8_percent_encode(query, ODD))
 }
 
 /// Whether `Content-Location` names the very URI that was asked for (RFC 9110 section 9.3.3).
@@ -54,7 +68,7 @@ fn resolve(reference: &str, scheme: &str, host: &str, target: &str) -> Option<St
         Some(rest) => {
             let end = rest.find(['/', '?']).unwrap_or(rest.len());
             let (authority, rest) = rest.split_at(end);
-            if !is_same(authority, host, scheme) {
+            if !are_one_authority(authority, host, scheme == "https") {
                 return None;
             }
             if rest.starts_with('/') { rest } else { return Some(format!("/{rest}")) }
@@ -71,7 +85,7 @@ fn resolve(reference: &str, scheme: &str, host: &str, target: &str) -> Option<St
         other if other.starts_with('/') => other.to_owned(),
         other => format!("{}{other}", folder()),
     };
-    Some(without_dots(&merged) + other_query)
+    Some(path::without_dot_segments(&(merged + other_query)).into_owned())
 }
 
 /// Path, and query with its sign.
@@ -88,37 +102,9 @@ fn own_scheme(reference: &str) -> Option<(&str, &str)> {
     (begins && goes_on).then_some((scheme, rest))
 }
 
-/// Whether two authorities are one: case and the port that is meant anyway aside.
-fn is_same(a: &str, b: &str, scheme: &str) -> bool {
-    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
-    let plain = |authority: &'_ str| {
-        let plain = authority.strip_suffix(port).or_else(|| authority.strip_suffix(':'));
-        plain.unwrap_or(authority).to_ascii_lowercase()
-    };
-    plain(a) == plain(b)
-}
-
-/// RFC 3986 section 5.2.4, of a path that begins with a slash.
-fn without_dots(path: &str) -> String {
-    let mut segments: Vec<&str> = Vec::new();
-    let mut parts = path.split('/').skip(1).peekable();
-    while let Some(part) = parts.next() {
-        let is_last = parts.peek().is_none();
-        match part {
-            "." | ".." => {
-                if part == ".." {
-                    segments.pop();
-                }
-                segments.extend(is_last.then_some(""));
-            }
-            part => segments.push(part),
-        }
-    }
-    format!("/{}", segments.join("/"))
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::{super::tests::headers, *};
@@ -206,6 +192,11 @@ mod tests {
         let also = |text| also_invalid(&headers(text), "http", "a", "/b?c").collect::<Vec<_>>();
         assert_eq!(also("location: /x\ncontent-location: y?z"), ["/x", "/y?z"]);
         assert_eq!(also("location: http://other/x\ncontent-location: /b?c"), [""; 0]);
+        assert_eq!(also("location: /x/%2e%2e/l\ncontent-location: /%6c"), ["/l", "/l"]);
+        let value = HeaderValue::from_bytes("/a b/é?c d é".as_bytes()).unwrap();
+        let odd = HeaderMap::from_iter([(LOCATION, value)]);
+        let also: Vec<_> = also_invalid(&odd, "http", "a", "/").collect();
+        assert_eq!(also, ["/a%20b/%C3%A9?c%20d%20%C3%A9"]);
         assert!(is_located(&headers("content-location: "), "http", "a", "/b?c"));
         assert!(is_located(&headers("content-location: http://a/b?c"), "http", "a", "/b?c"));
         assert!(!is_located(&headers("content-location: /b"), "http", "a", "/b?c"));

@@ -165,6 +165,53 @@ async fn a_change_whose_client_did_not_wait_for_its_answer_is_one_as_well() {
 }
 
 #[tokio::test]
+async fn but_not_one_that_its_client_did_not_send_whole() {
+    let origin = counts("").await;
+    let janua = super::kept(&origin.url, "").start().await;
+    let before = get(&janua, "/a").await;
+    let mut client = janua.client().await;
+    client.send("POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\n1").await;
+    until("it has begun", || janua.counted("janua_requests_in_flight") == 1).await;
+    drop(client);
+    until("its client is gone", || janua.counted("janua_requests_in_flight") == 0).await;
+    assert_eq!(get(&janua, "/a").await, before, "anybody could make anything void");
+}
+
+/// The endpoint that closes has had it; the one that it is sent to then is not there.
+#[tokio::test]
+async fn a_change_is_one_whatever_comes_of_its_next_try() {
+    let origin = Origin::script(|mut peer| async move {
+        while let Some(request) = peer.request().await {
+            if request.line.starts_with("DELETE") {
+                return;
+            }
+            let head = "Cache-Control: max-age=60\r\nContent-Length: 2";
+            peer.send(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nok")).await;
+        }
+    })
+    .await;
+    let janua = Setup::new(format!(
+        "[upstream.u]\nendpoints = [\"{}\", \"http://127.0.0.1:9\"]\n\
+         [[route]]\nname = \"r\"\nto = \"u\"\ncache = true\n",
+        origin.url
+    ))
+    .start()
+    .await;
+    let asked =
+        |what: &str| origin.requests().iter().filter(|it| it.line.starts_with(what)).count();
+    for number in 0..8 {
+        let target = format!("/{number}");
+        get(&janua, &target).await;
+        let gone = ask(&janua, &format!("DELETE {target}"), "").await;
+        assert_eq!(gone.status(), 502);
+        let before = asked("GET");
+        get(&janua, &target).await;
+        assert_eq!(asked("GET"), before + 1, "{number}: {}", gone.text());
+    }
+    assert!(asked("DELETE") >= 8);
+}
+
+#[tokio::test]
 async fn so_does_one_by_another_route_than_a_get_of_its_header_fields_would_take() {
     let origin = counts("").await;
     let url = &origin.url;

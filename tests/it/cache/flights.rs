@@ -95,6 +95,38 @@ async fn who_began_a_fetch_may_leave_before_its_head() {
     assert_eq!(staged.origin.requests().len(), 1);
 }
 
+/// Its origin closes for what one request says, and nobody else is refused for that.
+#[tokio::test]
+async fn who_waits_for_a_request_that_its_origin_drops_is_answered_all_the_same() {
+    let may = Arc::new(Semaphore::new(0));
+    let held = may.clone();
+    let origin = Origin::script(move |mut peer| {
+        let may = held.clone();
+        async move {
+            while let Some(request) = peer.request().await {
+                may.acquire().await.unwrap().forget();
+                if request.field("x-evil").is_some() {
+                    return;
+                }
+                peer.send(format!("HTTP/1.1 200 OK\r\n{KEPT}Content-Length: 2\r\n\r\nok")).await;
+            }
+        }
+    })
+    .await;
+    let janua = kept(&origin.url, "").start().await;
+    let mut evil = sent(&janua, "/", "X-Evil: 1\r\n").await;
+    until("the origin is asked", || origin.requests().len() == 1).await;
+    let mut others = vec![sent(&janua, "/", "").await, sent(&janua, "/", "").await];
+    inside(&janua, 3).await;
+    may.add_permits(100);
+    assert_eq!(evil.answer().await.status(), 502);
+    for other in &mut others {
+        assert_eq!(other.answer().await.text(), "ok");
+    }
+    let plain = origin.requests().iter().filter(|it| it.field("x-evil").is_none()).count();
+    assert_eq!(plain, 1, "they still share one fetch");
+}
+
 #[tokio::test]
 async fn who_began_a_fetch_may_leave_in_the_middle_of_its_body() {
     let staged = Staged::new(KEPT).await;
@@ -497,7 +529,7 @@ async fn many_stale_hits_are_validated_once() {
 }
 
 #[tokio::test]
-async fn an_origin_that_fails_is_not_asked_again_by_all_who_waited() {
+async fn an_origin_that_fails_is_asked_once_more_and_not_by_all_who_waited() {
     let may = Arc::new(Semaphore::new(0));
     let known = may.clone();
     let origin = Origin::script(move |mut peer| {
@@ -519,5 +551,5 @@ async fn an_origin_that_fails_is_not_asked_again_by_all_who_waited() {
     for client in &mut clients {
         soon("502", client.answer()).await.assert_refused(502, "upstream.reset", "all of them");
     }
-    assert_eq!(origin.requests().len(), 1);
+    assert_eq!(origin.requests().len(), 2, "once it may have been for what that one said");
 }

@@ -96,6 +96,7 @@ async fn who_is_told_apart_by_the_rules_of_the_route_gets_nothing_of_others() {
         ("request-query = { set = { tenant = \"{request.header.x-tenant}\" } }", true),
         ("request-headers = { set = { authorization = \"B {request.header.x-tenant}\" } }", true),
         ("request-headers = { add = { cookie = \"t={request.header.x-tenant}\" } }", true),
+        ("request-headers = { set = { x-t = \"{request.header.x-tenant}\" } }", false),
         ("rewrite = \"/all{request.path}\"", false),
         ("request-query = { set = { page = \"{request.path}\" } }", false),
         ("request-headers = { set = { authorization = \"B all\" } }", false),
@@ -141,7 +142,7 @@ async fn so_does_whom_a_trusted_proxy_says_something_else_of_the_url_than_their_
 }
 
 #[tokio::test]
-async fn tokens_of_one_person_that_say_other_things_are_kept_apart_where_the_origin_sees_them() {
+async fn tokens_of_one_person_that_say_other_things_are_kept_apart_where_the_origin_is_told() {
     let secret = "0123456789abcdef0123456789abcdef";
     let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let token = |claims: &str| {
@@ -153,16 +154,84 @@ async fn tokens_of_one_person_that_say_other_things_are_kept_apart_where_the_ori
     let a = token(r#"{"sub":"alice","exp":4000000000,"tenant":"a"}"#);
     let b = token(r#"{"sub":"alice","exp":4000000000,"tenant":"b"}"#);
     let again = token(r#"{"sub":"alice","exp":4000000001,"jti":"7","tenant":"a"}"#);
-    for (keeps, expected) in [(true, ["01", "02", "01", "02"]), (false, ["01"; 4])] {
+    for (section, route, apart) in [
+        ("keep-credentials = true", "", true),
+        ("", "", false),
+        ("identity-headers = { x-tenant = \"tenant\" }", "", true),
+        ("identity-token = { claims = [\"tenant\"] }", "", true),
+        ("identity-token = { claims = [\"shoe-size\"] }", "", false),
+        ("", "request-headers = { set = { x-tenant = \"{identity.tenant}\" } }", true),
+    ] {
         let origin = numbers("Cache-Control: max-age=60\r\n").await;
         let setup = Setup::new(format!(
-            "[auth.j]\nkeep-credentials = {keeps}\njwt = {{ audience = [], secret = \"{secret}\" }}\n\
-             [[route]]\nname = \"r\"\nauth = \"j\"\ncache = true\nto = \"{}\"\n",
+            "[auth.j]\n{section}\njwt = {{ audience = [], secret = \"{secret}\" }}\n\
+             [[route]]\nname = \"r\"\nauth = \"j\"\ncache = true\nto = \"{}\"\n{route}\n",
             origin.url
         ));
         let janua = setup.start().await;
-        assert_eq!(gets(&janua, &[&a, &b, &again, &b]).await, expected, "{keeps}");
+        let expected = if apart { ["01", "02", "01", "02"] } else { ["01"; 4] };
+        assert_eq!(gets(&janua, &[&a, &b, &again, &b]).await, expected, "{section} {route}");
     }
+}
+
+#[tokio::test]
+async fn credentials_that_the_gateway_does_not_look_at_are_no_identity() {
+    let alice = format!("{A}Authorization: Bearer alice\r\n");
+    let bob = format!("{A}Authorization: Bearer bob\r\n");
+    for (fields, rules, expected) in [
+        // The fourth goes by itself, since what came was not kept.
+        ("Cache-Control: max-age=60\r\n", "cache = true", ["01", "02", "03", "04", "05", "05"]),
+        ("Cache-Control: public, max-age=60\r\n", "cache = true", ["01"; 6]),
+        (
+            "Cache-Control: max-age=60\r\n",
+            "cache = { key = [\"identity\", \"header:authorization\"] }",
+            ["01", "02", "01", "03", "03", "03"],
+        ),
+    ] {
+        let origin = numbers(fields).await;
+        let janua = known(&origin.url, rules).start().await;
+        let bodies = gets(&janua, &[&alice, &bob, &alice, A, A, A]).await;
+        assert_eq!(bodies, expected, "{fields} {rules}");
+    }
+}
+
+#[tokio::test]
+async fn two_routes_without_a_name_may_change_places_in_the_file() {
+    let origin = Origin::script(move |mut peer| async move {
+        while let Some(request) = peer.request().await {
+            let target = request.target().to_owned();
+            let length = target.len();
+            let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: ";
+            peer.send(format!("{head}{length}\r\n\r\n{target}")).await;
+        }
+    })
+    .await;
+    let route = |tenant: &str| {
+        format!(
+            "[[route]]\npath = \"/t/{{rest*}}\"\nheaders = {{ x-tenant = \"{tenant}\" }}\n\
+             rewrite = \"/{tenant}{{request.path}}\"\nto = \"{}\"\ncache = true\n",
+            origin.url
+        )
+    };
+    let both = |one: &str, other: &str| Setup::new(route(one) + &route(other));
+    let get = async |janua: &Janua, tenant: &str| {
+        let answer = ask(janua, "GET /t/x", &format!("X-Tenant: {tenant}\r\n")).await;
+        landed(janua).await;
+        answer.text()
+    };
+    let janua = both("a", "b").start().await;
+    for _ in 0..2 {
+        assert_eq!(
+            (get(&janua, "a").await, get(&janua, "b").await),
+            ("/a/t/x".into(), "/b/t/x".into())
+        );
+    }
+    assert_eq!(origin.requests().len(), 2);
+    janua.reload(&both("b", "a")).await.unwrap();
+    assert_eq!(
+        (get(&janua, "a").await, get(&janua, "b").await),
+        ("/a/t/x".into(), "/b/t/x".into())
+    );
 }
 
 #[tokio::test]

@@ -98,7 +98,9 @@ pub(super) fn freshened(known: &mut Known, by: &Step) {
         known.request.language = by.language;
         known.request.authorization = by.authorization;
     }
-    known.answer.cookie |= by.answer.cookie;
+    // A cookie is for who asked, unless that is said of it itself.
+    let shared = |said: &&str| *said == "public" || said.starts_with("s-maxage");
+    known.answer.cookie |= by.answer.cookie && by.answer.says.iter().any(shared);
     // What says that it is not to be kept is said of the request that it answers, too.
     if by.says == "no-store" {
         known.request.says = "no-store";
