@@ -140,7 +140,7 @@ impl Exchange {
         let by = self.route().and_then(|route| route.transform.clone());
         let (Some(by), Some(known)) = (by, self.filtered.take()) else { return Ok(response) };
         if self.tunnel.is_some() || self.reject.is_some() || !by.takes(response.status()) {
-            return Ok(response);
+            return Ok(untaken(&by, response));
         }
         let (mut parts, source) = response.into_parts();
         let known = with_answer(&by, *known, parts.status, &parts.headers);
@@ -239,6 +239,15 @@ impl Exchange {
         }
         known
     }
+}
+
+/// An answer that the filter leaves as it is. The tag of one that has not changed is that of what the filter made of
+/// it before (RFC 9110 section 15.4.5).
+fn untaken(by: &Transform, mut response: Response<Source>) -> Response<Source> {
+    if response.status() == StatusCode::NOT_MODIFIED && by.changes_bodies() {
+        remade(response.headers_mut());
+    }
+    response
 }
 
 /// What is known when the answer is there: its header fields and its status, too.

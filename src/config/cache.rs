@@ -79,7 +79,7 @@ fn disk_queue() -> ByteSize {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CacheRules {
-    /// How long an answer is fresh of which the origin does not say it: a time for 200, 203, 204, 300, 301, 308, 404, 405, 410, 414 and 501, or times by status: `{ 200 = "1m", 404 = "5s" }`. A range (`"4xx"`) means those of them that are in it; others (`401`, `403`, `500`) have to be named one by one, and a 401 is never given to a request with `Authorization`.
+    /// How long an answer is fresh of which the origin does not say it: a time for 200, 203, 204, 300, 301, 308, 404, 405, 410, 414 and 501, or times by status: `{ 200 = "1m", 404 = "5s" }`. A range (`"4xx"`) means those of them that are in it; others (`401`, `403`, `500`) have to be named one by one, and a 401 is never given to a request with `Authorization`. Who sends `X-HTTP-Method-Override` may get a 405 from an origin that listens to it, for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"30s")]
     pub ttl: Option<CacheTtl>,

@@ -180,7 +180,12 @@ impl Tier {
         };
         match broken {
             // Somebody was faster, or it has another name now.
-            Broken::Failed(error) if !there && error.kind() == io::ErrorKind::NotFound => {}
+            Broken::Failed(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Of what was there before the start some may have made room while the rest was listed.
+                if there {
+                    self.health.damaged(&path, "it is gone");
+                }
+            }
             Broken::Failed(error) => self.health.failed(&path, &error),
             Broken::Damaged(why) => self.health.damaged(&path, why),
         }

@@ -135,7 +135,8 @@ impl Tier {
         if let Some(before) = before.filter(|before| *before != filed) {
             remove(&self.path(&before))?;
         }
-        self.folder.publish(new, &filed)?;
+        // If it does not get it, neither may what had it before come back by the next start.
+        self.folder.publish(new, &filed).inspect_err(|_| drop(remove(&self.path(&filed))))?;
         let most = self.bounds.variants.load(Relaxed);
         let mut known = self.known.lock();
         // It is asked once more where nobody can take it off the index before it is there.

@@ -106,6 +106,8 @@ async fn what_has_no_body_to_change_passes() {
         let janua = route(&origin.url, "transform.response = '.a.b.c | error'").start().await;
         let got = janua.get("/").await;
         assert_eq!((got.status(), got.text()), (status, body.to_owned()), "{answered}");
+        // As that of the whole, which is the filter's.
+        assert_eq!(got.field("etag").as_deref(), (status == 304).then_some("W/\"1\""));
     }
     let failed = "HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\ncontent-length: 16\r\n\r\n{\"detail\":\"none\"}";
     let origin = Origin::answering(failed.replace("16", "17")).await;
