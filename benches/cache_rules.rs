@@ -47,6 +47,7 @@ fn exchange<'a>(answer: &'a HeaderMap, asked: &'a Asked, said: &'a Said) -> Exch
     Exchange {
         method: &Method::GET,
         authorized: false,
+        cookies: false,
         located: false,
         status: StatusCode::OK,
         answer,

@@ -85,8 +85,8 @@ impl IdentityToken {
 
     /// What it says of somebody beside the name.
     fn claims(&self, who: &Principal) -> Map<String, Value> {
-        let claim = |name: &Box<str>| Some((name.to_string(), who.claim(name)?.into_owned()));
-        self.claims.iter().filter_map(claim).collect()
+        let claim = |name: &str| Some((name.to_owned(), who.claim(name)?.into_owned()));
+        self.claims.iter().filter_map(|name| claim(name)).collect()
     }
 
     fn make(&self, who: &Principal, now: u64) -> Result<HeaderValue, String> {

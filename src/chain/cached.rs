@@ -100,6 +100,8 @@ pub(super) struct Passing {
     /// The number of what was made void last before it went, and when that was, in seconds since 1970.
     pub(super) stamp: u64,
     pub(super) sent: u64,
+    /// Whether an endpoint that gave no answer may have acted on it.
+    pub(super) arrived: bool,
     /// It is only because answers to such requests were not kept lately.
     pub(super) unkept: Option<(u64, Asked)>,
     /// What is given if its origin fails.
@@ -407,7 +409,8 @@ impl Exchange {
         if instead.is_none() {
             self.count(cache, Cached::Passed);
         }
-        let passing = Passing { asking, fwd, request, stamp, sent, unkept: None, instead };
+        let (arrived, unkept) = (false, None);
+        let passing = Passing { asking, fwd, request, stamp, sent, arrived, unkept, instead };
         self.passing = Some(Box::new(passing));
         Looked::Passed
     }
@@ -420,7 +423,8 @@ impl Exchange {
         let asking = Asking { partition: 0, scheme, authorized: false };
         let stamp = self.world.caches.memory().shelf.stamps().begin();
         let (fwd, request, unkept, instead) = (Fwd::Method, None, None, None);
-        let passing = Passing { asking, fwd, request, stamp, sent: 0, unkept, instead };
+        let (sent, arrived) = (0, false);
+        let passing = Passing { asking, fwd, request, stamp, sent, arrived, unkept, instead };
         self.passing = Some(Box::new(passing));
     }
 

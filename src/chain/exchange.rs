@@ -117,8 +117,6 @@ pub struct Exchange {
     pub(super) filtered: Option<Box<Known>>,
     /// Whether its answer is held to a contract.
     pub(super) promised: bool,
-    /// Whether an endpoint that gave no answer may have acted on it.
-    pub(super) arrived: bool,
     /// Whether it goes on unread because it is to become a tunnel, so that no other success answers it.
     pub(super) unread: bool,
     /// The page that it is of, on a route that says what pages may.
@@ -196,7 +194,6 @@ impl Exchange {
                 filtered: None,
                 promised: false,
                 unread: false,
-                arrived: false,
                 page: None,
                 entered: false,
                 held: 0,

@@ -57,23 +57,10 @@ impl Exchange {
             return Ok(None);
         };
         let what = (wanted.asking, wanted.asked);
+        if wanted.alone || wanted.asked.only_if_cached {
+            return self.go_alone(cache, wanted, head, kept).await;
+        }
         let mut stale = wanted.stale.clone();
-        if wanted.recalls
-            && (wanted.alone || wanted.asked.only_if_cached)
-            && let Some(found) = self.recall(cache, wanted, head).await
-        {
-            match self.give(cache, what, found, head, kept) {
-                Ok(answer) => return Ok(Some(answer)),
-                Err(object) => stale = Some(object),
-            }
-        }
-        if wanted.asked.only_if_cached {
-            return Err(Reject::OnlyIfCached);
-        }
-        if wanted.alone {
-            self.pass(cache, Wanted { stale, ..wanted.clone() }, head);
-            return Ok(None);
-        }
         let until = Instant::now() + cache.wait;
         let (mut own, mut failed, mut other) = (false, false, None);
         for _ in 0..WAITS {
@@ -114,6 +101,30 @@ impl Exchange {
             return self.lead((cache, way, route), &wanted, pilot, aim, asked).await;
         }
         self.pass(cache, wanted.clone(), head);
+        Ok(None)
+    }
+
+    /// Looks on the disk, and waits for nobody; none if it is to go by itself.
+    async fn go_alone(
+        &mut self,
+        cache: &Cache,
+        wanted: &Wanted,
+        head: &Parts,
+        kept: &Kept,
+    ) -> Result<Option<Response<Source>>, Reject> {
+        let mut stale = wanted.stale.clone();
+        if wanted.recalls
+            && let Some(found) = self.recall(cache, wanted, head).await
+        {
+            match self.give(cache, (wanted.asking, wanted.asked), found, head, kept) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(object) => stale = Some(object),
+            }
+        }
+        if wanted.asked.only_if_cached {
+            return Err(Reject::OnlyIfCached);
+        }
+        self.pass(cache, Wanted { stale, ..wanted.clone() }, head);
         Ok(None)
     }
 

@@ -228,7 +228,9 @@ pub(super) fn explain(exchange: &mut Exchange, upstream: &Upstream, failure: Fai
         (reject, _) => reject,
     };
     exchange.cause = failure.cause();
-    exchange.arrived = failure.arrived;
+    if let Some(passing) = &mut exchange.passing {
+        passing.arrived = failure.arrived;
+    }
     exchange.endpoint = failure.endpoint;
     if let Some(after) = upstream.retry_after(reject) {
         exchange.retry_after = Some(after);

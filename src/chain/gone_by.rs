@@ -58,9 +58,14 @@ impl Exchange {
                 }
             }
             // It may have done what it was asked to before it fell silent.
-            Err(reject) if self.arrived || may_have_arrived(*reject) => self.went_unheard(),
+            Err(reject) if self.may_have_arrived(*reject) => self.went_unheard(),
             Err(_) => drop(self.not_instead()),
         }
+    }
+
+    /// Whether an endpoint may have acted on a request that ended so, be it by the last try or by one before.
+    fn may_have_arrived(&self, reject: Reject) -> bool {
+        may_have_arrived(reject) || self.passing.as_ref().is_some_and(|passing| passing.arrived)
     }
 
     /// What is known of a request that went by, which what is stale is not given to.
