@@ -122,7 +122,21 @@ impl Memory {
             && object.status != StatusCode::PARTIAL_CONTENT
             && let Some(disk) = &*self.disk.load()
         {
-            disk.keep(key.clone(), object);
+            self.keep_there(disk, key, object, put);
+        }
+    }
+
+    /// Keeps an answer on the disk as well. Between memory and disk it may have been forgotten, or another have taken its
+    /// place: then it is not there either.
+    fn keep_there(&self, disk: &Disk, key: &Key, object: Arc<Object>, put: Put) {
+        disk.keep(key.clone(), object.clone());
+        let is_it = |kept: &Arc<Object>| Arc::ptr_eq(kept, &object);
+        let is_kept = || {
+            let kept = self.shelf.get(&key.seek());
+            kept.is_some_and(|kept| kept.variants().iter().any(is_it))
+        };
+        if put == Put::Kept && !is_kept() {
+            disk.forget(key, &object);
         }
     }
 
@@ -142,7 +156,7 @@ impl Memory {
             if fresh.vary() != old.vary() {
                 self.forget(seek, old);
             }
-            disk.keep(key, fresh);
+            self.keep_there(disk, &key, fresh, put);
         }
     }
 
