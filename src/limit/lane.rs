@@ -31,6 +31,8 @@ pub(super) struct Lane<W> {
     /// Clients by when it is their turn.
     order: BTreeMap<Place, u64>,
     clients: HashMap<u64, Client<W>>,
+    /// How many of them there are of each class.
+    of_class: [u64; CLASSES],
     /// The clock of whoever went last, by class.
     clocks: [u64; CLASSES],
     /// Class and clock of clients that left, and the same by what is passed first.
@@ -68,6 +70,7 @@ impl<W> Default for Lane<W> {
         Self {
             order: BTreeMap::new(),
             clients: HashMap::new(),
+            of_class: [0; CLASSES],
             clocks: [0; CLASSES],
             left: HashMap::new(),
             passing: BTreeSet::new(),
@@ -88,6 +91,12 @@ impl<W> Lane<W> {
     /// How many of a client's wait.
     pub(super) fn of(&self, client: u64) -> usize {
         self.clients.get(&client).map_or(0, |client| client.queue.len())
+    }
+
+    /// The best class that waits, and how many clients of it.
+    pub(super) fn best(&self) -> Option<(usize, u64)> {
+        let ((class, ..), _) = self.order.first_key_value()?;
+        Some((*class, self.of_class[*class]))
     }
 
     /// What would go before something new of a client's, if nobody else came.
@@ -137,9 +146,21 @@ impl<W> Lane<W> {
         self.forget(client);
         let fresh = || Client { place, queue: VecDeque::new(), cost: 0 };
         let entry = self.clients.entry(client).or_insert_with(fresh);
-        self.order.remove(&entry.place);
-        entry.place = place;
+        let before = std::mem::replace(&mut entry.place, place);
+        self.step_out(before);
+        self.stand(place, client);
+    }
+
+    fn stand(&mut self, place: Place, client: u64) {
+        self.of_class[place.0] += 1;
         self.order.insert(place, client);
+    }
+
+    /// Whose place it was.
+    fn step_out(&mut self, place: Place) -> Option<u64> {
+        let client = self.order.remove(&place)?;
+        self.of_class[place.0] -= 1;
+        Some(client)
     }
 
     /// Whose turn is next.
@@ -162,7 +183,7 @@ impl<W> Lane<W> {
     pub(super) fn pop(&mut self) -> Option<Waiter<W>> {
         let place = self.next()?;
         let (class, clock, _) = place;
-        let client = self.order.remove(&place)?;
+        let client = self.step_out(place)?;
         let entry = self.clients.get_mut(&client)?;
         let waiter = entry.queue.pop_front()?;
         self.waiting -= 1;
@@ -175,7 +196,7 @@ impl<W> Lane<W> {
             self.keep(client, place);
         } else {
             entry.place = place;
-            self.order.insert(place, client);
+            self.stand(place, client);
         }
         self.turn_of(class, clock);
         Some(waiter)
@@ -190,7 +211,7 @@ impl<W> Lane<W> {
         entry.cost = entry.cost.saturating_sub(waiter.cost);
         if entry.queue.is_empty() {
             let place = entry.place;
-            self.order.remove(&place);
+            self.step_out(place);
             self.clients.remove(&client);
             self.keep(client, place);
             self.make_room();
@@ -438,6 +459,9 @@ mod tests {
                 prop_assert_eq!(lane.len(), model.len());
                 let own = model.iter().filter(|(known, _)| *known == client).count();
                 prop_assert_eq!(lane.of(client), own);
+                let best = lane.order.keys().next().map(|place| place.0);
+                let of_best = lane.order.keys().filter(|place| Some(place.0) == best).count();
+                prop_assert_eq!(lane.best(), best.map(|class| (class, of_best as u64)));
             }
         }
     }

@@ -5,10 +5,10 @@
 //! has to agree, and when a later one refuses, what earlier ones took is given back.
 //!
 //! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
-//! a limit counts (`owed` by key), `rule` what holds for whom, `bandwidth` how fast answers go, `hall` who runs, `queue` and
-//! `lane` who waits and in which order, `standing` who kept within limits, `ledger` and `book` how what was used
-//! survives a restart, `shared` what several gateways count together, `busiest` and `sketch` which keys are asked
-//! for most.
+//! a limit counts (`owed` by key), `rule` what holds for whom, `bandwidth` how fast answers go, `hall` who runs,
+//! `queue` who waits, `lane` in which order, and `turns` where there are several lanes, `standing` who kept within
+//! limits, `ledger` and `book` how what was used survives a restart, `shared` what several gateways count together,
+//! `busiest` and `sketch` which keys are asked for most.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit, or has to be counted in a store first, takes the way round, which the chain keeps in a box.
@@ -41,6 +41,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod tiers;
+mod turns;
 mod used;
 mod waiting;
 

@@ -27,6 +27,7 @@ use tokio::{
 use super::{
     lane::{Lane, Waiter},
     state::{Blocked, Claim, State, Taken},
+    turns::{Contender, Turns},
 };
 
 /// Those who wait.
@@ -44,11 +45,18 @@ struct Inner {
     lanes: HashMap<u64, Line>,
     /// The lanes of tiers with a rate of their own, by the key of everybody: those of one wait for the same others
     /// to end.
-    beside: HashMap<u64, Vec<u64>>,
+    beside: HashMap<u64, Beside>,
     /// How many places each client has, in all lanes. Who has none is not in it.
     held: HashMap<u64, usize>,
     waiting: usize,
     last: u64,
+}
+
+/// The lanes of tiers, and whose turn it is of those and everybody's.
+#[derive(Debug, Default)]
+struct Beside {
+    lanes: Vec<u64>,
+    turns: Turns,
 }
 
 /// A lane, and whose timer moves it.
@@ -57,6 +65,8 @@ struct Line {
     /// The key of everybody that its own was made of.
     base: u64,
     lane: Lane<Waits>,
+    /// Its clock among those that it takes turns with.
+    clock: u64,
     driver: Option<(u64, Arc<Ear>)>,
     /// For when the driver's timer is set.
     set: Option<u64>,
@@ -225,56 +235,66 @@ impl Queue {
         }
     }
 
-    /// Somebody has ended: lets those go under a key whose turn has come, and under what tiers make of it. Of several
-    /// lanes that is first where somebody waits the longest.
+    /// Somebody has ended: lets those go under a key whose turn has come, and under what tiers make of it. Where
+    /// several lanes wait they take turns.
     pub(super) fn release(&self, base: u64, now: u64) {
         let mut inner = self.inner.lock();
-        let beside = inner.beside.get(&base).cloned().unwrap_or_default();
-        let mut lanes: Vec<_> = beside.into_iter().chain([base]).collect();
-        lanes.sort_by_cached_key(|key| inner.lanes.get(key).and_then(Line::since));
-        for key in lanes {
-            self.advance(&mut inner, key, now);
+        if !inner.beside.contains_key(&base) {
+            return self.advance(&mut inner, base, now);
+        }
+        let mut lanes = inner.lanes_of(base);
+        while let Some((at, next)) = inner.next_of(base, &lanes) {
+            if self.step(&mut inner, next.key, now) {
+                inner.went(base, &next, &lanes);
+                lanes[at] = inner.contender(next.key).unwrap_or(next);
+            } else {
+                lanes.swap_remove(at);
+            }
         }
     }
 
     fn advance(&self, inner: &mut Inner, key: u64, now: u64) {
-        let Some(line) = inner.lanes.get_mut(&key) else { return };
-        let mut next = None;
-        while let Some(first) = line.lane.first() {
-            let Waits { ref state, claim, came, .. } = first.what;
-            let told = match state.take_late(claim, (came, line.timed), now) {
-                Ok(taken) => Ok(taken),
-                // Nobody's turn comes before the store does.
-                Err(blocked @ Blocked::Unavailable) => Err(NoTurn { after: None, blocked }),
-                Err(Blocked::Until(time)) => {
-                    (next, line.timed) = (Some(time), true);
-                    break;
-                }
-                Err(
-                    Blocked::Running
-                    | Blocked::Queue
-                    | Blocked::Quota(_)
-                    | Blocked::Never
-                    | Blocked::Ask,
-                ) => {
-                    line.timed = false;
-                    break;
-                }
-            };
-            let Some(Waiter { id, what, .. }) = line.lane.pop() else { break };
-            inner.waiting -= 1;
-            has_left(&mut inner.held, what.client);
-            self.busy(key).fetch_sub(1, Relaxed);
-            what.state.metrics.waiting(what.good).dec();
-            if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
-                line.driver = None;
-            }
-            what.ear.go(told.map(|taken| Turn::new(taken, what.state, claim)));
-        }
-        line.drive(next);
-        if line.lane.len() == 0 {
+        while self.step(inner, key, now) {}
+    }
+
+    /// Lets whoever is next in a lane go, if its turn has come; whether it went. If not, its timer is set.
+    fn step(&self, inner: &mut Inner, key: u64, now: u64) -> bool {
+        let Some(line) = inner.lanes.get_mut(&key) else { return false };
+        let Some(first) = line.lane.first() else {
             inner.close(key);
+            return false;
+        };
+        let Waits { ref state, claim, came, .. } = first.what;
+        let told = match state.take_late(claim, (came, line.timed), now) {
+            Ok(taken) => Ok(taken),
+            // Nobody's turn comes before the store does.
+            Err(blocked @ Blocked::Unavailable) => Err(NoTurn { after: None, blocked }),
+            Err(Blocked::Until(time)) => {
+                line.timed = true;
+                line.drive(time);
+                return false;
+            }
+            Err(
+                Blocked::Running
+                | Blocked::Queue
+                | Blocked::Quota(_)
+                | Blocked::Never
+                | Blocked::Ask,
+            ) => {
+                line.timed = false;
+                return false;
+            }
+        };
+        let Some(Waiter { id, what, .. }) = line.lane.pop() else { return false };
+        inner.waiting -= 1;
+        has_left(&mut inner.held, what.client);
+        self.busy(key).fetch_sub(1, Relaxed);
+        what.state.metrics.waiting(what.good).dec();
+        if line.driver.as_ref().is_some_and(|(driver, _)| *driver == id) {
+            line.driver = None;
         }
+        what.ear.go(told.map(|taken| Turn::new(taken, what.state, claim)));
+        true
     }
 
     fn leave(&self, state: &Arc<State>, comer: &Comer, id: u64) {
@@ -297,20 +317,62 @@ impl Inner {
     /// The lane of a claim.
     fn line(&mut self, claim: Claim) -> &mut Line {
         let (key, base) = (claim.key, claim.base());
-        self.lanes.entry(key).or_insert_with(|| {
-            if key != base {
-                self.beside.entry(base).or_default().push(key);
+        if key != base && !self.lanes.contains_key(&key) {
+            self.open(key, base);
+        }
+        let clock = || self.beside.get(&base).map_or(0, |beside| beside.turns.start());
+        self.lanes.entry(key).or_insert_with(|| Line { base, clock: clock(), ..Line::default() })
+    }
+
+    /// A tier's lane comes beside everybody's.
+    fn open(&mut self, key: u64, base: u64) {
+        let beside = self.beside.entry(base).or_insert_with(|| {
+            let turns = Turns::default();
+            if let Some(everybody) = self.lanes.get_mut(&base) {
+                everybody.clock = turns.alone();
             }
-            Line { base, ..Line::default() }
-        })
+            Beside { lanes: Vec::new(), turns }
+        });
+        beside.lanes.push(key);
+    }
+
+    /// The lanes under a key, everybody's and those of tiers.
+    fn lanes_of(&self, base: u64) -> Vec<Contender> {
+        let beside = self.beside.get(&base).into_iter().flat_map(|beside| &beside.lanes);
+        beside.chain([&base]).filter_map(|key| self.contender(*key)).collect()
+    }
+
+    /// How a lane stands in which somebody waits.
+    fn contender(&self, key: u64) -> Option<Contender> {
+        let line = self.lanes.get(&key)?;
+        let (class, clients) = line.lane.best()?;
+        Some(Contender { key, class, clients, clock: line.clock })
+    }
+
+    /// Which of some lanes is next.
+    fn next_of(&self, base: u64, lanes: &[Contender]) -> Option<(usize, Contender)> {
+        let at = match self.beside.get(&base) {
+            Some(beside) => beside.turns.next(lanes)?,
+            None => 0,
+        };
+        lanes.get(at).map(|next| (at, *next))
+    }
+
+    /// One of some lanes had its turn.
+    fn went(&mut self, base: u64, went: &Contender, lanes: &[Contender]) {
+        if let Some(beside) = self.beside.get_mut(&base)
+            && let Some(line) = self.lanes.get_mut(&went.key)
+        {
+            line.clock = beside.turns.turn_of(went, lanes);
+        }
     }
 
     /// Takes a lane out that is empty.
     fn close(&mut self, key: u64) {
         let Some(Line { base, .. }) = self.lanes.remove(&key) else { return };
         if let Entry::Occupied(mut beside) = self.beside.entry(base) {
-            beside.get_mut().retain(|lane| *lane != key);
-            if beside.get().is_empty() {
+            beside.get_mut().lanes.retain(|lane| *lane != key);
+            if beside.get().lanes.is_empty() {
                 beside.remove();
             }
         }
@@ -339,14 +401,8 @@ impl Inner {
 }
 
 impl Line {
-    /// Since when whoever is first waits.
-    fn since(&self) -> Option<u64> {
-        self.lane.first().map(|first| first.what.came)
-    }
-
     /// Has somebody look again at this time.
-    fn drive(&mut self, next: Option<u64>) {
-        let Some(time) = next else { return };
+    fn drive(&mut self, time: u64) {
         if self.driver.is_none() {
             self.set = None;
             let first = self.lane.first();

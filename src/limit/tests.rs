@@ -605,6 +605,50 @@ async fn who_waits_for_others_to_end_goes_when_it_is_first_whatever_tier_it_is_o
     }
 }
 
+/// A tier has a lane of its own where it waits, and the same places.
+#[tokio::test(start_paused = true)]
+async fn a_flood_in_one_tier_keeps_nobody_of_another_from_a_place() {
+    for (per, keys) in [("global", ""), ("global", "priority = false"), ("ip", "priority = false")]
+    {
+        let gate = Arc::new(Gate::one(&format!(
+            "rate = \"1000/s\"\nconcurrent = 2\nper = \"{per}\"\ntiers = {{ gold = \"2000/s\" }}\n\
+             over = {{ delay = \"5s\" }}\nmax-waiting = 60\n{keys}"
+        )));
+        for flood in [false, true] {
+            let start = Instant::now();
+            let mut runs = Vec::new();
+            for _ in 0..40 {
+                let gate = gate.clone();
+                runs.push(tokio::spawn(async move {
+                    let mut served = 0;
+                    while start.elapsed() < 10 * SECOND {
+                        match gate.ask_as(flood, 1).await {
+                            Ok(_pass) => {
+                                tokio::time::sleep(SLOT).await;
+                                served += 1;
+                            }
+                            Err(_) => tokio::time::sleep(SLOT / 5).await,
+                        }
+                    }
+                    served
+                }));
+            }
+            tokio::time::sleep(2 * SECOND).await;
+            for turn in 0..10 {
+                let answer = gate.ask_as(!flood, if per == "ip" { 1 } else { 2 }).await;
+                let waited = millis(&answer);
+                assert!(waited <= 105, "{per} {keys} {flood} {turn}: {waited} ms behind the flood");
+                tokio::time::sleep(SLOT * 2).await;
+            }
+            let mut served = 0;
+            for one in runs {
+                served += one.await.unwrap();
+            }
+            assert!(served >= 150, "{per} {keys} {flood}: who is alone gets all, and not {served}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_tier_that_comes_or_goes_forgives_nobody() {
     for per in ["global", "route", "ip"] {
