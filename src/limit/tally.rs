@@ -63,8 +63,8 @@ const DAY: u64 = 86_400_000;
 /// So many times what was not told is more than what is left: then it is told at once.
 const URGENT: u64 = 8;
 
-/// Of the keys of a shard that is full one part of these has to be told before somebody looks for those that
-/// can be let go: that takes as long as there are keys, and a flood of new ones comes by each time.
+/// Of the keys of a shard that is full one part of these has to be told before somebody looks for those of a day
+/// that is over: that takes as long as there are keys, and a flood of new ones comes by each time.
 const SOME: usize = 8;
 
 const SHARDS: usize = 16;
@@ -103,7 +103,7 @@ struct Shard {
     keys: ByKey<Own>,
     /// How often one was told since those that the store knows were let go.
     told: usize,
-    /// How often one came to be counted in the latest day or month.
+    /// How many came to be counted in the latest day or month.
     came: usize,
     window: Window,
 }
@@ -116,23 +116,26 @@ pub(super) struct LeftOf {
 }
 
 impl Shard {
-    /// Whether a key is to be counted: one that is, or one that there is room for, if need be instead of those that
-    /// the store knows, and that used enough to be one more of the store's keys.
+    /// Whether a key is to be counted: one that is, or one that there is room for, if need be instead of those of a
+    /// day or month that is over, and that used enough to be one more of the store's keys. What the store has of this
+    /// one keeps its place: it would be one more each time that it came back.
     fn takes_in(&mut self, key: u64, window: Window, of: LeftOf, most: usize) -> bool {
-        if self.keys.contains_key(&key) {
-            return true;
-        }
         if self.window < window {
             (self.window, self.came) = (window, 0);
+        }
+        let known = self.keys.get(&key).map(|own| own.window);
+        if known.is_some_and(|known| known >= window) {
+            return true;
         }
         if self.came >= most && of.units.saturating_sub(of.left) <= self.enough(of.units, most) {
             return false;
         }
-        if self.keys.len() >= most && self.told.saturating_mul(SOME) >= most {
-            self.keys.retain(|_, own| !own.is_told());
+        if known.is_none() && self.keys.len() >= most && self.told.saturating_mul(SOME) >= most {
+            let latest = self.window;
+            self.keys.retain(|_, own| !own.is_told() || own.window >= latest);
             self.told = 0;
         }
-        let room = self.keys.len() < most;
+        let room = known.is_some() || self.keys.len() < most.saturating_mul(2);
         self.came += usize::from(room);
         room
     }
@@ -261,10 +264,9 @@ impl Tally {
         self.metrics.fallbacks.inc();
     }
 
-    /// Takes note of what a key used here in this day or month, and what was given back; so much is left of its
-    /// quota, to anybody's knowledge.
-    pub(super) fn note(&self, key: u64, window: Window, (taken, back): (u64, u64), of: LeftOf) {
-        if (taken, back) == (0, 0) {
+    /// Takes note of what a key used here in this day or month; so much is left of its quota, to anybody's knowledge.
+    pub(super) fn note(&self, key: u64, window: Window, taken: u64, of: LeftOf) {
+        if taken == 0 {
             return;
         }
         let mut shard = self.shard(key).lock();
@@ -286,7 +288,6 @@ impl Tally {
         }
         let news = own.is_told();
         own.taken = own.taken.saturating_add(taken);
-        own.back = own.back.saturating_add(back);
         let urgent = (own.taken - own.told.0).saturating_mul(URGENT) > of.left;
         drop(shard);
         if news {
@@ -294,6 +295,18 @@ impl Tally {
         }
         if urgent {
             self.news.urgent.notify_one();
+        }
+    }
+
+    /// Takes note of what was given back of that. What there was no room to note is not given back to the others
+    /// either.
+    pub(super) fn note_back(&self, key: u64, window: Window, back: u64) {
+        let mut shard = self.shard(key).lock();
+        let Some(own) = shard.keys.get_mut(&key).filter(|own| own.window == window) else { return };
+        let news = own.is_told();
+        own.back = own.back.saturating_add(back).min(own.taken);
+        if news && !own.is_told() {
+            self.news.some.notify_one();
         }
     }
 
@@ -430,6 +443,7 @@ async fn keep(used: Weak<Used>, news: Arc<News>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
 
     fn today() -> Window {
         Window::at(Calendar::Day, 86_400_000)
@@ -442,23 +456,74 @@ mod tests {
     /// Of a key that nothing is left of.
     const SPENT: LeftOf = LeftOf { left: 0, units: 100 };
 
+    fn tomorrow() -> Window {
+        Window::at(Calendar::Day, 2 * 86_400_000)
+    }
+
     #[test]
     fn a_shard_that_is_full_is_looked_through_only_when_enough_was_told() {
         let mut shard = Shard::default();
-        for key in 0..16 {
-            assert!(shard.takes_in(key, today(), SPENT, 16));
+        for key in 0..32 {
+            assert!(shard.takes_in(key, today(), SPENT, 16), "{key}");
             shard.keys.insert(key, own(1, u64::from(key < 2)));
         }
-        shard.came = 0;
         assert!(shard.takes_in(3, today(), SPENT, 16), "it has a place");
         shard.told = 1;
-        assert!(!shard.takes_in(100, today(), SPENT, 16) && shard.keys.len() == 16);
+        assert!(!shard.takes_in(100, tomorrow(), SPENT, 16) && shard.keys.len() == 32);
         shard.told = 2;
-        assert!(shard.takes_in(100, today(), SPENT, 16) && shard.keys.len() == 14);
+        assert!(shard.takes_in(100, tomorrow(), SPENT, 16) && shard.keys.len() == 30);
         assert_eq!(shard.told, 0);
-        assert!(!shard.keys.contains_key(&0) && shard.keys.contains_key(&15), "only what was told");
-        shard.keys.extend([(100, own(1, 0)), (101, own(1, 0))]);
-        assert!(!shard.takes_in(102, today(), SPENT, 16));
+        assert!(!shard.keys.contains_key(&0) && shard.keys.contains_key(&31), "only what was told");
+        assert_eq!(shard.came, 1);
+        assert!(shard.takes_in(31, tomorrow(), SPENT, 16), "the place that it had yesterday");
+        assert_eq!(shard.came, 2, "the store has no key of today's for it");
+    }
+
+    /// They were counted anew each time, until nothing new was told for the rest of the day.
+    #[test]
+    fn keys_that_the_store_has_keep_their_place_for_the_day_and_are_counted_once() {
+        let mut shard = Shard::default();
+        for round in 0..100 {
+            for key in 0..10 {
+                assert!(shard.takes_in(key, today(), SPENT, 10), "{key}, round {round}");
+                let window = today();
+                shard.keys.insert(key, Own { window, ..own(round + 1, round + 1) });
+                shard.told += 1;
+            }
+            assert!(!shard.takes_in(1_000 + round, today(), LeftOf { left: 100, units: 100 }, 10));
+        }
+        assert_eq!(shard.came, 10);
+        assert!(shard.takes_in(500, today(), SPENT, 10), "one that used much");
+    }
+
+    fn tally(keys: u32) -> Tally {
+        let (section, path) = (
+            config::Store { url: "unix:/nowhere".into(), ..config::Store::default() },
+            config::Path::root(),
+        );
+        let store =
+            Store::compile("s", &section, Arc::default(), &path, &mut config::Problems::new());
+        let sharing = Sharing { lease: 0, on_failure: OnFailure::Local, gateways: 1 };
+        let metrics = Arc::new(LimitMetrics::new(0, &[]));
+        Tally::new(&("l".into(), "".into()), keys, (Arc::new(store.unwrap()), sharing), metrics)
+    }
+
+    #[test]
+    fn what_there_was_no_room_to_note_is_not_given_back() {
+        let tally = tally(16);
+        let of = |left| LeftOf { left, units: 100 };
+        // All are of one shard, which has room for one, and for one more of those that used much.
+        for key in 0..3 {
+            tally.note(key, today(), 5, of(95));
+        }
+        assert!(!tally.shards[0].lock().keys.contains_key(&2), "there is no room");
+        tally.note_back(2, today(), 5);
+        assert!(!tally.shards[0].lock().keys.contains_key(&2), "the others heard of nothing");
+        tally.note_back(1, tomorrow(), 5);
+        tally.note_back(0, today(), 3);
+        tally.note_back(0, today(), 3);
+        let shard = tally.shards[0].lock();
+        assert_eq!((shard.keys[&1].back, shard.keys[&0].back), (0, 5), "never more than it took");
     }
 
     /// A flood of keys that a client makes up, all told at once: a store that holds each until its day is over.
@@ -474,7 +539,6 @@ mod tests {
             }
             comes
         };
-        let tomorrow = Window::at(Calendar::Day, 2 * 86_400_000);
         assert!((0..10).all(|key| come(key, today(), 1)), "as many as may be known");
         assert!(come(10, today(), 1), "the first beyond");
         assert!(
@@ -486,6 +550,6 @@ mod tests {
         assert!((13..20).all(|key| come(key, today(), 100)));
         assert!(!come(1_000, today(), 100), "never more than twice as many");
         assert!(come(19, today(), 1), "one that is counted goes on");
-        assert!(come(1_001, tomorrow, 1), "the next day begins anew");
+        assert!(come(1_001, tomorrow(), 1), "the next day begins anew");
     }
 }

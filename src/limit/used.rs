@@ -161,7 +161,7 @@ impl Used {
             Ok(left) => {
                 let now = Window::at(quota.calendar, account.wall);
                 let of = LeftOf { left: left.units, units: quota.units };
-                tally.note(account.key, now, (cost, 0), of);
+                tally.note(account.key, now, cost, of);
                 Ok(left)
             }
             Err(Blocked::Quota(_)) if fallback == Some(OnFailure::Allow) => {
@@ -267,8 +267,7 @@ impl Used {
             return;
         }
         if let Some(tally) = &self.tally {
-            // What there was no room to note is not given back to the others either.
-            tally.note(account.key, now, (0, cost), LeftOf { left: u64::MAX, units: 0 });
+            tally.note_back(account.key, now, cost);
         }
         self.change();
     }
