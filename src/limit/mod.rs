@@ -7,8 +7,8 @@
 //! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
 //! a limit counts (`owed` by key), `rule` what holds for whom, `bandwidth` how fast answers go, `hall` who runs,
 //! `queue` who waits, `lane` in which order, and `turns` where there are several lanes, `standing` who kept within
-//! limits, `ledger` and `book` how what was used survives a restart, `shared` what several gateways count together,
-//! `busiest` and `sketch` which keys are asked for most.
+//! limits, `ledger` and `book` how what was used survives a restart, `shared` (rates), `tally` and `known` (quotas)
+//! what several gateways count together, `busiest` and `sketch` which keys are asked for most.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit, or has to be counted in a store first, takes the way round, which the chain keeps in a box.
@@ -22,6 +22,7 @@ mod explain;
 mod fields;
 mod gcra;
 mod hall;
+mod known;
 mod lane;
 mod ledger;
 mod owed;

@@ -5,6 +5,11 @@
 //! little is left, and hears the sum. So a quota is exceeded by what other gateways let through meanwhile, and
 //! nothing is lost while the store is away, as long as this process lives: what was not told is told later.
 //!
+//! What others gave back makes what is known of a key less, and nothing else does: of what others took and of what
+//! they gave back the most is remembered that was heard, so an answer that comes late, or of a store that forgot,
+//! frees nobody. Who is refused for what others took has the store asked again, once in a while: they may have given
+//! it back since.
+//!
 //! What is told is the sum since a key came to be counted here, not the difference to what was told before: to
 //! say it once more does no harm, and it is not known of an answer that did not come whether it was heard. A
 //! key has a field for each gateway, which holds a sum of its own for each time that it came to be counted.
@@ -28,19 +33,20 @@ use futures_util::{StreamExt, stream};
 use parking_lot::{Mutex, RwLock};
 use tokio::{
     sync::Notify,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     book::Name,
+    known::{Heard, LeftOf, Own, Said, Shard},
     quota::Window,
     shared::Sharing,
     used::{Seed, Used},
 };
 use crate::{
     config::{Calendar, OnFailure},
-    key::{ByKey, shard},
+    key::shard,
     metrics::LimitMetrics,
     store::{Script, Store, Unavailable},
 };
@@ -57,15 +63,14 @@ const LAST: Duration = Duration::from_secs(1);
 /// When the store is asked again that could not be.
 const LATER: Duration = Duration::from_millis(200);
 
+/// For so many seconds it is believed of a key that is used up.
+const BELIEVED: u32 = 1;
+
 /// So long after its end a day or month is forgotten, in milliseconds: clocks differ.
 const DAY: u64 = 86_400_000;
 
 /// So many times what was not told is more than what is left: then it is told at once.
 const URGENT: u64 = 8;
-
-/// Of the keys of a shard that is full one part of these has to be told before somebody looks for those of a day
-/// that is over: that takes as long as there are keys, and a flood of new ones comes by each time.
-const SOME: usize = 8;
 
 const SHARDS: usize = 16;
 
@@ -87,6 +92,7 @@ pub(super) struct Tally {
     news: Arc<News>,
     /// Whether the store could not be asked lately.
     alone: AtomicBool,
+    began: Instant,
     keeper: OnceLock<AbortOnDropHandle<()>>,
 }
 
@@ -95,75 +101,6 @@ pub(super) struct Tally {
 struct News {
     some: Notify,
     urgent: Notify,
-}
-
-/// Some of the keys.
-#[derive(Debug, Default)]
-struct Shard {
-    keys: ByKey<Own>,
-    /// How often one was told since those that the store knows were let go.
-    told: usize,
-    /// How many came to be counted in the latest day or month.
-    came: usize,
-    window: Window,
-}
-
-/// What is left of how much.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LeftOf {
-    pub(super) left: u64,
-    pub(super) units: u64,
-}
-
-impl Shard {
-    /// Whether a key is to be counted: one that is, or one that there is room for, if need be instead of those of a
-    /// day or month that is over, and that used enough to be one more of the store's keys. What the store has of this
-    /// one keeps its place: it would be one more each time that it came back.
-    fn takes_in(&mut self, key: u64, window: Window, of: LeftOf, most: usize) -> bool {
-        if self.window < window {
-            (self.window, self.came) = (window, 0);
-        }
-        let known = self.keys.get(&key).map(|own| own.window);
-        if known.is_some_and(|known| known >= window) {
-            return true;
-        }
-        if self.came >= most && of.units.saturating_sub(of.left) <= self.enough(of.units, most) {
-            return false;
-        }
-        if known.is_none() && self.keys.len() >= most && self.told.saturating_mul(SOME) >= most {
-            let latest = self.window;
-            self.keys.retain(|_, own| !own.is_told() || own.window >= latest);
-            self.told = 0;
-        }
-        let room = known.is_some() || self.keys.len() < most.saturating_mul(2);
-        self.came += usize::from(room);
-        room
-    }
-
-    /// What one more key has to have used more than.
-    fn enough(&self, units: u64, most: usize) -> u64 {
-        let beyond = (self.came - most) as u64;
-        units.saturating_mul(beyond) / (most as u64).max(1)
-    }
-}
-
-/// What a key used here.
-#[derive(Clone, Copy, Debug)]
-struct Own {
-    window: Window,
-    number: u64,
-    taken: u64,
-    back: u64,
-    /// What the store knows of both.
-    told: (u64, u64),
-    /// Whether it could not be told, the last time that it was to be.
-    alone: bool,
-}
-
-impl Own {
-    const fn is_told(&self) -> bool {
-        self.taken == self.told.0 && self.back == self.told.1
-    }
 }
 
 impl Tally {
@@ -187,6 +124,7 @@ impl Tally {
             most: usize::try_from(u64::from(keys).div_ceil(SHARDS as u64)).unwrap_or(usize::MAX),
             news: Arc::default(),
             alone: AtomicBool::new(false),
+            began: Instant::now(),
             keeper: OnceLock::new(),
         }
     }
@@ -228,7 +166,7 @@ impl Tally {
         resized.news.some.notify_one();
         // To the store it is the same gateway, that goes on counting.
         let (gateway, number) = (self.gateway, self.number.load(Relaxed).into());
-        Self { gateway, number, alone: self.is_alone().into(), ..resized }
+        Self { gateway, number, alone: self.is_alone().into(), began: self.began, ..resized }
     }
 
     /// What holds for a key while the store is away, if it is; of a cluster, the server that has the key.
@@ -274,14 +212,7 @@ impl Tally {
             self.metrics.store_lost.inc();
             return;
         }
-        let new = || Own {
-            window,
-            number: self.number.fetch_add(1, Relaxed),
-            taken: 0,
-            back: 0,
-            told: (0, 0),
-            alone: false,
-        };
+        let new = || Own::new(window, self.number.fetch_add(1, Relaxed));
         let own = shard.keys.entry(key).or_insert_with(new);
         if own.window < window {
             *own = new();
@@ -310,6 +241,24 @@ impl Tally {
         }
     }
 
+    /// Has the store asked again about a key that is used up, if others took of it and that was not heard just now.
+    #[cold]
+    pub(super) fn ask_again(&self, key: u64, window: Window) {
+        let now = self.seconds();
+        let mut shard = self.shard(key).lock();
+        let Some(own) = shard.keys.get_mut(&key).filter(|own| own.window == window) else { return };
+        let taken = own.others.is_some_and(|(taken, back)| taken > back);
+        if taken && !own.asks && now >= own.heard.saturating_add(BELIEVED) {
+            own.asks = true;
+            self.news.some.notify_one();
+        }
+    }
+
+    /// How long it has been counting.
+    fn seconds(&self) -> u32 {
+        u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+
     /// Begins to tell the store, on the runtime that this is called on.
     pub(super) fn start(&self, used: &Arc<Used>) {
         self.keeper.get_or_init(|| {
@@ -322,19 +271,19 @@ impl Tally {
         &self.shards[shard(key, SHARDS)]
     }
 
-    /// What the store was not told.
+    /// What the store was not told, or is to be asked about.
     fn untold(&self) -> Vec<(u64, Own)> {
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            let untold = shard.keys.iter().filter(|(_, own)| !own.is_told());
+            let untold = shard.keys.iter().filter(|(_, own)| own.asks || !own.is_told());
             all.extend(untold.map(|(key, own)| (*key, *own)));
         }
         all
     }
 
-    /// Tells the store about a key; what all gateways used.
-    async fn tell(&self, key: u64, own: Own, calendar: Calendar) -> Result<u64, Unavailable> {
+    /// Tells the store about a key; what it says.
+    async fn tell(&self, key: u64, own: Own, calendar: Calendar) -> Result<Said, Unavailable> {
         let (limit, route) = &self.limit;
         let place = if route.is_empty() { String::new() } else { format!("{route}:") };
         let (period, number) = (calendar.word(), own.window.number());
@@ -343,6 +292,21 @@ impl Tally {
         let arguments = [self.gateway, own.number, own.taken, own.back, expiry];
         self.metrics.fetches.inc();
         self.store.load_full().run(&TELL, &name, &arguments).await
+    }
+
+    /// Takes in what the store said of a key when it was told this; what it means, if the key is still counted.
+    fn hear(&self, key: u64, own: &Own, said: Said) -> Option<Heard> {
+        let now = self.seconds();
+        let mut shard = self.shard(key).lock();
+        let Shard { keys, told, .. } = &mut *shard;
+        let known = keys.get_mut(&key).filter(|known| known.number == own.number)?;
+        let heard = known.hear(own, said);
+        (known.heard, known.asks) = (now, false);
+        match known.is_told() {
+            true => *told += 1,
+            false => self.news.some.notify_one(),
+        }
+        Some(heard)
     }
 
     fn lost(&self, error: &Unavailable) {
@@ -370,20 +334,10 @@ impl Used {
             if let Some(own) = tally.shard(key).lock().keys.get_mut(&key) {
                 own.alone = told.is_err();
             }
-            if let Ok(sum) = &told {
-                let mut shard = tally.shard(key).lock();
-                let Shard { keys, told, .. } = &mut *shard;
-                let now = keys.get_mut(&key).filter(|now| now.number == own.number);
-                let since = now.map_or(0, |now| {
-                    now.told = (own.taken, own.back);
-                    match now.is_told() {
-                        true => *told += 1,
-                        false => tally.news.some.notify_one(),
-                    }
-                    (now.taken - own.taken).saturating_sub(now.back - own.back)
-                });
-                drop(shard);
-                self.learn(key, own.window, sum.saturating_add(since));
+            if let Ok(said) = &told
+                && let Some(heard) = tally.hear(key, &own, *said)
+            {
+                self.learn(key, own.window, heard);
             }
             told
         };
@@ -449,52 +403,12 @@ mod tests {
         Window::at(Calendar::Day, 86_400_000)
     }
 
-    fn own(taken: u64, told: u64) -> Own {
-        Own { window: today(), number: 0, taken, back: 0, told: (told, 0), alone: false }
-    }
-
-    /// Of a key that nothing is left of.
-    const SPENT: LeftOf = LeftOf { left: 0, units: 100 };
-
     fn tomorrow() -> Window {
         Window::at(Calendar::Day, 2 * 86_400_000)
     }
 
-    #[test]
-    fn a_shard_that_is_full_is_looked_through_only_when_enough_was_told() {
-        let mut shard = Shard::default();
-        for key in 0..32 {
-            assert!(shard.takes_in(key, today(), SPENT, 16), "{key}");
-            shard.keys.insert(key, own(1, u64::from(key < 2)));
-        }
-        assert!(shard.takes_in(3, today(), SPENT, 16), "it has a place");
-        shard.told = 1;
-        assert!(!shard.takes_in(100, tomorrow(), SPENT, 16) && shard.keys.len() == 32);
-        shard.told = 2;
-        assert!(shard.takes_in(100, tomorrow(), SPENT, 16) && shard.keys.len() == 30);
-        assert_eq!(shard.told, 0);
-        assert!(!shard.keys.contains_key(&0) && shard.keys.contains_key(&31), "only what was told");
-        assert_eq!(shard.came, 1);
-        assert!(shard.takes_in(31, tomorrow(), SPENT, 16), "the place that it had yesterday");
-        assert_eq!(shard.came, 2, "the store has no key of today's for it");
-    }
-
-    /// They were counted anew each time, until nothing new was told for the rest of the day.
-    #[test]
-    fn keys_that_the_store_has_keep_their_place_for_the_day_and_are_counted_once() {
-        let mut shard = Shard::default();
-        for round in 0..100 {
-            for key in 0..10 {
-                assert!(shard.takes_in(key, today(), SPENT, 10), "{key}, round {round}");
-                let window = today();
-                shard.keys.insert(key, Own { window, ..own(round + 1, round + 1) });
-                shard.told += 1;
-            }
-            assert!(!shard.takes_in(1_000 + round, today(), LeftOf { left: 100, units: 100 }, 10));
-        }
-        assert_eq!(shard.came, 10);
-        assert!(shard.takes_in(500, today(), SPENT, 10), "one that used much");
-    }
+    /// Of a key that nothing is left of.
+    const SPENT: LeftOf = LeftOf { left: 0, units: 100 };
 
     fn tally(keys: u32) -> Tally {
         let (section, path) = (
@@ -526,30 +440,26 @@ mod tests {
         assert_eq!((shard.keys[&1].back, shard.keys[&0].back), (0, 5), "never more than it took");
     }
 
-    /// A flood of keys that a client makes up, all told at once: a store that holds each until its day is over.
-    #[test]
-    fn of_more_keys_than_may_be_known_those_that_used_much_come_to_the_store() {
-        let mut shard = Shard::default();
-        let mut come = |key: u64, window: Window, used: u64| {
-            let of = LeftOf { left: 100 - used, units: 100 };
-            let comes = shard.takes_in(key, window, of, 10);
-            if comes {
-                shard.keys.insert(key, own(1, 1));
-                shard.told += 1;
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_used_up_is_asked_about_again_if_others_took_of_it() {
+        let tally = tally(100);
+        tally.note(1, today(), 5, SPENT);
+        tally.ask_again(1, today());
+        let asks = || tally.untold().iter().filter(|(_, own)| own.asks).count();
+        assert_eq!(asks(), 0, "it was not told yet");
+        for (others, asked) in [(0, 0), (3, 1)] {
+            for (key, own) in tally.untold() {
+                tally.hear(key, &own, (others, 0, 5));
             }
-            comes
-        };
-        assert!((0..10).all(|key| come(key, today(), 1)), "as many as may be known");
-        assert!(come(10, today(), 1), "the first beyond");
-        assert!(
-            (20..1_000).all(|key| !come(key, today(), 10)),
-            "no more of those that used little"
-        );
-        assert!(come(11, today(), 11), "who used more than a tenth");
-        assert!(!come(12, today(), 20) && come(12, today(), 21), "and now than a fifth");
-        assert!((13..20).all(|key| come(key, today(), 100)));
-        assert!(!come(1_000, today(), 100), "never more than twice as many");
-        assert!(come(19, today(), 1), "one that is counted goes on");
-        assert!(come(1_001, tomorrow(), 1), "the next day begins anew");
+            tally.ask_again(1, today());
+            assert_eq!(asks(), 0, "it was heard just now");
+            tokio::time::advance(Duration::from_secs(2)).await;
+            tally.ask_again(1, tomorrow());
+            tally.ask_again(2, today());
+            assert_eq!(asks(), 0);
+            tally.ask_again(1, today());
+            assert_eq!(asks(), asked, "{others}");
+            tally.note(1, today(), 1, SPENT);
+        }
     }
 }

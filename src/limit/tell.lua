@@ -5,7 +5,7 @@
 -- ARGV     the gateway; the number of the time that it began to count the key; what it took and what it gave
 --          back, each since then, which never become less: to hear the same twice, or late, changes nothing;
 --          when the day or month is forgotten, in milliseconds since 1970
--- returns  what all gateways used
+-- returns  what all other gateways took, and what they gave back; and what this one used
 local field, number = ARGV[1], tonumber(ARGV[2])
 local function parts(value)
   local n, t, b, et, eb = string.match(value, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
@@ -24,9 +24,12 @@ local value = string.format('%d %d %d %d %d', n, taken, back, earlier, returned)
 redis.call('HSET', KEYS[1], field, value)
 redis.call('PEXPIREAT', KEYS[1], ARGV[5])
 
-local used = 0
-for _, value in ipairs(redis.call('HVALS', KEYS[1])) do
-  local _, t, b, et, eb = parts(value)
-  used = used + t - b + et - eb
+local others, given = 0, 0
+local all = redis.call('HGETALL', KEYS[1])
+for at = 1, #all, 2 do
+  if all[at] ~= field then
+    local _, t, b, et, eb = parts(all[at + 1])
+    others, given = others + t + et, given + b + eb
+  end
 end
-return math.max(used, 0)
+return { others, given, math.max(taken - back + earlier - returned, 0) }

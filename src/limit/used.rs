@@ -12,11 +12,12 @@ use std::{
 };
 
 use super::{
+    known::{Heard, LeftOf},
     owed::Owed,
     quota::{self, Quota, Spent, Window},
     state::Blocked,
     table::{Shown, Table},
-    tally::{LeftOf, Tally},
+    tally::Tally,
 };
 use crate::{
     config::{Calendar, OnFailure},
@@ -167,8 +168,16 @@ impl Used {
             Err(Blocked::Quota(_)) if fallback == Some(OnFailure::Allow) => {
                 Ok(self.left(account, quota))
             }
-            Err(blocked) => Err(blocked),
+            Err(blocked) => Err(self.doubt(tally, account, blocked)),
         }
+    }
+
+    /// Who is refused for what others used has the store asked whether that is still so.
+    fn doubt(&self, tally: &Tally, account: Account, blocked: Blocked) -> Blocked {
+        if matches!(blocked, Blocked::Quota(_)) {
+            tally.ask_again(account.key, self.window(account));
+        }
+        blocked
     }
 
     /// Whether it goes on while the store cannot be asked; what is known here is not looked at yet.
@@ -231,7 +240,10 @@ impl Used {
         let mut count = self.counts.peek(account.key, now.floor());
         match quota.take(&mut count, now, cost) {
             Err(Spent::Until(_)) if fallback == Some(OnFailure::Allow) => Ok(()),
-            may => may.map_err(|spent| blocked(spent, quota, account)),
+            may => may.map_err(|spent| {
+                let blocked = blocked(spent, quota, account);
+                self.tally.as_ref().map_or(blocked, |tally| self.doubt(tally, account, blocked))
+            }),
         }
     }
 
@@ -272,11 +284,17 @@ impl Used {
         self.change();
     }
 
-    /// Takes in what a key used in a day or month at all gateways. It never makes what is known less: that
-    /// would free who is not to be.
-    pub(super) fn learn(&self, key: u64, window: Window, used: u64) {
-        let count = quota::pack(window, used);
-        self.counts.with(key, window.floor(), |own| *own = count.max(*own));
+    /// Takes in what was heard of a key, for a day or month.
+    pub(super) fn learn(&self, key: u64, window: Window, heard: Heard) {
+        self.counts.with(key, window.floor(), |own| match heard {
+            Heard::All(used) => *own = quota::pack(window, used).max(*own),
+            Heard::Since(more, less) => {
+                let (of, used) = quota::open(*own, window);
+                if of == window {
+                    *own = quota::pack(window, used.saturating_add(more).saturating_sub(less));
+                }
+            }
+        });
     }
 
     /// What is left.

@@ -90,26 +90,30 @@ async fn to_say_it_again_does_no_harm() {
     let script = include_str!("../../../../src/limit/tell.lua");
     let expiry = "99999999999999";
     let tell = |gateway: &str, number: &str, taken: &str, back: &str| {
-        server.command(&["EVAL", script, "1", "k", gateway, number, taken, back, expiry])
+        let said =
+            server.command(&["EVAL", script, "1", "k", gateway, number, taken, back, expiry]);
+        let said: Vec<u64> = said.lines().map(|number| number.parse().unwrap()).collect();
+        let [others, returned, own] = said[..] else { panic!("{said:?}") };
+        (others, returned, own)
     };
-    for (gateway, number, taken, back, sum) in [
-        ("1", "0", "5", "0", "5"),
-        ("1", "0", "5", "0", "5"),
-        ("2", "3", "7", "2", "10"),
-        ("1", "0", "8", "1", "12"),
+    for (gateway, number, taken, back, said) in [
+        ("1", "0", "5", "0", (0, 0, 5)),
+        ("1", "0", "5", "0", (0, 0, 5)),
+        ("2", "3", "7", "2", (5, 0, 5)),
+        ("1", "0", "8", "1", (7, 2, 7)),
         // Those came late.
-        ("1", "0", "5", "0", "12"),
-        ("2", "3", "6", "0", "12"),
-        ("18446744073709551615", "0", "1", "0", "13"),
+        ("1", "0", "5", "0", (7, 2, 7)),
+        ("2", "3", "6", "0", (8, 1, 5)),
+        ("18446744073709551615", "0", "1", "0", (15, 3, 1)),
         // The key was forgotten at the gateway, twice, and came back.
-        ("1", "4", "2", "0", "15"),
-        ("1", "4", "2", "0", "15"),
-        ("1", "0", "8", "1", "15"),
-        ("1", "7", "1", "1", "15"),
-        ("1", "7", "3", "1", "17"),
-        ("1", "4", "2", "0", "17"),
+        ("1", "4", "2", "0", (8, 2, 9)),
+        ("1", "4", "2", "0", (8, 2, 9)),
+        ("1", "0", "8", "1", (8, 2, 9)),
+        ("1", "7", "1", "1", (8, 2, 9)),
+        ("1", "7", "3", "1", (8, 2, 11)),
+        ("1", "4", "2", "0", (8, 2, 11)),
     ] {
-        assert_eq!(tell(gateway, number, taken, back), sum, "{gateway} {number} {taken} {back}");
+        assert_eq!(tell(gateway, number, taken, back), said, "{gateway} {number} {taken} {back}");
     }
     assert_eq!(server.command(&["HLEN", "k"]), "3", "it grows with the gateways and nothing else");
 }
@@ -276,4 +280,40 @@ async fn what_another_limit_refuses_is_not_charged_to_a_quota_either() {
         get(&janua).await.assert_refused(429, "limit.rate", "the other one");
     }
     until("the store knows of one", || used(&server) == 1).await;
+}
+
+/// What waits at another limit has taken its part of the quota, and gives it back if it goes away.
+#[tokio::test]
+async fn what_one_gateway_gives_back_the_others_have_again() {
+    let server = StoreServer::start();
+    let text = Setup::new(format!(
+        "[store.shared]\nurl = \"{}\"\n\
+         [limit.q]\nquota = \"5/day\"\nper = \"global\"\nstore = \"shared\"\nlease = \"0s\"\n\
+         [limit.slow]\nrate = \"1/m\"\nburst = 1\nover = {{ delay = \"4m\" }}\n\
+         [[route]]\npath = \"/slow\"\nlimit = [\"q\", \"slow\"]\nto = {{ status = 204 }}\n\
+         [[route]]\npath = \"/\"\nlimit = \"q\"\nto = {{ status = 204 }}\n",
+        server.url()
+    ));
+    let gateways = several(&text, 2).await;
+    assert_eq!(gateways[0].get("/slow").await.status(), 204);
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let mut client = gateways[0].client().await;
+        client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        waiting.push(client);
+    }
+    until("the store knows of those who wait as well", || used(&server) == 3).await;
+    assert_eq!(get(&gateways[1]).await.status(), 204);
+    assert!(refuses(&gateways[1]).await <= 4, "nothing is left");
+    let known = used(&server);
+    drop(waiting);
+    until("it was given back", || used(&server) == known - 2).await;
+    let end = Instant::now() + crate::support::PATIENCE;
+    let back = if known > 5 { known - 5 } else { 0 };
+    for left in (back..2).rev() {
+        while get(&gateways[1]).await.status() != 204 {
+            assert!(Instant::now() < end, "{left} left, and it never hears of it");
+        }
+    }
+    get(&gateways[1]).await.assert_refused(429, "limit.quota", "all that came back is used");
 }
