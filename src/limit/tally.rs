@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 use aws_lc_rs::rand;
 use futures_util::{StreamExt, stream};
 use parking_lot::{Mutex, RwLock};
@@ -48,7 +48,7 @@ use crate::{
     config::{Calendar, OnFailure},
     key::shard,
     metrics::LimitMetrics,
-    store::{Script, Store, Unavailable},
+    store::{Current, Script, Store, Unavailable},
 };
 
 /// What tells the store, and hears the sum.
@@ -79,7 +79,7 @@ const SHARDS: usize = 16;
 pub(super) struct Tally {
     limit: Name,
     /// A reload may have made another way to the same.
-    store: ArcSwap<Store>,
+    store: Current,
     metrics: Arc<LimitMetrics>,
     terms: RwLock<Sharing>,
     /// Sets this process apart from others.
@@ -115,7 +115,7 @@ impl Tally {
         let _ = rand::fill(&mut gateway);
         Self {
             limit: limit.clone(),
-            store: ArcSwap::new(store),
+            store: Current::new(store),
             metrics,
             terms: RwLock::new(terms),
             gateway: u64::from_be_bytes(gateway),
@@ -141,7 +141,7 @@ impl Tally {
 
     /// From now on it is told like this, by this way to the store.
     pub(super) fn change(&self, (store, terms): (Arc<Store>, Sharing)) {
-        self.store.store(store);
+        self.store.change(&store);
         *self.terms.write() = terms;
     }
 
@@ -291,7 +291,7 @@ impl Tally {
         let expiry = own.window.end(calendar).saturating_add(DAY);
         let arguments = [self.gateway, own.number, own.taken, own.back, expiry];
         self.metrics.fetches.inc();
-        self.store.load_full().run(&TELL, &name, &arguments).await
+        Guard::into_inner(self.store()).run(&TELL, &name, &arguments).await
     }
 
     /// Takes in what the store said of a key when it was told this; what it means, if the key is still counted.

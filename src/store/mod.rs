@@ -13,6 +13,7 @@ mod link;
 mod script;
 mod sentinel;
 mod slots;
+mod way;
 
 use std::{
     collections::BTreeMap,
@@ -26,12 +27,12 @@ use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
-pub use self::script::Script;
 use self::{
     cluster::{Cluster, Seeds},
     link::{Link, Manner},
     sentinel::Place,
 };
+pub use self::{script::Script, way::Current};
 use crate::{
     config::{self, Path, Problem, Problems},
     dial::client_tls,

@@ -22,7 +22,7 @@ use std::{
     },
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::RwLock;
 
@@ -39,7 +39,7 @@ use crate::{
     config::OnFailure,
     key::{Ask, Recipe},
     metrics::LimitMetrics,
-    store::{Script, Store, Unavailable},
+    store::{Current, Script, Store, Unavailable},
 };
 
 /// What takes from an allowance in the store.
@@ -59,7 +59,7 @@ const QUIET: u64 = 10_000_000_000;
 pub(super) struct Shared {
     limit: Box<str>,
     /// A reload may have made another way to the same.
-    store: ArcSwap<Store>,
+    store: Current,
     slots: Slots,
     terms: RwLock<Sharing>,
     metrics: Arc<LimitMetrics>,
@@ -90,7 +90,7 @@ impl Shared {
         Self {
             limit: limit.into(),
             slots: Slots::new(keys, store.max_waiting()),
-            store: ArcSwap::new(store),
+            store: Current::new(store),
             terms: RwLock::new(terms),
             metrics,
             alone: AtomicBool::new(false),
@@ -111,7 +111,7 @@ impl Shared {
     /// From now on it is shared like this, by this way to the store.
     pub(super) fn change(&self, (store, terms): (Arc<Store>, Sharing)) {
         self.slots.let_wait(store.max_waiting());
-        self.store.store(store);
+        self.store.change(&store);
         *self.terms.write() = terms;
     }
 

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::Guard;
 use tokio::{
     runtime::Handle,
     sync::oneshot,
@@ -193,7 +194,7 @@ impl Asker {
             let Order { rate, least, most, back, .. } = order;
             let bound = self.state.bound(rate);
             let arguments = [rate.interval(), rate.window(), least, most, back, bound];
-            let store = shared.store.load_full();
+            let store = Guard::into_inner(shared.store());
             match store.run(&TAKE, &shared.key(&name), &arguments).await {
                 Ok(answer) => {
                     shared.found(state.time(Instant::now()));

@@ -22,7 +22,7 @@ pub(super) fn setup(server: &StoreServer, keys: &str) -> Setup {
 }
 
 /// A limit whose store is waited for so long.
-fn waiting(server: &StoreServer, timeout: &str, keys: &str) -> Setup {
+pub(super) fn waiting(server: &StoreServer, timeout: &str, keys: &str) -> Setup {
     Setup::new(format!(
         "[store.shared]\ntimeout = \"{timeout}\"\nurl = \"{}\"\n[limit.l]\nstore = \"shared\"\n{keys}\n\
          [[route]]\nname = \"r\"\nlimit = \"l\"\nto = {{ status = 204 }}\n",

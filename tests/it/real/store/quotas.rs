@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     StoreServer,
-    limits::{get, load, setup, several, sum},
+    limits::{get, load, setup, several, sum, waiting},
 };
 use crate::support::{Janua, Setup, until};
 
@@ -304,16 +304,35 @@ async fn what_one_gateway_gives_back_the_others_have_again() {
     }
     until("the store knows of those who wait as well", || used(&server) == 3).await;
     assert_eq!(get(&gateways[1]).await.status(), 204);
-    assert!(refuses(&gateways[1]).await <= 4, "nothing is left");
-    let known = used(&server);
+    let let_in = 1 + refuses(&gateways[1]).await;
+    until("the store knows all", || used(&server) == 3 + let_in).await;
     drop(waiting);
-    until("it was given back", || used(&server) == known - 2).await;
+    until("it was given back", || used(&server) == 1 + let_in).await;
     let end = Instant::now() + crate::support::PATIENCE;
-    let back = if known > 5 { known - 5 } else { 0 };
-    for left in (back..2).rev() {
+    for left in (0..4_u64.saturating_sub(let_in)).rev() {
         while get(&gateways[1]).await.status() != 204 {
-            assert!(Instant::now() < end, "{left} left, and it never hears of it");
+            assert!(Instant::now() < end, "{left} and one more left, and it never hears of it");
         }
     }
     get(&gateways[1]).await.assert_refused(429, "limit.quota", "all that came back is used");
+}
+
+/// The way to the store is another; until it is there the one before is.
+#[tokio::test]
+async fn a_reload_that_changes_how_a_store_is_asked_is_no_outage() {
+    let server = StoreServer::start();
+    let keys = "quota = \"1000000/day\"\nper = \"global\"\non-failure = \"reject\"";
+    let gateways = several(&waiting(&server, "250ms", keys), 1).await;
+    let act = async {
+        for timeout in 251..271 {
+            let setup = waiting(&server, &format!("{timeout}ms"), keys);
+            gateways[0].reload(&setup).await.unwrap();
+        }
+    };
+    let told = load(&gateways, 4, Duration::from_secs(2), act).await;
+    assert_eq!(told.statuses.keys().copied().collect::<Vec<_>>(), [204], "{:?}", told.statuses);
+    until("the one before is let go", || {
+        gateways[0].counted("janua_store_up{store=\"shared\"}") == 1
+    })
+    .await;
 }
