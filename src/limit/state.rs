@@ -308,6 +308,11 @@ impl State {
         let owed = self.peek(claim.key, came);
         if owed > now + rate.window() {
             // More than it can owe by its rate: that is looked at where it is taken.
+    /// Whether as many run as may beside this one.
+    pub(super) fn is_full(&self, claim: Claim) -> bool {
+        claim.terms.concurrent.is_some_and(|most| self.hall.running(claim.hall) >= most)
+    }
+
             return self.take(claim, now);
         }
         let due = rate.conforms(owed, 0, claim.cost);

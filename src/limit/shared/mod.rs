@@ -139,6 +139,17 @@ impl Shared {
         })
     }
 
+    /// What stands in the way of a request for which there is no place. Nothing is taken for it, nor is the store
+    /// asked: other gateways could not have that.
+    #[cold]
+    fn blocked_too(&self, rate: Gcra, claim: Claim, now: u64) -> Blocked {
+        let pot = self.slots.of(claim.key).get(claim.key).map(|slot| slot.pot);
+        match pot.map(|mut pot| pot.draw(rate, claim.cost, now)) {
+            Some(Err(blocked @ Blocked::Until(_))) => blocked,
+            _ => Blocked::Running,
+        }
+    }
+
     /// How many keys are in use.
     pub(super) fn keys(&self) -> usize {
         self.slots.len()
@@ -208,6 +219,9 @@ impl State {
     ) -> Result<u64, Blocked> {
         if rate.price(claim.cost).is_none() {
             return Err(Blocked::Never);
+        }
+        if self.is_full(claim) {
+            return Err(shared.blocked_too(rate, claim, now));
         }
         let (drawn, renewal) = match shared.slots.of(claim.key).get(claim.key) {
             None => (Err(Blocked::Ask), None),

@@ -13,7 +13,7 @@ use std::{
 use super::StoreServer;
 use crate::{
     auth::sha256,
-    support::{Client, Janua, Message, PATIENCE, Setup, daemon::Daemon, soon, until},
+    support::{Client, Janua, Message, Origin, PATIENCE, Setup, daemon::Daemon, soon, until},
 };
 
 /// A gateway whose limit `l` is counted in this store.
@@ -601,5 +601,48 @@ async fn a_flood_of_keys_lets_nobody_through_or_out_while_the_store_is_well() {
             statuses.get(&204).is_none_or(|let_in| *let_in <= 10),
             "{on_failure}: {statuses:?}"
         );
+    }
+}
+
+/// A place is not free, and what the rate gives is for those who can have one.
+#[tokio::test]
+async fn who_waits_for_others_to_end_takes_nothing_of_what_gateways_share() {
+    let server = StoreServer::start();
+    let (origin, may) = Origin::held().await;
+    let keys = "rate = \"20/s\"\nburst = 1\nconcurrent = 1\nper = \"global\"\nlease = \"0s\"\n\
+                over = { delay = \"60s\" }";
+    let to_origin = Setup::new(format!(
+        "[store.shared]\nurl = \"{}\"\n[limit.l]\nstore = \"shared\"\n{keys}\n\
+         [[route]]\nname = \"r\"\nlimit = \"l\"\nto = \"{}\"\n",
+        server.url(),
+        origin.url
+    ));
+    let busy = several(&to_origin, 1).await.remove(0);
+    let mut clients = Vec::new();
+    for number in 0..3 {
+        let mut client = busy.client().await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        clients.push(client);
+        let waits = "janua_limit_waiting{limit=\"l\",standing=\"good\"}";
+        let others = "janua_limit_waiting{limit=\"l\",standing=\"bad\"}";
+        until("one runs and others wait", || match number {
+            0 => origin.requests().len() == 1,
+            _ => busy.counted(waits) + busy.counted(others) == number,
+        })
+        .await;
+    }
+    let asked = || busy.counted("janua_limit_store_fetches_total{limit=\"l\"}");
+    let before = asked();
+    let other = several(&setup(&server, keys), 1).await.remove(0);
+    let began = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(get(&other).await.status(), 204);
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(2_500), "{took:?} for what the rate gives in a second");
+    assert!(asked() <= before + 1, "{} questions for who cannot go", asked() - before);
+    may.add_permits(3);
+    for mut client in clients {
+        assert_eq!(client.answer().await.status(), 200);
     }
 }
