@@ -14,6 +14,7 @@ use http_body_util::BodyExt as _;
 use super::{kept::Made, overload::Room, parts::Gap};
 use crate::{
     cache::{Cache, End, Pieces, Pilot, rules::Unkept},
+    limit::Heir,
     reject::Reject,
     snapshot::View,
     upstream::AnswerBody,
@@ -39,6 +40,8 @@ pub(super) struct Bring {
     pub(super) gap: Option<Box<Gap>>,
     /// Its place at the upstream, as long as it comes.
     pub(super) _room: Room,
+    /// What lets it run if who began it has left.
+    pub(super) heirs: Vec<Arc<Heir>>,
 }
 
 impl Bring {
@@ -56,6 +59,8 @@ impl Bring {
             return cache.metrics.refuse(self.worker.index, Unkept::TooLarge as usize);
         };
         drop(body);
+        // Its origin has done; who has it all by its length may send the next request.
+        self.heirs.clear();
         let fits = self.gap.as_ref().is_none_or(|gap| gap.missing.length() == came);
         let joins = self.gap.as_ref().is_some_and(|gap| gap.there.is_some());
         if joins && !fits && matches!(end, End::Whole(_)) {

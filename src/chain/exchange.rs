@@ -408,6 +408,9 @@ impl Exchange {
 
     /// Lets go of the answer, when its body is over or was dropped before.
     pub(super) fn leave(&mut self, over: bool) {
+        if !over {
+            self.bequeath();
+        }
         let state = &self.client.state;
         if !over || state.is_cutting() {
             self.reject.get_or_insert_with(|| state.broke_off());

@@ -20,6 +20,7 @@ use crate::{
         Cache, Landing, Object, Pilot,
         rules::{self, Asked, Failed, Unkept},
     },
+    limit::Heir,
     message::{RequestBody, strip_response},
     reject::Reject,
     snapshot::{View, Way},
@@ -49,6 +50,8 @@ pub(super) struct Fetch {
     /// What is missing, if only that is asked for.
     pub(super) gap: Option<Box<Gap>>,
     pub(super) room: Room,
+    /// What lets it run if who began it has left.
+    pub(super) heirs: Vec<Arc<Heir>>,
 }
 
 /// What came of it, for who began it.
@@ -298,8 +301,8 @@ impl Fetch {
 
     /// The rest of it.
     fn bring(self, made: Box<Made>, gap: Option<Box<Gap>>) -> Bring {
-        let Self { world, rule, worker, pilot, room, .. } = self;
-        Bring { world, rule, worker, pilot, made, gap, _room: room }
+        let Self { world, rule, worker, pilot, room, heirs, .. } = self;
+        Bring { world, rule, worker, pilot, made, gap, _room: room, heirs }
     }
 }
 

@@ -257,7 +257,8 @@ impl Exchange {
         let Some((fetch, rule)) = fetch.zip(self.rule) else { return Err(Reject::Internal) };
         let (back, came) = oneshot::channel();
         let relay = self.ahead(changes).map(|_| Arc::<Interims>::default());
-        tokio::spawn(Fetch { rule, relay: relay.clone(), ..fetch }.run(Some(back)));
+        let heirs = self.heirs();
+        tokio::spawn(Fetch { rule, relay: relay.clone(), heirs, ..fetch }.run(Some(back)));
         let came = self.hear(relay, changes, came).await;
         let Some((fetched, room)) = came else { return Err(Reject::Internal) };
         if let Some(room) = room {
@@ -388,6 +389,7 @@ impl Exchange {
             stale: wanted.stale.clone(),
             gap: wanted.gap.clone(),
             room,
+            heirs: Vec::new(),
         })
     }
 

@@ -5,7 +5,7 @@
 //! left. A request that may go takes no time of its own: the moment that it came, and what it took to say
 //! who makes it.
 
-use std::{borrow::Cow, future::poll_fn, pin::pin, time::Duration};
+use std::{borrow::Cow, future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Version, request::Parts};
 use serde_json::Value;
@@ -15,7 +15,7 @@ use super::{exchange::Exchange, pace::Paced};
 use crate::{
     auth::Principal,
     key::{Ask, Who},
-    limit::{Limiter, Pass, Refusal, Verdict, Visit, Waiting, forget_told},
+    limit::{Heir, Limiter, Pass, Refusal, Verdict, Visit, Waiting, forget_told},
     reject::Reject,
     route::Params,
     snapshot::Route,
@@ -175,6 +175,21 @@ impl Exchange {
             Verdict::Go
         });
         self.pass = own;
+    }
+
+    /// For what goes on also if the client leaves, and is to count as running then.
+    pub(super) fn heirs(&mut self) -> Vec<Arc<Heir>> {
+        self.passes().filter_map(Pass::heir).collect()
+    }
+
+    /// The client leaves before the end: what goes on for it runs on in its place.
+    pub(super) fn bequeath(&mut self) {
+        self.passes().for_each(Pass::bequeath);
+    }
+
+    fn passes(&mut self) -> impl Iterator<Item = &mut Pass> {
+        let asked = self.asked.iter_mut().flat_map(|asked| &mut asked.passes);
+        [&mut self.pass].into_iter().chain(asked.map(|(_, pass)| pass))
     }
 
     /// How the answer goes to the client, if its limits slow it.

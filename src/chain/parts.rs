@@ -303,7 +303,9 @@ impl Exchange {
         let (world, worker) = (self.world.clone(), self.client.worker.clone());
         let room = Room::of(self, &upstream);
         let made = Box::new(made);
-        tokio::spawn(Bring { world, rule, worker, pilot, made, gap, _room: room }.run(body));
+        let heirs = self.heirs();
+        let bring = Bring { world, rule, worker, pilot, made, gap, _room: room, heirs };
+        tokio::spawn(bring.run(body));
         Some(Ok(()))
     }
 

@@ -55,7 +55,7 @@ pub use self::{
     compile::{Limits, Place},
     fields::forget as forget_told,
     hall::Permit,
-    pass::Pass,
+    pass::{Heir, Pass},
     per_address::PerAddress,
     standing::Standing,
     waiting::{Lost, Served, Waiting},

@@ -1,7 +1,10 @@
 //! [`Pass`]: what a request got from the limits of its route: what runs until it ends, and what its
 //! answer says is left.
 
+use std::sync::{Arc, Weak};
+
 use http::HeaderMap;
+use parking_lot::Mutex;
 
 use super::{
     Limiter,
@@ -41,10 +44,16 @@ pub struct Pass {
 }
 
 /// What is left of a limit.
+    /// What has them if the client leaves before the end.
+    heir: Weak<Heir>,
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
     limit: u8,
     /// Of a quota, how many days its month has; 0 for a rate.
+/// What goes on for a request whose client has left: what let that run lets this run, as long as it is kept.
+#[derive(Debug, Default)]
+pub struct Heir(Mutex<Vec<Permit>>);
+
     days: u8,
     tier: u16,
     left: u64,
@@ -146,6 +155,21 @@ impl Pass {
         self.given = Given::default();
         (self.taken, self.count, self.permit, self.paced) = (0, 0, None, None);
         self.permits.clear();
+    }
+
+    /// For what goes on also if the client leaves.
+    pub fn heir(&mut self) -> Option<Arc<Heir>> {
+        self.permit.as_ref()?;
+        let heir = Arc::default();
+        self.heir = Arc::downgrade(&heir);
+        Some(heir)
+    }
+
+    /// The client leaves: what lets its request run is what goes on has from now on, if that goes on.
+    pub fn bequeath(&mut self) {
+        if let Some(heir) = self.heir.upgrade() {
+            heir.0.lock().extend(self.permit.take().into_iter().chain(self.permits.drain(..)));
+        }
     }
 
     /// Whether there is something to tell.

@@ -239,3 +239,43 @@ async fn at_shutdown_who_waits_keeps_the_turn_or_is_cut_like_any_request() {
     assert!(text.contains("\"reason\":\"server.draining\""), "{text}");
     drop(home);
 }
+
+/// Where answers are kept an origin is asked to the end, whoever leaves.
+#[tokio::test]
+async fn what_is_fetched_for_a_cache_runs_on_when_its_client_has_left() {
+    let (origin, may) = Origin::held().await;
+    for keys in ["concurrent = 1", "concurrent = 1\nover = { delay = \"60s\" }"] {
+        let setup = format!(
+            "[limit.l]\n{keys}\n[[route]]\nlimit = \"l\"\ncache = {{ ttl = \"1m\" }}\nto = \"{}\"\n",
+            origin.url
+        );
+        let janua = Setup::new(setup).start().await;
+        let asked = origin.requests().len();
+        let first = sent(&janua).await;
+        until("the origin has it", || origin.requests().len() == asked + 1).await;
+        drop(first);
+        janua.logged_reason("client.gone").await;
+        let mut second = janua.client().await;
+        second.send("GET /other HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        if keys.contains("delay") {
+            until("it waits", || waiting(&janua) == 1).await;
+        } else {
+            second.answer().await.assert_refused(429, "limit.concurrent", "the fetch goes on");
+        }
+        assert_eq!(origin.requests().len(), asked + 1);
+        may.add_permits(1);
+        if keys.contains("delay") {
+            until("it goes", || origin.requests().len() == asked + 2).await;
+            may.add_permits(1);
+            assert_eq!(second.answer().await.status(), 200);
+        }
+        // What was fetched for nobody is there, and who has an answer may send the next request.
+        while sent(&janua).await.answer().await.status() == 429 {}
+        assert_eq!(origin.requests().len(), asked + 1 + usize::from(keys.contains("delay")));
+        let mut last = janua.client().await;
+        for path in ["/a", "/b", "/c"] {
+            may.add_permits(1);
+            assert_eq!(last.get(path).await.status(), 200, "{path}");
+        }
+    }
+}
