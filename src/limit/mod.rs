@@ -6,13 +6,14 @@
 //!
 //! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
 //! a limit counts (`owed` by key), `rule` what holds for whom, `bandwidth` how fast answers go, `hall` who runs,
-//! `queue` who waits, `lane` in which order, and `turns` where there are several lanes, `standing` who kept within
+//! `queue` who waits (`again` also at a limit that it had passed), `lane` in which order, and `turns` where there are several lanes, `standing` who kept within
 //! limits, `ledger` and `book` how what was used survives a restart, `shared` (rates), `tally` and `known` (quotas)
 //! what several gateways count together, `busiest` and `sketch` which keys are asked for most.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit, or has to be counted in a store first, takes the way round, which the chain keeps in a box.
 
+mod again;
 mod bandwidth;
 mod book;
 mod busiest;
@@ -128,10 +129,14 @@ impl Limiter {
 
     /// As [`Limiter::take`], after a wait: goes on behind the limit that had it wait.
     pub fn go_on(&self, turn: Served, ask: &Ask<'_>, mut visit: Visit<'_>) -> Verdict {
-        let Served { turn, limit, number, tier, given } = turn;
+        let Served { turn, limit, number, tier, given, again } = turn;
         visit.pass.given = given;
         let now = limit.state.time(ask.now);
         match turn.map(Turn::accept) {
+            Ok(Some(taken)) if again => {
+                visit.pass.come_in(number, taken.permit);
+                return self.come_in(ask, visit);
+            }
             Ok(Some(taken)) => {
                 let claim = limit.claim(ask).0;
                 // It may have been used up by others meanwhile.
@@ -163,11 +168,11 @@ impl Limiter {
             }
         }
         let Visit { pass, worker, reported } = visit;
-        let verdict = self.take_from(number + 1, ask, Visit { pass: &mut *pass, worker, reported });
-        if matches!(verdict, Verdict::Go) {
-            pass.given.keep();
+        let next = Visit { pass: &mut *pass, worker, reported: &mut *reported };
+        match self.take_from(number + 1, ask, next) {
+            Verdict::Go => self.come_in(ask, Visit { pass, worker, reported }),
+            verdict => verdict,
         }
-        verdict
     }
 
     #[inline]
@@ -202,7 +207,7 @@ impl Limiter {
         let Some(shared) = &limit.state.shared else { return Verdict::Go };
         let place = waiting::Place::Store(limit.state.question(shared, claim, ask));
         let (worker, given) = (visit.worker, self.hold(ask, visit.pass));
-        Verdict::Wait(Box::new(Waiting { place, limit, number, tier, worker, given }))
+        Verdict::Wait(Box::new(Waiting { place, limit, number, tier, worker, given, again: false }))
     }
 
     /// What becomes of a request over a limit.
@@ -233,7 +238,10 @@ impl Limiter {
                     limit.offend(claim, 2, ask);
                     let (limit, worker) = (limit.clone(), visit.worker);
                     let (place, given) = (waiting::Place::Queue(seat), self.hold(ask, visit.pass));
-                    let waiting = Waiting { place, limit, number, tier, worker, given };
+                    // Who waits does not run.
+                    visit.pass.step_out();
+                    let again = false;
+                    let waiting = Waiting { place, limit, number, tier, worker, given, again };
                     return Verdict::Wait(Box::new(waiting));
                 }
                 Err(refusal) => refusal,

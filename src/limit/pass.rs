@@ -36,24 +36,29 @@ pub struct Pass {
     pub(super) taken: u32,
     /// What it took before that.
     pub(super) given: Given,
+    /// At which limits it runs, as bits, and at which it did before it waited.
+    inside: u32,
+    pub(super) outside: u32,
+    /// How often it waited for a place that it had.
+    again: u8,
     permit: Option<Permit>,
     /// Those of more limits than one.
     permits: Vec<Permit>,
+    /// What has them if the client leaves before the end.
+    heir: Weak<Heir>,
     /// How fast that lets it go.
     paced: Option<Bandwidth>,
 }
 
-/// What is left of a limit.
-    /// What has them if the client leaves before the end.
-    heir: Weak<Heir>,
-#[derive(Clone, Copy, Debug, Default)]
-struct Told {
-    limit: u8,
-    /// Of a quota, how many days its month has; 0 for a rate.
 /// What goes on for a request whose client has left: what let that run lets this run, as long as it is kept.
 #[derive(Debug, Default)]
 pub struct Heir(Mutex<Vec<Permit>>);
 
+/// What is left of a limit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    limit: u8,
+    /// Of a quota, how many days its month has; 0 for a rate.
     days: u8,
     tier: u16,
     left: u64,
@@ -81,11 +86,39 @@ impl Pass {
             self.pace(number, limit, bandwidth);
         }
         if let Some(permit) = taken.permit {
-            match self.permit {
-                None => self.permit = Some(permit),
-                Some(_) => self.permits.push(permit),
-            }
+            self.run(number, permit);
         }
+    }
+
+    /// It runs at the limit with this number.
+    #[inline]
+    fn run(&mut self, number: usize, permit: Permit) {
+        self.inside |= 1 << number;
+        match self.permit {
+            None => self.permit = Some(permit),
+            Some(_) => self.permits.push(permit),
+        }
+    }
+
+    /// It runs again where it did before it waited.
+    pub(super) fn come_in(&mut self, number: usize, permit: Option<Permit>) {
+        self.outside &= !(1 << number);
+        if let Some(permit) = permit {
+            self.run(number, permit);
+        }
+    }
+
+    /// It runs nowhere while it waits.
+    pub(super) fn step_out(&mut self) {
+        self.outside |= std::mem::take(&mut self.inside);
+        self.permit = None;
+        self.permits.clear();
+    }
+
+    /// Whether it may wait for a place that it had, once more of so many times.
+    pub(super) fn waits_again(&mut self, most: u8) -> bool {
+        self.again += 1;
+        self.again <= most
     }
 
     /// Notes a bandwidth, unless another is slower.
@@ -153,8 +186,9 @@ impl Pass {
     /// Gives back what was taken before it waited, and forgets the rest, which was: there is nothing to tell.
     pub(super) fn clear(&mut self) {
         self.given = Given::default();
-        (self.taken, self.count, self.permit, self.paced) = (0, 0, None, None);
-        self.permits.clear();
+        (self.taken, self.count, self.paced) = (0, 0, None);
+        self.step_out();
+        self.outside = 0;
     }
 
     /// For what goes on also if the client leaves.

@@ -932,6 +932,47 @@ async fn who_waits_and_who_comes_by_new_rules_share_one_queue() {
     assert!((2_000..2_010).contains(&millis(&behind)), "{}", millis(&behind));
 }
 
+/// One client whose requests wait at a limit of its own, and others who only want to run.
+#[tokio::test(start_paused = true)]
+async fn who_waits_at_one_limit_holds_no_place_at_another() {
+    for over in ["", "over = { delay = \"60s\" }"] {
+        let sections = format!(
+            "[limit.outer]\nper = \"global\"\nconcurrent = 2\n{over}\n\
+             [limit.mine]\nrate = \"1/s\"\nburst = 1\nover = {{ delay = \"60s\" }}\n"
+        );
+        let gate = Gate::new(&sections, &["outer", "mine"]);
+        assert!(gate.may(1).await);
+        let waits = [gate.send(1).await, gate.send(1).await];
+        let runs = [gate.ask(2).await.unwrap(), gate.ask(3).await.unwrap()];
+        assert!(runs.iter().all(|(_, waited)| waited.is_zero()), "{over}");
+        tokio::time::sleep(SECOND * 3).await;
+        let [first, second] = waits;
+        if over.is_empty() {
+            for waits in [first, second] {
+                let refusal = waits.await.unwrap().unwrap_err();
+                assert_eq!(refusal.reject, Reject::LimitConcurrent, "others run by now");
+            }
+            drop(runs);
+        } else {
+            assert!(!first.is_finished() && !second.is_finished(), "others run by now");
+            drop(runs);
+            let first = first.await.unwrap();
+            let second = second.await.unwrap();
+            for waited in [millis(&first), millis(&second)] {
+                assert!((2_999..3_010).contains(&waited), "{waited} ms");
+            }
+            let third = gate.send(2).await;
+            tokio::time::sleep(SECOND).await;
+            assert!(!third.is_finished(), "two run");
+            drop((first, second));
+            assert!(third.await.unwrap().is_ok());
+        }
+        let ends = [gate.ask(4).await, gate.ask(5).await];
+        assert!(ends.iter().all(Result::is_ok), "{over}: nobody has a place who is gone");
+        assert!(gate.shows("janua_limit_waiting{limit=\"outer\",standing=\"good\"} 0"));
+    }
+}
+
 #[test]
 fn many_threads_never_admit_more_than_there_is() {
     for keys in [

@@ -25,6 +25,8 @@ pub struct Waiting {
     pub(super) tier: usize,
     pub(super) worker: usize,
     pub(super) given: Given,
+    /// Whether it waits for a place alone, which it had before it waited elsewhere.
+    pub(super) again: bool,
 }
 
 /// Where a request waits.
@@ -87,6 +89,7 @@ pub struct Served {
     pub(super) number: usize,
     pub(super) tier: usize,
     pub(super) given: Given,
+    pub(super) again: bool,
 }
 
 /// A request whose turn did not come.
@@ -104,7 +107,7 @@ impl Waiting {
     /// # Errors
     /// The turn did not come in time.
     pub async fn wait(self) -> Result<Served, Lost> {
-        let Self { place, limit, number, tier, worker, given } = self;
+        let Self { place, limit, number, tier, worker, given, again } = self;
         let since = Instant::now();
         let turn = match place {
             Place::Store(question) => question.wait().await,
@@ -119,6 +122,6 @@ impl Waiting {
                 }
             },
         };
-        Ok(Served { turn, limit, number, tier, given })
+        Ok(Served { turn, limit, number, tier, given, again })
     }
 }
