@@ -28,8 +28,16 @@ const OTHERS: u64 = 1 << 63;
 /// Whose counts they are: the limit, and the route where each has its own.
 pub(super) type Name = (Box<str>, Box<str>);
 
-/// What was counted of quotas that there are no more.
-pub(super) type Pages = HashMap<Name, Arc<Page>>;
+/// What was counted, by whose counts they are and what their keys mean: with another `per` they are others.
+pub(super) type Pages = HashMap<Mark, Arc<Page>>;
+
+/// What a page is found by.
+pub(super) type Mark = (Name, Box<str>);
+
+/// Where counts of this shape are found.
+pub(super) fn mark(name: &Name, shape: &Shape) -> Mark {
+    (name.clone(), words(shape).into())
+}
 
 /// What all quotas counted.
 #[derive(Debug)]
@@ -67,11 +75,6 @@ impl Page {
             Shown::Key(_, count) | Shown::Others(_, count) => *count > floor,
         })
     }
-
-    /// Whether its keys mean the same.
-    pub(super) fn is_of(&self, shape: &Shape) -> bool {
-        self.words == words(shape)
-    }
 }
 
 fn words(shape: &Shape) -> String {
@@ -99,7 +102,7 @@ pub(super) fn write(
         written?;
         out.end()?;
     }
-    for (name, page) in absent {
+    for ((name, _), page) in absent {
         out.begin(name, &page.words, page.sets)?;
         page.counts(wall).try_for_each(|shown| out.shown(shown))?;
         out.end()?;
@@ -185,7 +188,8 @@ impl Rest<'_> {
                 });
             }
             let sets = usize::try_from(sets).ok()?;
-            pages.insert(name, Arc::new(Page { words, sets, counts }));
+            let mark = (name, words.as_str().into());
+            pages.insert(mark, Arc::new(Page { words, sets, counts }));
         }
         Some(Book { seed, pages, digest })
     }
@@ -245,8 +249,8 @@ mod tests {
             let mut bytes = bytes(&all, 20_000 * DAY);
             let book = read(&bytes).unwrap();
             prop_assert_eq!(book.seed, SEED);
-            let page = &book.pages[&all[0].0];
-            prop_assert!(page.is_of(&all[0].1.shape) && !page.is_of(&all[1].1.shape));
+            let page = &book.pages[&mark(&all[0].0, &all[0].1.shape)];
+            prop_assert!(!book.pages.contains_key(&mark(&all[0].0, &all[1].1.shape)));
             let mut found = page.counts.clone();
             found.sort_by_key(|shown| match shown {
                 Shown::Key(key, _) | Shown::Others(key, _) => *key,
@@ -257,7 +261,7 @@ mod tests {
                 Shown::Key(key, _) | Shown::Others(key, _) => *key,
             });
             prop_assert_eq!(found, expected);
-            prop_assert!(book.pages[&all[1].0].counts.is_empty());
+            prop_assert!(book.pages[&mark(&all[1].0, &all[1].1.shape)].counts.is_empty());
 
             prop_assert!(read(&bytes[..cut.index(bytes.len())]).is_err(), "it was cut off");
             let at = flip.index(bytes.len());
@@ -279,28 +283,30 @@ mod tests {
     #[test]
     fn what_is_of_another_day_is_not_kept_and_of_another_key_not_taken() {
         let all = all(&[(1, 5), (2, 6)]);
+        let (name, mut shape) = (&all[0].0, all[0].1.shape.clone());
         let book = read(&bytes(&all, 20_000 * DAY)).unwrap();
-        assert_eq!(book.pages[&all[0].0].counts.len(), 2);
+        assert_eq!(book.pages[&mark(name, &shape)].counts.len(), 2);
         let book = read(&bytes(&all, 20_001 * DAY)).unwrap();
-        let page = &book.pages[&all[0].0];
-        assert!(page.counts.is_empty());
-        let mut shape = all[0].1.shape.clone();
-        assert!(page.is_of(&shape));
+        assert!(book.pages[&mark(name, &shape)].counts.is_empty());
         shape.keys += 1;
-        assert!(page.is_of(&shape), "that it knows more keys changes none");
+        assert!(
+            book.pages.contains_key(&mark(name, &shape)),
+            "that it knows more keys changes none"
+        );
         shape.calendar = Calendar::Month;
-        assert!(!page.is_of(&shape));
+        assert!(!book.pages.contains_key(&mark(name, &shape)));
     }
 
     #[test]
     fn what_was_counted_of_a_quota_that_is_gone_is_kept_until_its_day_is_over() {
         let all = all(&[(1, 5), (2, 6)]);
-        let absent = Pages::from([(all[0].0.clone(), Arc::new(Page::of(&all[0].1, 20_000 * DAY)))]);
+        let mark = mark(&all[0].0, &all[0].1.shape);
+        let absent = Pages::from([(mark.clone(), Arc::new(Page::of(&all[0].1, 20_000 * DAY)))]);
         for (wall, kept) in [(20_000 * DAY, 2), (20_001 * DAY - 1, 2), (20_001 * DAY, 0)] {
             let mut bytes = Vec::new();
             write(&mut bytes, SEED, (&all[1..], &absent), wall).unwrap();
-            let page = &read(&bytes).unwrap().pages[&all[0].0];
-            assert!(page.is_of(&all[0].1.shape) && page.sets == all[0].1.sets());
+            let page = &read(&bytes).unwrap().pages[&mark];
+            assert_eq!(page.sets, all[0].1.sets());
             assert_eq!(page.counts.len(), kept, "at {wall}");
         }
     }

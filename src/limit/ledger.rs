@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    book::{self, Book, Name, Page, Pages},
+    book::{self, Book, Mark, Name, Page, Pages, mark},
     quota::{Window, merge},
     table::Shown,
     used::{Seed, Shape, Used},
@@ -56,8 +56,8 @@ pub(super) struct Ledger {
     metrics: Arc<QuotaMetrics>,
     /// What is counted now.
     open: Mutex<Vec<(Name, Arc<Used>)>>,
-    /// What was counted of those that are gone, for the day or month that it was counted in: who takes one out and
-    /// brings it back forgives nobody.
+    /// What was counted of those that are gone, for the day or month that it was counted in: who takes one out, or
+    /// has it count by something else, and brings it back forgives nobody.
     absent: Mutex<Pages>,
     /// Whether the file does not say that yet.
     stale: AtomicBool,
@@ -132,8 +132,10 @@ impl Ledger {
         let used = Used::new(shape, self.seed);
         let disk = self.disk.lock();
         let read = disk.read.as_ref().and_then(|book| page(&book.pages, name, &used));
-        if let Some(page) = read.or_else(|| page(&self.absent.lock(), name, &used)) {
-            let wall = wall();
+        // What the file said may be old: it is another process's to write as long as that lives.
+        let absent = page(&self.absent.lock(), name, &used);
+        let wall = wall();
+        for page in read.into_iter().chain(absent) {
             for shown in &page.counts {
                 used.take_in(*shown, page.sets, wall, u64::max);
             }
@@ -164,11 +166,12 @@ impl Ledger {
     fn turn_to(&self, all: Vec<(Name, Arc<Used>)>) {
         let mut open = self.open.lock();
         let mut absent = self.absent.lock();
-        let names: HashSet<Name> = all.iter().map(|(name, _)| name.clone()).collect();
-        absent.retain(|name, _| !names.contains(name));
+        let marks: HashSet<Mark> = all.iter().map(|(name, used)| mark(name, &used.shape)).collect();
+        absent.retain(|mark, _| !marks.contains(mark));
         for (name, used) in std::mem::replace(&mut *open, all) {
-            if !names.contains(&name) {
-                absent.insert(name, Arc::new(Page::of(&used, wall())));
+            let mark = mark(&name, &used.shape);
+            if !marks.contains(&mark) {
+                absent.insert(mark, Arc::new(Page::of(&used, wall())));
                 self.stale.store(true, Relaxed);
             }
         }
@@ -298,16 +301,17 @@ impl Ledger {
             return;
         }
         let (open, mut absent) = (self.open.lock(), self.absent.lock());
-        let gone = |name: &Name| !open.iter().any(|(known, _)| known == name);
-        for (name, page) in found.pages.into_iter().filter(|(name, _)| gone(name)) {
-            absent.entry(name).or_insert(page);
+        let known: HashSet<Mark> =
+            open.iter().map(|(name, used)| mark(name, &used.shape)).collect();
+        for (mark, page) in found.pages.into_iter().filter(|(mark, _)| !known.contains(mark)) {
+            absent.entry(mark).or_insert(page);
         }
     }
 }
 
 /// What pages say of these counts.
 fn page(pages: &Pages, name: &Name, used: &Used) -> Option<Arc<Page>> {
-    pages.get(name).filter(|page| page.is_of(&used.shape)).cloned()
+    pages.get(&mark(name, &used.shape)).cloned()
 }
 
 /// How long nothing is written after a write that took so long, to a file of this size.
@@ -340,7 +344,11 @@ fn read(file: &Path) -> Result<Option<Book>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::quota::pack, *};
+    use crate::{
+        config::Calendar,
+        key::{Part, Recipe},
+    };
 
     #[test]
     fn a_small_file_is_written_often_however_long_that_takes() {
@@ -355,6 +363,73 @@ mod tests {
             (millis(1), LARGEST, second),
         ] {
             assert_eq!(pause(took, size), expected, "{took:?} for {size} bytes");
+        }
+    }
+
+    fn name() -> Name {
+        ("l".into(), "".into())
+    }
+
+    fn shape(part: Part) -> Shape {
+        let recipe = Recipe { parts: [part].into(), prefix: 64 };
+        Shape { recipe, keys: 100, calendar: Calendar::Day }
+    }
+
+    /// Has a key have used so much today.
+    fn use_up(used: &Used, count: u64) {
+        let count = pack(Window::at(Calendar::Day, wall()), count);
+        used.take_in(Shown::Key(1, count), 1, wall(), |_, found| found);
+    }
+
+    fn used_up(used: &Used) -> u64 {
+        let mut found = 0;
+        used.each(wall(), |shown| {
+            if let Shown::Key(1, count) = shown {
+                found = count & 0xff;
+            }
+        });
+        found
+    }
+
+    #[test]
+    fn what_was_taken_out_and_is_brought_back_has_what_it_counted_and_not_what_the_file_said() {
+        let home = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(QuotaMetrics::default());
+        let ledger = |before: u64, count: u64| {
+            let ledger = Ledger::open(home.path(), &metrics);
+            let used = Arc::new(ledger.used(&name(), shape(Part::Ip)));
+            assert_eq!(used_up(&used), before);
+            use_up(&used, count);
+            ledger.turn_to(vec![(name(), used.clone())]);
+            used.change();
+            ledger.save_now();
+            ledger
+        };
+        let _has_the_lock = ledger(0, 5);
+        let other = ledger(5, 8);
+        other.turn_to(Vec::new());
+        assert_eq!(used_up(&other.used(&name(), shape(Part::Ip))), 8);
+    }
+
+    #[test]
+    fn a_quota_that_counts_by_something_else_for_a_while_forgives_nobody() {
+        let home = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(QuotaMetrics::default());
+        let ledger = Ledger::open(home.path(), &metrics);
+        let turn_to = |part: Part| {
+            let used = Arc::new(ledger.used(&name(), shape(part)));
+            ledger.turn_to(vec![(name(), used.clone())]);
+            used
+        };
+        use_up(&turn_to(Part::Ip), 5);
+        let other = turn_to(Part::Identity);
+        assert_eq!(used_up(&other), 0, "these are other keys");
+        use_up(&other, 3);
+        ledger.save_now();
+        let again = Ledger::open(home.path(), &metrics);
+        for (part, count) in [(Part::Ip, 5), (Part::Identity, 3)] {
+            assert_eq!(used_up(&again.used(&name(), shape(part.clone()))), count, "from the file");
+            assert_eq!(used_up(&turn_to(part)), count);
         }
     }
 
