@@ -555,6 +555,8 @@ async fn a_tier_runs_with_everybody_unless_it_says_itself_how_many_run() {
             ("{ quota = \"5/day\" }", false),
             ("{ rate = \"200/s\", concurrent = 1 }", true),
             ("{ concurrent = 2 }", true),
+            ("{ concurrent = 1 }", true),
+            ("{ rate = \"100/s\", concurrent = 1 }", true),
         ] {
             let gate = Gate::one(&format!(
                 "rate = \"100/s\"\nconcurrent = 1\nper = \"{per}\"\ntiers = {{ gold = {tier} }}"

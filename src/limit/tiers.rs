@@ -41,8 +41,8 @@ impl Section<'_> {
             };
             let bandwidth = Bandwidth::of(self.limit, table.bandwidth);
             let whose = Whose::read(name);
-            let tint = tint(name, terms, others);
-            let runs_apart = tint != 0 && table.concurrent.is_some();
+            let runs_apart = table.concurrent.is_some();
+            let tint = tint(name, terms, others.filter(|_| !runs_apart));
             let tier = tier_of(name, whose, told, terms, bandwidth);
             tiers.push(Tier { tint, runs_apart, ..tier });
         }
