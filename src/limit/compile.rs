@@ -106,9 +106,11 @@ impl Limits {
         for (name, section) in &config.limit {
             let at = Path::root().key("limit").key(name.clone());
             let mut section = Section { limit: section, at: &at, problems };
-            if name.is_empty() || name.contains('/') || name.starts_with("route ") {
+            let of_route = name.starts_with("route ") || name.starts_with("route#");
+            if name.is_empty() || name.contains('/') || of_route {
                 let message = format!("a limit cannot be called `{name}`");
-                let help = "a `/` is a rate's; `route` and a space begin the name of a route's own";
+                let help =
+                    "a `/` is a rate's; `route` and a space or `#` begin the name of a route's own";
                 section.problems.push(Problem::error(at.clone(), message).help(help));
             }
             let made = section.limit(&limits, (name, ""), name, metrics.limit(name));
@@ -225,8 +227,11 @@ impl Limits {
         metrics: &mut Loading<'_>,
         problems: &mut Problems,
     ) -> Option<Arc<Limit>> {
-        let tail = if number == 1 { String::new() } else { format!(" #{number}") };
-        let name = format!("route {}{tail}", place.route);
+        // In front, where no route's name can be taken for it.
+        let name = match number {
+            1 => format!("route {}", place.route),
+            _ => format!("route#{number} {}", place.route),
+        };
         // Clients are not told what routes are called.
         let told = if number == 1 { "default".into() } else { format!("default-{number}") };
         let counters = metrics.limit(&name);

@@ -84,7 +84,7 @@ async fn all_limits_of_a_route_agree_and_each_is_told() {
     assert_eq!(answer.status(), 429);
     assert_eq!(answer.values("ratelimit-policy"), told[2..]);
     let rejected =
-        "janua_limit_rejected_total{limit=\"route secret-name #2\",reason=\"limit.rate\"}";
+        "janua_limit_rejected_total{limit=\"route#2 secret-name\",reason=\"limit.rate\"}";
     until("it is counted by its own name", || janua.counted(rejected) == 1).await;
 }
 
@@ -187,6 +187,23 @@ async fn a_named_limit_is_one_allowance_unless_each_route_has_its_own() {
         .await;
         for (path, status) in [("/a", 204), ("/a", 429), ("/b", second), ("/b", 429)] {
             assert_eq!(janua.get(path).await.status(), status, "{per} {path}");
+        }
+    }
+}
+
+/// A route may be called as if it were another's second limit.
+#[tokio::test]
+async fn limits_of_two_routes_are_never_one_whatever_they_are_called() {
+    let janua = Setup::new(
+        "[[route]]\nname = \"a\"\npath = \"/a\"\nlimit = [\"100/m\", \"3/m\"]\nto = { status = 204 }\n\
+         [[route]]\nname = \"a #2\"\npath = \"/b\"\nlimit = \"3/m\"\nto = { status = 204 }\n"
+            .to_owned(),
+    )
+    .start()
+    .await;
+    for path in ["/a", "/b"] {
+        for status in [204, 204, 204, 429] {
+            assert_eq!(janua.get(path).await.status(), status, "{path}");
         }
     }
 }
