@@ -206,6 +206,7 @@ impl Gateway {
         let prepared = prepared.map_err(|problems| loaded.report(problems))?;
         findings.extend(sockets.server.findings(&snapshot));
         tell(&loaded.report(findings));
+        snapshot.limits.take_over();
         self.world().swap(snapshot.clone());
         // A source of endpoints that both have is asked on in between.
         let asked = snapshot.ask_sources();

@@ -33,6 +33,9 @@ pub(super) const MOST: usize = 16;
 /// What is counted, its rates, and how they are shared if several gateways count together.
 type Holding = (Arc<State>, Rates, Option<Shares>);
 
+/// What counted, and what counts in its place.
+type Replaced<T> = Mutex<Vec<(Arc<T>, Arc<T>)>>;
+
 /// Where several gateways count together, and how.
 type Shares = (Arc<Store>, Sharing);
 
@@ -53,6 +56,8 @@ pub struct Limits {
     terms: Mutex<Vec<Holding>>,
     /// The same of quotas.
     tallies: Mutex<Vec<(Arc<Used>, Shares)>>,
+    /// What counted before and what counts in its place, until that takes over.
+    replaced: (Replaced<State>, Replaced<Used>),
     /// Where it is kept what was used, once somebody has a quota.
     ledger: OnceLock<Arc<Ledger>>,
     ledger_before: Option<Arc<Ledger>>,
@@ -94,6 +99,7 @@ impl Limits {
             busiest: Counted::after(before.map(|before| &before.busiest)),
             terms: Mutex::default(),
             tallies: Mutex::default(),
+            replaced: Default::default(),
             ledger: OnceLock::new(),
             ledger_before: before.and_then(|before| before.ledger.get().cloned()),
             folder: config.server.state.clone(),
@@ -292,16 +298,13 @@ impl Limits {
     ) -> Arc<Used> {
         let (seed, keys) = (Tally::seed(&sharing.0), shape.keys);
         let used = self.used.get(name, |name, before| {
-            let known = before.and_then(|known| Some((known, known.tally.as_ref()?)));
+            let known = before.and_then(|known| Some((known, known.tally.as_deref()?)));
             let known = known.filter(|(known, tally)| {
                 known.is_under(seed) && tally.is_in(&sharing.0) && known.shape.is_like(&shape)
             });
             match known {
                 Some((known, _)) if known.shape.keys == keys => known.clone(),
-                Some((known, tally)) => {
-                    let tally = tally.resized(keys, sharing.clone());
-                    Arc::new(known.resized(keys, Some(tally)))
-                }
+                Some((known, _)) => Arc::new(known.resized(keys)),
                 None => {
                     let tally = Tally::new(name, keys, sharing.clone(), metrics.clone());
                     Arc::new(Used::shared(shape, seed, tally))
@@ -321,7 +324,7 @@ impl Limits {
         let here = |known: &&Arc<Used>| known.tally.is_none();
         self.used.get(name, |name, before| match before.filter(here) {
             Some(known) if known.shape == shape => known.clone(),
-            Some(known) if known.shape.is_like(&shape) => Arc::new(known.resized(shape.keys, None)),
+            Some(known) if known.shape.is_like(&shape) => Arc::new(known.resized(shape.keys)),
             Some(_) | None => Arc::new(ledger.used(name, shape)),
         })
     }
@@ -341,6 +344,16 @@ impl Limits {
         })
     }
 
+    /// Takes over from what counted before, where that is not to count on: to be called just before this holds.
+    pub fn take_over(&self) {
+        for (before, now) in self.replaced.0.lock().drain(..) {
+            before.hand_over(&now);
+        }
+        for (before, now) in self.replaced.1.lock().drain(..) {
+            before.hand_over(&now);
+        }
+    }
+
     /// From now on rates are shared as the configuration says, and what is used is kept, on the runtime that
     /// this is called on.
     pub fn start(&self) {
@@ -352,7 +365,7 @@ impl Limits {
         }
         for (used, sharing) in self.tallies.lock().drain(..) {
             if let Some(tally) = &used.tally {
-                tally.change(sharing);
+                tally.change(used.shape.keys, sharing);
                 tally.start(&used);
             }
         }
@@ -378,9 +391,9 @@ impl Limits {
 
     /// Lets go of what was counted before, and of stores that no limit names: all were looked through.
     pub fn forget(&mut self) {
-        self.states.before.clear();
-        self.used.before.clear();
-        self.busiest.before.clear();
+        let replaced = self.states.forget(|_| false);
+        self.replaced = (replaced.into(), self.used.forget(|_| false).into());
+        self.busiest.forget(|_| false);
         self.ledger_before = None;
         self.stores.clear();
     }

@@ -11,12 +11,34 @@ use super::book::Name;
 pub(super) struct Counted<T> {
     pub(super) before: BTreeMap<Name, Arc<T>>,
     pub(super) now: Mutex<BTreeMap<Name, Arc<T>>>,
+    /// What is not counted now, and goes on if its limit comes back.
+    absent: BTreeMap<Name, Arc<T>>,
 }
 
 impl<T> Counted<T> {
     pub(super) fn after(before: Option<&Self>) -> Self {
-        let before = before.map(|before| before.now.lock().clone());
-        Self { before: before.unwrap_or_default(), now: Mutex::default() }
+        let before = before.map(|before| {
+            let mut all = before.absent.clone();
+            all.extend(before.now.lock().clone());
+            all
+        });
+        Self { before: before.unwrap_or_default(), now: Mutex::default(), absent: BTreeMap::new() }
+    }
+
+    /// Lets go of what was counted before, but of what is to be kept though there is no such limit now. Gives what
+    /// something else counts in the place of now.
+    pub(super) fn forget(&mut self, keep: impl Fn(&T) -> bool) -> Vec<(Arc<T>, Arc<T>)> {
+        let now = self.now.lock();
+        let mut replaced = Vec::new();
+        for (name, before) in std::mem::take(&mut self.before) {
+            match now.get(&name) {
+                Some(now) if !Arc::ptr_eq(now, &before) => replaced.push((before, now.clone())),
+                Some(_) => {}
+                None if keep(&before) => drop(self.absent.insert(name, before)),
+                None => {}
+            }
+        }
+        replaced
     }
 
     /// What this limit counts: what `make` makes of what it counted before.

@@ -140,7 +140,7 @@ impl Limiter {
             Ok(Some(taken)) => {
                 let claim = limit.claim(ask).0;
                 // It may have been used up by others meanwhile.
-                match limit.spend(claim) {
+                match limit.spend_late(claim) {
                     Ok(left) => {
                         let taken = Taken { left, ..taken };
                         limit.let_in((number, tier), (claim, taken), now, ask, &mut visit);

@@ -22,7 +22,7 @@ impl Owed {
     /// Takes in what another owes.
     pub(super) fn take_in(&self, other: &Self, now: u64) {
         match (self, other) {
-            (Self::One(own), Self::One(other)) => own.store(other.load(Relaxed), Relaxed),
+            (Self::One(own), Self::One(other)) => drop(own.fetch_max(other.load(Relaxed), Relaxed)),
             (Self::Many(own), Self::Many(other)) => other.each(now, |shown| match shown {
                 Shown::Key(key, time) => own.with(key, now, |owed| *owed = time.max(*owed)),
                 Shown::Others(first, time) => own.raise(first, other.sets(), time),

@@ -59,7 +59,7 @@ impl Limits {
         for (name, state) in &*self.states.now.lock() {
             let shared = state.shared.as_ref();
             let of_rate = shared.is_some_and(|it| it.is_down(state.time(Instant::now())));
-            let tally = used.get(name).and_then(|used| used.tally.as_ref());
+            let tally = used.get(name).and_then(|used| used.tally.as_deref());
             let down = all.entry(name.0.clone()).or_insert_with(|| (state.metrics.clone(), false));
             down.1 |= of_rate || tally.is_some_and(Tally::is_alone);
         }

@@ -192,6 +192,16 @@ impl Limit {
         }
     }
 
+    /// The same for somebody who waited: a reload may have put something else in the place of what counted.
+    pub(super) fn spend_late(&self, claim: Claim) -> Result<Option<Left>, Blocked> {
+        match self.quota(claim) {
+            Some((used, account, quota)) => {
+                used.latest().take(account, quota, claim.cost).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
     /// Gives back what was taken from the quota.
     fn refund(&self, claim: Claim) {
         if let Some((used, account, _)) = self.quota(claim) {

@@ -44,6 +44,9 @@ pub(super) struct State {
     of_tiers: OnceLock<Owed>,
     /// The rates of the terms that hold.
     rates: RwLock<Rates>,
+    /// What counts in its place since a reload: those who came before and wait pay there too. Who goes at once does
+    /// not look.
+    successor: OnceLock<Arc<Self>>,
 }
 
 /// The rates of a limit: everybody's, and those of tiers.
@@ -173,6 +176,7 @@ impl State {
             },
             of_tiers: OnceLock::new(),
             rates: RwLock::new(rates),
+            successor: OnceLock::new(),
         }
     }
 
@@ -224,7 +228,7 @@ impl State {
     }
 
     /// The same for another number of keys, or in another store: what is owed here and who runs or waits goes on.
-    /// What those take who came before is no longer seen here.
+    /// What is taken here from now on it has once this [hands over](Self::hand_over).
     pub(super) fn resized(&self, keys: u32, shared: Option<Shared>) -> Self {
         let shape = (self.shape.0.clone(), keys);
         let rates = self.rates.read().clone();
@@ -233,12 +237,25 @@ impl State {
             _ => shared,
         });
         let resized = Self::new(shape, rates, shared, self.metrics.clone());
+        let resized = Self { hall: self.hall.clone(), epoch: self.epoch, ..resized };
+        resized.take_in(self);
+        resized
+    }
+
+    fn take_in(&self, before: &Self) {
         let now = self.time(Instant::now());
-        resized.owed.take_in(&self.owed, now);
-        if let Some(of_tiers) = self.of_tiers.get() {
-            resized.owed(u64::MAX).take_in(of_tiers, now);
+        self.owed.take_in(&before.owed, now);
+        if let Some(of_tiers) = before.of_tiers.get() {
+            self.owed(u64::MAX).take_in(of_tiers, now);
         }
-        Self { hall: self.hall.clone(), epoch: self.epoch, ..resized }
+    }
+
+    /// From now on another counts, which was made of this one: it takes in what was taken meanwhile, and who waits
+    /// here pays there.
+    pub(super) fn hand_over(&self, next: &Arc<Self>) {
+        if Arc::ptr_eq(&self.hall, &next.hall) && self.successor.set(next.clone()).is_ok() {
+            next.take_in(self);
+        }
     }
 
     /// Whether its rate is counted where this store is, or in none.
@@ -291,6 +308,11 @@ impl State {
         Err(Blocked::Running)
     }
 
+    /// Whether as many run as may beside this one.
+    pub(super) fn is_full(&self, claim: Claim) -> bool {
+        claim.terms.concurrent.is_some_and(|most| self.hall.running(claim.hall) >= most)
+    }
+
     /// As [`State::take`], for somebody who waits since `came`: as of the moment that it could be taken, if
     /// that is not long ago. So those who wait get all that the rate gives, also if it is faster than timers. It has
     /// to be the rate that it waited for, by a timer: who waited for others to end could have taken it long ago.
@@ -300,6 +322,9 @@ impl State {
         (came, timed): (u64, bool),
         now: u64,
     ) -> Result<Taken, Blocked> {
+        if let Some(next) = self.successor.get() {
+            return next.take_late(claim, (came, timed), now);
+        }
         if let Some(shared) = &self.shared {
             return self.draw_late(shared, claim, now);
         }
@@ -308,11 +333,6 @@ impl State {
         let owed = self.peek(claim.key, came);
         if owed > now + rate.window() {
             // More than it can owe by its rate: that is looked at where it is taken.
-    /// Whether as many run as may beside this one.
-    pub(super) fn is_full(&self, claim: Claim) -> bool {
-        claim.terms.concurrent.is_some_and(|most| self.hall.running(claim.hall) >= most)
-    }
-
             return self.take(claim, now);
         }
         let due = rate.conforms(owed, 0, claim.cost);
@@ -343,6 +363,9 @@ impl State {
 
     /// Gives back what a request took that was not let through after all.
     pub(super) fn give_back(&self, claim: Claim, now: u64) {
+        if let Some(next) = self.successor.get() {
+            return next.give_back(claim, now);
+        }
         let Some(rate) = claim.terms.rate else { return };
         let put = self.shared.as_ref().and_then(|shared| self.put_back(shared, rate, claim, now));
         if put.is_none() {
@@ -354,6 +377,9 @@ impl State {
     /// As [`State::give_back`], when the key owed so much after it was taken: what time has paid for since then
     /// does not come back.
     pub(super) fn give_back_late(&self, claim: Claim, owed: u64, now: u64) {
+        if let Some(next) = self.successor.get() {
+            return next.give_back_late(claim, owed, now);
+        }
         let Some(rate) = claim.terms.rate else { return };
         let put = self.shared.as_ref().and_then(|shared| self.put_back(shared, rate, claim, now));
         if put.is_none() {
@@ -364,6 +390,9 @@ impl State {
 
     /// What a key owes.
     pub(super) fn peek(&self, key: u64, now: u64) -> u64 {
+        if let Some(next) = self.successor.get() {
+            return next.peek(key, now);
+        }
         let known = match &self.shared {
             None => None,
             Some(shared) => match shared.owed(key, now) {

@@ -22,7 +22,7 @@
 use std::{
     sync::{
         Arc, LazyLock, OnceLock, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -88,7 +88,9 @@ pub(super) struct Tally {
     number: AtomicU64,
     shards: Box<[Mutex<Shard>]>,
     /// Keys of a shard.
-    most: usize,
+    most: AtomicUsize,
+    /// What is used here, for what is heard.
+    used: Mutex<Weak<Used>>,
     news: Arc<News>,
     /// Whether the store could not be asked lately.
     alone: AtomicBool,
@@ -121,7 +123,8 @@ impl Tally {
             gateway: u64::from_be_bytes(gateway),
             number: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            most: usize::try_from(u64::from(keys).div_ceil(SHARDS as u64)).unwrap_or(usize::MAX),
+            most: of_shard(keys).into(),
+            used: Mutex::default(),
             news: Arc::default(),
             alone: AtomicBool::new(false),
             began: Instant::now(),
@@ -139,8 +142,9 @@ impl Tally {
         self.store().is_same_place(store)
     }
 
-    /// From now on it is told like this, by this way to the store.
-    pub(super) fn change(&self, (store, terms): (Arc<Store>, Sharing)) {
+    /// From now on so many keys may be known, and it is told like this, by this way to the store.
+    pub(super) fn change(&self, keys: u32, (store, terms): (Arc<Store>, Sharing)) {
+        self.most.store(of_shard(keys), Relaxed);
         self.store.change(&store);
         *self.terms.write() = terms;
     }
@@ -153,20 +157,6 @@ impl Tally {
     /// Whether the store could not be asked lately.
     pub(super) fn is_alone(&self) -> bool {
         self.alone.load(Relaxed)
-    }
-
-    /// The same for so many keys: what was not told is told by this one.
-    pub(super) fn resized(&self, keys: u32, sharing: (Arc<Store>, Sharing)) -> Self {
-        let resized = Self::new(&self.limit, keys, sharing, self.metrics.clone());
-        for (own, before) in resized.shards.iter().zip(&self.shards) {
-            let (mut own, before) = (own.lock(), before.lock());
-            own.keys.clone_from(&before.keys);
-            (own.came, own.window) = (before.came, before.window);
-        }
-        resized.news.some.notify_one();
-        // To the store it is the same gateway, that goes on counting.
-        let (gateway, number) = (self.gateway, self.number.load(Relaxed).into());
-        Self { gateway, number, alone: self.is_alone().into(), began: self.began, ..resized }
     }
 
     /// What holds for a key while the store is away, if it is; of a cluster, the server that has the key.
@@ -208,7 +198,7 @@ impl Tally {
             return;
         }
         let mut shard = self.shard(key).lock();
-        if !shard.takes_in(key, window, of, self.most) {
+        if !shard.takes_in(key, window, of, self.most.load(Relaxed)) {
             self.metrics.store_lost.inc();
             return;
         }
@@ -259,11 +249,12 @@ impl Tally {
         u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// Begins to tell the store, on the runtime that this is called on.
-    pub(super) fn start(&self, used: &Arc<Used>) {
+    /// Tells the store from now on what is used here, on the runtime that this is called on.
+    pub(super) fn start(self: &Arc<Self>, used: &Arc<Used>) {
+        *self.used.lock() = Arc::downgrade(used);
         self.keeper.get_or_init(|| {
-            let (used, news) = (Arc::downgrade(used), self.news.clone());
-            AbortOnDropHandle::new(tokio::spawn(keep(used, news)))
+            let (tally, news) = (Arc::downgrade(self), self.news.clone());
+            AbortOnDropHandle::new(tokio::spawn(keep(tally, news)))
         });
     }
 
@@ -373,14 +364,16 @@ impl Used {
 }
 
 /// Tells the store what is new as long as somebody counts.
-async fn keep(used: Weak<Used>, news: Arc<News>) {
+async fn keep(tally: Weak<Tally>, news: Arc<News>) {
     loop {
         news.some.notified().await;
         loop {
-            let Some(used) = used.upgrade() else { return };
-            let Some(tally) = &used.tally else { return };
-            let (told, lease) = (used.tell(tally).await, tally.terms.read().lease);
-            drop(used);
+            let Some(tally) = tally.upgrade() else { return };
+            // A reload may have put another in its place.
+            let used = tally.used.lock().upgrade();
+            let Some(used) = used else { return };
+            let (told, lease) = (used.tell(&tally).await, tally.terms.read().lease);
+            drop((used, tally));
             match told {
                 true => {
                     let lease = Duration::from_nanos(lease);
@@ -392,6 +385,11 @@ async fn keep(used: Weak<Used>, news: Arc<News>) {
             }
         }
     }
+}
+
+/// How many keys a shard has if so many may be known.
+fn of_shard(keys: u32) -> usize {
+    usize::try_from(u64::from(keys).div_ceil(SHARDS as u64)).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -934,6 +934,63 @@ async fn who_waits_and_who_comes_by_new_rules_share_one_queue() {
     assert!((2_000..2_010).contains(&millis(&behind)), "{}", millis(&behind));
 }
 
+/// Who waited, who comes, and what was taken while the new one was made.
+#[tokio::test(start_paused = true)]
+async fn all_pay_to_the_same_books_when_the_number_of_keys_changes() {
+    for per in ["global", "ip"] {
+        let limit = |keys: u32| {
+            format!(
+                "[limit.l]\nrate = \"10/s\"\nburst = 1\nper = \"{per}\"\nmax-keys = {keys}\n\
+                 over = {{ delay = \"60s\" }}\n\
+                 [limit.q]\nquota = \"5/day\"\nrate = \"1/s\"\nburst = 1\nper = \"{per}\"\n\
+                 max-keys = {keys}\nover = {{ delay = \"60s\" }}\n\
+                 [limit.h]\nrate = \"9/h\"\nquota = \"9/day\"\nper = \"{per}\"\nmax-keys = {keys}\n"
+            )
+        };
+        let (before, after) = (limit(1_000), limit(5_000));
+        let first = Gate::new(&before, &["l"]);
+        let start = Instant::now();
+        assert!(first.may(1).await);
+        let mut sent = Vec::new();
+        for _ in 0..10 {
+            sent.push(first.send(1).await);
+        }
+        let second = Gate::after(Some(&first), &after, &["l"]);
+        second.limits.take_over();
+        for _ in 0..10 {
+            sent.push(second.send(1).await);
+        }
+        for sent in sent {
+            assert!(sent.await.unwrap().is_ok());
+        }
+        let took = start.elapsed().as_millis();
+        assert!((1_999..2_020).contains(&took), "{per}: {took} ms for twenty at 10/s");
+
+        let first = Gate::new(&before, &["q"]);
+        assert!(first.may(1).await);
+        let waits = [first.send(1).await, first.send(1).await, first.send(1).await];
+        let second = Gate::after(Some(&first), &after, &["q"]);
+        second.limits.take_over();
+        for waits in waits {
+            assert!(waits.await.unwrap().is_ok());
+        }
+        tokio::time::sleep(SECOND).await;
+        assert!(second.may(1).await, "{per}: the fifth");
+        tokio::time::sleep(SECOND).await;
+        let refusal = second.ask(1).await.unwrap_err();
+        assert_eq!(refusal.reject, Reject::LimitQuota, "{per}");
+
+        let first = Gate::new(&before, &["h"]);
+        assert!(first.may(1).await && first.may(1).await);
+        let second = Gate::after(Some(&first), &after, &["h"]);
+        for _ in 0..7 {
+            assert!(first.may(1).await, "it is what holds yet");
+        }
+        second.limits.take_over();
+        assert!(!second.may(1).await, "{per}: all nine were taken");
+    }
+}
+
 /// One client whose requests wait at a limit of its own, and others who only want to run.
 #[tokio::test(start_paused = true)]
 async fn who_waits_at_one_limit_holds_no_place_at_another() {

@@ -5,9 +5,12 @@
 
 use std::{
     hash::BuildHasher,
-    sync::atomic::{
-        AtomicBool, AtomicU64,
-        Ordering::{Relaxed, SeqCst},
+    sync::{
+        Arc, OnceLock,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
 };
 
@@ -33,7 +36,9 @@ pub(super) struct Used {
     /// Whether something changed that is not kept yet.
     changed: AtomicBool,
     /// Where other gateways count too, if they do.
-    pub(super) tally: Option<Tally>,
+    pub(super) tally: Option<Arc<Tally>>,
+    /// What counts in its place since a reload: those who came before and wait take from there too.
+    successor: OnceLock<Arc<Self>>,
 }
 
 /// What counts depend on.
@@ -109,12 +114,13 @@ impl Used {
             true => Owed::One(AtomicU64::new(0)),
             false => Owed::Many(Table::counting(keys)),
         };
-        Self { shape, seed, counts, changed: AtomicBool::new(false), tally: None }
+        let changed = AtomicBool::new(false);
+        Self { shape, seed, counts, changed, tally: None, successor: OnceLock::new() }
     }
 
     /// Counts together with other gateways.
     pub(super) fn shared(shape: Shape, seed: Seed, tally: Tally) -> Self {
-        Self { tally: Some(tally), ..Self::new(shape, seed) }
+        Self { tally: Some(Arc::new(tally)), ..Self::new(shape, seed) }
     }
 
     /// Whether its keys are digests under this seed.
@@ -122,14 +128,42 @@ impl Used {
         self.seed == seed
     }
 
-    /// The same for another number of keys, counted together with others if there is a tally.
-    pub(super) fn resized(&self, keys: u32, tally: Option<Tally>) -> Self {
+    /// The same for another number of keys. What is taken here from now on it has once this
+    /// [hands over](Self::hand_over).
+    pub(super) fn resized(&self, keys: u32) -> Self {
         let shape = Shape { keys, ..self.shape.clone() };
-        let other = Self { tally, ..Self::new(shape, self.seed) };
-        // Also of days that are over: they are in nobody's way.
-        self.each(0, |shown| other.take_in(shown, self.sets(), 0, u64::max));
-        other.change();
+        let other = Self { tally: self.tally.clone(), ..Self::new(shape, self.seed) };
+        other.take_over(self);
         other
+    }
+
+    fn take_over(&self, before: &Self) {
+        // Also of days that are over: they are in nobody's way.
+        before.each(0, |shown| self.take_in(shown, before.sets(), 0, u64::max));
+        self.change();
+    }
+
+    /// From now on another counts, if it was made of this one: it takes in what was taken meanwhile, and who waits
+    /// here takes there.
+    pub(super) fn hand_over(&self, next: &Arc<Self>) {
+        let same = match (&self.tally, &next.tally) {
+            (None, None) => true,
+            (Some(own), Some(next)) => Arc::ptr_eq(own, next),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        let same = same && self.seed == next.seed && self.shape.is_like(&next.shape);
+        if same && self.successor.set(next.clone()).is_ok() {
+            next.take_over(self);
+        }
+    }
+
+    /// What counts now: for those who waited.
+    pub(super) fn latest(&self) -> &Self {
+        let mut latest = self;
+        while let Some(next) = latest.successor.get() {
+            latest = next;
+        }
+        latest
     }
 
     /// Whose quota a request takes from.
@@ -229,7 +263,7 @@ impl Used {
         quota: Quota,
         cost: u64,
     ) -> Result<(), Blocked> {
-        let fallback = self.tally.as_ref().and_then(|tally| {
+        let fallback = self.tally.as_deref().and_then(|tally| {
             // Nobody takes who did not ask first.
             tally.fallback(account.key).inspect(|_| tally.count_fallback())
         });
@@ -267,6 +301,9 @@ impl Used {
     /// Gives back what a request took that was not let through after all: in this day or month, if it is
     /// another by now.
     pub(super) fn give_back(&self, account: Account, cost: u64, window: Option<Window>) {
+        if let Some(next) = self.successor.get() {
+            return next.give_back(account, cost, window);
+        }
         let now = Window::at(self.shape.calendar, account.wall);
         let gives = self.counts.with(account.key, now.floor(), |count| {
             let same = window.is_none_or(|window| quota::open(*count, now).0 == window);
@@ -286,7 +323,7 @@ impl Used {
 
     /// Takes in what was heard of a key, for a day or month.
     pub(super) fn learn(&self, key: u64, window: Window, heard: Heard) {
-        self.counts.with(key, window.floor(), |own| match heard {
+        self.latest().counts.with(key, window.floor(), |own| match heard {
             Heard::All(used) => *own = quota::pack(window, used).max(*own),
             Heard::Since(more, less) => {
                 let (of, used) = quota::open(*own, window);
