@@ -991,6 +991,21 @@ async fn all_pay_to_the_same_books_when_the_number_of_keys_changes() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_runs_is_counted_on_also_if_the_limit_is_gone_for_a_while() {
+    let limit = "[limit.l]\nconcurrent = 2\nper = \"global\"\n";
+    let first = Gate::new(limit, &["l"]);
+    let runs = [first.ask(1).await.unwrap(), first.ask(2).await.unwrap()];
+    let mut gone = Gate::after(Some(&first), "", &[]);
+    gone = Gate::after(Some(&gone), "", &[]);
+    let back = Gate::after(Some(&gone), limit, &["l"]);
+    assert_eq!(back.ask(3).await.unwrap_err().reject, Reject::LimitConcurrent);
+    drop(runs);
+    assert!(back.may(3).await);
+    gone = Gate::after(Some(&back), "", &[]);
+    assert!(Gate::after(Some(&gone), limit, &["l"]).may(1).await);
+}
+
 /// One client whose requests wait at a limit of its own, and others who only want to run.
 #[tokio::test(start_paused = true)]
 async fn who_waits_at_one_limit_holds_no_place_at_another() {
