@@ -6,9 +6,10 @@
 //!
 //! `gcra` and `quota` are the arithmetic, `table` where a number for each key is kept, `state` and `used` what
 //! a limit counts (`owed` by key), `rule` what holds for whom, `bandwidth` how fast answers go, `hall` who runs,
-//! `queue` who waits (`again` also at a limit that it had passed), `lane` in which order, and `turns` where there are several lanes, `standing` who kept within
-//! limits, `ledger` and `book` how what was used survives a restart, `shared` (rates), `tally` and `known` (quotas)
-//! what several gateways count together, `busiest` and `sketch` which keys are asked for most.
+//! `queue` who waits for a `turn` (`again` also at a limit that it had passed), `lane` in which order, and `turns`
+//! where there are several lanes, `standing` who kept within limits, `ledger` and `book` how what was used survives
+//! a restart, `shared` (rates), `tally` and `known` (quotas) what several gateways count together, `busiest` and
+//! `sketch` which keys are asked for most.
 //!
 //! For a request that may go nothing here allocates, waits or reads a clock: it has its time already. Who
 //! is over a limit, or has to be counted in a store first, takes the way round, which the chain keeps in a box.
@@ -43,6 +44,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod tiers;
+mod turn;
 mod turns;
 mod used;
 mod waiting;
@@ -62,9 +64,9 @@ pub use self::{
     waiting::{Lost, Served, Waiting},
 };
 use self::{
-    queue::Turn,
     rule::Limit,
     state::{Blocked, Claim, Taken},
+    turn::Turn,
     waiting::Given,
 };
 use crate::{config::LimitHeaders, key::Ask, reject::Reject};

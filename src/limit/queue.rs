@@ -19,14 +19,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     lane::{Lane, Waiter},
-    state::{Blocked, Claim, State, Taken},
+    state::{Blocked, Claim, State},
+    turn::{Ear, NoTurn, Turn, Words},
     turns::{Contender, Turns},
 };
 
@@ -50,6 +48,7 @@ struct Inner {
     held: HashMap<u64, usize>,
     waiting: usize,
     last: u64,
+    turns: u64,
 }
 
 /// The lanes of tiers, and whose turn it is of those and everybody's.
@@ -65,8 +64,9 @@ struct Line {
     /// The key of everybody that its own was made of.
     base: u64,
     lane: Lane<Waits>,
-    /// Its clock among those that it takes turns with.
+    /// Its clock among those that it takes turns with, and when it had a turn.
     clock: u64,
+    went: u64,
     driver: Option<(u64, Arc<Ear>)>,
     /// For when the driver's timer is set.
     set: Option<u64>,
@@ -86,65 +86,6 @@ struct Waits {
     ear: Arc<Ear>,
 }
 
-/// Where somebody who waits is told something.
-#[derive(Debug, Default)]
-struct Ear {
-    words: Mutex<Words>,
-    heard: Notify,
-}
-
-/// What somebody who waits is told.
-#[derive(Debug, Default)]
-struct Words {
-    /// To go, or that there is nothing to wait for any more.
-    go: Option<Result<Turn, NoTurn>>,
-    /// To look again at that time, for all in the lane.
-    drive: Option<u64>,
-}
-
-impl Ear {
-    fn go(&self, turn: Result<Turn, NoTurn>) {
-        self.words.lock().go = Some(turn);
-        self.heard.notify_one();
-    }
-
-    fn drive(&self, time: u64) {
-        self.words.lock().drive = Some(time);
-        self.heard.notify_one();
-    }
-
-    fn listen(&self) -> Words {
-        std::mem::take(&mut *self.words.lock())
-    }
-}
-
-/// A turn. Who gets it and is gone by then gives it back.
-#[derive(Debug)]
-pub(super) struct Turn(Option<(Taken, Arc<State>, Claim)>);
-
-impl Turn {
-    pub(super) const fn new(taken: Taken, state: Arc<State>, claim: Claim) -> Self {
-        Self(Some((taken, state, claim)))
-    }
-
-    /// Takes it.
-    pub(super) fn accept(mut self) -> Option<Taken> {
-        self.0.take().map(|(taken, ..)| taken)
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if let Some((taken, state, claim)) = self.0.take() {
-            let now = state.time(Instant::now());
-            state.give_back(claim, now);
-            drop(taken);
-            // The next one has it, at once.
-            state.hall.queue.move_on(claim.key, now);
-        }
-    }
-}
-
 /// Who wants to wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Comer {
@@ -158,15 +99,6 @@ pub(super) struct Comer {
     /// As many may wait.
     pub(super) most: usize,
     pub(super) now: Instant,
-}
-
-/// There is no turn.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct NoTurn {
-    /// When it may be worth to come again, if that is known.
-    pub(super) after: Option<Duration>,
-    /// What stands in the way.
-    pub(super) blocked: Blocked,
 }
 
 /// A place in the queue.
@@ -287,6 +219,8 @@ impl Queue {
         };
         let Some(Waiter { id, what, .. }) = line.lane.pop() else { return false };
         inner.waiting -= 1;
+        inner.turns += 1;
+        line.went = inner.turns;
         has_left(&mut inner.held, what.client);
         self.busy(key).fetch_sub(1, Relaxed);
         what.state.metrics.waiting(what.good).dec();
@@ -329,7 +263,7 @@ impl Inner {
         let beside = self.beside.entry(base).or_insert_with(|| {
             let turns = Turns::default();
             if let Some(everybody) = self.lanes.get_mut(&base) {
-                everybody.clock = turns.alone();
+                everybody.clock = if everybody.went > 0 { turns.alone() } else { turns.start() };
             }
             Beside { lanes: Vec::new(), turns }
         });
@@ -346,7 +280,8 @@ impl Inner {
     fn contender(&self, key: u64) -> Option<Contender> {
         let line = self.lanes.get(&key)?;
         let (class, clients) = line.lane.best()?;
-        Some(Contender { key, class, clients, clock: line.clock })
+        let came = line.lane.first()?.what.came;
+        Some(Contender { key, class, clients, clock: line.clock, last: (line.went, came) })
     }
 
     /// Which of some lanes is next.

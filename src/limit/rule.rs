@@ -9,11 +9,12 @@ use super::{
     bandwidth::Bandwidth,
     busiest::Busiest,
     fields::Policy,
-    queue::{Comer, NoTurn, Seat},
+    queue::{Comer, Seat},
     quota::{Quota, Window},
     shared::Sharing,
     standing::Standing,
     state::{Blocked, Claim, Rates, State, Taken, Terms},
+    turn::NoTurn,
     used::{Account, Left, Used},
 };
 use crate::{

@@ -26,6 +26,8 @@ pub(super) struct Contender {
     pub(super) class: usize,
     pub(super) clients: u64,
     pub(super) clock: u64,
+    /// When it had a turn, and since when whoever is first waits: of equals those go first for whom that is longer.
+    pub(super) last: (u64, u64),
 }
 
 impl Turns {
@@ -34,7 +36,7 @@ impl Turns {
         self.clock
     }
 
-    /// The clock of a lane that was alone so far: it had the last turn.
+    /// The clock of a lane that was alone so far, and had the last turn.
     pub(super) const fn alone(&self) -> u64 {
         self.clock + 1
     }
@@ -45,7 +47,7 @@ impl Turns {
         let worse = self.passed_over >= SHARE - 1 && lanes.iter().any(|lane| lane.class > best);
         let all = lanes.iter().enumerate();
         let may = all.filter(|(_, lane)| (lane.class > best) == worse);
-        may.min_by_key(|(_, lane)| self.clock_of(lane)).map(|(at, _)| at)
+        may.min_by_key(|(_, lane)| (self.clock_of(lane), lane.last)).map(|(at, _)| at)
     }
 
     /// Notes that one of `lanes` had its turn; its clock from now on.
@@ -67,16 +69,28 @@ impl Turns {
 mod tests {
     use super::*;
 
-    /// How many of so many turns each of these lanes has, by class and clients.
-    fn had<const N: usize>(lanes: [(usize, u64); N], turns: u64) -> [u64; N] {
-        let (mut order, mut had) = (Turns::default(), [0; N]);
-        let mut all = lanes.map(|(class, clients)| Contender { key: 0, class, clients, clock: 0 });
-        for _ in 0..turns {
-            let next = order.next(&all).unwrap();
-            all[next].clock = order.turn_of(&all[next], &all);
-            had[next] += 1;
+    const fn lane(key: u64, class: usize, clients: u64) -> Contender {
+        Contender { key, class, clients, clock: 0, last: (0, 0) }
+    }
+
+    /// Which of these go in so many turns.
+    fn go(order: &mut Turns, all: &mut [Contender], turns: u64) -> Vec<usize> {
+        let mut went = Vec::new();
+        let before = all.iter().map(|lane| lane.last.0).max().unwrap();
+        for turn in 1..=turns {
+            let next = order.next(all).unwrap();
+            all[next].clock = order.turn_of(&all[next], all);
+            all[next].last.0 = before + turn;
+            went.push(next);
         }
-        had
+        went
+    }
+
+    /// How many of so many turns each of these lanes has, by class and clients.
+    fn had<const N: usize>(lanes: [(usize, u64); N], turns: u64) -> [usize; N] {
+        let mut all = lanes.map(|(class, clients)| lane(0, class, clients));
+        let went = go(&mut Turns::default(), &mut all, turns);
+        std::array::from_fn(|at| went.iter().filter(|one| **one == at).count())
     }
 
     #[test]
@@ -95,19 +109,9 @@ mod tests {
 
     #[test]
     fn who_was_passed_over_is_owed_nothing() {
-        let mut order = Turns::default();
-        let lane = |key, class, clock| Contender { key, class, clients: 1, clock };
-        let mut all = [lane(0, 7, 0), lane(1, 0, 0)];
-        for _ in 0..8 {
-            all[1].clock = order.turn_of(&all[1], &all);
-        }
+        let (mut order, mut all) = (Turns::default(), [lane(0, 7, 1), lane(1, 0, 1)]);
+        assert_eq!(go(&mut order, &mut all, 8), [1; 8]);
         all[0].class = 0;
-        let mut went = Vec::new();
-        for _ in 0..4 {
-            let next = order.next(&all).unwrap();
-            all[next].clock = order.turn_of(&all[next], &all);
-            went.push(next);
-        }
-        assert_eq!(went, [0, 1, 0, 1]);
+        assert_eq!(go(&mut order, &mut all, 4), [0, 1, 0, 1]);
     }
 }

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 
 use super::{
     Refusal,
-    queue::{Seat, Turn},
+    queue::Seat,
     quota::Window,
     rule::Limit,
     shared::Question,
     state::{Blocked, Claim},
+    turn::Turn,
 };
 
 /// A request that waits for its turn at one of the limits, or for what a store says of it.

@@ -22,8 +22,8 @@ use crate::{
     key::Ask,
     limit::{
         gcra::Gcra,
-        queue::Turn,
         state::{Blocked, Claim, State},
+        turn::Turn,
     },
 };
 

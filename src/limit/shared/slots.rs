@@ -16,8 +16,8 @@ use crate::{
     key::{ByKey, shard},
     limit::{
         gcra::Gcra,
-        queue::Turn,
         state::{Blocked, Claim},
+        turn::Turn,
     },
 };
 
