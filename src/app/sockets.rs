@@ -1,7 +1,7 @@
 //! All that is bound: where clients come in, and the operator's door.
 //!
 //! In: a snapshot. Out: first sockets, bound and silent; then, once that snapshot holds, the same at
-//! work and the old ones closed. What is wrong with both is said together.
+//! work and the old ones closed. What is wrong with both is said together, and nobody is let in before both are well.
 
 use crate::{
     admin::{self, Door},
@@ -24,17 +24,20 @@ impl Sockets {
     pub(super) async fn prepare(&mut self, snapshot: &Snapshot) -> Result<Prepared, Problems> {
         let mut problems = Problems::new();
         let door = problems.keep(self.door.prepare(&snapshot.config.admin));
-        match (self.server.prepare(snapshot).await, door) {
-            (Ok(server), Some(door)) => Ok((server, door)),
-            (Ok(server), None) => {
-                self.server.give_up(server).await;
-                Err(problems)
-            }
-            (Err(more), _) => {
+        let server = match self.server.prepare(snapshot).await {
+            Ok(server) => server,
+            Err(more) => {
                 problems.extend(more);
-                Err(problems)
+                return Err(problems);
             }
+        };
+        if let Some(door) = door
+            && problems.keep(self.server.listen(&server, snapshot)).is_some()
+        {
+            return Ok((server, door));
         }
+        self.server.give_up(server).await;
+        Err(problems)
     }
 
     /// Makes what is bound what the snapshot says, which by now is the one that holds.

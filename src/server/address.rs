@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -47,7 +48,7 @@ struct Share {
     taken: CancellationToken,
 }
 
-/// What an address needs for so many workers, and has not: had before it is promised.
+/// What an address needs for so many workers, and has not: had before it is promised. Its sockets do not listen yet.
 #[derive(Debug)]
 pub(super) struct Provision {
     /// Sockets in all.
@@ -56,6 +57,13 @@ pub(super) struct Provision {
     more: Vec<Listening>,
     /// What each share's worker is given, of those that get one.
     given: Vec<Listening>,
+}
+
+impl Provision {
+    /// Has its sockets of TCP listen, beside those that do.
+    pub(super) fn listen(&self) -> io::Result<()> {
+        self.more.iter().try_for_each(|socket| bind::listen(socket, |_| true))
+    }
 }
 
 impl Share {
@@ -137,6 +145,17 @@ impl Address {
         Ok(Provision { want, more, given })
     }
 
+    /// Has its sockets of TCP listen, which were bound just now; `is_own` says whether what is at an address is
+    /// this gateway's.
+    pub(super) fn listen(&self, is_own: impl Fn(SocketAddr) -> bool) -> io::Result<()> {
+        // From the first on it is.
+        let is_own = |index, address| index > 0 || is_own(address);
+        let mut shares = self.shares.iter().enumerate();
+        shares.try_for_each(|(index, share)| {
+            bind::listen(&share.socket, |address| is_own(index, address))
+        })
+    }
+
     /// Gives each of these workers, for whom it was provided, its sockets.
     pub(super) async fn spread(&mut self, provision: Provision, workers: &[Handle]) {
         let Provision { want, more, given } = provision;
@@ -170,9 +189,10 @@ impl Address {
         self.retire();
     }
 
-    /// Whether it is on this port.
-    pub(super) fn has_port(&self, port: u16) -> bool {
-        self.socket().and_then(Listening::address).is_some_and(|address| address.port() == port)
+    /// Whether it has clients in common with this one.
+    pub(super) fn overlaps(&self, other: SocketAddr) -> bool {
+        let own = self.socket().and_then(Listening::address);
+        own.is_some_and(|own| bind::overlap(own, other))
     }
 
     /// One of its sockets; where they are, they are all.

@@ -1,9 +1,12 @@
-//! Sockets that listen: bound by control, one for each worker, before anything is promised.
+//! Sockets to listen on: bound by control, one for each worker, before anything is promised.
+//!
+//! Those of TCP do not listen before [`listen`]: the kernel would give them their share of the clients at once, and
+//! close it with them if what they are for is refused.
 //!
 //! TCP: one socket for each worker with `SO_REUSEPORT`, so that the kernel spreads connections and
 //! no worker is woken for another's. Since that option would also let a second gateway share the port
-//! unseen, the address is first tried without it, unless the port is this gateway's own: a listener may be made
-//! wider or narrower, and two may overlap, of which the narrower one gets what is for both. Unix sockets, and sockets that the service manager
+//! unseen, the address is first tried without it, unless it overlaps with one of this gateway's own: a listener may be
+//! made wider or narrower, and two may overlap, of which the narrower one gets what is for both. Unix sockets, and sockets that the service manager
 //! passed, are shared by the workers.
 
 use std::{
@@ -12,7 +15,7 @@ use std::{
 };
 
 use listenfd::ListenFd;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::{
     snapshot::Bind,
@@ -22,8 +25,8 @@ use crate::{
 /// The kernel's queue of connections that were not yet accepted; it caps this by `somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Binds an address for so many workers, and says which file that made; `is_own` says whether it listens on
-/// a port already.
+/// Binds an address for so many workers, and says which file that made; `is_own` says whether what is at an
+/// address is this gateway's.
 ///
 /// # Errors
 /// What the system says; the address is not in it.
@@ -32,12 +35,12 @@ pub(super) fn bind(
     mode: Option<u32>,
     passed: &Passed,
     workers: usize,
-    is_own: impl Fn(u16) -> bool,
+    is_own: impl Fn(SocketAddr) -> bool,
 ) -> io::Result<(Vec<Listening>, Option<SocketFile>)> {
     let sockets = match bind {
         Bind::Tcp(address) => {
-            if !is_own(address.port()) {
-                drop(tcp(*address, false)?);
+            if !is_own(*address) {
+                try_alone(*address)?;
             }
             more_tcp(*address, workers)?
         }
@@ -48,6 +51,25 @@ pub(super) fn bind(
         Bind::Systemd(name) => share(passed.named(name)?, workers)?,
     };
     Ok((sockets, None))
+}
+
+/// Has a socket of TCP that was bound listen; `is_own` as for [`bind`].
+///
+/// # Errors
+/// Another process was faster; or what the system says.
+pub(super) fn listen(socket: &Listening, is_own: impl Fn(SocketAddr) -> bool) -> io::Result<()> {
+    let (Listening::Tcp(socket), Some(address)) = (socket, socket.address()) else { return Ok(()) };
+    if !is_own(address) {
+        try_alone(address)?;
+    }
+    SockRef::from(socket).listen(BACKLOG)
+}
+
+/// Whether two addresses have clients in common.
+pub(super) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (ip, another) = (one.ip(), other.ip());
+    let is_any = ip.is_unspecified() || another.is_unspecified();
+    one.port() == other.port() && (is_any || ip == another)
 }
 
 /// More sockets where one is bound already, for more workers.
@@ -72,6 +94,11 @@ fn more_tcp(address: SocketAddr, workers: usize) -> io::Result<Vec<Listening>> {
     Ok(all)
 }
 
+/// Fails if somebody listens there.
+fn try_alone(address: SocketAddr) -> io::Result<()> {
+    tcp(address, false).map(drop)
+}
+
 fn tcp(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -82,7 +109,6 @@ fn tcp(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     socket.set_reuse_port(reuse_port)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 

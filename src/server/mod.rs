@@ -1,8 +1,8 @@
 //! Sockets in, HTTP out: workers, the addresses they accept at, and how they come and go.
 //!
 //! In: snapshots. Out: requests for the chain. [`Server`] is control's side: it gets the sockets and
-//! threads that a new snapshot needs *before* that holds ([`Server::prepare`]), so that nothing can fail
-//! when it puts them to work and lets the old go ([`Server::commit`]). An address that stays keeps its
+//! threads that a new snapshot needs *before* that holds ([`Server::prepare`]; [`Server::listen`], when all else is
+//! there), so that nothing can fail when it puts them to work and lets the old go ([`Server::commit`]). An address that stays keeps its
 //! socket, its queue and its connections.
 
 mod accept;
@@ -77,6 +77,31 @@ impl Server {
         Ok(Prepared { bound, provisions, staff })
     }
 
+    /// Has what was prepared listen, so that clients come to it: the last thing that can fail, since those who come to
+    /// a socket are lost with it. Addresses that take none from others first.
+    ///
+    /// # Errors
+    /// Somebody else was faster, or the system has no room.
+    pub fn listen(&self, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Problem> {
+        let is_tcp = |bind: &Bind| matches!(bind, Bind::Tcp(_));
+        let is_own = |own: Option<&Bind>, at| {
+            let mut new = prepared.bound.iter().filter(|(bind, _)| Some(bind) != own);
+            let known = self.addresses.values().any(|address| address.overlaps(at));
+            known || new.any(|(_, address)| address.overlaps(at))
+        };
+        let takes = |bind: &Bind| matches!(bind, Bind::Tcp(at) if is_own(Some(bind), *at));
+        let mut bound: Vec<_> = prepared.bound.iter().filter(|(bind, _)| is_tcp(bind)).collect();
+        bound.sort_by_key(|(bind, _)| takes(bind));
+        for (bind, address) in bound {
+            let listens = address.listen(|at| is_own(Some(bind), at));
+            listens.map_err(|error| self.unbound(bind, snapshot, &error))?;
+        }
+        let more = prepared.provisions.iter().filter(|(bind, _)| is_tcp(bind));
+        more.map(|(_, provision)| provision)
+            .try_for_each(Provision::listen)
+            .map_err(|error| exhausted(&error))
+    }
+
     /// Gives back what was prepared: its snapshot will not hold.
     pub async fn give_up(&self, prepared: Prepared) {
         self.dismiss(prepared.staff).await;
@@ -86,13 +111,13 @@ impl Server {
     fn bind(&self, snapshot: &Snapshot) -> Result<Vec<(Bind, Address)>, Problems> {
         let mut problems = Problems::new();
         let mut bound: Vec<(Bind, Address)> = Vec::new();
-        for (index, listener) in snapshot.listeners.iter().enumerate() {
+        for listener in &snapshot.listeners {
             if self.addresses.get(&listener.bind).is_some_and(|address| !address.is_lost()) {
                 continue;
             }
-            let is_own = |port| {
+            let is_own = |at| {
                 let new = bound.iter().map(|(_, address)| address);
-                self.addresses.values().chain(new).any(|address| address.has_port(port))
+                self.addresses.values().chain(new).any(|address| address.overlaps(at))
             };
             let (bind, mode) = (&listener.bind, listener.mode);
             match bind::bind(bind, mode, &self.passed, snapshot.workers, is_own) {
@@ -100,18 +125,20 @@ impl Server {
                     let address = Address::new(listener.id, sockets, file);
                     bound.push((listener.bind.clone(), address));
                 }
-                Err(error) => {
-                    let at = Path::root().key("listener").index(index).key("address");
-                    let message = format!("cannot listen on `{}`: {error}", listener.bind);
-                    let problem = Problem::error(at, message);
-                    let passed = self.passed.at(&listener.bind);
-                    let passed = passed.map(|name| format!("it was passed: \"systemd:{name}\""));
-                    let help = passed.or_else(|| hint(&error).map(str::to_owned));
-                    problems.push(problem.help_if(help));
-                }
+                Err(error) => problems.push(self.unbound(bind, snapshot, &error)),
             }
         }
         if problems.is_empty() { Ok(bound) } else { Err(problems) }
+    }
+
+    /// Says why a listener cannot have its address.
+    fn unbound(&self, bind: &Bind, snapshot: &Snapshot, error: &io::Error) -> Problem {
+        let index = snapshot.listeners.iter().position(|listener| listener.bind == *bind);
+        let at = Path::root().key("listener").index(index.unwrap_or_default()).key("address");
+        let problem = Problem::error(at, format!("cannot listen on `{bind}`: {error}"));
+        let passed = self.passed.at(bind);
+        let passed = passed.map(|name| format!("it was passed: \"systemd:{name}\""));
+        problem.help_if(passed.or_else(|| hint(error).map(str::to_owned)))
     }
 
     /// What the workers of a snapshot need to accept at its addresses.
@@ -266,11 +293,10 @@ impl Server {
     }
 }
 
-fn exhausted(error: &io::Error) -> Problems {
+fn exhausted(error: &io::Error) -> Problem {
     let message = format!("the system has no threads or sockets left: {error}");
     Problem::error(Path::root(), message)
         .help("fewer `server.workers`, or more descriptors and tasks (`ulimit -n`, `ulimit -u`, `TasksMax=`)")
-        .into()
 }
 
 /// What to do about an address that cannot be bound.

@@ -490,6 +490,35 @@ async fn a_reload_that_fails_changes_nothing_and_says_why() {
     assert_eq!(client.get("/").await.status(), 200);
 }
 
+/// What is bound for it takes nobody's clients: closed again, it would reset them.
+#[tokio::test]
+async fn a_hundred_refused_reloads_under_load_fail_no_request() {
+    let origin = Origin::named("one").await;
+    let free = std::net::TcpListener::bind("127.0.0.4:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    let at = |addresses: &[&str], workers: usize| {
+        let listener = |at: &&str| format!("[[listener]]\naddress = \"{at}\"\nh2c = true\n");
+        let listeners = addresses.iter().map(listener);
+        let listeners: String = listeners.collect();
+        let setup = Setup::new(format!("{listeners}{}", to(&origin.url)));
+        setup.server(&format!("workers = {workers}"))
+    };
+    let (wide, narrow) = (format!("0.0.0.0:{port}"), format!("127.0.0.4:{port}"));
+    let janua = at(&[&wide], 1).start().await;
+    let load = Load::on(SocketAddr::from(([127, 0, 0, 4], port)), false);
+    // More workers and somebody else's operator's door; a narrower address and somebody else's.
+    let door = at(&[&wide], 8).admin(&format!("address = \"{taken}\""));
+    let other = at(&[&wide, &narrow, &taken.to_string()], 1);
+    for turn in 0..100 {
+        let refused = janua.reload([&door, &other][turn % 2]).await;
+        assert!(refused.is_err_and(|report| report.text(false).contains("cannot listen")));
+    }
+    load.end().await;
+}
+
 #[tokio::test]
 async fn a_reload_whose_own_tests_fail_is_refused() {
     let good = "[[route]]\nto = { status = 204 }\n";

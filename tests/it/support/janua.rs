@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     server: String,
     listener: String,
     log: String,
+    admin: String,
     rest: String,
 }
 
@@ -61,14 +62,21 @@ impl Setup {
         self
     }
 
+    /// With these keys of the operator's door, which is shut otherwise.
+    pub(crate) fn admin(mut self, keys: &str) -> Self {
+        self.admin = format!("{keys}\n");
+        self
+    }
+
     fn text(&self, home: &std::path::Path) -> String {
-        let Self { server, listener, log, rest } = self;
+        let Self { server, listener, log, admin, rest } = self;
+        let admin = if admin.is_empty() { "address = \"off\"\n" } else { admin };
         let home = home.display();
         let workers = if server.contains("workers") { "" } else { "workers = 1\n" };
         format!(
             "[server]\nstate = \"{home}/state\"\n{workers}{server}\n\
              [log]\nlevel = \"error\"\naccess = \"json\"\naccess-file = \"{home}/access.log\"\n{log}\
-             [admin]\naddress = \"off\"\n\
+             [admin]\n{admin}\
              [[listener]]\nname = \"public\"\naddress = \"127.0.0.1:0\"\n{listener}\n{rest}"
         )
     }
