@@ -69,8 +69,8 @@ rejects! {
     TargetTooLong = 414 "request.line_too_long" "The request line is too long.";
     /// An `Expect` other than `100-continue`.
     Expectation = 417 "request.expectation" "The expectation cannot be met.";
-    /// A request for a name that this connection's certificate is not about.
-    Misdirected = 421 "request.misdirected" "This connection does not serve the requested host.";
+    /// A request on a connection that would not be let in as it was, by the rules of now.
+    Misdirected = 421 "request.misdirected" "This connection takes no more requests; another one may.";
     /// The head is larger than the limit.
     HeaderTooLarge = 431 "request.header_too_large" "The request header is too large.";
     /// There are more header fields than the limit.

@@ -376,7 +376,7 @@ impl Exchange {
         if self.page.is_some() {
             self.sign_for_page(response.headers_mut());
         }
-        if self.client.state.signal() == Signal::Leave
+        if self.client.state.signal() >= Signal::Leave
             && self.version < Version::HTTP_2
             && self.tunnel.is_none()
         {

@@ -15,7 +15,7 @@ use hyper::ext::Protocol;
 use super::exchange::Exchange;
 use crate::{
     message::{
-        Kept, are_one_authority, is_authority, join_cookies, may_pass,
+        Kept, Signal, are_one_authority, is_authority, join_cookies, may_pass,
         path::{self, Dots},
         strip_request, text,
     },
@@ -24,6 +24,9 @@ use crate::{
 
 /// Brings a request into its one form.
 pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept, Reject> {
+    if exchange.client.state.signal() >= Signal::Expel {
+        return Err(Reject::Misdirected);
+    }
     // RFC 8441: an upgrade by HTTP/2. Any other CONNECT would make us an open proxy.
     let protocol = head.extensions.get::<Protocol>().map(Protocol::as_str);
     if head.method == Method::CONNECT && !protocol.is_some_and(may_pass) {

@@ -9,7 +9,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::Waker,
 };
@@ -67,8 +67,8 @@ pub struct Client {
     pub scheme: Scheme,
     /// The facts of its TLS, if any.
     pub tls: Option<TlsFacts>,
-    /// The listener it came in at.
-    pub listener: usize,
+    /// The listener it belongs to.
+    listener: AtomicUsize,
     /// Whether the peer is one whose word about others counts.
     trusted: AtomicBool,
     /// The worker that carries it.
@@ -94,6 +94,17 @@ impl Client {
         self.trusted.store(trusted, Relaxed);
     }
 
+    /// The listener it belongs to: the one it came in at, or what is in its place by now.
+    #[inline]
+    pub fn listener(&self) -> usize {
+        self.listener.load(Relaxed)
+    }
+
+    /// Belongs to another listener from now on.
+    pub fn move_to(&self, listener: usize) {
+        self.listener.store(listener, Relaxed);
+    }
+
     /// A client at this address, in clear or with these facts.
     pub fn new(
         peer: Option<SocketAddr>,
@@ -114,7 +125,7 @@ impl Client {
             peer_text,
             scheme,
             tls,
-            listener,
+            listener: AtomicUsize::new(listener),
             trusted: AtomicBool::new(trusted),
             worker,
             state,
@@ -179,6 +190,8 @@ pub enum Signal {
     Leave,
     /// Finish what was begun, take nothing new.
     Drain,
+    /// Finish what was begun, take nothing new at all: it would not be let in as it was.
+    Expel,
     /// End now.
     Cut,
 }
@@ -205,6 +218,7 @@ impl Signal {
             0 => Self::GoOn,
             1 => Self::Leave,
             2 => Self::Drain,
+            3 => Self::Expel,
             _ => Self::Cut,
         }
     }
@@ -268,7 +282,7 @@ impl ClientState {
             _ if self.is_cutting() => Reject::WriteTimeout,
             (Some(refusal), _) => refusal,
             (None, Signal::Cut) => Reject::Draining,
-            (None, Signal::GoOn | Signal::Leave | Signal::Drain) => Reject::ClientGone,
+            (None, _) => Reject::ClientGone,
         }
     }
 

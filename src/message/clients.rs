@@ -66,7 +66,7 @@ impl Clients {
     /// Tells everybody, and whoever comes.
     pub fn tell_all(&self, signal: Signal) {
         self.0.told.fetch_max(signal as u8, Relaxed);
-        self.tell(signal, |_| true);
+        self.each(|client| client.state.tell(signal));
     }
 
     /// Has nothing to tell to whoever comes from now on.
@@ -74,13 +74,12 @@ impl Clients {
         self.0.told.store(Signal::GoOn as u8, Relaxed);
     }
 
-    /// Tells those of whom `leaves` says so, and how many they were.
-    pub fn tell(&self, signal: Signal, leaves: impl Fn(&Client) -> bool) -> usize {
+    /// Does something to each.
+    pub fn each(&self, to: impl Fn(&Client)) {
         // A client that is dropped takes the lock: none may be, while it is held.
         let clients: Vec<_> =
             self.0.seats.lock().iter().filter_map(|(_, weak)| weak.upgrade()).collect();
-        let told = clients.iter().filter(|client| leaves(client));
-        told.map(|client| client.state.tell(signal)).count()
+        clients.iter().for_each(|client| to(client));
     }
 }
 
@@ -124,12 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn only_clients_of_the_listeners_that_leave_are_told() {
+    fn everybody_is_reached_who_is_there() {
         let clients = Clients::default();
         let client = |listener| Client::new(None, None, listener, false, worker());
         let seat = |listener| clients.reserve().take(client(listener));
         let (stays, leaves) = (seat(1), seat(2));
-        assert_eq!(clients.tell(Signal::Drain, |client| client.listener == 2), 1);
+        clients.each(|client| {
+            if client.listener() == 2 {
+                client.state.tell(Signal::Drain);
+            }
+        });
         assert_eq!(stays.state.signal(), Signal::GoOn);
         assert_eq!(leaves.state.signal(), Signal::Drain);
         drop(leaves);

@@ -49,11 +49,6 @@ pub(super) struct Entrance {
 }
 
 impl Entrance {
-    /// Whether clients come in for this listener still.
-    pub(super) fn is_of(&self, listener: usize) -> bool {
-        self.listener.load(Relaxed) == listener && !self.retired.is_cancelled()
-    }
-
     /// Waits until there may be one more connection; none when the address is given up.
     async fn room(&self) -> Option<OwnedSemaphorePermit> {
         tokio::select! {
@@ -104,12 +99,8 @@ pub(super) async fn accept(
                 // Both may have been waited for long: the rules are those of now.
                 rules = current().unwrap_or(rules);
                 rules.metrics.at(worker.index).accepted.inc();
-                let site = Site {
-                    lens: lens.clone(),
-                    listener: rules.clone(),
-                    entrance: entrance.clone(),
-                    worker: worker.clone(),
-                };
+                let site =
+                    Site { lens: lens.clone(), listener: rules.clone(), worker: worker.clone() };
                 tokio::spawn(connection::serve(site, socket, peer, seat, permit));
             }
             Some(Err(error)) if is_exhausted(&error) => {

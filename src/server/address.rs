@@ -23,7 +23,7 @@ use super::{
     worker::{Command, Handle},
 };
 use crate::{
-    snapshot::Bind,
+    snapshot::{Bind, Listener},
     stream::{Listening, SocketFile},
 };
 
@@ -31,6 +31,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Address {
     entrance: Arc<Entrance>,
+    /// The listener that it belongs to.
+    listener: Arc<Listener>,
     /// Connections that may be open.
     most: u32,
     shares: Vec<Share>,
@@ -73,15 +75,20 @@ impl Share {
 }
 
 impl Address {
-    /// Sockets at one address, of a listener with this number.
-    pub(super) fn new(listener: usize, sockets: Vec<Listening>, file: Option<SocketFile>) -> Self {
+    /// Sockets at the address of this listener.
+    pub(super) fn new(
+        listener: &Arc<Listener>,
+        sockets: Vec<Listening>,
+        file: Option<SocketFile>,
+    ) -> Self {
         let entrance = Entrance {
-            listener: AtomicUsize::new(listener),
+            listener: AtomicUsize::new(listener.id),
             connections: Arc::new(Semaphore::new(0)),
             retired: CancellationToken::new(),
         };
         let shares = sockets.into_iter().map(Share::new).collect();
-        Self { entrance: Arc::new(entrance), most: 0, shares, file }
+        let (entrance, listener) = (Arc::new(entrance), listener.clone());
+        Self { entrance, listener, most: 0, shares, file }
     }
 
     /// Whether nobody can come in any more: somebody removed the socket's file.
@@ -90,7 +97,7 @@ impl Address {
     }
 
     /// Lets those connect whom the bits of a mode name, of a Unix socket; without one, who may now.
-    pub(super) fn permit(&self, mode: Option<u32>) {
+    fn permit(&self, mode: Option<u32>) {
         if let (Some(file), Some(mode)) = (&self.file, mode)
             && let Err(error) = file.permit(mode)
         {
@@ -98,9 +105,17 @@ impl Address {
         }
     }
 
-    /// Belongs to this listener, with so many connections.
-    pub(super) fn hold(&mut self, listener: usize, most: u32) {
-        self.entrance.listener.store(listener, Relaxed);
+    /// The listener that it belongs to.
+    pub(super) fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// Belongs to this listener, with its bounds.
+    pub(super) fn hold(&mut self, listener: &Arc<Listener>) {
+        self.listener = listener.clone();
+        self.entrance.listener.store(listener.id, Relaxed);
+        self.permit(listener.mode);
+        let most = listener.max_connections;
         let before = std::mem::replace(&mut self.most, most);
         let connections = &self.entrance.connections;
         if let Some(more) = most.checked_sub(before) {

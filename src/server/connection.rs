@@ -26,8 +26,8 @@ use tokio::{io::AsyncReadExt, sync::OwnedSemaphorePermit};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    accept::Entrance,
     enter::enter,
+    fate::fate,
     guard::{Guard, Limits, Phase, Preface, h2_preface},
     streams::Streams,
     watched::{Http1, Standing, Watched},
@@ -58,7 +58,6 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Site {
     pub(super) lens: Lens,
     pub(super) listener: Arc<Listener>,
-    pub(super) entrance: Arc<Entrance>,
     pub(super) worker: Worker,
 }
 
@@ -80,11 +79,13 @@ pub(super) async fn serve(
         client.hold(held);
     }
     let client = seat.take(client);
-    let is_clear = |listener: &Listener| listener.tls.is_none();
-    let now = site.lens.look().listener(site.listener.id).map(|now| is_clear(now));
-    if !site.entrance.is_of(site.listener.id) || now != Some(is_clear(&site.listener)) {
+    let world = site.lens.look();
+    if world.listener(site.listener.id).is_none_or(|now| !Arc::ptr_eq(now, &site.listener)) {
         // It came too late to be told.
-        client.state.tell(Signal::Drain);
+        match fate(&site.listener, &world) {
+            Ok(listener) => client.move_to(listener),
+            Err(signal) => client.state.tell(signal),
+        }
     }
     let mut stream = stream;
     let mut held = Vec::new();
@@ -199,7 +200,7 @@ fn answer(
 ) -> Pin<Box<impl Future<Output = Result<Response<chain::Body>, Infallible>> + use<>>> {
     let client = client.begin();
     let world = lens.look();
-    let now = world.listener(client.listener).unwrap_or(listener);
+    let now = world.listener(client.listener()).unwrap_or(listener);
     if !Arc::ptr_eq(now, listener) {
         // A reload may have changed whose word counts.
         client.trust(now.trusts(client.ip()));
@@ -321,8 +322,8 @@ impl Driver {
                 Signal::GoOn => {}
                 // By HTTP/1 the next answer says that it is the last.
                 Signal::Leave if !self.http2 => {}
-                Signal::Leave | Signal::Drain if self.draining => {}
-                Signal::Leave | Signal::Drain => {
+                Signal::Leave | Signal::Drain | Signal::Expel if self.draining => {}
+                Signal::Leave | Signal::Drain | Signal::Expel => {
                     self.draining = true;
                     finish(connection.as_mut());
                 }

@@ -10,6 +10,7 @@ mod address;
 mod bind;
 mod connection;
 mod enter;
+mod fate;
 pub mod guard;
 mod heads;
 mod pulse;
@@ -21,12 +22,13 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
 use self::{
     address::{Address, Provision},
+    fate::fate,
     worker::Handle,
 };
 pub use self::{bind::Passed, pulse::Pulse};
 use crate::{
     config::{Path, Problem, Problems},
-    message::{Client, Signal},
+    message::Signal,
     snapshot::{Bind, Snapshot, World},
     stream::Listening,
 };
@@ -122,7 +124,7 @@ impl Server {
             let (bind, mode) = (&listener.bind, listener.mode);
             match bind::bind(bind, mode, &self.passed, snapshot.workers, is_own) {
                 Ok((sockets, file)) => {
-                    let address = Address::new(listener.id, sockets, file);
+                    let address = Address::new(listener, sockets, file);
                     bound.push((listener.bind.clone(), address));
                 }
                 Err(error) => problems.push(self.unbound(bind, snapshot, &error)),
@@ -222,8 +224,7 @@ impl Server {
         let (working, leaving) = self.workers.split_at(snapshot.workers);
         for listener in &snapshot.listeners {
             if let Some(address) = self.addresses.get_mut(&listener.bind) {
-                address.hold(listener.id, listener.max_connections);
-                address.permit(listener.mode);
+                address.hold(listener);
             }
         }
         for (bind, provision) in prepared.provisions {
@@ -237,17 +238,20 @@ impl Server {
         }
     }
 
-    /// Lets go of addresses that the snapshot has not, and of their clients.
+    /// Lets go of addresses that the snapshot has not, and of clients who may not stay.
     fn retire(&mut self, snapshot: &Snapshot) {
-        let stays = |bind: &Bind| snapshot.listeners.iter().any(|listener| listener.bind == *bind);
+        let listeners = self.addresses.values().map(Address::listener);
+        let fates: HashMap<_, _> =
+            listeners.map(|before| (before.id, fate(before, snapshot))).collect();
+        let stays = |bind: &Bind| snapshot.listener_at(bind).is_some();
         self.addresses.extract_if(|bind, _| !stays(bind)).for_each(|(_, gone)| gone.retire());
-        // Nor does it stay in clear where it is to be TLS by now.
-        let leaves = |client: &Client| {
-            let listener = snapshot.listener(client.listener);
-            listener.is_none_or(|listener| listener.tls.is_some() != client.tls.is_some())
-        };
         for worker in &self.workers {
-            worker.clients.tell(Signal::Drain, leaves);
+            worker.clients.each(|client| match fates.get(&client.listener()) {
+                Some(Ok(listener)) => client.move_to(*listener),
+                Some(Err(signal)) => client.state.tell(*signal),
+                // It was told before.
+                None => {}
+            });
         }
     }
 

@@ -204,6 +204,12 @@ impl Listener {
         })
     }
 
+    /// Whether who was let in there would have been here: in clear or not, with or without certificates of whom.
+    pub fn lets_in_like(&self, other: &Self) -> bool {
+        let demand = |listener: &Self| listener.tls.as_ref().map(|tls| tls.demand);
+        demand(self) == demand(other)
+    }
+
     /// Whether the word counts of who comes from this address, or by a Unix socket.
     pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
         peer.map_or(self.trusts_sockets, |ip| self.trusted.contains(ip))

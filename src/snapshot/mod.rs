@@ -241,4 +241,9 @@ impl Snapshot {
     pub fn listener(&self, id: usize) -> Option<&Arc<Listener>> {
         self.listeners.iter().find(|listener| listener.id == id)
     }
+
+    /// The listener at this address, if there is one.
+    pub fn listener_at(&self, bind: &Bind) -> Option<&Arc<Listener>> {
+        self.listeners.iter().find(|listener| listener.bind == *bind)
+    }
 }

@@ -10,6 +10,7 @@ mod tickets;
 
 use std::{path::Path as FilePath, sync::Arc, time::Duration};
 
+use ::aws_lc_rs::digest::{Context, SHA256};
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -32,7 +33,14 @@ pub struct ServerTls {
     pub config: Arc<ServerConfig>,
     /// When its certificates end.
     pub expiries: Vec<Expiry>,
+    /// What clients have to show, if anything.
+    pub demand: Option<Demand>,
 }
+
+/// What clients have to show, as a digest: it is the same while certificates are asked for, or not, of the same
+/// authorities and with the same ones revoked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Demand([u8; 32]);
 
 /// The shortest and the longest time for which a ticket key may be in use.
 const ROTATION: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
@@ -62,16 +70,17 @@ impl ServerTls {
             }
             config::Tls::Files(files) => (files, certificates(files, at, problems)?),
         };
-        let verifier = match &files.client {
-            None => WebPkiClientVerifier::no_client_auth(),
-            Some(client) => client_verifier(client, &at.key("client"), problems)?,
+        let (verifier, demand) = match &files.client {
+            None => (WebPkiClientVerifier::no_client_auth(), None),
+            Some(client) => client_verifier(client, &at.key("client"), problems)
+                .map(|(verifier, demand)| (verifier, Some(demand)))?,
         };
         let tickets = problems.keep(session_tickets(files, tickets, at))?;
         let expiries = loaded.iter().map(|loaded| loaded.expiry.clone()).collect();
         let config = server_config(files, loaded, verifier, tickets);
         let config =
             problems.keep(config.map_err(|error| Problem::error(at.clone(), error.to_string())))?;
-        Some(Self { config: Arc::new(config), expiries })
+        Some(Self { config: Arc::new(config), expiries, demand })
     }
 }
 
@@ -152,10 +161,13 @@ fn client_verifier(
     client: &config::ClientCertificates,
     at: &Path,
     problems: &mut Problems,
-) -> Option<Arc<dyn ClientCertVerifier>> {
+) -> Option<(Arc<dyn ClientCertVerifier>, Demand)> {
+    let mut demand = Context::new(&SHA256);
+    demand.update(&[u8::from(client.optional)]);
     let ca = read_certificates(&client.ca).map_err(|message| Problem::error(at.key("ca"), message));
     let mut roots = rustls::RootCertStore::empty();
     for certificate in problems.keep(ca)? {
+        demand.update(&certificate);
         if let Err(error) = roots.add(certificate) {
             let message = format!("`{}` holds no usable authority: {error}", client.ca.display());
             problems.push(Problem::error(at.key("ca"), message));
@@ -166,11 +178,15 @@ fn client_verifier(
     if let Some(crl) = &client.crl {
         let lists =
             certificate::read_crls(crl).map_err(|message| Problem::error(at.key("crl"), message));
-        builder = builder.with_crls(problems.keep(lists)?);
+        let lists = problems.keep(lists)?;
+        lists.iter().for_each(|list| demand.update(list));
+        builder = builder.with_crls(lists);
     }
     if client.optional {
         builder = builder.allow_unauthenticated();
     }
     let verifier = builder.build().map_err(|error| Problem::error(at.clone(), error.to_string()));
-    problems.keep(verifier)
+    let mut digest = [0; 32];
+    digest.copy_from_slice(demand.finish().as_ref());
+    Some((problems.keep(verifier)?, Demand(digest)))
 }

@@ -32,6 +32,7 @@ mod framing;
 mod graphql;
 mod hostile;
 mod interim;
+mod leaving;
 mod limit;
 mod log;
 mod metrics;
