@@ -188,7 +188,7 @@ pub enum Signal {
     /// Go on, and end where the client sees it coming: by GOAWAY, or after the next answer, which
     /// says so. It is welcome elsewhere.
     Leave,
-    /// Finish what was begun, take nothing new.
+    /// Finish what was begun, take nothing new; the first request of all may be on its way, and counts as begun.
     Drain,
     /// Finish what was begun, take nothing new at all: it would not be let in as it was.
     Expel,

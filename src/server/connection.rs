@@ -1,8 +1,7 @@
 //! One connection, from the accepted socket to its end: TLS, the protocol, deadlines, drain.
 //!
 //! One code for every kind of stream; ALPN, or the first bytes where h2c is allowed, decide the
-//! protocol. The driver polls hyper's connection and, beside it, one deadline that it moves along
-//! lazily: a request sets no timer.
+//! protocol. From there on a [`Driver`] has it.
 
 use std::{
     convert::Infallible,
@@ -11,8 +10,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, Waker},
-    time::Duration,
+    task::Poll,
 };
 
 use http::{Request, Response, Version};
@@ -26,15 +24,15 @@ use tokio::{io::AsyncReadExt, sync::OwnedSemaphorePermit};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    driver::{Driver, on_its_way},
     enter::enter,
     fate::fate,
-    guard::{Guard, Limits, Phase, Preface, h2_preface},
+    guard::{Guard, Limits, Preface, h2_preface},
     streams::Streams,
     watched::{Http1, Standing, Watched},
 };
 use crate::{
     chain,
-    config::{self, ListenerTimeout},
     message::{Client, ClientCertificate, Seat, Signal, TlsFacts},
     metrics::Protocol,
     reject::Reject,
@@ -46,13 +44,6 @@ use crate::{
 /// Bytes that TLS takes at once to make records of them, before the client has taken what it has: a piece of
 /// a body as large as origins' are, 64 KiB, with its head. With less its end would take a system call of its own.
 const AT_ONCE: usize = 80 << 10;
-
-/// How long a refused client may take to read its answer.
-const LINGER: Duration = Duration::from_secs(2);
-
-/// How long after it began a connection is looked at first, and how often while requests run. No
-/// deadline is met later than this after its time.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// What a connection needs of where it came in.
 pub(super) struct Site {
@@ -170,17 +161,28 @@ async fn sniff(
             Preface::Maybe => {}
         }
         let idle = held.is_empty();
+        let mut told = false;
         let mut read = pin!(stream.read_buf(held));
         let read = poll_fn(|cx| {
             client.state.driven_by(cx.waker());
-            match read.as_mut().poll(cx) {
-                Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
-                Poll::Pending if idle && client.state.signal() >= Signal::Drain => Poll::Ready(0),
-                Poll::Pending => deadline.poll(cx).map(|()| 0),
+            if let Poll::Ready(read) = read.as_mut().poll(cx) {
+                return Poll::Ready(Some(read.unwrap_or(0)));
             }
+            match client.state.signal() {
+                Signal::Cut => return Poll::Ready(Some(0)),
+                Signal::Expel if idle => return Poll::Ready(Some(0)),
+                Signal::Drain if idle && !std::mem::replace(&mut told, true) => {
+                    site.worker.clock.catch_up();
+                    deadline = Deadline::new(&site.worker.clock, on_its_way(timeout));
+                }
+                _ => {}
+            }
+            deadline.poll(cx).map(|()| None)
         });
-        if read.await == 0 {
-            return (!held.is_empty()).then_some(false);
+        match read.await {
+            Some(0) | None if held.is_empty() => return None,
+            Some(0) | None => return Some(false),
+            Some(_) => {}
         }
         if idle {
             deadline = Deadline::new(&site.worker.clock, timeout.header.0);
@@ -267,161 +269,4 @@ async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
     let connection = builder.serve_connection(TokioIo::new(io), service);
     let driver = Driver::new(&site.listener, client, standing, true);
     driver.drive(connection, http2::Connection::graceful_shutdown).await;
-}
-
-/// Drives a connection of either protocol.
-struct Driver {
-    timeout: ListenerTimeout,
-    client: Arc<Client>,
-    standing: Arc<Standing>,
-    http2: bool,
-    deadline: Deadline,
-    /// When the last request ended; none while one runs.
-    quiet_since: Option<u64>,
-    draining: bool,
-    /// Whether the next look is as far off as that of a quiet connection.
-    far: bool,
-    /// Whether it was asked to finish for having been quiet too long.
-    finishing: bool,
-}
-
-/// What becomes of a connection when its deadline has come.
-enum Patience {
-    /// It is looked at again after this time.
-    Left(Duration),
-    /// It had its time without a request: it is closed, after what may have begun just now.
-    Finish,
-    /// Its client is too slow, and told so.
-    Refuse(Reject),
-    /// It ends.
-    Over,
-}
-
-impl Driver {
-    fn new(listener: &Listener, client: Arc<Client>, standing: Arc<Standing>, http2: bool) -> Self {
-        let clock = &client.worker.clock;
-        let (deadline, quiet_since) = (Deadline::new(clock, FIRST_LOOK), Some(clock.now()));
-        let timeout = listener.timeout.clone();
-        let (draining, far, finishing) = (false, false, false);
-        Self { timeout, client, standing, http2, deadline, quiet_since, draining, far, finishing }
-    }
-
-    async fn drive<C>(mut self, connection: C, finish: impl Fn(Pin<&mut C>))
-    where
-        C: Future<Output = hyper::Result<()>>,
-    {
-        let mut connection = pin!(connection);
-        let (rouser, mut known) = (Waker::from(self.client.rouser.clone()), false);
-        poll_fn(|cx| {
-            if !known {
-                known = true;
-                self.client.state.driven_by(cx.waker());
-                self.client.rouser.wakes(cx.waker());
-            }
-            match self.client.state.signal() {
-                Signal::GoOn => {}
-                // By HTTP/1 the next answer says that it is the last.
-                Signal::Leave if !self.http2 => {}
-                Signal::Leave | Signal::Drain | Signal::Expel if self.draining => {}
-                Signal::Leave | Signal::Drain | Signal::Expel => {
-                    self.draining = true;
-                    finish(connection.as_mut());
-                }
-                Signal::Cut => return Poll::Ready(()),
-            }
-            // By HTTP/2 the task reads for more than one.
-            let ended = match self.http2 {
-                true => connection.as_mut().poll(cx),
-                false => connection.as_mut().poll(&mut Context::from_waker(&rouser)),
-            };
-            if ended.is_ready() {
-                return Poll::Ready(());
-            }
-            self.note_quiet();
-            if self.far && self.is_pressed() {
-                self.far = false;
-                self.deadline.reset(FIRST_LOOK);
-            }
-            while self.deadline.poll(cx).is_ready() {
-                match self.patience() {
-                    Patience::Left(time) => {
-                        self.far = !self.is_pressed();
-                        self.deadline.reset(time);
-                    }
-                    // HTTP/2 finishes when the client plays along; one that is silent does not.
-                    Patience::Finish if self.finishing => return Poll::Ready(()),
-                    Patience::Finish => {
-                        self.finishing = true;
-                        self.deadline.reset(LINGER);
-                        finish(connection.as_mut());
-                        cx.waker().wake_by_ref();
-                    }
-                    Patience::Refuse(reject) => {
-                        self.client.state.refuse(reject);
-                        self.standing.refuse(self.client.worker.clock.now());
-                        self.deadline.reset(LINGER);
-                        cx.waker().wake_by_ref();
-                    }
-                    Patience::Over => return Poll::Ready(()),
-                }
-            }
-            Poll::Pending
-        })
-        .await;
-    }
-
-    fn note_quiet(&mut self) {
-        if self.client.state.in_flight() > 0 {
-            self.quiet_since = None;
-        } else if self.quiet_since.is_none() {
-            self.quiet_since = Some(self.client.worker.clock.now());
-        }
-    }
-
-    /// Whether the client has less time than a quiet one. A request that comes whole, and whose
-    /// answer is taken, presses nobody: it moves no deadline.
-    fn is_pressed(&self) -> bool {
-        matches!(self.standing.phase().0, Phase::Head | Phase::Refused)
-            || self.standing.stuck().is_some()
-    }
-
-    /// Looks at how the connection stands.
-    fn patience(&self) -> Patience {
-        let now = self.client.worker.clock.now();
-        let left = |since: u64, allowed: config::Duration| {
-            allowed.0.checked_sub(Duration::from_millis(now.saturating_sub(since)))
-        };
-        if let Some(since) = self.standing.stuck() {
-            return match left(since, self.timeout.write) {
-                Some(time) => Patience::Left(time),
-                None => {
-                    self.client.state.refuse(Reject::WriteTimeout);
-                    Patience::Over
-                }
-            };
-        }
-        let (phase, since) = self.standing.phase();
-        // A request runs: its own deadlines hold, and what came behind it has its time afterwards.
-        let Some(quiet) = self.quiet_since else {
-            if !self.http2 {
-                // What comes behind it is not read before it is answered, and so not the client's end either.
-                self.client.state.look();
-                self.client.state.wake();
-            }
-            return Patience::Left(FIRST_LOOK);
-        };
-        let since = since.max(quiet);
-        match phase {
-            Phase::Refused => left(since, LINGER.into()).map_or(Patience::Over, Patience::Left),
-            // By HTTP/2 there is no stream yet on which it could be told.
-            Phase::Head if self.http2 => {
-                left(since, self.timeout.header).map_or(Patience::Finish, Patience::Left)
-            }
-            Phase::Head => left(since, self.timeout.header)
-                .map_or(Patience::Refuse(Reject::RequestTimeout), Patience::Left),
-            Phase::Idle | Phase::Body | Phase::Upgrade | Phase::Tunnel => {
-                left(quiet, self.timeout.keep_alive).map_or(Patience::Finish, Patience::Left)
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@ mod accept;
 mod address;
 mod bind;
 mod connection;
+mod driver;
 mod enter;
 mod fate;
 pub mod guard;

@@ -31,6 +31,7 @@ const LINGER: usize = 1 << 20;
 /// How a connection stands, for its driver.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
+    /// 0 before anything came.
     phase: AtomicU8,
     /// When the phase began, on the worker's clock.
     since: AtomicU64,
@@ -42,14 +43,19 @@ impl Standing {
     /// What the connection waits for, and since when.
     pub(super) fn phase(&self) -> (Phase, u64) {
         let phase = match self.phase.load(Relaxed) {
-            0 => Phase::Idle,
-            1 => Phase::Head,
-            2 => Phase::Body,
-            3 => Phase::Upgrade,
-            4 => Phase::Tunnel,
+            0 | 1 => Phase::Idle,
+            2 => Phase::Head,
+            3 => Phase::Body,
+            4 => Phase::Upgrade,
+            5 => Phase::Tunnel,
             _ => Phase::Refused,
         };
         (phase, self.since.load(Relaxed))
+    }
+
+    /// Whether nothing has come yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.phase.load(Relaxed) == 0
     }
 
     /// When the client stopped taking bytes, if it did.
@@ -64,12 +70,12 @@ impl Standing {
 
     fn enter(&self, phase: Phase, now: u64) {
         let number = match phase {
-            Phase::Idle => 0,
-            Phase::Head => 1,
-            Phase::Body => 2,
-            Phase::Upgrade => 3,
-            Phase::Tunnel => 4,
-            Phase::Refused => 5,
+            Phase::Idle => 1,
+            Phase::Head => 2,
+            Phase::Body => 3,
+            Phase::Upgrade => 4,
+            Phase::Tunnel => 5,
+            Phase::Refused => 6,
         };
         if self.phase.swap(number, Relaxed) != number {
             self.since.store(now, Relaxed);

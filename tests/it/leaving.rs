@@ -54,6 +54,128 @@ async fn assert_last_answer(client: &mut Client, status: u16) {
     assert_eq!(client.ended().await, "");
 }
 
+// --- The end of the gateway ---
+
+/// It may have been sent already, and a POST is sent once.
+#[tokio::test]
+async fn a_first_request_that_is_on_its_way_when_the_end_begins_is_answered() {
+    let origin = Origin::ok().await;
+    for listener in ["", "h2c = true"] {
+        let janua = Setup::to(&origin.url).listener(listener).start().await;
+        let mut fresh = janua.client().await;
+        let mut begun = janua.client().await;
+        begun.send(&POST[..20]).await;
+        came_in(&janua, 2).await;
+        drain(&janua, async {
+            fresh.send(POST).await;
+            assert_last_answer(&mut fresh, 200).await;
+            begun.send(&POST[20..]).await;
+            assert_last_answer(&mut begun, 200).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn the_rest_of_a_next_request_is_waited_for_when_the_end_begins() {
+    let origin = Origin::ok().await;
+    let janua = Setup::to(&origin.url).start().await;
+    let mut client = janua.client().await;
+    client.send(POST).await;
+    assert_eq!(client.answer().await.status(), 200);
+    client.send(&POST[..20]).await;
+    // The gateway has read it once it has answered one that came later.
+    assert_eq!(janua.get("/").await.status(), 200);
+    drain(&janua, async {
+        client.send(&POST[20..]).await;
+        assert_last_answer(&mut client, 200).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_on_its_way_when_the_end_begins_is_answered() {
+    let (authority, home) = (Authority::new("A"), tempfile::tempdir().unwrap());
+    let certificate = authority.issue(1, &[NAME]).save(home.path(), "site");
+    let tls = format!("tls = {{ certificates = [{{ {certificate} }}] }}");
+    let janua = Setup::new(NO_CONTENT).listener(&tls).start().await;
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        streams.push(TcpStream::connect(janua.address).await.unwrap());
+    }
+    came_in(&janua, 2).await;
+    drain(&janua, async {
+        for (stream, http2) in streams.into_iter().zip([false, true]) {
+            let mut client = authority.client();
+            if http2 {
+                client.alpn_protocols = vec![b"h2".to_vec()];
+            }
+            let name = ServerName::try_from(NAME).unwrap();
+            let connect = TlsConnector::from(Arc::new(client)).connect(name, stream);
+            let stream = soon("handshake", connect).await.unwrap();
+            if http2 {
+                let mut client = Http2::over(stream).await;
+                assert_eq!(client.get("https://a.example/").await.0.status(), 204);
+            } else {
+                let mut client = Client::over(stream);
+                client.send(POST).await;
+                assert_last_answer(&mut client, 204).await;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_first_stream_that_is_on_its_way_when_the_end_begins_is_answered() {
+    let origin = Origin::ok().await;
+    let janua = Setup::to(&origin.url).listener("h2c = true").start().await;
+    let mut frames = Frames::silent(janua.address).await;
+    came_in(&janua, 1).await;
+    drain(&janua, async {
+        let head = frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(&with(&[])));
+        let settings = frame(crate::support::frames::SETTINGS, 0, 0, b"");
+        frames.send(&[crate::support::frames::PREFACE, &settings, &head].concat()).await;
+        let goaway = frames.next_of(GOAWAY).await.expect("a GOAWAY before the answer");
+        assert_eq!(goaway.payload[4..8], [0; 4], "NO_ERROR");
+        assert_eq!(frames.outcome().await, Outcome::Answer(b"ok".to_vec()));
+        drop(frames);
+    })
+    .await;
+}
+
+/// Browsers open connections for later; nobody can tell them from those whose request is on its way.
+#[tokio::test]
+async fn who_never_says_anything_holds_the_end_for_two_seconds() {
+    for listener in ["", "h2c = true"] {
+        let setup = Setup::new(NO_CONTENT).listener(listener);
+        let janua = setup.server("drain = { timeout = \"14s\" }").start().await;
+        let mut silent = janua.client().await;
+        came_in(&janua, 1).await;
+        let took = drain(&janua, async {
+            assert_eq!(silent.ended().await, "");
+            assert_eq!(silent.broken, None, "its end is no error");
+        })
+        .await;
+        assert!(took > Duration::from_secs(1) && took < Duration::from_secs(8), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn clients_that_had_their_answers_hold_no_end() {
+    let janua = Setup::new(NO_CONTENT).listener("h2c = true").start().await;
+    let mut client = janua.client().await;
+    assert_eq!(client.get("/").await.status(), 204);
+    let mut http2 = janua.http2().await;
+    assert_eq!(http2.get("http://a.example/").await.0.status(), 204);
+    let took = drain(&janua, async {
+        assert_eq!(client.ended().await, "");
+        assert!(http2.ended().await.is_ok());
+    })
+    .await;
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
+}
+
 // --- Reloads that change listeners ---
 
 /// A free address; another than that of all tests, so that nobody has it meanwhile.
