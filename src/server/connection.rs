@@ -145,7 +145,7 @@ fn facts(connection: &rustls::ServerConnection) -> TlsFacts {
 }
 
 /// Whether a connection in clear begins with HTTP/2; what was read to find out is in `held`. None for
-/// one on which nothing came while it was welcome.
+/// one on which nothing came while it was welcome. Who begins neither is refused already.
 async fn sniff(
     site: &Site,
     client: &Client,
@@ -181,7 +181,11 @@ async fn sniff(
         });
         match read.await {
             Some(0) | None if held.is_empty() => return None,
-            Some(0) | None => return Some(false),
+            Some(0) => return Some(false),
+            None => {
+                client.state.refuse(Reject::RequestTimeout);
+                return Some(false);
+            }
             Some(_) => {}
         }
         if idle {
@@ -224,6 +228,9 @@ fn answer(
 async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Client>) {
     let Site { lens, listener, .. } = site;
     let standing = Arc::new(Standing::default());
+    if client.state.refusal().is_some() {
+        standing.refuse(client.worker.clock.now());
+    }
     let refused = (lens.clone(), listener.clone(), client.clone());
     let refuse = move |reject| {
         let (lens, listener, client) = &refused;

@@ -92,6 +92,22 @@ async fn a_head_that_does_not_end_is_answered_with_408() {
     janua.logged_reason("timeout.request").await;
 }
 
+/// Also while it could become HTTP/2.
+#[tokio::test]
+async fn the_beginning_of_a_preface_that_does_not_end_is_answered_with_408() {
+    let origin = Origin::ok().await;
+    let setup = Setup::to(&origin.url).listener("h2c = true\ntimeout.header = \"1s\"");
+    let janua = setup.start().await;
+    let start = Instant::now();
+    let mut client = janua.client().await;
+    client.send("PRI * HT").await;
+    client.answer().await.assert_refused(408, "timeout.request", "a preface");
+    let took = start.elapsed();
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_millis(1_900), "{took:?}");
+    assert_eq!(client.ended().await, "");
+    assert_unharmed(&janua, &origin).await;
+}
+
 /// Slowloris: the time is for all of the head, not for each of its bytes.
 #[tokio::test]
 async fn a_head_that_trickles_is_answered_with_408() {
