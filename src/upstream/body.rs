@@ -277,10 +277,14 @@ impl AnswerBody {
     }
 
     /// Whether there should be more, now that it has ended. The library takes RST_STREAM with NO_ERROR for the end of
-    /// an answer, whatever came of it (RFC 9113 section 8.1 has it for the end of a request).
+    /// an answer, whatever came of it; by RFC 9113 section 8.1 it may come after END_STREAM alone. Only a length tells
+    /// without that whether all has come.
     fn is_short(&self) -> bool {
-        matches!(self.lease, Some(Lease::Http2 { counts: true, .. }))
-            && self.incoming.size_hint().exact().is_some_and(|left| left > 0)
+        let is_whole = || match self.incoming.size_hint().exact() {
+            Some(left) => left == 0,
+            None => self.incoming.is_end_stream(),
+        };
+        matches!(self.lease, Some(Lease::Http2 { counts: true, .. })) && !is_whole()
     }
 }
 

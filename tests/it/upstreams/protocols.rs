@@ -312,24 +312,37 @@ async fn a_stream_that_broke_is_not_begun_again() {
 /// RST_STREAM with NO_ERROR is for what is left of a request. The library takes it for the end of the answer.
 #[tokio::test]
 async fn an_answer_that_ends_before_its_length_is_broken_however_politely_it_ends() {
-    let said = |data: &'static [u8], end: fn(u32) -> Vec<u8>| {
+    let said = |fields: &'static [_], data: &'static [u8], end: fn(u32) -> Vec<u8>| {
         move |_: usize, stream: u32| {
-            let fields = [(":status", "200"), ("content-length", "10")];
-            let fields = frames::block(&fields);
-            let head = frames::frame(frames::HEADERS, frames::END_HEADERS, stream, &fields);
+            let head = head_of(stream, fields);
             [head, frames::frame(frames::DATA, 0, stream, data), end(stream)].concat()
         }
     };
-    let reset: fn(u32) -> Vec<u8> = |stream| frames::frame(frames::RST_STREAM, 0, stream, &[0; 4]);
     let ended: fn(u32) -> Vec<u8> =
         |stream| frames::frame(frames::DATA, frames::END_STREAM, stream, b"");
-    for (name, request, data, end, complete) in [
-        ("half of it", "GET /", &b"half!"[..], reset, false),
-        ("nothing of it", "GET /", b"", reset, false),
-        ("all of it", "GET /", b"0123456789", reset, true),
-        ("none is due", "HEAD /", b"", ended, true),
+    let early: fn(u32) -> Vec<u8> = |stream| {
+        let end = frames::frame(frames::DATA, frames::END_STREAM, stream, b"");
+        [end, no_error(stream)].concat()
+    };
+    let trailers: fn(u32) -> Vec<u8> = |stream| {
+        let (flags, fields) = (frames::END_HEADERS | frames::END_STREAM, [("x-sum", "1")]);
+        let trailers = frames::frame(frames::HEADERS, flags, stream, &frames::block(&fields));
+        [trailers, no_error(stream)].concat()
+    };
+    let reset: fn(u32) -> Vec<u8> = no_error;
+    let (ten, any) = (&[("content-length", "10")][..], &[][..]);
+    for (name, request, fields, data, end, complete) in [
+        ("half of it", "GET /", ten, &b"half!"[..], reset, false),
+        ("nothing of it", "GET /", ten, b"", reset, false),
+        ("all of it but the end", "GET /", ten, b"0123456789", reset, true),
+        ("some of it", "GET /", any, b"half!", reset, false),
+        ("nothing", "GET /", any, b"", reset, false),
+        ("all of it", "GET /", ten, b"0123456789", early, true),
+        ("all of it, of whatever length", "GET /", any, b"half!", early, true),
+        ("all of it, with trailers", "GET /", any, b"half!", trailers, true),
+        ("none is due", "HEAD /", ten, b"", ended, true),
     ] {
-        let origin = by_hand(said(data, end), |_, _| Vec::new()).await;
+        let origin = by_hand(said(fields, data, end), |_, _| Vec::new()).await;
         let janua = one(&origin.url, "protocol = \"h2\"").start().await;
         let answer = janua.client().await.request(request, "").await;
         match complete {
@@ -340,6 +353,39 @@ async fn an_answer_that_ends_before_its_length_is_broken_however_politely_it_end
                 janua.logged_reason("upstream.reset").await;
             }
         }
+    }
+}
+
+/// A head of 200 and these fields.
+fn head_of(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
+    let fields = frames::block(&[&[(":status", "200")], fields].concat());
+    frames::frame(frames::HEADERS, frames::END_HEADERS, stream, &fields)
+}
+
+fn no_error(stream: u32) -> Vec<u8> {
+    frames::frame(frames::RST_STREAM, 0, stream, &[0; 4])
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_politely_before_its_end_is_not_kept() {
+    let half = |_, stream| {
+        let head = head_of(stream, &[("cache-control", "max-age=100")]);
+        [head, frames::frame(frames::DATA, 0, stream, b"half"), no_error(stream)].concat()
+    };
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let count = move |_, _| {
+        counter.fetch_add(1, Relaxed);
+        Vec::new()
+    };
+    let origin = by_hand(half, count).await;
+    let upstream = format!("[upstream.u]\nendpoints = [\"{}\"]\nprotocol = \"h2\"\n", origin.url);
+    let route = "[[route]]\nto = \"u\"\ncache = true\n";
+    let janua = crate::support::Setup::new(format!("{upstream}{route}")).start().await;
+    for times in 1..=2 {
+        let answer = janua.get("/").await;
+        assert!(answer.status() == 502 || !answer.complete, "{answer:?}");
+        assert_eq!(asked.load(Relaxed), times);
     }
 }
 
