@@ -146,16 +146,16 @@ pub fn remove_where(headers: &mut HeaderMap, is_gone: impl Fn(&str) -> bool) {
 pub fn strip_response(headers: &mut HeaderMap) -> bool {
     // Most answers have none of them. An empty vector does not allocate.
     let mut gone: Vec<HeaderName> = Vec::new();
-    let (mut lengths, mut is_list) = (0, false);
+    let (mut lengths, mut is_plain) = (0, true);
     for (name, value) in &*headers {
         if *name == CONTENT_LENGTH {
             lengths += 1;
-            is_list |= value.as_bytes().contains(&b',');
+            is_plain &= is_length(value.as_bytes());
         } else if is_about_one_hop(name.as_str()) {
             gone.push(name.clone());
         }
     }
-    if (lengths > 1 || is_list) && !keep_one_length(headers) {
+    if (lengths > 1 || !is_plain) && !keep_one_length(headers) {
         return false;
     }
     if gone.is_empty() {
@@ -197,13 +197,20 @@ pub fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether this is a length, and nothing else.
+#[inline]
+fn is_length(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+}
+
 /// Leaves an answer with one length, if all that it has are the same (RFC 9112 section 6.3); says whether they are.
 #[cold]
 fn keep_one_length(headers: &mut HeaderMap) -> bool {
     let mut lengths = tokens(headers, &CONTENT_LENGTH);
     let Some(length) = lengths.next() else { return false };
-    let value = HeaderValue::from_str(length).ok().filter(|_| lengths.all(|other| other == length));
+    let is_one = is_length(length.as_bytes()) && lengths.all(|other| other == length);
     drop(lengths);
+    let value = HeaderValue::from_str(length).ok().filter(|_| is_one);
     value.map(|value| headers.insert(CONTENT_LENGTH, value)).is_some()
 }
 
@@ -459,6 +466,12 @@ mod tests {
             (&["5,"], Some("5")),
             (&[","], None),
             (&["05, 5"], None),
+            (&["5"], Some("5")),
+            (&[""], None),
+            (&["", "5"], Some("5")),
+            (&["+5"], None),
+            (&["5x"], None),
+            (&["five, five"], None),
         ] {
             let mut headers = HeaderMap::new();
             for length in lengths {

@@ -389,6 +389,20 @@ async fn an_answer_that_ends_politely_before_its_end_is_not_kept() {
     }
 }
 
+/// The library would not write it, and the client would see nothing but an end.
+#[tokio::test]
+async fn a_length_that_is_none_is_no_answer_by_http2_either() {
+    for length in ["", " ", "2x", "+2", "0x2"] {
+        let say = move |_, stream| {
+            let head = head_of(stream, &[("content-length", length)]);
+            [head, frames::frame(frames::DATA, frames::END_STREAM, stream, b"ok")].concat()
+        };
+        let origin = by_hand(say, |_, _| Vec::new()).await;
+        let janua = one(&origin.url, "protocol = \"h2\"").start().await;
+        janua.get("/").await.assert_refused(502, "upstream.protocol", length);
+    }
+}
+
 /// The same from a client: what the origin gets is no whole request.
 #[tokio::test]
 async fn an_upload_that_ends_before_its_length_is_broken_however_politely_it_ends() {
