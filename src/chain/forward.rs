@@ -150,6 +150,7 @@ pub(super) fn end(
     exchange.endpoint = Some(endpoint);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // An answer that switches to what nobody asked for is no answer.
+        let upgrade = upgrade.filter(|upgrade| upgrade.is_met_by(response.headers()));
         let upgrade = upgrade.ok_or(Reject::UpstreamProtocol)?;
         if adaptive.is_some() {
             // However long it stays open, it says nothing of how busy the upstream is.

@@ -18,8 +18,10 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{
-    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, UPGRADE},
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{
+        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, UPGRADE,
+    },
     request::Parts,
 };
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
@@ -28,7 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{exchange::Exchange, source::Source, validate::answers_101};
 use crate::{
-    message::{RequestBody, Upload, strip_response},
+    message::{RequestBody, Upload, strip_response, switched_to, websocket_accept},
     reject::Reject,
     upstream::AnswerBody,
     worker::{Clock, Deadline},
@@ -36,8 +38,10 @@ use crate::{
 
 /// A request for an upgrade that is on its way.
 pub(super) struct Upgrade {
-    /// The protocol that was asked for.
+    /// The protocols that were asked for.
     pub(super) protocol: HeaderValue,
+    /// What the origin has to prove that it understood, where the client asks for a WebSocket without a key.
+    key: Option<HeaderValue>,
     client: OnUpgrade,
     version: Version,
 }
@@ -46,6 +50,15 @@ impl Upgrade {
     /// Whether it was asked for by CONNECT, so that a success opens it.
     pub(super) fn is_connect(&self) -> bool {
         !answers_101(self.version)
+    }
+
+    /// Whether an answer switches to what was asked for.
+    pub(super) fn is_met_by(&self, headers: &HeaderMap) -> bool {
+        let accepted = |key| {
+            let accept = headers.get(SEC_WEBSOCKET_ACCEPT);
+            accept.is_some_and(|accept| accept == &*websocket_accept(key))
+        };
+        switched_to(headers, &self.protocol).is_some() && self.key.as_ref().is_none_or(accepted)
     }
 }
 
@@ -58,6 +71,7 @@ pub(super) fn ask(head: &mut Parts, body: &mut RequestBody, protocol: HeaderValu
     let client = hyper::upgrade::on(&mut request);
     head.extensions = std::mem::take(request.extensions_mut());
     let headers = &mut head.headers;
+    let mut own = None;
     if head.extensions.remove::<Protocol>().is_some() {
         head.method = Method::GET;
         // The stream's data is the tunnel's, not a body.
@@ -65,13 +79,15 @@ pub(super) fn ask(head: &mut Parts, body: &mut RequestBody, protocol: HeaderValu
         let mut nonce = [0; 16];
         fastrand::fill(&mut nonce);
         let key = HeaderValue::try_from(STANDARD.encode(nonce));
-        headers.insert(SEC_WEBSOCKET_KEY, key.unwrap_or(HeaderValue::from_static("")));
+        let key = key.unwrap_or(HeaderValue::from_static(""));
+        headers.insert(SEC_WEBSOCKET_KEY, key.clone());
+        own = protocol.as_bytes().eq_ignore_ascii_case(b"websocket").then_some(key);
         headers.entry(SEC_WEBSOCKET_VERSION).or_insert(HeaderValue::from_static("13"));
     }
     let named = if headers.contains_key(TE) { "upgrade, te" } else { "upgrade" };
     headers.insert(CONNECTION, HeaderValue::from_static(named));
     headers.insert(UPGRADE, protocol.clone());
-    Upgrade { protocol, client, version }
+    Upgrade { protocol, key: own, client, version }
 }
 
 /// Answers that the upgrade happened, and joins both sides.
@@ -91,7 +107,7 @@ pub(super) fn open(
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, chosen);
     } else {
-        headers.remove(HeaderName::from_static("sec-websocket-accept"));
+        headers.remove(SEC_WEBSOCKET_ACCEPT);
         *response.status_mut() = StatusCode::OK;
     }
     let (head, held) = response.into_parts();

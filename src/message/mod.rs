@@ -27,6 +27,7 @@ mod query;
 mod replay;
 mod request_id;
 mod tap;
+mod upgrade;
 mod upload;
 mod violation;
 
@@ -58,6 +59,7 @@ pub use self::{
     query::{form_text, pairs},
     request_id::{REQUEST_ID, new_request_id, request_id},
     tap::{Tapped, Untapped},
+    upgrade::{switched_to, websocket_accept},
     upload::{Phase, Upload},
     violation::{Part, Violation, Violations, descend},
 };

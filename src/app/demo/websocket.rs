@@ -5,8 +5,6 @@
 
 use std::io;
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
@@ -15,8 +13,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// What RFC 6455 section 1.3 adds to a key before it is hashed.
-const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+use crate::message::websocket_accept;
 
 /// The longest frame that is said back.
 const LONGEST: u64 = 64 * 1024;
@@ -33,7 +30,8 @@ pub(super) fn accept(mut request: Request<Incoming>) -> Response<()> {
         response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         return response;
     };
-    let accept = HeaderValue::try_from(accepted(key)).unwrap_or(HeaderValue::from_static(""));
+    let accept =
+        HeaderValue::try_from(websocket_accept(key)).unwrap_or(HeaderValue::from_static(""));
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         // How a demo's conversation ends is nobody's concern.
@@ -54,12 +52,6 @@ fn key(headers: &HeaderMap) -> Option<&HeaderValue> {
     let asks = headers.get(UPGRADE)?.as_bytes().eq_ignore_ascii_case(b"websocket");
     let version = headers.get(SEC_WEBSOCKET_VERSION)? == "13";
     headers.get(SEC_WEBSOCKET_KEY).filter(|_| asks && version)
-}
-
-/// What proves that a server understood the key.
-fn accepted(key: &HeaderValue) -> String {
-    let proof = [key.as_bytes(), GUID.as_bytes()].concat();
-    STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &proof))
 }
 
 /// Says back every frame until the client closes.
@@ -179,7 +171,7 @@ mod tests {
     #[test]
     fn the_key_of_the_rfc_is_proven() {
         let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(accepted(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(websocket_accept(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[tokio::test]

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http::{Method, Request};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::{accept_async, client_async, tungstenite::Message};
+use tokio_tungstenite::{
+    accept_async, client_async,
+    tungstenite::{Message, handshake::derive_accept_key},
+};
 
 use crate::support::{Client, Janua, Origin, Setup, soon, until};
 
@@ -211,6 +214,18 @@ async fn an_origin_that_switches_unasked_gives_no_answer() {
     client.get("/").await.assert_refused(502, "upstream.protocol", "the connection goes on");
 }
 
+/// What an origin opens is carried without another look: it is to be what was asked for.
+#[tokio::test]
+async fn an_origin_that_switches_to_something_else_gives_no_answer() {
+    for said in ["Upgrade: h2c\r\n", "Upgrade: shout/1, tls\r\n", "Upgrade: whisper\r\n", ""] {
+        let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n";
+        let origin = Origin::answering(format!("{head}{said}\r\n")).await;
+        let janua = before(&origin).await;
+        let answer = janua.client().await.request("GET /", ASKS).await;
+        answer.assert_refused(502, "upstream.protocol", said);
+    }
+}
+
 #[tokio::test]
 async fn a_tunnel_without_traffic_ends_after_its_time() {
     let origin = shouting().await;
@@ -261,11 +276,12 @@ fn connect(protocol: &'static str) -> Request<()> {
 #[tokio::test]
 async fn an_upgrade_by_http2_becomes_one_by_http1() {
     let origin = Origin::script(|mut peer| async move {
-        peer.request().await;
-        peer.send(
+        let key = peer.request().await.unwrap().field("sec-websocket-key").unwrap_or_default();
+        let accept = derive_accept_key(key.as_bytes());
+        peer.send(format!(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: chat\r\n\r\nwelcome",
-        )
+             Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: chat\r\n\r\nwelcome"
+        ))
         .await;
         while let Some(bytes) = peer.some().await {
             peer.send(bytes.to_ascii_uppercase()).await;
@@ -306,6 +322,22 @@ async fn an_upgrade_by_http2_becomes_one_by_http1() {
     janua
         .logged("the tunnel", |line| line["path"] == "/chat" && line["protocol"] == "HTTP/2")
         .await;
+}
+
+/// The key is the gateway's own, so nobody else looks whether the origin understood it.
+#[tokio::test]
+async fn a_websocket_by_http2_needs_an_origin_that_understood_it() {
+    for accept in ["Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", ""] {
+        let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n";
+        let origin = Origin::answering(format!("{head}Upgrade: websocket\r\n{accept}\r\n")).await;
+        let janua = before(&origin).await;
+        let mut client = janua.http2().await;
+        client.extended_connect().await;
+        let call = client.begin(connect("websocket"), false).await;
+        let (answer, body) = call.answer().await;
+        let reason = crate::support::message::reason(&body);
+        assert_eq!((answer.status().as_u16(), &*reason), (502, "upstream.protocol"), "{accept}");
+    }
 }
 
 #[tokio::test]

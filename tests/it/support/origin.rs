@@ -78,12 +78,13 @@ impl Origin {
         (origin.await, may)
     }
 
-    /// An origin that switches to `x/1`, and is silent then.
+    /// An origin that switches to whatever is asked for, and is silent then.
     pub(crate) async fn tunnels() -> Self {
         Self::script(|mut peer| async move {
-            peer.request().await;
-            let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x/1";
-            peer.send(format!("{head}\r\n\r\n")).await;
+            let asked = peer.request().await.and_then(|request| request.field("upgrade"));
+            let asked = asked.unwrap_or_else(|| "x/1".into());
+            let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ";
+            peer.send(format!("{head}{asked}\r\n\r\n")).await;
             peer.ended().await;
         })
         .await
