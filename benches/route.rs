@@ -23,6 +23,7 @@ fn table(routes: &[config::Route]) -> RouteTable<usize> {
         name: "bench",
         listeners: Listeners::All,
         route,
+        guards: Box::default(),
         target,
     });
     RouteTable::compile(rules.collect())

@@ -20,8 +20,10 @@ fuzz_target!(|input: &str| {
             serde_json::from_value(section).ok()
         })
         .collect();
-    let rule =
-        |(index, route)| Rule { name: "fuzz", listeners: Listeners::All, route, target: index };
+    let rule = |(index, route)| {
+        let (listeners, guards) = (Listeners::All, Box::default());
+        Rule { name: "fuzz", listeners, route, guards, target: index }
+    };
     let Ok(table) = RouteTable::compile(routes.iter().enumerate().map(rule).collect()) else {
         return;
     };

@@ -45,8 +45,8 @@ pub(super) fn compile<T>(rules: Vec<Rule<'_, T>>) -> Result<RouteTable<T>, Vec<R
         return Err(problems);
     }
     findings.sort_by_key(|finding| finding.rule);
-    let targets = rules.into_iter().map(|rule| rule.target).collect();
-    Ok(RouteTable { forest, entries, demands, targets, findings })
+    let (guards, targets) = rules.into_iter().map(|rule| (rule.guards, rule.target)).unzip();
+    Ok(RouteTable { forest, entries, demands, guards, targets, findings })
 }
 
 /// What entries of one leaf have in common; the most specific sorts first.

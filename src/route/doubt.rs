@@ -7,7 +7,7 @@
 use std::{convert::Infallible, ops::ControlFlow};
 
 use super::{
-    Query, RouteTable,
+    Entry, Query, RouteTable,
     params::Spans,
     pattern::{Pattern, Segment},
 };
@@ -18,7 +18,8 @@ impl<T> RouteTable<T> {
     /// where Janua does not.
     ///
     /// What the route spells out in its pattern is meant so. And a route that says how long the path is goes before
-    /// one for all the rest: `/projects/a%2Fb` is not in doubt because of a route for `/{rest*}`.
+    /// one for all the rest: `/projects/a%2Fb` is not in doubt because of a route for `/{rest*}`, unless that has
+    /// guards which this one has not.
     #[cold]
     pub(super) fn is_in_doubt(
         &self,
@@ -34,7 +35,7 @@ impl<T> RouteTable<T> {
         let own = &self.entries[at];
         let other = |at: usize| {
             let other = &self.entries[at];
-            other.rule != own.rule && !is_for_the_rest(&other.path, &own.path)
+            other.rule != own.rule && !self.stands_back(other, own)
         };
         let path = path::read_carelessly(path);
         let owner = match self.search(host, &path, &mut Spans::default(), query) {
@@ -51,6 +52,13 @@ impl<T> RouteTable<T> {
                 });
             reached
         })
+    }
+
+    /// Whether an entry takes all that is left where the other one says what may stand there, and guards it no more.
+    fn stands_back(&self, entry: &Entry, other: &Entry) -> bool {
+        let guards = |entry: &Entry| &self.guards[entry.rule];
+        is_for_the_rest(&entry.path, &other.path)
+            && guards(entry).iter().all(|guard| guards(other).contains(guard))
     }
 }
 

@@ -76,6 +76,9 @@ pub struct Rule<'a, T> {
     pub listeners: Listeners,
     /// Its hosts, paths, methods and conditions; nothing else of it is looked at.
     pub route: &'a config::Route,
+    /// What guards it, as numbers that mean the same of every rule: who must not get past one guard is not let past by
+    /// a rule without it.
+    pub guards: Box<[u32]>,
     /// What it leads to.
     pub target: T,
 }
@@ -190,6 +193,8 @@ pub struct RouteTable<T> {
     /// By rule.
     demands: Vec<Demand>,
     /// By rule.
+    guards: Vec<Box<[u32]>>,
+    /// By rule.
     targets: Vec<T>,
     findings: Vec<RouteProblem>,
 }
@@ -220,9 +225,9 @@ impl<T> RouteTable<T> {
 
     /// The same table with other targets, if there is one for each.
     pub fn try_map<U>(self, map: impl FnMut(T) -> Option<U>) -> Option<RouteTable<U>> {
-        let Self { forest, entries, demands, targets, findings } = self;
+        let Self { forest, entries, demands, guards, targets, findings } = self;
         let targets = targets.into_iter().map(map).collect::<Option<_>>()?;
-        Some(RouteTable { forest, entries, demands, targets, findings })
+        Some(RouteTable { forest, entries, demands, guards, targets, findings })
     }
 
     /// The route that takes a request.

@@ -13,6 +13,7 @@ use super::{
     admin,
     apis::{Written, apis},
     doors,
+    guards::Guards,
     listener::Given,
     overload::{overload, shares},
     route,
@@ -395,10 +396,12 @@ fn routes(
         None => doors::place(&doors[rule - written.len()].0),
     };
     // A rule whose target is wrong takes part all the same, so that its ties are found now too.
+    let mut guards = Guards::default();
     let rules = rules.into_iter().map(|(route, name, listeners, target)| Rule {
         name,
         listeners,
         route,
+        guards: guards.of(route),
         target,
     });
     match RouteTable::compile(rules.collect()) {

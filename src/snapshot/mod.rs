@@ -13,6 +13,7 @@ mod compile;
 mod diff;
 mod doors;
 mod graphql;
+mod guards;
 mod listener;
 mod mirror;
 mod overload;

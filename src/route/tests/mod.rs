@@ -26,10 +26,12 @@ fn compile(routes: &[(&str, &str)]) -> Result<RouteTable<String>, Vec<RouteProbl
         None => (route(text), Listeners::All),
     };
     let routes: Vec<_> = routes.iter().map(|(name, text)| (name, read(text))).collect();
+    let guard = |name: &String| u32::from(name.as_bytes()[0]);
     let rules = routes.iter().map(|(name, (route, listeners))| Rule {
         name,
         listeners: listeners.clone(),
         route,
+        guards: route.access.iter().map(guard).collect(),
         target: name.to_string(),
     });
     RouteTable::compile(rules.collect())
@@ -253,6 +255,28 @@ fn a_path_that_may_be_another_routes_is_nobodys() {
             ("GET c.example/x%2Fy", "open rest=x%2Fy"),
             ("GET b.example/only/a%2Fb", "only id=a%2Fb"),
             ("GET /%252Fadmin", "open rest=%252Fadmin"),
+        ],
+    );
+}
+
+#[test]
+fn a_path_of_an_open_route_does_not_open_what_is_guarded_besides() {
+    let table = table(&[
+        ("open", r#"path = "/{page}""#),
+        ("known", r#"path = "/known/{id}", access = ["a", "b"]"#),
+        ("others", r#"path = "/others/{id}", access = "b""#),
+        ("rest", r#"path = "/{rest*}", access = "a""#),
+        ("free", r#"host = "a.example", path = "/{rest*}""#),
+        ("seldom", r#"host = "a.example", path = "/{page}", access = "a""#),
+    ]);
+    expect(
+        &table,
+        &[
+            ("GET /private%2Fdoc", "in doubt"),
+            ("GET /a;b", "open page=a;b"),
+            ("GET /known/a%2Fb", "known id=a%2Fb"),
+            ("GET /others/a%2Fb", "in doubt"),
+            ("GET a.example/a%2Fb", "seldom page=a%2Fb"),
         ],
     );
 }

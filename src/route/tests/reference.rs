@@ -261,6 +261,7 @@ fn fast(routes: &[Plain]) -> Result<RouteTable<String>, Vec<RouteProblem>> {
         name: "r",
         listeners: listener.map_or(Listeners::All, |listener| Listeners::Only(vec![listener])),
         route,
+        guards: Box::default(),
         target: index.to_string(),
     });
     RouteTable::compile(rules.collect())
