@@ -43,6 +43,10 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
         return Err(Reject::TooManyHeaders);
     }
     let (host, given) = host(&head.uri, &head.headers)?;
+    if host.is_none() && head.version == Version::HTTP_2 {
+        // Of HTTP/1.1 the guard has asked for it, and HTTP/1.0 may do without.
+        return Err(Reject::RequestHost);
+    }
     if let Some(target) = target(&head.uri, &head.method)? {
         exchange.resolved = Some(Box::new(target.clone()));
         head.uri = target;

@@ -104,8 +104,10 @@ pub fn strip_request(
     if gone.is_empty() {
         return kept;
     }
-    if let Some(value) = headers.get(EXPECT) {
-        kept.expect = Some(value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let mut expected = headers.get_all(EXPECT).iter().peekable();
+    if expected.peek().is_some() {
+        let is_known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        kept.expect = Some(expected.all(is_known));
     }
     kept.trailers = tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers"));
     if version == Version::HTTP_11 {
@@ -437,6 +439,10 @@ mod tests {
             &Reserved::default(),
         );
         assert_eq!(kept.expect, Some(false));
+        let mut several = map(&[("expect", "100-continue")]);
+        several.append("expect", HeaderValue::from_static("tea"));
+        let kept = strip_request(&mut several, Version::HTTP_11, false, &Reserved::default());
+        assert_eq!(kept.expect, Some(false), "one that is known does not hide another");
     }
 
     #[test]

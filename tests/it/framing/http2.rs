@@ -98,6 +98,7 @@ fn requests() -> Vec<(&'static str, Expected, Vec<u8>)> {
         ("a path with bytes above ASCII", Reason("request.target"), pseudo("GET", "http", "/\u{fc}", "a")),
         ("a query with bytes above ASCII", Reason("request.target"), pseudo("GET", "http", "/?a=\u{fc}", "a")),
         ("a port that is none", Reason("request.host"), pseudo("GET", "http", "/", "a.b:99999")),
+        ("neither an authority nor a host", Reason("request.host"), get(&[(":method", "GET"), (":scheme", "http"), (":path", "/")])),
         ("an authority with a comma", Reason("request.host"), pseudo("GET", "http", "/", "a,b")),
         ("an authority with userinfo", Reason("request.host"), pseudo("GET", "http", "/", "u@a")),
         ("CONNECT", Reason("request.method"), get(&[(":method", "CONNECT"), (":authority", "a:443")])),
