@@ -2,7 +2,7 @@
 //!
 //! A door on loopback is open to every browser on the machine. A page of the web can have its own
 //! name point at 127.0.0.1 (DNS rebinding) and then read what it gets; or post a form here without
-//! reading. The first gives itself away by `Host`, the second by `Origin`. Doors that others can
+//! reading. The first gives itself away by `Host`, the second by `Origin` or `Sec-Fetch-Site`. Doors that others can
 //! reach have a token, which no page knows, and a Unix socket is out of a browser's reach.
 
 use std::net::IpAddr;
@@ -80,7 +80,10 @@ impl Names {
             let authority = origin.as_bytes().strip_prefix(b"http://");
             authority.zip(host).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host.as_bytes()))
         };
-        if request.headers.get_all(ORIGIN).iter().all(from_here) {
+        // A page that reads nothing need not name its origin, and browsers say all the same that it is another's.
+        let is_ours = |site: &http::HeaderValue| site == "same-origin" || site == "none";
+        let sites = request.headers.get_all("sec-fetch-site");
+        if request.headers.get_all(ORIGIN).iter().all(from_here) && sites.iter().all(is_ours) {
             Ok(())
         } else {
             Err(Refusal::Origin)
@@ -148,6 +151,12 @@ mod tests {
         ] {
             let fields = [("host", "[::1]:2019"), ("origin", origin)];
             assert_eq!(names.admit(&request("/", &fields)).is_ok(), welcome, "{origin}");
+        }
+        for (site, welcome) in
+            [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false)]
+        {
+            let fields = [("host", "[::1]:2019"), ("sec-fetch-site", site)];
+            assert_eq!(names.admit(&request("/", &fields)).is_ok(), welcome, "{site}");
         }
     }
 
