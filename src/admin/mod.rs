@@ -142,6 +142,11 @@ impl Door {
         Ok(Prepared { place, token })
     }
 
+    /// Where it is open.
+    pub fn address(&self) -> Option<&Bind> {
+        self.open.as_ref().map(|open| &open.bind)
+    }
+
     /// Opens the door that was prepared, and closes the one before if it is another.
     pub fn commit(&mut self, prepared: Prepared) {
         match (prepared.place, &self.open) {

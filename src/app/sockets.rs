@@ -5,9 +5,9 @@
 
 use crate::{
     admin::{self, Door},
-    config::Problems,
+    config::{Path, Problem, Problems},
     server::{self, Server},
-    snapshot::Snapshot,
+    snapshot::{Bind, Snapshot},
 };
 
 /// What is bound for a snapshot that does not hold yet.
@@ -22,7 +22,10 @@ pub(super) struct Sockets {
 impl Sockets {
     /// Gets what a snapshot needs and is not there yet.
     pub(super) async fn prepare(&mut self, snapshot: &Snapshot) -> Result<Prepared, Problems> {
-        let mut problems = Problems::new();
+        let mut problems = self.crossed(snapshot);
+        if problems.has_errors() {
+            return Err(problems);
+        }
         let door = problems.keep(self.door.prepare(&snapshot.config.admin));
         let server = match self.server.prepare(snapshot).await {
             Ok(server) => server,
@@ -38,6 +41,28 @@ impl Sockets {
         }
         self.server.give_up(server).await;
         Err(problems)
+    }
+
+    /// What one of the two is to have of the other's, who gives it up only when the snapshot holds.
+    fn crossed(&self, snapshot: &Snapshot) -> Problems {
+        let mut problems = Problems::new();
+        let mut taken = |at: Path, bind: &Bind, whose: &str| {
+            let message = format!("`{bind}` is {whose} until the reload is done");
+            let help = "give it up by one reload, and take it by the next";
+            problems.push(Problem::error(at.key("address"), message).help(help));
+        };
+        for (index, listener) in snapshot.listeners.iter().enumerate() {
+            if self.door.address() == Some(&listener.bind) {
+                let at = Path::root().key("listener").index(index);
+                taken(at, &listener.bind, "the admin door's");
+            }
+        }
+        if let Ok(bind) = snapshot.config.admin.address.parse()
+            && self.server.listens_at(&bind)
+        {
+            taken(Path::root().key("admin"), &bind, "a listener's");
+        }
+        problems
     }
 
     /// Makes what is bound what the snapshot says, which by now is the one that holds.

@@ -282,6 +282,11 @@ impl Server {
         }
     }
 
+    /// Whether a listener has this address.
+    pub fn listens_at(&self, bind: &Bind) -> bool {
+        self.addresses.contains_key(bind)
+    }
+
     /// Where a listener's socket is, with the port that the system chose.
     pub fn address(&self, bind: &Bind) -> Option<SocketAddr> {
         self.addresses.get(bind)?.socket()?.address()

@@ -520,6 +520,26 @@ async fn a_hundred_refused_reloads_under_load_fail_no_request() {
 }
 
 #[tokio::test]
+async fn a_listener_and_the_door_do_not_swap_addresses_and_it_is_said_why() {
+    let free = || {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().to_string()
+    };
+    let (one, other) = (free(), free());
+    let with = |listener: &str, door: &str| {
+        let listener = format!("[[listener]]\naddress = \"{listener}\"\n");
+        let rest = format!("{listener}[[route]]\nto = {{ status = 204 }}\n");
+        Setup::new(rest).admin(&format!("address = \"{door}\""))
+    };
+    let janua = with(&one, &other).start().await;
+    let refused = janua.reload(&with(&other, &one)).await.err().unwrap().text(false);
+    for said in ["is the admin door's", "is a listener's", "by one reload"] {
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
+    assert_eq!(Client::connect(one.parse().unwrap()).await.get("/").await.status(), 204);
+}
+
+#[tokio::test]
 async fn a_reload_whose_own_tests_fail_is_refused() {
     let good = "[[route]]\nto = { status = 204 }\n";
     let janua = Setup::new(good).start().await;
