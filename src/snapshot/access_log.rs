@@ -54,6 +54,10 @@ fn log(
             let message = format!("there is no folder `{}`", folder.display());
             problems.push(Problem::finding(at.key("access-file"), message));
         }
+        if let Some(file) = config.log.access_file.as_deref().filter(|file| file.is_dir()) {
+            let message = format!("`{}` is a folder", file.display());
+            problems.push(Problem::error(at.key("access-file"), message));
+        }
         return Some(Arc::new(AccessLog::off()));
     }
     let options = Options {

@@ -1,10 +1,12 @@
 //! The operator's door, checked: it is opened by `admin`, and what is wrong with it is said at load.
 
-use super::Bind;
+use std::sync::Arc;
+
+use super::{Bind, Listener};
 use crate::config::{self, Path, Problem, Problems};
 
-/// An admin door that others can reach needs a token.
-pub(super) fn check(admin: &config::Admin, problems: &mut Problems) {
+/// An admin door that others can reach needs a token, and one that was asked for an address of its own.
+pub(super) fn check(admin: &config::Admin, listeners: &[Arc<Listener>], problems: &mut Problems) {
     let at = Path::root().key("admin");
     if admin.address == "off" {
         return;
@@ -18,7 +20,16 @@ pub(super) fn check(admin: &config::Admin, problems: &mut Problems) {
             problems
                 .push(Problem::error(at.key("address"), "the admin door has no passed sockets"));
         }
-        Ok(_) => {}
+        Ok(address) => {
+            let taken = listeners.iter().position(|listener| listener.bind == address);
+            let is_asked_for = admin.address != config::Admin::default().address;
+            let is_one = !matches!(address, Bind::Tcp(address) if address.port() == 0);
+            if let Some(taken) = taken.filter(|_| is_asked_for && is_one) {
+                let problem = Problem::error(at.key("address"), format!("`{address}` is taken"));
+                let listener = Path::root().key("listener").index(taken);
+                problems.push(problem.also(listener, "by this listener"));
+            }
+        }
         Err(message) => {
             let problem = Problem::error(at.key("address"), message);
             problems.push(problem.help("or \"off\""));

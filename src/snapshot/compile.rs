@@ -78,7 +78,7 @@ impl Snapshot {
         }
         let (log, losses) = access_log(&config, purpose, most_workers, previous, &mut problems);
         let overload = overload(&config, most_workers, previous, &mut problems);
-        admin::check(&config.admin, &mut problems);
+        admin::check(&config.admin, &listeners, &mut problems);
         let (Some(via), Some(routes), Some(access_log), false) =
             (via, routes, log, problems.has_errors())
         else {

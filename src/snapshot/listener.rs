@@ -308,12 +308,22 @@ fn hsts(age: config::Duration, subdomains: bool) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("max-age={}{more}", age.0.as_secs())).ok()
 }
 
+/// Bytes that the system has for a Unix socket's path.
+const LONGEST_PATH: usize = 107;
+
 impl std::str::FromStr for Bind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             return match path.starts_with('/') {
+                true if path.len() > LONGEST_PATH => {
+                    let most = LONGEST_PATH;
+                    Err(format!(
+                        "a Unix socket's path has {most} bytes at most, this one {}",
+                        path.len()
+                    ))
+                }
                 true => Ok(Self::Unix(path.into())),
                 false => Err(format!("`{text}` needs an absolute path: unix:/run/janua.sock")),
             };

@@ -127,9 +127,13 @@ impl SocketFile {
         fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
     }
 
-    /// Whether somebody removed it, and put nothing in its place: its clients find nobody.
+    /// Whether somebody removed it, and nobody listens in its place: its clients find nobody.
     pub fn is_lost(&self) -> bool {
-        !self.path.is_symlink() && !self.path.exists()
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) if found.ino() == self.inode || !found.file_type().is_socket() => false,
+            Ok(_) => unix::net::UnixStream::connect(&self.path).is_err(),
+            Err(_) => true,
+        }
     }
 
     /// Leaves the place to the next, whose file may have the same number.
@@ -189,6 +193,21 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_lost_when_nobody_listens_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let (_listening, file) = bind_unix(&path, None, 1).unwrap();
+        assert!(!file.is_lost());
+        // Kept, so that the next one has another number.
+        fs::rename(&path, folder.path().join("aside")).unwrap();
+        assert!(file.is_lost());
+        let other = unix::net::UnixListener::bind(&path).unwrap();
+        assert!(!file.is_lost(), "it is another's now");
+        drop(other);
+        assert!(file.is_lost(), "who has died since");
+    }
 
     #[test]
     fn only_a_socket_that_nobody_has_makes_room() {

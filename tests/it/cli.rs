@@ -392,6 +392,25 @@ fn check_and_explain_leave_no_trace() {
 }
 
 #[test]
+fn check_tells_what_could_never_run() {
+    let long = "x".repeat(100);
+    for (section, said) in [
+        ("[log]\naccess-file = \"/tmp\"\n".to_owned(), "is a folder"),
+        (format!("[admin]\naddress = \"unix:/tmp/{long}.sock\"\n"), "107 bytes at most"),
+        (format!("[[listener]]\naddress = \"unix:/tmp/{long}.sock\"\n"), "107 bytes at most"),
+        (
+            "[admin]\naddress = \"unix:/run/j.sock\"\n[[listener]]\naddress = \"unix:/run/j.sock\"\n"
+                .to_owned(),
+            "`unix:/run/j.sock` is taken",
+        ),
+    ] {
+        let output = on(&format!("{section}[[route]]\nto = \"echo\"\n"), &["check"]);
+        assert_eq!(output.status.code(), Some(78), "{section}: {}", err(&output));
+        assert!(err(&output).contains(said), "{section}: {}", err(&output));
+    }
+}
+
+#[test]
 fn explain_says_where_a_request_goes() {
     let output = on(GOOD, &["explain", "GET", "/a", "-H", "x-a: b"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
