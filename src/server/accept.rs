@@ -7,7 +7,9 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -32,6 +34,9 @@ use crate::{
 
 /// How long accepting pauses when the system has nothing left.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How many are taken from the queue of an address that is given up: others may listen there, and more come.
+const LAST: usize = 4096;
 
 /// How often it is said that it does.
 const SAY: Duration = Duration::from_secs(10);
@@ -76,18 +81,12 @@ pub(super) async fn accept(
     let Some(mut rules) = current() else { return };
     let descriptors = Descriptors::of_process();
     let mut said: Option<Instant> = None;
+    let mut last = LAST;
     let mut ended = pin!(taken.cancelled());
     loop {
-        let accepted = poll_fn(|cx| {
-            // The queue first: who is in it when the address is given up was let in.
-            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
-                return Poll::Ready(Some(accepted));
-            }
-            ended.as_mut().poll(cx).map(|()| None)
-        });
-        match accepted.await {
-            None => return,
-            Some(Ok((socket, peer))) => {
+        let Some(accepted) = next(&listener, ended.as_mut(), &mut last).await else { return };
+        match accepted {
+            Ok((socket, peer)) => {
                 if descriptors.is_reserved(&socket) {
                     say(&mut said, &rules, &"few descriptors are left");
                     if !room_for(descriptors, &socket, &taken).await {
@@ -103,7 +102,7 @@ pub(super) async fn accept(
                     Site { lens: lens.clone(), listener: rules.clone(), worker: worker.clone() };
                 tokio::spawn(connection::serve(site, socket, peer, seat, permit));
             }
-            Some(Err(error)) if is_exhausted(&error) => {
+            Err(error) if is_exhausted(&error) => {
                 if taken.is_cancelled() {
                     return;
                 }
@@ -111,9 +110,31 @@ pub(super) async fn accept(
                 tokio::time::sleep(PAUSE).await;
             }
             // The client gave up between its turn in the queue and ours.
-            Some(Err(_)) => {}
+            Err(_) => {}
         }
     }
+}
+
+/// The next connection; none when the address is given up and nobody waits there any more.
+async fn next(
+    listener: &Listener,
+    mut ended: Pin<&mut impl Future<Output = ()>>,
+    last: &mut usize,
+) -> Option<io::Result<(Socket, Option<SocketAddr>)>> {
+    let accepted = poll_fn(|cx| {
+        // The queue first: who is in it when the address is given up was let in.
+        if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+            return Poll::Ready(Some(accepted));
+        }
+        ended.as_mut().poll(cx).map(|()| None)
+    });
+    let accepted = accepted.await;
+    if accepted.is_some() || *last == 0 {
+        return accepted;
+    }
+    // Closing the socket resets who came since the runtime looked.
+    *last -= 1;
+    listener.accept_waiting().ok().map(Ok)
 }
 
 /// Says why accepting pauses, but not all the time.

@@ -15,8 +15,8 @@ use std::{
 };
 
 use rustix::fs::{Mode, fchmod};
-use socket2::{Domain, SockAddr, Type};
-use tokio::net::{TcpListener, UnixListener};
+use socket2::{Domain, SockAddr, SockRef, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Socket;
 
@@ -185,6 +185,27 @@ impl Listener {
             }),
             Self::Unix(listener) => {
                 listener.poll_accept(cx).map_ok(|(stream, _)| (Socket::Unix(stream), None))
+            }
+        }
+    }
+
+    /// A connection that waits in the system's queue, of which the runtime may not know yet.
+    ///
+    /// # Errors
+    /// None does; or what the system says.
+    pub fn accept_waiting(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = SockRef::from(listener).accept()?;
+                stream.set_nonblocking(true)?;
+                let stream = TcpStream::from_std(stream.into())?;
+                let _ = stream.set_nodelay(true);
+                Ok((Socket::Tcp(stream), peer.as_socket()))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = SockRef::from(listener).accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((Socket::Unix(UnixStream::from_std(stream.into())?), None))
             }
         }
     }
