@@ -104,30 +104,6 @@ impl Exchange {
         Ok(None)
     }
 
-    /// Looks on the disk, and waits for nobody; none if it is to go by itself.
-    async fn go_alone(
-        &mut self,
-        cache: &Cache,
-        wanted: &Wanted,
-        head: &Parts,
-        kept: &Kept,
-    ) -> Result<Option<Response<Source>>, Reject> {
-        let mut stale = wanted.stale.clone();
-        if wanted.recalls
-            && let Some(found) = self.recall(cache, wanted, head).await
-        {
-            match self.give(cache, (wanted.asking, wanted.asked), found, head, kept) {
-                Ok(answer) => return Ok(Some(answer)),
-                Err(object) => stale = Some(object),
-            }
-        }
-        if wanted.asked.only_if_cached {
-            return Err(Reject::OnlyIfCached);
-        }
-        self.pass(cache, Wanted { stale, ..wanted.clone() }, head);
-        Ok(None)
-    }
-
     /// What has come since it was looked for.
     fn come(&self, cache: &Cache, wanted: &Wanted, head: &Parts) -> Option<Arc<Object>> {
         let now = Instant::now();

@@ -15,6 +15,7 @@ use crate::{
     },
     message::Kept,
     metrics::Cached,
+    reject::Reject,
 };
 
 /// A pilot whose origin is not asked yet: if it goes away, those who wait look again.
@@ -56,6 +57,30 @@ impl Exchange {
     ) -> Option<Found> {
         let key = self.seek(cache, &wanted.asking, |&seek| seek.to_key());
         cache.recall(&key, &head.headers, &wanted.asked).await
+    }
+
+    /// Looks on the disk, and waits for nobody; none if it is to go by itself.
+    pub(super) async fn go_alone(
+        &mut self,
+        cache: &Cache,
+        wanted: &Wanted,
+        head: &Parts,
+        kept: &Kept,
+    ) -> Result<Option<Response<Source>>, Reject> {
+        let mut stale = wanted.stale.clone();
+        if wanted.recalls
+            && let Some(found) = self.recall(cache, wanted, head).await
+        {
+            match self.give(cache, (wanted.asking, wanted.asked), found, head, kept) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(object) => stale = Some(object),
+            }
+        }
+        if wanted.asked.only_if_cached {
+            return Err(Reject::OnlyIfCached);
+        }
+        self.pass(cache, Wanted { stale, ..wanted.clone() }, head);
+        Ok(None)
     }
 
     /// An answer of what was found; or that, if its origin has to be asked first.
