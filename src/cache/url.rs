@@ -35,24 +35,26 @@ impl<'a> Url<'a> {
 }
 
 /// A host in small letters, without a final dot, and without the port that its scheme has anyway.
+#[inline]
 pub fn canonical_host<'a>(scheme: &str, host: &'a str) -> Cow<'a, str> {
-    let may_be_odd = |byte: u8| byte.is_ascii_uppercase() || byte == b':';
-    match host.ends_with('.') || host.bytes().any(may_be_odd) {
-        true => plain_host(scheme, host),
-        false => host.into(),
+    let name = without_port(host);
+    let port = &host[name.len()..];
+    let own = if scheme == "https" { ":443" } else { ":80" };
+    let is_plain = port.is_empty() || port.len() > 1 && port.as_bytes()[1] != b'0' && port != own;
+    match is_plain && !name.ends_with('.') && !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => host.into(),
+        false => plain_host((name, port), own).into(),
     }
 }
 
-fn plain_host<'a>(scheme: &str, host: &'a str) -> Cow<'a, str> {
-    let name = without_port(host);
-    let port = host[name.len()..].trim_start_matches([':', '0']);
-    let own = if scheme == "https" { "443" } else { "80" };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let mut plain = name.to_ascii_lowercase();
-    if !port.is_empty() && port != own {
-        plain = format!("{plain}:{port}");
+#[cold]
+fn plain_host((name, port): (&str, &str), own: &str) -> String {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    match port.trim_start_matches([':', '0']) {
+        "" => name,
+        port if &own[1..] == port => name,
+        port => format!("{name}:{port}"),
     }
-    if plain == host { host.into() } else { plain.into() }
 }
 
 /// What of a query tells answers apart: all of it, unless something was written.
