@@ -46,7 +46,7 @@ pub use self::{
     spans::Spans,
     stamps::Verdict,
     tags::Tags,
-    url::{Query, Url, canonical_host},
+    url::{Query, Url},
 };
 use self::{
     held::Held,

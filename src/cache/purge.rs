@@ -17,9 +17,8 @@ use super::{
     ban::{Full, Reach},
     shelf::Key,
     stamps::Verdict,
-    url::canonical_host,
 };
-use crate::metrics::OnDisk;
+use crate::{message::canonical_authority, metrics::OnDisk};
 
 /// As many of the keys of one URL are shown.
 const MOST_SHOWN: usize = 100;
@@ -47,7 +46,7 @@ impl Purge {
         let ways = [
             word("url").map(|url| Reach::Url(canonical(&url).into())),
             word("prefix").map(|url| Reach::Prefix(begun(&url).into())),
-            word("host").map(|host| Reach::Host(canonical_host("http", &host).into())),
+            word("host").map(|host| Reach::Host(canonical_authority(&host, false).into())),
             word("tag").map(|tag| Reach::Tag((*tag).into())),
             is("all").then_some(Reach::All),
         ];
@@ -77,7 +76,7 @@ pub fn canonical(url: &str) -> String {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (host, target) = rest.split_at(end);
     let path = if target.starts_with('/') || host.is_empty() { "" } else { "/" };
-    format!("{scheme}://{}{path}{target}", canonical_host(&scheme, host))
+    format!("{scheme}://{}{path}{target}", canonical_authority(host, scheme == "https"))
 }
 
 /// The same of the beginning of one, which may end anywhere.

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::{
     config::{CacheQuery, Path, Problem, Problems},
-    message::without_port,
+    message::canonical_authority,
 };
 
 /// Where an answer is kept.
@@ -30,30 +30,11 @@ impl<'a> Url<'a> {
     #[inline]
     pub fn new(scheme: &'a str, host: &'a str, target: &'a Uri, query: &Query) -> Self {
         let path = target.path_and_query().map_or("/", |target| target.as_str());
-        Self { scheme, host: canonical_host(scheme, host), target: query.canonical(path) }
-    }
-}
-
-/// A host in small letters, without a final dot, and without the port that its scheme has anyway.
-#[inline]
-pub fn canonical_host<'a>(scheme: &str, host: &'a str) -> Cow<'a, str> {
-    let name = without_port(host);
-    let port = &host[name.len()..];
-    let own = if scheme == "https" { ":443" } else { ":80" };
-    let is_plain = port.is_empty() || port.len() > 1 && port.as_bytes()[1] != b'0' && port != own;
-    match is_plain && !name.ends_with('.') && !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        true => host.into(),
-        false => plain_host((name, port), own).into(),
-    }
-}
-
-#[cold]
-fn plain_host((name, port): (&str, &str), own: &str) -> String {
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    match port.trim_start_matches([':', '0']) {
-        "" => name,
-        port if &own[1..] == port => name,
-        port => format!("{name}:{port}"),
+        Self {
+            scheme,
+            host: canonical_authority(host, scheme == "https"),
+            target: query.canonical(path),
+        }
     }
 }
 
@@ -226,28 +207,6 @@ mod tests {
             (&sort, "/a?b=2&a=2&s=9&a=1", "/a?a=2&a=1&b=2"),
         ] {
             assert_eq!(rules.canonical(target), expected, "{target}");
-        }
-    }
-
-    #[test]
-    fn hosts_that_mean_the_same_are_the_same() {
-        for (scheme, host, expected) in [
-            ("http", "Example.COM", "example.com"),
-            ("http", "example.com:80", "example.com"),
-            ("https", "example.com:443", "example.com"),
-            ("https", "example.com:80", "example.com:80"),
-            ("http", "example.com:8080", "example.com:8080"),
-            ("http", "[::1]:80", "[::1]"),
-            ("http", "[::1]", "[::1]"),
-            ("http", "a.example.", "a.example"),
-            ("http", "a.example.:80", "a.example"),
-            ("http", "a.example:", "a.example"),
-            ("http", "a.example:0080", "a.example"),
-            ("http", "a.example:08080", "a.example:8080"),
-            ("", "A", "a"),
-            ("http", "", ""),
-        ] {
-            assert_eq!(canonical_host(scheme, host), expected, "{scheme} {host}");
         }
     }
 }

@@ -23,10 +23,10 @@ use super::{
 };
 use crate::{
     cache::{
-        Asking, Cache, Object, Query, Seek, Tells, Url, canonical_host,
+        Asking, Cache, Object, Query, Seek, Tells, Url,
         rules::{self, Asked, Reuse},
     },
-    message::{Kept, RequestBody, beyond_host, text},
+    message::{Kept, RequestBody, Scheme, beyond_host, canonical_authority, text},
     metrics::Cached,
     reject::Reject,
     rewrite::Changes,
@@ -136,7 +136,7 @@ impl Exchange {
     #[inline]
     fn spell_host(&mut self, head: &mut Parts) {
         let Some(host) = self.host.as_ref().map(text) else { return };
-        if let Cow::Owned(spelled) = canonical_host(self.scheme.as_str(), host)
+        if let Cow::Owned(spelled) = canonical_authority(host, self.scheme == Scheme::Https)
             && let Ok(spelled) = HeaderValue::try_from(spelled)
         {
             head.headers.insert(HOST, spelled.clone());

@@ -101,11 +101,12 @@ pub(super) fn open(
     let idle = response.body().idle();
     let origin = hyper::upgrade::on(&mut response);
     let headers = response.headers_mut();
-    let chosen = headers.get(UPGRADE).cloned().unwrap_or(upgrade.protocol);
+    // It is there: the answer was found to switch to what was asked for.
+    let chosen = headers.get(UPGRADE).cloned();
     strip_response(headers);
     if answers_101(upgrade.version) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, chosen);
+        headers.extend(chosen.map(|chosen| (UPGRADE, chosen)));
     } else {
         headers.remove(SEC_WEBSOCKET_ACCEPT);
         *response.status_mut() = StatusCode::OK;

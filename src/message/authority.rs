@@ -1,5 +1,7 @@
 //! `host` and `host:port`, as `Host` and a target's authority have them (RFC 9110 section 4.2.3).
 
+use std::borrow::Cow;
+
 use http::{HeaderValue, uri::Authority};
 
 /// Whether this is `host` or `host:port`, without a user. Empty is what HTTP/1.0 may have.
@@ -49,18 +51,34 @@ pub fn without_port(host: &str) -> &str {
 
 /// Whether two authorities are one: without case, a final dot, and the port that the scheme has anyway.
 pub fn are_one_authority(a: &str, b: &str, https: bool) -> bool {
-    let parts = |text| {
-        let host = without_port(text);
-        let port = text[host.len()..].trim_start_matches([':', '0']);
-        let port = match port {
-            "" if https => "443",
-            "" => "80",
-            port => port,
-        };
-        (host.strip_suffix('.').unwrap_or(host), port)
-    };
-    let ((host, port), (other, other_port)) = (parts(a), parts(b));
+    let ((host, port), (other, other_port)) = (parts(a, https), parts(b, https));
     host.eq_ignore_ascii_case(other) && port == other_port
+}
+
+/// An authority in the one spelling of all that are one with it: in small letters, without a final dot, and without the
+/// port that the scheme has anyway. Nearly every one is in it, and is borrowed.
+#[inline]
+pub fn canonical_authority(text: &str, https: bool) -> Cow<'_, str> {
+    let (host, port) = parts(text, https);
+    let colon = usize::from(!port.is_empty());
+    let is_it = host.len() + colon + port.len() == text.len()
+        && !host.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_it { text.into() } else { respelled(host, port).into() }
+}
+
+#[cold]
+fn respelled(host: &str, port: &str) -> String {
+    let colon = if port.is_empty() { "" } else { ":" };
+    [&host.to_ascii_lowercase(), colon, port].concat()
+}
+
+/// Host without a final dot, and port without zeros in front; none that the scheme has anyway.
+#[inline]
+fn parts(text: &str, https: bool) -> (&str, &str) {
+    let host = without_port(text);
+    let port = text[host.len()..].trim_start_matches([':', '0']);
+    let own = if https { "443" } else { "80" };
+    (host.strip_suffix('.').unwrap_or(host), if port == own { "" } else { port })
 }
 
 /// The text of a field whose bytes are known to be text.
@@ -92,6 +110,28 @@ mod tests {
         ] {
             assert_eq!(are_one_authority(a, b, https), same, "{a} {b}");
             assert_eq!(are_one_authority(b, a, https), same, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_mean_the_same_are_the_same() {
+        for (scheme, host, expected) in [
+            ("http", "Example.COM", "example.com"),
+            ("http", "example.com:80", "example.com"),
+            ("https", "example.com:443", "example.com"),
+            ("https", "example.com:80", "example.com:80"),
+            ("http", "example.com:8080", "example.com:8080"),
+            ("http", "[::1]:80", "[::1]"),
+            ("http", "[::1]", "[::1]"),
+            ("http", "a.example.", "a.example"),
+            ("http", "a.example.:80", "a.example"),
+            ("http", "a.example:", "a.example"),
+            ("http", "a.example:0080", "a.example"),
+            ("http", "a.example:08080", "a.example:8080"),
+            ("", "A", "a"),
+            ("http", "", ""),
+        ] {
+            assert_eq!(canonical_authority(host, scheme == "https"), expected, "{scheme} {host}");
         }
     }
 

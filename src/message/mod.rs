@@ -35,7 +35,7 @@ mod violation;
 pub(crate) use self::json::nested;
 pub use self::{
     accept::{GLADLY, closeness, liking, takes, weight},
-    authority::{are_one_authority, is_authority, text, without_port},
+    authority::{are_one_authority, canonical_authority, is_authority, text, without_port},
     body::{BodyError, BodyLimits, RequestBody, take_piece},
     certificate::{CertificateFacts, ClientCertificate},
     change::{Change, Changed},

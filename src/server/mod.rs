@@ -87,16 +87,13 @@ impl Server {
     /// Somebody else was faster, or the system has no room.
     pub fn listen(&self, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Problem> {
         let is_tcp = |bind: &Bind| matches!(bind, Bind::Tcp(_));
-        let is_own = |own: Option<&Bind>, at| {
-            let mut new = prepared.bound.iter().filter(|(bind, _)| Some(bind) != own);
-            let known = self.addresses.values().any(|address| address.overlaps(at));
-            known || new.any(|(_, address)| address.overlaps(at))
-        };
-        let takes = |bind: &Bind| matches!(bind, Bind::Tcp(at) if is_own(Some(bind), *at));
+        let is_own =
+            |own: &Bind, at| self.is_own(prepared.bound.iter().filter(|(bind, _)| bind != own), at);
+        let takes = |bind: &Bind| matches!(bind, Bind::Tcp(at) if is_own(bind, *at));
         let mut bound: Vec<_> = prepared.bound.iter().filter(|(bind, _)| is_tcp(bind)).collect();
         bound.sort_by_key(|(bind, _)| takes(bind));
         for (bind, address) in bound {
-            let listens = address.listen(|at| is_own(Some(bind), at));
+            let listens = address.listen(|at| is_own(bind, at));
             listens.map_err(|error| self.unbound(bind, snapshot, &error))?;
         }
         let more = prepared.provisions.iter().filter(|(bind, _)| is_tcp(bind));
@@ -110,6 +107,16 @@ impl Server {
         self.dismiss(prepared.staff).await;
     }
 
+    /// Whether what is at an address is this gateway's: at one of its own, or of these `new` ones.
+    fn is_own<'a>(
+        &'a self,
+        new: impl Iterator<Item = &'a (Bind, Address)>,
+        at: SocketAddr,
+    ) -> bool {
+        let new = new.map(|(_, address)| address);
+        self.addresses.values().chain(new).any(|address| address.overlaps(at))
+    }
+
     /// Binds what is not bound yet, or lost its file.
     fn bind(&self, snapshot: &Snapshot) -> Result<Vec<(Bind, Address)>, Problems> {
         let mut problems = Problems::new();
@@ -118,10 +125,7 @@ impl Server {
             if self.addresses.get(&listener.bind).is_some_and(|address| !address.is_lost()) {
                 continue;
             }
-            let is_own = |at| {
-                let new = bound.iter().map(|(_, address)| address);
-                self.addresses.values().chain(new).any(|address| address.overlaps(at))
-            };
+            let is_own = |at| self.is_own(bound.iter(), at);
             let (bind, mode) = (&listener.bind, listener.mode);
             match bind::bind(bind, mode, &self.passed, snapshot.workers, is_own) {
                 Ok((sockets, file)) => {

@@ -3,7 +3,7 @@
 use std::{io, sync::atomic::Ordering::Relaxed, thread, time::Duration};
 
 use super::{
-    BANS, Known, Missed, State, Tier,
+    BANS, Disk, Known, Missed, State, Tier,
     folder::{Folder, Listed},
     form::Broken,
     index::{Candidate, taken},
@@ -24,6 +24,52 @@ const LOOK: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(30);
 /// Files that are looked at before others have their turn.
 const SOME: usize = 64;
+
+impl Disk {
+    /// Makes void what is kept of this, for good before it returns. It blocks. `then` makes it void elsewhere, before
+    /// any file gets its name that counts as compared with this.
+    pub(in crate::cache) fn purge(
+        &self,
+        reach: &Reach,
+        soft: bool,
+        then: impl FnOnce() -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        let tier = &self.0;
+        let _publishing = tier.publishing.lock();
+        let one = match reach {
+            Reach::Url(url) if !soft => Some(name::of_url(&tier.seal, url)),
+            _ => None,
+        };
+        let waits = {
+            let mut known = tier.known.lock();
+            let waits = known.state == State::Waiting;
+            let many = known.missed.bans.len().max(tier.bans.read().len());
+            if one.is_none() && *reach != Reach::All && many >= BANS {
+                return Err(Full { most: BANS });
+            }
+            if waits && one.is_none() {
+                known.missed.bans.push((reach.clone(), soft));
+            }
+            waits
+        };
+        match one {
+            Some(url) => tier.purge_url(url, waits),
+            None if waits => {}
+            None => {
+                if let Err(error) = tier.note(reach, soft) {
+                    tier.health.failed(&tier.folder.purges(), &error);
+                    // What is not written down must not come back: better nothing at all.
+                    tier.remove_all();
+                } else if *reach == Reach::All && !soft {
+                    let all = std::mem::take(&mut tier.known.lock().index);
+                    all.into_files().for_each(|filed| tier.doom(filed));
+                }
+                tier.wake();
+            }
+        }
+        then()
+    }
+}
 
 impl Tier {
     pub(super) fn keep_house(&self) {
@@ -141,48 +187,6 @@ impl Tier {
         }
         let path = self.folder.path().display();
         tracing::info!(%path, files, "the cache's disk is ready");
-    }
-
-    /// Makes void what is kept of this, for good.
-    pub(super) fn purge(
-        &self,
-        reach: &Reach,
-        soft: bool,
-        then: impl FnOnce() -> Result<(), Full>,
-    ) -> Result<(), Full> {
-        let _publishing = self.publishing.lock();
-        let one = match reach {
-            Reach::Url(url) if !soft => Some(name::of_url(&self.seal, url)),
-            _ => None,
-        };
-        let waits = {
-            let mut known = self.known.lock();
-            let waits = known.state == State::Waiting;
-            let many = known.missed.bans.len().max(self.bans.read().len());
-            if one.is_none() && *reach != Reach::All && many >= BANS {
-                return Err(Full { most: BANS });
-            }
-            if waits && one.is_none() {
-                known.missed.bans.push((reach.clone(), soft));
-            }
-            waits
-        };
-        match one {
-            Some(url) => self.purge_url(url, waits),
-            None if waits => {}
-            None => {
-                if let Err(error) = self.note(reach, soft) {
-                    self.health.failed(&self.folder.purges(), &error);
-                    // What is not written down must not come back: better nothing at all.
-                    self.remove_all();
-                } else if *reach == Reach::All && !soft {
-                    let all = std::mem::take(&mut self.known.lock().index);
-                    all.into_files().for_each(|filed| self.doom(filed));
-                }
-                self.wake();
-            }
-        }
-        then()
     }
 
     /// Removes the files of a URL before it returns, also those that are not known yet.

@@ -59,7 +59,7 @@ use self::{
 };
 use super::{
     Memory,
-    ban::{Bans, Full, Reach},
+    ban::{Bans, Reach},
     object::Object,
     shelf::Key,
 };
@@ -259,17 +259,6 @@ impl Disk {
             evictions: counts.evictions.load(Relaxed),
             purges: self.0.bans.read().len(),
         }
-    }
-
-    /// Makes void what is kept of this, for good before it returns. It blocks. `then` makes it void elsewhere, before
-    /// any file gets its name that counts as compared with this.
-    pub(super) fn purge(
-        &self,
-        reach: &Reach,
-        soft: bool,
-        then: impl FnOnce() -> Result<(), Full>,
-    ) -> Result<(), Full> {
-        self.0.purge(reach, soft, then)
     }
 }
 

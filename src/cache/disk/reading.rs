@@ -112,21 +112,21 @@ impl Tier {
 
     /// The newest that suits, which is the one to be given (RFC 9111 section 4).
     fn newest(&self, read: &Read) -> Option<(Arc<Object>, Recalled)> {
-        let [only] = &read.candidates[..] else {
-            let of = |candidate: &Candidate| match self.open(&candidate.filed) {
-                Ok((_, held)) => (held.came, held.vary().0.to_vec(), *candidate),
-                // What is wrong with it is seen when it is read.
-                Err(_) => (0, Vec::new(), *candidate),
-            };
-            let mut all: Vec<_> = read.candidates.iter().map(of).collect();
-            all.sort_by_key(|(came, ..)| Reverse(*came));
-            return all.iter().find_map(|(came, names, candidate)| {
-                let (object, recalled) = self.try_one(candidate, read)?;
-                let newer = |(other, by, _): &(u64, Vec<u8>, _)| other > came && by != names;
-                Some((object, Recalled { hides: all.iter().any(newer), ..recalled }))
-            });
+        if let [only] = &read.candidates[..] {
+            return self.try_one(only, read);
+        }
+        let of = |candidate: &Candidate| match self.open(&candidate.filed) {
+            Ok((_, held)) => (held.came, held.vary().0.to_vec(), *candidate),
+            // What is wrong with it is seen when it is read.
+            Err(_) => (0, Vec::new(), *candidate),
         };
-        self.try_one(only, read)
+        let mut all: Vec<_> = read.candidates.iter().map(of).collect();
+        all.sort_by_key(|(came, ..)| Reverse(*came));
+        all.iter().find_map(|(came, names, candidate)| {
+            let (object, recalled) = self.try_one(candidate, read)?;
+            let newer = |(other, by, _): &(u64, Vec<u8>, _)| other > came && by != names;
+            Some((object, Recalled { hides: all.iter().any(newer), ..recalled }))
+        })
     }
 
     fn try_one(&self, candidate: &Candidate, read: &Read) -> Option<(Arc<Object>, Recalled)> {
