@@ -30,7 +30,8 @@ pub struct Current {
 #[derive(Debug, Default)]
 struct Before {
     some: AtomicBool,
-    way: Mutex<Option<Arc<Store>>>,
+    /// That way, and the one that is waited for.
+    way: Mutex<Option<(Arc<Store>, Arc<Store>)>>,
 }
 
 impl Current {
@@ -43,28 +44,52 @@ impl Current {
     /// The way to ask by.
     #[inline]
     pub fn load(&self) -> Guard<Arc<Store>> {
+        // This first: who sees the new one sees that there is one before.
+        let now = self.now.load();
         if self.before.some.load(Relaxed)
-            && let Some(before) = self.before.way.lock().clone()
+            && let Some((before, _)) = &*self.before.way.lock()
         {
-            return Guard::from_inner(before);
+            return Guard::from_inner(before.clone());
         }
-        self.now.load()
+        now
     }
 
     /// From now on it is asked by this way, once it is known whether there is one, on the runtime that this is called
     /// on.
     pub fn change(&self, store: &Arc<Store>) {
-        let before = self.now.swap(store.clone());
-        if Arc::ptr_eq(&before, store) || !before.is_up() {
+        let known = self.now.load_full();
+        if Arc::ptr_eq(&known, store) {
             return;
         }
-        *self.before.way.lock() = Some(before);
-        self.before.some.store(true, Relaxed);
-        let (before, store) = (self.before.clone(), store.clone());
-        tokio::spawn(async move {
-            let _ = store.connected(LONGEST).await;
-            before.some.store(false, Relaxed);
-            before.way.lock().take();
-        });
+        let waits = self.before.keep(known, store);
+        self.now.store(store.clone());
+        if waits {
+            let (before, store) = (self.before.clone(), store.clone());
+            tokio::spawn(async move {
+                let _ = store.connected(LONGEST).await;
+                before.let_go(&store);
+            });
+        }
+    }
+}
+
+impl Before {
+    /// Keeps the one that was known, or, if that has not come up itself, the one before that; says whether one is up.
+    fn keep(&self, known: Arc<Store>, next: &Arc<Store>) -> bool {
+        let mut way = self.way.lock();
+        let earlier = way.take().map(|(before, _)| before);
+        let up = if known.is_up() { Some(known) } else { earlier };
+        *way = up.map(|before| (before, next.clone()));
+        self.some.store(way.is_some(), Relaxed);
+        way.is_some()
+    }
+
+    /// What is waited for has come, or does not; unless it is another by now.
+    fn let_go(&self, came: &Arc<Store>) {
+        let mut way = self.way.lock();
+        if way.as_ref().is_some_and(|(_, next)| Arc::ptr_eq(next, came)) {
+            self.some.store(false, Relaxed);
+            *way = None;
+        }
     }
 }
