@@ -27,7 +27,7 @@ use super::{
     driver::{Driver, on_its_way},
     enter::enter,
     fate::fate,
-    guard::{Guard, Limits, Preface, h2_preface},
+    guard::{Guard, Preface, h2_preface},
     streams::Streams,
     watched::{Http1, Standing, Watched},
 };
@@ -236,7 +236,7 @@ async fn serve_http1(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
         let (lens, listener, client) = &refused;
         chain::refuse_unread(&lens.look(), listener, client, reject)
     };
-    let limits = Limits::from(&listener.head);
+    let limits = listener.head;
     let http1 = Http1 { guard: Guard::new(), limits, refuse: Box::new(refuse) };
     let io = Watched::new(stream, client.clone(), standing.clone(), held, Some(http1));
     let (lens, own) = (lens.clone(), listener.clone());
@@ -269,7 +269,7 @@ async fn serve_http2(site: &Site, stream: Stream, held: Vec<u8>, client: Arc<Cli
         .max_concurrent_streams(limits.max_streams)
         .max_pending_accept_reset_streams(limits.max_pending_resets as usize)
         .max_local_error_reset_streams(limits.max_resets as usize)
-        .max_header_list_size(u32::try_from(listener.head.size).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(listener.head.max_header_size).unwrap_or(u32::MAX))
         .initial_stream_window_size(window)
         .initial_connection_window_size(window.saturating_mul(4).min((1 << 31) - 1))
         .enable_connect_protocol();

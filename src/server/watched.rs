@@ -19,10 +19,10 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    guard::{Guard, Limits, Phase},
+    guard::{Guard, Phase},
     heads::Heads,
 };
-use crate::{message::Client, reject::Reject, stream::Stream};
+use crate::{message::Client, reject::Reject, snapshot::HeadLimits, stream::Stream};
 
 /// Bytes of a refused client that are still read, so that it gets to read its answer: closing a
 /// socket with unread bytes resets it.
@@ -104,7 +104,7 @@ pub(super) struct Watched {
 /// What HTTP/1 needs beyond the bytes.
 pub(super) struct Http1 {
     pub(super) guard: Guard,
-    pub(super) limits: Limits,
+    pub(super) limits: HeadLimits,
     pub(super) refuse: Refuse,
 }
 

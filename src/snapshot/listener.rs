@@ -64,7 +64,7 @@ pub struct Listener {
     pub access: Access,
     /// What an address may do.
     pub per_address: PerAddress,
-    /// What a request's head may be: bytes, fields, bytes of its first line.
+    /// How large a request's head may be.
     pub head: HeadLimits,
     /// What a request's body may be.
     pub body: BodyLimits,
@@ -109,15 +109,15 @@ impl ProxyProtocol {
     }
 }
 
-/// What a request's head may be.
+/// How large a request's head may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HeadLimits {
-    /// Bytes.
-    pub size: usize,
-    /// Fields.
-    pub fields: u16,
-    /// Bytes of the request line.
-    pub line: usize,
+    /// Bytes of the head, from the method to the end of the empty line; of the trailers alike.
+    pub max_header_size: usize,
+    /// Fields of the head; of the trailers alike.
+    pub max_headers: u16,
+    /// Bytes of the request line without its line end; never more than 65,534.
+    pub max_request_line: usize,
 }
 
 /// What listeners are compiled with.
@@ -187,9 +187,9 @@ impl Listener {
             access: access?,
             per_address,
             head: HeadLimits {
-                size: listener.max_header_size.as_usize(),
-                fields: listener.max_headers,
-                line: listener.max_request_line.as_usize(),
+                max_header_size: listener.max_header_size.as_usize(),
+                max_headers: listener.max_headers,
+                max_request_line: listener.max_request_line.as_usize(),
             },
             body: BodyLimits {
                 size: listener.max_body_size.map_or(u64::MAX, |size| size.0),

@@ -168,12 +168,6 @@ mod tests {
         back
     }
 
-    #[test]
-    fn the_key_of_the_rfc_is_proven() {
-        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(websocket_accept(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    }
-
     #[tokio::test]
     async fn frames_come_back_without_a_mask() {
         assert_eq!(told(&masked(0x81, b"hello")).await, b"\x81\x05hello");

@@ -8,7 +8,7 @@
 //!
 //! hyper alone would take a bare LF for a line end, drop `Content-Length` where `Transfer-Encoding` is,
 //! and answer what it cannot parse with a bare status. Whatever passes here, hyper parses in the same
-//! way. Its own bounds must lie above [`Limits`], or it refuses first: `max_headers` at least the same,
+//! way. Its own bounds must lie above [`HeadLimits`], or it refuses first: `max_headers` at least the same,
 //! `max_header_size` and `max_buf_size` at least 3 more (it counts the empty line before a head).
 //!
 //! ```text
@@ -43,23 +43,6 @@ use crate::{reject::Reject, snapshot::HeadLimits};
 
 /// The longest request line: `http::Uri` takes no longer target.
 const LONGEST_LINE: usize = 65_534;
-
-/// How large a head may be. A head keeps the bounds that it began with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// Bytes of the head, from the method to the end of the empty line; of the trailers alike.
-    pub max_header_size: usize,
-    /// Fields of the head; of the trailers alike.
-    pub max_headers: u16,
-    /// Bytes of the request line without its line end; never more than 65,534.
-    pub max_request_line: usize,
-}
-
-impl From<&HeadLimits> for Limits {
-    fn from(head: &HeadLimits) -> Self {
-        Self { max_header_size: head.size, max_headers: head.fields, max_request_line: head.line }
-    }
-}
 
 /// What the connection waits for, for the caller's deadlines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -174,7 +157,7 @@ impl Guard {
     /// # Errors
     ///
     /// When a message is malformed or ambiguous, and ever after, with the same reason.
-    pub fn inspect(&mut self, fresh: &[u8], limits: &Limits) -> Result<usize, Refused> {
+    pub fn inspect(&mut self, fresh: &[u8], limits: &HeadLimits) -> Result<usize, Refused> {
         let mut input = Input::new(fresh);
         let mut message = 0;
         loop {
@@ -242,7 +225,7 @@ impl Guard {
     }
 
     /// Goes through the current state, as far as the bytes go.
-    fn step(&mut self, input: &mut Input<'_>, limits: &Limits) -> Step<()> {
+    fn step(&mut self, input: &mut Input<'_>, limits: &HeadLimits) -> Step<()> {
         let (over, left) = (Reject::HeaderTooLarge, &mut self.section_left);
         match &mut self.state {
             State::Idle(blank) => match blank.advance(input)? {
@@ -289,7 +272,7 @@ impl Guard {
         Ok(Some(()))
     }
 
-    fn begin_head(&mut self, limits: &Limits) {
+    fn begin_head(&mut self, limits: &HeadLimits) {
         const LINE_END: usize = 2;
         self.section_left = limits.max_header_size;
         self.line_left = limits.max_request_line.min(LONGEST_LINE) + LINE_END;
@@ -309,7 +292,7 @@ impl Guard {
         Ok(())
     }
 
-    fn begin_trailers(&mut self, limits: &Limits) {
+    fn begin_trailers(&mut self, limits: &HeadLimits) {
         self.section_left = limits.max_header_size;
         self.fields.clear(limits.max_headers);
         self.state = State::Trailers;

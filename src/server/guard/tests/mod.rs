@@ -6,11 +6,12 @@ mod malformed;
 mod phases;
 mod properties;
 
-use super::{Guard, Limits, Phase};
-use crate::reject::Reject;
+use super::{Guard, Phase};
+use crate::{reject::Reject, snapshot::HeadLimits};
 
 /// Bounds that no test meets unless it means to.
-const WIDE: Limits = Limits { max_header_size: 16_384, max_headers: 100, max_request_line: 8_192 };
+const WIDE: HeadLimits =
+    HeadLimits { max_header_size: 16_384, max_headers: 100, max_request_line: 8_192 };
 
 /// What came of a connection: the same for every way of cutting its bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,7 +33,7 @@ impl Outcome {
 }
 
 /// Feeds the pieces, and lets no upgrade happen.
-fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> Outcome {
+fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &HeadLimits) -> Outcome {
     let mut guard = Guard::new();
     let mut reject = None;
     'pieces: for mut piece in pieces {
@@ -62,7 +63,7 @@ fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> Outc
 }
 
 /// Feeds the bytes whole, one by one, and cut once at every place: always with the same outcome.
-fn feed_every_way(name: &str, bytes: &[u8], limits: &Limits) -> Outcome {
+fn feed_every_way(name: &str, bytes: &[u8], limits: &HeadLimits) -> Outcome {
     let whole = feed([bytes], limits);
     assert_eq!(feed(bytes.chunks(1), limits), whole, "{name}: byte by byte");
     for at in 0..=bytes.len() {

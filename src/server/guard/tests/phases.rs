@@ -134,7 +134,7 @@ fn a_head_keeps_the_bounds_that_it_began_with() {
     let mut guard = Guard::new();
     stands(&mut guard, b"GET / HTTP/1.1\r\n");
     let none =
-        crate::server::guard::Limits { max_header_size: 0, max_headers: 0, max_request_line: 0 };
+        crate::snapshot::HeadLimits { max_header_size: 0, max_headers: 0, max_request_line: 0 };
     assert_eq!(guard.inspect(b"Host: a\r\n\r\n", &none), Ok(11));
     assert!(guard.inspect(b"G", &none).is_err());
 }
