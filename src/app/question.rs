@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
-    header::{CONTENT_LENGTH, HOST},
+    header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
     uri::{Authority, PathAndQuery},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     chain::{self, Asked, MOST_REHEARSED, Plan},
     config::{self, Who},
     reject::Reject,
-    server::guard::{Guard, Limits},
+    server::guard::Guard,
     snapshot::{Bind, Listener, Snapshot},
 };
 
@@ -92,7 +92,10 @@ impl Question {
         *request.method_mut() = method;
         *request.headers_mut() = headers(&words.headers, url.authority())?;
         let target = url.path_and_query().cloned();
-        if let Some(length) = request.body().as_ref().map(Bytes::len) {
+        let length = request.body().as_ref().map(Bytes::len);
+        // As a client would: it names a length, unless it was told to send its body in chunks.
+        if let Some(length) = length.filter(|_| !request.headers().contains_key(TRANSFER_ENCODING))
+        {
             request.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
         *request.uri_mut() = target.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
@@ -145,7 +148,7 @@ fn malformed<B>(request: &Request<B>, listener: &Listener) -> Option<Reject> {
         parts.iter().for_each(|part| head.extend_from_slice(part));
     }
     head.extend_from_slice(b"\r\n");
-    let refused = Guard::new().inspect(&head, &Limits::from(&listener.head)).err();
+    let refused = Guard::new().inspect(&head, &listener.head).err();
     refused.map(|refused| refused.reject)
 }
 

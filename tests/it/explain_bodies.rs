@@ -80,6 +80,17 @@ async fn the_body_that_is_shown_is_the_one_that_the_origin_gets() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_to_come_in_chunks_is_shown_as_one_with_a_length() {
+    let (_origin, janua) = gateway().await;
+    for (line, body) in [("POST /xml", "{\"a\":{\"b\":1}}"), ("POST /jq", "[{\"n\":1}]")] {
+        let whole = asked(&janua, line, &[JSON], Some(body));
+        let chunked = asked(&janua, line, &[JSON, "Transfer-Encoding: chunked"], Some(body));
+        assert!(chunked.plan().sent.is_some(), "{chunked}");
+        assert_eq!(chunked.json()["sent"], whole.json()["sent"], "{line}: {chunked}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_body_is_what_a_client_is_told() {
     let (origin, janua) = gateway().await;
     for (line, body, reason, pointer) in [
