@@ -31,7 +31,7 @@ impl Reach {
     /// Whether an object kept under this URL is meant.
     pub(super) fn is_of(&self, object: &Object, url: &Url<'_>) -> bool {
         match self {
-            Self::Url(text) => url.is(text.as_bytes()),
+            Self::Url(text) => url.is_as(text),
             Self::Prefix(text) => url.begins_with(text.as_bytes()),
             Self::Host(host) => url.host().eq_ignore_ascii_case(without_port(host)),
             Self::Tag(tag) => object.has_tag(tag),

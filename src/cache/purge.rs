@@ -79,11 +79,15 @@ pub fn canonical(url: &str) -> String {
     format!("{scheme}://{}{path}{target}", canonical_authority(host, scheme == "https"))
 }
 
-/// The same of the beginning of one, which may end anywhere.
+/// The same of the beginning of one, which may end anywhere; behind the scheme's own port that is the host's end.
 fn begun(prefix: &str) -> String {
-    match prefix.split_once("://") {
-        Some((_, rest)) if rest.contains(['/', '?']) => canonical(prefix),
-        _ => prefix.to_ascii_lowercase(),
+    let whole = |(scheme, rest): (&str, &str)| {
+        let own = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+        rest.contains(['/', '?']) || rest.ends_with(own)
+    };
+    match prefix.split_once("://").is_some_and(whole) {
+        true => canonical(prefix),
+        false => prefix.to_ascii_lowercase(),
     }
 }
 
@@ -173,7 +177,7 @@ impl Memory {
         let now = Instant::now();
         let mut entries = Vec::new();
         self.shelf.each(|key: &Key, resource| {
-            if !urls.iter().any(|url| *url == key.url()) {
+            if !urls.iter().any(|url| key.seek().url().is_as(url)) {
                 return;
             }
             for object in resource.variants() {
@@ -226,6 +230,9 @@ mod tests {
             }),
             (&[("prefix", "http://A.example:80/X")], {
                 Some(Purge { reach: Reach::Prefix("http://a.example/X".into()), soft: false })
+            }),
+            (&[("prefix", "http://A.example:80")], {
+                Some(Purge { reach: Reach::Prefix("http://a.example/".into()), soft: false })
             }),
             (&[("tag", "shop"), ("soft", "true")], {
                 Some(Purge { reach: Reach::Tag("shop".into()), soft: true })

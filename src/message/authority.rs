@@ -72,13 +72,13 @@ fn respelled(host: &str, port: &str) -> String {
     [&host.to_ascii_lowercase(), colon, port].concat()
 }
 
-/// Host without a final dot, and port without zeros in front; none that the scheme has anyway.
+/// Host without dots at its end, and port without zeros in front; none that the scheme has anyway.
 #[inline]
 fn parts(text: &str, https: bool) -> (&str, &str) {
     let host = without_port(text);
     let port = text[host.len()..].trim_start_matches([':', '0']);
     let own = if https { "443" } else { "80" };
-    (host.strip_suffix('.').unwrap_or(host), if port == own { "" } else { port })
+    (host.trim_end_matches('.'), if port == own { "" } else { port })
 }
 
 /// The text of a field whose bytes are known to be text.
@@ -106,7 +106,7 @@ mod tests {
             ("a:8080", "a", false, false),
             ("a", "b", false, false),
             ("", "a", false, false),
-            ("a..", "a", false, false),
+            ("a..", "a", false, true),
         ] {
             assert_eq!(are_one_authority(a, b, https), same, "{a} {b}");
             assert_eq!(are_one_authority(b, a, https), same, "{b} {a}");
@@ -125,6 +125,7 @@ mod tests {
             ("http", "[::1]", "[::1]"),
             ("http", "a.example.", "a.example"),
             ("http", "a.example.:80", "a.example"),
+            ("http", "a.example..", "a.example"),
             ("http", "a.example:", "a.example"),
             ("http", "a.example:0080", "a.example"),
             ("http", "a.example:08080", "a.example:8080"),

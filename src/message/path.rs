@@ -19,6 +19,12 @@ const PLAIN: [bool; 256] = {
     table
 };
 
+/// Whether a byte stands for itself in the form in which paths are compared.
+#[inline]
+pub fn is_plain(byte: u8) -> bool {
+    PLAIN[usize::from(byte)] || byte == b';'
+}
+
 /// A path with every character spelled in the one way that routes are compared by.
 ///
 /// - What may stand in a path as it is, does: `/%61dmin` and `/%40me` become `/admin` and `/@me`.

@@ -3,7 +3,10 @@
 //! In: a partition (whose it is, as a digest) and a URL. Out: a [`Seek`], which borrows, or a [`Key`], which
 //! does not. The hash is keyed: nobody outside can make keys meet.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::{
+    borrow::Cow,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+};
 
 use crate::message::{path, without_port};
 
@@ -133,9 +136,21 @@ impl<'a> Url<'a> {
         let odd = path.bytes().fold(false, |odd, byte| {
             let doubled = (before, byte) == (b'/', b'/');
             before = byte;
-            odd | doubled | (byte == b'%') | !byte.is_ascii_graphic()
+            odd | doubled | !path::is_plain(byte)
         });
         odd.then(|| respelled(path, &self.target[path.len()..]))
+    }
+
+    /// Whether a text is of the same place, however its path is spelled.
+    pub(in crate::cache) fn is_as(&self, text: &str) -> bool {
+        let other = Url::read(text);
+        self.is(text.as_bytes())
+            || (self.scheme, self.host) == (other.scheme, other.host)
+                && self.spelled() == other.spelled()
+    }
+
+    fn spelled(&self) -> Cow<'a, str> {
+        self.respelled().map_or(Cow::Borrowed(self.target), Cow::Owned)
     }
 
     /// A digest of its text. A hasher is slow at the beginning and the end of each part, so a short text is
@@ -218,8 +233,11 @@ mod tests {
             ("/ab", "//ab"),
             ("/a/b?x=%61", "/a///%62?x=%61"),
             ("/caf%C3%A9", "/caf%c3%a9"),
+            ("/a[1]|^{}\"\\", "/a%5B1%5d%7C%5E%7b%7D%22%5C"),
+            ("/a;b", "/a%3Bb"),
         ] {
             assert_eq!(place(target), place(other), "{target} {other}");
+            assert!(Url::new("http", "a", target).is_as(&format!("http://a{other}")), "{target}");
             let (one, two) = (Url::new("http", "a", target), Url::new("http", "a", other));
             let (one, two) = (Seek::new(&seed, 1, one), Seek::new(&seed, 1, two));
             assert_ne!(one.hash(), two.hash(), "as keys they are two");

@@ -210,6 +210,8 @@ async fn a_url_is_purged_as_it_is_asked_for() {
             ("/x", "/a/../x"),
             ("/x", "/a/%2e%2E/./x?utm_y"),
             ("/q/1?q=2&b=3", "/q/1?b=4&q=2"),
+            ("/f[1]", "/f%5B1%5d"),
+            ("/%61", "/a"),
         ] {
             get(kept);
             let before = asked();

@@ -115,6 +115,9 @@ impl Table<'_> {
             let before = self.origin.requests().len();
             let mut planned = step.answers.clone();
             for plan in &mut planned {
+                for (_, value) in &mut plan.fields {
+                    *value = value.replace("{path}", path);
+                }
                 if body_of(plan).is_none() {
                     plan.fields.push(("body".into(), format!("{path} #{number}")));
                 }
