@@ -116,7 +116,9 @@ impl Exchange {
         let cache_of = |rule: usize| world.routes.targets()[rule].cache.as_deref();
         let status = response.status();
         let mut stamp = Some(passing.stamp);
-        if rules::invalidates(&self.method, status) {
+        // One that was sent again may have been done the first time, whatever the second one is told.
+        let done_before = passing.arrived && rules::invalidates(&self.method, StatusCode::OK);
+        if done_before || rules::invalidates(&self.method, status) {
             stamp = self.make_void(&passing, response.headers());
         }
         let Some(cache) = self.rule.and_then(cache_of) else { return };
@@ -218,8 +220,9 @@ impl Exchange {
                 matches!(object.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
             if !is_of_success || !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length)
             {
-                // What is said to somebody with credentials may be about them.
-                if !passing.asking.authorized {
+                // What is said to somebody with credentials or cookies may be about them.
+                let cookies = request.contains_key(COOKIE) && !cache.partition.is_by_cookies();
+                if !passing.asking.authorized && !cookies {
                     cache.memory.forget(seek, &object);
                 }
                 return;

@@ -268,7 +268,10 @@ async fn send(
     let ahead = ahead.as_ref().map(|ahead| ahead as &dyn Onward);
     call.onward = ahead.as_ref();
     let answer = upstream.forward(&mut call).await;
-    let tried = (call.tries, call.connect, call.aim);
+    let (tried, arrived) = ((call.tries, call.connect, call.aim), call.arrived);
+    if let Some(passing) = &mut exchange.passing {
+        passing.arrived = arrived;
+    }
     let ended = forward::end(exchange, upstream, upgrade, answer, tried);
     let mut response = ended.map_err(|reject| exchange.blame(reject))?;
     if exchange.speech.is_some() {

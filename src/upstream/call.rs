@@ -61,8 +61,8 @@ pub struct Call<'a> {
     pub(super) lost: bool,
     /// Whether the endpoint that failed it may have acted on it.
     pub(super) seen: bool,
-    /// Whether any did.
-    pub(super) arrived: bool,
+    /// Whether any did whose answer is not what comes of it.
+    pub arrived: bool,
 }
 
 /// How often a request was turned away unseen, so that it may be begun again.

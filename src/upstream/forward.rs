@@ -64,6 +64,7 @@ impl Upstream {
             },
         };
         let mut answer = self.send(call).await;
+        call.arrived |= call.lost;
         match &mut answer {
             Ok(begun) => {
                 if let Err(broken) = begun.begin() {
@@ -125,13 +126,18 @@ impl Upstream {
             if self.is_good(&sent) {
                 return come_to(sent, Some(pool));
             }
-            call.arrived |= sent.is_ok() || call.seen || call.lost;
+            let acted = sent.is_ok() || call.seen || call.lost;
             // Who has all its connections was not asked.
             let passed = sent.as_ref().is_err_and(|it| it.reject == Reject::UpstreamBusy);
             call.tries -= u32::from(passed);
             tried.push(pool);
             let next = Box::pin(self.next(call, &mut sent, &tried)).await;
-            let Some((next, retrying)) = next else { return come_to(sent, tried.pop()) };
+            let Some((next, retrying)) = next else {
+                // What came of it says itself what that endpoint did.
+                call.arrived |= acted && sent.is_err();
+                return come_to(sent, tried.pop());
+            };
+            call.arrived |= acted;
             if !passed {
                 self.metrics.at(call.worker.index).retries.inc();
             }

@@ -1,6 +1,11 @@
 //! Requests that change something, on other routes than the one that keeps its answers (RFC 9111 section 4.4): a
 //! route for each method, operations of an API, a route that nothing is kept on.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
 use super::{ask, landed};
 use crate::support::{Janua, Origin, Setup, until};
 
@@ -209,6 +214,34 @@ async fn a_change_is_one_whatever_comes_of_its_next_try() {
         assert_eq!(asked("GET"), before + 1, "{number}: {}", gone.text());
     }
     assert!(asked("DELETE") >= 8);
+}
+
+/// It was done, and its answer lost; who asks again is told that there is nothing left to do.
+#[tokio::test]
+async fn nor_whatever_its_next_try_is_told() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = tries.clone();
+    let origin = Origin::script(move |mut peer| {
+        let tries = counted.clone();
+        async move {
+            while let Some(request) = peer.request().await {
+                let head = match request.line.starts_with("DELETE") {
+                    true if tries.fetch_add(1, Relaxed).is_multiple_of(2) => return,
+                    true => "404 Gone\r\n",
+                    false => "200 OK\r\nCache-Control: max-age=60\r\n",
+                };
+                peer.send(format!("HTTP/1.1 {head}Content-Length: 2\r\n\r\nok")).await;
+            }
+        }
+    })
+    .await;
+    let janua = super::kept(&origin.url, "").start().await;
+    get(&janua, "/a").await;
+    assert_eq!(ask(&janua, "DELETE /a", "").await.status(), 404);
+    assert_eq!(tries.load(Relaxed), 2, "it was sent again");
+    let before = origin.requests().len();
+    get(&janua, "/a").await;
+    assert_eq!(origin.requests().len(), before + 1);
 }
 
 #[tokio::test]
