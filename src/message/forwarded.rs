@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 use super::{
     authority::is_authority,
     client::{Client, Scheme},
+    headers::names_url,
     networks::Networks,
 };
 use crate::config::AddressField;
@@ -117,7 +118,10 @@ pub fn beyond_host(
     let host = host.map(HeaderValue::as_bytes).unwrap_or_default();
     for (name, value) in headers {
         let (name, value) = (name.as_str(), value.as_bytes());
-        if name == "forwarded" {
+        if names_url(name) {
+            each(name.as_bytes());
+            each(value);
+        } else if name == "forwarded" {
             beyond_host_forwarded(value, (scheme, host), each);
         } else if let Some(what) = name.strip_prefix("x-forwarded-") {
             let said = match what {

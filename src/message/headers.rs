@@ -72,7 +72,8 @@ fn bit(name: &str) -> u64 {
     1 << name.len().min(63)
 }
 
-fn reads_like(name: &str, known: &HeaderName) -> bool {
+/// Whether a name is one that is known, or an origin that makes variables of names takes it for that.
+pub fn reads_like(name: &str, known: &HeaderName) -> bool {
     let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
     name.bytes().map(dashed).eq(known.as_str().bytes())
 }
@@ -296,6 +297,7 @@ fn classify(name: &str) -> Class {
         // A copy may come from another gateway.
         Some(b'x')
             if name.starts_with("x-forwarded-")
+                || names_url(name)
                 || matches!(name, "x-real-ip" | "x-janua-mirrored") =>
         {
             return Class::Forwarded;
@@ -306,11 +308,18 @@ fn classify(name: &str) -> Class {
     if name.contains('_') && mimics(name) { Class::Drop } else { Class::EndToEnd }
 }
 
+/// Whether a field names the URL that the request is about: frameworks answer for that instead (IIS and those that
+/// follow it), whatever was matched and guarded here.
+pub(super) fn names_url(name: &str) -> bool {
+    matches!(name, "x-original-url" | "x-rewrite-url")
+}
+
 /// Whether a name with underscores reads like one that decides something.
 fn mimics(name: &str) -> bool {
     let dashed = name.replace('_', "-");
     dashed.starts_with("x-forwarded-")
         || dashed.starts_with("x-janua-")
+        || names_url(&dashed)
         || matches!(
             dashed.as_str(),
             "authorization"
@@ -364,6 +373,7 @@ mod tests {
             "x-forwarded_for",
             "forwarded_",
             "x_real_ip",
+            "x_original_url",
         ] {
             let mut headers = map(&[("accept", "*/*"), (field, "x")]);
             strip_request(&mut headers, Version::HTTP_11, true, &Reserved::default());
@@ -391,11 +401,13 @@ mod tests {
             ("forwarded", "for=1.2.3.4"),
             ("x-forwarded-for", "1.2.3.4"),
             ("x-real-ip", "1"),
+            ("x-original-url", "/admin"),
+            ("x-rewrite-url", "/admin"),
             ("x-janua-mirrored", "1"),
         ];
         let mut headers = map(&fields);
         strip_request(&mut headers, Version::HTTP_11, true, &Reserved::default());
-        assert_eq!(headers.len(), 4);
+        assert_eq!(headers.len(), fields.len());
         strip_request(&mut headers, Version::HTTP_11, false, &Reserved::default());
         assert!(headers.is_empty());
     }

@@ -45,8 +45,8 @@ pub use self::{
     cookie::{clear_cookies, cookies},
     forwarded::{beyond_host, client_address, client_origin, client_scheme, set_forwarded},
     headers::{
-        Kept, MIRRORED, Reserved, join_cookies, may_pass, remove_where, strip_answer_trailers,
-        strip_request, strip_response, wants_upgrade,
+        Kept, MIRRORED, Reserved, join_cookies, may_pass, reads_like, remove_where,
+        strip_answer_trailers, strip_request, strip_response, wants_upgrade,
     },
     hex::hex,
     html::escaped,

@@ -166,13 +166,15 @@ async fn the_origin_is_told_of_a_stranger_what_the_socket_shows() {
         &origin,
         "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\n\
          X-Forwarded-Port: 1\r\nForwarded: for=6.6.6.6\r\nX-Real-Ip: 6.6.6.6\r\n\
+         X-Original-URL: /admin\r\nX-Rewrite-Url: /admin\r\nX_Original_URL: /admin\r\n\
          X-Request-Id: forged\r\n",
     )
     .await;
     assert_eq!(seen.values("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(seen.values("x-forwarded-proto"), ["http"]);
     assert_eq!(seen.values("x-forwarded-host"), ["a.example"]);
-    for name in ["x-forwarded-port", "forwarded", "x-real-ip"] {
+    let gone = ["x-forwarded-port", "forwarded", "x-real-ip", "x-original-url", "x-rewrite-url"];
+    for name in gone.into_iter().chain(["x_original_url"]) {
         assert_eq!(seen.field(name), None, "{seen:?}");
     }
     assert_ne!(seen.field("x-request-id").as_deref(), Some("forged"));
