@@ -126,6 +126,12 @@ impl Query {
     }
 }
 
+/// A name without case, and with `_` for what is no letter or digit: PHP reads `user.id`, `user id` and `user[id` so.
+fn carelessly(name: &str) -> String {
+    let name = name.to_lowercase();
+    name.chars().map(|sign| if sign.is_alphanumeric() { sign } else { '_' }).collect()
+}
+
 /// The name of a parameter, as it is written.
 fn name(pair: &str) -> &str {
     pair.split_once('=').map_or(pair, |(name, _)| name)
@@ -155,13 +161,16 @@ impl Names {
         names
     }
 
-    /// Whether origins that are careless with names take it for one of these: whatever its case, without spaces in
-    /// front, and up to a bracket or NUL.
+    /// Whether origins that are careless with names take it for one of these: without spaces and brackets in front, up to
+    /// a bracket, or with one that nothing closes in it, and up to a NUL.
     fn is_read_as(&self, name: &str) -> bool {
-        let name = name.trim_start_matches([' ', '+']);
-        let name = name.split(['[', '\0']).next().unwrap_or_default().to_lowercase();
-        self.whole.iter().any(|whole| whole.to_lowercase() == name)
-            || self.begun.iter().any(|begun| name.starts_with(&begun.to_lowercase()))
+        let name = name.trim_start_matches([' ', '+', '[']);
+        let name = name.split('\0').next().unwrap_or_default();
+        let stem = name.split(['[', ']']).next().unwrap_or_default();
+        [name, stem].map(carelessly).iter().any(|name| {
+            self.whole.iter().any(|whole| carelessly(whole) == *name)
+                || self.begun.iter().any(|begun| name.starts_with(&carelessly(begun)))
+        })
     }
 
     fn has(&self, name: &str) -> bool {
@@ -187,6 +196,7 @@ mod tests {
     fn a_query_tells_answers_apart_as_far_as_it_is_said_to() {
         let plain = query(None, &[], false);
         let only = query(Some(&["q", "p*"]), &[], false);
+        let ids = query(Some(&["user_id"]), &[], false);
         let none = query(Some(&[]), &[], false);
         let except = query(None, &["utm_*", "s"], false);
         let sort = query(None, &["s"], true);
@@ -204,6 +214,18 @@ mod tests {
             (&except, "/a?utm_x;b=1&s=1", "/a?utm_x;b=1"),
             (&only, "/a?x;q=1&x", "/a?x;q=1"),
             (&only, "/a?q[]=1&Q=2&%20q=3&+q=4&q%00x=5&xq=6", "/a?q[]=1&Q=2&%20q=3&+q=4&q%00x=5"),
+            (&ids, "/a?user.id=1&x=2", "/a?user.id=1"),
+            (
+                &ids,
+                "/a?user%20id=1&user+id=2&user[id=3&USER-ID[]=4",
+                "/a?user%20id=1&user+id=2&user[id=3&USER-ID[]=4",
+            ),
+            (
+                &ids,
+                "/a?[user_id]=1&%5Buser_id%5D=2&[[user_id]]=3",
+                "/a?[user_id]=1&%5Buser_id%5D=2&[[user_id]]=3",
+            ),
+            (&ids, "/a?user=1&user_idx=2&id=3&user[x]=4", "/a"),
             (&sort, "/a?b=2&a=2&s=9&a=1", "/a?a=2&a=1&b=2"),
         ] {
             assert_eq!(rules.canonical(target), expected, "{target}");
