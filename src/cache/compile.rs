@@ -130,6 +130,11 @@ impl Caches {
         }
     }
 
+    /// Whether some of it outlives the process.
+    pub const fn has_disk(&self) -> bool {
+        self.disk.is_some()
+    }
+
     /// What is kept, for whoever looks after it.
     pub fn memory(&self) -> &Arc<Memory> {
         &self.memory

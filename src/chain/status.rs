@@ -28,6 +28,9 @@ pub(super) enum Fwd {
     Stale,
 }
 
+/// What is given is stale.
+const STALE: &str = "stale";
+
 /// What is told.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Told {
@@ -49,7 +52,7 @@ impl Told {
     /// What is kept is the answer although it is stale. It is a hit unless its origin was to be asked first (RFC 9211
     /// section 2.1), whatever came of that.
     pub(super) fn stale(fwd: Option<Fwd>) -> Self {
-        Self { hit: fwd.is_none(), fwd, detail: Some("stale"), ..Self::default() }
+        Self { hit: fwd.is_none(), fwd, detail: Some(STALE), ..Self::default() }
     }
 
     /// What is kept holds, as its origin says, and may be kept on or not.
@@ -59,9 +62,10 @@ impl Told {
         Self { fwd: Some(fwd), status, stored: kept.is_ok(), detail, ..Self::default() }
     }
 
-    /// It is fresh for so many seconds more.
+    /// It is fresh for so many seconds more; not what an operator wants to be taken as stale.
     pub(super) fn left(self, seconds: i64) -> Self {
-        Self { ttl: Some(seconds), ..self }
+        let most = if self.detail == Some(STALE) { 0 } else { i64::MAX };
+        Self { ttl: Some(seconds.min(most)), ..self }
     }
 
     /// It was fetched, and is kept.
@@ -151,6 +155,7 @@ mod tests {
         for (told, text) in [
             (Told::hit().left(30), "janua; hit; ttl=30"),
             (Told::stale(None).left(-3), "janua; hit; ttl=-3; detail=stale"),
+            (Told::stale(None).left(600), "janua; hit; ttl=0; detail=stale"),
             (
                 Told::validated(Fwd::Stale, Ok(())).left(9),
                 "janua; fwd=stale; fwd-status=304; ttl=9; stored",

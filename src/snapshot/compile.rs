@@ -85,6 +85,7 @@ impl Snapshot {
             return Err(problems);
         };
         limits.forget();
+        let queries = queries(&routes, &caches, previous);
         let rules = written.into_iter().map(|written| written.route.into_owned());
         let snapshot = Self {
             written: rules.collect(),
@@ -100,7 +101,7 @@ impl Snapshot {
             limits,
             caches,
             overload,
-            queries: queries(&routes, previous),
+            queries,
             routes,
             no_route: metrics.route(metrics::NO_ROUTE),
             metrics: metrics.finish(),
@@ -128,11 +129,16 @@ fn limits(
     Limits::compile(config, before, stores, metrics, problems)
 }
 
-/// In which forms URLs may be kept.
-fn queries(routes: &RouteTable<Route>, previous: Option<&Snapshot>) -> Box<[Query]> {
+/// In which forms URLs may be kept; on a disk also where no route keeps anything now.
+fn queries(
+    routes: &RouteTable<Route>,
+    caches: &Caches,
+    previous: Option<&Snapshot>,
+) -> Box<[Query]> {
     let now = routes.targets().iter().filter_map(|route| route.cache.as_deref());
     let before = previous.map_or(&[][..], |previous| &previous.queries);
-    Query::distinct(now.map(|cache| &cache.query), before)
+    let whole = caches.has_disk().then(Query::default);
+    Query::distinct(now.map(|cache| &cache.query).chain(&whole), before)
 }
 
 /// What is kept of answers, which stays.

@@ -281,6 +281,24 @@ async fn a_reload_turns_it_on_and_off_and_moves_it() {
     assert_eq!(kept, [2], "what is turned on begins empty");
 }
 
+/// The next process has the disk, and no route that would keep anything there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_changed_while_no_route_keeps_anything_does_not_come_back() {
+    let origin = origin(FRESH).await;
+    let keeps = text(DISK, &origin, "");
+    let none = keeps.replace("cache = { cache-status = true }", "");
+    let daemon = begin(&keeps);
+    for target in ["/x/100", "/y/100"] {
+        assert_eq!(daemon.public.get(target).0, 200);
+    }
+    until_written(&daemon, 2);
+    let daemon = again(daemon, &none);
+    assert_eq!(daemon.public.ask("POST /x/100", "Content-Length: 0\r\n").0, 204);
+    until("its file is gone", || files(daemon.home.path()).len() == 1);
+    let daemon = again(daemon, &keeps);
+    assert!(!has(&daemon, "/x/100", "") && has(&daemon, "/y/100", ""));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_made_void_while_the_disk_was_off_does_not_come_back() {
     let origin = origin(FRESH).await;
