@@ -67,17 +67,28 @@ pub enum Landing {
     },
     /// Nobody but who asked may have it.
     Alone,
+    /// The same, since who asked brought cookies: who has none may have another.
+    ForCookies,
     /// Its origin was not asked: it is in memory now, or whoever wanted it went away.
     Again,
+}
+
+/// Who asks an origin.
+#[derive(Debug)]
+pub struct Asker {
+    /// What it is asked, as far as answers may vary by it.
+    pub request: HeaderMap,
+    /// Whether that shows credentials by which answers are not told apart.
+    pub authorized: bool,
+    /// The number of what was made void last, when it began.
+    pub stamp: u64,
 }
 
 /// An answer on its way.
 #[derive(Debug)]
 pub struct Flight {
-    /// What the origin was asked, as far as answers may vary by it.
-    pub request: HeaderMap,
-    /// The number of what was made void last, when it began.
-    pub stamp: u64,
+    /// Who asked for it.
+    pub asker: Asker,
     landing: watch::Receiver<Option<Landing>>,
     body: Mutex<Body>,
 }
@@ -160,43 +171,42 @@ pub enum Turn {
 
 impl Flights {
     /// Waits for an answer that is on its way and may be the one for this request, or brings it. `suits` says
-    /// whether it is, of when it began, of who asked for it, and of its head, if that is known.
+    /// whether it is, of who asked for it, and of its head, if that is known.
     pub fn join(
         self: &Arc<Self>,
         seek: &Seek<'_>,
-        (request, stamp): (&HeaderMap, u64),
+        asker: impl FnOnce() -> Asker,
         room: Room,
-        suits: impl Fn((u64, &HeaderMap), Option<&Arc<Object>>) -> bool,
+        suits: impl Fn(&Asker, Option<&Arc<Object>>) -> bool,
     ) -> Turn {
         let mut all = self.on_their_way.lock();
         let here = all.entry(seek.hash()).or_default();
         let same = here.iter().filter(|(key, _)| seek.is(key));
         let fitting = |flight: &&Arc<Flight>| match &*flight.landing.borrow() {
-            None => suits((flight.stamp, &flight.request), None),
+            None => suits(&flight.asker, None),
             Some(Landing::Comes(head)) => {
-                suits((flight.stamp, &flight.request), Some(head)) && !flight.body.lock().passes
+                suits(&flight.asker, Some(head)) && !flight.body.lock().passes
             }
-            Some(Landing::Holds(_) | Landing::Failed { .. } | Landing::Alone | Landing::Again) => {
-                false
-            }
+            Some(
+                Landing::Holds(_)
+                | Landing::Failed { .. }
+                | Landing::Alone
+                | Landing::ForCookies
+                | Landing::Again,
+            ) => false,
         };
         if let Some(flight) = same.map(|(_, flight)| flight).find(fitting) {
             return Turn::Wait(flight.clone());
         }
-        let pilot = self.apart(seek.to_key(), (request.clone(), stamp), room);
+        let pilot = self.apart(seek.to_key(), asker(), room);
         here.push((pilot.key.clone(), pilot.flight.clone()));
         Turn::Lead(pilot)
     }
 
     /// Brings an answer that nobody else waits for.
-    pub fn apart(
-        self: &Arc<Self>,
-        key: Key,
-        (request, stamp): (HeaderMap, u64),
-        room: Room,
-    ) -> Pilot {
+    pub fn apart(self: &Arc<Self>, key: Key, asker: Asker, room: Room) -> Pilot {
         let (landing, landed) = watch::channel(None);
-        let flight = Arc::new(Flight { request, stamp, landing: landed, body: Mutex::default() });
+        let flight = Arc::new(Flight { asker, landing: landed, body: Mutex::default() });
         Pilot { flights: self.clone(), key, flight, landing, room, counted: 0, looks: None }
     }
 

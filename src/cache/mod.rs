@@ -35,7 +35,7 @@ use tokio::time::Instant;
 pub use self::{
     compile::{Caches, Place},
     disk::Disk,
-    flight::{End, Flight, Flights, Landing, Pilot, Reader, Room, Turn},
+    flight::{Asker, End, Flight, Flights, Landing, Pilot, Reader, Room, Turn},
     memory::Memory,
     object::{Head, Object, Open, Pieces},
     partition::{Asking, Partition},

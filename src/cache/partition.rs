@@ -5,7 +5,10 @@
 
 use std::hash::Hasher;
 
-use http::header::{AUTHORIZATION, COOKIE};
+use http::{
+    HeaderName,
+    header::{AUTHORIZATION, COOKIE},
+};
 
 use super::Memory;
 use crate::key::{Ask, Part, Recipe, Who};
@@ -74,6 +77,14 @@ impl Partition {
             _ => false,
         };
         self.recipe.parts.iter().any(by)
+    }
+
+    /// The header fields by which answers are told apart.
+    pub fn fields(&self) -> impl Iterator<Item = &HeaderName> {
+        self.recipe.parts.iter().filter_map(|part| match part {
+            Part::Header(name) => Some(name),
+            _ => None,
+        })
     }
 
     /// What it is, for people.

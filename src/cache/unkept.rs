@@ -31,6 +31,12 @@ impl Unkept {
         Self { begin: Instant::now(), places }
     }
 
+    /// The digest under which it is noted where it is only for what requests bring, credentials or cookies, which says
+    /// nothing of others.
+    pub const fn for_one(&self, digest: u64) -> u64 {
+        !digest
+    }
+
     /// Notes one.
     pub fn note(&self, digest: u64, now: Instant) {
         self.place(digest).store(sign(digest) | u64::from(self.millis(now)), Relaxed);

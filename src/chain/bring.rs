@@ -160,7 +160,7 @@ impl Bring {
         let mut pieces = together(pieces, false).await;
         let key = self.pilot.key().clone();
         if let Some(gap) = &self.gap {
-            let request = &self.pilot.flight().request;
+            let request = &self.pilot.flight().asker.request;
             pieces = gap.join(cache, (&key.seek(), request), &mut self.made, &pieces);
             // They are slices of what is longer.
             pieces = together(pieces, true).await;

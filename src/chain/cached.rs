@@ -100,7 +100,7 @@ pub(super) struct Passing {
     /// The number of what was made void last before it went, and when that was, in seconds since 1970.
     pub(super) stamp: u64,
     pub(super) sent: u64,
-    /// Whether an endpoint that gave no answer may have acted on it.
+    /// Whether an endpoint may have acted on it whose answer is not what came of it.
     pub(super) arrived: bool,
     /// It is only because answers to such requests were not kept lately.
     pub(super) unkept: Option<(u64, Asked)>,
@@ -275,7 +275,10 @@ impl Exchange {
         let part = || head.headers.contains_key(RANGE) && !cache.policy.whole;
         let nothing = stale.is_none() && gap.is_none();
         let alone = asked.no_store || head.method == Method::HEAD || (nothing && part());
-        let unkept = nothing && !alone && cache.memory.unkept.has(digest, self.started);
+        let noted = (nothing && !alone)
+            .then(|| self.noted_unkept(cache, (digest, asking.authorized), head))
+            .flatten();
+        let unkept = noted.is_some();
         let recalls = nothing && !asked.no_store && self.may_recall(cache, &asking);
         let goes_by = (alone || unkept) && !asked.only_if_cached && !recalls;
         let alone = alone || unkept;
@@ -284,10 +287,29 @@ impl Exchange {
             return Looked::Fetch(Box::new(wanted));
         }
         let looked = self.pass(cache, wanted, head);
-        if let Some(passing) = self.passing.as_mut().filter(|_| unkept) {
-            passing.unkept = Some((digest, asked));
+        if let Some((passing, noted)) = self.passing.as_mut().zip(noted) {
+            passing.unkept = Some((noted, asked));
         }
         looked
+    }
+
+    /// The digest under which it was noted lately that answers to such requests are not kept.
+    fn noted_unkept(
+        &self,
+        cache: &Cache,
+        (digest, authorized): (u64, bool),
+        head: &Parts,
+    ) -> Option<u64> {
+        let brings = authorized || self.brings_cookies(cache, head);
+        let unkept = &cache.memory.unkept;
+        let for_one = brings.then(|| unkept.for_one(digest));
+        let mut digests = [Some(digest), for_one].into_iter().flatten();
+        digests.find(|digest| unkept.has(*digest, self.started))
+    }
+
+    /// Whether a request has cookies by which answers are not told apart.
+    pub(super) fn brings_cookies(&self, cache: &Cache, head: &Parts) -> bool {
+        head.headers.contains_key(COOKIE) && !cache.partition.is_by_cookies()
     }
 
     /// The URL that the client asked for, as far as it tells answers apart.
@@ -354,7 +376,7 @@ impl Exchange {
             }
             false => "",
         };
-        let cookies = match head.headers.contains_key(COOKIE) && !cache.partition.is_by_cookies() {
+        let cookies = match self.brings_cookies(cache, head) {
             true => {
                 "; it has cookies: its answer is kept if somebody says for how long, or it says `public`"
             }

@@ -123,7 +123,7 @@ impl Fetch {
                 report(back, fetched, None);
             }
             Ok(Judged::HoldsOnce(object, why)) => {
-                self.pilot.land(Landing::Alone);
+                self.pilot.land(Self::alone(why));
                 fetched.outcome = Outcome::Holds(object, HeaderMap::new(), Err(why));
                 report(back, fetched, None);
             }
@@ -131,10 +131,12 @@ impl Fetch {
                 let fails = self.stale.is_some() && is_failure(response.status());
                 self.pilot.land(match fails {
                     true => Landing::Failed { reject: None, stale: self.stale.clone() },
-                    false => Landing::Alone,
+                    false => Self::alone(why),
                 });
                 if !fails {
-                    cache.memory.unkept.note(self.pilot.digest(), Instant::now());
+                    let (unkept, digest) = (&cache.memory.unkept, self.pilot.digest());
+                    let digest = if why.is_about_one() { unkept.for_one(digest) } else { digest };
+                    unkept.note(digest, Instant::now());
                     self.forget(cache, response.status(), why);
                 }
                 cache.metrics.refuse(self.worker.index, why as usize);
@@ -232,7 +234,7 @@ impl Fetch {
         match kept::freshen(cache, facts, &self.pilot.key().seek(), stale, by) {
             Ok(fresh) => {
                 cache.metrics.store(self.worker.index);
-                Judged::Holds(fresh, kept::of_one(cache, stale, by))
+                Judged::Holds(fresh, kept::of_one(cache, facts.authorized, stale, by))
             }
             Err(why) => {
                 cache.metrics.refuse(self.worker.index, why as usize);
@@ -252,7 +254,7 @@ impl Fetch {
     /// What was kept is not what the origin says now. What one is told who shows credentials says nothing of that.
     fn forget(&self, cache: &Cache, status: StatusCode, why: Unkept) {
         let there = self.gap.as_ref().and_then(|gap| gap.there.as_ref());
-        let holds = is_failure(status) || why == Unkept::Authorization;
+        let holds = is_failure(status) || why.is_about_one();
         for old in self.stale.iter().chain(there).filter(|_| !holds) {
             cache.memory.forget(&self.pilot.key().seek(), old);
         }
@@ -268,14 +270,17 @@ impl Fetch {
         times: (u64, u64),
     ) {
         let filled = gap.filled(cache, &self.facts(times), response.headers());
-        let Some((made, headers)) = filled else {
-            // It is not what it was; all of it is asked for next time.
-            if let Some(there) = &gap.there {
-                cache.memory.forget(&self.pilot.key().seek(), there);
+        let (made, headers) = match filled {
+            Ok(filled) => filled,
+            Err(why) => {
+                // If it is not what it was, all of it is asked for next time.
+                if let Some(there) = gap.there.as_ref().filter(|_| !why.is_about_one()) {
+                    cache.memory.forget(&self.pilot.key().seek(), there);
+                }
+                self.pilot.land(Self::alone(why));
+                fetched.outcome = Outcome::Unfit;
+                return report(back, fetched, None);
             }
-            self.pilot.land(Landing::Alone);
-            fetched.outcome = Outcome::Unfit;
-            return report(back, fetched, None);
         };
         let whole = gap.is_whole();
         let status = if whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
@@ -289,13 +294,21 @@ impl Fetch {
 
     fn facts(&self, (sent, got): (u64, u64)) -> Facts<'_> {
         Facts {
-            request: &self.pilot.flight().request,
+            request: &self.pilot.flight().asker.request,
             asked: &self.asked,
             authorized: self.authorized,
             posted: false,
             stamp: self.stamp,
             sent,
             got,
+        }
+    }
+
+    /// What it comes to for others that an answer is not kept.
+    fn alone(why: Unkept) -> Landing {
+        match why {
+            Unkept::Cookie => Landing::ForCookies,
+            _ => Landing::Alone,
         }
     }
 

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Asking, Cache, Flight, Landing, Object, Pilot, Turn,
+        Asker, Asking, Cache, Flight, Landing, Object, Pilot, Turn,
         rules::{self, Asked, Failed, Reuse},
     },
     message::{Kept, RequestBody},
@@ -131,30 +131,37 @@ impl Exchange {
     ) -> Turn {
         let (stamps, now) = (cache.memory.shelf.stamps(), Instant::now());
         let room = cache.room();
+        let asker = || Asker {
+            request: head.headers.clone(),
+            authorized: wanted.asking.authorized,
+            stamp: stamps.begin(),
+        };
         self.seek(cache, &wanted.asking, |seek| {
             if wanted.gap.as_ref().is_some_and(|gap| !gap.is_whole()) {
                 // Others want other parts.
-                let flights = &cache.memory.flights;
-                let asks = (head.headers.clone(), stamps.begin());
-                return Turn::Lead(flights.apart(seek.to_key(), asks, room));
+                return Turn::Lead(cache.memory.flights.apart(seek.to_key(), asker(), room));
             }
             let asks_the_same = |asked: &HeaderMap| {
                 other.is_none_or(|other| Cache::are_one(other, asked, &head.headers))
             };
-            let suits =
-                |(stamp, asked): (u64, &HeaderMap), object: Option<&Arc<Object>>| match object {
-                    _ if own => false,
-                    None => stamps.holds(stamp, seek) && asks_the_same(asked),
-                    Some(object) => {
-                        let reuse =
-                            rules::reuse(&object.terms, object.resident(now), &wanted.asked, false);
-                        reuse != Reuse::Validate
-                            && cache.suits(object, &head.headers)
-                            && cache.is_purged(seek, object) == Some(false)
-                    }
-                };
-            let asks = (&head.headers, stamps.begin());
-            cache.memory.flights.join(seek, asks, room, suits)
+            // What is said to somebody with credentials is not what others may have, or seldom.
+            let is_open = |other: &Asker| wanted.asking.authorized || !other.authorized;
+            let suits = |other: &Asker, object: Option<&Arc<Object>>| match object {
+                _ if own => false,
+                None => {
+                    is_open(other)
+                        && stamps.holds(other.stamp, seek)
+                        && asks_the_same(&other.request)
+                }
+                Some(object) => {
+                    let reuse =
+                        rules::reuse(&object.terms, object.resident(now), &wanted.asked, false);
+                    reuse != Reuse::Validate
+                        && cache.suits(object, &head.headers)
+                        && cache.is_purged(seek, object) == Some(false)
+                }
+            };
+            cache.memory.flights.join(seek, asker, room, suits)
         })
     }
 
@@ -172,7 +179,8 @@ impl Exchange {
             return Ok(Followed::Alone);
         };
         Ok(match landed {
-            None | Some(Landing::Alone) => Followed::Alone,
+            Some(Landing::ForCookies) if !self.brings_cookies(cache, head) => Followed::Again(None),
+            None | Some(Landing::Alone | Landing::ForCookies) => Followed::Alone,
             Some(Landing::Comes(object) | Landing::Holds(object))
                 if !cache.suits(&object, &head.headers) =>
             {
@@ -357,7 +365,7 @@ impl Exchange {
             relay: None,
             stamp: match &wanted.gap {
                 Some(gap) => gap.stamp,
-                None => pilot.flight().stamp,
+                None => pilot.flight().asker.stamp,
             },
             pilot,
             asked: wanted.asked,

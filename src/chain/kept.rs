@@ -3,7 +3,7 @@
 //! In: the head of an answer, and the facts of its exchange. Out: [`Made`], of which an object is made when the
 //! body is there; or an object that was kept, with what its origin says of it now.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{
@@ -13,9 +13,12 @@ use http::{
 use tokio::time::Instant;
 
 use super::prepare::is_of_one_request;
-use crate::cache::{
-    Cache, Head, Object, Seek, Spans, Tags,
-    rules::{self, Asked, Kept, Said, Terms, Unkept, Vary},
+use crate::{
+    cache::{
+        Cache, Head, Object, Seek, Spans, Tags,
+        rules::{self, Asked, Kept, Said, Terms, Unkept, Vary},
+    },
+    message::{reads_like, remove_where},
 };
 
 /// Facts of an exchange.
@@ -85,7 +88,9 @@ impl Made {
         };
         let Kept { terms, strip, undated } = rules::keep(&exchange, policy)?;
         let vary = Vary::read(&headers, policy).map_err(|_| Unkept::VaryStar)?;
-        if vary.iter().flat_map(Vary::names).any(is_of_one_request) {
+        let by = || vary.iter().flat_map(Vary::names);
+        if by().any(is_of_one_request) || by().chain(cache.partition.fields()).any(has_twin(facts))
+        {
             return Err(Unkept::VaryStar);
         }
         let vary = vary.map(|vary| {
@@ -140,6 +145,14 @@ impl Made {
     }
 }
 
+/// Whether a request has a field that its origin may take for this one, by which answers are told apart: `X_Tenant` is
+/// `X-Tenant` to who makes variables of both.
+fn has_twin(facts: &Facts<'_>) -> impl Fn(&HeaderName) -> bool {
+    let names = facts.request.keys().map(HeaderName::as_str);
+    let twins: Vec<_> = names.filter(|name| name.contains('_')).collect();
+    move |known| twins.iter().any(|name| *name != known.as_str() && reads_like(name, known))
+}
+
 /// Keeps what was kept with what its origin says of it now, by a 304 or to a HEAD; or no longer.
 pub(super) fn freshen(
     cache: &Cache,
@@ -162,15 +175,54 @@ pub(super) fn freshen(
     fresh
 }
 
-/// What of a 304 is for whoever asked, and nobody else: fields that are not to be given without asking, and a cookie
-/// that is not kept, or of which it does not itself say that it is for all.
-pub(super) fn of_one(cache: &Cache, old: &Arc<Object>, by: &HeaderMap) -> HeaderMap {
-    let headers = freshened(old, by);
-    let said = Said::read(&headers, &cache.policy);
-    let own_cookie = cache.policy.ignore.set_cookie || !is_said_to_all(cache, by);
-    let is_own =
-        |name: &HeaderName| said.fields.contains(name) || own_cookie && *name == SET_COOKIE;
-    by.iter().filter(|(name, _)| is_own(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+/// What of a head that belongs to what is kept is for whoever asked, and nobody else: fields that are not to be given
+/// without asking, and all that is not for others.
+pub(super) fn of_one(
+    cache: &Cache,
+    authorized: bool,
+    old: &Arc<Object>,
+    by: &HeaderMap,
+) -> HeaderMap {
+    let said = Said::read(&freshened(old, by), &cache.policy);
+    let shared = for_others(cache, authorized, by);
+    let is_own = |name: &HeaderName| {
+        said.fields.contains(name)
+            || !shared.contains_key(name)
+            || cache.policy.ignore.set_cookie && *name == SET_COOKIE
+    };
+    let mut own = HeaderMap::new();
+    rules::freshen(&mut own, by);
+    own.iter().filter(|(name, _)| is_own(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+}
+
+/// What of a head that belongs to what is kept (a 304, a part, what is said to a HEAD) may be taken in for others:
+/// unless it says itself that it is for all, no cookie, and of what is said to somebody with credentials only for how
+/// long it holds. What was kept may have said so, but not of what comes now.
+fn for_others<'h>(cache: &Cache, authorized: bool, by: &'h HeaderMap) -> Cow<'h, HeaderMap> {
+    let (said, ignore) = (Said::read(by, &cache.policy), cache.policy.ignore);
+    let to_all = said.public || said.s_maxage.is_some();
+    let is_about_one = authorized && !(to_all || said.must_revalidate || ignore.authorization);
+    let cookie = by.contains_key(SET_COOKIE) && !to_all;
+    if !is_about_one && !cookie {
+        return Cow::Borrowed(by);
+    }
+    let is_about_time = |name: &str| {
+        [AGE, DATE, EXPIRES, VARY].iter().any(|known| known == name)
+            || name.ends_with("cache-control")
+    };
+    let mut said = by.clone();
+    remove_where(&mut said, |name| SET_COOKIE == name || is_about_one && !is_about_time(name));
+    Cow::Owned(said)
+}
+
+/// The fields of what was kept, with what of those that come now is for others, too.
+pub(super) fn freshened_for_others(
+    cache: &Cache,
+    authorized: bool,
+    old: &Arc<Object>,
+    by: &HeaderMap,
+) -> HeaderMap {
+    freshened(old, &for_others(cache, authorized, by))
 }
 
 /// The fields of what was kept, with those that come now.
@@ -180,28 +232,13 @@ fn freshened(old: &Arc<Object>, by: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// Whether a 304, or what is said to a HEAD, says by itself that all of it is for everybody. What was kept may have
-/// said so, but not of a cookie that comes now.
-fn is_said_to_all(cache: &Cache, by: &HeaderMap) -> bool {
-    let said = Said::read(by, &cache.policy);
-    said.public || said.s_maxage.is_some()
-}
-
 fn renewed(
     cache: &Cache,
     facts: &Facts<'_>,
     old: &Arc<Object>,
     by: &HeaderMap,
 ) -> Result<Made, Unkept> {
-    let without_cookie = || {
-        let mut by = by.clone();
-        by.remove(SET_COOKIE);
-        by
-    };
-    let headers = match by.contains_key(SET_COOKIE) && !is_said_to_all(cache, by) {
-        true => freshened(old, &without_cookie()),
-        false => freshened(old, by),
-    };
+    let headers = freshened_for_others(cache, facts.authorized, old, by);
     // Parts are kept as the whole would be.
     let part = old.status == StatusCode::PARTIAL_CONTENT;
     let status = if part { StatusCode::OK } else { old.status };
@@ -225,12 +262,7 @@ fn renewed_for_others(
     if !was_for_all || [VARY, SET_COOKIE].iter().any(|name| by.contains_key(name)) {
         return None;
     }
-    let mut said = HeaderMap::new();
-    for (name, value) in by {
-        if [AGE, DATE, EXPIRES].contains(name) || name.as_str().ends_with("cache-control") {
-            said.append(name, value.clone());
-        }
-    }
+    let said = for_others(cache, true, by);
     renewed(cache, &Facts { authorized: false, ..*facts }, old, &said).ok()
 }
 

@@ -21,14 +21,14 @@ use super::{
     cut::{Shared, range},
     exchange::Exchange,
     fetch::announced,
-    kept::{Facts, Made},
+    kept::{self, Facts, Made},
     overload::Room,
     source::Source,
     status::Fwd,
 };
 use crate::{
     cache::{
-        Asking, Cache, Object, Pieces, Query, Seek, Spans, Url,
+        Asker, Asking, Cache, Object, Pieces, Query, Seek, Spans, Url,
         rules::{self, Asked, Part, Piece, Span, Unkept},
     },
     worker::wall,
@@ -88,28 +88,34 @@ impl Gap {
     }
 
     /// What is kept and for whom, if it is filled with what comes with this head: that, and the head of what is
-    /// brought. None if it does not belong there.
+    /// brought.
+    ///
+    /// # Errors
+    /// It does not belong there, or is not kept for another reason.
     pub(super) fn filled(
         &self,
         cache: &Cache,
         facts: &Facts<'_>,
         by: &HeaderMap,
-    ) -> Option<(Made, HeaderMap)> {
-        let there = self.there.as_ref()?;
-        let fits = Piece::read(by)? == Piece { span: self.missing, total: Some(self.total) };
+    ) -> Result<(Made, HeaderMap), Unkept> {
+        let there = self.there.as_ref().ok_or(Unkept::Partial)?;
+        let missing = Piece { span: self.missing, total: Some(self.total) };
         let length = self.missing.length();
-        if !fits || announced(by).is_some_and(|said| said != length) || !is_of(there, by, facts) {
-            return None;
+        let fits = Piece::read(by) == Some(missing)
+            && announced(by).is_none_or(|said| said == length)
+            && is_of(there, by, facts);
+        if !fits {
+            return Err(Unkept::Partial);
         }
-        let mut headers = there.open().headers();
-        rules::freshen(&mut headers, by);
+        let mut headers = kept::freshened_for_others(cache, facts.authorized, there, by);
         headers.remove(CONTENT_RANGE);
         headers.insert(CONTENT_LENGTH, self.wanted.length().into());
-        let made = Made::of(cache, facts, StatusCode::OK, headers.clone()).ok()?;
+        let made = Made::of(cache, facts, StatusCode::OK, headers.clone())?;
+        headers.extend(kept::of_one(cache, facts.authorized, there, by));
         if !self.is_whole() {
             headers.insert(CONTENT_RANGE, range(self.wanted, self.total));
         }
-        Some((made, headers))
+        Ok((made, headers))
     }
 
     /// What was brought, together with what is there of the same whole: the bytes to keep. `made` is told
@@ -186,11 +192,7 @@ fn part(
     });
     let mut headers = match there {
         None => by.clone(),
-        Some(there) => {
-            let mut headers = there.open().headers();
-            rules::freshen(&mut headers, by);
-            headers
-        }
+        Some(there) => kept::freshened_for_others(cache, facts.authorized, &there, by),
     };
     headers.remove(CONTENT_RANGE);
     headers.remove(CONTENT_LENGTH);
@@ -290,7 +292,9 @@ impl Exchange {
             }
         };
         let (rule, upstream) = (self.rule?, self.route()?.target.way(self.way)?.upstream.clone());
-        let pilot = cache.memory.flights.apart(key, (*request, stamp), cache.room());
+        let authorized = passing.asking.authorized;
+        let asker = Asker { request: *request, authorized, stamp };
+        let pilot = cache.memory.flights.apart(key, asker, cache.room());
         let shared = Shared::whole(pilot.flight().reader()?);
         let body = match std::mem::replace(response.body_mut(), Source::Empty) {
             Source::Origin(body) => body,

@@ -79,7 +79,7 @@ pub enum Unkept {
     SetCookie,
     /// Its request had cookies, and nobody says that it is for others, too.
     Cookie,
-    /// It depends on what is in no request.
+    /// It depends on what is in no request, or in a field that another one may pass for.
     VaryStar,
     /// Nobody says for how long it holds.
     NoLifetime,
@@ -115,6 +115,11 @@ impl Unkept {
         Self::TooLarge,
         Self::Incomplete,
     ];
+
+    /// Whether it is for what its request brought: nothing is said by that of what is for others.
+    pub const fn is_about_one(self) -> bool {
+        matches!(self, Self::Authorization | Self::Cookie)
+    }
 
     /// Their words, by number.
     pub const REASONS: &'static [&'static str] = &{

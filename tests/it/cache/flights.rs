@@ -325,6 +325,41 @@ async fn whoever_waited_for_what_is_for_one_goes_alone_and_at_once() {
     }
 }
 
+/// What an origin says to credentials or cookies is nobody else's; that holds nobody else up, and those still get one
+/// answer.
+#[tokio::test]
+async fn who_brings_nothing_waits_for_nobody_who_does_in_vain() {
+    const OTHERS: usize = 9;
+    for (answer, brings) in [
+        ("Cache-Control: max-age=60\r\n", "Authorization: Bearer x\r\n"),
+        ("ETag: \"a\"\r\nLast-Modified: Mon, 02 Nov 2026 10:00:00 GMT\r\n", "Cookie: a=1\r\n"),
+    ] {
+        let (origin, may) = gathers(answer, 1).await;
+        let janua = kept(&origin.url, "wait = \"60s\"").start().await;
+        let mut first = sent(&janua, "/", brings).await;
+        until("the origin is asked", || origin.requests().len() == 1).await;
+        let mut clients = Vec::new();
+        for _ in 0..OTHERS {
+            clients.push(sent(&janua, "/", "").await);
+        }
+        let world = janua.world();
+        let flights = &world.caches.memory().flights;
+        until("they wait, or need not", || {
+            flights.readers() == 1 + OTHERS || origin.requests().len() == 2
+        })
+        .await;
+        may.add_permits(1);
+        assert_eq!(first.answer().await.text(), "0000", "{brings}");
+        for client in &mut clients {
+            assert_eq!(client.answer().await.text(), "0001", "{brings}");
+        }
+        landed(&janua).await;
+        // Nor is it noted that it is no use to keep it.
+        assert_eq!(ask(&janua, "GET /", "").await.text(), "0001", "{brings}");
+        assert_eq!(origin.requests().len(), 2, "{brings}");
+    }
+}
+
 #[tokio::test]
 async fn what_varies_is_for_those_who_ask_the_same() {
     let (origin, may) = gathers("Cache-Control: max-age=60\r\nVary: X-A\r\n", 1).await;
