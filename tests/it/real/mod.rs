@@ -4,6 +4,7 @@
 //! a test that was not run must not look as if it had passed.
 
 mod browser;
+mod cache_suite;
 mod clients;
 mod contract;
 mod dns;
