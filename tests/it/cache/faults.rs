@@ -301,6 +301,45 @@ async fn what_is_stale_is_given_while_the_origin_is_away() {
     }
 }
 
+/// Nothing is sent while the circuit is open.
+#[tokio::test]
+async fn what_is_stale_is_given_while_the_breaker_is_open() {
+    for (rule, given) in [("stale-if-error=600", Some("ok")), ("must-revalidate", None)] {
+        let origin = Origin::script(move |mut peer| async move {
+            while let Some(request) = peer.request().await {
+                let answer = match &*request.target() {
+                    "/" => format!(
+                        "200 OK\r\nCache-Control: max-age=60, {rule}\r\nAge: 70\r\nETag: \"a\""
+                    ),
+                    _ => "503 Busy\r\nCache-Control: no-store".into(),
+                };
+                peer.send(format!("HTTP/1.1 {answer}\r\nContent-Length: 2\r\n\r\nok")).await;
+            }
+        })
+        .await;
+        let setup = Setup::new(format!(
+            "[upstream.u]\nendpoints = \"{}\"\nbreaker = {{ min-requests = 4, time = \"60s\" }}\n\
+             [[route]]\nname = \"r\"\nto = \"u\"\ncache = true\n",
+            origin.url
+        ));
+        let janua = setup.start().await;
+        assert_eq!(ask(&janua, "GET /", "").await.text(), "ok");
+        landed(&janua).await;
+        let state = "janua_upstream_breaker{upstream=\"u\"}";
+        while janua.counted(state) == 0 {
+            assert_eq!(ask(&janua, "GET /fails", "").await.status(), 503);
+            assert!(origin.requests().len() < 20, "it never opens");
+        }
+        let asked = origin.requests().len();
+        let answer = ask(&janua, "GET /", "").await;
+        match given {
+            Some(text) => assert_eq!((answer.status(), &*answer.text()), (200, text)),
+            None => answer.assert_refused(503, "upstream.breaker_open", rule),
+        }
+        assert_eq!(origin.requests().len(), asked, "{rule}");
+    }
+}
+
 /// There is no room at the upstream for who would ask it.
 #[tokio::test]
 async fn what_is_stale_is_given_while_the_origin_is_busy() {

@@ -2,6 +2,7 @@
 //! faults, and against a reference that everybody can check.
 
 mod changes;
+mod counted;
 mod faults;
 mod flights;
 mod identities;

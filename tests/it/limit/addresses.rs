@@ -106,6 +106,33 @@ async fn proxies_that_are_trusted_speak_for_many() {
     }
 }
 
+/// Whoever has an address of IPv6 has a whole network of them.
+#[tokio::test]
+async fn addresses_of_one_network_of_ipv6_are_one() {
+    let (one, near) = ("2001:db8:1:2::1", "2001:db8:1:2:ffff::1");
+    let (next, far) = ("2001:db8:1:3::1", "2001:db8:2::1");
+    for (prefix, expected) in [
+        (None, [true, false, true, true]),
+        (Some(48), [true, false, false, true]),
+        (Some(128), [true, true, true, true]),
+    ] {
+        let prefix = prefix.map_or_else(String::new, |bits: u8| format!(", ipv6-prefix = {bits}"));
+        let of_listener = open(&format!("requests = \"1/h\"{prefix}"));
+        let of_route = Setup::new(format!(
+            "[[route]]\nlimit = {{ rate = \"1/h\"{prefix} }}\nto = {{ status = 401 }}\n"
+        ));
+        for setup in [of_listener, of_route] {
+            let janua = setup.listener("trusted-proxies = [\"127.0.0.1\"]").start().await;
+            for (client, passes) in [one, near, next, far].into_iter().zip(expected) {
+                let fields = format!("X-Forwarded-For: {client}\r\n");
+                let answer = janua.client().await.request("GET /", &fields).await;
+                let status = if passes { 401 } else { 429 };
+                assert_eq!(answer.status(), status, "{client} {prefix}: {answer:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_reload_forgives_no_address() {
     let setup = open("requests = \"1/h\"");

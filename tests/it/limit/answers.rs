@@ -1,11 +1,24 @@
 //! What a client is told, and what of it the log, the metrics and `explain` say.
 
+use janua::app::explain::{Arguments, explain_in};
+
 use crate::support::{Janua, Message, Origin, Setup, until};
 
 pub(super) fn limited(keys: &str) -> Setup {
     Setup::new(format!(
         "[limit.few]\n{keys}\n[[route]]\nname = \"r\"\nlimit = \"few\"\nto = {{ status = 204 }}\n"
     ))
+}
+
+/// What would become of a request from there.
+fn explained(janua: &Janua, from: &str) -> String {
+    let arguments = Arguments {
+        method: "GET".into(),
+        url: "http://a/".into(),
+        from: Some(from.into()),
+        ..Arguments::default()
+    };
+    explain_in(janua.world(), &arguments).unwrap().to_string()
 }
 
 /// A field's value, or nothing.
@@ -41,7 +54,6 @@ async fn over_the_rate_is_429_with_the_time_to_come_again() {
             && janua.counted("janua_rejects_total{route=\"r\",reason=\"limit.rate\"}") == 1
             && janua.counted("janua_limit_keys{limit=\"few\"}") == 1
             && janua.counted("janua_limit_offences_total{limit=\"few\"}") == 1
-            && janua.counted("janua_limit_clients_in_bad_standing") <= 1
     })
     .await;
     assert!(!janua.metrics().contains("127.0.0.1"), "no key is a label");
@@ -275,17 +287,7 @@ async fn who_has_more_does_not_wait_for_those_who_have_less() {
 #[tokio::test]
 async fn explain_shows_each_limit_its_key_and_what_would_be_left() {
     let janua = limited("rate = \"10/h\"\nconcurrent = 4\nover = { delay = \"2s\" }").start().await;
-    let limit = || {
-        use janua::app::explain::{Arguments, explain_in};
-        let arguments = Arguments {
-            method: "GET".into(),
-            url: "http://a/".into(),
-            from: Some("192.0.2.7".into()),
-            ..Arguments::default()
-        };
-        explain_in(janua.world(), &arguments).unwrap().to_string()
-    };
-    let text = limit();
+    let text = explained(&janua, "192.0.2.7");
     for said in [
         "`few` for ip 192.0.2.7",
         "costs 1, leaves 9 of 10",
@@ -295,7 +297,24 @@ async fn explain_shows_each_limit_its_key_and_what_would_be_left() {
     ] {
         assert!(text.contains(said), "{said}\n{text}");
     }
-    assert_eq!(limit(), text, "to ask takes nothing");
+    assert_eq!(explained(&janua, "192.0.2.7"), text, "to ask takes nothing");
+}
+
+#[tokio::test]
+async fn who_came_too_often_is_in_bad_standing_for_a_time() {
+    let janua = limited("rate = \"1/h\"\nover = { delay = \"1ms\" }").start().await;
+    assert_eq!(get(&janua, "").await.status(), 204);
+    assert_eq!(janua.counted("janua_limit_clients_in_bad_standing"), 0);
+    // A second for each.
+    for _ in 0..30 {
+        assert_eq!(get(&janua, "").await.status(), 429);
+    }
+    until("it is counted", || janua.counted("janua_limit_clients_in_bad_standing") == 1).await;
+    for (from, good) in [("127.0.0.1", false), ("127.0.0.2", true)] {
+        let text = explained(&janua, from);
+        assert!(text.contains("in good standing"), "{text}");
+        assert_eq!(text.contains("in good standing again in "), !good, "{from}: {text}");
+    }
 }
 
 /// The configuration of the load lab's scenario `chain`.

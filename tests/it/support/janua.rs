@@ -226,7 +226,9 @@ impl Janua {
 
     /// The page of metrics.
     pub(crate) fn metrics(&self) -> String {
-        self.world().metrics_page(&Outside::default())
+        let world = self.world();
+        let shelved = world.caches.memory().shelved();
+        world.metrics_page(&Outside { shelved, ..Outside::default() })
     }
 
     /// Waits until so many requests to a route were refused, or cut off, for this reason.
