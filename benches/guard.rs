@@ -3,10 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use janua::server::guard::{Guard, Limits};
+use janua::{server::guard::Guard, snapshot::HeadLimits};
 
-const LIMITS: Limits =
-    Limits { max_header_size: 65_536, max_headers: 100, max_request_line: 8_192 };
+const LIMITS: HeadLimits =
+    HeadLimits { max_header_size: 65_536, max_headers: 100, max_request_line: 8_192 };
 
 /// About 250 bytes, six fields, as a program sends it.
 const PROGRAM: &str = "GET /api/v1/orders/8c1f2a7e?expand=items HTTP/1.1\r\n\
