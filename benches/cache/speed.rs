@@ -1,8 +1,12 @@
-//! The time of a hit: to look, to judge, and to make the answer's header and body.
+//! The time of a hit: to look, to judge, and to make the answer's header and body; beside it what a library takes to
+//! look (`quick_cache`, which knows of no variants, purges or bytes).
 
 use std::{
     hint::black_box,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
 };
 
@@ -52,6 +56,7 @@ const KEYS: usize = 10_000;
 
 struct Load {
     shelf: Shelf,
+    library: quick_cache::sync::Cache<String, Arc<Object>>,
     targets: Vec<String>,
 }
 
@@ -64,7 +69,16 @@ impl Load {
             let seek = shelf.stamps().seek(7, "https", "shop.example", target);
             shelf.put(seek.to_key(), object(&shelf, 256));
         }
-        Self { shelf, targets }
+        let library = quick_cache::sync::Cache::new(4 * KEYS);
+        for target in &targets {
+            library.insert(target.clone(), Arc::new(object(&shelf, 256)));
+        }
+        Self { shelf, library, targets }
+    }
+
+    /// To look, by the library, for a text that is put together already.
+    fn find_there(&self, at: usize) -> bool {
+        self.library.get(&self.targets[at]).is_some()
     }
 
     /// To look and to judge.
@@ -124,6 +138,7 @@ pub(super) fn get(c: &mut Criterion) {
     let load = Load::new();
     let mut group = c.benchmark_group("get");
     measure(&mut group, "look", |at| load.find(at));
+    measure(&mut group, "look, quick_cache", |at| load.find_there(at));
     measure(&mut group, "hit", |at| load.hit(at));
     group.finish();
 }
