@@ -69,11 +69,85 @@ pub fn hides_separator(normal: &str) -> bool {
 
 /// A path in normal form as the most careless origin would read it: with escaped slashes and backslashes for `/`,
 /// and nothing of a segment from its `;` on.
-pub fn read_carelessly(normal: &str) -> String {
-    let path = normal.replace("%2F", "/").replace("%5C", "/");
-    let segments: Vec<_> =
-        path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
-    segments.join("/")
+fn read_carelessly(normal: &str) -> String {
+    Ends { slash: true, backslash: true, parameter: true }.applied(normal)
+}
+
+/// A path as origins read it that end segments where Janua does not, each in its own way. In: the path as it came. One
+/// that hides no separator has no such readings, and some may come more than once.
+///
+/// Origins differ in what they take for `/` (an escaped slash, backslashes, of which WHATWG's URLs have only those
+/// that are not escaped), and in whether they drop parameters, which is a `;` and what is behind it in its segment. It
+/// matters when they do so: Tomcat drops them before it decodes, so that `/;%2Fx/admin` is `/admin` there, and others
+/// afterwards, who read `/x/admin`.
+pub fn readings(path: &str) -> impl Iterator<Item = String> {
+    const BOTH: [bool; 2] = [false, true];
+    let mut first: Vec<Cow<'_, str>> = vec![Cow::Borrowed(path)];
+    if path.contains('\\') {
+        first.push(Cow::Owned(path.replace('\\', "/")));
+    }
+    if path.contains(';') {
+        let cut: Vec<_> = first.iter().map(|path| Cow::Owned(without_parameters(path))).collect();
+        first.extend(cut);
+    }
+    first.into_iter().enumerate().flat_map(|(at, path)| {
+        let normal = normalise(&path).into_owned();
+        let may = |hides: &str, one: bool| !one || normal.contains(hides);
+        let ends = BOTH.into_iter().flat_map(|slash| {
+            BOTH.into_iter().flat_map(move |backslash| {
+                BOTH.into_iter().map(move |parameter| Ends { slash, backslash, parameter })
+            })
+        });
+        let ends = ends.filter(|ends| {
+            (at > 0 || ends.slash || ends.backslash || ends.parameter)
+                && may("%2F", ends.slash)
+                && may("%5C", ends.backslash)
+                && may(";", ends.parameter)
+        });
+        ends.map(|ends| ends.applied(&normal)).collect::<Vec<_>>()
+    })
+}
+
+/// Where an origin ends segments besides at each `/`.
+#[derive(Clone, Copy)]
+struct Ends {
+    /// At an escaped slash.
+    slash: bool,
+    /// At a backslash, which is escaped in the normal form.
+    backslash: bool,
+    /// At a `;`, and what is left of the segment counts for nothing.
+    parameter: bool,
+}
+
+impl Ends {
+    /// What a path in normal form is then.
+    fn applied(self, normal: &str) -> String {
+        let mut path = String::with_capacity(normal.len());
+        let (mut left, mut dropped) = (normal.chars(), false);
+        while let Some(next) = left.next() {
+            let escaped = match left.as_str().as_bytes() {
+                [b'2', b'F', ..] => self.slash,
+                [b'5', b'C', ..] => self.backslash,
+                _ => false,
+            };
+            let next = if next == '%' && escaped {
+                left = left.as_str()[2..].chars();
+                '/'
+            } else {
+                next
+            };
+            dropped = next != '/' && (dropped || self.parameter && next == ';');
+            if !dropped {
+                path.push(next);
+            }
+        }
+        path
+    }
+}
+
+/// A path, in any spelling, without what is behind a `;` in each segment.
+fn without_parameters(path: &str) -> String {
+    Ends { slash: false, backslash: false, parameter: true }.applied(path)
 }
 
 /// Which dot segments a path has.
@@ -303,6 +377,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_kind_of_origin_has_its_reading() {
+        let all = |path| {
+            let mut all: Vec<String> = readings(path).collect();
+            all.sort();
+            all.dedup();
+            all
+        };
+        assert!(all("/a/b").is_empty() && all("/a%20b").is_empty());
+        assert_eq!(all("/a%2fb"), ["/a/b"]);
+        assert_eq!(all("/a%2Fb%5Cc"), ["/a%2Fb/c", "/a/b%5Cc", "/a/b/c"]);
+        // What is escaped may be none of the separators, even where the other is.
+        assert_eq!(all("/a\\b%5Cc"), ["/a/b%5Cc", "/a/b/c"]);
+        assert_eq!(all("/a;b/c"), ["/a/c"]);
+        assert_eq!(all("/;%2Fx/a"), ["//a", "//x/a", "/;/x/a"]);
+        // Only who decodes it first sees a `;`.
+        assert_eq!(all("/%3Bx/a"), ["//a"]);
+    }
+
     proptest! {
         #[test]
         fn normal_form_is_stable_and_keeps_the_separators(path in "\\PC*|[/%a-f0-9.]*") {
@@ -325,6 +418,11 @@ mod tests {
             };
             let seen = decoded.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dots);
             prop_assert_eq!(dots(&path) != Dots::None, seen, "{:?}", dots(&path));
+            // Nor by one that drops parameters before it decodes.
+            for reading in readings(&path) {
+                let sees = reading.split('/').any(|segment| is_dots(segment.as_bytes()));
+                prop_assert!(seen || !sees, "{}", reading);
+            }
         }
 
         #[test]

@@ -1,8 +1,9 @@
 //! Paths of which an origin may make others than Janua does: `/admin%2Fx`, `/admin\\x`, `/admin;v=1/x`.
 //!
 //! RFC 3986 has an escaped slash for data, and so it is taken: `/projects/a%2Fb` fits `/projects/{id}`. But nginx
-//! decodes it, Windows takes a backslash for a slash, and Java's servers cut segments at a `;`. If the path would be
-//! another route's then, whoever sends it may want that route's origin without its guards, so it is nobody's.
+//! decodes it, Windows takes a backslash for a slash, and Java's servers cut segments at a `;`, before they decode or
+//! after. If the path would be another route's by any such reading, whoever sends it may want that route's origin
+//! without its guards, so it is nobody's.
 
 use std::{convert::Infallible, ops::ControlFlow};
 
@@ -32,20 +33,30 @@ impl<T> RouteTable<T> {
         if !spans.of(path).any(path::hides_separator) {
             return false;
         }
+        path::readings(query.path).any(|path| self.is_anothers(at, host, &path, query))
+    }
+
+    /// Whether a path in normal form is for another route than that of the entry at `at`.
+    fn is_anothers(
+        &self,
+        at: usize,
+        host: Option<&str>,
+        path: &str,
+        query: &Query<'_, '_>,
+    ) -> bool {
         let own = &self.entries[at];
         let other = |at: usize| {
             let other = &self.entries[at];
             other.rule != own.rule && !self.stands_back(other, own)
         };
-        let path = path::read_carelessly(path);
-        let owner = match self.search(host, &path, &mut Spans::default(), query) {
+        let owner = match self.search(host, path, &mut Spans::default(), query) {
             Ok(at) => return other(at),
             Err(owner) => owner,
         };
         owner.is_some_and(|tree| {
             let mut reached = false;
             let ControlFlow::Continue(()) =
-                tree.walk(&path, &mut Spans::default(), &mut |mut leaf| {
+                tree.walk(path, &mut Spans::default(), &mut |mut leaf| {
                     reached |=
                         leaf.any(|at| self.demand(at).listeners.take(query.listener) && other(at));
                     ControlFlow::<Infallible>::Continue(())

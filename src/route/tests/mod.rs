@@ -1,5 +1,6 @@
 //! What a user notices of the route table: which route takes a request, and what a bad table says.
 
+mod doubt;
 mod reference;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -255,6 +256,34 @@ fn a_path_that_may_be_another_routes_is_nobodys() {
             ("GET c.example/x%2Fy", "open rest=x%2Fy"),
             ("GET b.example/only/a%2Fb", "only id=a%2Fb"),
             ("GET /%252Fadmin", "open rest=%252Fadmin"),
+        ],
+    );
+}
+
+#[test]
+fn a_parameter_with_an_escaped_slash_opens_nothing_to_an_origin_that_drops_it_first() {
+    let table = table(&[
+        ("open", r#"path = "/{rest*}""#),
+        ("admin", r#"path = ["/admin", "/admin/{rest*}"], access = "a""#),
+        ("user", r#"path = "/users/{id}", access = "a""#),
+    ]);
+    expect(
+        &table,
+        &[
+            ("GET /;%2Fx/admin/secret", "in doubt"),
+            ("GET /;a%5Cb/admin/secret", "in doubt"),
+            ("GET /;a\\b/admin/secret", "in doubt"),
+            ("GET /;%2fx/users/7", "in doubt"),
+            ("GET /users;%2Fx/7", "in doubt"),
+            ("GET /admin;a=b%2Fc", "in doubt"),
+            // Of two separators an origin may know only one; of backslashes only those that are not escaped.
+            ("GET /users%2F7%5Cz", "in doubt"),
+            ("GET /users%5C7%2Fz", "in doubt"),
+            ("GET /users\\7%5Cz", "in doubt"),
+            // An escaped `;` begins no parameter for who drops them first.
+            ("GET /users;/7%3B", "in doubt"),
+            ("GET /x;%2Fy/z", "open rest=x;%2Fy/z"),
+            ("GET /users/7;a=%2F", "user id=7;a=%2F"),
         ],
     );
 }
