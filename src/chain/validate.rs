@@ -32,6 +32,10 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
     if head.method == Method::CONNECT && !protocol.is_some_and(may_pass) {
         return Err(Reject::MethodRefused);
     }
+    // An origin that takes it for the other would do what the rules for that were to prevent.
+    if exchange.world.methods.are_mimicked_by(&head.method) {
+        return Err(Reject::MethodRefused);
+    }
     let connect =
         protocol.map(|name| HeaderValue::from_str(name).map_err(|_| Reject::RequestHeader));
     // For HTTP/1 the guard has held these bounds already; HTTP/2 knows only one for all fields.

@@ -18,6 +18,7 @@ mod hex;
 mod html;
 mod json;
 mod media;
+mod method;
 mod networks;
 mod openapi;
 pub mod path;
@@ -52,6 +53,7 @@ pub use self::{
     html::escaped,
     json::{DEPTH, Json, JsonError, Members, parse_json},
     media::{ask_anew, ask_whole, charsets, essence, is_json, is_plain, is_utf8, remade},
+    method::NamedMethods,
     networks::{Networks, NotANetwork, parse_network},
     openapi::each_object,
     problem::problem,

@@ -24,7 +24,7 @@ use crate::{
     cache::{Caches, Query},
     config::{self, Config, Path, Problem, Problems},
     limit::Limits,
-    message::{MIRRORED, Reserved},
+    message::{MIRRORED, NamedMethods, Reserved},
     metrics::{self, Loading},
     overload::Shares,
     reject::Reject,
@@ -86,11 +86,13 @@ impl Snapshot {
         };
         limits.forget();
         let queries = queries(&routes, &caches, previous);
+        let methods = methods(&written);
         let rules = written.into_iter().map(|written| written.route.into_owned());
         let snapshot = Self {
             written: rules.collect(),
             apis: apis.into_values().flatten().collect(),
             reserved: Arc::new(reserved(&config)),
+            methods,
             cookies: Cookies::of(&auths),
             config,
             listeners,
@@ -312,6 +314,14 @@ fn reserved(config: &Config) -> Reserved {
     let mirrors = config.route.iter().any(|route| route.mirror.is_some());
     let mark = mirrors.then_some(MIRRORED);
     Reserved::new(names.filter_map(|name| identity_header(name).ok()).chain(mark))
+}
+
+/// Methods that routes and their `allow` name.
+fn methods(written: &[Written<'_>]) -> NamedMethods {
+    let routes = || written.iter().map(|written| &*written.route);
+    let allowed = routes().flat_map(|route| &route.allow).flat_map(|allow| allow.methods.keys());
+    let allowed = allowed.flat_map(|names| names.split([',', ' '])).filter(|name| !name.is_empty());
+    NamedMethods::new(routes().flat_map(|route| &*route.methods).map(|name| &**name).chain(allowed))
 }
 
 fn upstreams(

@@ -53,7 +53,7 @@ use crate::{
     contract::Api,
     discovery::Running,
     limit::Limits,
-    message::Reserved,
+    message::{NamedMethods, Reserved},
     metrics,
     overload::Overload,
     route::RouteTable,
@@ -97,6 +97,8 @@ pub struct Snapshot {
     pub overload: Overload,
     /// Header fields that only Janua says, see `identity-headers`.
     pub reserved: Arc<Reserved>,
+    /// Methods that routes and their `allow` name.
+    pub methods: NamedMethods,
     /// Cookies that no origin gets.
     pub cookies: Cookies,
     /// Which requests go where.

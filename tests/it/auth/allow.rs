@@ -51,6 +51,25 @@ async fn administrators_create_edit_and_delete_and_users_view() {
     judged(allow, &cases).await;
 }
 
+/// Flask and ASP.NET take `delete` for DELETE.
+#[tokio::test]
+async fn no_spelling_of_a_method_dodges_its_rule() {
+    judged(
+        "allow.role = \"user\"\nallow.\"DELETE, FROB\" = { role = \"admin\" }",
+        &[
+            ("DELETE", "ann", 403, "authz.role"),
+            ("delete", "ann", 405, "request.method"),
+            ("Delete", "ann", 405, "request.method"),
+            ("FROB", "ann", 403, "authz.role"),
+            ("frob", "ann", 405, "request.method"),
+            // Of which no rule speaks.
+            ("brew", "ann", 200, ""),
+            ("M-SEARCH", "ann", 200, ""),
+        ],
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn each_condition_has_its_reason() {
     judged(

@@ -102,6 +102,7 @@ fn requests() -> Vec<(&'static str, Expected, Vec<u8>)> {
         ("an authority with a comma", Reason("request.host"), pseudo("GET", "http", "/", "a,b")),
         ("an authority with userinfo", Reason("request.host"), pseudo("GET", "http", "/", "u@a")),
         ("CONNECT", Reason("request.method"), get(&[(":method", "CONNECT"), (":authority", "a:443")])),
+        ("a known method in lower case", Reason("request.method"), pseudo("delete", "http", "/", "a")),
         ("an expectation nobody meets", Reason("request.expectation"), more(&[("expect", "200-ok")])),
         ("a long target", Reason("request.line_too_long"), pseudo("GET", "http", &format!("/{}", "x".repeat(2000)), "a")),
         ("many fields", Reason("request.too_many_headers"), more(&[("x", "y"); 30])),
