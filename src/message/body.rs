@@ -89,7 +89,7 @@ pub enum RequestBody {
 /// A body that a client sends.
 pub struct ClientBody {
     incoming: Incoming,
-    /// Wakes the task that it comes by, if that task reads for it alone.
+    /// Wakes the task that it comes by, if that task reads for it alone: by HTTP/1.
     rouser: Option<Arc<Rouser>>,
     limits: BodyLimits,
     upload: Arc<Upload>,
@@ -269,10 +269,7 @@ impl ClientBody {
         let phase = if done { Phase::Done } else { Phase::Taking };
         self.upload.enter(phase, &self.patience.clock);
         let frame = match frame {
-            // By HTTP/2 the library takes RST_STREAM with NO_ERROR for its end.
-            None if self.incoming.size_hint().exact().is_some_and(|left| left > 0) => {
-                return Poll::Ready(Some(Err(BodyError::Short)));
-            }
+            None if self.is_short() => return Poll::Ready(Some(Err(BodyError::Short))),
             None => {
                 self.copy(None, true);
                 return Poll::Ready(None);
@@ -292,6 +289,16 @@ impl ClientBody {
         }
         self.copy(frame.data_ref(), done || frame.is_trailers());
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    /// Whether there should be more, now that it has ended. By HTTP/2 the library takes RST_STREAM with NO_ERROR for
+    /// its end, whatever came of it.
+    fn is_short(&self) -> bool {
+        match self.incoming.size_hint().exact() {
+            Some(left) => left > 0,
+            // By HTTP/1 it says of a body in chunks alone that it is broken.
+            None => self.rouser.is_none() && !self.incoming.is_end_stream(),
+        }
     }
 
     /// Copies a piece, if somebody wants that.

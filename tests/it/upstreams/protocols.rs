@@ -441,6 +441,31 @@ async fn an_upload_that_ends_before_its_length_is_broken_however_politely_it_end
     assert_eq!((ended.load(Relaxed), origin.connections()), (0, 1));
 }
 
+/// A request in chunks has no length by which its origin could tell.
+#[tokio::test]
+async fn half_an_upload_by_http2_is_no_whole_one_to_an_origin_of_http1() {
+    let origin = Origin::script(well).await;
+    let janua = one(&origin.url, "").listener("h2c = true").start().await;
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a")];
+    let mut client = frames::Frames::open(janua.address).await;
+    let reset = |stream| frames::frame(frames::RST_STREAM, 0, stream, &[0; 4]);
+    for number in 0..20 {
+        let stream = 2 * number + 1;
+        let head =
+            frames::frame(frames::HEADERS, frames::END_HEADERS, stream, &frames::block(&fields));
+        let first = format!("first {number}.");
+        let data = frames::frame(frames::DATA, 0, stream, first.as_bytes());
+        client.send(&[head, data].concat()).await;
+        until("the beginning", || origin.received().contains(&first)).await;
+        let last = frames::frame(frames::DATA, 0, stream, b"more");
+        client.send(&[last, reset(stream)].concat()).await;
+        until("the end", || origin.open() == 0).await;
+    }
+    let received = origin.received();
+    assert!(!received.contains("\r\n0\r\n"), "{received}");
+    assert_eq!(janua.get("/").await.status(), 200);
+}
+
 /// Requests that wait for a connection that one of them makes do not wait one after the other.
 #[tokio::test]
 async fn an_origin_of_http2_that_says_nothing_holds_nobody_for_longer_than_a_connection_may_take() {
