@@ -58,6 +58,17 @@ impl Listening {
     }
 }
 
+/// Whether nobody listens at a Unix socket's path any more. It is not waited for an answer: who listens and is too
+/// busy to accept has a full queue, and nobody knows for how long.
+fn is_deserted(path: &Path) -> bool {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None);
+    let connected = socket.and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)
+    });
+    connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
 /// Removes the file of a Unix socket on which nobody listens any more: it is in the way of the next.
 ///
 /// # Errors
@@ -67,10 +78,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Ok(found) if !found.file_type().is_socket() => {
             Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of this name"))
         }
-        Ok(_) if unix::net::UnixStream::connect(path).is_ok() => {
-            Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there"))
-        }
-        Ok(_) => fs::remove_file(path),
+        Ok(_) if is_deserted(path) => fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
         Err(_) => Ok(()),
     }
 }
@@ -131,7 +140,7 @@ impl SocketFile {
     pub fn is_lost(&self) -> bool {
         match fs::symlink_metadata(&self.path) {
             Ok(found) if found.ino() == self.inode || !found.file_type().is_socket() => false,
-            Ok(_) => unix::net::UnixStream::connect(&self.path).is_err(),
+            Ok(_) => is_deserted(&self.path),
             Err(_) => true,
         }
     }
@@ -228,6 +237,35 @@ mod tests {
         assert!(!file.is_lost(), "it is another's now");
         drop(other);
         assert!(file.is_lost(), "who has died since");
+    }
+
+    #[test]
+    fn who_listens_and_accepts_nobody_keeps_its_place_and_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let (listening, file) = bind_unix(&path, None, 1).unwrap();
+        fs::rename(&path, folder.path().join("aside")).unwrap();
+        let busy = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        let address = SockAddr::unix(&path).unwrap();
+        busy.bind(&address).unwrap();
+        busy.listen(0).unwrap();
+        let connect = || {
+            let client = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            client.connect(&address).map(|()| client)
+        };
+        let waiting: Vec<_> = std::iter::from_fn(|| connect().ok()).collect();
+        assert!(!waiting.is_empty(), "its queue is full");
+
+        let (tell, told) = std::sync::mpsc::channel();
+        let place = path.clone();
+        std::thread::spawn(move || {
+            let taken = remove_stale(&place).map_err(|error| error.kind());
+            tell.send((file.is_lost(), taken)).unwrap();
+        });
+        let found = told.recv_timeout(std::time::Duration::from_secs(5));
+        assert_eq!(found, Ok((false, Err(io::ErrorKind::AddrInUse))));
+        drop((listening, waiting));
     }
 
     #[test]
