@@ -20,11 +20,14 @@ use std::{
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, Site};
+use super::{
+    connection::{self, Site},
+    driver::ON_ITS_WAY,
+};
 use crate::{
     message::Clients,
     snapshot::{Lens, Listener as Rules},
@@ -62,6 +65,23 @@ impl Entrance {
             () = self.retired.cancelled() => None,
         }
     }
+
+    /// The same for somebody who came before the address was given up: it has the time that a request has which is on
+    /// its way.
+    async fn late_room(&self) -> Option<OwnedSemaphorePermit> {
+        timeout(ON_ITS_WAY, self.connections.clone().acquire_owned()).await.ok()?.ok()
+    }
+}
+
+/// How long descriptors are waited for when nobody is wanted any more, for those who came before.
+#[derive(Default)]
+struct Patience(Option<Instant>);
+
+impl Patience {
+    /// Whether it is over, counted from the first time that this is asked.
+    fn is_over(&mut self) -> bool {
+        self.0.get_or_insert_with(Instant::now).elapsed() >= ON_ITS_WAY
+    }
 }
 
 /// Accepts until somebody else does, or nobody any more (`taken`), and then what is in the queue.
@@ -82,6 +102,7 @@ pub(super) async fn accept(
     let descriptors = Descriptors::of_process();
     let mut said: Option<Instant> = None;
     let mut last = LAST;
+    let mut patience = Patience::default();
     let mut ended = pin!(taken.cancelled());
     loop {
         let Some(accepted) = next(&listener, ended.as_mut(), &mut last).await else { return };
@@ -89,21 +110,31 @@ pub(super) async fn accept(
             Ok((socket, peer)) => {
                 if descriptors.is_reserved(&socket) {
                     say(&mut said, &rules, &"few descriptors are left");
-                    if !room_for(descriptors, &socket, &taken).await {
+                    if !room_for(descriptors, &socket, &taken, &mut patience).await {
                         return;
                     }
                 }
                 let seat = clients.reserve();
-                let Some(permit) = entrance.room().await else { return };
+                let permit = entrance.room().await;
                 // Both may have been waited for long: the rules are those of now.
                 rules = current().unwrap_or(rules);
                 rules.metrics.at(worker.index).accepted.inc();
                 let site =
                     Site { lens: lens.clone(), listener: rules.clone(), worker: worker.clone() };
+                let Some(permit) = permit else {
+                    // Beside, so that nobody comes to a socket that is to be closed while they wait.
+                    let entrance = entrance.clone();
+                    tokio::spawn(async move {
+                        if let Some(permit) = entrance.late_room().await {
+                            connection::serve(site, socket, peer, seat, permit).await;
+                        }
+                    });
+                    continue;
+                };
                 tokio::spawn(connection::serve(site, socket, peer, seat, permit));
             }
             Err(error) if is_exhausted(&error) => {
-                if taken.is_cancelled() {
+                if taken.is_cancelled() && patience.is_over() {
                     return;
                 }
                 say(&mut said, &rules, &error);
@@ -146,9 +177,14 @@ fn say(said: &mut Option<Instant>, rules: &Rules, error: &dyn std::fmt::Display)
 }
 
 /// Waits until there are descriptors for more clients than this one; false if nobody is wanted any more.
-async fn room_for(descriptors: Descriptors, socket: &Socket, taken: &CancellationToken) -> bool {
+async fn room_for(
+    descriptors: Descriptors,
+    socket: &Socket,
+    taken: &CancellationToken,
+    patience: &mut Patience,
+) -> bool {
     while descriptors.are_short(socket).unwrap_or(true) {
-        if taken.is_cancelled() {
+        if taken.is_cancelled() && patience.is_over() {
             return false;
         }
         tokio::time::sleep(PAUSE).await;

@@ -24,7 +24,7 @@ use crate::{
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a client that is to finish may take for its first request: that may be on its way.
-const ON_ITS_WAY: Duration = Duration::from_secs(2);
+pub(super) const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 /// How long after it began a connection is looked at first, and how often while requests run. No
 /// deadline is met later than this after its time.

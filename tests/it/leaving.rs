@@ -176,6 +176,41 @@ async fn clients_that_had_their_answers_hold_no_end() {
     assert!(took < Duration::from_millis(1_500), "{took:?}");
 }
 
+/// At a listener that has all its connections, one waits accepted, and others in the kernel's queue.
+async fn crowd(at: SocketAddr, origin: &Origin) -> Vec<Client> {
+    let mut crowd = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(at).await;
+        client.send(POST).await;
+        until("the first request", || origin.received().contains("hello!")).await;
+        crowd.push(client);
+    }
+    crowd
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_when_the_end_begins_is_answered() {
+    let (origin, may) = Origin::held().await;
+    let (small, other) = (free(), free());
+    let small_one = format!("{}max-connections = 1\n", listener("small", small));
+    let route = format!("[[route]]\nto = \"{}\"\n", origin.url);
+    let both = format!("{small_one}{}{route}", listener("other", other));
+    let janua = Setup::new(both).start().await;
+    let mut crowd = crowd(small, &origin).await;
+    let mut idle = Client::connect(other).await;
+    assert_eq!(idle.request("OPTIONS *", "Max-Forwards: 0\r\n").await.status(), 204);
+    let draining = async {
+        assert_eq!(idle.ended().await, "", "the end has begun");
+        may.add_permits(crowd.len());
+        for client in &mut crowd {
+            assert_last_answer(client, 200).await;
+        }
+    };
+    let both = async { tokio::join!(janua.gateway.drain(), draining) };
+    let (clean, ()) = soon("drain", both).await;
+    assert!(clean, "nothing had to be cut");
+}
+
 // --- Reloads that change listeners ---
 
 /// A free address; another than that of all tests, so that nobody has it meanwhile.
@@ -185,6 +220,22 @@ fn free() -> SocketAddr {
 
 fn listener(name: &str, address: SocketAddr) -> String {
     format!("[[listener]]\nname = \"{name}\"\naddress = \"{address}\"\nh2c = true\n")
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_when_a_reload_takes_the_listener_is_answered() {
+    let (origin, may) = Origin::held().await;
+    let (small, other) = (free(), listener("other", free()));
+    let route = format!("[[route]]\nto = \"{}\"\n", origin.url);
+    let small_one = format!("{}max-connections = 1\n", listener("small", small));
+    let janua = Setup::new(format!("{other}{small_one}{route}")).start().await;
+    let mut crowd = crowd(small, &origin).await;
+    janua.reload(&Setup::new(format!("{other}{route}"))).await.unwrap();
+    until("nobody listens there", || std::net::TcpStream::connect(small).is_err()).await;
+    may.add_permits(crowd.len());
+    for client in &mut crowd {
+        assert_last_answer(client, 200).await;
+    }
 }
 
 #[tokio::test]
