@@ -75,6 +75,11 @@ impl Networks {
         self.0.iter().any(|net| net.contains(&ip))
     }
 
+    /// Whether all addresses of the others are in one of these: of each network, as it is written.
+    pub fn cover(&self, others: &Self) -> bool {
+        others.0.iter().all(|other| self.0.iter().any(|net| net.contains(other)))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

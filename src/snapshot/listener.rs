@@ -103,6 +103,11 @@ impl ProxyProtocol {
         Ok(Self { timeout: proxy.timeout.0, from: networks(&from, &at)?, unix })
     }
 
+    /// Whether all may speak for clients who may by the other.
+    fn names_all_of(&self, other: &Self) -> bool {
+        self.unix >= other.unix && self.from.cover(&other.from)
+    }
+
     /// Whether this peer speaks for clients.
     pub fn is_named(&self, peer: Option<SocketAddr>) -> bool {
         peer.map_or(self.unix, |peer| self.from.contains(peer.ip()))
@@ -204,10 +209,16 @@ impl Listener {
         })
     }
 
-    /// Whether who was let in there would have been here: in clear or not, with or without certificates of whom.
+    /// Whether who was let in there would have been here: in clear or not, with or without certificates of whom, by
+    /// itself or by a proxy that speaks for it.
     pub fn lets_in_like(&self, other: &Self) -> bool {
         let demand = |listener: &Self| listener.tls.as_ref().map(|tls| tls.demand);
-        demand(self) == demand(other)
+        let proxies = match (&self.proxy_protocol, &other.proxy_protocol) {
+            (None, None) => true,
+            (Some(own), Some(others)) => own.names_all_of(others),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        proxies && demand(self) == demand(other)
     }
 
     /// Whether the word counts of who comes from this address, or by a Unix socket.

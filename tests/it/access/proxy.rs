@@ -70,6 +70,30 @@ async fn a_named_proxy_says_who_the_client_is() {
 }
 
 #[tokio::test]
+async fn nobody_stays_who_would_not_be_let_in_by_the_proxies_of_now() {
+    let origin = Origin::ok().await;
+    let plain = || Setup::to(&origin.url);
+    let by = |from: &str| plain().listener(&format!("proxy-protocol = {{ from = {from} }}"));
+    let header = "PROXY TCP4 203.0.113.7 127.0.0.1 4711 80\r\n";
+    for (name, before, first, after, stays) in [
+        ("a header is asked for", plain(), "", by("\"127.0.0.1\""), false),
+        ("and no longer", by("\"127.0.0.1\""), header, plain(), false),
+        ("of others", by("\"127.0.0.1\""), header, by("\"10.0.0.1\""), false),
+        ("of more", by("\"127.0.0.1\""), header, by("[\"127.0.0.0/8\", \"unix\"]"), true),
+    ] {
+        let janua = before.start().await;
+        let mut client = janua.client().await;
+        client.send(format!("{first}GET / HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        assert_eq!(client.answer().await.status(), 200, "{name}");
+        janua.reload(&after).await.unwrap();
+        match stays {
+            true => assert_eq!(client.get("/").await.status(), 200, "{name}"),
+            false => assert_eq!(client.ended().await, "", "{name}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_header_of_a_named_peer_is_closed() {
     let origin = Origin::ok().await;
     let janua = behind_a_proxy(&origin.url).start().await;
