@@ -10,10 +10,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -30,7 +27,7 @@ use super::{
 };
 use crate::{
     message::Clients,
-    snapshot::{Lens, Listener as Rules},
+    snapshot::{Bind, Lens, Listener as Rules},
     stream::{Descriptors, Listener, Listening, Socket, is_exhausted},
     worker::Worker,
 };
@@ -47,8 +44,8 @@ const SAY: Duration = Duration::from_secs(10);
 /// An address as its accepting tasks share it.
 #[derive(Debug)]
 pub(super) struct Entrance {
-    /// The listener that it belongs to; another, when a reload renames it.
-    pub(super) listener: AtomicUsize,
+    /// Where it is: the listener there is whoever has this address in the world that holds, from its first moment on.
+    pub(super) bind: Bind,
     /// A permit for each connection that may be open.
     pub(super) connections: Arc<Semaphore>,
     /// Cancelled when the address is given up. A state, not a signal: a task that has not begun yet
@@ -97,7 +94,7 @@ pub(super) async fn accept(
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot accept"),
     };
-    let current = || lens.look().listener(entrance.listener.load(Relaxed)).cloned();
+    let current = || lens.look().listener_at(&entrance.bind).cloned();
     let Some(mut rules) = current() else { return };
     let descriptors = Descriptors::of_process();
     let mut said: Option<Instant> = None;
@@ -116,7 +113,8 @@ pub(super) async fn accept(
                 }
                 let seat = clients.reserve();
                 let permit = entrance.room().await;
-                // Both may have been waited for long: the rules are those of now.
+                // Both may have been waited for long: the rules are those of now. Where nobody listens any more, they
+                // are the last that held, and the connection hears of its fate.
                 rules = current().unwrap_or(rules);
                 rules.metrics.at(worker.index).accepted.inc();
                 let site =
@@ -190,4 +188,61 @@ async fn room_for(
         tokio::time::sleep(PAUSE).await;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt as _, net::TcpStream};
+
+    use super::*;
+    use crate::{
+        config::{Loaded, environment},
+        snapshot::{Purpose, Snapshot, World},
+        worker::Clock,
+    };
+
+    /// Listeners by name and address.
+    fn world(listeners: [(&str, &str); 2], before: Option<&Snapshot>) -> Snapshot {
+        let listener =
+            |(name, at)| format!("[[listener]]\nname = \"{name}\"\naddress = \"{at}\"\n");
+        let [one, two] = listeners.map(listener);
+        let denied = "access = \"nobody\"\n[access.nobody]\ndeny = [\"0.0.0.0/0\", \"::/0\"]\n";
+        let text = format!("{one}{two}{denied}[[route]]\nto = \"echo\"\n");
+        let loaded = Loaded::parse("<test>", &text, &environment).unwrap();
+        Snapshot::compile(loaded.config, Purpose::Look, before).unwrap().0
+    }
+
+    /// The swap comes before the address is told whose it is now.
+    #[tokio::test]
+    async fn who_comes_while_listeners_change_places_has_the_rules_of_the_address() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let here = socket.local_addr().unwrap();
+        let (at, elsewhere) = (here.to_string(), "127.0.0.1:1");
+        let before = Arc::new(world([("open", &at), ("closed", elsewhere)], None));
+        let after = world([("open", elsewhere), ("closed", &at)], Some(&before));
+        let entrance = Arc::new(Entrance {
+            bind: Bind::Tcp(here),
+            connections: Arc::new(Semaphore::new(8)),
+            retired: CancellationToken::new(),
+        });
+        let (world, taken) = (World::new(before), entrance.retired.child_token());
+        let (lens, worker) = (Lens::new(world.clone()), Worker { index: 0, clock: Clock::new() });
+        let socket = Listening::Tcp(socket);
+        tokio::spawn(accept(socket, entrance, taken, lens, Clients::default(), worker));
+        let accepted = |name: &str| {
+            let world = world.load();
+            let listener = world.listeners.iter().find(|listener| *listener.name == *name);
+            listener.unwrap().metrics.at(0).accepted.get()
+        };
+        let mut first = TcpStream::connect(here).await.unwrap();
+        while accepted("open") == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.swap(Arc::new(after));
+        let mut second = TcpStream::connect(here).await.unwrap();
+        assert_eq!(second.read(&mut [0]).await.unwrap_or(0), 0, "closed without a word");
+        assert_eq!((accepted("open"), accepted("closed")), (1, 1));
+        drop(first.read(&mut []).await);
+    }
 }

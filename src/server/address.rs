@@ -4,14 +4,7 @@
 //! the kernel gives its share of the clients to it alone. So a socket stays open as long as its
 //! address does, and is handed to another worker when there are fewer.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
@@ -82,7 +75,7 @@ impl Address {
         file: Option<SocketFile>,
     ) -> Self {
         let entrance = Entrance {
-            listener: AtomicUsize::new(listener.id),
+            bind: listener.bind.clone(),
             connections: Arc::new(Semaphore::new(0)),
             retired: CancellationToken::new(),
         };
@@ -113,7 +106,6 @@ impl Address {
     /// Belongs to this listener, with its bounds.
     pub(super) fn hold(&mut self, listener: &Arc<Listener>) {
         self.listener = listener.clone();
-        self.entrance.listener.store(listener.id, Relaxed);
         self.permit(listener.mode);
         let most = listener.max_connections;
         let before = std::mem::replace(&mut self.most, most);
