@@ -35,6 +35,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use http::HeaderName;
 
 use self::{
     bind::Bound,
@@ -45,6 +46,9 @@ use crate::{
     snapshot::{Bind, Diff, Snapshot, World},
     stream::SocketFile,
 };
+
+/// In each answer of a door: who asks can tell it from whatever else answers at its address.
+pub const MARK: HeaderName = HeaderName::from_static("x-janua-door");
 
 /// Reads the configuration again and makes it hold. It goes on even if nobody waits for it.
 pub type Reload = Box<

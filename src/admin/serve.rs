@@ -8,7 +8,7 @@ use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    House,
+    House, MARK,
     answer::answer,
     guard::{Names, Token},
     refusal::Refusal,
@@ -83,8 +83,10 @@ async fn connection(stream: Socket, room: Arc<Room>, _place: OwnedSemaphorePermi
 async fn request_in(room: &Room, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let body = timeout(PATIENCE, Limited::new(body, BODY).collect());
-    match body.await {
+    let mut answer = match body.await {
         Ok(Ok(_)) => answer(room, &head).await.unwrap_or_else(Refusal::answer),
         Ok(Err(_)) | Err(_) => Refusal::Body.answer(),
-    }
+    };
+    answer.headers_mut().insert(MARK, HeaderValue::from_static("1"));
+    answer
 }

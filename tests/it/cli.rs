@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{
-    Daemon,
+    Daemon, Door,
     certs::Authority,
     daemon::{JANUA, janua, on},
 };
@@ -503,6 +503,25 @@ fn without_a_gateway_reload_and_healthcheck_end_with_1() {
         let output = on(GOOD, &[verb, "--admin", &door]);
         assert_eq!(output.status.code(), Some(1), "{verb}: {}", err(&output));
         assert!(err(&output).contains(&door), "{verb}: {}", err(&output));
+    }
+}
+
+/// The file may name an address that the gateway has not heard of, and somebody else may be there.
+#[test]
+fn another_servers_answer_is_no_gateways() {
+    let text = |door: &str| {
+        format!(
+            "[admin]\naddress = \"{door}\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
+             [[route]]\nto = {{ status = 200 }}\n"
+        )
+    };
+    let daemon = Daemon::start(&text("unix:HOME/admin.sock"));
+    let Door::Tcp(public) = daemon.public else { panic!("not TCP") };
+    daemon.write(&text(&public.to_string()));
+    for verb in ["reload", "healthcheck", "upstreams"] {
+        let output = daemon.verb(verb);
+        assert_eq!(output.status.code(), Some(1), "{verb}: {}", out(&output));
+        assert!(err(&output).contains("SIGHUP"), "{verb}: {}", err(&output));
     }
 }
 

@@ -345,7 +345,8 @@ Exit codes: 0 also if the request would be refused; 2 for words that make no req
 configuration is at fault.";
 
 const RELOAD: &str = "\
-The gateway is found by the `admin` section of its configuration.
+The gateway is found by the `admin` section of its configuration. Where that moves the door itself, \
+send SIGHUP to the gateway, or name the door that it still has by --admin.
 
 Examples:
   janua reload

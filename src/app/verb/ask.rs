@@ -18,6 +18,7 @@ use tokio::{
 
 use super::answer::Answer;
 use crate::{
+    admin::MARK,
     app::cli::AdminDoor,
     config::{self, Admin, Loaded, Report, Secret},
     snapshot::Bind,
@@ -35,7 +36,7 @@ pub(super) enum Unanswered {
     /// The configuration does not say where to ask.
     #[error("{0}")]
     Config(Report),
-    /// The gateway has no door, or it could not be reached.
+    /// The gateway has no door, or it could not be reached, or somebody else is there.
     #[error("{0}")]
     Gateway(String),
 }
@@ -63,6 +64,11 @@ pub(super) fn ask(door: &AdminDoor, question: &Question) -> Answer {
     let failed = |why: &dyn std::fmt::Display| {
         Unanswered::Gateway(format!("cannot ask the gateway at `{address}`: {why}"))
     };
+    let not_there = |error: &io::Error| {
+        let help = "if the file has moved the door, the gateway hears of it by SIGHUP, \
+            or is asked where its door still is (`--admin`)";
+        failed(&format!("{error}\n  = help: {help}"))
+    };
     let bind: Bind = address.parse().map_err(|error: String| failed(&error))?;
     let token = token.as_ref().map(Secret::reveal).transpose().map_err(|error| failed(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -70,7 +76,7 @@ pub(super) fn ask(door: &AdminDoor, question: &Question) -> Answer {
     let token = token.as_ref().map(|token| token.as_str());
     let answer = runtime.block_on(exchange(&bind, token, question));
     // Where nobody is, what is wrong with the file may be why.
-    answer.map_err(|error| wrong.map_or_else(|| failed(&error), Unanswered::Config))
+    answer.map_err(|error| wrong.map_or_else(|| not_there(&error), Unanswered::Config))
 }
 
 /// Where to ask: as the options say, else the configuration; and what is wrong with that, if it is to say.
@@ -109,6 +115,10 @@ async fn exchange(
     let answer = timeout(question.patience, async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
         let (head, body) = response.into_parts();
+        if !head.headers.contains_key(MARK) {
+            let who = format!("what answers there ({}) is no gateway's admin door", head.status);
+            return Err(io::Error::other(who));
+        }
         let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(io::Error::other)?;
         let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
         Ok((head.status, text))
