@@ -188,11 +188,11 @@ impl Asker {
                 self.done = true;
                 break;
             };
-            let name = shared.slots.of(self.key).get(self.key).map(|slot| slot.name);
-            let Some(name) = name else { break };
-            shared.metrics.fetches.inc();
             let Order { rate, least, most, back, .. } = order;
-            let bound = self.state.bound(rate);
+            let bound = state.bound(rate);
+            let known = shared.slots.of(self.key).get(self.key).map(|slot| slot.forgives(bound));
+            let Some((name, bound)) = known else { break };
+            shared.metrics.fetches.inc();
             let arguments = [rate.interval(), rate.window(), least, most, back, bound];
             let store = Guard::into_inner(shared.store());
             match store.run(&TAKE, &shared.key(&name), &arguments).await {
@@ -204,7 +204,7 @@ impl Asker {
                     let (now, key) = (state.time(Instant::now()), self.key);
                     shared.lost(&error, now);
                     if let Some(slot) = shared.slots.of(key).get(key) {
-                        slot.lost = true;
+                        (slot.lost, slot.bound) = (true, 0);
                     }
                     // Those who wait for this answer go on before the queue does.
                     drop(self);

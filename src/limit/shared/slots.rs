@@ -15,7 +15,7 @@ use super::pot::Pot;
 use crate::{
     key::{ByKey, shard},
     limit::{
-        gcra::Gcra,
+        gcra::{Gcra, LONGEST},
         state::{Blocked, Claim},
         turn::Turn,
     },
@@ -48,6 +48,8 @@ pub(super) struct Slot {
     pub(super) pot: Pot,
     /// Its name in the store.
     pub(super) name: Name,
+    /// What it owed beyond this was forgiven.
+    pub(super) bound: u64,
     /// Whether the store is being asked.
     pub(super) busy: bool,
     /// Whether the store could not be asked about it, the last time that it was to be.
@@ -122,6 +124,7 @@ impl Slots {
             Entry::Vacant(place) => place.insert(Box::new(Slot {
                 pot: Pot::default(),
                 name: name(),
+                bound: 0,
                 busy: false,
                 alone: false,
                 lost: false,
@@ -134,6 +137,16 @@ impl Slots {
         }
         slot.waiters.push(waiter);
         Some(!std::mem::replace(&mut slot.busy, true))
+    }
+}
+
+impl Slot {
+    /// Its name, and what it is forgiven to owe beyond: what is more than a burst by the terms that hold, it took by
+    /// others, before a reload. That is done once: where gateways differ for a while, it took that at another, whose
+    /// terms let it.
+    pub(super) fn forgives(&mut self, bound: u64) -> (Name, u64) {
+        let done = std::mem::replace(&mut self.bound, bound) == bound;
+        (self.name, if done { LONGEST } else { bound })
     }
 }
 

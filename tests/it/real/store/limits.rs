@@ -646,3 +646,25 @@ async fn who_waits_for_others_to_end_takes_nothing_of_what_gateways_share() {
         assert_eq!(client.answer().await.status(), 200);
     }
 }
+
+/// Gateways are changed one by one, so for a while they differ.
+#[tokio::test]
+async fn a_gateway_with_a_smaller_burst_forgives_nobody_what_the_larger_one_gave() {
+    let server = StoreServer::start();
+    let gateway = |burst: u32| {
+        let keys = format!("rate = \"60/h\"\nburst = {burst}\nper = \"global\"\nlease = \"0s\"");
+        waiting(&server, "1s", &keys)
+    };
+    let [large, small] = [several(&gateway(50), 1).await, several(&gateway(5), 1).await];
+    let mut through = 0;
+    for _ in 0..4 {
+        while get(&large[0]).await.status() == 204 {
+            through += 1;
+        }
+        assert_eq!(get(&small[0]).await.status(), 429);
+        // So long both believe what they heard.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+    // A gateway that comes by its own rules frees nobody more than once.
+    assert!((50..=50 + 45).contains(&through), "{through}");
+}
