@@ -142,7 +142,7 @@ impl Limiter {
             Ok(Some(taken)) => {
                 let claim = limit.claim(ask).0;
                 // It may have been used up by others meanwhile.
-                match limit.spend_late(claim) {
+                match limit.spend(claim) {
                     Ok(left) => {
                         let taken = Taken { left, ..taken };
                         limit.let_in((number, tier), (claim, taken), now, ask, &mut visit);
@@ -206,8 +206,10 @@ impl Limiter {
         visit: Visit<'_>,
     ) -> Verdict {
         let limit = self.limits[number].clone();
-        let Some(shared) = &limit.state.shared else { return Verdict::Go };
-        let place = waiting::Place::Store(limit.state.question(shared, claim, ask));
+        let state = limit.state.latest();
+        // A reload has just taken the store away.
+        let Some(shared) = &state.shared else { return self.take_from(number, ask, visit) };
+        let place = waiting::Place::Store(state.question(shared, claim, ask));
         let (worker, given) = (visit.worker, self.hold(ask, visit.pass));
         Verdict::Wait(Box::new(Waiting { place, limit, number, tier, worker, given, again: false }))
     }

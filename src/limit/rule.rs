@@ -178,10 +178,11 @@ impl Limit {
         }
     }
 
-    /// The quota of a request, if there is one: what was used, whose it is, and how much that may be.
+    /// The quota of a request, if there is one: what was used, whose it is, and how much that may be. A reload may
+    /// have put something else in the place of what counted when the request came.
     #[inline]
     fn quota(&self, claim: Claim) -> Option<(&Used, Account, Quota)> {
-        Some((self.used.as_ref()?, claim.account?, claim.terms.quota?))
+        Some((self.used.as_ref()?.latest(), claim.account?, claim.terms.quota?))
     }
 
     /// Takes from the quota, if there is one; what is left.
@@ -189,16 +190,6 @@ impl Limit {
     pub(super) fn spend(&self, claim: Claim) -> Result<Option<Left>, Blocked> {
         match self.quota(claim) {
             Some((used, account, quota)) => used.take(account, quota, claim.cost).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The same for somebody who waited: a reload may have put something else in the place of what counted.
-    pub(super) fn spend_late(&self, claim: Claim) -> Result<Option<Left>, Blocked> {
-        match self.quota(claim) {
-            Some((used, account, quota)) => {
-                used.latest().take(account, quota, claim.cost).map(Some)
-            }
             None => Ok(None),
         }
     }

@@ -44,8 +44,7 @@ pub(super) struct State {
     of_tiers: OnceLock<Owed>,
     /// The rates of the terms that hold.
     rates: RwLock<Rates>,
-    /// What counts in its place since a reload: those who came before and wait pay there too. Who goes at once does
-    /// not look.
+    /// What counts in its place since a reload: those who came before pay there too.
     successor: OnceLock<Arc<Self>>,
 }
 
@@ -258,6 +257,15 @@ impl State {
         }
     }
 
+    /// What counts now.
+    pub(super) fn latest(self: &Arc<Self>) -> &Arc<Self> {
+        let mut latest = self;
+        while let Some(next) = latest.successor.get() {
+            latest = next;
+        }
+        latest
+    }
+
     /// Whether its rate is counted where this store is, or in none.
     pub(super) fn is_in(&self, store: Option<&Arc<Store>>) -> bool {
         match (&self.shared, store) {
@@ -283,6 +291,9 @@ impl State {
     /// Takes what a request asks for.
     #[inline]
     pub(super) fn take(self: &Arc<Self>, claim: Claim, now: u64) -> Result<Taken, Blocked> {
+        if let Some(next) = self.successor.get() {
+            return next.latest().take(claim, now);
+        }
         let tat = match (claim.terms.rate, &self.shared) {
             (None, _) => 0,
             (Some(rate), None) => self.pay(rate, claim, now, 0)?,

@@ -991,6 +991,34 @@ async fn all_pay_to_the_same_books_when_the_number_of_keys_changes() {
     }
 }
 
+/// What they take from the limits behind the one at which they wait is not taken from what counted before.
+#[tokio::test(start_paused = true)]
+async fn who_waits_during_a_reload_pays_at_the_limits_behind_to_the_same_books() {
+    for per in ["global", "ip"] {
+        let limit = |keys: u32| {
+            let same = format!("per = \"{per}\"\nmax-keys = {keys}\n");
+            format!(
+                "[limit.slow]\nrate = \"1/s\"\nburst = 1\nover = {{ delay = \"60s\" }}\n\
+                 [limit.q]\nquota = \"4/month\"\n{same}[limit.r]\nrate = \"4/h\"\n{same}"
+            )
+        };
+        for (name, reason) in [("q", Reject::LimitQuota), ("r", Reject::LimitRate)] {
+            let first = Gate::new(&limit(1_000), &["slow", name]);
+            assert!(first.may(1).await);
+            let waits = [first.send(1).await, first.send(1).await];
+            let second = Gate::after(Some(&first), &limit(5_000), &["slow", name]);
+            second.limits.take_over();
+            for waits in waits {
+                assert!(waits.await.unwrap().is_ok());
+            }
+            tokio::time::sleep(SECOND).await;
+            assert!(second.may(1).await, "{per} {name}: the fourth");
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(second.ask(1).await.unwrap_err().reject, reason, "{per}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_runs_is_counted_on_also_if_the_limit_is_gone_for_a_while() {
     let limit = "[limit.l]\nconcurrent = 2\nper = \"global\"\n";

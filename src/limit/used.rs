@@ -37,7 +37,7 @@ pub(super) struct Used {
     changed: AtomicBool,
     /// Where other gateways count too, if they do.
     pub(super) tally: Option<Arc<Tally>>,
-    /// What counts in its place since a reload: those who came before and wait take from there too.
+    /// What counts in its place since a reload: those who came before take from there too.
     successor: OnceLock<Arc<Self>>,
 }
 
@@ -157,7 +157,8 @@ impl Used {
         }
     }
 
-    /// What counts now: for those who waited.
+    /// What counts now.
+    #[inline]
     pub(super) fn latest(&self) -> &Self {
         let mut latest = self;
         while let Some(next) = latest.successor.get() {
