@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     lane::{Lane, Waiter},
+    shared::Name,
     state::{Blocked, Claim, State},
     turn::{Ear, NoTurn, Turn, Words},
     turns::{Contender, Turns},
@@ -80,6 +81,8 @@ struct Waits {
     /// What it takes from: a reload may have made another, whose requests wait here too.
     state: Arc<State>,
     claim: Claim,
+    /// The key as a store has it, if it is to be asked.
+    name: Name,
     client: u64,
     came: u64,
     good: bool,
@@ -90,6 +93,8 @@ struct Waits {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Comer {
     pub(super) claim: Claim,
+    /// Its key as a store has it.
+    pub(super) name: Name,
     pub(super) client: u64,
     pub(super) class: usize,
     /// Whether a place counts for the key, too, and not for the client alone.
@@ -134,7 +139,7 @@ impl Queue {
 
     /// Takes a place in the queue, unless there is none or its turn would come too late.
     pub(super) fn sit(&self, state: &Arc<State>, comer: Comer) -> Result<Seat, NoTurn> {
-        let Comer { claim, client, class, now, .. } = comer;
+        let Comer { claim, name, client, class, now, .. } = comer;
         let came = state.time(now);
         let mut inner = self.inner.lock();
         let turn = inner.turn(state, &comer, came);
@@ -152,7 +157,8 @@ impl Queue {
         let (id, good) = (inner.last, class == 0);
         state.metrics.waiting(good).inc();
         let ear = Arc::new(Ear::default());
-        let waits = Waits { state: state.clone(), claim, client, came, good, ear: ear.clone() };
+        let (own, heard) = (state.clone(), ear.clone());
+        let waits = Waits { state: own, claim, name, client, came, good, ear: heard };
         let line = inner.line(claim);
         line.lane.push(client, class, Waiter { id, cost: claim.cost, what: waits });
         self.advance(&mut inner, claim.key, came);
@@ -196,8 +202,8 @@ impl Queue {
             inner.close(key);
             return false;
         };
-        let Waits { ref state, claim, came, .. } = first.what;
-        let told = match state.take_late(claim, (came, line.timed), now) {
+        let Waits { ref state, claim, name, came, .. } = first.what;
+        let told = match state.take_late((claim, &name), (came, line.timed), now) {
             Ok(taken) => Ok(taken),
             // Nobody's turn comes before the store does.
             Err(blocked @ Blocked::Unavailable) => Err(NoTurn { after: None, blocked }),

@@ -11,7 +11,7 @@ use super::{
     fields::Policy,
     queue::{Comer, Seat},
     quota::{Quota, Window},
-    shared::Sharing,
+    shared::{Shared, Sharing},
     standing::Standing,
     state::{Blocked, Claim, Rates, State, Taken, Terms},
     turn::NoTurn,
@@ -237,8 +237,10 @@ impl Limit {
         let client = self.client(ask);
         let class = if self.priority { self.standing.class(client, ask.now) } else { 0 };
         let personal = self.state.shape.0.is_personal();
-        let most = self.max_waiting;
-        let comer = Comer { claim, client, class, personal, patience, most, now: ask.now };
+        // Also without a store: a reload may bring one while it waits.
+        let name = Shared::name(&self.state.shape.0, claim.tint, ask);
+        let (most, now) = (self.max_waiting, ask.now);
+        let comer = Comer { claim, name, client, class, personal, patience, most, now };
         self.state.hall.queue.sit(&self.state, comer).map_err(|none| self.no_turn(none))
     }
 

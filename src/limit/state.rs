@@ -17,7 +17,7 @@ use super::{
     hall::{Hall, Permit},
     owed::Owed,
     quota::Quota,
-    shared::Shared,
+    shared::{Name, Shared},
     table::Table,
     used::{Account, Left},
 };
@@ -329,15 +329,15 @@ impl State {
     /// to be the rate that it waited for, by a timer: who waited for others to end could have taken it long ago.
     pub(super) fn take_late(
         self: &Arc<Self>,
-        claim: Claim,
+        (claim, name): (Claim, &Name),
         (came, timed): (u64, bool),
         now: u64,
     ) -> Result<Taken, Blocked> {
         if let Some(next) = self.successor.get() {
-            return next.take_late(claim, (came, timed), now);
+            return next.take_late((claim, name), (came, timed), now);
         }
         if let Some(shared) = &self.shared {
-            return self.draw_late(shared, claim, now);
+            return self.draw_late(shared, (claim, name), now);
         }
         let rate = claim.terms.rate.filter(|_| timed || claim.terms.concurrent.is_none());
         let Some(rate) = rate else { return self.take(claim, now) };

@@ -26,11 +26,8 @@ use arc_swap::Guard;
 use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::RwLock;
 
-pub(super) use self::question::Question;
-use self::{
-    question::Fetch,
-    slots::{Name, Slots},
-};
+use self::{question::Fetch, slots::Slots};
+pub(super) use self::{question::Question, slots::Name};
 use super::{
     gcra::Gcra,
     state::{Blocked, Claim, State, Taken},
@@ -170,7 +167,7 @@ impl Shared {
     }
 
     /// The key of a request, as the store has it.
-    fn name(recipe: &Recipe, tint: u64, ask: &Ask<'_>) -> Name {
+    pub(super) fn name(recipe: &Recipe, tint: u64, ask: &Ask<'_>) -> Name {
         let mut digest = Digest(Context::new(&SHA256));
         recipe.feed(ask, &mut digest);
         if tint != 0 {
@@ -251,13 +248,13 @@ impl State {
     pub(super) fn draw_late(
         self: &Arc<Self>,
         shared: &Shared,
-        claim: Claim,
+        (claim, name): (Claim, &Name),
         now: u64,
     ) -> Result<Taken, Blocked> {
         let later = || Err(Blocked::Until(now + LATER));
         match (self.take(claim, now), claim.terms.rate) {
             (Err(Blocked::Ask), Some(rate)) => {
-                let tat = match self.fetch(shared, rate, claim, now) {
+                let tat = match self.fetch(shared, rate, (claim, name), now) {
                     Fetch::Waits => return later(),
                     Fetch::Unanswered => self.do_without(rate, claim, now)?,
                     Fetch::NoRoom => self.unasked(rate, claim, now)?,

@@ -94,16 +94,19 @@ impl State {
         Question { state: self.clone(), claim, answer, longest, unasked: asks.is_none() }
     }
 
-    /// Has the store asked so that somebody in the queue can go.
+    /// Has the store asked so that somebody in the queue can go. Its key may be in use no more, or not yet: since a
+    /// reload the limit is another, or many came by meanwhile.
     pub(super) fn fetch(
         self: &Arc<Self>,
         shared: &Shared,
         rate: Gcra,
-        claim: Claim,
+        (claim, name): (Claim, &Name),
         now: u64,
     ) -> Fetch {
         let mut shard = shared.slots.of(claim.key);
-        let Some(slot) = shard.get(claim.key) else { return Fetch::NoRoom };
+        let Some(slot) = shared.slots.open(&mut shard, claim.key, || *name, now) else {
+            return Fetch::NoRoom;
+        };
         slot.wanted = rate.price(claim.cost).map(|price| (rate, price));
         let lost = slot.lost && shared.is_unsteady(now);
         let asks = !std::mem::replace(&mut slot.busy, true);

@@ -3,10 +3,7 @@
 //! In memory that is bounded: when there are as many keys as may be and none can be forgotten, there is no
 //! slot for another. Locks are held for as long as it takes to look at one key.
 
-use std::{
-    collections::hash_map::Entry,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
@@ -63,7 +60,7 @@ pub(super) struct Slot {
 }
 
 /// A key's digest, the same at every gateway.
-pub(super) type Name = [u8; 16];
+pub(in crate::limit) type Name = [u8; 16];
 
 /// Somebody who waits for the store.
 #[derive(Debug)]
@@ -116,31 +113,44 @@ impl Slots {
     ) -> Option<bool> {
         let key = waiter.claim.key;
         let mut shard = self.of(key);
-        if !shard.slots.contains_key(&key) && !shard.has_room(self.most, now) {
-            return None;
-        }
-        let slot = match shard.slots.entry(key) {
-            Entry::Occupied(slot) => slot.into_mut(),
-            Entry::Vacant(place) => place.insert(Box::new(Slot {
-                pot: Pot::default(),
-                name: name(),
-                bound: 0,
-                busy: false,
-                alone: false,
-                lost: false,
-                wanted: None,
-                waiters: Vec::new(),
-            })),
-        };
+        let slot = self.open(&mut shard, key, name, now)?;
         if slot.waiters.len() >= self.most_waiting.load(Relaxed) {
             return None;
         }
         slot.waiters.push(waiter);
         Some(!std::mem::replace(&mut slot.busy, true))
     }
+
+    /// The slot of a key, which is in use from now on if there is room.
+    pub(super) fn open<'s>(
+        &self,
+        shard: &'s mut Shard,
+        key: u64,
+        name: impl FnOnce() -> Name,
+        now: u64,
+    ) -> Option<&'s mut Slot> {
+        if !shard.slots.contains_key(&key) && !shard.has_room(self.most, now) {
+            return None;
+        }
+        let slot = shard.slots.entry(key).or_insert_with(|| Box::new(Slot::new(name())));
+        Some(&mut **slot)
+    }
 }
 
 impl Slot {
+    fn new(name: Name) -> Self {
+        Self {
+            pot: Pot::default(),
+            name,
+            bound: 0,
+            busy: false,
+            alone: false,
+            lost: false,
+            wanted: None,
+            waiters: Vec::new(),
+        }
+    }
+
     /// Its name, and what it is forgiven to owe beyond: what is more than a burst by the terms that hold, it took by
     /// others, before a reload. That is done once: where gateways differ for a while, it took that at another, whose
     /// terms let it.

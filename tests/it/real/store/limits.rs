@@ -668,3 +668,42 @@ async fn a_gateway_with_a_smaller_burst_forgives_nobody_what_the_larger_one_gave
     // A gateway that comes by its own rules frees nobody more than once.
     assert!((50..=50 + 45).contains(&through), "{through}");
 }
+
+/// Newcomers do not ask the store while others wait, so those who wait do.
+#[tokio::test]
+async fn who_waits_during_a_reload_is_counted_in_the_store() {
+    let server = StoreServer::start();
+    let text = |store: &str, keys: u32| {
+        Setup::new(format!(
+            "[store.shared]\nurl = \"{}\"\ntimeout = \"1s\"\n[limit.l]\n{store}\nrate = \"10/s\"\n\
+             burst = 4\nper = \"global\"\nmax-keys = {keys}\nover = {{ delay = \"60s\" }}\n\
+             [[route]]\nname = \"r\"\nlimit = \"l\"\nto = {{ status = 204 }}\n",
+            server.url()
+        ))
+    };
+    let shared = "store = \"shared\"\ngateways = 2";
+    for before in [shared, ""] {
+        let janua = text(before, 1_000).start().await;
+        let up = || janua.counted("janua_store_up{store=\"shared\"}") == 1;
+        if !before.is_empty() {
+            until("the store is up", up).await;
+        }
+        let mut sent = Vec::new();
+        for _ in 0..24 {
+            let mut client = janua.client().await;
+            sent.push(tokio::spawn(async move { client.get("/").await.status() }));
+        }
+        let waiting = "janua_limit_waiting{limit=\"l\",standing=\"bad\"}";
+        until("they wait", || janua.counted(waiting) >= 16).await;
+        janua.reload(&text(shared, 2_000)).await.unwrap();
+        until("the store is up", up).await;
+        let alone = || janua.counted("janua_limit_store_fallbacks_total{limit=\"l\"}");
+        let before = alone();
+        for one in sent {
+            assert_eq!(soon("an answer", one).await.unwrap(), 204);
+        }
+        assert_eq!(alone() - before, 0, "they are counted here alone");
+        assert_eq!(server.command(&["KEYS", "janua:limit:l:*"]).lines().count(), 1);
+        server.command(&["FLUSHALL"]);
+    }
+}
