@@ -42,7 +42,7 @@ pub struct Limit {
     pub concurrent: Option<u32>,
     /// What happens to a request over the limit: `"reject"` (429), or `{ delay = "2s" }`: it waits for its turn that long, if that is enough, and is refused at once if not.
     pub over: Over,
-    /// Requests that may wait at a time. A client, and a key, has at most as many as are left for others.
+    /// Requests that may wait at a time. A client, and a key, has at most as many as are left for others; of a key that several clients share, each has at most as many as are left there.
     pub max_waiting: u32,
     /// Clients that kept within their limits go before those that did not. Each request over a limit costs its client (the identity, else the address) a second of good standing, up to a minute, that comes back with time. While both wait, one turn in ten is for those that did not.
     pub priority: bool,

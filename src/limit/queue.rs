@@ -97,8 +97,8 @@ pub(super) struct Comer {
     pub(super) name: Name,
     pub(super) client: u64,
     pub(super) class: usize,
-    /// Whether a place counts for the key, too, and not for the client alone.
-    pub(super) personal: bool,
+    /// Whether others have its key, too, though not everybody.
+    pub(super) shared: bool,
     /// How long it may wait.
     pub(super) patience: Duration,
     /// As many may wait.
@@ -319,15 +319,16 @@ impl Inner {
         }
     }
 
-    /// Whether there is a place. No client has more than are left for others, and no key of one's own, so whoever
-    /// floods leaves half of them, whatever keys it has, and two who flood a third. Clients that did not keep within
-    /// their limits have half of that, or less: the last places are for those who did.
+    /// Whether there is a place. No client has more than are left for others, so whoever floods leaves half of them,
+    /// whatever keys it has, and two who flood a third. Nor has a key that several clients share, and of what it may
+    /// have no client has more than is left for others of the same key. Clients that did not keep within their limits have
+    /// half of that, or less: the last places are for those who did.
     fn has_room(&self, comer: &Comer) -> bool {
         let free = comer.most.saturating_sub(self.waiting);
-        let of_key = self.lanes.get(&comer.claim.key).filter(|_| comer.personal);
+        let of_key = self.lanes.get(&comer.claim.key).filter(|_| comer.shared);
         let of_key = of_key.map_or(0, |line| line.lane.len());
         let of_client = self.held.get(&comer.client).copied().unwrap_or(0);
-        of_key.max(of_client) < free >> comer.class.min(3)
+        of_client < free.saturating_sub(of_key) >> comer.class.min(3)
     }
 
     /// When it would be its turn, if nobody else came; none if that is not a matter of time.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::LimitHeaders,
-    key::{self, Ask},
+    key::{self, Ask, Part, Who},
     metrics::LimitMetrics,
     reject::Reject,
     store::Store,
@@ -236,26 +236,37 @@ impl Limit {
         let Some(patience) = self.delay else { return Err(self.refusal(Blocked::Queue, None)) };
         let client = self.client(ask);
         let class = if self.priority { self.standing.class(client, ask.now) } else { 0 };
-        let personal = self.state.shape.0.is_personal();
+        let shared = self.state.shape.0.is_personal() && !self.is_own(ask);
         // Also without a store: a reload may bring one while it waits.
         let name = Shared::name(&self.state.shape.0, claim.tint, ask);
         let (most, now) = (self.max_waiting, ask.now);
-        let comer = Comer { claim, name, client, class, personal, patience, most, now };
+        let comer = Comer { claim, name, client, class, shared, patience, most, now };
         self.state.hall.queue.sit(&self.state, comer).map_err(|none| self.no_turn(none))
     }
 
-    /// Notes a request over the limit, if that is its client's fault: at an allowance of its own, or at
-    /// one that many share if so many requests of it wait there.
+    /// Notes a request over the limit, if that is its client's fault: at an allowance of its own, or at one that
+    /// others share if so many requests of it wait there. Where nobody waits, all who share a key of theirs answer
+    /// for it.
     pub(super) fn offend(&self, claim: Claim, waiting: usize, ask: &Ask<'_>) {
         if !self.priority {
             return;
         }
         let client = self.client(ask);
-        let own = self.state.shape.0.is_personal();
+        let own = match self.delay {
+            Some(_) => self.is_own(ask),
+            None => self.state.shape.0.is_personal(),
+        };
         if own || self.state.hall.queue.of(claim.key, client) >= waiting {
             self.metrics.offences.inc();
             self.standing.offend(client, ask.now);
         }
+    }
+
+    /// Whether nobody else has the key of a request: it is an identity's, or the address's of somebody without one.
+    fn is_own(&self, ask: &Ask<'_>) -> bool {
+        let named = ask.who.is_some_and(Who::has_name);
+        let own = |part: &Part| *part == Part::Identity || *part == Part::Ip && !named;
+        self.state.shape.0.parts.iter().any(own)
     }
 
     /// Counts a request that may go, and notes what it got: from the limit of this number, by this tier.

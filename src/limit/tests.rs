@@ -392,6 +392,32 @@ async fn a_client_of_many_keys_leaves_half_of_the_queue_to_others() {
     }
 }
 
+/// An organisation's key, say, or an address that several identities come from.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_floods_a_key_leaves_places_to_others_of_the_same_key() {
+    for priority in [true, false] {
+        let gate = Gate::one(&format!(
+            "rate = \"10/s\"\nburst = 1\nper = \"header:x-org\"\nmax-waiting = 20\n\
+             over = {{ delay = \"60s\" }}\npriority = {priority}"
+        ));
+        let send = |client: u8| {
+            let org = (HeaderName::from_static("x-org"), HeaderValue::from_static("acme"));
+            let headers = HeaderMap::from_iter([org]);
+            tokio::spawn(ask(gate.limiter.clone(), client, headers, Method::GET))
+        };
+        let start = Instant::now();
+        while start.elapsed() < 5 * SECOND {
+            let flood: Vec<_> = (0..30).map(|_| send(1)).collect();
+            tokio::task::yield_now().await;
+            let waited = millis(&send(2).await.unwrap());
+            assert!(waited <= 205, "{priority}: {waited} ms");
+            drop(flood);
+        }
+        let bad = u8::from(priority);
+        assert!(gate.shows(&format!("janua_limit_clients_in_bad_standing {bad}")), "{priority}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_keeps_within_the_limit_is_not_taken_for_those_who_wait() {
     let gate = Gate::one("rate = \"1/s\"\nover = { delay = \"60s\" }");
