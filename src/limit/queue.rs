@@ -145,9 +145,7 @@ impl Queue {
         let turn = inner.turn(state, &comer, came);
         let late = turn.is_some_and(|turn| turn > came + nanos(comer.patience));
         if late || !inner.has_room(&comer) {
-            let after = turn.map(|turn| Duration::from_nanos(turn.saturating_sub(came)));
-            let blocked = turn.map_or(Blocked::Running, Blocked::Until);
-            return Err(NoTurn { after, blocked });
+            return Err(no_turn(turn, claim, came));
         }
         self.busy(claim.key).fetch_add(1, SeqCst);
         fence(SeqCst);
@@ -400,8 +398,7 @@ impl Seat {
     fn late(&self) -> NoTurn {
         let now = self.state.time(Instant::now());
         let turn = self.state.hall.queue.inner.lock().turn(&self.state, &self.comer, now);
-        let after = turn.map(|turn| Duration::from_nanos(turn.saturating_sub(now)));
-        NoTurn { after, blocked: turn.map_or(Blocked::Running, Blocked::Until) }
+        no_turn(turn, self.comer.claim, now)
     }
 }
 
@@ -411,6 +408,14 @@ impl Drop for Seat {
         // A turn that it did not hear of goes back here, where nothing is locked.
         drop(self.ear.listen());
     }
+}
+
+/// Why there is no turn for a claim, or that it comes too late. Where nobody is to end before it is others who wait
+/// that are in the way.
+fn no_turn(turn: Option<u64>, claim: Claim, now: u64) -> NoTurn {
+    let after = turn.map(|turn| Duration::from_nanos(turn.saturating_sub(now)));
+    let others = if claim.terms.concurrent.is_some() { Blocked::Running } else { Blocked::Queue };
+    NoTurn { after, blocked: turn.map_or(others, Blocked::Until) }
 }
 
 /// One place less is a client's.

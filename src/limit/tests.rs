@@ -418,6 +418,30 @@ async fn a_client_that_floods_a_key_leaves_places_to_others_of_the_same_key() {
     }
 }
 
+/// Where the allowance is free by then, and only the queue is full.
+#[tokio::test(start_paused = true)]
+async fn who_finds_the_queue_of_a_rate_full_is_not_told_of_those_who_run() {
+    let limit = "rate = \"1/s\"\nburst = 1\nmax-waiting = 1\nover = { delay = \"9s\" }";
+    for (more, reject) in [("", Reject::LimitRate), ("concurrent = 9", Reject::LimitConcurrent)] {
+        let gate = Gate::one(&format!("{limit}\n{more}"));
+        assert!(gate.may(1).await);
+        let _waits = gate.send(1).await;
+        let ask = Ask {
+            now: Instant::now(),
+            wall: &|| WALL.get(),
+            client: Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, 2))),
+            method: &Method::GET,
+            headers: &HeaderMap::new(),
+            route: "r",
+            param: &|_| None,
+            who: None,
+        };
+        let limit = &gate.limiter.limits[0];
+        let refusal = limit.sit(limit.claim(&ask).0, &ask).unwrap_err();
+        assert_eq!(refusal, Refusal { reject, retry_after: Some(SECOND) });
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_keeps_within_the_limit_is_not_taken_for_those_who_wait() {
     let gate = Gate::one("rate = \"1/s\"\nover = { delay = \"60s\" }");
