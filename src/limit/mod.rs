@@ -133,6 +133,7 @@ impl Limiter {
     pub fn go_on(&self, turn: Served, ask: &Ask<'_>, mut visit: Visit<'_>) -> Verdict {
         let Served { turn, limit, number, tier, given, again } = turn;
         visit.pass.given = given;
+        visit.pass.tell_anew(self, ask);
         let now = limit.state.time(ask.now);
         match turn.map(Turn::accept) {
             Ok(Some(taken)) if again => {

@@ -16,7 +16,7 @@ use super::{
     used::Left,
     waiting::Given,
 };
-use crate::config::LimitHeaders;
+use crate::{config::LimitHeaders, key::Ask};
 
 /// Rates and quotas whose rest an answer tells without a call for memory, and of the most limits that a route has
 /// those beyond that.
@@ -135,7 +135,7 @@ impl Pass {
         self.paced.map(|bandwidth| (usize::from(self.slowest), bandwidth))
     }
 
-    /// Notes what is left of a limit that lets a request not go: that of this number, by this tier.
+    /// Notes what is left of a limit that just now gave nothing: that of this number, by this tier.
     pub(super) fn tell_blocked(
         &mut self,
         (number, tier): (usize, usize),
@@ -146,6 +146,20 @@ impl Pass {
         let owes = |rate| limit.state.owes(claim.key, rate, now);
         self.tell(number, limit, tier, claim.terms.rate.map_or(0, owes), now);
         self.tell_quota(number, tier, limit.left(claim));
+    }
+
+    /// Notes anew what is left of all limits that were told: while it waited that became another.
+    pub(super) fn tell_anew(&mut self, limiter: &Limiter, ask: &Ask<'_>) {
+        let more = self.more.iter().flat_map(|more| more.iter());
+        let told = self.told.iter().chain(more).take(usize::from(self.count));
+        let told = told.fold(0_u32, |told, one| told | 1 << one.limit);
+        self.count = 0;
+        for (number, limit) in limiter.limits.iter().enumerate() {
+            if told & 1 << number != 0 {
+                let (claim, tier) = limit.claim(ask);
+                self.tell_blocked((number, tier), limit, claim, limit.state.time(ask.now));
+            }
+        }
     }
 
     /// Notes what is left of the limit with this number.

@@ -443,6 +443,22 @@ async fn who_finds_the_queue_of_a_rate_full_is_not_told_of_those_who_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_wait_all_limits_tell_what_is_left_by_then() {
+    let sections = "[limit.a]\nrate = \"1/s\"\nburst = 10\nheaders = \"always\"\n\
+                    [limit.b]\nrate = \"15/m\"\nburst = 1\nover = { delay = \"9s\" }\n";
+    let gate = Gate::new(sections, &["a", "b"]);
+    for (waits, left) in [(0, 9), (4, 10)] {
+        let (pass, waited) = gate.ask(1).await.unwrap();
+        assert_eq!(waited.as_secs(), waits);
+        let mut headers = HeaderMap::new();
+        gate.limiter.tell(&pass, &mut headers);
+        let told = headers["ratelimit"].to_str().unwrap();
+        assert!(told.starts_with(&format!("\"a\";r={left};")), "{told}");
+        assert_eq!(headers.get_all("ratelimit").iter().count(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_keeps_within_the_limit_is_not_taken_for_those_who_wait() {
     let gate = Gate::one("rate = \"1/s\"\nover = { delay = \"60s\" }");
     let mut waits = Vec::new();
