@@ -114,24 +114,36 @@ impl Exchange {
         head: &Parts,
         params: &Params<'_, '_>,
     ) -> Result<(), Reject> {
-        let since = Instant::now();
-        loop {
-            let turn = while_here(self, waiting.wait()).await;
-            let now = Instant::now();
-            self.waited = u64::try_from(now.duration_since(since).as_micros()).ok();
-            let verdict = self.visit(route, head, params, now, |ask, visit| match turn {
-                Ok(turn) => limiter.go_on(turn, ask, visit),
-                Err(lost) => Verdict::Refuse(limiter.give_up(lost, ask, visit)),
-            });
-            match self.heed(verdict)? {
-                Some(next) => waiting = next,
-                None => return Ok(()),
-            }
+        while let Some(next) = self.wait_once(waiting, limiter, route, head, params).await? {
+            waiting = next;
         }
+        self.pass.keep();
+        Ok(())
+    }
+
+    /// Waits for one turn; what it waits for next, if it has to. What was given until now may yet go back.
+    pub(super) async fn wait_once(
+        &mut self,
+        waiting: Box<Waiting>,
+        limiter: &Limiter,
+        route: &Route,
+        head: &Parts,
+        params: &Params<'_, '_>,
+    ) -> Result<Option<Box<Waiting>>, Reject> {
+        let since = Instant::now();
+        let turn = while_here(self, waiting.wait()).await;
+        let now = Instant::now();
+        let waited = u64::try_from(now.duration_since(since).as_micros()).unwrap_or(u64::MAX);
+        self.waited = Some(self.waited.unwrap_or(0).saturating_add(waited));
+        let verdict = self.visit(route, head, params, now, |ask, visit| match turn {
+            Ok(turn) => limiter.go_on(turn, ask, visit),
+            Err(lost) => Verdict::Refuse(limiter.give_up(lost, ask, visit)),
+        });
+        self.heed(verdict)
     }
 
     /// What the request says to its limits, at this moment.
-    fn visit(
+    pub(super) fn visit(
         &mut self,
         route: &Route,
         head: &Parts,
@@ -187,7 +199,7 @@ impl Exchange {
         self.passes().for_each(Pass::bequeath);
     }
 
-    fn passes(&mut self) -> impl Iterator<Item = &mut Pass> {
+    pub(super) fn passes(&mut self) -> impl Iterator<Item = &mut Pass> {
         let asked = self.asked.iter_mut().flat_map(|asked| &mut asked.passes);
         [&mut self.pass].into_iter().chain(asked.map(|(_, pass)| pass))
     }
@@ -199,7 +211,7 @@ impl Exchange {
         Some(Box::new(Paced::new(pace, &self.client.worker)))
     }
 
-    fn heed(&mut self, verdict: Verdict) -> Result<Option<Box<Waiting>>, Reject> {
+    pub(super) fn heed(&mut self, verdict: Verdict) -> Result<Option<Box<Waiting>>, Reject> {
         match verdict {
             Verdict::Go => Ok(None),
             Verdict::Wait(waiting) => Ok(Some(waiting)),

@@ -13,10 +13,23 @@ use crate::{
     auth::Auth,
     config::Enforce,
     graphql::Asked,
+    key::Ask,
+    limit::{Limiter, Pass, Verdict, Visit},
     reject::Reject,
     route::Params,
     snapshot::{Governed, Guarded, Introspection, Route},
 };
+
+/// Whose limits: those of the operation with this number, or the route's.
+type At = Option<usize>;
+
+/// What a request says to its limits, beside who makes it.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    route: &'a Route,
+    params: &'a Params<'a, 'a>,
+    head: &'a Parts,
+}
 
 impl Exchange {
     /// Who may ask operations, and how often. Who may not ask one of them pays for none.
@@ -33,54 +46,132 @@ impl Exchange {
         let mut governing = Vec::new();
         for one in all {
             let may = self.may_ask(guarded, one, params, head);
-            governing.push(may.inspect_err(|_| counts(one).refuse(worker))?);
+            let governed = may.inspect_err(|_| counts(one).refuse(worker))?;
+            let limited = governed.filter(|governed| !governed.limit.is_empty());
+            governing.extend(limited.map(|governed| (one, governed)));
         }
-        for (one, governed) in all.iter().zip(governing) {
-            let Some(governed) = governed.filter(|governed| !governed.limit.is_empty()) else {
-                continue;
-            };
-            if let Err(reject) = self.limit_one(&governed, route, params, head).await {
+        let limits: Vec<_> = governing.iter().map(|(_, governed)| &governed.limit).collect();
+        let limits = [&[&route.limit], &*limits].concat();
+        let scene = Scene { route, params, head };
+        for (one, governed) in &governing {
+            if let Err((refused, reject)) = self.limit_one(governed, &limits, scene).await {
                 counts(one).refuse(worker);
-                self.refund_all(route, params, head);
+                self.refund_all(refused, scene);
                 return Err(reject);
             }
         }
+        self.passes().for_each(Pass::keep);
         for one in all {
             counts(one).pass(worker, one.cost.unwrap_or(0));
         }
         Ok(())
     }
 
-    /// How often an operation may be asked.
+    /// How often an operation may be asked, beside all else that these limits hold of the same request.
     async fn limit_one(
         &mut self,
         governed: &Arc<Governed>,
-        route: &Route,
-        params: &Params<'_, '_>,
-        head: &Parts,
-    ) -> Result<(), Reject> {
-        // What the route's limits gave is kept apart: it is told by the route's limits.
-        let first = std::mem::take(&mut self.pass);
-        let limit = &governed.limit;
-        // Its body may have taken its time, and so may others' turns.
-        let done = match self.limit_by(limit, route, head, params, Instant::now()) {
-            Ok(Some(waiting)) => Box::pin(self.wait(waiting, limit, route, head, params)).await,
-            done => done.map(drop),
+        limits: &[&Limiter],
+        scene: Scene<'_>,
+    ) -> Result<(), (At, Reject)> {
+        let Some(asked) = &mut self.asked else { return Ok(()) };
+        let at = Some(asked.passes.len());
+        asked.passes.push((governed.clone(), Pass::default()));
+        let take = |limiter: &Limiter, ask: &Ask<'_>, visit: Visit<'_>| {
+            limiter.take_beside(limits, ask, visit)
         };
-        let pass = std::mem::replace(&mut self.pass, first);
-        if let Some(asked) = &mut self.asked {
-            asked.passes.push((governed.clone(), pass));
+        let mut waited = self.decide(at, scene, take).await.map_err(|reject| (at, reject))?;
+        // Whoever waited left its places everywhere else.
+        'anew: while waited {
+            for number in 0..limits.len() {
+                let at = number.checked_sub(1);
+                let back = self.decide(at, scene, Limiter::come_in).await;
+                if back.map_err(|reject| (at, reject))? {
+                    continue 'anew;
+                }
+            }
+            waited = false;
         }
-        done
+        Ok(())
     }
 
-    /// Gives back what limits gave to operations before the one that was refused, of which alone is told what is left.
-    fn refund_all(&mut self, route: &Route, params: &Params<'_, '_>, head: &Parts) {
+    /// Has limits decide, who begin with `act`, and waits for turns there; whether it did, in a queue.
+    async fn decide(
+        &mut self,
+        at: At,
+        scene: Scene<'_>,
+        act: impl FnOnce(&Limiter, &Ask<'_>, Visit<'_>) -> Verdict,
+    ) -> Result<bool, Reject> {
+        let Scene { route, params, head } = scene;
+        let Some(governed) = self.governed(at) else { return Ok(false) };
+        let limiter = governed.as_ref().map_or(&route.limit, |governed| &governed.limit);
+        self.swap(at);
+        // Its body may have taken its time, and so may others' turns.
+        let now = Instant::now();
+        let verdict = self.visit(route, head, params, now, |ask, visit| act(limiter, ask, visit));
+        let (mut next, mut waited) = (self.heed(verdict), false);
+        while let Ok(Some(waiting)) = next {
+            if waiting.queues() {
+                waited = true;
+                self.swap(at);
+                self.step_aside(at, scene);
+                self.swap(at);
+            }
+            next = Box::pin(self.wait_once(waiting, limiter, route, head, params)).await;
+        }
+        self.swap(at);
+        next.map(|_| waited)
+    }
+
+    /// The operation there, if it is one; none if there is nothing.
+    fn governed(&self, at: At) -> Option<Option<Arc<Governed>>> {
+        let Some(at) = at else { return Some(None) };
+        self.asked.as_ref()?.passes.get(at).map(|(governed, _)| Some(governed.clone()))
+    }
+
+    /// Has what these limits gave where what the route's gave is, and that there; or both where they were.
+    fn swap(&mut self, at: At) {
+        if let (Some(at), Some(asked)) = (at, &mut self.asked)
+            && let Some((_, pass)) = asked.passes.get_mut(at)
+        {
+            std::mem::swap(&mut self.pass, pass);
+        }
+    }
+
+    /// Who waits at some limits runs nowhere else, and of what other operations took it is noted what that is now: time
+    /// pays for it. What the route's limits took is not given back.
+    fn step_aside(&mut self, waits: At, scene: Scene<'_>) {
+        let Scene { route, params, head } = scene;
+        if waits.is_some() {
+            self.pass.step_out();
+        }
+        let count = self.asked.as_ref().map_or(0, |asked| asked.passes.len());
+        for at in (0..count).map(Some).filter(|at| *at != waits) {
+            let Some(Some(governed)) = self.governed(at) else { continue };
+            self.swap(at);
+            self.visit(route, head, params, Instant::now(), |ask, visit| {
+                governed.limit.step_aside(ask, visit.pass);
+                Verdict::Go
+            });
+            self.swap(at);
+        }
+    }
+
+    /// Gives back what limits gave to other operations than the one that was refused, of which alone is told what is
+    /// left.
+    fn refund_all(&mut self, refused: At, scene: Scene<'_>) {
+        let Scene { route, params, head } = scene;
+        self.pass.keep();
         let Some(asked) = &mut self.asked else { return };
-        let refused = asked.passes.pop();
-        let passes = std::mem::replace(&mut asked.passes, refused.into_iter().collect());
-        for (governed, pass) in passes {
-            self.refund(&governed.limit, pass, route, head, params);
+        let mut told = Vec::new();
+        for (at, (governed, pass)) in std::mem::take(&mut asked.passes).into_iter().enumerate() {
+            match refused == Some(at) {
+                true => told.push((governed, pass)),
+                false => self.refund(&governed.limit, pass, route, head, params),
+            }
+        }
+        if let Some(asked) = &mut self.asked {
+            asked.passes = told;
         }
     }
 

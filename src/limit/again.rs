@@ -16,7 +16,7 @@ const MOST: u8 = 8;
 
 impl Limiter {
     /// Comes in again where a request left its place while it waited, and lets it go.
-    pub(super) fn come_in(&self, ask: &Ask<'_>, visit: Visit<'_>) -> Verdict {
+    pub fn come_in(&self, ask: &Ask<'_>, visit: Visit<'_>) -> Verdict {
         for (number, limit) in self.limits.iter().enumerate() {
             if visit.pass.outside & 1 << number == 0 {
                 continue;
@@ -28,7 +28,6 @@ impl Limiter {
                 Err(blocked) => return self.wait_again((number, tier), blocked, ask, visit),
             }
         }
-        visit.pass.given.keep();
         Verdict::Go
     }
 

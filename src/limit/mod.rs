@@ -129,6 +129,26 @@ impl Limiter {
         self.take_from(0, ask, visit)
     }
 
+    /// As [`Limiter::take`], of a request that all of these limiters have to agree to: more places than there are at
+    /// all it is not given one after the other.
+    pub fn take_beside(&self, all: &[&Self], ask: &Ask<'_>, visit: Visit<'_>) -> Verdict {
+        for (number, limit) in self.limits.iter().enumerate() {
+            let (claim, tier) = limit.claim(ask);
+            let Some(most) = claim.terms.concurrent.filter(|_| !limit.only_reports) else {
+                continue;
+            };
+            let places = all.iter().flat_map(|limiter| &limiter.limits).filter(|other| {
+                Arc::ptr_eq(&other.state.hall, &limit.state.hall)
+                    && other.claim(ask).0.hall == claim.hall
+            });
+            if places.count() > usize::try_from(most).unwrap_or(usize::MAX) {
+                let refusal = limit.refuse(Blocked::Never, limit.state.time(ask.now));
+                return self.refuse(number, tier, refusal, ask, visit);
+            }
+        }
+        self.take(ask, visit)
+    }
+
     /// As [`Limiter::take`], after a wait: goes on behind the limit that had it wait.
     pub fn go_on(&self, turn: Served, ask: &Ask<'_>, mut visit: Visit<'_>) -> Verdict {
         let Served { turn, limit, number, tier, given, again } = turn;
@@ -271,6 +291,13 @@ impl Limiter {
         }
         pass.taken = 0;
         given
+    }
+
+    /// A request that got something waits elsewhere: it runs nowhere meanwhile, and what it took is no more than what
+    /// is owed for it now.
+    pub fn step_aside(&self, ask: &Ask<'_>, pass: &mut Pass) {
+        pass.given = self.hold(ask, pass);
+        pass.step_out();
     }
 
     /// Takes back what a request got that is refused elsewhere.

@@ -109,10 +109,15 @@ impl Pass {
     }
 
     /// It runs nowhere while it waits.
-    pub(super) fn step_out(&mut self) {
+    pub fn step_out(&mut self) {
         self.outside |= std::mem::take(&mut self.inside);
         self.permit = None;
         self.permits.clear();
+    }
+
+    /// What was given before it waited is the request's: it goes.
+    pub fn keep(&mut self) {
+        self.given.keep();
     }
 
     /// Whether it may wait for a place that it had, once more of so many times.

@@ -176,7 +176,10 @@ async fn ask(limiter: Arc<Limiter>, client: u8, headers: HeaderMap, method: Meth
     let mut verdict = with(&mut pass, &mut |ask, visit| limiter.take(ask, visit));
     loop {
         let waiting = match verdict {
-            Verdict::Go => return Ok((pass, came.elapsed())),
+            Verdict::Go => {
+                pass.keep();
+                return Ok((pass, came.elapsed()));
+            }
             Verdict::Refuse(refusal) => return Err(refusal),
             Verdict::Wait(waiting) => waiting,
         };

@@ -103,6 +103,11 @@ pub struct Lost {
 }
 
 impl Waiting {
+    /// Whether it is for others that it waits, which may be long, rather than for what a store says.
+    pub const fn queues(&self) -> bool {
+        matches!(self.place, Place::Queue(_))
+    }
+
     /// Waits for the turn, or the store.
     ///
     /// # Errors

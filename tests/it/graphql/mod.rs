@@ -1,6 +1,7 @@
 //! Routes whose origin speaks GraphQL: to clients that ask it themselves, and to clients that speak JSON.
 
 mod asked;
+mod limits;
 mod problems;
 mod stored;
 
