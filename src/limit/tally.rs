@@ -322,7 +322,9 @@ impl Used {
         let calendar = self.shape.calendar;
         let tell = |(key, own): (u64, Own)| async move {
             let told = tally.tell(key, own, calendar).await;
-            if let Some(own) = tally.shard(key).lock().keys.get_mut(&key) {
+            // There is no room to tell it now: the store is there.
+            let busy = matches!(told, Err(Unavailable::Busy));
+            if !busy && let Some(own) = tally.shard(key).lock().keys.get_mut(&key) {
                 own.alone = told.is_err();
             }
             if let Ok(said) = &told
@@ -332,9 +334,14 @@ impl Used {
             }
             told
         };
-        let mut telling = stream::iter(tally.untold()).map(tell).buffer_unordered(AT_ONCE);
-        let (mut some, mut lost) = (false, None);
+        let at_once = AT_ONCE.min(tally.store().max_waiting());
+        let mut telling = stream::iter(tally.untold()).map(tell).buffer_unordered(at_once);
+        let (mut some, mut all, mut lost) = (false, true, None);
         while let Some(told) = telling.next().await {
+            if matches!(told, Err(Unavailable::Busy)) {
+                all = false;
+                continue;
+            }
             some = true;
             lost = lost.or_else(|| told.err());
             // In a cluster others may be told all the same.
@@ -351,7 +358,7 @@ impl Used {
             None if some => tally.found(),
             None => {}
         }
-        lost.is_none()
+        all && lost.is_none()
     }
 
     /// Tells the store for the last time what is new, if it answers.

@@ -25,6 +25,7 @@ use crate::{
         state::{Blocked, Claim, State},
         turn::Turn,
     },
+    store::Unavailable,
 };
 
 /// A request that waits for the store.
@@ -41,9 +42,12 @@ pub(in crate::limit) struct Question {
 impl Question {
     /// Waits for the answer; without one in time, what holds then.
     pub(in crate::limit) async fn wait(self) -> Result<Turn, Blocked> {
-        let Self { state, claim, answer, longest, unasked } = self;
+        let Self { state, claim, answer, longest, mut unasked } = self;
         if !unasked && let Ok(Ok(answer)) = timeout(longest, answer).await {
-            return answer;
+            match answer {
+                Err(Blocked::Ask) => unasked = true,
+                answer => return answer,
+            }
         }
         let now = state.time(Instant::now());
         let Some(rate) = claim.terms.rate else { return Err(Blocked::Unavailable) };
@@ -62,7 +66,7 @@ pub(super) enum Fetch {
     Waits,
     /// There was none to the last question: it does not wait for this one's.
     Unanswered,
-    /// There is no room to ask for it.
+    /// There is no room to ask for it, or there was none just now.
     NoRoom,
 }
 
@@ -108,13 +112,16 @@ impl State {
             return Fetch::NoRoom;
         };
         slot.wanted = rate.price(claim.cost).map(|price| (rate, price));
-        let lost = slot.lost && shared.is_unsteady(now);
+        let fetch = match slot.lost {
+            Some(Fetch::Unanswered) if !shared.is_unsteady(now) => Fetch::Waits,
+            lost => lost.unwrap_or(Fetch::Waits),
+        };
         let asks = !std::mem::replace(&mut slot.busy, true);
         drop(shard);
         if asks {
             self.send(claim.key, None);
         }
-        if lost { Fetch::Unanswered } else { Fetch::Waits }
+        fetch
     }
 
     /// Sends an asker out. Not to be called with the key locked: where nothing can run any more, as in the end
@@ -159,7 +166,7 @@ impl State {
         let now = self.time(Instant::now());
         let mut told = Vec::new();
         if let Some(slot) = shared.slots.of(key).get(key) {
-            (slot.alone, slot.lost) = (false, false);
+            (slot.alone, slot.lost) = (false, None);
             slot.pot.settle(order, granted, owed, lease, now);
             for waiter in std::mem::take(&mut slot.waiters) {
                 let Waiter { claim, .. } = waiter;
@@ -203,11 +210,12 @@ impl Asker {
                     shared.found(state.time(Instant::now()));
                     state.settle(shared, self.key, &order, answer);
                 }
+                Err(Unavailable::Busy) => return self.go_unasked(shared),
                 Err(error) => {
                     let (now, key) = (state.time(Instant::now()), self.key);
                     shared.lost(&error, now);
                     if let Some(slot) = shared.slots.of(key).get(key) {
-                        (slot.lost, slot.bound) = (true, 0);
+                        (slot.lost, slot.bound) = (Some(Fetch::Unanswered), 0);
                     }
                     // Those who wait for this answer go on before the queue does.
                     drop(self);
@@ -215,6 +223,24 @@ impl Asker {
                     return;
                 }
             }
+        }
+    }
+
+    /// As many wait for answers as may: that is this gateway's own bound, and no failure of the store's.
+    fn go_unasked(mut self, shared: &Shared) {
+        self.done = true;
+        let mut shard = shared.slots.of(self.key);
+        let Some(slot) = shard.get(self.key) else { return };
+        (slot.busy, slot.bound) = (false, 0);
+        let known = slot.lost.replace(Fetch::NoRoom) == Some(Fetch::NoRoom);
+        let unasked = std::mem::take(&mut slot.waiters);
+        drop(shard);
+        for Waiter { answer, .. } in unasked {
+            drop(answer.send(Err(Blocked::Ask)));
+        }
+        // Once it knows, the queue does not ask because it was not asked.
+        if !known {
+            self.state.hall.queue.move_on(self.key, self.state.time(Instant::now()));
         }
     }
 }

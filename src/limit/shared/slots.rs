@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use super::pot::Pot;
+use super::{pot::Pot, question::Fetch};
 use crate::{
     key::{ByKey, shard},
     limit::{
@@ -51,8 +51,8 @@ pub(super) struct Slot {
     pub(super) busy: bool,
     /// Whether the store could not be asked about it, the last time that it was to be.
     pub(super) alone: bool,
-    /// Whether there was no answer to the last question.
-    pub(super) lost: bool,
+    /// What became of the last question, if there was no answer.
+    pub(super) lost: Option<Fetch>,
     /// What the first of the queue needs, at this rate.
     pub(super) wanted: Option<(Gcra, u64)>,
     /// Those who wait for its answer, in the order in which they came.
@@ -145,7 +145,7 @@ impl Slot {
             bound: 0,
             busy: false,
             alone: false,
-            lost: false,
+            lost: None,
             wanted: None,
             waiters: Vec::new(),
         }

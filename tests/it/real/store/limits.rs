@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinHandle;
+
 use super::StoreServer;
 use crate::{
     auth::sha256,
@@ -705,5 +707,63 @@ async fn who_waits_during_a_reload_is_counted_in_the_store() {
         assert_eq!(alone() - before, 0, "they are counted here alone");
         assert_eq!(server.command(&["KEYS", "janua:limit:l:*"]).lines().count(), 1);
         server.command(&["FLUSHALL"]);
+    }
+}
+
+/// A request that was sent, and what status comes of it.
+async fn sent(janua: &Janua, target: &str, key: String) -> JoinHandle<u16> {
+    let (line, mut client) = (format!("GET {target}"), janua.client().await);
+    let fields = format!("X-K: {key}\r\n");
+    tokio::spawn(async move { client.request(&line, &fields).await.status() })
+}
+
+/// As many wait for answers as may: that is the gateway's own bound, which clients can reach.
+#[tokio::test]
+async fn a_flood_of_questions_is_no_failure_of_the_store() {
+    let server = StoreServer::start();
+    let setup = |failure: &str| {
+        Setup::new(format!(
+            "[store.shared]\nurl = \"{}\"\ntimeout = \"5s\"\nmax-waiting = 4\n\
+             [limit.l]\nstore = \"shared\"\nrate = \"1/h\"\nper = \"header:x-k\"\non-failure = \"{failure}\"\n\
+             [limit.q]\nstore = \"shared\"\nquota = \"5/day\"\nper = \"header:x-k\"\non-failure = \"reject\"\n\
+             lease = \"0s\"\n[[route]]\npath = \"/r\"\nlimit = \"l\"\nto = {{ status = 204 }}\n\
+             [[route]]\npath = \"/q\"\nlimit = \"q\"\nto = {{ status = 204 }}\n",
+            server.url()
+        ))
+    };
+    for failure in ["allow", "reject"] {
+        let janua = several(&setup(failure), 1).await.remove(0);
+        server.command(&["FLUSHALL"]);
+        server.pause();
+        let mut asked = Vec::new();
+        for number in 0..4 {
+            asked.push(sent(&janua, "/r", format!("{failure} {number}")).await);
+        }
+        let fetches = "janua_limit_store_fetches_total{limit=\"l\"}";
+        until("they wait", || janua.counted(fetches) == 4).await;
+        for (turn, status) in [204, 429, 429].into_iter().enumerate() {
+            assert_eq!(
+                sent(&janua, "/r", "mine".into()).await.await.unwrap(),
+                status,
+                "{failure} {turn}"
+            );
+        }
+        for key in 0..8 {
+            assert_eq!(
+                sent(&janua, "/q", format!("{key}")).await.await.unwrap(),
+                204,
+                "{failure} {key}"
+            );
+        }
+        for limit in ["l", "q"] {
+            let down = format!("janua_limit_store_down{{limit=\"{limit}\"}}");
+            assert_eq!(janua.counted(&down), 0, "{failure} {limit}");
+        }
+        server.go_on();
+        for asked in asked {
+            assert_eq!(soon("an answer", asked).await.unwrap(), 204);
+        }
+        let told = || server.command(&["KEYS", "janua:quota:q:*"]).lines().count() == 8;
+        until("all are told", told).await;
     }
 }
