@@ -12,7 +12,8 @@
 //!
 //! What is told is the sum since a key came to be counted here, not the difference to what was told before: to
 //! say it once more does no harm, and it is not known of an answer that did not come whether it was heard. A
-//! key has a field for each gateway, which holds a sum of its own for each time that it came to be counted.
+//! key has a field for each gateway, which holds a sum of its own for each time that it came to be counted, and one
+//! for all that have ended.
 //!
 //! Keys may be what clients choose, and each is a key of the store's until its day or month is over. So of a
 //! gateway as many come there as may be known (`max-keys`), and up to twice as many of those that used much: the
@@ -53,6 +54,9 @@ use crate::{
 
 /// What tells the store, and hears the sum.
 static TELL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("tell.lua")));
+
+/// What takes note that a gateway ends.
+static FOLD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("fold.lua")));
 
 /// Keys that are told at the same time.
 const AT_ONCE: usize = 64;
@@ -273,12 +277,41 @@ impl Tally {
         all
     }
 
-    /// Tells the store about a key; what it says.
-    async fn tell(&self, key: u64, own: Own, calendar: Calendar) -> Result<Said, Unavailable> {
+    /// The name of a key in the store.
+    fn name(&self, key: u64, window: Window, calendar: Calendar) -> String {
         let (limit, route) = &self.limit;
         let place = if route.is_empty() { String::new() } else { format!("{route}:") };
-        let (period, number) = (calendar.word(), own.window.number());
-        let name = format!("janua:quota:{limit}:{place}{period}:{number}:{key:016x}");
+        let (period, number) = (calendar.word(), window.number());
+        format!("janua:quota:{limit}:{place}{period}:{number}:{key:016x}")
+    }
+
+    /// Tells the store that nothing more is told from here of what was told in this day or month.
+    async fn end(&self, calendar: Calendar) {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let Shard { keys, window, .. } = &mut *shard;
+            // What is counted after this is another beginning.
+            let told = keys.extract_if(|_, own| own.is_told() && own.window >= *window);
+            all.extend(told.map(|(key, own)| self.name(key, own.window, calendar)));
+        }
+        let store = Guard::into_inner(self.store());
+        let end = |name: String| {
+            let store = store.clone();
+            async move { store.run::<u64>(&FOLD, &name, &[self.gateway]).await.is_ok() }
+        };
+        let mut ending = stream::iter(all).map(end).buffer_unordered(self.at_once());
+        while ending.next().await.unwrap_or(false) {}
+    }
+
+    /// How many keys are told at the same time.
+    fn at_once(&self) -> usize {
+        AT_ONCE.min(self.store().max_waiting())
+    }
+
+    /// Tells the store about a key; what it says.
+    async fn tell(&self, key: u64, own: Own, calendar: Calendar) -> Result<Said, Unavailable> {
+        let name = self.name(key, own.window, calendar);
         let expiry = own.window.end(calendar).saturating_add(DAY);
         let arguments = [self.gateway, own.number, own.taken, own.back, expiry];
         self.metrics.fetches.inc();
@@ -334,8 +367,8 @@ impl Used {
             }
             told
         };
-        let at_once = AT_ONCE.min(tally.store().max_waiting());
-        let mut telling = stream::iter(tally.untold()).map(tell).buffer_unordered(at_once);
+        let untold = stream::iter(tally.untold());
+        let mut telling = untold.map(tell).buffer_unordered(tally.at_once());
         let (mut some, mut all, mut lost) = (false, true, None);
         while let Some(told) = telling.next().await {
             if matches!(told, Err(Unavailable::Busy)) {
@@ -364,8 +397,15 @@ impl Used {
     /// Tells the store for the last time what is new, if it answers.
     pub(super) async fn settle(&self) {
         if let Some(tally) = &self.tally {
+            // What was said before is heard before.
+            tally.keeper.get().inspect(|keeper| keeper.abort());
+            let last = async {
+                if self.tell(tally).await {
+                    tally.end(self.shape.calendar).await;
+                }
+            };
             // What the store does not take in time was used all the same, and nobody will know.
-            let _ = timeout(LAST, self.tell(tally)).await;
+            let _ = timeout(LAST, last).await;
         }
     }
 }

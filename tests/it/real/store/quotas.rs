@@ -336,3 +336,26 @@ async fn a_reload_that_changes_how_a_store_is_asked_is_no_outage() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn gateways_that_come_and_go_all_day_leave_nothing_each_in_the_store() {
+    let server = StoreServer::start();
+    let setup = setup(&server, "quota = \"100/day\"\nper = \"global\"\nlease = \"0s\"");
+    let stays = several(&setup, 1).await.remove(0);
+    assert_eq!(get(&stays).await.status(), 204);
+    for turn in 1..=5 {
+        let janua = several(&setup, 1).await.remove(0);
+        for _ in 0..3 {
+            assert_eq!(get(&janua).await.status(), 204);
+        }
+        janua.stop().await;
+        until("the store knows", || used(&server) == 1 + 3 * turn).await;
+    }
+    let key = server.command(&["KEYS", "janua:quota:*"]);
+    assert_eq!(server.command(&["HLEN", &key]), "2", "the one that is there, and all others");
+    while get(&stays).await.status() == 204 {
+        tokio::task::yield_now().await;
+    }
+    until("the store knows", || used(&server) >= 100).await;
+    assert!(used(&server) <= 100 + 15, "it heard of the others: {}", used(&server));
+}
