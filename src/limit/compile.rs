@@ -25,6 +25,7 @@ use crate::{
     key::{Part, Recipe},
     metrics::{LimitMetrics, Loading, QuotaMetrics},
     store::{Store, Stores},
+    worker::wall,
 };
 
 /// The most limits that a route may have.
@@ -378,7 +379,7 @@ impl Limits {
 
     /// Tells stores for the last time what was used. Who does not answer holds this up for a second.
     pub async fn settle(&self) {
-        let all: Vec<_> = self.used.now.lock().values().cloned().collect();
+        let all = self.used.all();
         futures_util::future::join_all(all.iter().map(|used| used.settle())).await;
     }
 
@@ -393,7 +394,9 @@ impl Limits {
     pub fn forget(&mut self) {
         // Who runs is counted on also if the limit is gone for a while.
         let replaced = self.states.forget(|state| state.hall.keys() > 0);
-        self.replaced = (replaced.into(), self.used.forget(|_| false).into());
+        // The same of a quota that gateways share: not all that was used of it may be told yet.
+        let used = self.used.forget(|used| used.is_told() && used.keys(wall()) > 0);
+        self.replaced = (replaced.into(), used.into());
         self.busiest.forget(|_| false);
         self.ledger_before = None;
         self.stores.clear();

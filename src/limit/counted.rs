@@ -41,6 +41,11 @@ impl<T> Counted<T> {
         replaced
     }
 
+    /// What is counted now, and what goes on without a limit.
+    pub(super) fn all(&self) -> Vec<Arc<T>> {
+        self.now.lock().values().chain(self.absent.values()).cloned().collect()
+    }
+
     /// What this limit counts: what `make` makes of what it counted before.
     pub(super) fn get(
         &self,

@@ -359,3 +359,21 @@ async fn gateways_that_come_and_go_all_day_leave_nothing_each_in_the_store() {
     until("the store knows", || used(&server) >= 100).await;
     assert!(used(&server) <= 100 + 15, "it heard of the others: {}", used(&server));
 }
+
+#[tokio::test]
+async fn what_was_not_told_of_a_quota_is_told_later_also_if_a_reload_took_it_out() {
+    let mut server = StoreServer::start();
+    let setup = setup(&server, "quota = \"100/day\"\nper = \"global\"\nlease = \"0s\"");
+    let janua = several(&setup, 1).await.remove(0);
+    assert_eq!(get(&janua).await.status(), 204);
+    until("the store knows", || used(&server) == 1).await;
+    server.kill();
+    until("it is gone", || janua.counted("janua_store_up{store=\"shared\"}") == 0).await;
+    for _ in 0..20 {
+        assert_eq!(get(&janua).await.status(), 204);
+    }
+    let without = Setup::new("[[route]]\nname = \"r\"\nto = { status = 204 }\n");
+    janua.reload(&without).await.unwrap();
+    server.start_again();
+    until("the store knows", || used(&server) >= 20).await;
+}
