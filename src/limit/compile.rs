@@ -18,6 +18,7 @@ use super::{
     shared::{Shared, Sharing},
     state::{Rates, State},
     tally::Tally,
+    tiers::{check_told, told_as},
     used::{Shape, Used},
 };
 use crate::{
@@ -167,7 +168,8 @@ impl Limits {
                     Ok(rate) => {
                         own += 1;
                         let limit = config::Limit::of(rate);
-                        self.own(&limit, own, place, &at, metrics, problems)
+                        let names = (own, told_as(own, uses));
+                        self.own(&limit, names, place, &at, metrics, problems)
                     }
                     Err(message) => {
                         problems.push(Problem::error(at.clone(), message));
@@ -176,7 +178,7 @@ impl Limits {
                 },
                 LimitUse::Table(limit) => {
                     own += 1;
-                    self.own(limit, own, place, &at, metrics, problems)
+                    self.own(limit, (own, told_as(own, uses)), place, &at, metrics, problems)
                 }
             };
             if let Some(limit) = &one {
@@ -184,7 +186,8 @@ impl Limits {
             }
             made.push(one);
         }
-        let limits = made.into_iter().collect::<Option<_>>()?;
+        let limits: Box<[Arc<Limit>]> = made.into_iter().collect::<Option<_>>()?;
+        check_told(&limits, place.at, problems);
         Some(Limiter { limits })
     }
 
@@ -224,11 +227,11 @@ impl Limits {
         Some(Arc::new(Limit { state, used, ..Limit::clone(limit) }))
     }
 
-    /// A limit of a route's own, the one with this number.
+    /// A limit of a route's own, the one with this number, which clients know by this name.
     fn own(
         &self,
         limit: &config::Limit,
-        number: usize,
+        (number, told): (usize, String),
         place: Place<'_>,
         at: &Path,
         metrics: &mut Loading<'_>,
@@ -239,8 +242,6 @@ impl Limits {
             1 => format!("route {}", place.route),
             _ => format!("route#{number} {}", place.route),
         };
-        // Clients are not told what routes are called.
-        let told = if number == 1 { "default".into() } else { format!("default-{number}") };
         let counters = metrics.limit(&name);
         let mut section = Section { limit, at, problems };
         section.limit(self, (&name, ""), &told, counters).map(Arc::new)

@@ -122,6 +122,12 @@ impl Limit {
         }
     }
 
+    /// Whether answers tell of a rate and a quota of the same tier.
+    pub(super) fn tells_both(&self) -> bool {
+        let mut all = self.tiers.iter().chain([&self.others]);
+        all.any(|tier| tier.policy.is_some() && tier.quota_policy.is_some())
+    }
+
     /// The tier with this number.
     #[inline]
     pub(super) fn tier(&self, number: usize) -> &Tier {

@@ -462,6 +462,22 @@ async fn after_a_wait_all_limits_tell_what_is_left_by_then() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_two_limits_of_an_answer_have_one_name() {
+    let sections = "[limit.default]\nrate = \"9/s\"\nheaders = \"always\"\n\
+                    [limit.default-3]\nrate = \"8/s\"\nheaders = \"always\"\n";
+    let gate = Gate::new(sections, &["default", "1/h", "default-3"]);
+    let mut headers = HeaderMap::new();
+    for limit in &gate.limiter.limits {
+        limit.others.policy.as_ref().unwrap().tell(1, 1, 0, &mut headers);
+    }
+    let told = headers.get_all("ratelimit").iter();
+    let mut told: Vec<_> = told.map(|told| told.to_str().unwrap().split(';').next()).collect();
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_keeps_within_the_limit_is_not_taken_for_those_who_wait() {
     let gate = Gate::one("rate = \"1/s\"\nover = { delay = \"60s\" }");
     let mut waits = Vec::new();

@@ -1,6 +1,6 @@
 //! The tiers of a limit: what its section says for some, and who they are.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, sync::Arc};
 
 use siphasher::sip::SipHasher13;
 
@@ -9,11 +9,11 @@ use super::{
     fields::Policy,
     gcra::Gcra,
     quota::Quota,
-    rule::{Tier, Whose},
+    rule::{Limit, Tier, Whose},
     section::{Section, gcra},
     state::Terms,
 };
-use crate::config::{self, Calendar, Path, Problem, TierTable};
+use crate::config::{self, Calendar, LimitUse, Path, Problem, Problems, TierTable};
 
 impl Section<'_> {
     /// The tiers, the fastest first; what one does not say is as for the `others`.
@@ -114,6 +114,35 @@ pub(super) fn tier_of(
     let quota_policy = terms.quota.and_then(|quota| Policy::of_quota(told, quota));
     let (name, tint, runs_apart) = (name.into(), 0, false);
     Tier { name, whose, terms, tint, runs_apart, policy, quota_policy, bandwidth }
+}
+
+/// What clients are told that a route's own limit is called, the one with this number: not what the route is, and
+/// nothing that another limit of the same answer is called.
+pub(super) fn told_as(number: usize, uses: &[LimitUse]) -> String {
+    let mut numbers = (number..).step_by(uses.len().max(1)).map(|number| match number {
+        1 => String::from("default"),
+        _ => format!("default-{number}"),
+    });
+    let is_taken = |told: &String| {
+        let same = |word: &str| {
+            word.strip_prefix(&**told).is_some_and(|rest| matches!(rest, "" | "-quota"))
+        };
+        uses.iter().any(|one| matches!(one, LimitUse::Word(word) if same(word)))
+    };
+    numbers.find(|told| !is_taken(told)).unwrap_or_default()
+}
+
+/// Tells of a quota that answers of a route call as they call another of its limits.
+pub(super) fn check_told(limits: &[Arc<Limit>], at: &Path, problems: &mut Problems) {
+    for limit in limits.iter().filter(|limit| limit.tells_both()) {
+        let quota = format!("{}-quota", limit.name);
+        if limits.iter().any(|other| *other.name == *quota) {
+            let name = &limit.name;
+            let message = format!("answers call the quota of `{name}` as the limit `{quota}`");
+            problems
+                .push(Problem::finding(at.clone(), message).help("another name for one of them"));
+        }
+    }
 }
 
 /// What sets a tier's keys apart, the same in every gateway: what the slow owe is nothing to the fast who come from
