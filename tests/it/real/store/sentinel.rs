@@ -70,7 +70,7 @@ async fn limits_go_on_with_the_server_that_sentinels_name_when_the_primary_dies(
         "limit.store_unavailable",
         "nobody is asked, and nobody waits",
     );
-    until("the copy is the primary", || copy.command(&["ROLE"]).starts_with("master")).await;
+    until("the copy is the primary", || copy.is_primary()).await;
     until("it was found", || janua.counted(down) == 1).await;
     for status in [204, 204, 429, 429] {
         assert_eq!(get(&janua).await.status(), status, "it counts on from what the primary knew");

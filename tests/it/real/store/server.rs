@@ -3,7 +3,7 @@
 use std::{
     net::{SocketAddr, TcpStream},
     path::PathBuf,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -110,15 +110,26 @@ impl StoreServer {
 
     /// What it answers to a command.
     pub(in crate::real) fn command(&self, words: &[&str]) -> String {
+        let answer = said(&mut self.asking(words));
+        assert!(!answer.contains("ERR"), "{words:?}: {answer}");
+        answer.trim().to_owned()
+    }
+
+    /// Whether it takes itself for the primary; who becomes one closes its clients' connections.
+    pub(in crate::real) fn is_primary(&self) -> bool {
+        let answer = self.asking(&["ROLE"]).output().unwrap();
+        answer.status.success() && answer.stdout.starts_with(b"master")
+    }
+
+    fn asking(&self, words: &[&str]) -> Command {
         let mut command = crate::real::command(kind("cli"));
         command.arg("-s").arg(self.path("store.sock"));
         let mut lines = self.settings.lines();
         if let Some(password) = lines.find_map(|line| line.strip_prefix("requirepass ")) {
             command.args(["-a", password, "--no-auth-warning"]);
         }
-        let answer = said(command.args(words));
-        assert!(!answer.contains("ERR"), "{words:?}: {answer}");
-        answer.trim().to_owned()
+        command.args(words);
+        command
     }
 
     pub(in crate::real) fn path(&self, name: &str) -> PathBuf {
