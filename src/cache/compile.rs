@@ -130,9 +130,11 @@ impl Caches {
         }
     }
 
-    /// Whether some of it outlives the process.
-    pub const fn has_disk(&self) -> bool {
-        self.disk.is_some()
+    /// In which forms URLs may be kept: those of routes `now`, those of `before`, and on a disk whole ones also where no
+    /// route keeps anything now.
+    pub fn queries(&self, now: &[&Query], before: &[Query]) -> Box<[Query]> {
+        let whole = self.disk.as_ref().map(|_| Query::default());
+        Query::distinct(now.iter().copied().chain(&whole), before)
     }
 
     /// What is kept, for whoever looks after it.

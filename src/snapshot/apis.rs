@@ -18,6 +18,7 @@ use crate::{
     config::{self, Config, OneOrMany, Path, Problem, Problems, To},
     contract::{Api, Given, Operation, Policy},
     grpc,
+    message::NamedMethods,
     portal::Page,
     transform::Transform,
     translate::{Translation, soap::Service},
@@ -76,6 +77,16 @@ impl<'a> Written<'a> {
             (_, Some(_)) if !["access", "auth", "allow"].contains(&key) => self.at.key("path"),
             _ => self.at.key(key),
         }
+    }
+
+    /// Methods that routes and their `allow` name.
+    pub(super) fn methods(all: &[Self]) -> NamedMethods {
+        let routes = || all.iter().map(|written| &*written.route);
+        let own = routes().flat_map(|route| &*route.methods).map(|name| &**name);
+        let allowed = routes().flat_map(|route| &route.allow);
+        let allowed = allowed.flat_map(|allow| allow.methods.keys());
+        let allowed = allowed.flat_map(|names| names.split([',', ' ']));
+        NamedMethods::new(own.chain(allowed.filter(|name| !name.is_empty())))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     cache::{Caches, Query},
     config::{self, Config, Path, Problem, Problems},
     limit::Limits,
-    message::{MIRRORED, NamedMethods, Reserved},
+    message::{MIRRORED, Reserved},
     metrics::{self, Loading},
     overload::Shares,
     reject::Reject,
@@ -86,13 +86,11 @@ impl Snapshot {
         };
         limits.forget();
         let queries = queries(&routes, &caches, previous);
-        let methods = methods(&written);
-        let rules = written.into_iter().map(|written| written.route.into_owned());
         let snapshot = Self {
-            written: rules.collect(),
+            methods: Written::methods(&written),
+            written: written.into_iter().map(|it| it.route.into_owned()).collect(),
             apis: apis.into_values().flatten().collect(),
             reserved: Arc::new(reserved(&config)),
-            methods,
             cookies: Cookies::of(&auths),
             config,
             listeners,
@@ -131,16 +129,15 @@ fn limits(
     Limits::compile(config, before, stores, metrics, problems)
 }
 
-/// In which forms URLs may be kept; on a disk also where no route keeps anything now.
+/// In which forms URLs may be kept.
 fn queries(
     routes: &RouteTable<Route>,
     caches: &Caches,
     previous: Option<&Snapshot>,
 ) -> Box<[Query]> {
     let now = routes.targets().iter().filter_map(|route| route.cache.as_deref());
-    let before = previous.map_or(&[][..], |previous| &previous.queries);
-    let whole = caches.has_disk().then(Query::default);
-    Query::distinct(now.map(|cache| &cache.query).chain(&whole), before)
+    let now: Vec<_> = now.map(|cache| &cache.query).collect();
+    caches.queries(&now, previous.map_or(&[], |previous| &previous.queries))
 }
 
 /// What is kept of answers, which stays.
@@ -314,14 +311,6 @@ fn reserved(config: &Config) -> Reserved {
     let mirrors = config.route.iter().any(|route| route.mirror.is_some());
     let mark = mirrors.then_some(MIRRORED);
     Reserved::new(names.filter_map(|name| identity_header(name).ok()).chain(mark))
-}
-
-/// Methods that routes and their `allow` name.
-fn methods(written: &[Written<'_>]) -> NamedMethods {
-    let routes = || written.iter().map(|written| &*written.route);
-    let allowed = routes().flat_map(|route| &route.allow).flat_map(|allow| allow.methods.keys());
-    let allowed = allowed.flat_map(|names| names.split([',', ' '])).filter(|name| !name.is_empty());
-    NamedMethods::new(routes().flat_map(|route| &*route.methods).map(|name| &**name).chain(allowed))
 }
 
 fn upstreams(

@@ -257,7 +257,7 @@ mod tests {
         let waiting: Vec<_> = std::iter::from_fn(|| connect().ok()).collect();
         assert!(!waiting.is_empty(), "its queue is full");
 
-        let (tell, told) = std::sync::mpsc::channel();
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
         let place = path.clone();
         std::thread::spawn(move || {
             let taken = remove_stale(&place).map_err(|error| error.kind());
