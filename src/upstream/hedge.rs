@@ -63,6 +63,8 @@ impl Upstream {
             }
         };
         at_endpoint.end();
+        // Both may have acted on it, and one is not heard.
+        call.arrived |= other.is_some();
         match (first, other) {
             (First::Itself(sent, lost), Some(other)) => {
                 call.tries += 1;
