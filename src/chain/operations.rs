@@ -50,8 +50,11 @@ impl Exchange {
             let limited = governed.filter(|governed| !governed.limit.is_empty());
             governing.extend(limited.map(|governed| (one, governed)));
         }
-        let limits: Vec<_> = governing.iter().map(|(_, governed)| &governed.limit).collect();
-        let limits = [&[&route.limit], &*limits].concat();
+        let limits = governing.iter().map(|(_, governed)| &governed.limit);
+        let limits: Vec<_> = match governing.is_empty() {
+            true => Vec::new(),
+            false => std::iter::once(&route.limit).chain(limits).collect(),
+        };
         let scene = Scene { route, params, head };
         for (one, governed) in &governing {
             if let Err((refused, reject)) = self.limit_one(governed, &limits, scene).await {

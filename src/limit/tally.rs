@@ -298,7 +298,7 @@ impl Tally {
         let store = Guard::into_inner(self.store());
         let end = |name: String| {
             let store = store.clone();
-            async move { store.run::<u64>(&FOLD, &name, &[self.gateway]).await.is_ok() }
+            async move { store.run_in_turn::<u64>(&FOLD, &name, &[self.gateway]).await.is_ok() }
         };
         let mut ending = stream::iter(all).map(end).buffer_unordered(self.at_once());
         while ending.next().await.unwrap_or(false) {}
@@ -315,7 +315,7 @@ impl Tally {
         let expiry = own.window.end(calendar).saturating_add(DAY);
         let arguments = [self.gateway, own.number, own.taken, own.back, expiry];
         self.metrics.fetches.inc();
-        Guard::into_inner(self.store()).run(&TELL, &name, &arguments).await
+        Guard::into_inner(self.store()).run_in_turn(&TELL, &name, &arguments).await
     }
 
     /// Takes in what the store said of a key when it was told this; what it means, if the key is still counted.
@@ -355,9 +355,7 @@ impl Used {
         let calendar = self.shape.calendar;
         let tell = |(key, own): (u64, Own)| async move {
             let told = tally.tell(key, own, calendar).await;
-            // There is no room to tell it now: the store is there.
-            let busy = matches!(told, Err(Unavailable::Busy));
-            if !busy && let Some(own) = tally.shard(key).lock().keys.get_mut(&key) {
+            if let Some(own) = tally.shard(key).lock().keys.get_mut(&key) {
                 own.alone = told.is_err();
             }
             if let Ok(said) = &told
@@ -369,12 +367,8 @@ impl Used {
         };
         let untold = stream::iter(tally.untold());
         let mut telling = untold.map(tell).buffer_unordered(tally.at_once());
-        let (mut some, mut all, mut lost) = (false, true, None);
+        let (mut some, mut lost) = (false, None);
         while let Some(told) = telling.next().await {
-            if matches!(told, Err(Unavailable::Busy)) {
-                all = false;
-                continue;
-            }
             some = true;
             lost = lost.or_else(|| told.err());
             // In a cluster others may be told all the same.
@@ -391,7 +385,7 @@ impl Used {
             None if some => tally.found(),
             None => {}
         }
-        all && lost.is_none()
+        lost.is_none()
     }
 
     /// Tells the store for the last time what is new, if it answers.

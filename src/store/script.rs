@@ -2,11 +2,17 @@
 //!
 //! A store that was told the text once knows it by its digest, until it is started again.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use redis::{Cmd, FromRedisValue, cmd};
+use tokio::time::sleep;
 
 use super::{Store, Unavailable};
 use crate::message::hex;
+
+/// How soon it is looked for room again.
+const ROOM: Duration = Duration::from_millis(5);
 
 /// A script in Lua.
 #[derive(Debug)]
@@ -48,6 +54,24 @@ impl Store {
                 self.ask(key, &script.command("EVAL", script.text, key, arguments)).await
             }
             answer => answer,
+        }
+    }
+
+    /// The same of what nobody waits for: when there is room, if too many others wait for answers now.
+    ///
+    /// # Errors
+    /// It may or may not have run.
+    pub async fn run_in_turn<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        key: &str,
+        arguments: &[u64],
+    ) -> Result<T, Unavailable> {
+        loop {
+            match self.run(script, key, arguments).await {
+                Err(Unavailable::Busy) => sleep(ROOM).await,
+                answer => return answer,
+            }
         }
     }
 }
