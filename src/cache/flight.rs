@@ -67,8 +67,8 @@ pub enum Landing {
     },
     /// Nobody but who asked may have it.
     Alone,
-    /// The same, since who asked brought cookies: who has none may have another.
-    ForCookies,
+    /// The same, for what who asked brought (credentials, cookies): who brings nothing may have another.
+    ForOne,
     /// Its origin was not asked: it is in memory now, or whoever wanted it went away.
     Again,
 }
@@ -191,7 +191,7 @@ impl Flights {
                 Landing::Holds(_)
                 | Landing::Failed { .. }
                 | Landing::Alone
-                | Landing::ForCookies
+                | Landing::ForOne
                 | Landing::Again,
             ) => false,
         };

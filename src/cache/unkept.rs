@@ -31,10 +31,10 @@ impl Unkept {
         Self { begin: Instant::now(), places }
     }
 
-    /// The digest under which it is noted where it is only for what requests bring, credentials or cookies, which says
-    /// nothing of others.
-    pub const fn for_one(&self, digest: u64) -> u64 {
-        !digest
+    /// The digest under which it is noted where it is only for what requests bring, credentials or else cookies, which
+    /// says nothing of others.
+    pub const fn for_one(&self, digest: u64, authorized: bool) -> u64 {
+        if authorized { !digest } else { digest.swap_bytes() }
     }
 
     /// Notes one.

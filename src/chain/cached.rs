@@ -8,7 +8,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{COOKIE, HOST, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE},
+    header::{HOST, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE},
     request::Parts,
 };
 use http_body::Body as _;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::{
     exchange::Exchange,
     gone_by::Instead,
+    kept,
     parts::Gap,
     source::Source,
     status::{self, CACHE_STATUS, Fwd, Told},
@@ -102,8 +103,8 @@ pub(super) struct Passing {
     pub(super) sent: u64,
     /// Whether an endpoint may have acted on it whose answer is not what came of it.
     pub(super) arrived: bool,
-    /// It is only because answers to such requests were not kept lately.
-    pub(super) unkept: Option<(u64, Asked)>,
+    /// It is only because answers to such requests were not kept lately, and whether it has cookies.
+    pub(super) unkept: Option<(u64, Asked, bool)>,
     /// What is given if its origin fails.
     pub(super) instead: Option<Box<Instead>>,
 }
@@ -275,10 +276,11 @@ impl Exchange {
         let part = || head.headers.contains_key(RANGE) && !cache.policy.whole;
         let nothing = stale.is_none() && gap.is_none();
         let alone = asked.no_store || head.method == Method::HEAD || (nothing && part());
-        let noted = (nothing && !alone)
-            .then(|| self.noted_unkept(cache, (digest, asking.authorized), head))
-            .flatten();
-        let unkept = noted.is_some();
+        let noted = match alone {
+            false => self.noted_unkept(cache, (digest, asking.authorized, nothing), head),
+            true => None,
+        };
+        let (unkept, gap) = (noted.is_some(), gap.filter(|_| noted.is_none()));
         let recalls = nothing && !asked.no_store && self.may_recall(cache, &asking);
         let goes_by = (alone || unkept) && !asked.only_if_cached && !recalls;
         let alone = alone || unkept;
@@ -288,28 +290,24 @@ impl Exchange {
         }
         let looked = self.pass(cache, wanted, head);
         if let Some((passing, noted)) = self.passing.as_mut().zip(noted) {
-            passing.unkept = Some((noted, asked));
+            passing.unkept = Some((noted, asked, kept::brings(cache, &head.headers, false)));
         }
         looked
     }
 
-    /// The digest under which it was noted lately that answers to such requests are not kept.
+    /// The digest under which it was noted lately that answers to such requests are not kept; where there is something
+    /// that could be validated or completed, only for what they bring.
     fn noted_unkept(
         &self,
         cache: &Cache,
-        (digest, authorized): (u64, bool),
+        (digest, authorized, nothing): (u64, bool, bool),
         head: &Parts,
     ) -> Option<u64> {
-        let brings = authorized || self.brings_cookies(cache, head);
         let unkept = &cache.memory.unkept;
-        let for_one = brings.then(|| unkept.for_one(digest));
-        let mut digests = [Some(digest), for_one].into_iter().flatten();
+        let for_one = kept::brings(cache, &head.headers, authorized)
+            .then(|| unkept.for_one(digest, authorized));
+        let mut digests = [nothing.then_some(digest), for_one].into_iter().flatten();
         digests.find(|digest| unkept.has(*digest, self.started))
-    }
-
-    /// Whether a request has cookies by which answers are not told apart.
-    pub(super) fn brings_cookies(&self, cache: &Cache, head: &Parts) -> bool {
-        head.headers.contains_key(COOKIE) && !cache.partition.is_by_cookies()
     }
 
     /// The URL that the client asked for, as far as it tells answers apart.
@@ -376,7 +374,7 @@ impl Exchange {
             }
             false => "",
         };
-        let cookies = match self.brings_cookies(cache, head) {
+        let cookies = match kept::brings(cache, &head.headers, false) {
             true => {
                 "; it has cookies: its answer is kept if somebody says for how long, or it says `public`"
             }

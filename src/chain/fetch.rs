@@ -123,7 +123,7 @@ impl Fetch {
                 report(back, fetched, None);
             }
             Ok(Judged::HoldsOnce(object, why)) => {
-                self.pilot.land(Self::alone(why));
+                self.pilot.land(self.alone(cache, why));
                 fetched.outcome = Outcome::Holds(object, HeaderMap::new(), Err(why));
                 report(back, fetched, None);
             }
@@ -131,12 +131,10 @@ impl Fetch {
                 let fails = self.stale.is_some() && is_failure(response.status());
                 self.pilot.land(match fails {
                     true => Landing::Failed { reject: None, stale: self.stale.clone() },
-                    false => Self::alone(why),
+                    false => self.alone(cache, why),
                 });
                 if !fails {
-                    let (unkept, digest) = (&cache.memory.unkept, self.pilot.digest());
-                    let digest = if why.is_about_one() { unkept.for_one(digest) } else { digest };
-                    unkept.note(digest, Instant::now());
+                    self.note(cache, why);
                     self.forget(cache, response.status(), why);
                 }
                 cache.metrics.refuse(self.worker.index, why as usize);
@@ -234,7 +232,7 @@ impl Fetch {
         match kept::freshen(cache, facts, &self.pilot.key().seek(), stale, by) {
             Ok(fresh) => {
                 cache.metrics.store(self.worker.index);
-                Judged::Holds(fresh, kept::of_one(cache, facts.authorized, stale, by))
+                Judged::Holds(fresh, kept::of_one(cache, facts, stale, by))
             }
             Err(why) => {
                 cache.metrics.refuse(self.worker.index, why as usize);
@@ -254,7 +252,7 @@ impl Fetch {
     /// What was kept is not what the origin says now. What one is told who shows credentials says nothing of that.
     fn forget(&self, cache: &Cache, status: StatusCode, why: Unkept) {
         let there = self.gap.as_ref().and_then(|gap| gap.there.as_ref());
-        let holds = is_failure(status) || why.is_about_one();
+        let holds = is_failure(status) || self.is_about_one(cache, why);
         for old in self.stale.iter().chain(there).filter(|_| !holds) {
             cache.memory.forget(&self.pilot.key().seek(), old);
         }
@@ -274,10 +272,13 @@ impl Fetch {
             Ok(filled) => filled,
             Err(why) => {
                 // If it is not what it was, all of it is asked for next time.
-                if let Some(there) = gap.there.as_ref().filter(|_| !why.is_about_one()) {
-                    cache.memory.forget(&self.pilot.key().seek(), there);
+                match &gap.there {
+                    Some(there) if !self.is_about_one(cache, why) => {
+                        cache.memory.forget(&self.pilot.key().seek(), there);
+                    }
+                    _ => self.note(cache, why),
                 }
-                self.pilot.land(Self::alone(why));
+                self.pilot.land(self.alone(cache, why));
                 fetched.outcome = Outcome::Unfit;
                 return report(back, fetched, None);
             }
@@ -304,12 +305,30 @@ impl Fetch {
         }
     }
 
+    /// Whether it says nothing of what is for others that an answer is not kept.
+    fn is_about_one(&self, cache: &Cache, why: Unkept) -> bool {
+        let request = &self.pilot.flight().asker.request;
+        why.is_about_one(kept::brings(cache, request, self.authorized))
+    }
+
     /// What it comes to for others that an answer is not kept.
-    fn alone(why: Unkept) -> Landing {
-        match why {
-            Unkept::Cookie => Landing::ForCookies,
-            _ => Landing::Alone,
+    fn alone(&self, cache: &Cache, why: Unkept) -> Landing {
+        match self.is_about_one(cache, why) {
+            _ if why == Unkept::Twin => Landing::Again,
+            true => Landing::ForOne,
+            false => Landing::Alone,
         }
+    }
+
+    /// Notes that answers to such requests are not kept. Fields that pass for others are nobody's habit.
+    fn note(&self, cache: &Cache, why: Unkept) {
+        let (unkept, digest) = (&cache.memory.unkept, self.pilot.digest());
+        let digest = match self.is_about_one(cache, why) {
+            _ if why == Unkept::Twin => return,
+            true => unkept.for_one(digest, self.authorized),
+            false => digest,
+        };
+        unkept.note(digest, Instant::now());
     }
 
     /// The rest of it.

@@ -20,7 +20,7 @@ use super::{
     cut::Came,
     exchange::Exchange,
     fetch::{Fetch, Fetched, Outcome, is_failure},
-    forward,
+    forward, kept,
     overload::Room,
     prepare,
     recall::Early,
@@ -145,7 +145,10 @@ impl Exchange {
                 other.is_none_or(|other| Cache::are_one(other, asked, &head.headers))
             };
             // What is said to somebody with credentials is not what others may have, or seldom.
-            let is_open = |other: &Asker| wanted.asking.authorized || !other.authorized;
+            let is_open = |other: &Asker| {
+                let ignored = cache.policy.ignore.authorization;
+                ignored || wanted.asking.authorized || !other.authorized
+            };
             let suits = |other: &Asker, object: Option<&Arc<Object>>| match object {
                 _ if own => false,
                 None => {
@@ -179,8 +182,12 @@ impl Exchange {
             return Ok(Followed::Alone);
         };
         Ok(match landed {
-            Some(Landing::ForCookies) if !self.brings_cookies(cache, head) => Followed::Again(None),
-            None | Some(Landing::Alone | Landing::ForCookies) => Followed::Alone,
+            Some(Landing::ForOne)
+                if !kept::brings(cache, &head.headers, wanted.asking.authorized) =>
+            {
+                Followed::Again(None)
+            }
+            None | Some(Landing::Alone | Landing::ForOne) => Followed::Alone,
             Some(Landing::Comes(object) | Landing::Holds(object))
                 if !cache.suits(&object, &head.headers) =>
             {

@@ -3,7 +3,7 @@
 //! In: an exchange and its answer. Out: what it makes void is void (RFC 9111 section 4.4), what it says of what is
 //! kept is taken in (section 4.3.5), and what others may have of it is kept.
 
-use http::{HeaderMap, Method, Response, StatusCode, header::COOKIE, request::Parts, uri::Uri};
+use http::{HeaderMap, Method, Response, StatusCode, request::Parts, uri::Uri};
 
 use super::{
     cached::{Passing, Wanted},
@@ -122,8 +122,8 @@ impl Exchange {
             stamp = self.make_void(&passing, response.headers());
         }
         let Some(cache) = self.rule.and_then(cache_of) else { return };
-        if let Some((digest, asked)) = &passing.unkept
-            && self.may_be_kept(&passing, asked, cache, response)
+        if let Some((digest, asked, cookies)) = &passing.unkept
+            && self.may_be_kept(&passing, (asked, *cookies), cache, response)
         {
             // The next one is.
             cache.memory.unkept.forget(*digest);
@@ -182,7 +182,7 @@ impl Exchange {
     fn may_be_kept(
         &self,
         passing: &Passing,
-        asked: &Asked,
+        (asked, cookies): (&Asked, bool),
         cache: &Cache,
         response: &Response<Source>,
     ) -> bool {
@@ -191,8 +191,7 @@ impl Exchange {
         let exchange = rules::Exchange {
             method: &self.method,
             authorized: passing.asking.authorized,
-            cookies: passing.request.as_ref().is_some_and(|it| it.contains_key(COOKIE))
-                && !cache.partition.is_by_cookies(),
+            cookies,
             located: false,
             status: response.status(),
             answer,
@@ -220,9 +219,10 @@ impl Exchange {
                 matches!(object.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
             if !is_of_success || !rules::is_of_head(said, etag.as_ref(), modified.as_ref(), length)
             {
-                // What is said to somebody with credentials or cookies may be about them.
-                let cookies = request.contains_key(COOKIE) && !cache.partition.is_by_cookies();
-                if !passing.asking.authorized && !cookies {
+                // What is said to somebody with credentials or cookies may be about them, and what to who has fields
+                // that pass for others about those.
+                let odd = request.keys().any(|name| name.as_str().contains('_'));
+                if !odd && !kept::brings(cache, request, passing.asking.authorized) {
                     cache.memory.forget(seek, &object);
                 }
                 return;

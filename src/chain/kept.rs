@@ -8,11 +8,11 @@ use std::{borrow::Cow, sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, COOKIE, DATE, EXPIRES, SET_COOKIE, VARY},
+    header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, COOKIE, DATE, ETAG, EXPIRES, SET_COOKIE, VARY},
 };
 use tokio::time::Instant;
 
-use super::prepare::is_of_one_request;
+use super::{prepare::is_of_one_request, status::CACHE_STATUS};
 use crate::{
     cache::{
         Cache, Head, Object, Seek, Spans, Tags,
@@ -61,7 +61,7 @@ impl Made {
         status: StatusCode,
         headers: HeaderMap,
     ) -> Result<Self, Unkept> {
-        let cookies = facts.request.contains_key(COOKIE) && !cache.partition.is_by_cookies();
+        let cookies = brings(cache, facts.request, false);
         Self::judged(cache, (facts, cookies), status, headers)
     }
 
@@ -89,9 +89,11 @@ impl Made {
         let Kept { terms, strip, undated } = rules::keep(&exchange, policy)?;
         let vary = Vary::read(&headers, policy).map_err(|_| Unkept::VaryStar)?;
         let by = || vary.iter().flat_map(Vary::names);
-        if by().any(is_of_one_request) || by().chain(cache.partition.fields()).any(has_twin(facts))
-        {
+        if by().any(is_of_one_request) {
             return Err(Unkept::VaryStar);
+        }
+        if by().chain(cache.partition.fields()).any(|known| has_twin(facts.request, known)) {
+            return Err(Unkept::Twin);
         }
         let vary = vary.map(|vary| {
             let names: Vec<_> = vary.names().iter().map(HeaderName::as_str).collect();
@@ -147,10 +149,13 @@ impl Made {
 
 /// Whether a request has a field that its origin may take for this one, by which answers are told apart: `X_Tenant` is
 /// `X-Tenant` to who makes variables of both.
-fn has_twin(facts: &Facts<'_>) -> impl Fn(&HeaderName) -> bool {
-    let names = facts.request.keys().map(HeaderName::as_str);
-    let twins: Vec<_> = names.filter(|name| name.contains('_')).collect();
-    move |known| twins.iter().any(|name| *name != known.as_str() && reads_like(name, known))
+fn has_twin(request: &HeaderMap, known: &HeaderName) -> bool {
+    request.keys().any(|name| name != known && reads_like(name.as_str(), known))
+}
+
+/// Whether a request brings something by which its origin may know somebody, and by which answers are not told apart.
+pub(super) fn brings(cache: &Cache, request: &HeaderMap, authorized: bool) -> bool {
+    authorized || request.contains_key(COOKIE) && !cache.partition.is_by_cookies()
 }
 
 /// Keeps what was kept with what its origin says of it now, by a 304 or to a HEAD; or no longer.
@@ -166,6 +171,7 @@ pub(super) fn freshen(
     let kept = match &fresh {
         Ok(fresh) => Some(fresh.clone()),
         Err(Unkept::Authorization) => renewed_for_others(cache, facts, old, by).map(whole),
+        Err(Unkept::Twin) => return fresh,
         Err(_) => None,
     };
     match kept {
@@ -179,16 +185,18 @@ pub(super) fn freshen(
 /// without asking, and all that is not for others.
 pub(super) fn of_one(
     cache: &Cache,
-    authorized: bool,
+    facts: &Facts<'_>,
     old: &Arc<Object>,
     by: &HeaderMap,
 ) -> HeaderMap {
     let said = Said::read(&freshened(old, by), &cache.policy);
-    let shared = for_others(cache, authorized, by);
+    let shared = for_others(cache, facts, old, by);
+    // What we say ourselves stays: which bytes they are, and what became of the request.
     let is_own = |name: &HeaderName| {
-        said.fields.contains(name)
-            || !shared.contains_key(name)
-            || cache.policy.ignore.set_cookie && *name == SET_COOKIE
+        ![ETAG, CACHE_STATUS].contains(name)
+            && (said.fields.contains(name)
+                || !shared.contains_key(name)
+                || cache.policy.ignore.set_cookie && *name == SET_COOKIE)
     };
     let mut own = HeaderMap::new();
     rules::freshen(&mut own, by);
@@ -196,12 +204,25 @@ pub(super) fn of_one(
 }
 
 /// What of a head that belongs to what is kept (a 304, a part, what is said to a HEAD) may be taken in for others:
-/// unless it says itself that it is for all, no cookie, and of what is said to somebody with credentials only for how
-/// long it holds. What was kept may have said so, but not of what comes now.
-fn for_others<'h>(cache: &Cache, authorized: bool, by: &'h HeaderMap) -> Cow<'h, HeaderMap> {
+/// unless it says itself that it is for all, no cookie, and of what is said to somebody with credentials, or with
+/// cookies where nobody says how long it holds, only that it does. What was kept may have said so, but not of what comes
+/// now.
+fn for_others<'h>(
+    cache: &Cache,
+    facts: &Facts<'_>,
+    old: &Arc<Object>,
+    by: &'h HeaderMap,
+) -> Cow<'h, HeaderMap> {
     let (said, ignore) = (Said::read(by, &cache.policy), cache.policy.ignore);
     let to_all = said.public || said.s_maxage.is_some();
-    let is_about_one = authorized && !(to_all || said.must_revalidate || ignore.authorization);
+    let to_authorized =
+        facts.authorized && !(to_all || said.must_revalidate || ignore.authorization);
+    // As the whole of it would be judged.
+    let to_cookies = || {
+        let made = Made::of(cache, facts, StatusCode::OK, freshened(old, by));
+        brings(cache, facts.request, false) && matches!(made, Err(Unkept::Cookie))
+    };
+    let is_about_one = to_authorized || to_cookies();
     let cookie = by.contains_key(SET_COOKIE) && !to_all;
     if !is_about_one && !cookie {
         return Cow::Borrowed(by);
@@ -218,11 +239,11 @@ fn for_others<'h>(cache: &Cache, authorized: bool, by: &'h HeaderMap) -> Cow<'h,
 /// The fields of what was kept, with what of those that come now is for others, too.
 pub(super) fn freshened_for_others(
     cache: &Cache,
-    authorized: bool,
+    facts: &Facts<'_>,
     old: &Arc<Object>,
     by: &HeaderMap,
 ) -> HeaderMap {
-    freshened(old, &for_others(cache, authorized, by))
+    freshened(old, &for_others(cache, facts, old, by))
 }
 
 /// The fields of what was kept, with those that come now.
@@ -238,7 +259,7 @@ fn renewed(
     old: &Arc<Object>,
     by: &HeaderMap,
 ) -> Result<Made, Unkept> {
-    let headers = freshened_for_others(cache, facts.authorized, old, by);
+    let headers = freshened_for_others(cache, facts, old, by);
     // Parts are kept as the whole would be.
     let part = old.status == StatusCode::PARTIAL_CONTENT;
     let status = if part { StatusCode::OK } else { old.status };
@@ -262,7 +283,7 @@ fn renewed_for_others(
     if !was_for_all || [VARY, SET_COOKIE].iter().any(|name| by.contains_key(name)) {
         return None;
     }
-    let said = for_others(cache, true, by);
+    let said = for_others(cache, facts, old, by);
     renewed(cache, &Facts { authorized: false, ..*facts }, old, &said).ok()
 }
 

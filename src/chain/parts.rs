@@ -107,11 +107,11 @@ impl Gap {
         if !fits {
             return Err(Unkept::Partial);
         }
-        let mut headers = kept::freshened_for_others(cache, facts.authorized, there, by);
+        let mut headers = kept::freshened_for_others(cache, facts, there, by);
         headers.remove(CONTENT_RANGE);
         headers.insert(CONTENT_LENGTH, self.wanted.length().into());
         let made = Made::of(cache, facts, StatusCode::OK, headers.clone())?;
-        headers.extend(kept::of_one(cache, facts.authorized, there, by));
+        headers.extend(kept::of_one(cache, facts, there, by));
         if !self.is_whole() {
             headers.insert(CONTENT_RANGE, range(self.wanted, self.total));
         }
@@ -192,7 +192,7 @@ fn part(
     });
     let mut headers = match there {
         None => by.clone(),
-        Some(there) => kept::freshened_for_others(cache, facts.authorized, &there, by),
+        Some(there) => kept::freshened_for_others(cache, facts, &there, by),
     };
     headers.remove(CONTENT_RANGE);
     headers.remove(CONTENT_LENGTH);

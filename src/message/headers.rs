@@ -75,7 +75,7 @@ fn bit(name: &str) -> u64 {
 /// Whether a name is one that is known, or an origin that makes variables of names takes it for that.
 pub fn reads_like(name: &str, known: &HeaderName) -> bool {
     let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    name.bytes().map(dashed).eq(known.as_str().bytes())
+    name.bytes().map(dashed).eq(known.as_str().bytes().map(dashed))
 }
 
 /// Takes off what must not pass to the origin, and says what there was of it.

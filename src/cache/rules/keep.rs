@@ -79,8 +79,11 @@ pub enum Unkept {
     SetCookie,
     /// Its request had cookies, and nobody says that it is for others, too.
     Cookie,
-    /// It depends on what is in no request, or in a field that another one may pass for.
+    /// It depends on what is in no request.
     VaryStar,
+    /// Its request had a field that its origin may take for one by which answers are told apart; not for the rules to
+    /// say.
+    Twin,
     /// Nobody says for how long it holds.
     NoLifetime,
     /// It is stale at once, and could not be validated.
@@ -97,7 +100,7 @@ pub enum Unkept {
 
 impl Unkept {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Method,
         Self::Status,
         Self::Partial,
@@ -108,6 +111,7 @@ impl Unkept {
         Self::SetCookie,
         Self::Cookie,
         Self::VaryStar,
+        Self::Twin,
         Self::NoLifetime,
         Self::Expired,
         Self::NoCache,
@@ -116,9 +120,26 @@ impl Unkept {
         Self::Incomplete,
     ];
 
-    /// Whether it is for what its request brought: nothing is said by that of what is for others.
-    pub const fn is_about_one(self) -> bool {
-        matches!(self, Self::Authorization | Self::Cookie)
+    /// Whether it is for what its request brought: nothing is said by that of what is for others. `brings` is whether
+    /// that has credentials or cookies, by which an origin may know somebody.
+    pub const fn is_about_one(self, brings: bool) -> bool {
+        match self {
+            Self::Authorization | Self::Cookie | Self::Twin => true,
+            Self::Private
+            | Self::NoStore
+            | Self::SetCookie
+            | Self::NoLifetime
+            | Self::Expired
+            | Self::NoCache => brings,
+            Self::Method
+            | Self::Status
+            | Self::Partial
+            | Self::RequestNoStore
+            | Self::VaryStar
+            | Self::StaleIfError
+            | Self::TooLarge
+            | Self::Incomplete => false,
+        }
     }
 
     /// Their words, by number.
@@ -145,6 +166,7 @@ impl Unkept {
             Self::SetCookie => "set_cookie",
             Self::Cookie => "cookie",
             Self::VaryStar => "vary_star",
+            Self::Twin => "twin_field",
             Self::NoLifetime => "no_lifetime",
             Self::Expired => "expired",
             Self::NoCache => "no_cache",
