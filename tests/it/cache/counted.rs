@@ -28,7 +28,7 @@ async fn a_request_is_counted_by_what_became_of_it() {
         let slow = slow.clone();
         async move {
             while let Some(request) = peer.request().await {
-                let fields = match &*request.target() {
+                let fields = match request.target() {
                     "/holds" => "Cache-Control: max-age=60\r\n",
                     "/stale" => {
                         "Cache-Control: max-age=60, stale-while-revalidate=600\r\nAge: 90\r\n"

@@ -307,7 +307,7 @@ async fn what_is_stale_is_given_while_the_breaker_is_open() {
     for (rule, given) in [("stale-if-error=600", Some("ok")), ("must-revalidate", None)] {
         let origin = Origin::script(move |mut peer| async move {
             while let Some(request) = peer.request().await {
-                let answer = match &*request.target() {
+                let answer = match request.target() {
                     "/" => format!(
                         "200 OK\r\nCache-Control: max-age=60, {rule}\r\nAge: 70\r\nETag: \"a\""
                     ),

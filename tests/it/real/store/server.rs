@@ -76,7 +76,7 @@ impl StoreServer {
             self.settings.replace("HOME", &home.to_string()).replace("PORT", &port.to_string())
         );
         std::fs::write(self.path("store.conf"), text).unwrap();
-        let mut command = std::process::Command::new(kind("server"));
+        let mut command = Command::new(kind("server"));
         command.arg(self.path("store.conf"));
         if self.watches {
             command.arg("--sentinel");
