@@ -23,6 +23,7 @@ mod echo;
 mod exchange;
 mod fetch;
 mod fetched;
+mod foretell;
 mod forward;
 mod gather;
 mod gone_by;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     access::Lists,
     auth::{self, Cookies, Provider, Providers, Signer, identity_header},
-    cache::{Caches, Query},
+    cache::Caches,
     config::{self, Config, Path, Problem, Problems},
     limit::Limits,
     message::{MIRRORED, Reserved},
@@ -85,7 +85,8 @@ impl Snapshot {
             return Err(problems);
         };
         limits.forget();
-        let queries = queries(&routes, &caches, previous);
+        let before = previous.map_or(&[][..], |previous| &previous.queries);
+        let queries = caches.queries(&route::forms_of_urls(&routes), before);
         let snapshot = Self {
             methods: Written::methods(&written),
             written: written.into_iter().map(|it| it.route.into_owned()).collect(),
@@ -127,17 +128,6 @@ fn limits(
 ) -> Limits {
     let before = previous.map(|previous| &previous.limits);
     Limits::compile(config, before, stores, metrics, problems)
-}
-
-/// In which forms URLs may be kept.
-fn queries(
-    routes: &RouteTable<Route>,
-    caches: &Caches,
-    previous: Option<&Snapshot>,
-) -> Box<[Query]> {
-    let now = routes.targets().iter().filter_map(|route| route.cache.as_deref());
-    let now: Vec<_> = now.map(|cache| &cache.query).collect();
-    caches.queries(&now, previous.map_or(&[], |previous| &previous.queries))
 }
 
 /// What is kept of answers, which stays.

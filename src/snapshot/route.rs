@@ -428,3 +428,9 @@ fn kept<T>(
     }));
     None
 }
+
+/// In which forms routes keep answers' URLs.
+pub(super) fn forms_of_urls(routes: &route::RouteTable<Route>) -> Vec<&cache::Query> {
+    let keep = routes.targets().iter().filter_map(|route| route.cache.as_deref());
+    keep.map(|cache| &cache.query).collect()
+}
