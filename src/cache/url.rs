@@ -51,6 +51,9 @@ pub struct Query {
 struct Names {
     whole: Vec<Box<str>>,
     begun: Vec<Box<str>>,
+    /// The same, as careless origins read them.
+    read_whole: Vec<Box<str>>,
+    read_begun: Vec<Box<str>>,
 }
 
 /// So many ways are remembered at most that no route has any more.
@@ -154,8 +157,14 @@ impl Names {
                     let problem = Problem::error(at.index(index), format!("`{text}` is no name"));
                     problems.push(problem.help("a `*` stands at the end of a name"));
                 }
-                Some(begun) => names.begun.push(begun.into()),
-                None => names.whole.push(text.as_str().into()),
+                Some(begun) => {
+                    names.begun.push(begun.into());
+                    names.read_begun.push(carelessly(begun).into());
+                }
+                None => {
+                    names.whole.push(text.as_str().into());
+                    names.read_whole.push(carelessly(text).into());
+                }
             }
         }
         names
@@ -168,8 +177,8 @@ impl Names {
         let name = name.split('\0').next().unwrap_or_default();
         let stem = name.split(['[', ']']).next().unwrap_or_default();
         [name, stem].map(carelessly).iter().any(|name| {
-            self.whole.iter().any(|whole| carelessly(whole) == *name)
-                || self.begun.iter().any(|begun| name.starts_with(&carelessly(begun)))
+            self.read_whole.iter().any(|whole| **whole == *name)
+                || self.read_begun.iter().any(|begun| name.starts_with(&**begun))
         })
     }
 
