@@ -6,7 +6,7 @@
 use std::hash::Hasher;
 
 use http::{
-    HeaderName,
+    HeaderMap, HeaderName,
     header::{AUTHORIZATION, COOKIE},
 };
 
@@ -69,14 +69,14 @@ impl Partition {
         ask.who.is_some() || ask.headers.contains_key(AUTHORIZATION) && !by_field()
     }
 
-    /// Whether answers are told apart by cookies.
-    pub fn is_by_cookies(&self) -> bool {
+    /// Whether a request has cookies by which its answers are not told apart.
+    pub fn has_cookies(&self, request: &HeaderMap) -> bool {
         let by = |part: &Part| match part {
             Part::Cookie(_) => true,
             Part::Header(name) => *name == COOKIE,
             _ => false,
         };
-        self.recipe.parts.iter().any(by)
+        request.contains_key(COOKIE) && !self.recipe.parts.iter().any(by)
     }
 
     /// The header fields by which answers are told apart.

@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use super::{
     exchange::Exchange,
     gone_by::Instead,
-    kept,
     parts::Gap,
     source::Source,
     status::{self, CACHE_STATUS, Fwd, Told},
@@ -290,7 +289,7 @@ impl Exchange {
         }
         let looked = self.pass(cache, wanted, head);
         if let Some((passing, noted)) = self.passing.as_mut().zip(noted) {
-            passing.unkept = Some((noted, asked, kept::brings(cache, &head.headers, false)));
+            passing.unkept = Some((noted, asked, cache.partition.has_cookies(&head.headers)));
         }
         looked
     }
@@ -304,8 +303,8 @@ impl Exchange {
         head: &Parts,
     ) -> Option<u64> {
         let unkept = &cache.memory.unkept;
-        let for_one = kept::brings(cache, &head.headers, authorized)
-            .then(|| unkept.for_one(digest, authorized));
+        let brings = authorized || cache.partition.has_cookies(&head.headers);
+        let for_one = brings.then(|| unkept.for_one(digest, authorized));
         let mut digests = [nothing.then_some(digest), for_one].into_iter().flatten();
         digests.find(|digest| unkept.has(*digest, self.started))
     }

@@ -272,11 +272,10 @@ impl Fetch {
             Ok(filled) => filled,
             Err(why) => {
                 // If it is not what it was, all of it is asked for next time.
-                match &gap.there {
-                    Some(there) if !self.is_about_one(cache, why) => {
-                        cache.memory.forget(&self.pilot.key().seek(), there);
-                    }
-                    _ => self.note(cache, why),
+                if self.is_about_one(cache, why) {
+                    self.note(cache, why);
+                } else if let Some(there) = &gap.there {
+                    cache.memory.forget(&self.pilot.key().seek(), there);
                 }
                 self.pilot.land(self.alone(cache, why));
                 fetched.outcome = Outcome::Unfit;
@@ -308,7 +307,7 @@ impl Fetch {
     /// Whether it says nothing of what is for others that an answer is not kept.
     fn is_about_one(&self, cache: &Cache, why: Unkept) -> bool {
         let request = &self.pilot.flight().asker.request;
-        why.is_about_one(kept::brings(cache, request, self.authorized))
+        why.is_about_one(self.authorized || cache.partition.has_cookies(request))
     }
 
     /// What it comes to for others that an answer is not kept.

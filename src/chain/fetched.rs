@@ -20,7 +20,7 @@ use super::{
     cut::Came,
     exchange::Exchange,
     fetch::{Fetch, Fetched, Outcome, is_failure},
-    forward, kept,
+    forward,
     overload::Room,
     prepare,
     recall::Early,
@@ -183,7 +183,7 @@ impl Exchange {
         };
         Ok(match landed {
             Some(Landing::ForOne)
-                if !kept::brings(cache, &head.headers, wanted.asking.authorized) =>
+                if !(wanted.asking.authorized || cache.partition.has_cookies(&head.headers)) =>
             {
                 Followed::Again(None)
             }

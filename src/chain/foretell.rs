@@ -4,7 +4,7 @@
 
 use http::{Method, request::Parts};
 
-use super::{exchange::Exchange, kept};
+use super::exchange::Exchange;
 use crate::{
     cache::{Asking, Cache, rules::Asked},
     message::{Kept, RequestBody},
@@ -57,7 +57,7 @@ impl Exchange {
             }
             false => "",
         };
-        let cookies = match kept::brings(cache, &head.headers, false) {
+        let cookies = match cache.partition.has_cookies(&head.headers) {
             true => {
                 "; it has cookies: its answer is kept if somebody says for how long, or it says `public`"
             }

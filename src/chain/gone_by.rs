@@ -222,7 +222,8 @@ impl Exchange {
                 // What is said to somebody with credentials or cookies may be about them, and what to who has fields
                 // that pass for others about those.
                 let odd = request.keys().any(|name| name.as_str().contains('_'));
-                if !odd && !kept::brings(cache, request, passing.asking.authorized) {
+                let cookies = cache.partition.has_cookies(request);
+                if !(odd || cookies || passing.asking.authorized) {
                     cache.memory.forget(seek, &object);
                 }
                 return;

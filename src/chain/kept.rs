@@ -8,7 +8,7 @@ use std::{borrow::Cow, sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, COOKIE, DATE, ETAG, EXPIRES, SET_COOKIE, VARY},
+    header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, EXPIRES, SET_COOKIE, VARY},
 };
 use tokio::time::Instant;
 
@@ -61,7 +61,7 @@ impl Made {
         status: StatusCode,
         headers: HeaderMap,
     ) -> Result<Self, Unkept> {
-        let cookies = brings(cache, facts.request, false);
+        let cookies = cache.partition.has_cookies(facts.request);
         Self::judged(cache, (facts, cookies), status, headers)
     }
 
@@ -153,11 +153,6 @@ fn has_twin(request: &HeaderMap, known: &HeaderName) -> bool {
     request.keys().any(|name| name != known && reads_like(name.as_str(), known))
 }
 
-/// Whether a request brings something by which its origin may know somebody, and by which answers are not told apart.
-pub(super) fn brings(cache: &Cache, request: &HeaderMap, authorized: bool) -> bool {
-    authorized || request.contains_key(COOKIE) && !cache.partition.is_by_cookies()
-}
-
 /// Keeps what was kept with what its origin says of it now, by a 304 or to a HEAD; or no longer.
 pub(super) fn freshen(
     cache: &Cache,
@@ -219,8 +214,8 @@ fn for_others<'h>(
         facts.authorized && !(to_all || said.must_revalidate || ignore.authorization);
     // As the whole of it would be judged.
     let to_cookies = || {
-        let made = Made::of(cache, facts, StatusCode::OK, freshened(old, by));
-        brings(cache, facts.request, false) && matches!(made, Err(Unkept::Cookie))
+        let made = || Made::of(cache, facts, StatusCode::OK, freshened(old, by));
+        cache.partition.has_cookies(facts.request) && matches!(made(), Err(Unkept::Cookie))
     };
     let is_about_one = to_authorized || to_cookies();
     let cookie = by.contains_key(SET_COOKIE) && !to_all;

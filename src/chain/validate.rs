@@ -40,11 +40,8 @@ pub(super) fn validate(exchange: &mut Exchange, head: &mut Parts) -> Result<Kept
         protocol.map(|name| HeaderValue::from_str(name).map_err(|_| Reject::RequestHeader));
     // For HTTP/1 the guard has held these bounds already; HTTP/2 knows only one for all fields.
     let limits = &exchange.listener.head;
-    if head
-        .uri
-        .path_and_query()
-        .is_some_and(|target| target.as_str().len() > limits.max_request_line)
-    {
+    let length = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if length > limits.max_request_line {
         return Err(Reject::TargetTooLong);
     }
     if head.headers.len() > usize::from(limits.max_headers) {
