@@ -198,27 +198,39 @@ pub(super) fn of_one(
     own.iter().filter(|(name, _)| is_own(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
 }
 
+/// Why what comes with a head that belongs to what is kept is about who asked, and nobody else: it was said to somebody
+/// with credentials, or with cookies where nobody says how long it holds, and does not say itself that it is for all. What
+/// was kept may have said so, but not of what comes now.
+pub(super) fn about_one(
+    cache: &Cache,
+    facts: &Facts<'_>,
+    old: &Arc<Object>,
+    by: &HeaderMap,
+) -> Option<Unkept> {
+    let (said, ignore) = (Said::read(by, &cache.policy), cache.policy.ignore);
+    if facts.authorized && !(is_to_all(&said) || said.must_revalidate || ignore.authorization) {
+        return Some(Unkept::Authorization);
+    }
+    // As the whole of it would be judged.
+    let made = || Made::of(cache, facts, StatusCode::OK, freshened(old, by));
+    let has_cookies = cache.partition.has_cookies(facts.request);
+    (has_cookies && matches!(made(), Err(Unkept::Cookie))).then_some(Unkept::Cookie)
+}
+
+const fn is_to_all(said: &Said) -> bool {
+    said.public || said.s_maxage.is_some()
+}
+
 /// What of a head that belongs to what is kept (a 304, a part, what is said to a HEAD) may be taken in for others:
-/// unless it says itself that it is for all, no cookie, and of what is said to somebody with credentials, or with
-/// cookies where nobody says how long it holds, only that it does. What was kept may have said so, but not of what comes
-/// now.
+/// unless it says itself that it is for all, no cookie, and of what is about one only how long it holds.
 fn for_others<'h>(
     cache: &Cache,
     facts: &Facts<'_>,
     old: &Arc<Object>,
     by: &'h HeaderMap,
 ) -> Cow<'h, HeaderMap> {
-    let (said, ignore) = (Said::read(by, &cache.policy), cache.policy.ignore);
-    let to_all = said.public || said.s_maxage.is_some();
-    let to_authorized =
-        facts.authorized && !(to_all || said.must_revalidate || ignore.authorization);
-    // As the whole of it would be judged.
-    let to_cookies = || {
-        let made = || Made::of(cache, facts, StatusCode::OK, freshened(old, by));
-        cache.partition.has_cookies(facts.request) && matches!(made(), Err(Unkept::Cookie))
-    };
-    let is_about_one = to_authorized || to_cookies();
-    let cookie = by.contains_key(SET_COOKIE) && !to_all;
+    let is_about_one = about_one(cache, facts, old, by).is_some();
+    let cookie = by.contains_key(SET_COOKIE) && !is_to_all(&Said::read(by, &cache.policy));
     if !is_about_one && !cookie {
         return Cow::Borrowed(by);
     }

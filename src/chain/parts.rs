@@ -107,6 +107,9 @@ impl Gap {
         if !fits {
             return Err(Unkept::Partial);
         }
+        if let Some(why) = kept::about_one(cache, facts, there, by) {
+            return Err(why);
+        }
         let mut headers = kept::freshened_for_others(cache, facts, there, by);
         headers.remove(CONTENT_RANGE);
         headers.insert(CONTENT_LENGTH, self.wanted.length().into());
@@ -192,7 +195,11 @@ fn part(
     });
     let mut headers = match there {
         None => by.clone(),
-        Some(there) => kept::freshened_for_others(cache, facts, &there, by),
+        Some(there) => match kept::about_one(cache, facts, &there, by) {
+            None => kept::freshened_for_others(cache, facts, &there, by),
+            // Bytes of the same validator as well (RFC 9111 section 3.5).
+            Some(why) => return Err(why),
+        },
     };
     headers.remove(CONTENT_RANGE);
     headers.remove(CONTENT_LENGTH);
