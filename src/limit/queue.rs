@@ -93,8 +93,6 @@ struct Waits {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Comer {
     pub(super) claim: Claim,
-    /// Its key as a store has it.
-    pub(super) name: Name,
     pub(super) client: u64,
     pub(super) class: usize,
     /// Whether others have its key, too, though not everybody.
@@ -137,9 +135,15 @@ impl Queue {
         self.inner.lock().lanes.get(&key).map_or(0, |line| line.lane.of(client))
     }
 
-    /// Takes a place in the queue, unless there is none or its turn would come too late.
-    pub(super) fn sit(&self, state: &Arc<State>, comer: Comer) -> Result<Seat, NoTurn> {
-        let Comer { claim, name, client, class, now, .. } = comer;
+    /// Takes a place in the queue, unless there is none or its turn would come too late. `name` makes the key as a
+    /// store has it, also where there is none: a reload may bring one meanwhile.
+    pub(super) fn sit(
+        &self,
+        state: &Arc<State>,
+        comer: Comer,
+        name: impl FnOnce() -> Name,
+    ) -> Result<Seat, NoTurn> {
+        let Comer { claim, client, class, now, .. } = comer;
         let came = state.time(now);
         let mut inner = self.inner.lock();
         let turn = inner.turn(state, &comer, came);
@@ -156,6 +160,8 @@ impl Queue {
         state.metrics.waiting(good).inc();
         let ear = Arc::new(Ear::default());
         let (own, heard) = (state.clone(), ear.clone());
+        // A digest, which those who find no room are spared: a flood is of them.
+        let name = name();
         let waits = Waits { state: own, claim, name, client, came, good, ear: heard };
         let line = inner.line(claim);
         line.lane.push(client, class, Waiter { id, cost: claim.cost, what: waits });

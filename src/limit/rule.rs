@@ -243,11 +243,10 @@ impl Limit {
         let client = self.client(ask);
         let class = if self.priority { self.standing.class(client, ask.now) } else { 0 };
         let shared = self.state.shape.0.is_personal() && !self.is_own(ask);
-        // Also without a store: a reload may bring one while it waits.
-        let name = Shared::name(&self.state.shape.0, claim.tint, ask);
         let (most, now) = (self.max_waiting, ask.now);
-        let comer = Comer { claim, name, client, class, shared, patience, most, now };
-        self.state.hall.queue.sit(&self.state, comer).map_err(|none| self.no_turn(none))
+        let comer = Comer { claim, client, class, shared, patience, most, now };
+        let name = || Shared::name(&self.state.shape.0, claim.tint, ask);
+        self.state.hall.queue.sit(&self.state, comer, name).map_err(|none| self.no_turn(none))
     }
 
     /// Notes a request over the limit, if that is its client's fault: at an allowance of its own, or at one that
