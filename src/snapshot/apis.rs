@@ -15,7 +15,7 @@ use super::{
     strays::strays,
 };
 use crate::{
-    config::{self, Config, OneOrMany, Path, Problem, Problems, To},
+    config::{self, Config, Cost, LimitUse, OneOrMany, Path, Problem, Problems, To},
     contract::{Api, Given, Operation, Policy},
     grpc,
     message::NamedMethods,
@@ -79,14 +79,25 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// Methods that routes and their `allow` name.
-    pub(super) fn methods(all: &[Self]) -> NamedMethods {
+    /// Methods that routes, their `allow` and the costs of limits name.
+    pub(super) fn methods(all: &[Self], config: &Config) -> NamedMethods {
         let routes = || all.iter().map(|written| &*written.route);
         let own = routes().flat_map(|route| &*route.methods).map(|name| &**name);
         let allowed = routes().flat_map(|route| &route.allow);
         let allowed = allowed.flat_map(|allow| allow.methods.keys());
         let allowed = allowed.flat_map(|names| names.split([',', ' ']));
-        NamedMethods::new(own.chain(allowed.filter(|name| !name.is_empty())))
+        let allowed = allowed.filter(|name| !name.is_empty());
+        let inline =
+            routes().flat_map(|route| route.limit.iter()).filter_map(|limit| match limit {
+                LimitUse::Table(limit) => Some(&**limit),
+                LimitUse::Word(_) => None,
+            });
+        let costs = config.limit.values().chain(inline).filter_map(|limit| match &limit.cost {
+            Cost::Table(table) => Some(table.methods.keys()),
+            Cost::Number(_) => None,
+        });
+        let costs = costs.flatten().map(|name| &**name);
+        NamedMethods::new(own.chain(allowed).chain(costs))
     }
 }
 

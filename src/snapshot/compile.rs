@@ -88,7 +88,7 @@ impl Snapshot {
         let before = previous.map_or(&[][..], |previous| &previous.queries);
         let queries = caches.queries(&route::forms_of_urls(&routes), before);
         let snapshot = Self {
-            methods: Written::methods(&written),
+            methods: Written::methods(&written, &config),
             written: written.into_iter().map(|it| it.route.into_owned()).collect(),
             apis: apis.into_values().flatten().collect(),
             reserved: Arc::new(reserved(&config)),

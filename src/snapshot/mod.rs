@@ -97,7 +97,7 @@ pub struct Snapshot {
     pub overload: Overload,
     /// Header fields that only Janua says, see `identity-headers`.
     pub reserved: Arc<Reserved>,
-    /// Methods that routes and their `allow` name.
+    /// Methods that routes, their `allow` and the costs of limits name.
     pub methods: NamedMethods,
     /// Cookies that no origin gets.
     pub cookies: Cookies,

@@ -347,6 +347,24 @@ async fn a_cost_that_no_number_holds_is_more_than_any_burst() {
     assert_eq!(get(&janua, "").await.status(), 429);
 }
 
+/// Many an origin takes `bulk` for BULK, which costs more.
+#[tokio::test]
+async fn no_spelling_of_a_method_dodges_its_cost() {
+    let of_the_route =
+        "[[route]]\nlimit = { rate = \"5/h\", cost = { BULK = 5 } }\nto = { status = 204 }\n";
+    for setup in [limited("rate = \"5/h\"\ncost = { BULK = 5 }"), Setup::new(of_the_route)] {
+        let janua = setup.start().await;
+        for line in ["bulk /", "Bulk /"] {
+            let answer = janua.client().await.request(line, "").await;
+            answer.assert_refused(405, "request.method", line);
+        }
+        // Of which no cost speaks: one of five.
+        assert_eq!(janua.client().await.request("brew /", "").await.status(), 204);
+        let answer = janua.client().await.request("BULK /", "").await;
+        answer.assert_refused(429, "limit.rate", "five of four");
+    }
+}
+
 #[tokio::test]
 async fn the_time_to_come_again_is_that_of_all_limits() {
     let text = "[limit.first]\nrate = \"20/m\"\nburst = 1\n[limit.second]\nrate = \"6/m\"\nburst = 1\n\
