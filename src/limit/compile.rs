@@ -73,6 +73,8 @@ pub struct Limits {
 pub struct Place<'a> {
     /// Its name.
     pub route: &'a str,
+    /// What clients know the first limit of its own by.
+    pub told: &'a str,
     /// Its path parameters.
     pub params: &'a [Box<str>],
     /// Whether it asks who makes a request.
@@ -168,7 +170,7 @@ impl Limits {
                     Ok(rate) => {
                         own += 1;
                         let limit = config::Limit::of(rate);
-                        let names = (own, told_as(own, uses));
+                        let names = (own, told_as(place.told, own, uses));
                         self.own(&limit, names, place, &at, metrics, problems)
                     }
                     Err(message) => {
@@ -178,7 +180,14 @@ impl Limits {
                 },
                 LimitUse::Table(limit) => {
                     own += 1;
-                    self.own(limit, (own, told_as(own, uses)), place, &at, metrics, problems)
+                    self.own(
+                        limit,
+                        (own, told_as(place.told, own, uses)),
+                        place,
+                        &at,
+                        metrics,
+                        problems,
+                    )
                 }
             };
             if let Some(limit) = &one {

@@ -61,7 +61,7 @@ impl Gate {
         let stores: Stores = config.store.iter().map(store).collect();
         let mut limits = Limits::compile(&config, before, &stores, &mut metrics, &mut problems);
         let uses: Vec<_> = names.iter().map(|name| LimitUse::Word((*name).into())).collect();
-        let place = Place { route: "r", params, asks: true, at: &Path::root() };
+        let place = Place { route: "r", told: "default", params, asks: true, at: &Path::root() };
         let limiter = limits.of_route(&uses, place, &mut metrics, &mut problems);
         limits.forget();
         let limiter = Arc::new(limiter.unwrap_or_else(|| panic!("{problems:?}")));
@@ -528,7 +528,8 @@ async fn clients_that_kept_within_their_limits_go_first() {
         // The same house: who breaks one limit is known at the other.
         let all = Gate { limits: own.limits, ..all };
         let uses = [LimitUse::Word("all".into())];
-        let place = Place { route: "r", params: &[], asks: true, at: &Path::root() };
+        let place =
+            Place { route: "r", told: "default", params: &[], asks: true, at: &Path::root() };
         let mut problems = Problems::new();
         let mut loading = Loading::after(&all.metrics, 1, Reject::REASONS);
         let limiter = all.limits.of_route(&uses, place, &mut loading, &mut problems).unwrap();

@@ -116,12 +116,12 @@ pub(super) fn tier_of(
     Tier { name, whose, terms, tint, runs_apart, policy, quota_policy, bandwidth }
 }
 
-/// What clients are told that a route's own limit is called, the one with this number: not what the route is, and
-/// nothing that another limit of the same answer is called.
-pub(super) fn told_as(number: usize, uses: &[LimitUse]) -> String {
+/// What clients are told that a route's own limit is called, the one with this number, where the first is `first`: not
+/// what the route is, and nothing that another limit of the same answer is called.
+pub(super) fn told_as(first: &str, number: usize, uses: &[LimitUse]) -> String {
     let mut numbers = (number..).step_by(uses.len().max(1)).map(|number| match number {
-        1 => String::from("default"),
-        _ => format!("default-{number}"),
+        1 => first.into(),
+        _ => format!("{first}-{number}"),
     });
     let is_taken = |told: &String| {
         let same = |word: &str| {

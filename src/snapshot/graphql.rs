@@ -296,7 +296,9 @@ fn guarded(
         let named = format!("{name}/{id}");
         let uses = own.limit.as_ref().map_or(&[][..], |uses| &uses.0[..]);
         let asks = !route.auth.is_empty();
-        let limited = Place { route: &named, params, asks, at: &at.key("limit") };
+        // No limit's name has a `/`.
+        let told = &format!("default/{id}");
+        let limited = Place { route: &named, told, params, asks, at: &at.key("limit") };
         let limit = known.limits.of_route(uses, limited, metrics, problems)?;
         if limit.paces() {
             let message = "the limit of an operation slows no answer: it may be one of several";

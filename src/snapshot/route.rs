@@ -148,7 +148,8 @@ impl Route {
             check_auth(auth, route, known, at, problems);
         }
         let (asks, limits) = (!route.auth.is_empty(), at.key("limit"));
-        let place = limit::Place { route: name, params: &params, asks, at: &limits };
+        let place =
+            limit::Place { route: name, told: "default", params: &params, asks, at: &limits };
         let limit = known.limits.of_route(&route.limit, place, metrics, problems);
         let given = (name, &params[..], target.as_ref());
         let cache = answers_kept(route, given, known, metrics, at, problems);

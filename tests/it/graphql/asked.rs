@@ -211,15 +211,19 @@ async fn who_may_ask_for_the_schema_or_for_an_operation_is_decided_by_who_they_a
 #[tokio::test]
 async fn an_operation_has_limits_of_its_own_beside_the_routes() {
     let keys = "operations.Search.limit = { rate = \"2/h\", burst = 2, headers = \"always\" }";
-    let (origin, janua) = before(keys, "limit = \"1000/s\"").await;
+    let route = "limit = { rate = \"1000/s\", headers = \"always\" }";
+    let (origin, janua) = before(keys, route).await;
     let mut client = janua.client().await;
     let search = json!({ "query": "query Search { search(text: \"a\") { id } }" });
     let other = json!({ "query": "query Other { search(text: \"a\") { id } }" });
     for status in [200, 200, 429, 429] {
         let got = post(&mut client, "", &search).await;
         assert_eq!(got.status(), status, "{}", got.text());
-        assert!(got.field("ratelimit").is_some());
-        if status == 429 {
+        let told = got.values("ratelimit-policy");
+        assert_eq!(told.last(), Some(&"\"default/Search\";q=2;w=3600"), "{told:?}");
+        if status == 200 {
+            assert_eq!(told[..told.len() - 1], ["\"default\";q=1000;w=1"]);
+        } else {
             assert_eq!(first_error(&got), ("TOO_MANY_REQUESTS".into(), "limit.rate".into()));
             assert!(got.field("retry-after").is_some());
         }
