@@ -49,10 +49,11 @@ impl Told {
         Self { hit: true, ..Self::default() }
     }
 
-    /// What is kept is the answer although it is stale. It is a hit unless its origin was to be asked first (RFC 9211
-    /// section 2.1), whatever came of that.
+    /// What is kept is the answer although it is stale, or its client wanted to know. It is a hit unless its origin was
+    /// to be asked first (RFC 9211 section 2.1), whatever came of that.
     pub(super) fn stale(fwd: Option<Fwd>) -> Self {
-        Self { hit: fwd.is_none(), fwd, detail: Some(STALE), ..Self::default() }
+        let detail = (fwd != Some(Fwd::Request)).then_some(STALE);
+        Self { hit: fwd.is_none(), fwd, detail, ..Self::default() }
     }
 
     /// What is kept holds, as its origin says, and may be kept on or not.
@@ -166,6 +167,7 @@ mod tests {
             ),
             (Told::stored(Fwd::UriMiss, ok), "janua; fwd=uri-miss; fwd-status=200; stored"),
             (Told::stale(Some(Fwd::Stale)).left(-3), "janua; fwd=stale; ttl=-3; detail=stale"),
+            (Told::stale(Some(Fwd::Request)).left(30), "janua; fwd=request; ttl=30"),
             (Told::joined(Fwd::VaryMiss), "janua; fwd=vary-miss; collapsed"),
             (
                 Told::stored(Fwd::Partial, StatusCode::PARTIAL_CONTENT),
