@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::Semaphore;
 
 use super::{ask, kept, landed, sent, shelved};
-use crate::support::{Janua, Origin, Setup, until};
+use crate::support::{Janua, Origin, Setup, alone, until};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n";
 
@@ -104,34 +104,38 @@ async fn an_answer_that_is_not_kept_is_counted_by_its_reason() {
     }
 }
 
-#[tokio::test]
-async fn the_page_says_what_memory_holds_and_what_made_room() {
-    const LENGTH: usize = 100 << 10;
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\nCache-Control: max-age=60");
-    let origin = Origin::answering(format!("{head}\r\n\r\n{}", "x".repeat(LENGTH))).await;
-    let janua = Setup::new(format!(
+#[test]
+fn the_page_says_what_memory_holds_and_what_made_room() {
+    alone(the_page_says_what_memory_holds_and_what_made_room, async {
+        const LENGTH: usize = 100 << 10;
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\nCache-Control: max-age=60");
+        let origin = Origin::answering(format!("{head}\r\n\r\n{}", "x".repeat(LENGTH))).await;
+        let janua = Setup::new(format!(
         "[cache]\nsize = \"2MiB\"\nmax-object = \"256KiB\"\n[[route]]\nname = \"r\"\ncache = true\nto = \"{}\"\n",
         origin.url
     ))
     .start()
     .await;
-    let value = |series| janua.counted(series);
-    for (count, fits) in [(10, true), (40, false)] {
-        for at in 0..count {
-            assert_eq!(ask(&janua, &format!("GET /{at}"), "").await.body.len(), LENGTH);
-            landed(&janua).await;
+        let value = |series| janua.counted(series);
+        for (count, fits) in [(10, true), (40, false)] {
+            for at in 0..count {
+                assert_eq!(ask(&janua, &format!("GET /{at}"), "").await.body.len(), LENGTH);
+                landed(&janua).await;
+            }
+            let (objects, evicted) =
+                (value("janua_cache_objects"), value("janua_cache_evictions_total"));
+            assert_eq!(objects + evicted, value("janua_cache_stored_total{route=\"r\"}"));
+            assert_eq!(evicted == 0, fits, "{evicted}");
+            let bytes = value("janua_cache_bytes");
+            assert!((objects * LENGTH as u64..2 << 20).contains(&bytes), "{objects}: {bytes}");
+            // Also what is still read: a moment longer than its client waits for it.
+            until("nobody reads", || value("janua_cache_large_bytes") == objects * LENGTH as u64)
+                .await;
+            assert_eq!(value("janua_cache_capacity_bytes"), 2 << 20);
+            assert_eq!(value("janua_cache_filling_bytes"), 0);
+            let shelved = shelved(&janua);
+            assert_eq!((objects, evicted), (shelved.objects, shelved.evicted));
         }
-        let (objects, evicted) =
-            (value("janua_cache_objects"), value("janua_cache_evictions_total"));
-        assert_eq!(objects + evicted, value("janua_cache_stored_total{route=\"r\"}"));
-        assert_eq!(evicted == 0, fits, "{evicted}");
-        let bytes = value("janua_cache_bytes");
-        assert!((objects * LENGTH as u64..2 << 20).contains(&bytes), "{objects}: {bytes}");
-        // Also what is still read: a moment longer than its client waits for it.
-        until("nobody reads", || value("janua_cache_large_bytes") == objects * LENGTH as u64).await;
-        assert_eq!(value("janua_cache_capacity_bytes"), 2 << 20);
-        assert_eq!(value("janua_cache_filling_bytes"), 0);
-        let shelved = shelved(&janua);
-        assert_eq!((objects, evicted), (shelved.objects, shelved.evicted));
-    }
+    });
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{ask, kept, landed, sent, shelved};
-use crate::support::{Client, Janua, Origin, Setup, until};
+use crate::support::{Client, Janua, Origin, Setup, alone, until};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n";
 
@@ -134,7 +134,7 @@ async fn an_answer_for_which_there_is_no_room_on_its_way_streams_by() {
     streams_by("max-filling = \"64KiB\"", "too_large").await;
 }
 
-/// Bytes that this process has in memory; of its own with nextest.
+/// Bytes that this process has in memory.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -142,25 +142,27 @@ fn resident() -> usize {
     kib << 10
 }
 
-#[tokio::test]
-async fn an_answer_in_tiny_chunks_takes_no_more_memory_than_it_has_bytes() {
-    const LENGTH: usize = 300_000;
-    let origin = Origin::script(|mut peer| async move {
-        peer.request().await;
-        peer.send(format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n")).await;
-        peer.send("1\r\nx\r\n".repeat(LENGTH)).await;
-        // Not its end: all of it is on its way.
-        peer.request().await;
-    })
-    .await;
-    let janua = kept(&origin.url, "").start().await;
-    let mut client = sent(&janua, "/", "").await;
-    assert_eq!(client.head().await.status(), 200);
-    let before = resident();
-    until("it is on its way", || shelved(&janua).filling >= LENGTH as u64).await;
-    let (taken, counted) = (resident().saturating_sub(before), shelved(&janua).filling);
-    assert!(counted < 2 * LENGTH as u64, "{counted}");
-    assert!(taken < 12 << 20, "{taken} bytes for {LENGTH}");
+#[test]
+fn an_answer_in_tiny_chunks_takes_no_more_memory_than_it_has_bytes() {
+    alone(an_answer_in_tiny_chunks_takes_no_more_memory_than_it_has_bytes, async {
+        const LENGTH: usize = 300_000;
+        let origin = Origin::script(|mut peer| async move {
+            peer.request().await;
+            peer.send(format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n")).await;
+            peer.send("1\r\nx\r\n".repeat(LENGTH)).await;
+            // Not its end: all of it is on its way.
+            peer.request().await;
+        })
+        .await;
+        let janua = kept(&origin.url, "").start().await;
+        let mut client = sent(&janua, "/", "").await;
+        assert_eq!(client.head().await.status(), 200);
+        let before = resident();
+        until("it is on its way", || shelved(&janua).filling >= LENGTH as u64).await;
+        let (taken, counted) = (resident().saturating_sub(before), shelved(&janua).filling);
+        assert!(counted < 2 * LENGTH as u64, "{counted}");
+        assert!(taken < 12 << 20, "{taken} bytes for {LENGTH}");
+    });
 }
 
 /// Bytes of an answer that is read slowly.
@@ -187,74 +189,80 @@ async fn slowly_read(fields: &str, status: u16) -> (Origin, Janua, Vec<Client>) 
     (origin, janua, readers)
 }
 
-#[tokio::test]
-async fn slow_readers_hold_what_is_kept_and_no_more() {
-    let (origin, janua, mut readers) = slowly_read("", 200).await;
-    assert_eq!(shelved(&janua).filling, 0);
-    let held = shelved(&janua).bytes;
-    assert!((LARGE..LARGE + (1 << 20)).contains(&usize::try_from(held).unwrap()), "{held}");
-    // What is purged is whole for those who read it.
-    super::purge::purge(&janua, "all=true");
-    until("it is gone", || shelved(&janua).bytes < 1 << 20).await;
-    let mut reader = readers.pop().unwrap();
-    drop(readers);
-    let rest = reader.exactly(LARGE).await;
-    assert!(rest.iter().all(|byte| *byte == b'x'));
-    assert_eq!(origin.requests().len(), 1);
+#[test]
+fn slow_readers_hold_what_is_kept_and_no_more() {
+    alone(slow_readers_hold_what_is_kept_and_no_more, async {
+        let (origin, janua, mut readers) = slowly_read("", 200).await;
+        assert_eq!(shelved(&janua).filling, 0);
+        let held = shelved(&janua).bytes;
+        assert!((LARGE..LARGE + (1 << 20)).contains(&usize::try_from(held).unwrap()), "{held}");
+        // What is purged is whole for those who read it.
+        super::purge::purge(&janua, "all=true");
+        until("it is gone", || shelved(&janua).bytes < 1 << 20).await;
+        let mut reader = readers.pop().unwrap();
+        drop(readers);
+        let rest = reader.exactly(LARGE).await;
+        assert!(rest.iter().all(|byte| *byte == b'x'));
+        assert_eq!(origin.requests().len(), 1);
+    });
 }
 
 /// Several parts are put together of what is kept, not copied for each reader.
-#[tokio::test]
-async fn slow_readers_of_several_parts_hold_what_is_kept_and_no_more() {
-    let (_origin, _janua, mut readers) = slowly_read("Range: bytes=0-0,2-\r\n", 206).await;
-    let mut reader = readers.pop().unwrap();
-    drop(readers);
-    let parts = String::from_utf8(reader.expect("--\r\n").await).unwrap();
-    let rest = "x".repeat(LARGE - 2);
-    let last = LARGE - 1;
-    let part = format!("content-range: bytes 2-{last}/{LARGE}\r\n\r\n{rest}\r\n--");
-    assert!(parts.contains(&part));
+#[test]
+fn slow_readers_of_several_parts_hold_what_is_kept_and_no_more() {
+    alone(slow_readers_of_several_parts_hold_what_is_kept_and_no_more, async {
+        let (_origin, _janua, mut readers) = slowly_read("Range: bytes=0-0,2-\r\n", 206).await;
+        let mut reader = readers.pop().unwrap();
+        drop(readers);
+        let parts = String::from_utf8(reader.expect("--\r\n").await).unwrap();
+        let rest = "x".repeat(LARGE - 2);
+        let last = LARGE - 1;
+        let part = format!("content-range: bytes 2-{last}/{LARGE}\r\n\r\n{rest}\r\n--");
+        assert!(parts.contains(&part));
+    });
 }
 
 /// Each of them holds another one, which is evicted for the next.
-#[tokio::test]
-async fn slow_readers_of_many_answers_hold_no_more_than_there_is_room_for() {
-    /// More than sockets take in by themselves.
-    const LENGTH: usize = 8 << 20;
-    const ROOM: u64 = 64 + 16;
-    let origin = Origin::script(|mut peer| async move {
-        while peer.request().await.is_some() {
-            peer.send(format!("{HEAD}Content-Length: {LENGTH}\r\n\r\n")).await;
-            peer.send(vec![b'x'; LENGTH]).await;
-        }
-    });
-    let origin = origin.await;
-    let janua = Setup::new(format!(
-        "[cache]\nsize = \"64MiB\"\nmax-object = \"8MiB\"\nmax-filling = \"16MiB\"\n\
+#[test]
+fn slow_readers_of_many_answers_hold_no_more_than_there_is_room_for() {
+    alone(slow_readers_of_many_answers_hold_no_more_than_there_is_room_for, async {
+        /// More than sockets take in by themselves.
+        const LENGTH: usize = 8 << 20;
+        const ROOM: u64 = 64 + 16;
+        let origin = Origin::script(|mut peer| async move {
+            while peer.request().await.is_some() {
+                peer.send(format!("{HEAD}Content-Length: {LENGTH}\r\n\r\n")).await;
+                peer.send(vec![b'x'; LENGTH]).await;
+            }
+        });
+        let origin = origin.await;
+        let janua = Setup::new(format!(
+            "[cache]\nsize = \"64MiB\"\nmax-object = \"8MiB\"\nmax-filling = \"16MiB\"\n\
          [[route]]\nname = \"r\"\nto = \"{}\"\ncache = true\n",
-        origin.url
-    ));
-    let janua = janua.start().await;
-    let mut readers: Vec<Client> = Vec::new();
-    let held = || shelved(&janua).large >> 20;
-    for number in 0..14 {
-        let is_kept = held() + 16 <= ROOM;
-        // One who has it fetched, and one who gets what is kept, if it is.
-        for _ in 0..2 {
-            let mut reader = sent(&janua, &format!("/{number}"), "").await;
-            assert_eq!(reader.head().await.status(), 200);
-            readers.push(reader);
-            let stored = || janua.counted("janua_cache_stored_total{route=\"r\"}");
-            until("it is kept", || !is_kept || stored() > number).await;
+            origin.url
+        ));
+        let janua = janua.start().await;
+        let mut readers: Vec<Client> = Vec::new();
+        let held = || shelved(&janua).large >> 20;
+        for number in 0..14 {
+            let is_kept = held() + 16 <= ROOM;
+            // One who has it fetched, and one who gets what is kept, if it is.
+            for _ in 0..2 {
+                let mut reader = sent(&janua, &format!("/{number}"), "").await;
+                assert_eq!(reader.head().await.status(), 200);
+                readers.push(reader);
+                let stored = || janua.counted("janua_cache_stored_total{route=\"r\"}");
+                until("it is kept", || !is_kept || stored() > number).await;
+            }
+            assert!(held() <= ROOM, "{} MiB for {number} readers", held());
         }
-        assert!(held() <= ROOM, "{} MiB for {number} readers", held());
-    }
-    assert!(held() >= ROOM - 16, "{} MiB", held());
-    for mut reader in readers {
-        let body = reader.exactly(LENGTH).await;
-        assert!(body.iter().all(|byte| *byte == b'x'));
-    }
-    until("room again", || held() <= 64).await;
+        assert!(held() >= ROOM - 16, "{} MiB", held());
+        for mut reader in readers {
+            let body = reader.exactly(LENGTH).await;
+            assert!(body.iter().all(|byte| *byte == b'x'));
+        }
+        until("room again", || held() <= 64).await;
+    });
 }
 
 /// An origin that is gone, or says nothing.

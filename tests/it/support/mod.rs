@@ -4,6 +4,7 @@
 //! others get ahead: what has to happen is waited for, by [`soon`] and [`until`], and a test fails
 //! when it does not happen within [`PATIENCE`].
 
+pub(crate) mod alone;
 pub(crate) mod certs;
 pub(crate) mod client;
 pub(crate) mod daemon;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use self::{
+    alone::alone,
     client::Client,
     daemon::{Daemon, Door},
     janua::{Janua, Setup},
