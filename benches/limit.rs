@@ -33,7 +33,7 @@ fn limiter(keys: &str) -> Arc<Limiter> {
         .unwrap_or_else(|error| unreachable!("{error}"));
     let (mut problems, mut metrics) = (Problems::new(), Loading::first(2, &[], 0));
     let limits = Limits::compile(&config, None, &Stores::new(), &mut metrics, &mut problems);
-    let place = Place { route: "r", params: &[], asks: true, at: &Path::root() };
+    let place = Place { route: "r", told: "default", params: &[], asks: true, at: &Path::root() };
     let uses = [LimitUse::Word("l".into())];
     let limiter = limits.of_route(&uses, place, &mut metrics, &mut problems);
     Arc::new(limiter.unwrap_or_else(|| unreachable!("{problems:?}")))

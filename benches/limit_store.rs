@@ -103,7 +103,7 @@ fn gateway(socket: &str, keys: u32, rate: u32, lease: &str) -> (Vec<Duration>, u
         store.connected(Duration::from_secs(5)).await.unwrap();
         let stores = Stores::from([("s".to_owned(), Some(Arc::new(store)))]);
         let limits = Limits::compile(&config, None, &stores, &mut metrics, &mut problems);
-        let place = Place { route: "r", params: &[], asks: true, at: &at };
+        let place = Place { route: "r", told: "default", params: &[], asks: true, at: &at };
         let uses = [LimitUse::Word(config.limit.keys().next().unwrap().clone())];
         let limiter = Arc::new(limits.of_route(&uses, place, &mut metrics, &mut problems).unwrap());
         let metrics = metrics.finish();
