@@ -17,12 +17,26 @@ use crate::stream::Stream;
 pub(super) struct Heard<E> {
     pub(super) stream: Stream,
     pub(super) ear: Arc<E>,
+    pub(super) lost: Lost,
     /// Given back when the stream is closed, which may be long after the last answer: it may be a tunnel.
     pub(super) _room: Room,
 }
 
+/// What became of a connection on which nothing more can be sent: its origin may have answered before it went, as who
+/// wants no upload does, and what it said is there to be read.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    /// Whether something was sent since something came: then an answer may be there.
+    waits: bool,
+    /// Why no more can be sent.
+    why: Option<io::Error>,
+}
+
 /// Who is told.
 pub(super) trait Ear {
+    /// Whether an answer is read of who takes no more of a request; the library would give up at once.
+    const READS_ON: bool;
+
     /// Something came, or the end.
     fn on_read(&self, bytes: &[u8]);
 
@@ -34,6 +48,8 @@ pub(super) trait Ear {
 }
 
 impl Ear for Dialogue {
+    const READS_ON: bool = true;
+
     fn on_read(&self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.hear(bytes);
@@ -50,6 +66,8 @@ impl Ear for Dialogue {
 }
 
 impl Ear for AtomicWaker {
+    const READS_ON: bool = false;
+
     fn on_read(&self, _bytes: &[u8]) {
         self.wake();
     }
@@ -64,6 +82,17 @@ impl<E: Ear> Heard<E> {
             Stream::Tls(_) => self.ear.on_write(bytes),
         }
     }
+
+    /// Takes so many bytes that could not be sent as if they had been, if an answer may be there. That nothing is, is
+    /// told when it is looked for.
+    #[cold]
+    fn drops(&mut self, length: usize, why: io::Error) -> io::Result<usize> {
+        if E::READS_ON && (self.lost.waits || self.lost.why.is_some()) {
+            self.lost.why.get_or_insert(why);
+            return Ok(length);
+        }
+        Err(why)
+    }
 }
 
 impl<E: Ear> AsyncRead for Heard<E> {
@@ -75,7 +104,14 @@ impl<E: Ear> AsyncRead for Heard<E> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() {
-            self.ear.on_read(&buf.filled()[before..]);
+            let came = &buf.filled()[before..];
+            self.ear.on_read(came);
+            if came.is_empty()
+                && let Some(why) = self.lost.why.take()
+            {
+                return Poll::Ready(Err(why));
+            }
+            self.lost.waits = false;
         }
         read
     }
@@ -88,9 +124,15 @@ impl<E: Ear> AsyncWrite for Heard<E> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        match &written {
-            Poll::Ready(Ok(written)) => self.ear.on_write(&buf[..*written]),
-            Poll::Ready(Err(_)) => self.fails(buf),
+        match written {
+            Poll::Ready(Ok(written)) => {
+                self.lost.waits = true;
+                self.ear.on_write(&buf[..written]);
+            }
+            Poll::Ready(Err(why)) => {
+                self.fails(buf);
+                return Poll::Ready(self.drops(buf.len(), why));
+            }
             Poll::Pending => {}
         }
         written
@@ -102,16 +144,21 @@ impl<E: Ear> AsyncWrite for Heard<E> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        match &written {
+        match written {
             Poll::Ready(Ok(written)) => {
-                let mut left = *written;
+                self.lost.waits = true;
+                let mut left = written;
                 for buf in bufs {
                     let length = left.min(buf.len());
                     self.ear.on_write(&buf[..length]);
                     left -= length;
                 }
             }
-            Poll::Ready(Err(_)) => bufs.iter().for_each(|buf| self.fails(buf)),
+            Poll::Ready(Err(why)) => {
+                bufs.iter().for_each(|buf| self.fails(buf));
+                let length = bufs.iter().map(|buf| buf.len()).sum();
+                return Poll::Ready(self.drops(length, why));
+            }
             Poll::Pending => {}
         }
         written

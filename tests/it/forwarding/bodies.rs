@@ -293,6 +293,27 @@ async fn an_early_answer_of_an_origin_that_hangs_up_is_passed_on() {
     assert_eq!((answer.status(), &*answer.text()), (413, "much"));
 }
 
+/// Its system resets the connection, as it has not read what came.
+#[tokio::test]
+async fn an_early_answer_of_an_origin_that_reads_no_more_is_passed_on() {
+    let origin = Origin::script(|mut peer| async move {
+        peer.head().await;
+        peer.send("HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmuch")
+            .await;
+    })
+    .await;
+    let janua = Setup::to(&origin.url).start().await;
+    for framing in ["Content-Length: 20000000", CHUNKED] {
+        for turn in 0..20 {
+            let mut client = janua.client().await;
+            client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n")).await;
+            client.send(format!("f4240\r\n{}\r\n", "x".repeat(1_000_000))).await;
+            let answer = client.answer().await;
+            assert_eq!((answer.status(), &*answer.text()), (413, "much"), "{framing}, {turn}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_frees_the_origin() {
     let origin = Origin::script(|mut peer| async move {
