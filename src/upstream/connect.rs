@@ -14,7 +14,7 @@ use super::{
     dialogue::Dialogue,
     endpoint::Origin,
     failure::Failure,
-    heard::{Heard, Lost},
+    heard::Heard,
     http2,
     pool::{Http1, Http2, Open, Pool, Streams},
 };
@@ -111,7 +111,7 @@ async fn speak_http1(
     }
     let dialogue = Arc::new(Dialogue::default());
     let hold = room.hold();
-    let io = Heard { stream, ear: dialogue.clone(), lost: Lost::default(), _room: room };
+    let io = Heard { stream, ear: dialogue.clone(), lost: None, _room: room };
     let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
     let rouser = Arc::new(Rouser::default());
     rouser.spawn(async move {

@@ -17,28 +17,22 @@ use crate::stream::Stream;
 pub(super) struct Heard<E> {
     pub(super) stream: Stream,
     pub(super) ear: Arc<E>,
-    pub(super) lost: Lost,
+    /// Why no more can be sent, until that is told: see [`Ear::may_have_answered`].
+    pub(super) lost: Option<io::Error>,
     /// Given back when the stream is closed, which may be long after the last answer: it may be a tunnel.
     pub(super) _room: Room,
 }
 
-/// What became of a connection on which nothing more can be sent: its origin may have answered before it went, as who
-/// wants no upload does, and what it said is there to be read.
-#[derive(Debug, Default)]
-pub(super) struct Lost {
-    /// Whether something was sent since something came: then an answer may be there.
-    waits: bool,
-    /// Why no more can be sent.
-    why: Option<io::Error>,
-}
-
 /// Who is told.
 pub(super) trait Ear {
-    /// Whether an answer is read of who takes no more of a request; the library would give up at once.
-    const READS_ON: bool;
-
     /// Something came, or the end.
     fn on_read(&self, bytes: &[u8]);
+
+    /// Whether an answer may be there to be read where no more of a request can be sent: who wants no upload answers and
+    /// goes. The library would give up at once.
+    fn may_have_answered(&self) -> bool {
+        false
+    }
 
     /// This was sent.
     fn on_write(&self, _bytes: &[u8]) {}
@@ -48,12 +42,14 @@ pub(super) trait Ear {
 }
 
 impl Ear for Dialogue {
-    const READS_ON: bool = true;
-
     fn on_read(&self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.hear(bytes);
         }
+    }
+
+    fn may_have_answered(&self) -> bool {
+        self.has_told()
     }
 
     fn on_write(&self, bytes: &[u8]) {
@@ -66,32 +62,28 @@ impl Ear for Dialogue {
 }
 
 impl Ear for AtomicWaker {
-    const READS_ON: bool = false;
-
     fn on_read(&self, _bytes: &[u8]) {
         self.wake();
     }
 }
 
 impl<E: Ear> Heard<E> {
-    /// Takes note of what could not be sent. Over TLS some of it may have been.
+    /// Takes note of what could not be sent; over TLS some of it may have been. If an answer may be there it is as if all
+    /// had been sent: that there is none is told when it is looked for.
     #[cold]
-    fn fails(&self, bytes: &[u8]) {
-        match &self.stream {
-            Stream::Clear(_) => self.ear.on_failure(bytes),
-            Stream::Tls(_) => self.ear.on_write(bytes),
+    fn fails(&mut self, pieces: &[&[u8]], why: io::Error) -> io::Result<usize> {
+        let may_have_answered = self.ear.may_have_answered();
+        for bytes in pieces {
+            match &self.stream {
+                Stream::Clear(_) => self.ear.on_failure(bytes),
+                Stream::Tls(_) => self.ear.on_write(bytes),
+            }
         }
-    }
-
-    /// Takes so many bytes that could not be sent as if they had been, if an answer may be there. That nothing is, is
-    /// told when it is looked for.
-    #[cold]
-    fn drops(&mut self, length: usize, why: io::Error) -> io::Result<usize> {
-        if E::READS_ON && (self.lost.waits || self.lost.why.is_some()) {
-            self.lost.why.get_or_insert(why);
-            return Ok(length);
+        if !may_have_answered {
+            return Err(why);
         }
-        Err(why)
+        self.lost.get_or_insert(why);
+        Ok(pieces.iter().map(|bytes| bytes.len()).sum())
     }
 }
 
@@ -107,11 +99,10 @@ impl<E: Ear> AsyncRead for Heard<E> {
             let came = &buf.filled()[before..];
             self.ear.on_read(came);
             if came.is_empty()
-                && let Some(why) = self.lost.why.take()
+                && let Some(why) = self.lost.take()
             {
                 return Poll::Ready(Err(why));
             }
-            self.lost.waits = false;
         }
         read
     }
@@ -125,14 +116,8 @@ impl<E: Ear> AsyncWrite for Heard<E> {
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         match written {
-            Poll::Ready(Ok(written)) => {
-                self.lost.waits = true;
-                self.ear.on_write(&buf[..written]);
-            }
-            Poll::Ready(Err(why)) => {
-                self.fails(buf);
-                return Poll::Ready(self.drops(buf.len(), why));
-            }
+            Poll::Ready(Ok(written)) => self.ear.on_write(&buf[..written]),
+            Poll::Ready(Err(why)) => return Poll::Ready(self.fails(&[buf], why)),
             Poll::Pending => {}
         }
         written
@@ -146,7 +131,6 @@ impl<E: Ear> AsyncWrite for Heard<E> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         match written {
             Poll::Ready(Ok(written)) => {
-                self.lost.waits = true;
                 let mut left = written;
                 for buf in bufs {
                     let length = left.min(buf.len());
@@ -155,9 +139,8 @@ impl<E: Ear> AsyncWrite for Heard<E> {
                 }
             }
             Poll::Ready(Err(why)) => {
-                bufs.iter().for_each(|buf| self.fails(buf));
-                let length = bufs.iter().map(|buf| buf.len()).sum();
-                return Poll::Ready(self.drops(length, why));
+                let pieces: Vec<&[u8]> = bufs.iter().map(|buf| &**buf).collect();
+                return Poll::Ready(self.fails(&pieces, why));
             }
             Poll::Pending => {}
         }

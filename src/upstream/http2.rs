@@ -21,7 +21,7 @@ use super::{
     compile::Settings,
     connections::Room,
     failure::{Failure, find},
-    heard::{Heard, Lost},
+    heard::Heard,
     pool::{Http2, Open, Streams},
 };
 use crate::{message::RequestBody, reject::Reject, stream::Stream};
@@ -40,7 +40,7 @@ pub(super) async fn speak(
     open: Open,
 ) -> Result<(Http2, Arc<Streams>), Failure> {
     let heard = Arc::new(AtomicWaker::new());
-    let io = Heard { stream, ear: heard.clone(), lost: Lost::default(), _room: room };
+    let io = Heard { stream, ear: heard.clone(), lost: None, _room: room };
     // The library says nothing when SETTINGS come.
     let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
         .initial_max_send_streams(UNKNOWN)

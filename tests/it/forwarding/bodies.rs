@@ -22,6 +22,10 @@ const BOUND: usize = 64 << 20;
 
 const CHUNKED: &str = "Transfer-Encoding: chunked";
 
+/// The answer of an origin that wants no more of an upload.
+const TOO_LARGE: &str =
+    "HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmuch";
+
 /// An origin that sends a head and then a piece for each word it is given.
 async fn word_by_word(
     head: &'static str,
@@ -279,8 +283,7 @@ async fn an_answer_that_comes_early_is_passed_on_while_the_upload_still_runs() {
 async fn an_early_answer_of_an_origin_that_hangs_up_is_passed_on() {
     let origin = Origin::script(|mut peer| async move {
         peer.head().await;
-        peer.send("HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmuch")
-            .await;
+        peer.send(TOO_LARGE).await;
         peer.half_close().await;
         peer.ended().await;
     })
@@ -298,8 +301,7 @@ async fn an_early_answer_of_an_origin_that_hangs_up_is_passed_on() {
 async fn an_early_answer_of_an_origin_that_reads_no_more_is_passed_on() {
     let origin = Origin::script(|mut peer| async move {
         peer.head().await;
-        peer.send("HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmuch")
-            .await;
+        peer.send(TOO_LARGE).await;
     })
     .await;
     let janua = Setup::to(&origin.url).start().await;
