@@ -199,9 +199,9 @@ pub(super) fn of_one(
 }
 
 /// Why what comes with a head that belongs to what is kept is about who asked, and nobody else: it was said to somebody
-/// with credentials, or with cookies where nobody says how long it holds, and does not say itself that it is for all. What
-/// was kept may have said so, but not of what comes now.
-pub(super) fn about_one(
+/// with credentials and does not say itself that it is for all, as what was kept may have done; or with cookies, and
+/// nobody says how long it holds, nor did of what was kept.
+fn about_one(
     cache: &Cache,
     facts: &Facts<'_>,
     old: &Arc<Object>,
@@ -229,7 +229,11 @@ fn for_others<'h>(
     old: &Arc<Object>,
     by: &'h HeaderMap,
 ) -> Cow<'h, HeaderMap> {
-    let is_about_one = about_one(cache, facts, old, by).is_some();
+    without(cache, by, about_one(cache, facts, old, by).is_some())
+}
+
+/// The same, of what is about one or not.
+fn without<'h>(cache: &Cache, by: &'h HeaderMap, is_about_one: bool) -> Cow<'h, HeaderMap> {
     let cookie = by.contains_key(SET_COOKIE) && !is_to_all(&Said::read(by, &cache.policy));
     if !is_about_one && !cookie {
         return Cow::Borrowed(by);
@@ -243,14 +247,20 @@ fn for_others<'h>(
     Cow::Owned(said)
 }
 
-/// The fields of what was kept, with what of those that come now is for others, too.
-pub(super) fn freshened_for_others(
+/// The fields of what was kept and a part that comes now, which is joined to it.
+///
+/// # Errors
+/// The part is about who asked, also where its bytes have the same validator (RFC 9111 section 3.5).
+pub(super) fn joined(
     cache: &Cache,
     facts: &Facts<'_>,
     old: &Arc<Object>,
     by: &HeaderMap,
-) -> HeaderMap {
-    freshened(old, &for_others(cache, facts, old, by))
+) -> Result<HeaderMap, Unkept> {
+    match about_one(cache, facts, old, by) {
+        Some(why) => Err(why),
+        None => Ok(freshened(old, &without(cache, by, false))),
+    }
 }
 
 /// The fields of what was kept, with those that come now.
@@ -266,7 +276,7 @@ fn renewed(
     old: &Arc<Object>,
     by: &HeaderMap,
 ) -> Result<Made, Unkept> {
-    let headers = freshened_for_others(cache, facts, old, by);
+    let headers = freshened(old, &for_others(cache, facts, old, by));
     // Parts are kept as the whole would be.
     let part = old.status == StatusCode::PARTIAL_CONTENT;
     let status = if part { StatusCode::OK } else { old.status };

@@ -107,10 +107,7 @@ impl Gap {
         if !fits {
             return Err(Unkept::Partial);
         }
-        if let Some(why) = kept::about_one(cache, facts, there, by) {
-            return Err(why);
-        }
-        let mut headers = kept::freshened_for_others(cache, facts, there, by);
+        let mut headers = kept::joined(cache, facts, there, by)?;
         headers.remove(CONTENT_RANGE);
         headers.insert(CONTENT_LENGTH, self.wanted.length().into());
         let made = Made::of(cache, facts, StatusCode::OK, headers.clone())?;
@@ -195,11 +192,7 @@ fn part(
     });
     let mut headers = match there {
         None => by.clone(),
-        Some(there) => match kept::about_one(cache, facts, &there, by) {
-            None => kept::freshened_for_others(cache, facts, &there, by),
-            // Bytes of the same validator as well (RFC 9111 section 3.5).
-            Some(why) => return Err(why),
-        },
+        Some(there) => kept::joined(cache, facts, &there, by)?,
     };
     headers.remove(CONTENT_RANGE);
     headers.remove(CONTENT_LENGTH);
