@@ -112,11 +112,12 @@ fn the_page_says_what_memory_holds_and_what_made_room() {
             format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\nCache-Control: max-age=60");
         let origin = Origin::answering(format!("{head}\r\n\r\n{}", "x".repeat(LENGTH))).await;
         let janua = Setup::new(format!(
-        "[cache]\nsize = \"2MiB\"\nmax-object = \"256KiB\"\n[[route]]\nname = \"r\"\ncache = true\nto = \"{}\"\n",
-        origin.url
-    ))
-    .start()
-    .await;
+            "[cache]\nsize = \"2MiB\"\nmax-object = \"256KiB\"\n\
+             [[route]]\nname = \"r\"\ncache = true\nto = \"{}\"\n",
+            origin.url
+        ))
+        .start()
+        .await;
         let value = |series| janua.counted(series);
         for (count, fits) in [(10, true), (40, false)] {
             for at in 0..count {

@@ -238,7 +238,7 @@ fn slow_readers_of_many_answers_hold_no_more_than_there_is_room_for() {
         let origin = origin.await;
         let janua = Setup::new(format!(
             "[cache]\nsize = \"64MiB\"\nmax-object = \"8MiB\"\nmax-filling = \"16MiB\"\n\
-         [[route]]\nname = \"r\"\nto = \"{}\"\ncache = true\n",
+             [[route]]\nname = \"r\"\nto = \"{}\"\ncache = true\n",
             origin.url
         ));
         let janua = janua.start().await;
